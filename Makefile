@@ -1,0 +1,79 @@
+# Limbeck. `make` builds build/limbeck, `make demo` runs the main job, `make test` passes the tests.
+# Every source file is found by globbing: to add an operator, a network or a test, add its file.
+
+BUILD    ?= build
+JOBS     ?= $(shell nproc 2>/dev/null || echo 2)
+CXX      ?= g++
+OPT      ?= -O2
+SANITIZE ?=
+PREFIX   ?=
+MAKEFLAGS += -j$(JOBS) --no-builtin-rules
+
+CCACHE   := $(shell command -v ccache 2>/dev/null)
+WARN     := -Wall -Wextra -Wno-missing-field-initializers -Werror
+COMMON   := -std=c++20 $(OPT) $(WARN) -fopenmp -I. $(if $(PREFIX),-I$(PREFIX)/include) $(if $(SANITIZE),-fsanitize=$(SANITIZE) -g)
+CXXFLAGS += $(COMMON) -MMD -MP
+LDFLAGS  += -fopenmp $(if $(PREFIX),-L$(PREFIX)/lib) $(if $(SANITIZE),-fsanitize=$(SANITIZE))
+LDLIBS   += -lz
+
+LIBRARY_DIRS := tensor ops ops_cpu autograd nn data gan kd
+LIBRARY_SRC  := $(foreach d,$(LIBRARY_DIRS),$(shell find $(d) -name '*.cpp' -not -path 'ops_cpu/simd/*'))
+SIMD_SRC     := $(wildcard ops_cpu/simd/*.cpp)
+APP_SRC      := $(wildcard apps/*.cpp)
+TEST_SRC     := $(shell find tests -name '*.cpp')
+BENCH_SRC    := $(wildcard bench/*.cpp)
+
+# The vector kernels are compiled once per instruction set and chosen at run time (ops_cpu/isa.h).
+ARCH := $(shell $(CXX) -dumpmachine | cut -d- -f1)
+ifeq ($(ARCH),x86_64)
+ISAS := base avx2 avx512
+else
+ISAS := base
+endif
+FLAGS_base   :=
+FLAGS_avx2   := -mavx2 -mfma
+FLAGS_avx512 := -mavx512f -mavx512bw -mavx512dq -mavx512vl -mfma -mprefer-vector-width=512
+
+obj          = $(patsubst %.cpp,$(BUILD)/obj/%.o,$(1))
+SIMD_OBJ    := $(foreach isa,$(ISAS),$(patsubst %.cpp,$(BUILD)/obj/%.$(isa).o,$(SIMD_SRC)))
+LIBRARY_OBJ := $(call obj,$(LIBRARY_SRC)) $(SIMD_OBJ)
+APP_OBJ     := $(call obj,$(APP_SRC))
+TEST_OBJ    := $(call obj,$(TEST_SRC))
+APP_LIB_OBJ := $(filter-out %/main.o,$(APP_OBJ))
+
+.PHONY: all deps demo test bench clean programs
+all: $(BUILD)/limbeck
+
+include $(wildcard tools/make/*.mk)
+
+# Operators and networks register themselves from static objects, so objects are linked directly, not from an archive.
+$(BUILD)/limbeck: $(LIBRARY_OBJ) $(APP_OBJ)
+	$(CXX) $(LDFLAGS) $^ -o $@ $(LDLIBS)
+
+$(BUILD)/limbeck_tests: $(LIBRARY_OBJ) $(APP_LIB_OBJ) $(TEST_OBJ)
+	$(CXX) $(LDFLAGS) $^ -o $@ $(LDLIBS) -lgtest
+
+$(BUILD)/limbeck_bench: $(LIBRARY_OBJ) $(call obj,$(BENCH_SRC))
+	$(CXX) $(LDFLAGS) $^ -o $@ $(LDLIBS) -lbenchmark
+
+define isa_rule
+$(BUILD)/obj/ops_cpu/simd/%.$(1).o: ops_cpu/simd/%.cpp
+	@mkdir -p $$(@D)
+	$(CCACHE) $(CXX) $(CXXFLAGS) -O3 -fno-math-errno -fno-trapping-math $$(FLAGS_$(1)) -DLIMBECK_ISA=$(1) -c $$< -o $$@
+endef
+$(foreach isa,$(ISAS),$(eval $(call isa_rule,$(isa))))
+
+$(BUILD)/obj/%.o: %.cpp
+	@mkdir -p $(@D)
+	$(CCACHE) $(CXX) $(CXXFLAGS) -c $< -o $@
+
+test: $(BUILD)/limbeck $(BUILD)/limbeck_tests
+	tests/run.sh $(BUILD)
+
+bench: $(BUILD)/limbeck_bench
+	$(BUILD)/limbeck_bench
+
+clean:
+	rm -rf $(BUILD)
+
+-include $(shell find $(BUILD)/obj -name '*.d' 2>/dev/null)

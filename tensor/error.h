@@ -1,0 +1,37 @@
+// Errors of the library: one exception type whose message says which thing, what was expected, what was found.
+#pragma once
+#include <sstream>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+namespace limbeck {
+
+class Error : public std::runtime_error {
+ public:
+  using std::runtime_error::runtime_error;
+};
+
+/// Joins its arguments into one string with operator<<.
+template <class... Parts>
+std::string cat(const Parts&... parts) {
+  std::ostringstream out;
+  (out << ... << parts);
+  return out.str();
+}
+
+template <class... Parts>
+[[noreturn]] void fail(const Parts&... parts) {
+  throw Error(cat(parts...));
+}
+
+/// "did you mean 'x'?" for unknown names: the candidate with the smallest edit distance, empty if none is near.
+std::string nearest_name(const std::string& name, const std::vector<std::string>& candidates);
+
+}  // namespace limbeck
+
+/// Throws limbeck::Error with the joined parts unless the condition holds; the parts are only evaluated on failure.
+#define LIMBECK_CHECK(condition, ...)                   \
+  do {                                                  \
+    if (!(condition)) [[unlikely]] ::limbeck::fail(__VA_ARGS__); \
+  } while (0)

@@ -1,0 +1,56 @@
+// Philox-4x32-10: counter-based random numbers (Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", SC 2011).
+// The same (seed, offset) gives the same numbers on every device, for every thread count and after a resume.
+#pragma once
+#include <array>
+#include <cstdint>
+#include <string_view>
+
+#include "tensor/tensor.h"
+
+namespace limbeck {
+
+using PhiloxBlock = std::array<uint32_t, 4>;
+
+/// One Philox-4x32-10 block for a 128-bit counter and a 64-bit key.
+PhiloxBlock philox(uint64_t key, uint64_t counter_low, uint64_t counter_high = 0);
+
+/// Uniform in [0, 1) with 24 bits; the mapping used on every device.
+constexpr float uniform_from_bits(uint32_t bits) { return static_cast<float>(bits >> 8) * 0x1p-24f; }
+
+/// FNV-1a of a text: derives stream keys from names, and fills parity fixtures.
+uint64_t fnv1a(std::string_view text);
+
+/// A stream of random numbers. Its whole state is (key, offset), so it can be saved, resumed and forked by name.
+class Stream {
+ public:
+  explicit Stream(uint64_t seed = 0, uint64_t offset = 0) : key_(seed), offset_(offset) {}
+  /// An independent stream for one purpose ("init", "z", "shuffle/epoch3"): depends on this key and the name only.
+  Stream fork(std::string_view purpose) const;
+  Stream fork(std::string_view purpose, uint64_t index) const;
+
+  uint32_t bits();
+  double uniform();                             ///< [0, 1), 53 bits
+  double normal();                              ///< N(0, 1), Box-Muller; one draw uses one block
+  int64_t below(int64_t n);                     ///< uniform integer in [0, n); n >= 1, no modulo bias
+  double uniform(double low, double high) { return low + (high - low) * uniform(); }
+
+  /// Fill float tensors of any shape; element i depends on (key, offset, i) only, whatever the thread count.
+  void fill_uniform(const Tensor& t, double low = 0, double high = 1);
+  void fill_normal(const Tensor& t, double mean = 0, double deviation = 1);
+  /// i64 tensor of uniform integers in [low, high).
+  void fill_integers(const Tensor& t, int64_t low, int64_t high);
+  /// Random permutation of 0..n-1 (Fisher-Yates).
+  std::vector<int64_t> permutation(int64_t n);
+  /// Reserves n blocks for a device-side consumer (dropout) and returns {key, first offset} as an i64[2] tensor.
+  Tensor reserve(int64_t blocks);
+
+  uint64_t key() const { return key_; }
+  uint64_t offset() const { return offset_; }
+  bool operator==(const Stream&) const = default;
+
+ private:
+  uint64_t key_;
+  uint64_t offset_;  // in blocks of four 32-bit words
+};
+
+}  // namespace limbeck

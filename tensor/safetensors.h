@@ -1,0 +1,40 @@
+// safetensors files: an 8-byte little-endian header length, a JSON header, raw little-endian tensors.
+#pragma once
+#include <map>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "tensor/tensor.h"
+
+namespace limbeck {
+
+/// Ordered tensors and string metadata as they stand in one file.
+struct TensorFile {
+  std::vector<std::pair<std::string, Tensor>> tensors;
+  std::map<std::string, std::string> metadata;
+
+  void add(std::string name, Tensor t) { tensors.emplace_back(std::move(name), std::move(t)); }
+  const Tensor* find(const std::string& name) const;
+  /// Throws naming the tensor (and the nearest name) when absent.
+  const Tensor& get(const std::string& name) const;
+};
+
+/// Reads a whole file. Throws Error naming the file for: missing, truncated, bad header, overlapping or out-of-range offsets,
+/// unknown type. F16 and BF16 are widened to f32. Layout is as stored (PyTorch's); nothing is permuted here.
+TensorFile read_safetensors(const std::string& path);
+
+/// Writes to `path`.tmp, syncs, renames: a reader never sees half a file. Throws naming the path (full disk, read-only) and removes the rest.
+void write_safetensors(const std::string& path, const TensorFile& file);
+
+/// The same atomic write for any bytes.
+void write_file_atomically(const std::string& path, const void* data, size_t bytes);
+void write_file_atomically(const std::string& path, const std::string& text);
+/// The whole file; throws naming it.
+std::string read_file(const std::string& path);
+
+/// NumPy .npy version 1.0, C order, little endian; f32, f64, i64, i32, u8, bool.
+Tensor read_npy(const std::string& path);
+void write_npy(const std::string& path, const Tensor& t);
+
+}  // namespace limbeck

@@ -1,0 +1,50 @@
+// Shape: the sizes of a tensor's dimensions, at most eight, row-major (last dimension fastest).
+#pragma once
+#include <array>
+#include <cstdint>
+#include <initializer_list>
+#include <ostream>
+#include <span>
+#include <string>
+#include <vector>
+
+namespace limbeck {
+
+class Shape {
+ public:
+  static constexpr int max_rank = 8;
+  Shape() = default;
+  Shape(std::initializer_list<int64_t> sizes) : Shape(std::span<const int64_t>(sizes.begin(), sizes.size())) {}
+  Shape(const std::vector<int64_t>& sizes) : Shape(std::span<const int64_t>(sizes)) {}
+  /// Throws if more than max_rank sizes or a negative one is given.
+  explicit Shape(std::span<const int64_t> sizes);
+
+  int rank() const { return rank_; }
+  /// Negative dimensions count from the end; throws when out of range.
+  int64_t operator[](int dim) const;
+  void set(int dim, int64_t size);
+  /// Product of all sizes; 1 for a scalar.
+  int64_t numel() const;
+  /// Product of the sizes of dimensions [begin, end).
+  int64_t numel(int begin, int end) const;
+  const int64_t* begin() const { return sizes_.data(); }
+  const int64_t* end() const { return sizes_.data() + rank_; }
+  std::vector<int64_t> vec() const { return {begin(), end()}; }
+  bool operator==(const Shape& other) const;
+  Shape appended(int64_t size) const;
+  /// dim in [-rank, rank) mapped to [0, rank).
+  int normalise(int dim) const;
+
+ private:
+  std::array<int64_t, max_rank> sizes_{};
+  int rank_ = 0;
+};
+
+/// "[4, 32, 32, 3]".
+std::string to_string(const Shape& s);
+std::ostream& operator<<(std::ostream& out, const Shape& s);
+
+/// NumPy broadcasting; throws, naming `what`, when the shapes do not fit.
+Shape broadcast_shapes(const Shape& a, const Shape& b, const char* what);
+
+}  // namespace limbeck
