@@ -1,0 +1,144 @@
+// The operator table. Each primitive operator is one Op record that registers itself from a static object; its kernels register per
+// device. Dispatch, autograd, `limbeck ops`, the gradient checks and the device comparisons all iterate this table.
+#pragma once
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "ops/attrs.h"
+#include "tensor/tensor.h"
+
+namespace limbeck {
+
+using Tensors = std::vector<Tensor>;
+
+/// One forward call. `in` holds undefined tensors for optional inputs that were not given; `out` is allocated as `infer` said.
+/// Kernels write every element of `out` (they never accumulate).
+struct ForwardCall {
+  const Tensors& in;
+  const Tensors& out;
+  const Attrs& attrs;
+};
+
+/// One backward call. `in`/`out` hold only what the operator saves (others are undefined); `dout[j]` is defined for each
+/// differentiable output; `din[i]` is allocated with the shape of input i where a gradient is wanted, undefined elsewhere.
+/// Kernels write every element of the defined `din` (they never accumulate; the tape adds).
+struct BackwardCall {
+  const Tensors& in;
+  const Tensors& out;
+  const Tensors& dout;
+  const Tensors& din;
+  const Attrs& attrs;
+};
+
+using ForwardFn = void (*)(const ForwardCall&);
+using BackwardFn = void (*)(const BackwardCall&);
+
+struct TensorSpec {
+  Shape shape;
+  DType dtype;
+};
+
+struct OpInput {
+  std::string name;
+  bool differentiable = true;
+  bool optional = false;
+};
+
+struct OpOutput {
+  std::string name;
+  bool differentiable = true;  ///< false for indices, statistics and other auxiliaries
+};
+
+/// How a test fills one input of a case. Floating inputs: uniform in [low, high). Integers: uniform in [low, high).
+struct CaseInput {
+  Shape shape;
+  double low = -1, high = 1;
+  DType dtype = DType::f32;  ///< f32 stands for "the floating type under test"
+  bool given = true;         ///< false: this optional input is left out
+};
+
+struct OpCase {
+  std::vector<CaseInput> inputs;
+  Attrs attrs;
+  bool grad = true;  ///< false for cases too big for central differences (the forward/backward comparison still runs)
+};
+
+/// The contract of a primitive operator with its reference implementation (any floating type, straightforward loops: the definition).
+struct Op {
+  std::string name;
+  std::string formula;                 ///< forward; backward, one line each
+  std::string source;                  ///< paper and equation, or "elementary"
+  std::vector<OpInput> inputs;
+  bool variadic = false;               ///< the last input repeats any number of times (concat)
+  std::vector<OpOutput> outputs;
+  std::vector<int> saved_inputs;       ///< inputs that backward reads
+  std::vector<int> saved_outputs;      ///< outputs that backward reads
+  std::vector<int> mutated_inputs;     ///< inputs changed in place (optimiser steps); such operators have no backward
+  /// Checks shapes, types and attributes (throws Error naming the operator, the argument, expected and found) and says the outputs.
+  std::vector<TensorSpec> (*infer)(const Tensors& in, const Attrs& attrs) = nullptr;
+  ForwardFn forward = nullptr;         ///< reference
+  BackwardFn backward = nullptr;       ///< reference; null only for operators without differentiable inputs
+  std::vector<OpCase> cases;
+  std::vector<double> kinks;           ///< input values that gradient checks keep away from (ReLU: 0)
+  bool distinct_values = false;        ///< gradient checks need distinct input values (max)
+  double (*flops)(const Tensors& in, const Attrs& attrs) = nullptr;  ///< of one forward; null: one per output element
+};
+
+/// A device implementation. Several per operator and device may coexist; the one with the highest priority whose `supports` says yes runs.
+struct Kernel {
+  std::string op;
+  DeviceKind device = DeviceKind::cpu;
+  std::string name;                    ///< "reference", "cpu", "cuda-naive", "cuda", "cudnn"
+  DType dtype = DType::f32;            ///< floating type that it serves
+  ForwardFn forward = nullptr;
+  BackwardFn backward = nullptr;       ///< null: the reference's backward is used
+  int priority = 1;
+  bool (*supports)(const Tensors& in, const Attrs& attrs) = nullptr;  ///< null: everything that `infer` accepts
+};
+
+/// All operators by name; all kernels of one operator. Filled before main() by the registrars below.
+const std::vector<const Op*>& all_ops();
+const Op& find_op(const std::string& name);
+std::vector<const Kernel*> kernels_of(const std::string& op);
+
+struct RegisterOp {
+  explicit RegisterOp(Op op);
+};
+struct RegisterKernel {
+  explicit RegisterKernel(Kernel kernel);
+};
+
+/// Runs an operator: infer, allocate, launch. Returns all outputs, auxiliaries included.
+Tensors run_forward(const Op& op, const Tensors& in, const Attrs& attrs);
+/// Runs its backward. Returns one tensor per input, undefined where `wanted` is false. `in_specs` are the inputs' shapes and types
+/// (saved inputs may be gone); undefined `dout` of differentiable outputs count as zero.
+Tensors run_backward(const Op& op, const Tensors& saved_in, const Tensors& saved_out, const Tensors& dout,
+                     const std::vector<TensorSpec>& in_specs, const std::vector<bool>& wanted, const Attrs& attrs);
+
+/// Restricts dispatch for tests and comparisons while alive: only kernels with this name run ("reference" for the definition).
+class KernelOverride {
+ public:
+  explicit KernelOverride(std::string kernel_name);
+  ~KernelOverride();
+
+ private:
+  std::string previous_;
+};
+
+/// Reference kernels written as templates `template <class T> void f(const ForwardCall&)`: picks T from the first floating tensor.
+/// Use: .forward = floating<ForwardCall, [](auto t, const ForwardCall& c) { impl<decltype(t)>(c); }>
+template <class Call, auto Body>
+void floating(const Call& call) {
+  DType dtype = DType::f32;
+  for (const Tensors* list : {&call.in, &call.out})
+    for (const Tensor& t : *list)
+      if (t.defined() && is_floating(t.dtype())) { dtype = t.dtype(); goto found; }
+  if constexpr (requires { call.dout; })
+    for (const Tensor& t : call.dout)
+      if (t.defined() && is_floating(t.dtype())) { dtype = t.dtype(); goto found; }
+found:
+  dispatch_floating(dtype, "operator", [&](auto t) { Body(t, call); });
+}
+
+}  // namespace limbeck
