@@ -1,0 +1,126 @@
+// Layers, with PyTorch's names, parameter shapes on disk and default initialisation.
+#pragma once
+#include "nn/module.h"
+
+namespace limbeck::nn {
+
+struct Conv2dConfig {
+  int64_t kernel = 3, stride = 1, padding = 0, dilation = 1, groups = 1;
+  bool bias = false;
+};
+/// weight [out, k, k, in/groups] (disk OIHW), bias [out].
+class Conv2d : public Module {
+ public:
+  Conv2d(int64_t in, int64_t out, const Conv2dConfig& config);
+  Variable forward(const Variable& x) override;
+  Variable weight, bias;
+  const Conv2dConfig config;
+
+ protected:
+  void reset(Stream stream) override;
+};
+
+class ConvTranspose2d : public Module {
+ public:
+  ConvTranspose2d(int64_t in, int64_t out, const Conv2dConfig& config);
+  Variable forward(const Variable& x) override;
+  Variable weight, bias;  // weight [in, k, k, out/groups]; disk [in, out/groups, k, k]
+  const Conv2dConfig config;
+
+ protected:
+  void reset(Stream stream) override;
+};
+
+/// weight [out, in], bias [out].
+class Linear : public Module {
+ public:
+  Linear(int64_t in, int64_t out, bool bias = true);
+  Variable forward(const Variable& x) override;
+  Variable weight, bias;
+
+ protected:
+  void reset(Stream stream) override;
+};
+
+/// BatchNorm1d/2d over all axes but the last: eps 1e-5, momentum 0.1, unbiased running variance.
+/// forward(x) normalises; relu(x) and add_relu(x, residual) fuse what usually follows.
+class BatchNorm : public Module {
+ public:
+  explicit BatchNorm(int64_t channels, double eps = 1e-5, double momentum = 0.1);
+  Variable forward(const Variable& x) override { return apply(x, false, {}); }
+  Variable relu(const Variable& x) { return apply(x, true, {}); }
+  Variable add_relu(const Variable& x, const Variable& residual) { return apply(x, true, residual); }
+  Variable apply(const Variable& x, bool relu, const Variable& residual);
+  Variable weight, bias;
+
+ protected:
+  void reset(Stream stream) override;
+
+ private:
+  double eps_, momentum_;
+  size_t mean_, var_, count_;  // running_mean, running_var, num_batches_tracked
+};
+using BatchNorm1d = BatchNorm;
+using BatchNorm2d = BatchNorm;
+
+class GroupNorm : public Module {
+ public:
+  GroupNorm(int64_t groups, int64_t channels, double eps = 1e-5);
+  Variable forward(const Variable& x) override;
+  Variable weight, bias;
+
+ protected:
+  void reset(Stream stream) override;
+
+ private:
+  int64_t groups_;
+  double eps_;
+};
+
+/// weight [count, dim], N(0, 1).
+class Embedding : public Module {
+ public:
+  Embedding(int64_t count, int64_t dim);
+  Variable operator()(const Tensor& index) { return embedding(weight, index); }
+  Variable weight;
+
+ protected:
+  void reset(Stream stream) override;
+};
+
+class Dropout : public Module {
+ public:
+  explicit Dropout(double p) : p_(p) {}
+  Variable forward(const Variable& x) override;
+
+ protected:
+  void set_stream(Stream stream) override { stream_ = stream; }
+
+ private:
+  double p_;
+  Stream stream_;
+};
+
+class ReLU : public Module {
+ public:
+  Variable forward(const Variable& x) override { return limbeck::relu(x); }
+};
+
+/// Children named "0", "1", ...; forward chains them.
+class Sequential : public Module {
+ public:
+  Variable forward(const Variable& x) override;
+  template <class M, class... Args>
+  M& emplace(Args&&... args) {
+    M& m = own(std::to_string(children_.size()), std::make_unique<M>(std::forward<Args>(args)...));
+    children_.push_back(&m);
+    return m;
+  }
+  size_t size() const { return children_.size(); }
+  Module& operator[](size_t i) { return *children_[i]; }
+
+ private:
+  std::vector<Module*> children_;
+};
+
+}  // namespace limbeck::nn

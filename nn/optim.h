@@ -1,0 +1,81 @@
+// Optimisers (PyTorch's formulas), EMA and learning-rate schedules. Steps run as in-place operators of the table (sgd_step, adam_step).
+#pragma once
+#include <string>
+#include <vector>
+
+#include "nn/module.h"
+
+namespace limbeck::nn {
+
+class Optimizer {
+ public:
+  virtual ~Optimizer() = default;
+  /// Parameters without a gradient are skipped.
+  virtual void step() = 0;
+  void zero_grad() const;
+  void set_lr(double lr) { lr_ = lr; }
+  double lr() const { return lr_; }
+  /// Momentum buffers etc. by "<name of parameter>.<slot>", for checkpoints; loading is strict.
+  TensorFile state() const;
+  void load_state(const TensorFile& file, const std::string& what = "optimizer state");
+
+ protected:
+  Optimizer(std::vector<Parameter> parameters, std::vector<std::string> slots, double lr);
+  std::vector<Parameter> parameters_;
+  std::vector<std::string> slots_;
+  std::vector<std::vector<Tensor>> state_;  // [slot][parameter]; undefined until first used
+  int64_t steps_ = 0;
+  double lr_;
+};
+
+/// g += wd w; v = momentum v + g (v = g at the first step); w -= lr v, or Nesterov: w -= lr (g + momentum v).
+class SGD : public Optimizer {
+ public:
+  struct Config {
+    double lr = 0.05, momentum = 0.9, weight_decay = 0;
+    bool nesterov = false;
+  };
+  SGD(std::vector<Parameter> parameters, const Config& config);
+  void step() override;
+
+ private:
+  Config config_;
+};
+
+/// Kingma & Ba 2015, bias-corrected; weight decay is L2 in the gradient (not AdamW).
+class Adam : public Optimizer {
+ public:
+  struct Config {
+    double lr = 2e-4, beta1 = 0.9, beta2 = 0.999, eps = 1e-8, weight_decay = 0;
+  };
+  Adam(std::vector<Parameter> parameters, const Config& config);
+  void step() override;
+
+ private:
+  Config config_;
+};
+
+/// Exponential moving average of every state_dict entry of `source` in `target` (BigGAN: buffers too): t = d t + (1 - d) s;
+/// a plain copy while step < start. Integer buffers are copied.
+class EMA {
+ public:
+  EMA(Module& target, const Module& source, double decay, int64_t start);
+  void update(int64_t step);
+
+ private:
+  Module& target_;
+  const Module& source_;
+  double decay_;
+  int64_t start_;
+};
+
+/// lr0 * factor^(number of milestones d passed). RepDistiller drops when e > d, the feature and density-ratio nets when e >= d (e 0-based).
+struct StepSchedule {
+  double lr0;
+  std::vector<double> milestones;
+  double factor = 0.1;
+  bool strict = true;  ///< e > d (RepDistiller); false: e >= d
+  double operator()(double epoch) const;
+};
+
+}  // namespace limbeck::nn
