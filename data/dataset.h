@@ -1,0 +1,118 @@
+// Dataset: images in memory as bytes, with integer classes or real responses.
+#pragma once
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "tensor/fields.h"
+#include "tensor/random.h"
+#include "tensor/tensor.h"
+
+namespace limbeck::data {
+
+/// A labelled image set. One of `classes` > 0 (labels i64) or responses (targets f32) describes the task; nothing takes labels for
+/// classes where a number may come.
+struct Dataset {
+  Tensor images;                          ///< u8 [N, H, W, C]
+  Tensor labels;                          ///< i64 [N]; undefined for regression
+  Tensor targets;                         ///< f32 [N]; undefined for classification
+  int64_t classes = 0;
+  std::vector<std::string> class_names;   ///< may be empty
+
+  int64_t size() const { return images.defined() ? images.size(0) : 0; }
+  int64_t height() const { return images.size(1); }
+  int64_t width() const { return images.size(2); }
+  int64_t channels() const { return images.size(3); }
+  /// The rows of an index list, in that order.
+  Dataset select(const std::vector<int64_t>& index) const;
+  /// Images per class.
+  std::vector<int64_t> histogram() const;
+};
+
+/// Both datasets must agree in image shape and task.
+Dataset concatenate(const Dataset& a, const Dataset& b);
+
+struct Split {
+  Dataset train, test;
+};
+
+/// [data] of a configuration.
+struct DataSettings {
+  std::string kind = "shapes";            ///< shapes | cifar10 | cifar100 | idx | folder
+  std::string path;                       ///< folder of the files; not for shapes
+  int64_t train_per_class = 0;            ///< labelled images per class, drawn from the training part with data.seed; 0: all
+  int64_t test_per_class = 0;             ///< 0: all
+  int64_t image_size = 32;                ///< shapes: side; others: zero-padded (28 to 32) or refused when larger than wanted
+  int64_t seed = 0;                       ///< of the draw, and of shapes
+  int64_t shapes_train = 2000, shapes_test = 1000;  ///< images of the procedural set before the draw
+  template <class V>
+  void fields(V& v) {
+    v("kind", kind, "shapes | cifar10 | cifar100 | idx | folder");
+    v("path", path, "folder of the data files (not for shapes)");
+    v("train_per_class", train_per_class, "labelled training images per class, 0: all");
+    v("test_per_class", test_per_class, "test images per class, 0: all");
+    v("image_size", image_size, "side of the images in pixels");
+    v("seed", seed, "seed of the draw and of the procedural set");
+    v("shapes_train", shapes_train, "procedural training images");
+    v("shapes_test", shapes_test, "procedural test images");
+  }
+};
+
+/// Loads, draws and pads as the settings say. Errors name the file, the record, expected and found.
+Split load(const DataSettings& settings);
+
+/// Per-channel mean and population deviation over all pixels of images scaled to [0, 1] (streaming, f64).
+struct Standardisation {
+  std::vector<double> mean, deviation;
+};
+Standardisation standardisation_of(const Dataset& d);
+
+/// What happens to a batch of bytes on its way to the network: zero-pad (black) and random crop, horizontal flip, /255, (x - mean) / deviation.
+struct Augmentation {
+  int64_t crop_padding = 0;               ///< 0: no random crop
+  bool flip = false;
+};
+
+/// u8 [N,H,W,C] rows -> f32 [n,H,W,C]. Draw i depends on stream and position only.
+Tensor make_batch(const Tensor& images, const std::vector<int64_t>& index, const Augmentation& augmentation,
+                  const Standardisation& standardisation, Stream stream);
+
+struct Batch {
+  Tensor images;                          ///< f32, standardised
+  Tensor labels;                          ///< i64, or undefined
+  Tensor targets;                         ///< f32, or undefined
+  std::vector<int64_t> index;             ///< rows of the dataset
+};
+
+/// Shuffled batches for training with background threads. Batch k of epoch e depends on (seed stream, e, k) only, so a loop can start
+/// at any step. next() hands them out in order.
+class Loader {
+ public:
+  struct Config {
+    int64_t batch = 64;
+    bool drop_last = false;               ///< PyTorch's meaning
+    bool shuffle = true;
+    Augmentation augmentation;
+    Standardisation standardisation;
+    int64_t threads = 1;                  ///< prefetch threads; 0: in the caller
+    int64_t depth = 4;                    ///< batches made ahead
+  };
+  Loader(const Dataset& dataset, Config config, Stream stream, int64_t first_step = 0);
+  ~Loader();
+  int64_t steps_per_epoch() const;
+  /// The next batch; epochs follow each other without end.
+  Batch next();
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+/// A grid of equally sized images (u8 [n,H,W,C] -> u8 [rows*(H+gap), cols*(W+gap), C]).
+Tensor grid(const Tensor& images, int64_t columns, int64_t gap = 2, int64_t zoom = 1);
+/// f32 images in [-1, 1] -> u8 by truncation of (x/2 + 1/2) * 255, as the original does.
+Tensor to_bytes(const Tensor& images);
+void write_png(const std::string& path, const Tensor& u8_hwc);
+Tensor read_image(const std::string& path);  ///< u8 [H, W, C], through stb_image
+
+}  // namespace limbeck::data
