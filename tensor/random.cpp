@@ -1,0 +1,125 @@
+#include "tensor/random.h"
+
+#include <cmath>
+#include <numbers>
+#include <numeric>
+
+namespace limbeck {
+namespace {
+
+double unit53(uint32_t high, uint32_t low) {
+  return static_cast<double>((static_cast<uint64_t>(high) << 21) ^ (low >> 11)) * 0x1p-53;
+}
+
+/// Box-Muller pair from one block; the radius uses 1 - u so that log never sees zero.
+std::pair<double, double> normal_pair(const PhiloxBlock& b) {
+  const double radius = std::sqrt(-2 * std::log(1 - unit53(b[0], b[1])));
+  const double angle = 2 * std::numbers::pi * unit53(b[2], b[3]);
+  return {radius * std::cos(angle), radius * std::sin(angle)};
+}
+
+}  // namespace
+
+PhiloxBlock philox(uint64_t key, uint64_t counter_low, uint64_t counter_high) {
+  uint32_t c0 = static_cast<uint32_t>(counter_low), c1 = static_cast<uint32_t>(counter_low >> 32);
+  uint32_t c2 = static_cast<uint32_t>(counter_high), c3 = static_cast<uint32_t>(counter_high >> 32);
+  uint32_t k0 = static_cast<uint32_t>(key), k1 = static_cast<uint32_t>(key >> 32);
+  for (int round = 0; round < 10; ++round) {
+    const uint64_t p0 = uint64_t{0xD2511F53} * c0, p1 = uint64_t{0xCD9E8D57} * c2;
+    const uint32_t n0 = static_cast<uint32_t>(p1 >> 32) ^ c1 ^ k0, n2 = static_cast<uint32_t>(p0 >> 32) ^ c3 ^ k1;
+    c1 = static_cast<uint32_t>(p1);
+    c3 = static_cast<uint32_t>(p0);
+    c0 = n0;
+    c2 = n2;
+    k0 += 0x9E3779B9;
+    k1 += 0xBB67AE85;
+  }
+  return {c0, c1, c2, c3};
+}
+
+uint64_t fnv1a(std::string_view text) {
+  uint64_t h = 0xcbf29ce484222325;
+  for (unsigned char c : text) h = (h ^ c) * 0x100000001b3;
+  return h;
+}
+
+Stream Stream::fork(std::string_view purpose) const {
+  const PhiloxBlock b = philox(key_, fnv1a(purpose), 0x666f726b);  // high word "fork": apart from the drawing counters
+  return Stream(static_cast<uint64_t>(b[0]) << 32 | b[1]);
+}
+
+Stream Stream::fork(std::string_view purpose, uint64_t index) const {
+  const PhiloxBlock b = philox(fork(purpose).key_, index, 0x666f726b);
+  return Stream(static_cast<uint64_t>(b[0]) << 32 | b[1]);
+}
+
+uint32_t Stream::bits() { return philox(key_, offset_++)[0]; }
+
+double Stream::uniform() {
+  const PhiloxBlock b = philox(key_, offset_++);
+  return unit53(b[0], b[1]);
+}
+
+double Stream::normal() { return normal_pair(philox(key_, offset_++)).first; }
+
+int64_t Stream::below(int64_t n) {
+  LIMBECK_CHECK(n >= 1, "Stream::below(", n, "): expected at least 1");
+  const uint64_t range = static_cast<uint64_t>(n), limit = UINT64_MAX - UINT64_MAX % range;
+  while (true) {
+    const PhiloxBlock b = philox(key_, offset_++);
+    const uint64_t x = static_cast<uint64_t>(b[0]) << 32 | b[1];
+    if (x < limit) return static_cast<int64_t>(x % range);
+  }
+}
+
+void Stream::fill_uniform(const Tensor& t, double low, double high) {
+  dispatch_floating(t.dtype(), "fill_uniform", [&](auto v) {
+    using T = decltype(v);
+    T* d = t.data<T>();
+    const int64_t n = t.numel();
+#pragma omp parallel for if (n > 1 << 14)
+    for (int64_t i = 0; i < (n + 1) / 2; ++i) {
+      const PhiloxBlock b = philox(key_, offset_ + static_cast<uint64_t>(i));
+      d[2 * i] = static_cast<T>(low + (high - low) * unit53(b[0], b[1]));
+      if (2 * i + 1 < n) d[2 * i + 1] = static_cast<T>(low + (high - low) * unit53(b[2], b[3]));
+    }
+    offset_ += static_cast<uint64_t>((n + 1) / 2);
+  });
+  t.bump_version();
+}
+
+void Stream::fill_normal(const Tensor& t, double mean, double deviation) {
+  dispatch_floating(t.dtype(), "fill_normal", [&](auto v) {
+    using T = decltype(v);
+    T* d = t.data<T>();
+    const int64_t n = t.numel();
+#pragma omp parallel for if (n > 1 << 12)
+    for (int64_t i = 0; i < (n + 1) / 2; ++i) {
+      const auto [a, b] = normal_pair(philox(key_, offset_ + static_cast<uint64_t>(i)));
+      d[2 * i] = static_cast<T>(mean + deviation * a);
+      if (2 * i + 1 < n) d[2 * i + 1] = static_cast<T>(mean + deviation * b);
+    }
+    offset_ += static_cast<uint64_t>((n + 1) / 2);
+  });
+  t.bump_version();
+}
+
+void Stream::fill_integers(const Tensor& t, int64_t low, int64_t high) {
+  for (int64_t& x : t.span<int64_t>()) x = low + below(high - low);
+  t.bump_version();
+}
+
+std::vector<int64_t> Stream::permutation(int64_t n) {
+  std::vector<int64_t> order(static_cast<size_t>(n));
+  std::iota(order.begin(), order.end(), int64_t{0});
+  for (int64_t i = n - 1; i > 0; --i) std::swap(order[static_cast<size_t>(i)], order[static_cast<size_t>(below(i + 1))]);
+  return order;
+}
+
+Tensor Stream::reserve(int64_t blocks) {
+  Tensor t = Tensor::of<int64_t>({static_cast<int64_t>(key_), static_cast<int64_t>(offset_)});
+  offset_ += static_cast<uint64_t>(blocks);
+  return t;
+}
+
+}  // namespace limbeck
