@@ -1,0 +1,134 @@
+#include "ops/op.h"
+
+#include <algorithm>
+#include <map>
+#include <memory>
+#include <unordered_map>
+
+#include "ops/profile.h"
+
+namespace limbeck {
+namespace {
+
+// Registration runs before main() in any order, so both tables live behind functions.
+struct Table {
+  std::vector<const Op*> ordered;
+  std::unordered_map<std::string, std::unique_ptr<Op>> by_name;
+};
+Table& table() {
+  static Table t;
+  return t;
+}
+std::unordered_map<std::string, std::vector<std::unique_ptr<Kernel>>>& kernel_table() {
+  static std::unordered_map<std::string, std::vector<std::unique_ptr<Kernel>>> t;
+  return t;
+}
+
+thread_local std::string override_name;
+
+DType floating_type(const Tensors& a, const Tensors& b) {
+  for (const Tensors* list : {&a, &b})
+    for (const Tensor& t : *list)
+      if (t.defined() && is_floating(t.dtype())) return t.dtype();
+  return DType::f32;
+}
+
+Device device_of(const Tensors& a, const Tensors& b) {
+  for (const Tensors* list : {&a, &b})
+    for (const Tensor& t : *list)
+      if (t.defined()) return t.device();
+  return cpu;
+}
+
+/// The registered kernel that serves this call, or null for the reference.
+const Kernel* choose(const Op& op, DType dtype, Device device, const Tensors& in, const Attrs& attrs, bool backward) {
+  const auto found = kernel_table().find(op.name);
+  const Kernel* best = nullptr;
+  if (override_name != "reference" && found != kernel_table().end())
+    for (const auto& k : found->second) {
+      if (k->dtype != dtype || k->device != device.kind || (backward && !k->backward)) continue;
+      if (!override_name.empty() && k->name != override_name) continue;
+      if (best && best->priority >= k->priority) continue;
+      if (k->supports && !k->supports(in, attrs)) continue;
+      best = k.get();
+    }
+  if (!best && device.kind != DeviceKind::cpu) fail(op.name, ": no ", dtype, " kernel for device ", device, backward ? " (backward)" : "");
+  return best;
+}
+
+void check_inputs(const Op& op, const Tensors& in) {
+  const size_t expected = op.inputs.size();
+  LIMBECK_CHECK(op.variadic ? in.size() >= expected : in.size() == expected, op.name, ": expected ", expected, " inputs, found ", in.size());
+  for (size_t i = 0; i < in.size(); ++i) {
+    const OpInput& spec = op.inputs[std::min(i, expected - 1)];
+    LIMBECK_CHECK(spec.optional || in[i].defined(), op.name, ": input '", spec.name, "' is missing");
+  }
+}
+
+}  // namespace
+
+const std::vector<const Op*>& all_ops() {
+  auto& ordered = table().ordered;
+  std::sort(ordered.begin(), ordered.end(), [](const Op* a, const Op* b) { return a->name < b->name; });
+  return ordered;
+}
+
+const Op& find_op(const std::string& name) {
+  const auto found = table().by_name.find(name);
+  if (found != table().by_name.end()) return *found->second;
+  std::vector<std::string> names;
+  for (const Op* op : all_ops()) names.push_back(op->name);
+  const std::string near = nearest_name(name, names);
+  fail("unknown operator '", name, "'", near.empty() ? "" : "; nearest: '" + near + "'");
+}
+
+std::vector<const Kernel*> kernels_of(const std::string& op) {
+  std::vector<const Kernel*> result;
+  if (const auto found = kernel_table().find(op); found != kernel_table().end())
+    for (const auto& k : found->second) result.push_back(k.get());
+  return result;
+}
+
+RegisterOp::RegisterOp(Op op) {
+  auto owned = std::make_unique<Op>(std::move(op));
+  Op* raw = owned.get();
+  if (!table().by_name.emplace(raw->name, std::move(owned)).second) fail("operator '", raw->name, "' registered twice");
+  table().ordered.push_back(raw);
+}
+
+RegisterKernel::RegisterKernel(Kernel kernel) {
+  auto& list = kernel_table()[kernel.op];
+  list.push_back(std::make_unique<Kernel>(std::move(kernel)));
+}
+
+Tensors run_forward(const Op& op, const Tensors& in, const Attrs& attrs) {
+  check_inputs(op, in);
+  const auto specs = op.infer(in, attrs);
+  const Device device = device_of(in, {});
+  Tensors out;
+  out.reserve(specs.size());
+  for (const auto& spec : specs) out.push_back(Tensor::empty(spec.shape, spec.dtype, device));
+  const Kernel* kernel = choose(op, floating_type(in, out), device, in, attrs, false);
+  const ProfileScope scope(op.name, false);
+  (kernel ? kernel->forward : op.forward)({in, out, attrs});
+  for (int i : op.mutated_inputs) in[static_cast<size_t>(i)].bump_version();
+  return out;
+}
+
+Tensors run_backward(const Op& op, const Tensors& saved_in, const Tensors& saved_out, const Tensors& dout, const std::vector<TensorSpec>& in_specs,
+                     const std::vector<bool>& wanted, const Attrs& attrs) {
+  LIMBECK_CHECK(op.backward, op.name, ": is not differentiable");
+  const Device device = device_of(dout, saved_in);
+  Tensors din(in_specs.size());
+  for (size_t i = 0; i < in_specs.size(); ++i)
+    if (wanted[i]) din[i] = Tensor::empty(in_specs[i].shape, in_specs[i].dtype, device);
+  const Kernel* kernel = choose(op, floating_type(dout, saved_in), device, saved_in, attrs, true);
+  const ProfileScope scope(op.name, true);
+  (kernel ? kernel->backward : op.backward)({saved_in, saved_out, dout, din, attrs});
+  return din;
+}
+
+KernelOverride::KernelOverride(std::string kernel_name) : previous_(std::exchange(override_name, std::move(kernel_name))) {}
+KernelOverride::~KernelOverride() { override_name = previous_; }
+
+}  // namespace limbeck

@@ -1,0 +1,84 @@
+// Atomic whole-file writes and whole-file reads.
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+#include <filesystem>
+
+#include "tensor/safetensors.h"
+
+namespace limbeck {
+namespace {
+
+/// Closes and removes the temporary file unless commit() was reached, so a failed write leaves nothing behind.
+class TemporaryFile {
+ public:
+  explicit TemporaryFile(const std::string& target) : target_(target), path_(target + ".tmp") {
+    fd_ = ::open(path_.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+    if (fd_ < 0) stop("cannot create");
+  }
+  ~TemporaryFile() {
+    if (fd_ >= 0) ::close(fd_), ::unlink(path_.c_str());
+  }
+  void write(const char* data, size_t bytes) {
+    while (bytes > 0) {
+      const ssize_t n = ::write(fd_, data, bytes);
+      if (n < 0 && errno == EINTR) continue;
+      if (n <= 0) stop("cannot write");
+      data += n;
+      bytes -= static_cast<size_t>(n);
+    }
+  }
+  void commit() {
+    if (::fsync(fd_) != 0 && errno != EINVAL) stop("cannot sync");
+    if (::rename(path_.c_str(), target_.c_str()) != 0) stop("cannot rename into place");
+    ::close(fd_);
+    fd_ = -1;
+    sync_folder();
+  }
+
+ private:
+  [[noreturn]] void stop(const char* what) { fail(target_, ": ", what, ": ", std::strerror(errno)); }
+  void sync_folder() const {
+    const auto folder = std::filesystem::path(target_).parent_path();
+    const int fd = ::open(folder.empty() ? "." : folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd >= 0) ::fsync(fd), ::close(fd);
+  }
+
+  std::string target_, path_;
+  int fd_ = -1;
+};
+
+}  // namespace
+
+void write_file_atomically(const std::string& path, const void* data, size_t bytes) {
+  TemporaryFile file(path);
+  file.write(static_cast<const char*>(data), bytes);
+  file.commit();
+}
+
+void write_file_atomically(const std::string& path, const std::string& text) { write_file_atomically(path, text.data(), text.size()); }
+
+std::string read_file(const std::string& path) {
+  const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  if (fd < 0) fail(path, ": cannot open: ", std::strerror(errno));
+  struct stat info {};
+  std::string text;
+  if (::fstat(fd, &info) == 0 && S_ISDIR(info.st_mode)) {
+    ::close(fd);
+    fail(path, ": is a folder; expected a file");
+  }
+  text.reserve(static_cast<size_t>(info.st_size));
+  char buffer[1 << 16];
+  ssize_t n = 0;
+  while ((n = ::read(fd, buffer, sizeof buffer)) > 0 || (n < 0 && errno == EINTR))
+    if (n > 0) text.append(buffer, static_cast<size_t>(n));
+  const int error = errno;
+  ::close(fd);
+  if (n < 0) fail(path, ": cannot read: ", std::strerror(error));
+  return text;
+}
+
+}  // namespace limbeck
