@@ -1,0 +1,151 @@
+// conv2d: y[n,oy,ox,o] = b[o] + sum_{ky,kx,i} x[n, oy s - p + ky d, ox s - p + kx d, g C/G + i] w[o,ky,kx,i], g = the group of o.
+// Backward: dx is the transposed sum, dw[o,ky,kx,i] = sum_{n,oy,ox} dy x, db = sum dy. Padding counts as zero.
+#include "ops/conv2d.h"
+
+namespace limbeck {
+namespace {
+
+struct WindowAttrs {
+  std::pair<int64_t, int64_t> stride, padding, dilation;
+  int64_t groups;
+};
+
+WindowAttrs window_attrs(const char* op, const Attrs& attrs) {
+  const WindowAttrs a{attrs.pair("stride", 1), attrs.pair("padding", 0), attrs.pair("dilation", 1), attrs.integer("groups", 1)};
+  LIMBECK_CHECK(a.stride.first > 0 && a.stride.second > 0, op, ": stride must be positive, found ", a.stride.first, " x ", a.stride.second);
+  LIMBECK_CHECK(a.padding.first >= 0 && a.padding.second >= 0, op, ": padding must not be negative, found ", a.padding.first, " x ",
+                a.padding.second);
+  LIMBECK_CHECK(a.dilation.first > 0 && a.dilation.second > 0, op, ": dilation must be positive, found ", a.dilation.first, " x ",
+                a.dilation.second);
+  LIMBECK_CHECK(a.groups > 0, op, ": groups must be positive, found ", a.groups);
+  return a;
+}
+
+void check_ranks(const char* op, const Shape& x, const Shape& w) {
+  LIMBECK_CHECK(x.rank() == 4, op, ": x must be [N, H, W, C], found ", x);
+  LIMBECK_CHECK(w.rank() == 4, op, ": w must have four dimensions, found ", w);
+  LIMBECK_CHECK(w.numel() > 0, op, ": w must not be empty, found ", w);
+}
+
+void check_bias(const char* op, const Tensors& in, int64_t channels) {
+  LIMBECK_CHECK(in.size() == 2 || !in[2] || in[2].shape() == Shape{channels}, op, ": b must be [", channels, "], found ", describe(in[2]));
+}
+
+}  // namespace
+
+Conv2dSizes conv2d_sizes(const Shape& x, const Shape& w, const Attrs& attrs) {
+  check_ranks("conv2d", x, w);
+  const WindowAttrs a = window_attrs("conv2d", attrs);
+  Conv2dSizes s{x[0], x[1], x[2], x[3], w[0], w[1], w[2], 0, 0, a.groups, a.stride.first, a.stride.second, a.padding.first, a.padding.second,
+                a.dilation.first, a.dilation.second};
+  LIMBECK_CHECK(s.c % s.groups == 0 && s.o % s.groups == 0, "conv2d: groups = ", s.groups, " must divide the channels of x ", x, " and w ", w);
+  LIMBECK_CHECK(w[3] == s.c / s.groups, "conv2d: w must be [out, kh, kw, ", s.c / s.groups, "] for x ", x, " and groups = ", s.groups,
+                ", found ", w);
+  const int64_t room_h = s.h + 2 * s.pad_h - s.dilation_h * (s.kh - 1) - 1, room_w = s.w + 2 * s.pad_w - s.dilation_w * (s.kw - 1) - 1;
+  LIMBECK_CHECK(room_h >= 0 && room_w >= 0, "conv2d: the window of w ", w, " is larger than the padded input ", x, " (", to_string(attrs), ")");
+  s.oh = room_h / s.stride_h + 1;
+  s.ow = room_w / s.stride_w + 1;
+  return s;
+}
+
+Conv2dSizes conv_transpose2d_sizes(const Shape& x, const Shape& w, const Attrs& attrs) {
+  const char* op = "conv_transpose2d";
+  check_ranks(op, x, w);
+  const WindowAttrs a = window_attrs(op, attrs);
+  const auto extra = attrs.pair("output_padding", 0);
+  LIMBECK_CHECK(w[0] == x[3], op, ": w must be [", x[3], ", kh, kw, out/groups] for x ", x, ", found ", w);
+  LIMBECK_CHECK(x[3] % a.groups == 0, op, ": groups = ", a.groups, " must divide the channels of x ", x);
+  LIMBECK_CHECK(extra.first >= 0 && extra.first < std::max(a.stride.first, a.dilation.first) && extra.second >= 0 &&
+                    extra.second < std::max(a.stride.second, a.dilation.second),
+                op, ": output_padding must be smaller than stride or dilation, found ", extra.first, " x ", extra.second);
+  Conv2dSizes s{x[0], 0, 0, w[3] * a.groups, w[0], w[1], w[2], x[1], x[2], a.groups, a.stride.first, a.stride.second, a.padding.first,
+                a.padding.second, a.dilation.first, a.dilation.second};
+  LIMBECK_CHECK(s.oh > 0 && s.ow > 0, op, ": x must have at least one pixel, found ", x);
+  s.h = (s.oh - 1) * s.stride_h - 2 * s.pad_h + s.dilation_h * (s.kh - 1) + extra.first + 1;
+  s.w = (s.ow - 1) * s.stride_w - 2 * s.pad_w + s.dilation_w * (s.kw - 1) + extra.second + 1;
+  LIMBECK_CHECK(s.h > 0 && s.w > 0, op, ": the result would be ", s.h, " x ", s.w, " for x ", x, " (", to_string(attrs), ")");
+  return s;
+}
+
+namespace {
+
+std::vector<TensorSpec> infer(const Tensors& in, const Attrs& attrs) {
+  const Conv2dSizes s = conv2d_sizes(in[0].shape(), in[1].shape(), attrs);
+  check_bias("conv2d", in, s.o);
+  return {{{s.n, s.oh, s.ow, s.o}, in[0].dtype()}};
+}
+
+template <class T>
+void forward(const ForwardCall& c) {
+  const Conv2dSizes s = conv2d_sizes(c.in[0].shape(), c.in[1].shape(), c.attrs);
+  const T* bias = c.in.size() > 2 && c.in[2] ? c.in[2].data<T>() : nullptr;
+  conv2d_forward_reference(s, c.in[0].data<T>(), c.in[1].data<T>(), bias, c.out[0].data<T>());
+}
+
+template <class T>
+void backward(const BackwardCall& c) {
+  const Conv2dSizes s = conv2d_sizes(c.in[0].shape(), c.in[1].shape(), c.attrs);
+  const T* dy = c.dout[0].data<T>();
+  if (c.din[0]) conv2d_backward_data_reference<T>(s, dy, c.in[1].data<T>(), nullptr, c.din[0].data<T>());
+  if (c.din[1]) conv2d_backward_weight_reference(s, c.in[0].data<T>(), dy, c.din[1].data<T>());
+  if (c.din.size() > 2 && c.din[2]) column_sums_reference(s.n * s.oh * s.ow, s.o, dy, c.din[2].data<T>());
+}
+
+OpCase make_case(Shape x, Shape w, Attrs attrs, bool bias = false, bool grad = true) {
+  const int64_t out = w[0];
+  return {{CaseInput{x}, CaseInput{w}, CaseInput{.shape = {out}, .given = bias}}, std::move(attrs), grad};
+}
+
+const std::vector<int64_t> k21{2, 1}, k12{1, 2}, k31{3, 1}, k13{1, 3};
+
+const RegisterOp conv2d_op({
+    .name = "conv2d",
+    .formula = "y[n,oy,ox,o] = b[o] + sum_{ky,kx,i} x[n,oy s-p+ky d,ox s-p+kx d,i] w[o,ky,kx,i]\n"
+               "dx = transposed convolution of dy with w; dw[o,ky,kx,i] = sum_{n,oy,ox} dy x; db = sum dy",
+    .source = "LeCun et al., Backpropagation applied to handwritten zip code recognition, 1989; groups: Krizhevsky et al. 2012",
+    .inputs = {{"x"}, {"w"}, {.name = "b", .optional = true}},
+    .outputs = {{"y"}},
+    .saved_inputs = {0, 1},
+    .infer = infer,
+    .forward = floating<ForwardCall, [](auto t, const ForwardCall& c) { forward<decltype(t)>(c); }>,
+    .backward = floating<BackwardCall, [](auto t, const BackwardCall& c) { backward<decltype(t)>(c); }>,
+    .cases =
+        {
+            make_case({2, 5, 6, 3}, {4, 3, 3, 3}, {{"padding", int64_t{1}}}, true),
+            make_case({1, 1, 1, 1}, {1, 1, 1, 1}, {}),                                             // one pixel, one weight
+            make_case({1, 1, 1, 3}, {5, 3, 3, 3}, {{"padding", int64_t{1}}}, true),                // window larger than the input
+            make_case({1, 2, 3, 2}, {3, 5, 5, 2}, {{"padding", int64_t{2}}, {"stride", int64_t{2}}}),
+            make_case({2, 7, 5, 3}, {7, 3, 3, 3}, {{"padding", int64_t{1}}, {"stride", int64_t{2}}}, true),
+            make_case({1, 8, 6, 2}, {3, 3, 3, 2}, {{"stride", int64_t{3}}, {"padding", int64_t{2}}}),
+            make_case({1, 9, 8, 2}, {2, 3, 3, 2}, {{"dilation", int64_t{2}}, {"padding", int64_t{2}}}),
+            make_case({2, 9, 7, 4}, {6, 3, 3, 2}, {{"groups", int64_t{2}}, {"stride", k21}, {"padding", k12}, {"dilation", k12}}, true),
+            make_case({1, 8, 9, 4}, {6, 2, 3, 2}, {{"groups", int64_t{2}}, {"stride", k12}, {"padding", k31}, {"dilation", k31}}),
+            make_case({1, 4, 7, 3}, {2, 1, 3, 3}, {{"padding", std::vector<int64_t>{0, 1}}}),      // kh != kw
+            make_case({2, 3, 4, 5}, {6, 1, 1, 5}, {}, true),                                       // 1x1
+            make_case({1, 5, 5, 4}, {3, 1, 1, 4}, {{"stride", int64_t{2}}}),                       // 1x1 that skips input pixels
+            make_case({1, 3, 3, 2}, {2, 1, 1, 2}, {{"padding", int64_t{1}}}),
+            make_case({2, 5, 4, 5}, {5, 3, 3, 1}, {{"groups", int64_t{5}}, {"padding", int64_t{1}}}, true),  // depthwise
+            make_case({1, 6, 7, 3}, {3, 3, 3, 1}, {{"groups", int64_t{3}}, {"padding", int64_t{1}}, {"stride", int64_t{2}}}),
+            make_case({1, 5, 5, 3}, {6, 3, 3, 1}, {{"groups", int64_t{3}}, {"padding", int64_t{1}}}),        // two outputs per channel
+            make_case({2, 4, 4, 3}, {2, 4, 4, 3}, {}),                                             // window = input: one output pixel
+            make_case({0, 4, 4, 3}, {2, 3, 3, 3}, {}, true, false),                                // empty batch
+            // beyond one block of every kernel: odd channels above a vector, stride, groups, dilation, several images
+            make_case({3, 9, 11, 17}, {33, 3, 3, 17}, {{"padding", int64_t{1}}}, true, false),
+            make_case({2, 16, 16, 16}, {16, 3, 3, 16}, {{"padding", int64_t{1}}}, false, false),
+            make_case({5, 8, 8, 32}, {64, 3, 3, 32}, {{"padding", int64_t{1}}, {"stride", int64_t{2}}}, false, false),
+            make_case({9, 4, 4, 70}, {50, 3, 3, 70}, {{"padding", int64_t{1}}}, true, false),
+            make_case({2, 13, 10, 40}, {24, 3, 3, 20}, {{"groups", int64_t{2}}, {"padding", k21}, {"stride", k21}, {"dilation", k12}}, true,
+                      false),
+            make_case({2, 8, 10, 130}, {40, 1, 1, 130}, {}, true, false),
+            make_case({2, 9, 9, 20}, {30, 1, 1, 20}, {{"stride", int64_t{2}}}, false, false),
+            make_case({2, 14, 15, 3}, {20, 7, 7, 3}, {{"stride", int64_t{2}}, {"padding", int64_t{3}}}, true, false),
+            make_case({3, 11, 9, 37}, {37, 3, 3, 1}, {{"groups", int64_t{37}}, {"padding", int64_t{1}}}, true, false),
+            make_case({2, 11, 9, 50}, {50, 5, 5, 1}, {{"groups", int64_t{50}}, {"padding", int64_t{2}}, {"stride", int64_t{2}}}, false, false),
+            make_case({2, 9, 9, 18}, {18, 3, 3, 1}, {{"groups", int64_t{18}}, {"padding", k12}, {"dilation", k12}, {"stride", k21}}, false,
+                      false),
+        },
+    .flops = [](const Tensors& in, const Attrs& attrs) { return conv2d_sizes(in[0].shape(), in[1].shape(), attrs).flops(); },
+});
+
+}  // namespace
+}  // namespace limbeck
