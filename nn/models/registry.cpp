@@ -1,0 +1,39 @@
+#include "nn/models/registry.h"
+
+#include <algorithm>
+
+namespace limbeck::nn {
+
+namespace {
+
+// A function's static, because the registrars of other files run in any order before main().
+std::vector<ModelEntry>& entries() {
+  static std::vector<ModelEntry> list;
+  return list;
+}
+
+}  // namespace
+
+RegisterModel::RegisterModel(ModelEntry entry) {
+  auto& list = entries();
+  for (const ModelEntry& e : list) LIMBECK_CHECK(e.name != entry.name, "two networks are registered as ", entry.name);
+  const auto behind = std::upper_bound(list.begin(), list.end(), entry, [](const auto& a, const auto& b) { return a.family < b.family; });
+  list.insert(behind, std::move(entry));
+}
+
+const std::vector<ModelEntry>& all_models() { return entries(); }
+
+std::unique_ptr<Network> create_model(const std::string& name, const ModelOptions& options) {
+  LIMBECK_CHECK(options.outputs > 0 && options.channels > 0, name, ": outputs and channels must be positive, found ", options.outputs, " and ",
+                options.channels);
+  LIMBECK_CHECK(options.size >= 8, name, ": images must have at least 8x8 pixels, found size ", options.size);
+  std::vector<std::string> names;
+  for (const ModelEntry& e : entries()) {
+    if (e.name == name) return e.build(options);
+    names.push_back(e.name);
+  }
+  const std::string near = nearest_name(name, names);
+  fail("unknown network '", name, "'", near.empty() ? "; `limbeck models` lists them" : "; did you mean '" + near + "'?");
+}
+
+}  // namespace limbeck::nn

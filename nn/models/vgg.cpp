@@ -1,0 +1,99 @@
+// VGG with batch norm (Simonyan and Zisserman 2015; RepDistiller models/vgg.py): vgg8, 11, 13, 16, 19. Convolutions have a bias.
+// 32x32: five blocks, max pools behind the first three (behind the fourth only at height 64), global average pool, one linear layer.
+// 128x128: a 4x4 max pool behind the fifth block and three linear layers with dropout.
+#include "nn/init.h"
+#include "nn/models/blocks.h"
+
+namespace limbeck::nn {
+namespace {
+
+/// [conv, BN, ReLU]* whose last ReLU is left to the caller. PyTorch's indices count the ReLUs: conv 0, BN 1, conv 3, BN 4, ...
+struct VggBlock : Module {
+  std::vector<std::pair<Conv2d*, BatchNorm2d*>> pairs;
+  VggBlock(int64_t in, int64_t out, int64_t count) {
+    for (int64_t i = 0; i < count; ++i) {
+      const Conv2dConfig config{.kernel = 3, .padding = 1, .bias = true};
+      Conv2d& conv = own(std::to_string(3 * i), std::make_unique<Conv2d>(i == 0 ? in : out, out, config));
+      BatchNorm2d& bn = own(std::to_string(3 * i + 1), std::make_unique<BatchNorm2d>(out));
+      pairs.emplace_back(&conv, &bn);
+    }
+  }
+  /// With relu = false: the value before the closing activation.
+  Variable run(const Variable& x, bool relu) {
+    Variable h = x;
+    for (auto& [conv, bn] : pairs) h = bn->apply((*conv)(h), relu || bn != pairs.back().second, {});
+    return h;
+  }
+};
+
+/// One linear layer, or 8192 -> 1024 -> 1024 -> outputs with ReLU and dropout (keys 0, 3, 6).
+struct Classifier : Module {
+  std::unique_ptr<Linear> fc0, fc3, fc6;
+  Dropout dropout1{0.5}, dropout2{0.5};
+  explicit Classifier(int64_t outputs)
+      : fc0(std::make_unique<Linear>(512 * 4 * 4, 1024)), fc3(std::make_unique<Linear>(1024, 1024)), fc6(std::make_unique<Linear>(1024, outputs)) {
+    add("0", *fc0);
+    add("2", dropout1);
+    add("3", *fc3);
+    add("5", dropout2);
+    add("6", *fc6);
+  }
+  Variable forward(const Variable& x) override {
+    return (*fc6)(dropout2(limbeck::relu((*fc3)(dropout1(limbeck::relu((*fc0)(x)))))));
+  }
+};
+
+struct VGG : Network {
+  std::vector<VggBlock*> blocks;
+  std::unique_ptr<Module> classifier;
+  const bool large;
+
+  VGG(const std::array<int64_t, 5>& counts, const ModelOptions& o) : large(large_images(o)) {
+    constexpr int64_t widths[] = {64, 128, 256, 512, 512};
+    LIMBECK_CHECK(!large || o.size == 128, "vgg: the network for large images takes 128x128 (its head is 512 * 4 * 4 wide), found ", o.size);
+    for (int64_t i = 0; i < 5; ++i)
+      blocks.push_back(&own("block" + std::to_string(i), std::make_unique<VggBlock>(i ? widths[i - 1] : o.channels, widths[i], counts[i])));
+    if (large) classifier = std::make_unique<Classifier>(o.outputs);
+    else classifier = std::make_unique<Linear>(512, o.outputs);
+    add("classifier", *classifier);
+  }
+
+  Features forward_features(const Variable& x, bool preact) override {
+    Features f;
+    Variable h = x;
+    for (size_t i = 0; i < blocks.size(); ++i) {
+      const bool split = preact && i > 0;
+      h = blocks[i]->run(h, !split);
+      f.taps.push_back(h);
+      if (split) h = limbeck::relu(h);
+      if (i < 3 || (i == 3 && x.size(1) == 64)) h = max_pool2d(h);
+    }
+    f.taps.push_back(large ? flatten_chw(max_pool2d(h, {.kernel = {4, 4}, .stride = {4, 4}})) : global_avg_pool(h));
+    f.output = classifier->forward(f.taps.back());
+    return f;
+  }
+
+  void initialise(const Stream& stream) override {
+    Module::initialise(stream);
+    init::kaiming_normal_convolutions(*this, stream);
+    visit([&](const std::string& name, Module& m) {
+      if (auto* conv = dynamic_cast<Conv2d*>(&m)) init::constant(conv->bias, 0);
+      if (auto* linear = dynamic_cast<Linear*>(&m)) {
+        init::normal(linear->weight, 0, 0.01, stream.fork(name + ".weight"));
+        init::constant(linear->bias, 0);
+      }
+    });
+  }
+};
+
+ModelEntry entry(std::string name, std::array<int64_t, 5> counts) {
+  return {std::move(name), "vgg", [=](const ModelOptions& o) { return std::make_unique<VGG>(counts, o); }};
+}
+
+const RegisterModel registered[] = {
+    RegisterModel(entry("vgg8", {1, 1, 1, 1, 1})),  RegisterModel(entry("vgg11", {1, 1, 2, 2, 2})), RegisterModel(entry("vgg13", {2, 2, 2, 2, 2})),
+    RegisterModel(entry("vgg16", {2, 2, 3, 3, 3})), RegisterModel(entry("vgg19", {2, 2, 4, 4, 4})),
+};
+
+}  // namespace
+}  // namespace limbeck::nn
