@@ -51,6 +51,7 @@ class Variable {
   Variable detach() const;
 
   detail::VariableImpl* impl() const { return impl_.get(); }
+  const std::shared_ptr<detail::VariableImpl>& shared() const { return impl_; }
 
  private:
   friend struct detail::Node;
