@@ -1,0 +1,106 @@
+#include "tensor/safetensors.h"
+
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <fstream>
+
+namespace limbeck {
+namespace {
+
+class Files : public testing::Test {
+ protected:
+  std::filesystem::path folder = std::filesystem::temp_directory_path() / ("limbeck_files_" + std::to_string(::getpid()));
+  void SetUp() override { std::filesystem::create_directories(folder); }
+  void TearDown() override { std::filesystem::remove_all(folder); }
+  std::string path(const char* name) const { return (folder / name).string(); }
+
+  std::string error_of(const std::string& file) {
+    try {
+      read_safetensors(file);
+    } catch (const Error& e) {
+      return e.what();
+    }
+    return "";
+  }
+  void write(const std::string& file, const std::string& header, size_t data) {
+    const uint64_t n = header.size();
+    std::ofstream out(file, std::ios::binary);
+    out.write(reinterpret_cast<const char*>(&n), 8);
+    out << header << std::string(data, '\0');
+  }
+};
+
+TEST_F(Files, SafetensorsRoundTrip) {
+  TensorFile file;
+  file.add("a.weight", Tensor::of<float>({1, 2, 3, 4, 5, 6}, {2, 3}));
+  file.add("count", Tensor::full({}, 7, DType::i64));
+  file.add("none", Tensor::zeros({0, 3}, DType::f64));
+  file.metadata["format"] = "pt";
+  write_safetensors(path("x"), file);
+  const TensorFile read = read_safetensors(path("x"));
+  ASSERT_EQ(read.tensors.size(), 3u);
+  EXPECT_EQ(read.tensors[0].first, "a.weight");
+  EXPECT_EQ(read.get("a.weight").to_vector<float>(), file.get("a.weight").to_vector<float>());
+  EXPECT_EQ(read.get("count").item(), 7);
+  EXPECT_EQ(read.get("none").shape(), (Shape{0, 3}));
+  EXPECT_EQ(read.metadata.at("format"), "pt");
+  EXPECT_FALSE(std::filesystem::exists(path("x") + ".tmp"));
+  EXPECT_THROW(read.get("a.weigth"), Error);
+}
+
+TEST_F(Files, DamagedSafetensorsAreNamed) {
+  TensorFile file;
+  file.add("w", Tensor::zeros({100}));
+  write_safetensors(path("x"), file);
+  std::filesystem::resize_file(path("x"), std::filesystem::file_size(path("x")) - 1);
+  EXPECT_NE(error_of(path("x")).find("tensor 'w'"), std::string::npos);
+  std::filesystem::resize_file(path("x"), 5);
+  EXPECT_NE(error_of(path("x")).find("not a safetensors file"), std::string::npos);
+  EXPECT_NE(error_of(path("missing")).find("cannot open"), std::string::npos);
+  EXPECT_NE(error_of(folder.string()).find("is a folder"), std::string::npos);
+  write(path("y"), R"({"w":{"dtype":"F32","shape":[3],"data_offsets":[0,8]}})", 8);
+  EXPECT_NE(error_of(path("y")).find("needs 12 bytes, found 8"), std::string::npos);
+  write(path("y"), R"({"w":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}})", 9);
+  EXPECT_NE(error_of(path("y")).find("overlap, gap or truncation"), std::string::npos);
+  write(path("y"), R"({"w":{"dtype":"F32","shape":[99999999999,99999999999],"data_offsets":[0,8]}})", 8);
+  EXPECT_NE(error_of(path("y")).find("too large"), std::string::npos);
+  write(path("y"), R"({"w":{"dtype":"F32","shape":[-1],"data_offsets":[0,8]}})", 8);
+  EXPECT_NE(error_of(path("y")).find("not a list of sizes"), std::string::npos);
+  write(path("y"), R"({"w":{"dtype":"C64","shape":[1],"data_offsets":[0,8]}})", 8);
+  EXPECT_NE(error_of(path("y")).find("C64"), std::string::npos);
+}
+
+TEST_F(Files, HalfTypesAreWidened) {
+  const std::string header = R"({"b":{"dtype":"BF16","shape":[1],"data_offsets":[0,2]},"h":{"dtype":"F16","shape":[3],"data_offsets":[2,8]}})";
+  write(path("x"), header, 0);
+  const uint16_t values[] = {0xC040, 0x3C00, 0x0001, 0xFBFF};
+  std::ofstream(path("x"), std::ios::binary | std::ios::app).write(reinterpret_cast<const char*>(values), sizeof values);
+  const TensorFile f = read_safetensors(path("x"));
+  EXPECT_EQ(f.get("b").at(0), -3);
+  EXPECT_EQ(f.get("h").at(0), 1);
+  EXPECT_EQ(f.get("h").at(1), 0x1p-24);
+  EXPECT_EQ(f.get("h").at(2), -65504);
+}
+
+TEST_F(Files, NpyRoundTrip) {
+  const Tensor t = Tensor::of<double>({1, 2, 3, 4, 5, 6}, {2, 1, 3});
+  write_npy(path("t.npy"), t);
+  const Tensor back = read_npy(path("t.npy"));
+  EXPECT_EQ(back.shape(), t.shape());
+  EXPECT_EQ(back.to_vector<double>(), t.to_vector<double>());
+  write_npy(path("s.npy"), Tensor::full({}, 3, DType::u8));
+  EXPECT_EQ(read_npy(path("s.npy")).item(), 3);
+  std::filesystem::resize_file(path("t.npy"), std::filesystem::file_size(path("t.npy")) - 8);
+  EXPECT_THROW(read_npy(path("t.npy")), Error);
+}
+
+TEST_F(Files, FailedWriteLeavesNothing) {
+  EXPECT_THROW(write_file_atomically(path("no/such/folder/x"), "text"), Error);
+  std::filesystem::create_directory(path("taken"));
+  EXPECT_THROW(write_file_atomically(path("taken"), "text"), Error);
+  EXPECT_FALSE(std::filesystem::exists(path("taken") + ".tmp"));
+}
+
+}  // namespace
+}  // namespace limbeck
