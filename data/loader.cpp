@@ -1,0 +1,131 @@
+// Loader: background threads make batches ahead into a ring of slots; next() hands them out in the order of the steps.
+#include <algorithm>
+#include <condition_variable>
+#include <exception>
+#include <mutex>
+#include <optional>
+#include <thread>
+
+#include "data/dataset.h"
+
+namespace limbeck::data {
+
+struct Loader::State {
+  Dataset dataset;
+  Config config;
+  Stream stream;
+  int64_t per_epoch = 0;
+
+  std::mutex mutex;
+  std::condition_variable changed;
+  int64_t to_make = 0, to_hand_out = 0;  // steps
+  bool stop = false;
+  struct Slot {
+    std::optional<Batch> batch;
+    std::exception_ptr error;
+  };
+  std::vector<Slot> ring;                // step s lives in slot s % depth
+  std::vector<std::thread> threads;
+
+  std::mutex order_mutex;
+  int64_t order_epoch[2] = {-1, -1};     // of two epochs: prefetching crosses the border
+  std::shared_ptr<const std::vector<int64_t>> orders[2];
+
+  State(const Dataset& d, Config c, Stream s) : dataset(d), config(std::move(c)), stream(s) {}
+
+  std::shared_ptr<const std::vector<int64_t>> order_of(int64_t epoch) {
+    const std::lock_guard lock(order_mutex);
+    const auto slot = epoch % 2;
+    if (order_epoch[slot] != epoch) {
+      Stream shuffle = stream.fork("shuffle", static_cast<uint64_t>(epoch));
+      orders[slot] = std::make_shared<const std::vector<int64_t>>(shuffle.permutation(dataset.size()));
+      order_epoch[slot] = epoch;
+    }
+    return orders[slot];
+  }
+
+  /// The batch of a global step; depends on the stream and the step only.
+  Batch make(int64_t step) {
+    const int64_t first = step % per_epoch * config.batch, last = std::min(first + config.batch, dataset.size());
+    Batch b;
+    if (config.shuffle) {
+      const auto order = order_of(step / per_epoch);
+      b.index.assign(order->begin() + first, order->begin() + last);
+    } else {
+      for (int64_t i = first; i < last; ++i) b.index.push_back(i);
+    }
+    b.images = make_batch(dataset.images, b.index, config.augmentation, config.standardisation, stream.fork("augment", static_cast<uint64_t>(step)));
+    b.labels = take<int64_t>(dataset.labels, b.index);
+    b.targets = take<float>(dataset.targets, b.index);
+    return b;
+  }
+
+  template <class T>
+  static Tensor take(const Tensor& all, const std::vector<int64_t>& index) {
+    if (!all.defined()) return {};
+    Tensor out = Tensor::empty({static_cast<int64_t>(index.size())}, all.dtype());
+    for (size_t i = 0; i < index.size(); ++i) out.data<T>()[i] = all.data<T>()[index[i]];
+    return out;
+  }
+
+  void work() {
+    std::unique_lock lock(mutex);
+    for (;;) {
+      changed.wait(lock, [&] { return stop || to_make < to_hand_out + config.depth; });
+      if (stop) return;
+      const int64_t step = to_make++;
+      lock.unlock();
+      Slot slot;
+      try {
+        slot.batch = make(step);
+      } catch (...) {
+        slot.error = std::current_exception();
+      }
+      lock.lock();
+      ring[static_cast<size_t>(step % config.depth)] = std::move(slot);
+      changed.notify_all();
+    }
+  }
+};
+
+Loader::Loader(const Dataset& dataset, Config config, Stream stream, int64_t first_step)
+    : state_(std::make_unique<State>(dataset, std::move(config), stream)) {
+  State& s = *state_;
+  const int64_t n = dataset.size();
+  LIMBECK_CHECK(n > 0, "loader: the dataset is empty");
+  LIMBECK_CHECK(s.config.batch > 0 && s.config.threads >= 0 && s.config.depth > 0 && first_step >= 0, "loader: batch ", s.config.batch, ", depth ",
+                s.config.depth, ", threads ", s.config.threads, ", first step ", first_step, ": expected positive (threads and first step 0 or more)");
+  s.per_epoch = s.config.drop_last ? n / s.config.batch : (n + s.config.batch - 1) / s.config.batch;
+  LIMBECK_CHECK(s.per_epoch > 0, "loader: drop_last with batches of ", s.config.batch, " leaves nothing of ", n, " images");
+  s.to_make = s.to_hand_out = first_step;
+  s.ring.resize(static_cast<size_t>(s.config.depth));
+  for (int64_t i = 0; i < s.config.threads; ++i) s.threads.emplace_back([&s] { s.work(); });
+}
+
+Loader::~Loader() {
+  {
+    const std::lock_guard lock(state_->mutex);
+    state_->stop = true;
+  }
+  state_->changed.notify_all();
+  for (auto& t : state_->threads) t.join();
+}
+
+int64_t Loader::steps_per_epoch() const { return state_->per_epoch; }
+
+Batch Loader::next() {
+  State& s = *state_;
+  if (s.threads.empty()) return s.make(s.to_hand_out++);
+  std::unique_lock lock(s.mutex);
+  State::Slot& slot = s.ring[static_cast<size_t>(s.to_hand_out % s.config.depth)];
+  s.changed.wait(lock, [&] { return slot.batch.has_value() || slot.error; });
+  State::Slot out = std::move(slot);
+  slot = {};
+  ++s.to_hand_out;
+  lock.unlock();
+  s.changed.notify_all();
+  if (out.error) std::rethrow_exception(out.error);
+  return std::move(*out.batch);
+}
+
+}  // namespace limbeck::data
