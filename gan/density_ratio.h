@@ -1,0 +1,116 @@
+// cDRE-F-cSP: conditional density-ratio estimation in feature space with the softplus loss and a penalty (Ding, Wang, Wang, Welch,
+// "Efficient subsampling of realistic images from GANs conditional on a class or a continuous variable", 2023; spec/classification.md 3.3, 3.4).
+// The ratio net learns r(h | y) = p_real(h | y) / p_fake(h | y) on features h of real and generated images.
+#pragma once
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "data/dataset.h"
+#include "gan/feature_net.h"
+#include "nn/layers.h"
+#include "nn/monitor.h"
+
+namespace limbeck::gan {
+
+/// Images of given conditions: y is i64 [n] (classes) or f32 [n] (responses); the result is f32 [n, H, W, C] in [-1, 1] and depends on
+/// y and the stream only.
+using ImageSource = std::function<Tensor(const Tensor& y, const Stream& stream)>;
+
+/// Hidden widths of the named sizes MLP3, MLP5, MLP7, MLP9, scaled and rounded to a multiple of the 8 groups (at least 8).
+std::vector<int64_t> ratio_widths(const std::string& name, double scale = 1);
+
+/// condition vector [N, e] and feature [N, f] to ratio [N, 1] >= 0. Linear, GroupNorm(8), ReLU, dropout per hidden layer; linear, ReLU at
+/// the end. The condition stands first in the input. Keys 0, 1, 4, 5, ... as in the original's Sequential.
+class RatioMlp : public nn::Module {
+ public:
+  RatioMlp(int64_t condition, int64_t feature, const std::vector<int64_t>& widths, double dropout);
+  Variable operator()(const Variable& condition, const Variable& feature);
+
+ private:
+  struct Layer {
+    nn::Linear* linear;
+    nn::GroupNorm* norm;
+    nn::Dropout* dropout;
+  };
+  std::vector<Layer> layers_;
+  nn::Linear* last_;
+};
+
+/// A conditional density-ratio model. The training loop and the sampler know only this; how y becomes a vector is the subclass's business.
+class RatioNet : public nn::Module {
+ public:
+  /// features [N, f], y as in ImageSource -> ratios [N, 1].
+  virtual Variable ratio(const Variable& features, const Tensor& y) = 0;
+};
+
+/// Conditioned on a class through a trainable embedding, N(0, 1) at first. Keys label_emb.weight, main.*.
+class ClassRatioNet : public RatioNet {
+ public:
+  ClassRatioNet(int64_t classes, int64_t embedding, int64_t feature, const std::vector<int64_t>& widths, double dropout = 0.5);
+  Variable ratio(const Variable& features, const Tensor& y) override;
+
+ private:
+  nn::Embedding label_emb_;
+  RatioMlp main_;
+};
+
+/// Conditional softplus loss with penalty:
+///   L = mean(s(rg) rg) - mean(softplus(rg)) - mean(s(rr)) + lambda (mean(rg) - 1)^2,   s = sigmoid,
+/// rr, rg = ratios of real and generated features. The ratio averages to 1 over the generated distribution, hence the penalty.
+Variable ratio_loss(const Variable& real, const Variable& fake, double lambda);
+
+/// [ratio] of a configuration; the defaults are the original's (spec 3.1).
+struct RatioSettings {
+  std::string net = "MLP5";
+  double width = 1;
+  int64_t embedding = 0;
+  double dropout = 0.5;
+  int64_t epochs = 200;
+  int64_t batch = 256;
+  double lr = 1e-4;
+  std::vector<double> milestones = {80, 150};
+  double lr_factor = 0.1;
+  double beta1 = 0.5, beta2 = 0.999;
+  double weight_decay = 1e-4;
+  double lambda = 0.01;
+  bool flip = true;
+  int64_t restarts = 3;
+  template <class V>
+  void fields(V& v) {
+    v("net", net, "MLP3 | MLP5 | MLP7 | MLP9");
+    v("width", width, "factor on the hidden widths");
+    v("embedding", embedding, "dimension of the class embedding, 0: as many as classes");
+    v("dropout", dropout, "dropout rate");
+    v("epochs", epochs, "passes over the real images");
+    v("batch", batch, "real images per step, and as many fakes");
+    v("lr", lr, "first learning rate (Adam)");
+    v("milestones", milestones, "epochs at which the learning rate drops (e >= d)");
+    v("lr_factor", lr_factor, "factor of a drop");
+    v("beta1", beta1, "Adam beta1");
+    v("beta2", beta2, "Adam beta2");
+    v("weight_decay", weight_decay, "L2 in the gradient");
+    v("lambda", lambda, "weight of the penalty (mean ratio of fakes - 1)^2");
+    v("flip", flip, "random horizontal flip of the real images");
+    v("restarts", restarts, "new seeds to try when the net says zero everywhere");
+  }
+};
+
+struct RatioTask {
+  RatioNet& net;                    ///< initialised by the loop, again after a restart
+  FeatureNet& features;             ///< frozen, eval mode; sees images normalised to [-1, 1] on both sides (spec trap 22)
+  const ImageSource& source;
+  const data::Dataset& real;
+  Stream stream;
+  nn::Monitor& monitor;
+};
+
+/// Trains the net. Guard: a net whose closing ReLU is zero for every image of an epoch, or at the end for every fake of some class,
+/// has no gradient and no use; the loop then starts again with another seed (a note tells), and after `restarts` times throws Error
+/// with advice. Resumable. Returns the last loss and mean ratios as values for the results.
+nn::Values train_ratio(const RatioTask& task, const RatioSettings& settings);
+
+/// Ratios f32 [N] of images f32 [N,H,W,C] in [-1, 1] under conditions y, in eval mode without gradient.
+Tensor ratios_of(RatioNet& net, FeatureNet& features, const Tensor& images, const Tensor& y);
+
+}  // namespace limbeck::gan

@@ -1,0 +1,29 @@
+// Metrics of generated images: Frechet distance of features, label consistency.
+#pragma once
+#include <functional>
+#include <vector>
+
+#include "tensor/tensor.h"
+
+namespace limbeck::gan {
+
+/// Mean and unbiased covariance of feature rows, in f64.
+struct Moments {
+  int64_t count = 0;
+  std::vector<double> mean;
+  std::vector<double> covariance;  ///< row-major dim x dim
+  int64_t dim() const { return static_cast<int64_t>(mean.size()); }
+};
+
+/// Moments of features [N, D] (f32 or f64), N >= 2.
+Moments moments_of(const Tensor& features);
+
+/// Squared Frechet distance of two Gaussians (Heusel et al. 2017):
+///   |mu_a - mu_b|^2 + tr(S_a + S_b - 2 (S_a^{1/2} S_b S_a^{1/2})^{1/2}).
+/// The original's evaluation script does not square the distance of the means (spec trap 44); this is the textbook value.
+double frechet_distance(const Moments& a, const Moments& b);
+
+/// Share of images whose predicted class is the assigned one; 0 for none.
+double label_consistency(const std::vector<int64_t>& predicted, const std::vector<int64_t>& assigned);
+
+}  // namespace limbeck::gan

@@ -1,0 +1,181 @@
+// Training of the density-ratio net, with the guard against a net that says zero.
+#include <cmath>
+#include <memory>
+#include <optional>
+
+#include "gan/density_ratio.h"
+#include "nn/optim.h"
+
+namespace limbeck::gan {
+namespace {
+
+void pack(TensorFile& to, const std::string& prefix, const TensorFile& from) {
+  for (const auto& [name, tensor] : from.tensors) to.add(prefix + name, tensor);
+}
+TensorFile unpack(const TensorFile& file, const std::string& prefix) {
+  TensorFile part;
+  for (const auto& [name, tensor] : file.tensors)
+    if (name.starts_with(prefix)) part.add(name.substr(prefix.size()), tensor);
+  return part;
+}
+
+const char* advice =
+    "; the density-ratio net died (its closing ReLU has no gradient there). Try another seed, a lower ratio.lr, a lower ratio.dropout, "
+    "a longer ratio training or better trained gan and features stages";
+
+struct Sums {
+  double loss = 0, real = 0, fake = 0, count = 0;
+};
+
+class RatioRun {
+ public:
+  RatioRun(const RatioTask& task, const RatioSettings& s) : task_(task), s_(s) {
+    LIMBECK_CHECK(task.real.size() > 0, "ratio: the data set has no images");
+    LIMBECK_CHECK(s.epochs > 0 && s.batch > 0, "ratio: expected epochs > 0 and batch > 0, found ", s.epochs, " and ", s.batch);
+    const size_t channels = static_cast<size_t>(task.real.channels());
+    half_ = {std::vector<double>(channels, 0.5), std::vector<double>(channels, 0.5)};
+    steps_per_epoch_ = (task.real.size() + s.batch - 1) / s.batch;
+  }
+
+  nn::Values operator()() {
+    const std::optional<TensorFile> saved = task_.monitor.load();
+    if (saved) attempt_ = saved->get("loop.attempt").data<int64_t>()[0];
+    begin_attempt();
+    if (saved) restore(*saved);
+    while (true) {
+      const std::optional<std::string> dead = attempt();
+      if (!dead) break;
+      LIMBECK_CHECK(attempt_ < s_.restarts, "ratio: ", *dead, " after ", attempt_ + 1, " attempts", advice);
+      task_.monitor.note(cat("ratio: ", *dead, "; starting again with another seed (", attempt_ + 1, " of ", s_.restarts, ")"));
+      ++attempt_;
+      begin_attempt();
+    }
+    return {{"loss", last_.loss}, {"ratio_real", last_.real}, {"ratio_fake", last_.fake}, {"restarts", static_cast<double>(attempt_)}};
+  }
+
+ private:
+  void begin_attempt() {
+    stream_ = task_.stream.fork("attempt", static_cast<uint64_t>(attempt_));
+    task_.net.initialise(stream_.fork("init"));
+    optimizer_ = std::make_unique<nn::Adam>(
+        task_.net.parameters(), nn::Adam::Config{.lr = s_.lr, .beta1 = s_.beta1, .beta2 = s_.beta2, .weight_decay = s_.weight_decay});
+    step_ = 0;
+    sums_ = {};
+    max_ = 0;
+  }
+
+  /// Why the net is dead, or nothing when it lives to the end.
+  std::optional<std::string> attempt() {
+    data::Loader loader(task_.real, {.batch = s_.batch, .augmentation = {0, s_.flip}, .standardisation = half_}, stream_.fork("shuffle"), step_);
+    const int64_t total = s_.epochs * steps_per_epoch_;
+    const nn::StepSchedule schedule{s_.lr, s_.milestones, s_.lr_factor, false};
+    while (step_ < total) {
+      const int64_t epoch = step_ / steps_per_epoch_;
+      optimizer_->set_lr(schedule(static_cast<double>(epoch)));
+      one_step(loader.next());
+      ++step_;
+      task_.monitor.progress(step_, total, static_cast<int64_t>(s_.batch),
+                             {{"loss", sums_.loss / sums_.count}, {"real", sums_.real / sums_.count}, {"fake", sums_.fake / sums_.count}});
+      if (step_ % steps_per_epoch_ == 0) {
+        if (max_ <= 0) return cat("every ratio of epoch ", epoch + 1, " is zero");
+        end_epoch(epoch);
+      }
+      nn::checkpoint(task_.monitor, [this] { return state(); });
+    }
+    return silent_condition();
+  }
+
+  Variable feature_of(const Tensor& images) {
+    const NoGrad no_grad;
+    return task_.features.feature(Variable(images));
+  }
+
+  void one_step(const data::Batch& batch) {
+    const Tensor& y = batch.labels.defined() ? batch.labels : batch.targets;
+    task_.features.eval();
+    const Variable real_features = feature_of(batch.images);
+    const Variable fake_features = feature_of(task_.source(y, stream_.fork("fake", static_cast<uint64_t>(step_))));
+    task_.net.train();
+    task_.net.set_streams(stream_.fork("dropout/real", static_cast<uint64_t>(step_)));
+    const Variable real = task_.net.ratio(real_features, y);
+    task_.net.set_streams(stream_.fork("dropout/fake", static_cast<uint64_t>(step_)));
+    const Variable fake = task_.net.ratio(fake_features, y);
+    const Variable loss = ratio_loss(real, fake, s_.lambda);
+    LIMBECK_CHECK(std::isfinite(loss.item()), "ratio: the loss is ", loss.item(), " at step ", step_, "; lower ratio.lr");
+    optimizer_->zero_grad();
+    loss.backward();
+    optimizer_->step();
+    account(loss, real.data(), fake.data());
+  }
+
+  void account(const Variable& loss, const Tensor& real, const Tensor& fake) {
+    const double n = static_cast<double>(real.numel());
+    sums_.loss += loss.item() * n;
+    sums_.count += n;
+    for (float r : real.span<float>()) sums_.real += r, max_ = std::max<double>(max_, r);
+    for (float r : fake.span<float>()) sums_.fake += r, max_ = std::max<double>(max_, r);
+  }
+
+  void end_epoch(int64_t epoch) {
+    last_ = {sums_.loss / sums_.count, sums_.real / sums_.count, sums_.fake / sums_.count, 1};
+    task_.monitor.metrics(epoch + 1, {{"loss", last_.loss}, {"ratio_real", last_.real}, {"ratio_fake", last_.fake}, {"lr", optimizer_->lr()}});
+    sums_ = {};
+    max_ = 0;
+  }
+
+  /// A condition for which every fake of a sample has ratio zero: rejection sampling would have nothing to accept there.
+  std::optional<std::string> silent_condition() {
+    constexpr int64_t probes = 64;
+    if (!task_.real.labels.defined()) {
+      Tensor y = Tensor::empty({probes});
+      Stream draw = stream_.fork("probe/y");
+      for (float& v : y.span<float>()) v = static_cast<float>(task_.real.targets.at(draw.below(task_.real.size())));
+      return silent(y, 0) ? std::optional<std::string>("the ratio of every probed fake is zero") : std::nullopt;
+    }
+    for (int64_t c = 0; c < task_.real.classes; ++c)
+      if (silent(Tensor::full({probes}, static_cast<double>(c), DType::i64), c)) return cat("the ratio of every probed fake of class ", c, " is zero");
+    return std::nullopt;
+  }
+
+  bool silent(const Tensor& y, int64_t index) {
+    const Tensor ratios = ratios_of(task_.net, task_.features, task_.source(y, stream_.fork("probe", static_cast<uint64_t>(index))), y);
+    for (float r : ratios.span<float>())
+      if (r > 0) return false;
+    return true;
+  }
+
+  TensorFile state() const {
+    TensorFile file;
+    pack(file, "net.", task_.net.state_dict());
+    pack(file, "optimizer.", optimizer_->state());
+    file.add("loop.attempt", Tensor::of<int64_t>({attempt_}));
+    file.add("loop.step", Tensor::of<int64_t>({step_}));
+    file.add("loop.sums", Tensor::of<double>({sums_.loss, sums_.real, sums_.fake, sums_.count, max_, last_.loss, last_.real, last_.fake}));
+    return file;
+  }
+
+  void restore(const TensorFile& saved) {
+    task_.net.load_state_dict(unpack(saved, "net."), "saved ratio state");
+    optimizer_->load_state(unpack(saved, "optimizer."), "saved ratio state");
+    step_ = saved.get("loop.step").data<int64_t>()[0];
+    const double* v = saved.get("loop.sums").data<double>();
+    sums_ = {v[0], v[1], v[2], v[3]};
+    max_ = v[4];
+    last_ = {v[5], v[6], v[7], 1};
+  }
+
+  const RatioTask& task_;
+  const RatioSettings& s_;
+  data::Standardisation half_;
+  Stream stream_;
+  std::unique_ptr<nn::Adam> optimizer_;
+  int64_t steps_per_epoch_ = 0, step_ = 0, attempt_ = 0;
+  Sums sums_, last_;
+  double max_ = 0;  // largest ratio of the epoch so far
+};
+
+}  // namespace
+
+nn::Values train_ratio(const RatioTask& task, const RatioSettings& settings) { return RatioRun(task, settings)(); }
+
+}  // namespace limbeck::gan

@@ -1,0 +1,53 @@
+#include "kd/criterion.h"
+
+#include <algorithm>
+#include <cmath>
+
+namespace limbeck::kd {
+
+std::vector<int64_t> argmax_rows(const Tensor& output) {
+  LIMBECK_CHECK(output.rank() == 2 && output.size(1) > 0, "argmax_rows: expected [N, C], found ", describe(output));
+  const int64_t rows = output.size(0), columns = output.size(1);
+  std::vector<int64_t> best(static_cast<size_t>(rows));
+  dispatch_floating(output.dtype(), "argmax_rows", [&](auto t) {
+    const auto* x = output.data<decltype(t)>();
+    for (int64_t i = 0; i < rows; ++i)
+      best[static_cast<size_t>(i)] = std::max_element(x + i * columns, x + (i + 1) * columns) - (x + i * columns);
+  });
+  return best;
+}
+
+void ClassificationCriterion::check(const data::Dataset& dataset, int64_t outputs) const {
+  LIMBECK_CHECK(dataset.labels.defined() && dataset.classes > 0, "classification needs a data set with classes");
+  LIMBECK_CHECK(outputs == dataset.classes, "the network has ", outputs, " outputs, the data set ", dataset.classes, " classes");
+}
+
+Variable ClassificationCriterion::loss(const Variable& output, const data::Batch& batch) const {
+  return cross_entropy(output, batch.labels);
+}
+
+double ClassificationCriterion::score(const Tensor& output, const data::Batch& batch) const {
+  const std::vector<int64_t> predicted = argmax_rows(output);
+  const auto labels = batch.labels.span<int64_t>();
+  double correct = 0;
+  for (size_t i = 0; i < predicted.size(); ++i) correct += predicted[i] == labels[i];
+  return correct;
+}
+
+void RegressionCriterion::check(const data::Dataset& dataset, int64_t outputs) const {
+  LIMBECK_CHECK(dataset.targets.defined(), "regression needs a data set with responses");
+  LIMBECK_CHECK(outputs == 1, "regression needs a network with one output, found ", outputs);
+}
+
+Variable RegressionCriterion::loss(const Variable& output, const data::Batch& batch) const {
+  return mse_loss(output, Variable(batch.targets.reshape({-1, 1})));
+}
+
+double RegressionCriterion::score(const Tensor& output, const data::Batch& batch) const {
+  LIMBECK_CHECK(output.numel() == batch.targets.numel(), "regression: output ", describe(output), " for targets ", describe(batch.targets));
+  double error = 0;
+  for (int64_t i = 0; i < output.numel(); ++i) error += std::abs(output.at(i) - batch.targets.at(i));
+  return error;
+}
+
+}  // namespace limbeck::kd

@@ -1,0 +1,44 @@
+// Criterion: what a network is asked to match on labelled images, and how its quality is counted.
+#pragma once
+#include <memory>
+
+#include "autograd/functions.h"
+#include "data/dataset.h"
+
+namespace limbeck::kd {
+
+class Criterion {
+ public:
+  virtual ~Criterion() = default;
+  /// Throws when the data set does not carry what this criterion needs, or the network's outputs do not fit it.
+  virtual void check(const data::Dataset& dataset, int64_t outputs) const = 0;
+  /// Mean loss over the batch from the network's raw output [N, outputs].
+  virtual Variable loss(const Variable& output, const data::Batch& batch) const = 0;
+  /// Sum over the batch of the quantity that metric() names; divided by the number of images it is the reported value.
+  virtual double score(const Tensor& output, const data::Batch& batch) const = 0;
+  /// "accuracy", "mae".
+  virtual const char* metric() const = 0;
+};
+
+/// Cross entropy with integer classes; the metric is the top-1 accuracy in [0, 1].
+class ClassificationCriterion : public Criterion {
+ public:
+  void check(const data::Dataset& dataset, int64_t outputs) const override;
+  Variable loss(const Variable& output, const data::Batch& batch) const override;
+  double score(const Tensor& output, const data::Batch& batch) const override;
+  const char* metric() const override { return "accuracy"; }
+};
+
+/// Mean squared error of a scalar response [N, 1]; the metric is the mean absolute error in the unit of the targets.
+class RegressionCriterion : public Criterion {
+ public:
+  void check(const data::Dataset& dataset, int64_t outputs) const override;
+  Variable loss(const Variable& output, const data::Batch& batch) const override;
+  double score(const Tensor& output, const data::Batch& batch) const override;
+  const char* metric() const override { return "mae"; }
+};
+
+/// Index of the largest entry of each row of [N, C]; the first one on ties.
+std::vector<int64_t> argmax_rows(const Tensor& output);
+
+}  // namespace limbeck::kd

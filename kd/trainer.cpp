@@ -1,0 +1,193 @@
+#include "kd/trainer.h"
+
+#include <cmath>
+#include <memory>
+#include <numeric>
+
+namespace limbeck::kd {
+namespace {
+
+/// Adds the entries of `from` to `to` with a prefix, so that several state_dicts share one file.
+void pack(TensorFile& to, const std::string& prefix, const TensorFile& from) {
+  for (const auto& [name, tensor] : from.tensors) to.add(prefix + name, tensor);
+}
+
+TensorFile unpack(const TensorFile& file, const std::string& prefix) {
+  TensorFile part;
+  for (const auto& [name, tensor] : file.tensors)
+    if (name.starts_with(prefix)) part.add(name.substr(prefix.size()), tensor);
+  return part;
+}
+
+data::Batch rows_of(const data::Dataset& d, int64_t begin, int64_t end, const data::Standardisation& standardisation) {
+  data::Batch batch;
+  batch.index.resize(static_cast<size_t>(end - begin));
+  std::iota(batch.index.begin(), batch.index.end(), begin);
+  batch.images = data::make_batch(d.images, batch.index, {}, standardisation, Stream());
+  if (d.labels.defined()) batch.labels = d.labels.rows(begin, end);
+  if (d.targets.defined()) batch.targets = d.targets.rows(begin, end);
+  return batch;
+}
+
+/// One training run in progress.
+class Run {
+ public:
+  Run(const TrainTask& task, const TrainSettings& settings) : task_(task), s_(settings) {
+    check_arguments();
+    prepare_method();
+    std::vector<nn::Parameter> parameters = task.network.parameters();
+    if (auxiliary_)
+      for (nn::Parameter p : auxiliary_->parameters()) {
+        p.name = "auxiliary." + p.name;
+        parameters.push_back(std::move(p));
+      }
+    optimizer_ = std::make_unique<nn::SGD>(
+        std::move(parameters), nn::SGD::Config{.lr = s_.lr, .momentum = s_.momentum, .weight_decay = s_.weight_decay, .nesterov = s_.nesterov});
+    const int64_t own = (task.train.size() + s_.batch - 1) / s_.batch;
+    steps_per_epoch_ = task.steps_per_epoch > 0 ? task.steps_per_epoch : own;
+  }
+
+  TrainResult operator()() {
+    restore();
+    data::Loader loader(task_.train,
+                        {.batch = s_.batch,
+                         .augmentation = {s_.crop_padding, s_.flip},
+                         .standardisation = task_.standardisation},
+                        task_.stream.fork("shuffle"), step_);
+    const int64_t total = s_.epochs * steps_per_epoch_;
+    const nn::StepSchedule schedule{s_.lr, s_.milestones, s_.lr_factor, s_.late_drop};
+    task_.network.train();
+    while (step_ < total) {
+      const int64_t epoch = step_ / steps_per_epoch_;
+      optimizer_->set_lr(schedule(static_cast<double>(epoch)));
+      const data::Batch batch = loader.next();
+      one_step(batch);
+      ++step_;
+      task_.monitor.progress(step_, total, batch.images.size(0), {{"loss", loss_sum_ / count_}, {metric("train"), score_sum_ / count_}});
+      if (step_ % steps_per_epoch_ == 0) end_epoch(epoch);
+      nn::checkpoint(task_.monitor, [this] { return state(); });
+    }
+    result_.steps = step_;
+    return result_;
+  }
+
+ private:
+  void check_arguments() const {
+    LIMBECK_CHECK(task_.train.size() > 0, "training: the data set has no images");
+    LIMBECK_CHECK(s_.epochs > 0 && s_.batch > 0, "training: expected epochs > 0 and batch > 0, found ", s_.epochs, " and ", s_.batch);
+    LIMBECK_CHECK(!task_.method || task_.teacher, "training: a distillation method was given without a teacher");
+  }
+
+  std::string metric(const char* part) const { return std::string(part) + "_" + task_.criterion.metric(); }
+
+  /// Checks the pair of networks on a two-image probe before any work starts. Eval mode: no running statistics change.
+  void prepare_method() {
+    NoGrad no_grad;
+    const data::Batch probe = rows_of(task_.train, 0, std::min<int64_t>(2, task_.train.size()), task_.standardisation);
+    task_.network.eval();
+    const bool preact = task_.method && task_.method->preact();
+    const nn::Features student = task_.network.forward_features(Variable(probe.images), preact);
+    task_.criterion.check(task_.train, student.output.size(1));
+    if (!task_.method) return;
+    task_.teacher->eval();
+    const nn::Features teacher = task_.teacher->forward_features(Variable(probe.images), preact);
+    task_.method->prepare(student, teacher, task_.stream.fork("auxiliary"));
+    auxiliary_ = task_.method->auxiliary();
+  }
+
+  Variable total_loss(const nn::Features& student, const data::Batch& batch, bool preact) {
+    const Variable hard = task_.criterion.loss(student.output, batch);
+    if (!task_.method) return hard;
+    nn::Features teacher;
+    {
+      NoGrad no_grad;
+      teacher = task_.teacher->forward_features(Variable(batch.images), preact);
+    }
+    return hard * task_.method->hard_weight() + task_.method->loss({student, teacher, batch});
+  }
+
+  void one_step(const data::Batch& batch) {
+    const Stream noise = task_.stream.fork("noise", static_cast<uint64_t>(step_));
+    task_.network.set_streams(noise);
+    if (auxiliary_) auxiliary_->set_streams(noise.fork("auxiliary"));
+    const bool preact = task_.method && task_.method->preact();
+    const nn::Features features = task_.network.forward_features(Variable(batch.images), preact);
+    const Variable loss = total_loss(features, batch, preact);
+    const double value = loss.item();
+    LIMBECK_CHECK(std::isfinite(value), "training diverged: the loss is ", value, " at step ", step_, " with learning rate ",
+                  optimizer_->lr(), "; lower lr or look at the data");
+    optimizer_->zero_grad();
+    loss.backward();
+    optimizer_->step();
+    const double n = static_cast<double>(batch.images.size(0));
+    loss_sum_ += value * n;
+    score_sum_ += task_.criterion.score(features.output.data(), batch);
+    count_ += n;
+  }
+
+  void end_epoch(int64_t epoch) {
+    result_.loss = loss_sum_ / count_;
+    result_.train_metric = score_sum_ / count_;
+    loss_sum_ = score_sum_ = count_ = 0;
+    nn::Values values{{"loss", result_.loss}, {metric("train"), result_.train_metric}, {"lr", optimizer_->lr()}};
+    const bool last = epoch + 1 == s_.epochs;
+    if (task_.test.size() > 0 && (last || (s_.evaluate_every > 0 && (epoch + 1) % s_.evaluate_every == 0))) {
+      result_.test_metric = evaluate(task_.network, task_.test, task_.standardisation, task_.criterion);
+      values.emplace_back(metric("test"), result_.test_metric);
+    }
+    task_.monitor.metrics(epoch + 1, values);
+  }
+
+  TensorFile state() const {
+    TensorFile file;
+    pack(file, "network.", task_.network.state_dict());
+    if (auxiliary_) pack(file, "auxiliary.", auxiliary_->state_dict());
+    pack(file, "optimizer.", optimizer_->state());
+    file.add("loop.step", Tensor::of<int64_t>({step_}));
+    file.add("loop.sums", Tensor::of<double>({loss_sum_, score_sum_, count_}));
+    file.add("loop.result", Tensor::of<double>({result_.loss, result_.train_metric, result_.test_metric}));
+    return file;
+  }
+
+  void restore() {
+    const std::optional<TensorFile> saved = task_.monitor.load();
+    if (!saved) return;
+    task_.network.load_state_dict(unpack(*saved, "network."), "saved training state");
+    if (auxiliary_) auxiliary_->load_state_dict(unpack(*saved, "auxiliary."), "saved training state");
+    optimizer_->load_state(unpack(*saved, "optimizer."), "saved training state");
+    step_ = saved->get("loop.step").data<int64_t>()[0];
+    const double* sums = saved->get("loop.sums").data<double>();
+    loss_sum_ = sums[0], score_sum_ = sums[1], count_ = sums[2];
+    const double* result = saved->get("loop.result").data<double>();
+    result_.loss = result[0], result_.train_metric = result[1], result_.test_metric = result[2];
+  }
+
+  const TrainTask& task_;
+  const TrainSettings& s_;
+  nn::Module* auxiliary_ = nullptr;
+  std::unique_ptr<nn::SGD> optimizer_;
+  int64_t steps_per_epoch_ = 0, step_ = 0;
+  double loss_sum_ = 0, score_sum_ = 0, count_ = 0;
+  TrainResult result_;
+};
+
+}  // namespace
+
+TrainResult train(const TrainTask& task, const TrainSettings& settings) { return Run(task, settings)(); }
+
+double evaluate(nn::Network& network, const data::Dataset& dataset, const data::Standardisation& standardisation,
+                const Criterion& criterion, int64_t batch) {
+  LIMBECK_CHECK(dataset.size() > 0, "evaluate: the data set has no images");
+  const NoGrad no_grad;
+  const bool was_training = network.training();
+  network.eval();
+  double score = 0;
+  for (int64_t begin = 0; begin < dataset.size(); begin += batch) {
+    const data::Batch b = rows_of(dataset, begin, std::min(begin + batch, dataset.size()), standardisation);
+    score += criterion.score(network(Variable(b.images)).data(), b);
+  }
+  network.train(was_training);
+  return score / static_cast<double>(dataset.size());
+}
+
+}  // namespace limbeck::kd
