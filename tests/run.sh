@@ -1,0 +1,65 @@
+#!/usr/bin/env bash
+# Runs every test: the GoogleTest binary in shards, then the end-to-end scripts in tests/e2e/.
+#   tests/run.sh BUILD_DIR [NAME-FILTER of e2e scripts]
+# The last line is "N passed, N failed, N skipped"; the exit code is 0 only when nothing failed.
+set -u
+build=${1:?usage: tests/run.sh BUILD_DIR}
+filter=${2:-}
+cd "$(dirname "$0")/.." || exit 2
+logs=$build/test-logs
+rm -rf "$logs"; mkdir -p "$logs"
+passed=0; failed=0; skipped=0
+
+count() { grep -c "$1" "$2" || true; }
+
+run_units() {
+  local shards pids=() i status ran
+  shards=$(nproc 2> /dev/null || echo 2)
+  # Two threads each, so that threaded paths run; passive waiting, because the shards share the cores.
+  for ((i = 0; i < shards; ++i)); do
+    GTEST_TOTAL_SHARDS=$shards GTEST_SHARD_INDEX=$i OMP_NUM_THREADS=${OMP_NUM_THREADS:-2} OMP_WAIT_POLICY=passive \
+      "$build/limbeck_tests" --gtest_brief=0 > "$logs/unit.$i" 2>&1 &
+    pids+=($!)
+  done
+  for ((i = 0; i < shards; ++i)); do
+    wait "${pids[$i]}"; status=$?
+    local log=$logs/unit.$i ok bad skip
+    ok=$(count '^\[       OK \] ' "$log")
+    bad=$(grep -c '^\[  FAILED  \] .* ms)$' "$log" || true)
+    skip=$(grep -c '^\[  SKIPPED \] .* ms)$' "$log" || true)
+    ran=$(count '^\[ RUN      \] ' "$log")
+    if ((status != 0 && bad == 0)) || ((ran != ok + bad + skip)); then
+      bad=$((bad + 1))  # the binary died inside a test
+      echo "unit tests, shard $i: ended with status $status in: $(grep '^\[ RUN      \] ' "$log" | tail -1)"
+      tail -5 "$log"
+    fi
+    if ((bad > 0)); then
+      awk '/^\[ RUN      \]/ { text = "" } { text = text $0 "\n" } /^\[  FAILED  \] .* ms\)$/ { printf "%s", text }' "$log"
+    fi
+    passed=$((passed + ok)); failed=$((failed + bad)); skipped=$((skipped + skip))
+  done
+}
+
+run_e2e() {
+  local script name log status ok bad skip
+  for script in tests/e2e/*.sh; do
+    name=$(basename "$script" .sh)
+    [[ $name == lib || ( -n $filter && $name != *$filter* ) ]] && continue
+    log=$logs/e2e.$name
+    bash "$script" "$build" > "$log" 2>&1; status=$?
+    ok=$(count '^ok ' "$log"); bad=$(count '^FAIL ' "$log"); skip=$(count '^skip ' "$log")
+    if ((bad == 0)) && ((status != 0 || ok + skip == 0)); then
+      bad=1
+      echo "FAIL e2e $name: ended with status $status and no result line; $log ends with:"; tail -5 "$log"
+    fi
+    grep '^FAIL ' "$log"
+    grep '^skip ' "$log"
+    printf 'e2e %-20s %d ok, %d failed, %d skipped\n' "$name" "$ok" "$bad" "$skip"
+    passed=$((passed + ok)); failed=$((failed + bad)); skipped=$((skipped + skip))
+  done
+}
+
+[[ -z $filter ]] && run_units
+run_e2e
+echo "$passed passed, $failed failed, $skipped skipped"
+((failed == 0))
