@@ -1,0 +1,318 @@
+// The executor on fake stages: caching, dependants, resume after SIGKILL with the same bits, locks, errors.
+#include "apps/executor.h"
+
+#include <gtest/gtest.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <csignal>
+#include <cmath>
+#include <filesystem>
+#include <limits>
+
+#include "apps/monitor.h"
+#include "tensor/random.h"
+
+namespace limbeck {
+namespace {
+
+namespace fs = std::filesystem;
+
+/// A small "training": a state that depends on all its history, with metrics, a product and a result.
+struct Counter {
+  int64_t steps = 20;
+  double scale = 1;
+  template <class V>
+  void fields(V& v) {
+    v("steps", steps, "");
+    v("scale", scale, "");
+  }
+};
+
+class ExecutorTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    root_ = testing::TempDir() + "limbeck_executor_" + testing::UnitTest::GetInstance()->current_test_info()->name();
+    fs::remove_all(root_);
+  }
+  void TearDown() override { fs::remove_all(root_); }
+
+  /// Trains `steps` steps; at step `die_at` of this process it is killed the hard way.
+  void train(kd::StageContext& c, const Counter& s, double start) {
+    ++runs_;
+    int64_t step = 0;
+    double value = start;
+    if (const auto state = c.monitor.load()) {
+      step = static_cast<int64_t>(state->get("step").item());
+      value = state->get("value").item();
+      resumed_at_ = step;
+    }
+    for (; step < s.steps;) {
+      value = std::sin(value * 1.7 + s.scale);
+      ++step;
+      c.monitor.metrics(step, {{"value", value}});
+      if (step % 5 == 0) c.monitor.progress(step, s.steps, 1, {{"value", value}});
+      if (step == die_at_) raise(SIGKILL);
+      if (step == throw_at_) fail("no luck");
+      nn::checkpoint(c.monitor, [&] {
+        TensorFile file;
+        file.add("step", Tensor::scalar(static_cast<double>(step), DType::f64));
+        file.add("value", Tensor::scalar(value, DType::f64));
+        return file;
+      });
+    }
+    TensorFile model;
+    model.add("value", Tensor::scalar(value, DType::f64));
+    write_safetensors(c.directory + "/model.safetensors", model);
+    if (die_at_ == -1) raise(SIGKILL);  // after the last step, before done.json
+    c.results["final"] = value;
+  }
+
+  std::vector<kd::Stage> stages() {
+    return {{"student", "fake student", {"teacher"}, settings_text(student_),
+             [this](kd::StageContext& c) { order_ += "s"; train(c, student_, c.result_of("teacher", "final")); }},
+            {"teacher", "fake teacher", {}, settings_text(teacher_), [this](kd::StageContext& c) { order_ += "t"; train(c, teacher_, 0.25); }},
+            {"other", "independent", {}, "x = 1\n", [this](kd::StageContext& c) { order_ += "o"; c.results["one"] = 1; }}};
+  }
+
+  RunStatus run(const std::string& root, RunOptions options = {}) {
+    RunFolder folder(root);
+    Console console(stdout, Console::Mode::quiet);
+    return run_stages(stages(), folder, options, console);
+  }
+
+  /// Runs in a child that may be killed; gives the signal that ended it, or 0.
+  int run_in_child(const RunOptions& options) {
+    const pid_t child = fork();
+    if (child == 0) {
+      try {
+        run(root_, options);
+      } catch (...) {
+        _exit(9);
+      }
+      _exit(0);
+    }
+    int status = 0;
+    waitpid(child, &status, 0);
+    return WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status) ? -WEXITSTATUS(status) : 0;
+  }
+
+  /// Every file but times.json and the lock, with its bytes.
+  static std::map<std::string, std::string> contents(const std::string& root) {
+    std::map<std::string, std::string> files;
+    for (const auto& entry : fs::recursive_directory_iterator(root))
+      if (entry.is_regular_file() && entry.path().filename() != "times.json" && entry.path().filename() != ".lock")
+        files[fs::relative(entry.path(), root).string()] = read_file(entry.path().string());
+    return files;
+  }
+
+  std::map<std::string, std::string> undisturbed() {
+    const std::string root = root_ + "_undisturbed";
+    fs::remove_all(root);
+    die_at_ = 0;
+    run(root);
+    auto files = contents(root);
+    fs::remove_all(root);
+    order_.clear();
+    return files;
+  }
+
+  std::string root_, order_;
+  Counter teacher_, student_{30, 2};
+  int64_t die_at_ = 0, throw_at_ = 0, resumed_at_ = -1;
+  int runs_ = 0;
+};
+
+TEST_F(ExecutorTest, RunsInDependencyOrderAndSkipsWhatIsDone) {
+  EXPECT_EQ(run(root_), RunStatus::finished);
+  EXPECT_EQ(order_, "tso");
+  for (const char* file : {"stage.json", "done.json", "result.json", "metrics.jsonl", "model.safetensors"})
+    EXPECT_TRUE(fs::exists(root_ + "/stages/teacher/" + file)) << file;
+  EXPECT_TRUE(fs::exists(root_ + "/run.json"));
+  EXPECT_TRUE(fs::exists(root_ + "/times.json"));
+  EXPECT_FALSE(fs::exists(root_ + "/stages/teacher/checkpoint.safetensors"));
+  EXPECT_EQ(run(root_), RunStatus::finished);
+  EXPECT_EQ(order_, "tso");
+}
+
+TEST_F(ExecutorTest, ChangedSettingsRerunTheStageAndItsDependants) {
+  run(root_);
+  student_.scale = 3;
+  auto plan = plan_stages(stages(), root_);
+  EXPECT_EQ(plan[0].state, StageState::finished);
+  EXPECT_EQ(plan[1].state, StageState::changed);
+  EXPECT_EQ(plan[1].why, "scale");
+  order_.clear();
+  run(root_);
+  EXPECT_EQ(order_, "s");
+  teacher_.steps = 21;
+  plan = plan_stages(stages(), root_);
+  EXPECT_EQ(plan[0].why, "steps");
+  EXPECT_EQ(plan[1].why, "teacher");
+  EXPECT_EQ(plan[2].state, StageState::finished);
+  order_.clear();
+  run(root_);
+  EXPECT_EQ(order_, "ts");
+  EXPECT_EQ(contents(root_), undisturbed());
+}
+
+TEST_F(ExecutorTest, KillAnywhereAndResumeGivesTheSameBits) {
+  const auto expected = undisturbed();
+  // A checkpoint at every step, or none at all before the kill; a kill in the first stage, in the second, and after the last step.
+  for (const double interval : {0.0, 1e9})
+    for (const int64_t die_at : {1, 7, 20, 25, 30, -1}) {
+      fs::remove_all(root_);
+      RunOptions options;
+      options.checkpoint_seconds = interval;
+      die_at_ = die_at;
+      EXPECT_EQ(run_in_child(options), SIGKILL) << die_at;
+      EXPECT_NE(contents(root_), expected);
+      die_at_ = 0;
+      EXPECT_EQ(run_in_child(options), 0);
+      EXPECT_EQ(contents(root_), expected) << "killed at " << die_at << ", checkpoint interval " << interval;
+    }
+}
+
+TEST_F(ExecutorTest, ResumeStartsFromTheCheckpoint) {
+  RunOptions options;
+  options.checkpoint_seconds = 0;
+  die_at_ = 7;
+  EXPECT_EQ(run_in_child(options), SIGKILL);
+  die_at_ = 0;
+  student_.steps = 0;
+  run(root_, options);
+  EXPECT_EQ(resumed_at_, 6);  // the kill came before step 7 was saved
+}
+
+TEST_F(ExecutorTest, MetricsBeyondTheCheckpointAreCut) {
+  const auto expected = undisturbed();
+  RunOptions options;
+  options.checkpoint_seconds = 0;
+  die_at_ = 7;
+  EXPECT_EQ(run_in_child(options), SIGKILL);
+  const std::string path = root_ + "/stages/teacher/metrics.jsonl";
+  const std::string metrics = read_file(path);
+  EXPECT_EQ(std::count(metrics.begin(), metrics.end(), '\n'), 7);
+  write_file_atomically(path, metrics + "{\"step\":8,\"val");  // a line torn by the kill
+  write_file_atomically(root_ + "/stages/teacher/model.safetensors.tmp", "half a file");
+  die_at_ = 0;
+  run(root_, options);
+  EXPECT_EQ(contents(root_), expected);
+}
+
+TEST_F(ExecutorTest, StopRequestSavesAndInterrupts) {
+  const auto expected = undisturbed();
+  RunOptions options;
+  options.checkpoint_seconds = 1e9;
+  int asked = 0;
+  options.stop_requested = [&asked] { return ++asked > 10; };
+  EXPECT_EQ(run(root_, options), RunStatus::interrupted);
+  EXPECT_TRUE(fs::exists(root_ + "/stages/teacher/checkpoint.safetensors"));
+  EXPECT_FALSE(fs::exists(root_ + "/stages/teacher/done.json"));
+  options.stop_requested = [] { return false; };
+  EXPECT_EQ(run(root_, options), RunStatus::finished);
+  EXPECT_GT(resumed_at_, 0);
+  EXPECT_EQ(contents(root_), expected);
+}
+
+TEST_F(ExecutorTest, ErrorNamesTheStageAndLeavesItUnfinished) {
+  throw_at_ = 3;
+  try {
+    run(root_);
+    FAIL() << "no error";
+  } catch (const Error& e) {
+    EXPECT_STREQ(e.what(), "stage teacher: no luck");
+  }
+  EXPECT_FALSE(fs::exists(root_ + "/stages/teacher/done.json"));
+  EXPECT_FALSE(fs::exists(root_ + "/stages/teacher/result.json"));
+  EXPECT_EQ(plan_stages(stages(), root_)[0].state, StageState::unfinished);
+}
+
+TEST_F(ExecutorTest, StopAfterRunsTheStageAndItsNeeds) {
+  RunOptions options;
+  options.stop_after = "teacher";
+  run(root_, options);
+  EXPECT_EQ(order_, "t");
+  options.stop_after = "student";
+  run(root_, options);
+  EXPECT_EQ(order_, "ts");
+  EXPECT_THROW(plan_stages(stages(), root_, "studnet"), Error);
+}
+
+TEST_F(ExecutorTest, TwoRunsInOneFolderAreRefused) {
+  RunFolder folder(root_);
+  try {
+    RunFolder second(root_ + "/");
+    FAIL() << "no error";
+  } catch (const Error& e) {
+    EXPECT_EQ(std::string(e.what()), root_ + ": another limbeck run is using this folder");
+  }
+}
+
+TEST_F(ExecutorTest, ForeignFoldersAndFilesAreRefused) {
+  fs::create_directories(root_);
+  write_file_atomically(root_ + "/thesis.txt", "mine");
+  EXPECT_THROW(RunFolder{root_}, Error);
+  EXPECT_THROW(RunFolder{root_ + "/thesis.txt"}, Error);
+  EXPECT_THROW(RunFolder{"/proc/limbeck"}, Error);
+  EXPECT_EQ(read_file(root_ + "/thesis.txt"), "mine");
+}
+
+TEST_F(ExecutorTest, BadGraphsAreRefused) {
+  const auto noop = [](kd::StageContext&) {};
+  const auto message = [&](const std::vector<kd::Stage>& graph) -> std::string {
+    try {
+      plan_stages(graph, root_);
+    } catch (const Error& e) {
+      return e.what();
+    }
+    return "no error";
+  };
+  EXPECT_EQ(message({{"a", "", {"b"}, "", noop}, {"b", "", {"a"}, "", noop}}), "workflow: stage 'a' needs itself");
+  EXPECT_EQ(message({{"teacher", "", {}, "", noop}, {"b", "", {"techer"}, "", noop}}), "stage b: unknown stage 'techer'; did you mean 'teacher'?");
+  EXPECT_EQ(message({{"a", "", {}, "", noop}, {"a", "", {}, "", noop}}), "workflow: two stages are named 'a'");
+}
+
+TEST_F(ExecutorTest, StagesReadOnlyWhatTheyNeed) {
+  const std::vector<kd::Stage> graph{{"a", "", {}, "", [](kd::StageContext& c) { c.results["x"] = 0.1; }},
+                                     {"b", "", {}, "", [](kd::StageContext& c) { c.result_of("a", "x"); }}};
+  RunFolder folder(root_);
+  Console console(stdout, Console::Mode::quiet);
+  EXPECT_THROW(run_stages(graph, folder, {}, console), Error);
+}
+
+TEST_F(ExecutorTest, ResultsKeepTheirBits) {
+  const std::map<std::string, double> values{{"third", 1.0 / 3.0}, {"tiny", 5e-324}, {"big", 1.7976931348623157e308}, {"whole", 93}};
+  const std::vector<kd::Stage> graph{{"a", "", {}, "", [&](kd::StageContext& c) {
+                                        c.results = values;
+                                        c.results["infinite"] = std::numeric_limits<double>::infinity();
+                                      }}};
+  RunFolder folder(root_);
+  Console console(stdout, Console::Mode::quiet);
+  run_stages(graph, folder, {}, console);
+  auto read = read_results(root_ + "/stages/a");
+  EXPECT_TRUE(std::isnan(read["infinite"]));
+  read.erase("infinite");
+  EXPECT_EQ(read, values);
+}
+
+TEST_F(ExecutorTest, CheckpointOfOtherSettingsIsRefused) {
+  RunOptions options;
+  options.checkpoint_seconds = 0;
+  die_at_ = 7;
+  EXPECT_EQ(run_in_child(options), SIGKILL);
+  die_at_ = 0;
+  const std::string path = root_ + "/stages/teacher/checkpoint.safetensors";
+  TensorFile file = read_safetensors(path);
+  file.metadata["limbeck.fingerprint"] = "0123456789abcdef";
+  write_safetensors(path, file);
+  try {
+    run(root_, options);
+    FAIL() << "no error";
+  } catch (const Error& e) {
+    EXPECT_NE(std::string(e.what()).find("checkpoint of another stage"), std::string::npos) << e.what();
+  }
+}
+
+}  // namespace
+}  // namespace limbeck
