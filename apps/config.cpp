@@ -86,7 +86,7 @@ std::vector<std::string> sections_of(const Settings& settings) {
   std::vector<std::string> sections;
   for (const Setting& s : settings)
     for (size_t dot = s.key.find('.'); dot != std::string::npos; dot = s.key.find('.', dot + 1))
-      if (const std::string section = s.key.substr(0, dot); sections.empty() || sections.back() != section) sections.push_back(section);
+      if (std::string section = s.key.substr(0, dot); sections.empty() || sections.back() != section) sections.push_back(section);
   return sections;
 }
 
@@ -96,12 +96,13 @@ bool contains(const std::vector<std::string>& list, const std::string& name) {
   return false;
 }
 
-/// The nearest full key; failing that, the same last name in another section ("steps" for "gan.steps").
+/// The same last name in another section ("steps" for "gan.steps"), or the nearest full key.
 std::string hint(const std::string& name, const std::vector<std::string>& candidates) {
-  std::string nearest = nearest_name(name, candidates);
-  if (nearest.empty())
-    for (const auto& c : candidates)
-      if (c.substr(c.rfind('.') + 1) == name.substr(name.rfind('.') + 1)) nearest = c;
+  std::string nearest;
+  for (const auto& c : candidates)
+    if (nearest.empty() && c.substr(c.rfind('.') + 1) == name.substr(name.rfind('.') + 1)) nearest = c;
+  if (nearest.empty() || name.find('.') != std::string::npos)
+    if (const std::string near = nearest_name(name, candidates); !near.empty()) nearest = near;
   return nearest.empty() ? std::string("; 'limbeck config' lists the keys") : cat("; did you mean '", nearest, "'?");
 }
 

@@ -1,14 +1,31 @@
-// The `limbeck` program: collects the subcommands, reports every error in one line. Exit codes: 0 done, 1 error, 2 wrong command line.
+// The `limbeck` program: collects the subcommands, reports every error in one line. Exit codes: 0 done, 1 error, 2 wrong command line,
+// 3 interrupted by SIGINT or SIGTERM with a checkpoint written (run again to continue).
+#include <omp.h>
+
 #include <CLI/CLI.hpp>
 #include <cstdio>
 #include <new>
 
 #include "apps/command.h"
+#include "ops_cpu/isa.h"
 #include "tensor/error.h"
+
+namespace {
+
+/// Version, what computes, and with how many threads.
+std::string version_text() {
+  using namespace limbeck;
+  return cat("limbeck 0.1.0\nbackends: reference, cpu\ncpu: ", name_of(current_isa()), " kernels (the processor offers ", name_of(best_isa()), "), ",
+             omp_get_max_threads(), " threads");
+}
+
+}  // namespace
 
 int main(int argc, char** argv) {
   CLI::App app("limbeck: distils a large network's knowledge into a small one through images of a conditional GAN", "limbeck");
   app.require_subcommand(1);
+  app.set_version_flag("--version", version_text, "print the version, the backends, the instruction set and the number of threads");
+  app.footer("Exit codes: 0 done, 1 error, 2 wrong command line, 3 interrupted with a checkpoint written (run again to continue).");
   for (const limbeck::Command& command : limbeck::all_commands()) command.setup(*app.add_subcommand(command.name, command.summary));
   try {
     app.parse(argc, argv);

@@ -5,6 +5,7 @@
 #include <limits>
 
 #include "tensor/error.h"
+#include "tensor/fields.h"
 #include "tensor/safetensors.h"
 
 namespace limbeck {
