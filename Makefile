@@ -34,6 +34,9 @@ FLAGS_base   :=
 FLAGS_avx2   := -mavx2 -mfma
 FLAGS_avx512 := -mavx512f -mavx512bw -mavx512dq -mavx512vl -mfma -mprefer-vector-width=512
 
+# `make V=1` shows the commands.
+say = $(if $(V),,@echo '  $(1) $(2)';)
+
 obj          = $(patsubst %.cpp,$(BUILD)/obj/%.o,$(1))
 SIMD_OBJ    := $(foreach isa,$(ISAS),$(patsubst %.cpp,$(BUILD)/obj/%.$(isa).o,$(SIMD_SRC)))
 LIBRARY_OBJ := $(call obj,$(LIBRARY_SRC)) $(SIMD_OBJ)
@@ -48,24 +51,24 @@ include $(wildcard tools/make/*.mk)
 
 # Operators and networks register themselves from static objects, so objects are linked directly, not from an archive.
 $(BUILD)/limbeck: $(LIBRARY_OBJ) $(APP_OBJ)
-	$(CXX) $(LDFLAGS) $^ -o $@ $(LDLIBS)
+	$(call say,LINK,$@)$(CXX) $(LDFLAGS) $^ -o $@ $(LDLIBS)
 
 $(BUILD)/limbeck_tests: $(LIBRARY_OBJ) $(APP_LIB_OBJ) $(TEST_OBJ)
-	$(CXX) $(LDFLAGS) $^ -o $@ $(LDLIBS) -lgtest
+	$(call say,LINK,$@)$(CXX) $(LDFLAGS) $^ -o $@ $(LDLIBS) -lgtest_main -lgtest
 
 $(BUILD)/limbeck_bench: $(LIBRARY_OBJ) $(call obj,$(BENCH_SRC))
-	$(CXX) $(LDFLAGS) $^ -o $@ $(LDLIBS) -lbenchmark
+	$(call say,LINK,$@)$(CXX) $(LDFLAGS) $^ -o $@ $(LDLIBS) -lbenchmark
 
 define isa_rule
 $(BUILD)/obj/ops_cpu/simd/%.$(1).o: ops_cpu/simd/%.cpp
 	@mkdir -p $$(@D)
-	$(CCACHE) $(CXX) $(CXXFLAGS) -O3 -fno-math-errno -fno-trapping-math $$(FLAGS_$(1)) -DLIMBECK_ISA=$(1) -c $$< -o $$@
+	$$(call say,CXX ,$$<)$(CCACHE) $(CXX) $(CXXFLAGS) -O3 -fno-math-errno -fno-trapping-math $$(FLAGS_$(1)) -DLIMBECK_ISA=$(1) -c $$< -o $$@
 endef
 $(foreach isa,$(ISAS),$(eval $(call isa_rule,$(isa))))
 
 $(BUILD)/obj/%.o: %.cpp
 	@mkdir -p $(@D)
-	$(CCACHE) $(CXX) $(CXXFLAGS) -c $< -o $@
+	$(call say,CXX ,$<)$(CCACHE) $(CXX) $(CXXFLAGS) -c $< -o $@
 
 test: $(BUILD)/limbeck $(BUILD)/limbeck_tests
 	tests/run.sh $(BUILD)
