@@ -1,0 +1,137 @@
+#include "gan/sampler.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "data/dataset.h"
+
+namespace limbeck::gan {
+namespace {
+
+constexpr const char* format_name = "limbeck-biggan-generator";
+
+std::string text_of(double v) {
+  std::ostringstream out;
+  out.precision(17);
+  out << v;
+  return out.str();
+}
+
+const std::string& entry(const TensorFile& file, const std::string& what, const char* key) {
+  const auto it = file.metadata.find(key);
+  LIMBECK_CHECK(it != file.metadata.end(), what, ": not a generator checkpoint: no '", key, "' in its metadata");
+  return it->second;
+}
+
+double number(const TensorFile& file, const std::string& what, const char* key) {
+  const std::string& text = entry(file, what, key);
+  char* end = nullptr;
+  const double v = std::strtod(text.c_str(), &end);
+  LIMBECK_CHECK(!text.empty() && *end == 0 && std::isfinite(v), what, ": metadata '", key, "': expected a number, found '", text, "'");
+  return v;
+}
+
+int64_t integer(const TensorFile& file, const std::string& what, const char* key) {
+  const double v = number(file, what, key);
+  LIMBECK_CHECK(v == std::floor(v) && v >= 1 && v <= 1 << 20, what, ": metadata '", key, "': expected a positive integer, found ", v);
+  return static_cast<int64_t>(v);
+}
+
+Tensor noise_for_sheet(int64_t rows, int64_t columns, int64_t dim_z, const Stream& stream, double truncation) {
+  const Tensor one_row = draw_noise(columns, dim_z, stream, truncation);
+  const Tensor all = Tensor::empty({rows * columns, dim_z});
+  for (int64_t r = 0; r < rows; ++r) all.rows(r * columns, (r + 1) * columns).copy_from(one_row);
+  return all;
+}
+
+/// Restores the training mode when it goes out of scope.
+class EvalMode {
+ public:
+  explicit EvalMode(nn::Module& m) : module_(m), was_training_(m.training()) { m.eval(); }
+  ~EvalMode() { module_.train(was_training_); }
+
+ private:
+  nn::Module& module_;
+  bool was_training_;
+};
+
+Tensor generate(BigGanGenerator& generator, const Tensor& z, const Tensor& labels, int64_t batch) {
+  LIMBECK_CHECK(batch >= 1, "sample: batch must be at least 1, found ", batch);
+  for (int64_t y : labels.span<int64_t>())
+    LIMBECK_CHECK(y >= 0 && y < generator.config().classes, "sample: class ", y, " is outside 0..", generator.config().classes - 1);
+  const NoGrad no_grad;
+  const EvalMode eval(generator);
+  const int64_t n = labels.numel(), side = generator.config().resolution;
+  const Tensor out = Tensor::empty({n, side, side, generator.config().channels});
+  for (int64_t i = 0; i < n; i += batch) {
+    const int64_t end = std::min(n, i + batch);
+    out.rows(i, end).copy_from(generator.forward(z.rows(i, end), labels.rows(i, end)).data());
+  }
+  return out;
+}
+
+}  // namespace
+
+TensorFile generator_checkpoint(const BigGanGenerator& generator) {
+  const BigGanConfig& c = generator.config();
+  TensorFile file = generator.state_dict();
+  file.metadata = {{"format", format_name},
+                   {"ch", std::to_string(c.ch)},
+                   {"dim_z", std::to_string(c.dim_z)},
+                   {"classes", std::to_string(c.classes)},
+                   {"resolution", std::to_string(c.resolution)},
+                   {"channels", std::to_string(c.channels)},
+                   {"sn_eps", text_of(c.sn_eps)},
+                   {"bn_eps", text_of(c.bn_eps)}};
+  return file;
+}
+
+std::unique_ptr<BigGanGenerator> load_generator(const TensorFile& file, const std::string& what) {
+  const std::string& format = entry(file, what, "format");
+  LIMBECK_CHECK(format == format_name, what, ": expected a checkpoint of format '", format_name, "', found '", format, "'");
+  const BigGanConfig config = {.ch = integer(file, what, "ch"),
+                               .dim_z = integer(file, what, "dim_z"),
+                               .classes = integer(file, what, "classes"),
+                               .resolution = integer(file, what, "resolution"),
+                               .channels = integer(file, what, "channels"),
+                               .sn_eps = number(file, what, "sn_eps"),
+                               .bn_eps = number(file, what, "bn_eps")};
+  auto generator = std::make_unique<BigGanGenerator>(config);
+  generator->load_state_dict(file, what);
+  generator->set_requires_grad(false);
+  generator->eval();
+  return generator;
+}
+
+std::unique_ptr<BigGanGenerator> load_generator(const std::string& path) { return load_generator(read_safetensors(path), path); }
+
+Tensor draw_noise(int64_t n, int64_t dim_z, const Stream& stream, double truncation) {
+  LIMBECK_CHECK(truncation >= 0, "truncation must not be negative, found ", truncation);
+  const Tensor z = Tensor::empty({n, dim_z});
+  stream.fork("z").fill_normal(z);
+  if (truncation == 0) return z;
+  LIMBECK_CHECK(truncation >= 1e-3, "truncation: expected 0 (off) or at least 0.001, found ", truncation);
+  float* values = z.data<float>();
+  for (int64_t i = 0; i < z.numel(); ++i) {
+    if (std::abs(static_cast<double>(values[i])) <= truncation) continue;
+    Stream again = stream.fork("z/again", static_cast<uint64_t>(i));
+    double v = again.normal();
+    while (std::abs(v) > truncation) v = again.normal();
+    values[i] = static_cast<float>(v);
+  }
+  return z;
+}
+
+Tensor sample(BigGanGenerator& generator, const Tensor& labels, const Stream& stream, const SampleOptions& options) {
+  return generate(generator, draw_noise(labels.numel(), generator.config().dim_z, stream, options.truncation), labels, options.batch);
+}
+
+Tensor class_sheet(BigGanGenerator& generator, int64_t columns, const Stream& stream, const SampleOptions& options) {
+  const BigGanConfig& c = generator.config();
+  const Tensor labels = Tensor::empty({c.classes * columns}, DType::i64);
+  for (int64_t i = 0; i < labels.numel(); ++i) labels.data<int64_t>()[i] = i / columns;
+  const Tensor z = noise_for_sheet(c.classes, columns, c.dim_z, stream, options.truncation);
+  return data::grid(data::to_bytes(generate(generator, z, labels, options.batch)), columns);
+}
+
+}  // namespace limbeck::gan

@@ -1,0 +1,134 @@
+// Layers of BigGAN (Brock et al. 2019): spectrally normalised linear, convolution and embedding layers (Miyato et al. 2018), and the
+// conditional and plain batch norms with BigGAN's names. State keys are those of BigGAN-PyTorch's layers.py.
+//
+// Spectral norm: W seen as [rows, rest]; one power iteration per forward from the buffer u0 [1, rows]:
+//   v = u W / max(|u W|, eps),  u' = v W^T / max(|v W^T|, eps),  sigma = v W^T u'^T,  weight used = W / sigma.
+// The gradient flows through W in sigma, not through u and v. Training stores u' in u0 and sigma in sv0 [1]; eval runs the same
+// iteration from the stored u0 and stores nothing.
+#pragma once
+#include <memory>
+#include <string>
+
+#include "nn/module.h"
+
+namespace limbeck::gan {
+
+/// What an image is generated from or judged under. Today a class; a continuous response will arrive as an embedding.
+struct Condition {
+  Tensor classes;      ///< i64 [N]; undefined when the condition is not a class
+  Variable embedding;  ///< [N, d]; undefined unless the label was embedded
+};
+
+/// Base of the spectrally normalised layers: owns u0 and sv0.
+class SpectralLayer : public nn::Module {
+ public:
+  /// The largest singular value as last estimated in train mode (1 before the first forward).
+  double singular_value() const { return buffer(sv0_).item(); }
+
+ protected:
+  explicit SpectralLayer(double eps) : eps_(eps) {}
+  /// Call after the parameters are added.
+  void add_spectral_buffers(int64_t rows);
+  Variable normalised(const Variable& weight);
+  /// N(0, 0.02^2) weights, PyTorch's default bias U(+-1/sqrt(fan_in)), u0 from N(0, 1) (not normalised), sv0 = 1.
+  void reset_spectral(Stream& stream, const Variable& weight, const Variable& bias, int64_t fan_in);
+
+ private:
+  double eps_;
+  size_t u0_ = 0, sv0_ = 0;
+};
+
+/// Convolution with stride 1 and "same" padding, bias. weight [out, k, k, in] (disk OIHW).
+class SNConv2d : public SpectralLayer {
+ public:
+  SNConv2d(int64_t in, int64_t out, int64_t kernel, double eps);
+  Variable forward(const Variable& x) override;
+  Variable weight, bias;
+
+ protected:
+  void reset(Stream stream) override;
+
+ private:
+  int64_t kernel_;
+};
+
+/// weight [out, in], bias [out].
+class SNLinear : public SpectralLayer {
+ public:
+  SNLinear(int64_t in, int64_t out, double eps);
+  Variable forward(const Variable& x) override;
+  Variable weight, bias;
+
+ protected:
+  void reset(Stream stream) override;
+};
+
+/// weight [count, dim]; rows of W / sigma.
+class SNEmbedding : public SpectralLayer {
+ public:
+  SNEmbedding(int64_t count, int64_t dim, double eps);
+  Variable operator()(const Tensor& index);
+  Variable weight;
+
+ protected:
+  void reset(Stream stream) override;
+};
+
+/// Maps a condition to one value per channel [N, C]: the gain or bias of a conditional batch norm.
+class ConditionMap : public nn::Module {
+ public:
+  virtual Variable operator()(const Condition& condition) = 0;
+};
+
+/// A table with one row per class: weight [classes, channels], N(0, 0.02^2), no spectral norm.
+class ClassEmbedding : public ConditionMap {
+ public:
+  ClassEmbedding(int64_t classes, int64_t channels);
+  Variable operator()(const Condition& condition) override;
+  Variable weight;
+
+ protected:
+  void reset(Stream stream) override;
+};
+
+/// Running mean and variance of a batch norm (momentum 0.1, unbiased variance), under BigGAN's names.
+class StoredStatistics : public nn::Module {
+ protected:
+  explicit StoredStatistics(int64_t channels);
+  void update(const Tensor& mean, const Tensor& biased_var, int64_t count);
+  const Tensor& stored_mean() const { return buffer(mean_); }
+  const Tensor& stored_var() const { return buffer(var_); }
+  void reset(Stream stream) override;
+  const int64_t channels_;
+
+ private:
+  size_t mean_ = 0, var_ = 0;
+};
+
+/// relu(BN(x) (1 + gain(y)) + bias(y)), BN without affine parameters. Keys gain.weight, bias.weight, stored_mean, stored_var.
+class ConditionalBatchNorm : public StoredStatistics {
+ public:
+  ConditionalBatchNorm(int64_t channels, int64_t classes, double eps);
+  Variable relu(const Variable& x, const Condition& condition);
+
+ private:
+  double eps_;
+  ConditionMap* gain_;
+  ConditionMap* bias_;
+};
+
+/// relu(BN(x) gain + bias) with parameters gain (1) and bias (0).
+class BatchNorm : public StoredStatistics {
+ public:
+  BatchNorm(int64_t channels, double eps);
+  Variable relu(const Variable& x);
+  Variable gain, bias;
+
+ protected:
+  void reset(Stream stream) override;
+
+ private:
+  double eps_;
+};
+
+}  // namespace limbeck::gan

@@ -1,0 +1,248 @@
+#include "gan/trainer.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <limits>
+
+#include "gan/sampler.h"
+
+namespace limbeck::gan {
+namespace {
+
+constexpr int64_t grid_side = 8;       // fixed-noise grid: 8 x 8 images
+constexpr int64_t sheet_columns = 10;  // class sheet: one row per class
+
+BigGanConfig architecture(const data::Dataset& data, const GanSettings& s, int64_t ch) {
+  return {.ch = ch, .dim_z = s.dim_z, .classes = data.classes, .resolution = data.height(), .channels = data.channels(), .sn_eps = s.sn_eps, .bn_eps = s.bn_eps};
+}
+
+void check_settings(const data::Dataset& data, const GanSettings& s) {
+  LIMBECK_CHECK(data.classes > 0 && data.labels.defined(), "GAN training: the data set has no classes");
+  LIMBECK_CHECK(data.height() == data.width(), "GAN training: expected square images, found ", data.height(), " x ", data.width());
+  LIMBECK_CHECK(s.batch >= 2 && s.batch <= data.size(), "gan.batch: expected 2 to ", data.size(), " (the number of training images), found ", s.batch);
+  LIMBECK_CHECK(s.steps >= 0, "gan.steps must not be negative, found ", s.steps);
+  LIMBECK_CHECK(s.d_steps >= 1, "gan.d_steps must be at least 1, found ", s.d_steps);
+  LIMBECK_CHECK(s.health_every >= 1, "gan.health_every must be at least 1, found ", s.health_every);
+}
+
+data::Loader::Config loader_config(const data::Dataset& data, const GanSettings& s) {
+  const std::vector<double> half(static_cast<size_t>(data.channels()), 0.5);
+  return {.batch = s.batch, .drop_last = true, .shuffle = true, .augmentation = {.crop_padding = 0, .flip = s.flip},
+          .standardisation = {half, half}, .threads = s.loader_threads};
+}
+
+/// Rows of a, then rows of b.
+Tensor stacked(const Tensor& a, const Tensor& b) {
+  std::vector<int64_t> sizes = a.shape().vec();
+  sizes[0] += b.size(0);
+  const Tensor out = Tensor::empty(Shape(sizes), a.dtype());
+  out.rows(0, a.size(0)).copy_from(a);
+  out.rows(a.size(0), sizes[0]).copy_from(b);
+  return out;
+}
+
+bool all_finite(const Tensor& t) {
+  const auto values = t.span<float>();
+  return std::all_of(values.begin(), values.end(), [](float v) { return std::isfinite(v); });
+}
+
+/// The first non-finite parameter, gradient or buffer, or "".
+std::string first_broken(const char* network, const nn::Module& m) {
+  for (const nn::Parameter& p : m.parameters()) {
+    if (!all_finite(p.value.data())) return cat(network, ".", p.name);
+    if (p.value.grad().defined() && !all_finite(p.value.grad())) return cat("gradient of ", network, ".", p.name);
+  }
+  for (const nn::Buffer& b : m.buffers())
+    if (b.value.dtype() == DType::f32 && !all_finite(b.value)) return cat(network, ".", b.name);
+  return "";
+}
+
+double gradient_norm(const nn::Module& m) {
+  double total = 0;
+  for (const Variable& p : m.parameter_values())
+    if (p.grad().defined())
+      for (float g : p.grad().span<float>()) total += static_cast<double>(g) * static_cast<double>(g);
+  return std::sqrt(total);
+}
+
+double fraction_above_zero(const Tensor& scores, double sign) {
+  int64_t count = 0;
+  for (float s : scores.span<float>()) count += sign * static_cast<double>(s) > 0;
+  return static_cast<double>(count) / static_cast<double>(scores.numel());
+}
+
+void add_prefixed(TensorFile& to, const std::string& prefix, TensorFile from) {
+  for (auto& [name, tensor] : from.tensors) to.add(prefix + name, std::move(tensor));
+  for (auto& [key, value] : from.metadata) to.metadata[prefix + key] = std::move(value);
+}
+
+TensorFile take_prefixed(const TensorFile& from, const std::string& prefix) {
+  TensorFile out;
+  for (const auto& [name, tensor] : from.tensors)
+    if (name.starts_with(prefix)) out.add(name.substr(prefix.size()), tensor);
+  for (const auto& [key, value] : from.metadata)
+    if (key.starts_with(prefix)) out.metadata[key.substr(prefix.size())] = value;
+  return out;
+}
+
+/// Adds sv0 of every layer and their extremes: a rising maximum in D or a falling minimum in G announces collapse.
+void add_singular_values(nn::Values& values, const char* network, const nn::Module& m) {
+  double low = std::numeric_limits<double>::infinity(), high = 0;
+  nn::Values layers;
+  m.visit([&](const std::string& name, const nn::Module& layer) {
+    const auto* spectral = dynamic_cast<const SpectralLayer*>(&layer);
+    if (!spectral) return;
+    const double s = spectral->singular_value();
+    low = std::min(low, s);
+    high = std::max(high, s);
+    layers.emplace_back(cat("sv/", network, ".", name), s);
+  });
+  values.emplace_back(cat(network, "_sv_min"), low);
+  values.emplace_back(cat(network, "_sv_max"), high);
+  values.insert(values.end(), layers.begin(), layers.end());
+}
+
+}  // namespace
+
+GanTrainer::GanTrainer(const data::Dataset& data, const GanSettings& settings, const Stream& stream, nn::Monitor& monitor)
+    : data_(data), settings_(settings), stream_(stream), monitor_(monitor), augment_(settings.augment) {
+  check_settings(data, settings);
+  g_ = std::make_unique<BigGanGenerator>(architecture(data, settings, settings.g_ch));
+  g_ema_ = std::make_unique<BigGanGenerator>(architecture(data, settings, settings.g_ch));
+  d_ = std::make_unique<BigGanDiscriminator>(architecture(data, settings, settings.d_ch));
+  g_->initialise(stream_.fork("init/G"));
+  d_->initialise(stream_.fork("init/D"));
+  g_ema_->load_state_dict(g_->state_dict());
+  g_ema_->set_requires_grad(false);
+  g_ema_->eval();
+  const auto adam = [&](double lr) { return nn::Adam::Config{.lr = lr, .beta1 = settings.beta1, .beta2 = settings.beta2, .eps = settings.adam_eps}; };
+  g_optimizer_ = std::make_unique<nn::Adam>(g_->parameters(), adam(settings.g_lr));
+  d_optimizer_ = std::make_unique<nn::Adam>(d_->parameters(), adam(settings.d_lr));
+  ema_ = std::make_unique<nn::EMA>(*g_ema_, *g_, settings.ema_decay, settings.ema_start);
+  if (const auto saved = monitor_.load()) load(*saved);
+  loader_ = std::make_unique<data::Loader>(data_, loader_config(data_, settings_), stream_.fork("data"), step_ * settings_.d_steps);
+}
+
+GanTrainer::~GanTrainer() = default;
+
+TensorFile GanTrainer::state() const {
+  for (const auto& [name, module] : {std::pair<const char*, const nn::Module*>{"D", d_.get()}, {"G", g_.get()}})
+    if (const std::string broken = first_broken(name, *module); !broken.empty())
+      fail("GAN training diverged at step ", step_, ": ", broken, " is not finite");
+  TensorFile file;
+  add_prefixed(file, "G/", g_->state_dict());
+  add_prefixed(file, "D/", d_->state_dict());
+  add_prefixed(file, "G_ema/", g_ema_->state_dict());
+  add_prefixed(file, "G_adam/", g_optimizer_->state());
+  add_prefixed(file, "D_adam/", d_optimizer_->state());
+  file.metadata["step"] = std::to_string(step_);
+  return file;
+}
+
+void GanTrainer::load(const TensorFile& file) {
+  const auto step = file.metadata.find("step");
+  LIMBECK_CHECK(step != file.metadata.end(), "GAN checkpoint: no 'step' in its metadata");
+  g_->load_state_dict(take_prefixed(file, "G/"), "GAN checkpoint (G)");
+  d_->load_state_dict(take_prefixed(file, "D/"), "GAN checkpoint (D)");
+  g_ema_->load_state_dict(take_prefixed(file, "G_ema/"), "GAN checkpoint (G_ema)");
+  g_optimizer_->load_state(take_prefixed(file, "G_adam/"), "GAN checkpoint (G_adam)");
+  d_optimizer_->load_state(take_prefixed(file, "D_adam/"), "GAN checkpoint (D_adam)");
+  step_ = std::stoll(step->second);
+}
+
+Tensor GanTrainer::draw_labels(const Stream& stream) const {
+  const Tensor labels = Tensor::empty({settings_.batch}, DType::i64);
+  stream.fork("labels").fill_integers(labels, 0, data_.classes);
+  return labels;
+}
+
+Tensor GanTrainer::draw_noise(const Stream& stream) const {
+  const Tensor z = Tensor::empty({settings_.batch, settings_.dim_z});
+  stream.fork("z").fill_normal(z);
+  return z;
+}
+
+void GanTrainer::check_loss(const char* name, double loss) const {
+  if (std::isfinite(loss) && std::abs(loss) <= settings_.loss_bound) return;
+  std::string broken = first_broken("D", *d_);
+  if (broken.empty()) broken = first_broken("G", *g_);
+  fail("GAN training diverged at step ", step_, ": ", name, " = ", loss, " (bound gan.loss_bound = ", settings_.loss_bound, ")",
+       broken.empty() ? std::string("; all weights are still finite") : "; first non-finite tensor: " + broken);
+}
+
+void GanTrainer::discriminator_step(const Stream& stream) {
+  const data::Batch real = loader_->next();
+  const Tensor fake_labels = draw_labels(stream);
+  Tensor fake;
+  {
+    NoGrad no_grad;
+    fake = g_->forward(draw_noise(stream), fake_labels).data();
+  }
+  const Variable images = augment_(stacked(fake, real.images), stream.fork("augment"));
+  const Variable scores = d_->forward(images, stacked(fake_labels, real.labels));
+  const Variable on_fake = slice(scores, 0, 0, settings_.batch), on_real = slice(scores, 0, settings_.batch, 2 * settings_.batch);
+  const Variable loss = hinge_loss_discriminator(on_real, on_fake);
+  health_.d_loss = loss.item();
+  check_loss("the discriminator's loss", health_.d_loss);
+  health_.real_accuracy = fraction_above_zero(on_real.data(), 1);
+  health_.fake_accuracy = fraction_above_zero(on_fake.data(), -1);
+  d_optimizer_->zero_grad();
+  loss.backward();
+  d_optimizer_->step();
+}
+
+void GanTrainer::generator_step(const Stream& stream) {
+  d_->set_requires_grad(false);
+  const Tensor labels = draw_labels(stream);
+  const Variable fake = g_->forward(draw_noise(stream), labels);
+  const Variable loss = hinge_loss_generator(d_->forward(augment_(fake, stream.fork("augment")), labels));
+  d_->set_requires_grad(true);
+  health_.g_loss = loss.item();
+  check_loss("the generator's loss", health_.g_loss);
+  g_optimizer_->zero_grad();
+  loss.backward();
+  g_optimizer_->step();
+}
+
+void GanTrainer::step() {
+  const Stream here = stream_.fork("step", static_cast<uint64_t>(step_));
+  for (int64_t k = 0; k < settings_.d_steps; ++k) discriminator_step(here.fork("D", static_cast<uint64_t>(k)));
+  generator_step(here.fork("G"));
+  ++step_;
+  ema_->update(step_);
+  monitor_.progress(step_, settings_.steps, settings_.batch * settings_.d_steps, {{"d_loss", health_.d_loss}, {"g_loss", health_.g_loss}});
+  if (step_ % settings_.health_every == 0 || step_ == settings_.steps) log_health();
+  if (step_ == settings_.steps || (settings_.sample_every > 0 && step_ % settings_.sample_every == 0)) show_samples();
+}
+
+void GanTrainer::run() {
+  while (step_ < settings_.steps) {
+    step();
+    nn::checkpoint(monitor_, [&] { return state(); });
+  }
+}
+
+void GanTrainer::log_health() {
+  nn::Values values = {{"d_loss", health_.d_loss},
+                       {"g_loss", health_.g_loss},
+                       {"d_accuracy_real", health_.real_accuracy},
+                       {"d_accuracy_fake", health_.fake_accuracy},
+                       {"d_gradient_norm", gradient_norm(*d_)},
+                       {"g_gradient_norm", gradient_norm(*g_)}};
+  add_singular_values(values, "D", *d_);
+  add_singular_values(values, "G", *g_);
+  monitor_.metrics(step_, values);
+}
+
+void GanTrainer::show_samples() {
+  const Stream fixed = stream_.fork("samples");
+  std::vector<int64_t> labels(static_cast<size_t>(grid_side * grid_side));
+  for (size_t i = 0; i < labels.size(); ++i) labels[i] = static_cast<int64_t>(i) % data_.classes;
+  std::string number = std::to_string(step_);
+  number.insert(0, number.size() < 6 ? 6 - number.size() : 0, '0');
+  monitor_.image("samples-" + number, data::grid(data::to_bytes(sample(*g_ema_, Tensor::of(labels), fixed)), grid_side));
+  monitor_.image("classes-" + number, class_sheet(*g_ema_, sheet_columns, fixed));
+}
+
+}  // namespace limbeck::gan

@@ -1,0 +1,109 @@
+// GanTrainer: BigGAN trained as in cGAN-KD (hinge loss, several D steps per G step, DiffAugment, EMA of the generator).
+// One iteration: d_steps x {draw z, y; G without gradient but in train mode, so its batch norms and u0 move; D on fake and real in one
+// batch, fake first, after DiffAugment; Adam}, then {draw z, y; G, DiffAugment, D; Adam on G}, then EMA of every state_dict entry.
+//   L_D = mean relu(1 - D(x)) + mean relu(1 + D(G(z))),  L_G = -mean D(G(z))
+#pragma once
+#include <memory>
+#include <string>
+
+#include "data/dataset.h"
+#include "gan/biggan.h"
+#include "gan/diffaugment.h"
+#include "nn/monitor.h"
+#include "nn/optim.h"
+
+namespace limbeck::gan {
+
+/// [gan] of a configuration. The defaults are those of the CIFAR-100 experiment but for width, batch and length, which suit a CPU.
+struct GanSettings {
+  int64_t steps = 3000;
+  int64_t batch = 64;
+  int64_t d_steps = 4;
+  int64_t g_ch = 16, d_ch = 16;
+  int64_t dim_z = 128;
+  double g_lr = 2e-4, d_lr = 2e-4;
+  double beta1 = 0.0, beta2 = 0.999, adam_eps = 1e-8;
+  double sn_eps = 1e-8, bn_eps = 1e-5;
+  double ema_decay = 0.9999;
+  int64_t ema_start = 1000;
+  std::string augment = "color,translation,cutout";
+  bool flip = true;
+  double loss_bound = 1e4;
+  int64_t health_every = 50;
+  int64_t sample_every = 500;
+  int64_t loader_threads = 1;
+  template <class V>
+  void fields(V& v) {
+    v("steps", steps, "generator steps");
+    v("batch", batch, "images per D step (real) and per G step");
+    v("d_steps", d_steps, "discriminator steps per generator step");
+    v("g_ch", g_ch, "width of the generator (64 in the paper)");
+    v("d_ch", d_ch, "width of the discriminator");
+    v("dim_z", dim_z, "dimension of the noise");
+    v("g_lr", g_lr, "Adam learning rate of the generator");
+    v("d_lr", d_lr, "Adam learning rate of the discriminator");
+    v("beta1", beta1, "Adam beta1");
+    v("beta2", beta2, "Adam beta2");
+    v("adam_eps", adam_eps, "Adam epsilon");
+    v("sn_eps", sn_eps, "epsilon of spectral norm");
+    v("bn_eps", bn_eps, "epsilon of batch norm");
+    v("ema_decay", ema_decay, "decay of the generator's moving average");
+    v("ema_start", ema_start, "steps during which the average is a plain copy");
+    v("augment", augment, "DiffAugment policy: color,translation,cutout or a part of it; empty for none");
+    v("flip", flip, "random horizontal flip of real images");
+    v("loss_bound", loss_bound, "stop as diverged when |loss| exceeds this");
+    v("health_every", health_every, "steps between lines of the health log");
+    v("sample_every", sample_every, "steps between sample grids, 0: only at the end");
+    v("loader_threads", loader_threads, "prefetch threads");
+  }
+};
+
+/// The training loop. Every random draw is forked from (stream, step), so a run resumed from a checkpoint gives the same bits as an
+/// undisturbed one.
+class GanTrainer {
+ public:
+  /// `data` has classes and images of 32, 64 or 128 pixels; it must outlive the trainer. Resumes from monitor.load() when it has a state.
+  /// Throws Error naming the setting that does not fit the data.
+  GanTrainer(const data::Dataset& data, const GanSettings& settings, const Stream& stream, nn::Monitor& monitor);
+  ~GanTrainer();
+
+  /// Trains to the last step. Throws Error naming the step and the tensor on divergence, nn::Interrupted after a requested stop.
+  void run();
+  /// One iteration; run() calls it.
+  void step();
+  int64_t steps_done() const { return step_; }
+
+  BigGanGenerator& generator() { return *g_; }
+  BigGanDiscriminator& discriminator() { return *d_; }
+  BigGanGenerator& average() { return *g_ema_; }
+  /// Everything a resume needs.
+  TensorFile state() const;
+
+ private:
+  struct Health {
+    double d_loss = 0, g_loss = 0, real_accuracy = 0, fake_accuracy = 0;
+  };
+  void load(const TensorFile& state);
+  void discriminator_step(const Stream& stream);
+  void generator_step(const Stream& stream);
+  Tensor draw_labels(const Stream& stream) const;
+  Tensor draw_noise(const Stream& stream) const;
+  void check_loss(const char* name, double loss) const;
+  void log_health();
+  void show_samples();
+
+  const data::Dataset& data_;
+  const GanSettings settings_;
+  const Stream stream_;
+  nn::Monitor& monitor_;
+  const DiffAugment augment_;
+  std::unique_ptr<BigGanGenerator> g_, g_ema_;
+  std::unique_ptr<BigGanDiscriminator> d_;
+  std::unique_ptr<nn::Adam> g_optimizer_, d_optimizer_;
+  std::unique_ptr<nn::EMA> ema_;
+  std::unique_ptr<data::Loader> loader_;
+  Health health_;
+  int64_t step_ = 0;
+};
+
+}  // namespace limbeck::gan
