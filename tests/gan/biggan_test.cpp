@@ -1,0 +1,170 @@
+// BigGAN against numbers from the original PyTorch modules (f64), and what its layers promise.
+#include "gan/biggan.h"
+
+#include <gtest/gtest.h>
+
+#include "tests/gan/fixture.h"
+
+namespace limbeck::gan {
+namespace {
+
+using test::Json;
+
+struct Tolerance {
+  DType dtype;
+  double forward, gradient, zero;
+};
+constexpr Tolerance in_f64{DType::f64, 1e-8, 1e-8, 1e-11};
+constexpr Tolerance in_f32{DType::f32, 1e-4, 1e-3, 1e-4};  // batch statistics over few samples amplify rounding
+
+class BigGanParity : public testing::TestWithParam<std::tuple<const char*, Tolerance>> {
+ protected:
+  void SetUp() override {
+    const auto [name, tolerance] = GetParam();
+    tolerance_ = tolerance;
+    fixture_ = test::read_fixture("biggan.json")["cases"][name];
+    const BigGanConfig config = {.ch = fixture_["kwargs"]["G_ch"], .dim_z = fixture_["z_dim"], .classes = fixture_["n_classes"],
+                                 .resolution = fixture_["resolution"], .channels = 3, .sn_eps = fixture_["SN_eps"], .bn_eps = fixture_["BN_eps"]};
+    g_ = std::make_unique<BigGanGenerator>(config);
+    d_ = std::make_unique<BigGanDiscriminator>(config);
+    for (nn::Module* m : {static_cast<nn::Module*>(g_.get()), static_cast<nn::Module*>(d_.get())}) {
+      m->to(tolerance.dtype);
+      test::fill_state(*m);
+    }
+    const int64_t n = fixture_["batch"];
+    labels_ = Tensor::empty({n}, DType::i64);
+    for (int64_t i = 0; i < n; ++i) labels_.data<int64_t>()[i] = (3 * i + 1) % config.classes;
+    z_ = test::filled_input("z", {n, config.dim_z}).to(tolerance.dtype);
+    real_ = to_channels_last(test::filled_input("input", {n, 3, config.resolution, config.resolution})).to(tolerance.dtype);
+  }
+
+  void expect_keys(const nn::Module& m, const Json& expected) {
+    const TensorFile state = m.state_dict();
+    EXPECT_EQ(state.tensors.size(), expected.size());
+    for (const auto& [name, tensor] : state.tensors) {
+      ASSERT_TRUE(expected.contains(name)) << name;
+      EXPECT_EQ(tensor.shape().vec(), expected[name].get<std::vector<int64_t>>()) << name;
+    }
+  }
+  void expect_gradients(const nn::Module& m, const Json& expected) {
+    EXPECT_EQ(m.parameters().size(), expected.size());
+    for (const nn::Parameter& p : m.parameters()) {
+      ASSERT_TRUE(p.value.grad().defined()) << p.name;
+      const Tensor g = p.layout == nn::DiskLayout::conv ? to_channels_first(p.value.grad()) : p.value.grad();
+      test::expect_summary(g, expected[p.name], "gradient of " + p.name, tolerance_.gradient, tolerance_.zero);
+    }
+  }
+  void expect_buffers(const nn::Module& m, const Json& expected) {
+    EXPECT_EQ(m.buffers().size(), expected.size());
+    for (const nn::Buffer& b : m.buffers()) test::expect_summary(b.value, expected[b.name], b.name, tolerance_.forward, tolerance_.zero);
+  }
+  void expect_images(const Variable& images, const char* key) {
+    test::expect_summary(to_channels_first(images.data()), fixture_[key], key, tolerance_.forward, tolerance_.zero);
+  }
+
+  Tolerance tolerance_{};
+  Json fixture_;
+  std::unique_ptr<BigGanGenerator> g_;
+  std::unique_ptr<BigGanDiscriminator> d_;
+  Tensor labels_, z_, real_;
+};
+
+TEST_P(BigGanParity, KeysAndCounts) {
+  EXPECT_EQ(g_->parameter_count(), fixture_["g_params"].get<int64_t>());
+  EXPECT_EQ(d_->parameter_count(), fixture_["d_params"].get<int64_t>());
+  expect_keys(*g_, fixture_["g_state_dict"]);
+  expect_keys(*d_, fixture_["d_state_dict"]);
+}
+
+TEST_P(BigGanParity, EvalForwardStoresNothing) {
+  g_->eval();
+  d_->eval();
+  const NoGrad no_grad;
+  const Tensor u0 = g_->buffers()[0].value.clone();
+  expect_images(g_->forward(z_, labels_), "g_eval");
+  expect_images(g_->forward(z_, labels_), "g_eval");  // a stored u0 would change the second call
+  EXPECT_EQ(u0.to(DType::f64).to_vector<double>(), g_->buffers()[0].value.to(DType::f64).to_vector<double>());
+  const Variable scores = d_->forward(real_, labels_);
+  for (int64_t i = 0; i < scores.size(0); ++i) {
+    const double expected = fixture_["d_eval"][static_cast<size_t>(i)];
+    EXPECT_NEAR(scores.data().at(i), expected, tolerance_.forward * std::abs(expected) * 10 + tolerance_.zero) << i;
+  }
+}
+
+// The fixture's order: one D step on G in train mode; then G as it was at first, D as it is after that forward, one G step.
+TEST_P(BigGanParity, DiscriminatorAndGeneratorStep) {
+  Tensor fake;
+  {
+    const NoGrad no_grad;
+    fake = g_->forward(z_, labels_).data();
+  }
+  expect_images(fake, "g_train");
+  const int64_t n = labels_.numel();
+  const Variable both = concat({fake, real_}, 0);
+  std::vector<int64_t> twice = labels_.to_vector<int64_t>();
+  twice.insert(twice.end(), twice.begin(), twice.begin() + n);
+  const Variable scores = d_->forward(both, Tensor::of(twice));
+  const Variable d_loss = hinge_loss_discriminator(slice(scores, 0, n, 2 * n), slice(scores, 0, 0, n));
+  EXPECT_NEAR(d_loss.item(), fixture_["d_loss"], tolerance_.forward * std::abs(d_loss.item()));
+  d_loss.backward();
+  expect_gradients(*d_, fixture_["d_grads"]);
+  expect_buffers(*d_, fixture_["d_buffers_after"]);
+
+  test::fill_state(*g_);
+  d_->set_requires_grad(false);
+  const Variable g_loss = hinge_loss_generator(d_->forward(g_->forward(z_, labels_), labels_));
+  EXPECT_NEAR(g_loss.item(), fixture_["g_loss"], tolerance_.forward * std::abs(g_loss.item()));
+  g_loss.backward();
+  expect_gradients(*g_, fixture_["g_grads"]);
+  expect_buffers(*g_, fixture_["g_buffers_after"]);
+}
+
+INSTANTIATE_TEST_SUITE_P(Fixtures, BigGanParity,
+                         testing::Values(std::tuple("cifar32_ch16", in_f64), std::tuple("cifar32_ch16", in_f32), std::tuple("cifar32_ch64", in_f32)),
+                         [](const auto& info) {
+                           return std::string(std::get<0>(info.param)) + "_" + name_of(std::get<1>(info.param).dtype);
+                         });
+INSTANTIATE_TEST_SUITE_P(FixturesWide, BigGanParity, testing::Values(std::tuple("cifar32_ch64", in_f64)),
+                         [](const auto&) { return std::string("cifar32_ch64_f64"); });
+
+TEST(BigGan, OtherSizesAndChannels) {
+  const NoGrad no_grad;
+  const Tensor labels = Tensor::of<int64_t>({0, 1});
+  for (int64_t resolution : {32, 64}) {
+    const BigGanConfig config = {.ch = 1, .dim_z = 5, .classes = 2, .resolution = resolution, .channels = 1};
+    BigGanGenerator g(config);
+    BigGanDiscriminator d(config);
+    g.initialise(Stream(1));
+    d.initialise(Stream(2));
+    const Tensor z = Tensor::empty({2, 5});
+    Stream(3).fill_normal(z);
+    const Variable images = g.forward(z, labels);
+    EXPECT_EQ(images.shape(), Shape({2, resolution, resolution, 1}));
+    EXPECT_EQ(d.forward(images, labels).shape(), Shape({2, 1}));
+  }
+}
+
+TEST(BigGan, RefusesWrongInput) {
+  BigGanGenerator g({.ch = 1, .dim_z = 5, .classes = 2});
+  EXPECT_THROW(g.forward(Tensor::zeros({2, 4}), Tensor::of<int64_t>({0, 1})), Error);
+  EXPECT_THROW(g.forward(Tensor::zeros({2, 5}), Tensor::of<int64_t>({0, 1, 1})), Error);
+  EXPECT_THROW(g.forward(Tensor::zeros({2, 5}), Condition{}), Error);
+  EXPECT_THROW(BigGanGenerator({.resolution = 48}), Error);
+}
+
+TEST(BigGan, InitialStateFollowsBigGan) {
+  BigGanGenerator g({.ch = 8, .dim_z = 64, .classes = 10});
+  g.initialise(Stream(7));
+  for (const nn::Parameter& p : g.parameters()) {
+    double square = 0;
+    for (float v : p.value.data().span<float>()) square += static_cast<double>(v) * static_cast<double>(v);
+    const double deviation = std::sqrt(square / static_cast<double>(p.value.data().numel()));
+    if (p.value.rank() >= 2 && p.value.data().numel() > 1000) { EXPECT_NEAR(deviation, 0.02, 0.002) << p.name; }
+    if (p.name == "output_layer.0.gain") { EXPECT_EQ(deviation, 1) << p.name; }
+  }
+  for (const nn::Buffer& b : g.buffers())
+    if (b.name.ends_with("sv0") || b.name.ends_with("stored_var")) { EXPECT_EQ(b.value.at(0), 1) << b.name; }
+}
+
+}  // namespace
+}  // namespace limbeck::gan
