@@ -1,0 +1,73 @@
+// Parity with PyTorch fixtures: tensors filled by a rule from their names, compared by summaries computed in f64 with the original modules.
+// Fixtures speak PyTorch's layouts (NCHW, OIHW); memory is channels-last, so everything is converted before it is filled or summarised.
+#pragma once
+#include <array>
+#include <string>
+#include <vector>
+
+#include "nn/module.h"
+
+namespace limbeck::nn {
+
+// --- the fill rule --------------------------------------------------------------------------------------------------------------
+
+/// Element i of the tensor called `name`: u in [0, 1) with 24 bits from splitmix64 of fnv1a(name) + i.
+double parity_uniform(uint64_t name_hash, uint64_t i);
+
+/// f64 tensor of a shape in PyTorch's layout: scale * s with s = 2u - 1, or u itself.
+Tensor parity_fill(const std::string& name, const Shape& torch_shape, double scale = 1);
+Tensor parity_fill_uniform(const std::string& name, const Shape& torch_shape);
+/// The value of a state_dict entry: running means 0.1 s, weights s sqrt(3 / fan_in), and so on (the fixtures' README has the table).
+Tensor parity_state_value(const std::string& key, const Shape& torch_shape);
+/// Fills every state_dict entry of the module by its key; `one_element_bias` replaces biases of one element when given.
+void parity_fill_state(Module& module, const double* one_element_bias = nullptr);
+
+// --- summaries ------------------------------------------------------------------------------------------------------------------
+
+struct Summary {
+  int64_t n = 0;
+  double sum = 0, l2 = 0;
+  std::vector<double> first;  ///< up to four elements, in PyTorch's order
+};
+/// Of a tensor in PyTorch's layout.
+Summary summarise(const Tensor& t);
+/// Of a tensor in memory layout: images [N, H, W, C] and convolution weights are turned first.
+Summary summarise_memory(const Tensor& t);
+
+// --- comparison -----------------------------------------------------------------------------------------------------------------
+
+struct ParityBounds {
+  double l2 = 1e-8;       ///< relative error of the L2 norm
+  double element = 1e-6;  ///< relative error of sums and single elements
+};
+struct ParityLine {
+  std::string group;      ///< "eval logits", "gradients", ...
+  std::string quantity;   ///< "layer1.0.conv1.weight"
+  double error = 0;       ///< largest relative error divided by its bound: above 1 fails
+  double relative = 0;    ///< the relative error itself
+  std::string detail;     ///< which number, expected and found, when it fails
+  bool ok() const { return error <= 1; }
+};
+struct ParityReport {
+  std::string name;
+  std::vector<ParityLine> lines;
+  bool ok() const;
+
+  /// Relative to the larger of the expected number and `floor`. A summary's sum and elements are also measured against its L2 norm:
+  /// a sum's rounding error grows with the norm, an element's with the root mean square. `floor` is a smallest norm worth comparing.
+  void add(const std::string& group, const std::string& quantity, const Summary& found, const Summary& expected, const ParityBounds& bounds,
+           double floor = 0);
+  void add(const std::string& group, const std::string& quantity, double found, double expected, double bound, double floor = 0);
+  /// An exact statement (counts, keys).
+  void add_exact(const std::string& group, const std::string& quantity, bool holds, const std::string& detail);
+};
+
+/// The bounds of a type: f64 1e-8 on norms and 1e-6 on elements; f32 1e-4 in eval mode and 1e-3 in train mode (batch statistics over four
+/// samples amplify rounding).
+ParityBounds parity_bounds(DType dtype, bool train);
+
+/// Runs one classifier fixture (a JSON file as in tests/data/fixtures): keys and shapes, eval logits and taps (also pre-activation), the
+/// gradients and batch-norm buffers of the first training step, the losses of three SGD steps. Throws on files that are no such fixture.
+ParityReport run_classifier_parity(const std::string& path, DType dtype);
+
+}  // namespace limbeck::nn
