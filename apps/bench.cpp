@@ -1,0 +1,127 @@
+// `limbeck bench train`: throughput of a whole training step (forward, backward, SGD with momentum) and of inference on random images.
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <chrono>
+#include <cstdio>
+#include <nlohmann/json.hpp>
+#include <omp.h>
+#include <sys/resource.h>
+
+#include "apps/command.h"
+#include "nn/models/registry.h"
+#include "nn/optim.h"
+#include "nn/trace.h"
+
+namespace limbeck {
+namespace {
+
+struct Options {
+  std::string model = "resnet20";
+  int64_t batch = 64, size = 32, classes = 100, steps = 10, warmup = 3;
+  int threads = 0;
+  bool as_json = false;
+};
+
+/// Median seconds of `steps` calls after `warmup` calls.
+template <class F>
+double median_seconds(const Options& o, F&& step) {
+  using Clock = std::chrono::steady_clock;
+  std::vector<double> seconds;
+  for (int64_t i = 0; i < o.warmup + o.steps; ++i) {
+    const auto begin = Clock::now();
+    step();
+    if (i >= o.warmup) seconds.push_back(std::chrono::duration<double>(Clock::now() - begin).count());
+  }
+  std::sort(seconds.begin(), seconds.end());
+  const size_t n = seconds.size();
+  return n % 2 ? seconds[n / 2] : (seconds[n / 2 - 1] + seconds[n / 2]) / 2;
+}
+
+struct Result {
+  double train_seconds = 0, inference_seconds = 0;
+  int64_t macs = 0;  // of one image, forward
+  size_t peak_bytes = 0, system_calls = 0;
+};
+
+Result measure(const Options& o) {
+  const auto network = nn::create_model(o.model, {.outputs = o.classes, .channels = 3, .size = o.size});
+  network->initialise(Stream(1).fork("init"));
+  nn::SGD sgd(network->parameters(), {.lr = 0.05, .momentum = 0.9, .weight_decay = 5e-4});
+  Stream data(2);
+  const Tensor images = Tensor::empty({o.batch, o.size, o.size, 3}), labels = Tensor::empty({o.batch}, DType::i64);
+  data.fill_normal(images);
+  data.fill_integers(labels, 0, o.classes);
+
+  Result r;
+  {
+    NoGrad no_grad;
+    network->eval();
+    nn::LayerTrace trace;
+    network->forward(images.rows(0, 1));
+    r.macs = trace.macs();
+  }
+  network->train();
+  Allocator& memory = allocator(cpu);
+  memory.reset_peak();
+  size_t calls = 0;
+  int64_t step = 0;
+  r.train_seconds = median_seconds(o, [&] {
+    if (step++ == o.warmup) calls = memory.stats().system_calls;
+    network->set_streams(Stream(3).fork("step", static_cast<uint64_t>(step)));
+    sgd.zero_grad();
+    cross_entropy(network->forward(images), labels).backward();
+    sgd.step();
+  });
+  r.peak_bytes = memory.stats().peak_in_use;
+  r.system_calls = memory.stats().system_calls - calls;
+  network->eval();
+  NoGrad no_grad;
+  r.inference_seconds = median_seconds(o, [&] { network->forward(images); });
+  return r;
+}
+
+void run(Options o) {
+  LIMBECK_CHECK(o.batch > 1 && o.steps > 0 && o.warmup >= 0, "bench train: --batch must be at least 2, --steps at least 1");
+  if (o.threads > 0) omp_set_num_threads(o.threads);
+  o.threads = omp_get_max_threads();
+  const Result r = measure(o);
+  const double batch = static_cast<double>(o.batch);
+  // A backward pass is two more products of the forward's size (input and weight gradients): 6 FLOPs per multiply-add and step.
+  const double gflop = batch * static_cast<double>(r.macs) / 1e9;
+  rusage usage{};
+  getrusage(RUSAGE_SELF, &usage);
+  const double rss = static_cast<double>(usage.ru_maxrss) / 1024;
+  const double peak = static_cast<double>(r.peak_bytes) / (1 << 20);
+  if (o.as_json) {
+    const nlohmann::json j{{"model", o.model}, {"batch", o.batch}, {"size", o.size}, {"threads", o.threads}, {"steps", o.steps},
+                           {"macs_per_image", r.macs},
+                           {"train", {{"images_per_s", batch / r.train_seconds}, {"seconds_per_step", r.train_seconds}, {"gflop_per_s", 6 * gflop / r.train_seconds}}},
+                           {"inference", {{"images_per_s", batch / r.inference_seconds}, {"seconds_per_batch", r.inference_seconds}, {"gflop_per_s", 2 * gflop / r.inference_seconds}}},
+                           {"peak_tensor_mib", peak}, {"peak_resident_mib", rss}, {"system_allocations_after_warmup", r.system_calls}};
+    std::printf("%s\n", j.dump().c_str());
+    return;
+  }
+  std::printf("%s, batch %lld, %lldx%lld, %d threads, median of %lld steps\n", o.model.c_str(), static_cast<long long>(o.batch),
+              static_cast<long long>(o.size), static_cast<long long>(o.size), o.threads, static_cast<long long>(o.steps));
+  std::printf("training step  %9.1f images/s  %8.2f ms  %7.1f GFLOP/s\n", batch / r.train_seconds, 1e3 * r.train_seconds, 6 * gflop / r.train_seconds);
+  std::printf("inference      %9.1f images/s  %8.2f ms  %7.1f GFLOP/s\n", batch / r.inference_seconds, 1e3 * r.inference_seconds, 2 * gflop / r.inference_seconds);
+  std::printf("peak memory    %9.1f MiB in tensors, %.1f MiB resident; %zu allocations from the system after warm-up\n", peak, rss, r.system_calls);
+}
+
+const RegisterCommand command({"bench", "measure throughput", [](CLI::App& app) {
+  app.require_subcommand(1);
+  CLI::App& train = *app.add_subcommand("train", "whole training steps and inference of one network on random images");
+  auto o = std::make_shared<Options>();
+  train.add_option("--model", o->model, "network (see `limbeck models`)")->capture_default_str();
+  train.add_option("--batch", o->batch, "images per step")->capture_default_str();
+  train.add_option("--size", o->size, "image height and width")->capture_default_str();
+  train.add_option("--classes", o->classes, "outputs of the last layer")->capture_default_str();
+  train.add_option("--steps", o->steps, "measured steps")->capture_default_str();
+  train.add_option("--warmup", o->warmup, "steps before the measurement")->capture_default_str();
+  train.add_option("--threads", o->threads, "threads; 0: as OMP_NUM_THREADS or the machine says")->capture_default_str();
+  train.add_flag("--json", o->as_json, "print one line of JSON");
+  train.callback([o] { run(*o); });
+}});
+
+}  // namespace
+}  // namespace limbeck
