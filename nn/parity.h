@@ -63,7 +63,7 @@ struct ParityReport {
 };
 
 /// The bounds of a type: f64 1e-8 on norms and 1e-6 on elements; f32 1e-4 in eval mode and 1e-3 in train mode (batch statistics over four
-/// samples amplify rounding).
+/// samples amplify rounding); run_classifier_parity allows f32 losses ten times more after each optimiser step.
 ParityBounds parity_bounds(DType dtype, bool train);
 
 /// Runs one classifier fixture (a JSON file as in tests/data/fixtures): keys and shapes, eval logits and taps (also pre-activation), the
