@@ -26,7 +26,8 @@ std::vector<int64_t> ratio_widths(const std::string& name, double scale) {
     for (int64_t w : widths) scaled.push_back(std::max<int64_t>(groups, std::llround(static_cast<double>(w) * scale / groups) * groups));
     return scaled;
   }
-  fail("ratio.net: no network '", name, "'; ", nearest_name(name, names));
+  const std::string near = nearest_name(name, names);
+  fail("ratio.net: no network '", name, "'", near.empty() ? "" : "; did you mean '" + near + "'?");
 }
 
 RatioMlp::RatioMlp(int64_t condition, int64_t feature, const std::vector<int64_t>& widths, double dropout) {

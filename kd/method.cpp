@@ -30,7 +30,8 @@ std::unique_ptr<Method> create_method(const MethodSettings& settings) {
     if (e.name == settings.name) return e.build(settings);
     names.push_back(e.name);
   }
-  fail("distillation.name: no method '", settings.name, "'; ", nearest_name(settings.name, names));
+  const std::string near = nearest_name(settings.name, names);
+  fail("distillation.name: no method '", settings.name, "'", near.empty() ? "" : "; did you mean '" + near + "'?");
 }
 
 }  // namespace limbeck::kd
