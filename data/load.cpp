@@ -51,8 +51,10 @@ Split read(const DataSettings& s) {
             shapes(s.shapes_test, s.image_size, stream.fork("shapes/test").key())};
   }
   const std::vector<std::string> kinds = {"shapes", "cifar10", "cifar100", "idx", "folder"};
-  LIMBECK_CHECK(std::find(kinds.begin(), kinds.end(), s.kind) != kinds.end(), "data.kind: expected shapes, cifar10, cifar100, idx or folder, found '",
-                s.kind, "'; ", nearest_name(s.kind, kinds));
+  if (std::find(kinds.begin(), kinds.end(), s.kind) == kinds.end()) {
+    const std::string near = nearest_name(s.kind, kinds);
+    fail("data.kind: expected shapes, cifar10, cifar100, idx or folder, found '", s.kind, "'", near.empty() ? "" : "; did you mean '" + near + "'?");
+  }
   LIMBECK_CHECK(!s.path.empty(), "data.path: data of kind ", s.kind, " need the folder of their files");
   if (s.kind == "cifar10") return read_cifar10(s.path);
   if (s.kind == "cifar100") return read_cifar100(s.path);
