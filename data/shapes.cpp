@@ -1,4 +1,5 @@
-// Rendering of the set `shapes`. Coordinates: the image is [-1, 1] x [-1, 1], x right, y down. One image is made in these steps:
+// Rendering of the set `shapes`. Coordinates: the image is [-1, 1] x [-1, 1], x right, y down; a figure's
+// own frame has y up. One image is made in these steps:
 //   background texture -> small distractor figures, cut off by the border -> shadow -> the figure (texture, dome-like light from its
 //   distance field, random pose with shear and perspective) -> an occluding bar or disc -> 2x2 supersampling -> contrast, brightness, noise.
 // Every choice comes from the image's own stream; the class enters through the figure's outline only.
@@ -93,25 +94,26 @@ Texture random_texture(Stream& s, Colour base, double strength) {
 /// A figure in the image: q = inverse(p) puts the image's point into the figure's frame.
 struct Pose {
   Point centre;
-  float a = 1, b = 0, c = 0, d = 1;  ///< q = [a b; c d] (p - centre), divided by the perspective
+  float a = 1, b = 0, c = 0, d = 1;  ///< q = [a b; c d] (p - centre) with y up, divided by the perspective
   float gx = 0, gy = 0;              ///< perspective: q / (1 + g . q)
   float size = 1;                    ///< of the figure: distances of the frame times this are distances in the image
 
   Point inverse(Point p) const {
-    const float x = p.x - centre.x, y = p.y - centre.y;
+    const float x = p.x - centre.x, y = centre.y - p.y;  // y up
     const float u = a * x + b * y, v = c * x + d * y, w = std::max(1 + gx * u + gy * v, 0.3f);
     return {u / w, v / w};
   }
 };
 
-Pose random_pose(Stream& s, float size, Point centre, double distortion) {
+/// A pose rotated by at most `turns` radians and distorted along a random axis.
+Pose random_pose(Stream& s, float size, Point centre, double distortion, double turns) {
   Pose pose;
   pose.centre = centre;
   pose.size = size;
-  const float angle = draw(s, 0, 2 * pi), stretch = std::exp(draw(s, -0.28, 0.28) * static_cast<float>(distortion));
-  const float shear = draw(s, -0.3, 0.3) * static_cast<float>(distortion), turn = draw(s, 0, 2 * pi);
-  // frame <- rotation . shear-and-stretch along a random axis . image, over the size
-  const float co = std::cos(angle), si = std::sin(angle), ct = std::cos(turn), st = std::sin(turn);
+  const float rotation = draw(s, -turns, turns), stretch = std::exp(draw(s, -0.25, 0.25) * static_cast<float>(distortion));
+  const float shear = draw(s, -0.25, 0.25) * static_cast<float>(distortion), turn = draw(s, 0, 2 * pi);
+  // frame <- rotation by (rotation + turn) . shear and stretch . rotation by -turn . image, over the size
+  const float angle = rotation + turn, co = std::cos(angle), si = std::sin(angle), ct = std::cos(turn), st = std::sin(turn);
   const float m00 = ct * stretch, m01 = st * stretch, m10 = (-st + shear * ct) / stretch, m11 = (ct + shear * st) / stretch;
   pose.a = (co * m00 - si * m10) / size;
   pose.b = (co * m01 - si * m11) / size;
@@ -156,16 +158,16 @@ Scene random_scene(Stream& s, int figure) {
   Scene scene;
   scene.figure = figure;
   const Colour ground = random_colour(s);
-  scene.background = random_texture(s, ground, 0.6);
-  scene.skin = random_texture(s, colour_apart_from(s, mix(scene.background.a, scene.background.b, 0.5f), 0.4f), 0.5);
-  const float size = draw(s, 0.42, 0.72), room = 0.95f - size;
-  scene.pose = random_pose(s, size, {draw(s, -room, room), draw(s, -room, room)}, 1.0);
+  scene.background = random_texture(s, ground, 0.4);
+  scene.skin = random_texture(s, colour_apart_from(s, mix(scene.background.a, scene.background.b, 0.5f), 0.5f), 0.35);
+  const float size = draw(s, 0.5, 0.8), room = std::min(0.95f - size, 0.3f);
+  scene.pose = random_pose(s, size, {draw(s, -room, room), draw(s, -room, room)}, 1.0, 0.45);
 
-  scene.distractors.resize(static_cast<size_t>(s.below(4)));
+  scene.distractors.resize(static_cast<size_t>(s.below(3)));
   for (Distractor& d : scene.distractors) {
     d.figure = static_cast<int>(s.below(shape_classes));
-    const float angle = draw(s, 0, 2 * pi), far = draw(s, 0.85, 1.15);
-    d.pose = random_pose(s, draw(s, 0.15, 0.32), {far * std::cos(angle), far * std::sin(angle)}, 1.0);
+    const float angle = draw(s, 0, 2 * pi), far = draw(s, 0.9, 1.2);
+    d.pose = random_pose(s, draw(s, 0.15, 0.28), {far * std::cos(angle), far * std::sin(angle)}, 1.0, pi);
     d.texture = random_texture(s, random_colour(s), 0.5);
   }
   const float angle = draw(s, 0, 2 * pi);
@@ -174,15 +176,15 @@ Scene random_scene(Stream& s, int figure) {
   scene.shadow = {-scene.light.x * 0.12f, -scene.light.y * 0.12f};
   scene.shadow_depth = draw(s, 0.0, 0.5);
 
-  scene.occluded = s.uniform() < 0.4;
+  scene.occluded = s.uniform() < 0.3;
   scene.occluder_is_disc = s.uniform() < 0.5;
   const float side = draw(s, 0, 2 * pi), off = draw(s, 0.55, 0.95) * size;
-  scene.occluder.pose = random_pose(s, draw(s, 0.16, 0.3), {scene.pose.centre.x + off * std::cos(side), scene.pose.centre.y + off * std::sin(side)}, 0.5);
+  scene.occluder.pose = random_pose(s, draw(s, 0.14, 0.26), {scene.pose.centre.x + off * std::cos(side), scene.pose.centre.y + off * std::sin(side)}, 0.5, pi);
   scene.occluder.texture = random_texture(s, random_colour(s), 0.5);
 
-  scene.contrast = draw(s, 0.45, 1.0);
+  scene.contrast = draw(s, 0.55, 1.0);
   scene.brightness = draw(s, -0.1, 0.1);
-  scene.noise = draw(s, 0.0, 0.09);
+  scene.noise = draw(s, 0.0, 0.05);
   scene.noise_key = s.bits();
   return scene;
 }

@@ -20,7 +20,9 @@ TEST(Figures, DistancesAreSignedAndNearlyExactAtTheOutline) {
         const Point p{-2 + 0.04f * static_cast<float>(i) + 0.013f, -2 + 0.04f * static_cast<float>(j) + 0.007f};
         const float d = figure_distance(figure, p), h = 1e-3f;
         inside += d < 0;
-        if (p.x * p.x + p.y * p.y > 1.5f * 1.5f) EXPECT_GT(d, 0) << figure_names()[static_cast<size_t>(figure)];
+        if (p.x * p.x + p.y * p.y > 1.5f * 1.5f) {
+          EXPECT_GT(d, 0) << figure_names()[static_cast<size_t>(figure)];
+        }
         if (std::fabs(d) > 0.1f) continue;
         ++near;
         const float gx = (figure_distance(figure, {p.x + h, p.y}) - figure_distance(figure, {p.x - h, p.y})) / (2 * h);
