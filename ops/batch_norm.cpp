@@ -196,7 +196,8 @@ const RegisterOp batch_norm_op({
     .source = "Ioffe & Szegedy 2015, algorithm 1 and section 3",
     .inputs = {{"x"}, {"gamma", true, true}, {"beta", true, true}, {"residual", true, true}},
     .outputs = {{"y"}, {"mean", false}, {"var", false}, {"invstd", false}},
-    .saved_inputs = {0, 1}, .saved_outputs = {0, 1, 3},
+    // beta and residual serve kernels that recompute the ReLU's mask instead of reading y.
+    .saved_inputs = {0, 1, 2, 3}, .saved_outputs = {0, 1, 3},
     .infer = infer_train,
     .forward = floating<ForwardCall, [](auto t, const ForwardCall& c) { train_forward<decltype(t)>(c); }>,
     .backward = floating<BackwardCall, [](auto t, const BackwardCall& c) { train_backward<decltype(t)>(c); }>,
@@ -211,7 +212,7 @@ const RegisterOp batch_norm_eval_op({
     .source = "Ioffe & Szegedy 2015, algorithm 2",
     .inputs = {{"x"}, {"gamma", true, true}, {"beta", true, true}, {"mean", false}, {"var", false}, {"residual", true, true}},
     .outputs = {{"y"}},
-    .saved_inputs = {0, 1, 3, 4}, .saved_outputs = {0},
+    .saved_inputs = {0, 1, 2, 3, 4, 5}, .saved_outputs = {0},
     .infer = infer_eval,
     .forward = floating<ForwardCall, [](auto t, const ForwardCall& c) { eval_forward<decltype(t)>(c); }>,
     .backward = floating<BackwardCall, [](auto t, const BackwardCall& c) { eval_backward<decltype(t)>(c); }>,

@@ -129,7 +129,8 @@ const RegisterOp cond_batch_norm_op({
     .source = "de Vries et al. 2017; Brock et al. 2019, appendix B",
     .inputs = {{"x"}, {"gain"}, {"bias"}},
     .outputs = {{"y"}, {"mean", false}, {"var", false}, {"invstd", false}},
-    .saved_inputs = {0, 1}, .saved_outputs = {0, 1, 3},
+    // The bias serves kernels that recompute the ReLU's mask instead of reading y.
+    .saved_inputs = {0, 1, 2}, .saved_outputs = {0, 1, 3},
     .infer = infer_train,
     .forward = floating<ForwardCall, [](auto t, const ForwardCall& c) { train_forward<decltype(t)>(c); }>,
     .backward = floating<BackwardCall, [](auto t, const BackwardCall& c) {
@@ -147,7 +148,7 @@ const RegisterOp cond_batch_norm_eval_op({
     .source = "de Vries et al. 2017; Brock et al. 2019, appendix B",
     .inputs = {{"x"}, {"gain"}, {"bias"}, {"mean", false}, {"var", false}},
     .outputs = {{"y"}},
-    .saved_inputs = {0, 1, 3, 4}, .saved_outputs = {0},
+    .saved_inputs = {0, 1, 2, 3, 4}, .saved_outputs = {0},
     .infer = infer_eval,
     .forward = floating<ForwardCall, [](auto t, const ForwardCall& c) {
       using T = decltype(t);
