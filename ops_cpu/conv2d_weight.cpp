@@ -1,0 +1,225 @@
+// Weight gradient of conv2d: dw[o,ky,kx,i] = sum_{n,oy,ox} dy[n,oy,ox,o] x[n, oy s - p + ky d, ox s - p + kx d, i], as outer products kept
+// in registers: a vector of output channels o times single values of (kx, i).
+// Packed operands: the input as [block of i][image][row][column][i in block], zero-padded; dy as [block of o][pixel][o in block]. In that
+// layout the (kx, i) of one window row lie next to each other.
+// Determinism: images are divided into a number of chunks, and output channels into parts, that depend on the sizes only; each chunk has
+// its own partial sum and the partial sums are added in order. 2 N OH OW O KH KW C/G FLOPs; dw is touched once per strip of pixels.
+#include <algorithm>
+#include <cstring>
+
+#include "ops_cpu/conv2d.h"
+#include "ops_cpu/conv_kernels.h"
+#include "ops_cpu/scratch.h"
+
+namespace limbeck {
+namespace {
+
+/// One axis of the packed input: position q holds input position q * scale - pad; output position t starts at t * step.
+struct PackedAxis {
+  int64_t size, step, scale, pad, dilation;
+};
+
+PackedAxis packed_axis(int64_t out, int64_t k, int64_t stride, int64_t pad, int64_t dilation) {
+  if (k == 1) return {out, 1, stride, pad, 1};  // a window of one position: pack only what is read
+  return {(out - 1) * stride + dilation * (k - 1) + 1, stride, 1, pad, dilation};
+}
+
+struct WeightGradient {
+  const Conv2dSizes& s;
+  const float *x, *dy;
+  int64_t width, padded_o, o_blocks;    // per group
+  int64_t i_block, i_blocks;            // input channels per packed block, per group
+  int64_t chunks, parts;                // fixed partition: images, blocks of output channels
+  int64_t o_block(int64_t block) const { return std::min(2 * width, padded_o - block * 2 * width); }
+  /// Floats of the partial sums of one block of output channels: [block of i][ky][kx][i][o].
+  int64_t sum_rows() const { return i_blocks * s.kh * s.kw * i_block; }
+  int64_t sum_offset(int64_t group, int64_t block) const { return sum_rows() * (group * padded_o + block * 2 * width); }
+  int64_t sum_size() const { return sum_rows() * s.groups * padded_o; }
+};
+
+/// The number of input channels per block with the least padding, preferring multiples of a full set of registers.
+int64_t choose_i_block(int64_t channels, bool narrow, int64_t kw) {
+  int64_t best = 1, best_cost = -1;
+  for (int64_t size : {8, 16, 12, 6, 4, 3, 5, 7, 2, 1}) {
+    if (size == 16 && !(narrow && kw == 1)) continue;
+    const int64_t cost = (channels + size - 1) / size * size + (size < 4 ? channels / 4 : 0);
+    if (best_cost < 0 || cost < best_cost) { best = size; best_cost = cost; }
+  }
+  return best;
+}
+
+WeightGradient plan(const Conv2dSizes& s, const float* x, const float* dy) {
+  WeightGradient g{s, x, dy};
+  g.width = conv_kernels().width;
+  g.padded_o = (s.o_per_group() + g.width - 1) / g.width * g.width;
+  g.o_blocks = (g.padded_o + 2 * g.width - 1) / (2 * g.width);
+  g.i_block = choose_i_block(s.c_per_group(), g.padded_o == g.width, s.kw);
+  g.i_blocks = (s.c_per_group() + g.i_block - 1) / g.i_block;
+  constexpr int64_t kTasks = 16, kPartialFloats = 512 << 10;
+  // The partition must not depend on the vector width either: blocks of 16 channels stand for all instruction sets.
+  const int64_t size = s.o * s.kh * s.kw * s.c_per_group();
+  g.chunks = 1;
+  while (g.chunks * 2 <= std::min(kTasks, s.n) && g.chunks * 2 * size <= kPartialFloats) g.chunks *= 2;
+  g.parts = std::min(s.groups * g.o_blocks, (kTasks + g.chunks - 1) / g.chunks);
+  return g;
+}
+
+/// Rows [y0, y1) of the outputs of images [n0, n1), whose packed operands fit the second-level cache.
+struct PackedStrip {
+  int64_t n0, n1, y0, y1;
+  PackedAxis y, x;
+  int64_t height() const { return (y1 - 1 - y0) * y.step + y.size; }  // y.size: of a single output row, see strip_axis
+};
+
+/// to[block of i][image][row][column][i]: the input of one group, zero where padded.
+void pack_x(const WeightGradient& g, const PackedStrip& strip, int64_t group, float* to) {
+  const Conv2dSizes& s = g.s;
+  const int64_t channels = s.c_per_group(), block_floats = (strip.n1 - strip.n0) * strip.height() * strip.x.size * g.i_block;
+  for (int64_t n = strip.n0; n < strip.n1; ++n)
+    for (int64_t row = 0; row < strip.height(); ++row) {
+      const int64_t iy = (strip.y0 * strip.y.step + row) * strip.y.scale - strip.y.pad;
+      float* const target = to + ((n - strip.n0) * strip.height() + row) * strip.x.size * g.i_block;
+      for (int64_t b = 0; b < g.i_blocks; ++b) {
+        const int64_t count = std::min(g.i_block, channels - b * g.i_block);
+        float* out = target + b * block_floats;
+        for (int64_t q = 0; q < strip.x.size; ++q, out += g.i_block) {
+          const int64_t ix = q * strip.x.scale - strip.x.pad;
+          if (iy < 0 || iy >= s.h || ix < 0 || ix >= s.w) {
+            std::memset(out, 0, sizeof(float) * g.i_block);
+            continue;
+          }
+          const float* const in = g.x + ((n * s.h + iy) * s.w + ix) * s.c + group * channels + b * g.i_block;
+          if (g.i_block == 8 && count == 8) {
+            std::memcpy(out, in, sizeof(float) * 8);
+          } else {
+            for (int64_t i = 0; i < g.i_block; ++i) out[i] = i < count ? in[i] : 0.f;
+          }
+        }
+      }
+    }
+}
+
+/// to[pixel][o]: the output gradient of one block of channels; lanes beyond the group are zero.
+void pack_dy(const WeightGradient& g, const PackedStrip& strip, int64_t group, int64_t block, float* to) {
+  const Conv2dSizes& s = g.s;
+  const int64_t first = block * 2 * g.width, padded = g.o_block(block), lanes = std::min(padded, s.o_per_group() - first);
+  for (int64_t n = strip.n0; n < strip.n1; ++n) {
+    const float* from = g.dy + (n * s.oh + strip.y0) * s.ow * s.o + group * s.o_per_group() + first;
+    for (int64_t p = 0; p < (strip.y1 - strip.y0) * s.ow; ++p, from += s.o, to += padded) {
+      std::memcpy(to, from, sizeof(float) * lanes);
+      for (int64_t j = lanes; j < padded; ++j) to[j] = 0.f;
+    }
+  }
+}
+
+/// Adds one strip's outer products of (group, block of o) to its partial sums.
+void add_strip(const WeightGradient& g, const PackedStrip& strip, const float* x, const float* dy, int64_t block, float* sum) {
+  const Conv2dSizes& s = g.s;
+  const int64_t padded = g.o_block(block), rows_per_image = strip.y1 - strip.y0, rows = (strip.n1 - strip.n0) * rows_per_image;
+  const int64_t block_floats = (strip.n1 - strip.n0) * strip.height() * strip.x.size * g.i_block;
+  auto** const pointers = scratch<const float*>(ScratchUse::pixels, 2 * rows);
+  // Passes of about 256 pixels keep both operands in the first-level cache for all windows and input channels.
+  const int64_t step = std::max<int64_t>(1, 256 / s.ow);
+  for (int64_t first = 0; first < rows; first += step) {
+    const int64_t count = std::min(step, rows - first);
+    for (int64_t b = 0; b < g.i_blocks; ++b)
+      for (int64_t ky = 0; ky < s.kh; ++ky) {
+        for (int64_t r = 0; r < count; ++r) {
+          const int64_t n = (first + r) / rows_per_image, y = (first + r) % rows_per_image;
+          pointers[r] = x + b * block_floats + (n * strip.height() + y * strip.y.step + ky * strip.y.dilation) * strip.x.size * g.i_block;
+          pointers[rows + r] = dy + (first + r) * s.ow * padded;
+        }
+        const bool adjacent = strip.x.dilation == 1;  // all kx at once
+        for (int64_t kx = 0; kx < (adjacent ? 1 : s.kw); ++kx)
+          conv_kernels().outer({.a = pointers, .b = pointers + rows, .rows = count, .columns = s.ow, .a_step = strip.x.step * g.i_block,
+                                .b_step = padded, .a_offset = kx * strip.x.dilation * g.i_block,
+                                .sum = sum + ((b * s.kh + ky) * s.kw + kx) * g.i_block * padded,
+                                .count = (adjacent ? s.kw : 1) * g.i_block, .vectors = static_cast<int>(padded / g.width)});
+      }
+  }
+}
+
+/// One task: images of a chunk, output blocks [block0, block1) counted over all groups.
+void run_task(const WeightGradient& g, int64_t chunk, int64_t block0, int64_t block1, float* sum) {
+  const Conv2dSizes& s = g.s;
+  for (int64_t b = block0; b < block1; ++b) {
+    float* const part = sum + g.sum_offset(b / g.o_blocks, b % g.o_blocks);
+    std::fill(part, part + g.sum_rows() * g.o_block(b % g.o_blocks), 0.f);
+  }
+  const int64_t begin = s.n * chunk / g.chunks, end = s.n * (chunk + 1) / g.chunks;
+  PackedStrip strip{0, 0, 0, 0, packed_axis(1, s.kh, s.stride_h, s.pad_h, s.dilation_h),
+                    packed_axis(s.ow, s.kw, s.stride_w, s.pad_w, s.dilation_w)};
+  const int64_t channels = g.i_blocks * g.i_block;
+  const int64_t image_floats = s.oh * strip.y.step * strip.x.size * channels, most = 192 << 10;
+  const int64_t images = std::clamp<int64_t>(std::min(most / std::max<int64_t>(1, image_floats), 512 / (s.oh * s.ow)), 1, s.n);
+  const int64_t rows = std::clamp<int64_t>(most / std::max<int64_t>(1, strip.y.step * strip.x.size * channels), 1, s.oh);
+  for (strip.n0 = begin; strip.n0 < end; strip.n0 += images) {
+    strip.n1 = std::min(end, strip.n0 + images);
+    for (strip.y0 = 0; strip.y0 < s.oh; strip.y0 += rows) {
+      strip.y1 = std::min(s.oh, strip.y0 + rows);
+      const int64_t count = strip.n1 - strip.n0;
+      float* const x = scratch<float>(ScratchUse::input, count * strip.height() * strip.x.size * channels);
+      float* const dy = scratch<float>(ScratchUse::gradient, count * (strip.y1 - strip.y0) * s.ow * 2 * g.width);
+      int64_t packed_group = -1;
+      for (int64_t b = block0; b < block1; ++b) {
+        const int64_t group = b / g.o_blocks, block = b % g.o_blocks;
+        if (group != packed_group) pack_x(g, strip, packed_group = group, x);
+        pack_dy(g, strip, group, block, dy);
+        add_strip(g, strip, x, dy, block, sum + g.sum_offset(group, block));
+      }
+    }
+  }
+}
+
+/// Writes dw[o][ky][kx][i] of one block of output channels from its sums [block of i][ky][kx][i][o].
+void unpack_block(const WeightGradient& g, int64_t group, int64_t block, const float* sum, float* dw) {
+  const Conv2dSizes& s = g.s;
+  const int64_t first = block * 2 * g.width, padded = g.o_block(block), lanes = std::min(padded, s.o_per_group() - first);
+  const int64_t taps = s.kh * s.kw, channels = s.c_per_group();
+  for (int64_t b = 0; b < g.i_blocks; ++b) {
+    const int64_t count = std::min(g.i_block, channels - b * g.i_block);
+    for (int64_t tap = 0; tap < taps; ++tap)
+      for (int64_t o = 0; o < lanes; ++o) {
+        float* const to = dw + ((group * s.o_per_group() + first + o) * taps + tap) * channels + b * g.i_block;
+        const float* const from = sum + (b * taps + tap) * g.i_block * padded + o;
+        for (int64_t i = 0; i < count; ++i) to[i] = from[i * padded];
+      }
+  }
+}
+
+}  // namespace
+
+void conv2d_backward_weight_cpu(const Conv2dSizes& s, const float* x, const float* dy, float* dw) {
+  if (s.n == 0) return std::fill(dw, dw + s.o * s.kh * s.kw * s.c_per_group(), 0.f);
+  if (is_depthwise(s)) return depthwise_backward_weight_cpu(s, x, dy, dw);
+  const WeightGradient g = plan(s, x, dy);
+  const int64_t blocks = s.groups * g.o_blocks;
+  float* const partial = scratch<float>(ScratchUse::partial, g.chunks * g.sum_size());
+#pragma omp parallel
+  {
+#pragma omp for schedule(dynamic)
+    for (int64_t t = 0; t < g.chunks * g.parts; ++t)
+      run_task(g, t / g.parts, blocks * (t % g.parts) / g.parts, blocks * (t % g.parts + 1) / g.parts, partial + t / g.parts * g.sum_size());
+#pragma omp for schedule(static)
+    for (int64_t b = 0; b < blocks; ++b) {
+      const int64_t offset = g.sum_offset(b / g.o_blocks, b % g.o_blocks), size = g.sum_rows() * g.o_block(b % g.o_blocks);
+      for (int64_t c = 1; c < g.chunks; ++c) conv_kernels().column_sums(partial + c * g.sum_size() + offset, 1, size, partial + offset);
+      unpack_block(g, b / g.o_blocks, b % g.o_blocks, partial + offset, dw);
+    }
+  }
+}
+
+void column_sums_cpu(const float* d, int64_t rows, int64_t channels, float* sum) {
+  constexpr int64_t kChunks = 16;  // fixed, so that the order of the additions is
+  float* const partial = scratch<float>(ScratchUse::partial, kChunks * channels);
+#pragma omp parallel for schedule(static)
+  for (int64_t c = 0; c < kChunks; ++c) {
+    std::fill(partial + c * channels, partial + (c + 1) * channels, 0.f);
+    const int64_t begin = rows * c / kChunks, end = rows * (c + 1) / kChunks;
+    conv_kernels().column_sums(d + begin * channels, end - begin, channels, partial + c * channels);
+  }
+  std::fill(sum, sum + channels, 0.f);
+  conv_kernels().column_sums(partial, kChunks, channels, sum);
+}
+
+}  // namespace limbeck
