@@ -1,0 +1,35 @@
+#include "apps/signals.h"
+
+#include <csignal>
+
+namespace limbeck {
+namespace {
+
+volatile std::sig_atomic_t stop = 0;
+
+void handle(int) { stop = 1; }
+
+void install(int signal, void (*handler)(int)) {
+  struct sigaction action{};
+  action.sa_handler = handler;
+  // One shot: the second signal finds the default action and ends the process. System calls are restarted.
+  action.sa_flags = static_cast<int>(SA_RESETHAND | SA_RESTART);
+  sigaction(signal, &action, nullptr);
+}
+
+}  // namespace
+
+StopSignals::StopSignals() {
+  stop = 0;
+  install(SIGINT, handle);
+  install(SIGTERM, handle);
+}
+
+StopSignals::~StopSignals() {
+  install(SIGINT, SIG_DFL);
+  install(SIGTERM, SIG_DFL);
+}
+
+bool StopSignals::requested() { return stop != 0; }
+
+}  // namespace limbeck
