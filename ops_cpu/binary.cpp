@@ -1,0 +1,104 @@
+// Element-wise arithmetic of two tensors, f32 on the CPU; formulas in ops/binary.cpp. Forward 12 bytes an element without broadcasting.
+// Dimensions along which both operands advance (or repeat) evenly are merged; the innermost merged run is one kernel call.
+#include <cstring>
+
+#include "ops/broadcast.h"
+#include "ops/op.h"
+#include "ops_cpu/broadcast.h"
+#include "ops_cpu/parallel.h"
+
+namespace limbeck {
+namespace {
+
+constexpr int64_t grain = 16384;
+
+// The loop nest over y after merging: sizes and strides, innermost last.
+struct Nest {
+  std::vector<int64_t> size, a, b;
+  Nest(const Shape& sa, const Shape& sb, const Shape& out) {
+    const Strides ta = broadcast_strides(sa, out), tb = broadcast_strides(sb, out);
+    for (int d = 0; d < out.rank(); ++d) {
+      if (out[d] == 1) continue;
+      if (!size.empty() && a.back() == ta[d] * out[d] && b.back() == tb[d] * out[d]) {
+        size.back() *= out[d], a.back() = ta[d], b.back() = tb[d];
+      } else {
+        size.push_back(out[d]), a.push_back(ta[d]), b.push_back(tb[d]);
+      }
+    }
+    if (size.empty()) size = {1}, a = {0}, b = {0};
+  }
+};
+
+}  // namespace
+
+void broadcast_binary(BinaryKind kind, const Tensor& ta, const Tensor& tb, const Tensor& ty) {
+  const int64_t n = ty.numel();
+  if (n == 0) return;
+  const BinaryKernel kernel = elementwise_kernels().binary[int(kind)];
+  const Nest nest(ta.shape(), tb.shape(), ty.shape());
+  const float *a = ta.data<float>(), *b = tb.data<float>();
+  float* y = ty.data<float>();
+  const int64_t inner = nest.size.back(), outer = n / inner;
+  const int a_step = int(nest.a.back()), b_step = int(nest.b.back());
+  if (outer == 1) {
+    parallel_ranges(n, grain, [&](int64_t begin, int64_t end) { kernel(a + begin * a_step, a_step, b + begin * b_step, b_step, y + begin, end - begin); });
+    return;
+  }
+  const int64_t rows = std::max<int64_t>(1, grain / inner), parts = (outer + rows - 1) / rows;
+  parallel_parts(parts, n, [&](int64_t part) {
+    for (int64_t row = part * rows; row < std::min(outer, (part + 1) * rows); ++row) {
+      int64_t rest = row, at_a = 0, at_b = 0;
+      for (int d = int(nest.size.size()) - 2; d >= 0; --d) {
+        const int64_t i = rest % nest.size[d];
+        rest /= nest.size[d];
+        at_a += i * nest.a[d];
+        at_b += i * nest.b[d];
+      }
+      kernel(a + at_a, a_step, b + at_b, b_step, y + row * inner, inner);
+    }
+  });
+}
+
+namespace {
+
+template <BinaryKind kind>
+void forward(const ForwardCall& c) {
+  broadcast_binary(kind, c.in[0], c.in[1], c.out[0]);
+}
+
+// din = g summed to din's shape; g has dy's shape. `scale` is 1 or -1.
+void reduced(const Tensor& g, const Tensor& din, double scale) {
+  if (din.shape() != g.shape()) return sum_to(g, din.shape(), scale, din);
+  if (scale == 1) std::memcpy(din.raw(), g.raw(), size_t(g.bytes()));
+  else broadcast_binary(BinaryKind::mul, g, Tensor::scalar(scale), din);
+}
+
+template <int sign>
+void sum_backward(const BackwardCall& c) {
+  if (c.din[0].defined()) reduced(c.dout[0], c.din[0], 1);
+  if (c.din[1].defined()) reduced(c.dout[0], c.din[1], sign);
+}
+
+void mul_backward(const BackwardCall& c) {
+  for (const int i : {0, 1}) {
+    const Tensor &din = c.din[i], &other = c.in[1 - i];
+    if (!din.defined()) continue;
+    if (din.shape() == c.dout[0].shape()) {
+      broadcast_binary(BinaryKind::mul, c.dout[0], other, din);
+    } else {
+      const Tensor g = Tensor::empty_like(c.dout[0]);
+      broadcast_binary(BinaryKind::mul, c.dout[0], other, g);
+      reduced(g, din, 1);
+    }
+  }
+}
+
+const RegisterKernel add({.op = "add", .name = "cpu", .forward = forward<BinaryKind::add>, .backward = sum_backward<1>});
+const RegisterKernel sub({.op = "sub", .name = "cpu", .forward = forward<BinaryKind::sub>, .backward = sum_backward<-1>});
+const RegisterKernel mul({.op = "mul", .name = "cpu", .forward = forward<BinaryKind::mul>, .backward = mul_backward});
+const RegisterKernel div_({.op = "div", .name = "cpu", .forward = forward<BinaryKind::div>});
+const RegisterKernel maximum({.op = "maximum", .name = "cpu", .forward = forward<BinaryKind::maximum>});
+const RegisterKernel minimum({.op = "minimum", .name = "cpu", .forward = forward<BinaryKind::minimum>});
+
+}  // namespace
+}  // namespace limbeck
