@@ -1,0 +1,77 @@
+// `limbeck eval`: the accuracy of a saved classifier (or the error of a regressor) on a data set.
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <cstdio>
+#include <memory>
+#include <nlohmann/json.hpp>
+
+#include "apps/command.h"
+#include "apps/config.h"
+#include "kd/checkpoint.h"
+#include "kd/trainer.h"
+
+namespace limbeck {
+namespace {
+
+struct Options {
+  std::string checkpoint, part = "test";
+  data::DataSettings data;
+  int64_t batch = 200;
+  bool json = false;
+};
+
+/// One option per field of [data]: --kind, --path, --image-size, ...
+void add_data_options(CLI::App& app, data::DataSettings& data) {
+  for (const Setting& s : list_settings(data)) {
+    std::string name = "--" + s.key;
+    std::replace(name.begin(), name.end(), '_', '-');
+    std::visit([&](auto* target) { app.add_option(name, *target, s.help)->capture_default_str(); }, s.value);
+  }
+}
+
+const data::Dataset& part_of(const data::Split& split, const std::string& part) {
+  return part == "train" ? split.train : split.test;
+}
+
+void check_fits(const kd::SavedNetwork& saved, const data::Dataset& d, const std::string& path) {
+  LIMBECK_CHECK(d.size() > 0, "the data set has no images in this part");
+  const nn::ModelOptions& o = saved.options;
+  LIMBECK_CHECK(d.channels() == o.channels && d.height() == o.size && d.width() == o.size, path, ": ", saved.name, " expects images of ", o.size, " x ",
+                o.size, " with ", o.channels, " channels, the data set has ", d.height(), " x ", d.width(), " with ", d.channels());
+}
+
+void evaluate(const Options& o) {
+  const kd::SavedNetwork saved = kd::load_network(o.checkpoint);
+  const data::Split split = data::load(o.data);
+  const data::Dataset& d = part_of(split, o.part);
+  check_fits(saved, d, o.checkpoint);
+  std::unique_ptr<kd::Criterion> criterion;
+  if (d.classes > 0)
+    criterion = std::make_unique<kd::ClassificationCriterion>();
+  else
+    criterion = std::make_unique<kd::RegressionCriterion>();
+  criterion->check(d, saved.options.outputs);
+  const double value = kd::evaluate(*saved.network, d, saved.standardisation, *criterion, o.batch);
+  if (o.json) {
+    const nlohmann::ordered_json j = {{"network", saved.name}, {"parameters", saved.network->parameter_count()}, {"part", o.part},
+                                      {"images", d.size()},    {criterion->metric(), value}};
+    std::printf("%s\n", j.dump().c_str());
+  } else if (d.classes > 0) {
+    std::printf("%s: accuracy %.2f %% on %lld %s images\n", saved.name.c_str(), 100 * value, static_cast<long long>(d.size()), o.part.c_str());
+  } else {
+    std::printf("%s: mean absolute error %.4f on %lld %s images\n", saved.name.c_str(), value, static_cast<long long>(d.size()), o.part.c_str());
+  }
+}
+
+const RegisterCommand command({"eval", "accuracy of a saved network on a data set", [](CLI::App& app) {
+                                 auto o = std::make_shared<Options>();
+                                 app.add_option("--ckpt", o->checkpoint, "model.safetensors of a run")->required();
+                                 app.add_option("--part", o->part, "train | test")->check(CLI::IsMember({"train", "test"}))->capture_default_str();
+                                 app.add_option("--batch", o->batch, "images per forward pass")->check(CLI::PositiveNumber)->capture_default_str();
+                                 app.add_flag("--json", o->json, "one JSON object instead of a sentence");
+                                 add_data_options(app, o->data);
+                                 app.callback([o] { evaluate(*o); });
+                               }});
+
+}  // namespace
+}  // namespace limbeck

@@ -1,0 +1,265 @@
+#include "kd/trainer.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "autograd/gradcheck.h"
+#include "nn/layers.h"
+
+namespace limbeck::kd {
+namespace {
+
+/// A small network with batch norm and dropout, so that buffers and noise take part in a resume.
+class Small : public nn::Network {
+ public:
+  explicit Small(int64_t outputs) : conv_(3, 6, {.kernel = 3, .padding = 1}), bn_(6), drop_(0.2), fc_(6, outputs) {
+    add("conv", conv_);
+    add("bn", bn_);
+    add("drop", drop_);
+    add("fc", fc_);
+    initialise(Stream(11));
+  }
+  nn::Features forward_features(const Variable& x, bool) override {
+    const Variable pooled = drop_(global_avg_pool(bn_.relu(conv_(x))));
+    return {{pooled}, fc_(pooled)};
+  }
+
+ private:
+  nn::Conv2d conv_;
+  nn::BatchNorm2d bn_;
+  nn::Dropout drop_;
+  nn::Linear fc_;
+};
+
+/// Class c is bright in channel c.
+data::Dataset colours(int64_t n, bool responses = false) {
+  data::Dataset d;
+  d.images = Tensor::empty({n, 8, 8, 3}, DType::u8);
+  std::vector<int64_t> labels;
+  std::vector<float> targets;
+  Stream s(5);
+  for (int64_t i = 0; i < n; ++i) {
+    labels.push_back(i % 3);
+    targets.push_back(static_cast<float>(i % 3));
+    uint8_t* x = d.images.rows(i, i + 1).data<uint8_t>();
+    for (int64_t p = 0; p < 64 * 3; ++p) x[p] = static_cast<uint8_t>(s.below(120) + (p % 3 == i % 3 ? 100 : 0));
+  }
+  if (responses)
+    d.targets = Tensor::of(targets);
+  else
+    d.labels = Tensor::of(labels), d.classes = 3;
+  return d;
+}
+
+TrainSettings short_training() {
+  TrainSettings s;
+  s.epochs = 4;
+  s.batch = 16;
+  s.lr = 0.1;
+  s.milestones = {2};
+  s.crop_padding = 1;
+  return s;
+}
+
+class Recorder : public nn::Monitor {
+ public:
+  explicit Recorder(int64_t stop_after = 0, std::optional<TensorFile> saved = std::nullopt) : left_(stop_after), saved_(std::move(saved)) {}
+  bool checkpoint_due() override { return --left_ == 0; }
+  bool stop_requested() override { return true; }
+  void save(const TensorFile& state) override { saved_ = state, synced = lines.size(); }
+  std::optional<TensorFile> load() override { return saved_; }
+  void metrics(int64_t step, const nn::Values& values) override { lines.emplace_back(step, values); }
+  std::vector<std::pair<int64_t, nn::Values>> lines;
+  size_t synced = 0;
+
+ private:
+  int64_t left_;
+  std::optional<TensorFile> saved_;
+};
+
+std::vector<std::vector<float>> state_of(const nn::Module& m) {
+  std::vector<std::vector<float>> all;
+  for (const auto& [name, t] : m.state_dict().tensors)
+    if (t.dtype() == DType::f32) all.push_back(t.to_vector<float>());
+  return all;
+}
+
+const ClassificationCriterion classification;
+const data::Dataset nothing;
+
+TrainResult run(nn::Network& net, const data::Dataset& d, nn::Monitor& monitor, const TrainSettings& s, Method* method = nullptr, nn::Network* teacher = nullptr) {
+  return train({.network = net, .train = d, .test = d, .standardisation = data::standardisation_of(d), .criterion = classification, .stream = Stream(3),
+                .monitor = monitor, .method = method, .teacher = teacher},
+               s);
+}
+
+TEST(Trainer, LearnsAnEasyTask) {
+  const data::Dataset d = colours(60);
+  Small net(3);
+  Recorder monitor;
+  const TrainResult r = run(net, d, monitor, short_training());
+  EXPECT_GT(r.test_metric, 0.95);
+  EXPECT_EQ(r.steps, 16);
+  ASSERT_EQ(monitor.lines.size(), 4u);
+  EXPECT_EQ(monitor.lines.back().second[0].first, "loss");
+  EXPECT_DOUBLE_EQ(evaluate(net, d, data::standardisation_of(d), classification), r.test_metric);
+}
+
+TEST(Trainer, ResumesBitEqualAtEveryStep) {
+  const data::Dataset d = colours(60);
+  TrainSettings s = short_training();
+  s.epochs = 2;
+  Small whole(3);
+  Recorder undisturbed;
+  const TrainResult a = run(whole, d, undisturbed, s);
+  for (int64_t stop = 1; stop <= 8; ++stop) {
+    Small first(3), second(3);
+    Recorder before(stop);
+    EXPECT_THROW(run(first, d, before, s), nn::Interrupted);
+    Recorder after(0, before.load());
+    const TrainResult b = run(second, d, after, s);
+    EXPECT_EQ(state_of(whole), state_of(second)) << "stopped after step " << stop;
+    EXPECT_EQ(a.test_metric, b.test_metric);
+    EXPECT_EQ(a.loss, b.loss);
+    auto lines = before.lines;
+    lines.resize(before.synced);
+    lines.insert(lines.end(), after.lines.begin(), after.lines.end());
+    EXPECT_EQ(lines, undisturbed.lines);
+  }
+}
+
+TEST(Trainer, LateDropFollowsRepDistiller) {
+  const data::Dataset d = colours(16);
+  TrainSettings s = short_training();
+  s.epochs = 5;
+  for (const bool late : {true, false}) {
+    s.late_drop = late;
+    Small net(3);
+    Recorder monitor;
+    run(net, d, monitor, s);
+    const size_t first_low = late ? 3 : 2;  // 0-based epoch
+    for (size_t e = 0; e < 5; ++e) {
+      const nn::Values& v = monitor.lines[e].second;
+      const auto lr = std::find_if(v.begin(), v.end(), [](const auto& x) { return x.first == "lr"; });
+      EXPECT_NEAR(lr->second, e < first_low ? 0.1 : 0.01, 1e-12) << "epoch " << e;
+    }
+  }
+}
+
+TEST(Trainer, VirtualEpochsGiveEqualSteps) {
+  const data::Dataset d = colours(20);
+  Small net(3);
+  nn::Monitor monitor;
+  TrainSettings s = short_training();
+  const TrainResult r = train({.network = net, .train = d, .test = nothing, .standardisation = data::standardisation_of(d), .criterion = classification,
+                               .stream = Stream(3), .monitor = monitor, .steps_per_epoch = 7},
+                              s);
+  EXPECT_EQ(r.steps, 28);
+}
+
+TEST(Trainer, RegressionWithTheSameLoop) {
+  const data::Dataset d = colours(60, true);
+  Small net(1);
+  Recorder monitor;
+  const RegressionCriterion regression;
+  TrainSettings s = short_training();
+  s.epochs = 12;
+  s.milestones = {9};
+  const TrainResult r = train({.network = net, .train = d, .test = d, .standardisation = data::standardisation_of(d), .criterion = regression,
+                               .stream = Stream(3), .monitor = monitor},
+                              s);
+  EXPECT_LT(r.test_metric, 0.35);  // mean absolute error; a constant answer has 0.67
+  EXPECT_EQ(monitor.lines.back().second[1].first, "train_mae");
+}
+
+TEST(Trainer, RefusesWhatDoesNotFit) {
+  nn::Monitor monitor;
+  const data::Dataset d = colours(12), numbers = colours(12, true);
+  Small ten(10), three(3);
+  EXPECT_THROW(run(ten, d, monitor, short_training()), Error);
+  EXPECT_THROW(run(three, numbers, monitor, short_training()), Error);
+  EXPECT_THROW(run(three, nothing, monitor, short_training()), Error);
+  TrainSettings hot = short_training();
+  hot.lr = 1e30;
+  EXPECT_THROW(run(three, d, monitor, hot), Error);
+}
+
+// --- BLKD -----------------------------------------------------------------------------------------------------------------------------
+
+nn::Features logits(const Variable& v) { return {{}, v}; }
+
+double kl(const std::vector<double>& t, const std::vector<double>& s, double temperature) {
+  double zt = 0, zs = 0, sum = 0;
+  for (size_t i = 0; i < t.size(); ++i) zt += std::exp(t[i] / temperature), zs += std::exp(s[i] / temperature);
+  for (size_t i = 0; i < t.size(); ++i) {
+    const double p = std::exp(t[i] / temperature) / zt, q = std::exp(s[i] / temperature) / zs;
+    sum += p * std::log(p / q);
+  }
+  return sum;
+}
+
+TEST(Blkd, OfficialAndPaperForm) {
+  const std::vector<double> s = {0.3, -1, 2}, t = {1, 0.5, -0.25};
+  const Variable student(Tensor::of(s, {1, 3})), teacher(Tensor::of(t, {1, 3}));
+  const data::Batch batch;
+  const auto official = create_method({});
+  EXPECT_DOUBLE_EQ(official->hard_weight(), 0.1);
+  EXPECT_NEAR(official->loss({logits(student), logits(teacher), batch}).item(), 0.9 * 16 * kl(t, s, 4), 1e-12);
+  MethodSettings settings;
+  settings.form = "paper";
+  settings.soft_weight = 0.7;
+  const auto paper = create_method(settings);
+  EXPECT_NEAR(paper->hard_weight(), 0.3, 1e-15);
+  double z = 0, entropy = 0;  // soft cross entropy = KL + entropy of the teacher
+  for (double x : t) z += std::exp(x / 4);
+  for (double x : t) entropy -= std::exp(x / 4) / z * std::log(std::exp(x / 4) / z);
+  EXPECT_NEAR(paper->loss({logits(student), logits(teacher), batch}).item(), 0.7 * (kl(t, s, 4) + entropy), 1e-12);
+}
+
+TEST(Blkd, Gradients) {
+  Tensor s = Tensor::empty({4, 5}, DType::f64), t = Tensor::empty({4, 5}, DType::f64);
+  Stream(1).fill_normal(s, 0, 3);
+  Stream(2).fill_normal(t, 0, 3);
+  for (const char* form : {"official", "paper"}) {
+    MethodSettings settings;
+    settings.form = form;
+    const auto method = create_method(settings);
+    const data::Batch batch;
+    const auto report = gradcheck([&](const Variables& v) { return method->loss({logits(v[0]), logits(Variable(t)), batch}); }, {Variable(s, true)});
+    EXPECT_TRUE(report.ok) << form << ": " << report.message;
+  }
+}
+
+TEST(Blkd, RefusesUnsupportedPairsAndNames) {
+  const auto method = create_method({});
+  EXPECT_THROW(method->prepare(logits(Variable(Tensor::zeros({2, 10}))), logits(Variable(Tensor::zeros({2, 100}))), Stream()), Error);
+  EXPECT_THROW(method->prepare(logits(Variable(Tensor::zeros({2, 1}))), logits(Variable(Tensor::zeros({2, 1}))), Stream()), Error);
+  MethodSettings wrong;
+  wrong.name = "blkf";
+  EXPECT_THROW(create_method(wrong), Error);
+  MethodSettings form;
+  form.form = "papr";
+  EXPECT_THROW(create_method(form), Error);
+}
+
+TEST(Blkd, TheTeacherTeaches) {
+  // Labels are wrong everywhere, the teacher is right: a distilled student follows the teacher.
+  const data::Dataset d = colours(60);
+  Small teacher(3);
+  nn::Monitor monitor;
+  run(teacher, d, monitor, short_training());
+  const auto before = state_of(teacher);
+  data::Dataset wrong = d;
+  wrong.labels = d.labels.clone();
+  for (int64_t& y : wrong.labels.span<int64_t>()) y = (y + 1) % 3;
+  Small student(3);
+  const auto method = create_method({});
+  run(student, wrong, monitor, short_training(), method.get(), &teacher);
+  EXPECT_GT(evaluate(student, d, data::standardisation_of(d), classification), 0.9);
+  EXPECT_EQ(before, state_of(teacher)) << "the teacher changed";
+}
+
+}  // namespace
+}  // namespace limbeck::kd
