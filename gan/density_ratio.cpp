@@ -7,8 +7,10 @@
 
 namespace limbeck::gan {
 namespace {
-constexpr int64_t groups = 8;
-}
+/// Eight, as in the original, whose smallest group has 16 channels. Narrower layers get fewer groups instead of smaller ones: a group of one
+/// channel would be normalised to zero.
+int64_t groups_of(int64_t width) { return std::clamp<int64_t>(width / 16, 1, 8); }
+}  // namespace
 
 std::vector<int64_t> ratio_widths(const std::string& name, double scale) {
   static const std::vector<std::pair<std::string, std::vector<int64_t>>> known = {
@@ -23,7 +25,7 @@ std::vector<int64_t> ratio_widths(const std::string& name, double scale) {
     names.push_back(n);
     if (n != name) continue;
     std::vector<int64_t> scaled;
-    for (int64_t w : widths) scaled.push_back(std::max<int64_t>(groups, std::llround(static_cast<double>(w) * scale / groups) * groups));
+    for (int64_t w : widths) scaled.push_back(std::max<int64_t>(16, std::llround(static_cast<double>(w) * scale / 16) * 16));
     return scaled;
   }
   const std::string near = nearest_name(name, names);
@@ -35,7 +37,7 @@ RatioMlp::RatioMlp(int64_t condition, int64_t feature, const std::vector<int64_t
   for (int64_t out : widths) {
     Layer layer;
     layer.linear = &own(std::to_string(index), std::make_unique<nn::Linear>(in, out));
-    layer.norm = &own(std::to_string(index + 1), std::make_unique<nn::GroupNorm>(groups, out));
+    layer.norm = &own(std::to_string(index + 1), std::make_unique<nn::GroupNorm>(groups_of(out), out));
     layer.dropout = &own(std::to_string(index + 3), std::make_unique<nn::Dropout>(dropout));
     layers_.push_back(layer);
     index += 4;

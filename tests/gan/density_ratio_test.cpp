@@ -47,7 +47,7 @@ TEST(RatioLoss, IsSmallestAtTheTrueRatio) {
 TEST(RatioNet, WidthsAndKeysOfTheOriginal) {
   EXPECT_EQ(ratio_widths("MLP5"), (std::vector<int64_t>{2048, 1024, 512, 256, 128}));
   EXPECT_EQ(ratio_widths("MLP9").size(), 9u);
-  EXPECT_EQ(ratio_widths("MLP3", 1.0 / 64), (std::vector<int64_t>{8, 8, 8}));
+  EXPECT_EQ(ratio_widths("MLP3", 1.0 / 64), (std::vector<int64_t>{16, 16, 16}));
   EXPECT_THROW(ratio_widths("MLP6"), Error);
   const ClassRatioNet net(100, 0, 3072, ratio_widths("MLP5"));
   EXPECT_EQ(net.parameter_count(), 9303569);
@@ -66,7 +66,9 @@ TEST(RatioNet, TheConditionStandsFirst) {
   const auto of = [&](int64_t c) { return net.ratio(h, Tensor::of<int64_t>({c})).item(); };
   for (const auto& p : net.parameters()) {
     if (p.name == "main.4.bias") p.value.data().fill(5);  // away from the closing ReLU
-    if (p.name == "main.0.weight") EXPECT_EQ(p.value.shape(), (Shape{8, 7}));
+    if (p.name == "main.0.weight") {
+      EXPECT_EQ(p.value.shape(), (Shape{8, 7}));
+    }
   }
   EXPECT_NE(of(0), of(1));
   for (const auto& p : net.parameters())
@@ -118,12 +120,12 @@ Tensor dark_or_bright(const Tensor& y, const Stream& stream) {
   return x;
 }
 
-struct Setup {
+struct Toy {
   FeatureNet features{{.outputs = 2, .channels = 1, .size = 8}, {.width = 4, .blocks = {1}, .feature = 8, .head = {}}};
   ClassRatioNet net{2, 2, 8, {16, 16}, 0.0};
   data::Dataset real = bright_images();
   RatioSettings settings;
-  Setup() {
+  Toy() {
     features.initialise(Stream(7));
     settings.epochs = 60;
     settings.batch = 32;
@@ -133,7 +135,7 @@ struct Setup {
 };
 
 TEST(RatioTraining, LearnsWhichFakesAreRealistic) {
-  Setup t;
+  Toy t;
   nn::Monitor monitor;
   train_ratio({t.net, t.features, dark_or_bright, t.real, Stream(2), monitor}, t.settings);
   Tensor images = Tensor::empty({2, 8, 8, 1});
@@ -167,7 +169,7 @@ std::vector<std::vector<float>> weights_of(const nn::Module& m) {
 }
 
 TEST(RatioTraining, ResumesBitEqual) {
-  Setup whole, stopped, resumed;
+  Toy whole, stopped, resumed;
   whole.settings.epochs = stopped.settings.epochs = resumed.settings.epochs = 4;
   nn::Monitor monitor;
   const nn::Values a = train_ratio({whole.net, whole.features, dark_or_bright, whole.real, Stream(2), monitor}, whole.settings);
@@ -181,7 +183,7 @@ TEST(RatioTraining, ResumesBitEqual) {
 
 TEST(RatioTraining, ADeadNetIsRestartedAndThenRefused) {
   // A learning rate beyond reason drives the closing ReLU to zero.
-  Setup t;
+  Toy t;
   t.settings.lr = 1e3;
   t.settings.epochs = 30;
   t.settings.restarts = 2;

@@ -31,7 +31,9 @@ TEST(SymmetricEigen, ReconstructsAndIsOrthogonal) {
     const auto a = random_symmetric(n, static_cast<uint64_t>(n));
     const SymmetricEigen e = symmetric_eigen(a, n);
     for (int64_t i = 0; i < n; ++i) {
-      if (i) EXPECT_LE(e.values[static_cast<size_t>(i - 1)], e.values[static_cast<size_t>(i)]);
+      if (i) {
+        EXPECT_LE(e.values[static_cast<size_t>(i - 1)], e.values[static_cast<size_t>(i)]);
+      }
       for (int64_t j = 0; j < n; ++j) {
         double back = 0, dot = 0;
         for (int64_t k = 0; k < n; ++k) {
