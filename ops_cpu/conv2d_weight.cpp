@@ -6,6 +6,7 @@
 // its own partial sum and the partial sums are added in order. 2 N OH OW O KH KW C/G FLOPs; dw is touched once per strip of pixels.
 #include <algorithm>
 #include <cstring>
+#include <type_traits>
 
 #include "ops_cpu/conv2d.h"
 #include "ops_cpu/conv_kernels.h"
@@ -37,11 +38,12 @@ struct WeightGradient {
   int64_t sum_size() const { return sum_rows() * s.groups * padded_o; }
 };
 
-/// The number of input channels per block with the least padding, preferring multiples of a full set of registers.
+/// The number of input channels per block: few enough that a block's pixels stay in the first-level cache, kw times it a multiple of the
+/// rows that the micro-kernel keeps in registers where possible, and little padding.
 int64_t choose_i_block(int64_t channels, bool narrow, int64_t kw) {
+  if (channels == 16 && (narrow || kw % 3 == 0)) return 16;
   int64_t best = 1, best_cost = -1;
-  for (int64_t size : {8, 16, 12, 6, 4, 3, 5, 7, 2, 1}) {
-    if (size == 16 && !(narrow && kw == 1)) continue;
+  for (int64_t size : {8, 12, 6, 4, 3, 5, 7, 2, 1}) {
     const int64_t cost = (channels + size - 1) / size * size + (size < 4 ? channels / 4 : 0);
     if (best_cost < 0 || cost < best_cost) { best = size; best_cost = cost; }
   }
@@ -71,45 +73,57 @@ struct PackedStrip {
   int64_t height() const { return (y1 - 1 - y0) * y.step + y.size; }  // y.size: of a single output row, see strip_axis
 };
 
+/// Copies `count` groups of `size` floats; the compiler knows the usual sizes.
+void copy_groups(const float* from, int64_t from_step, float* to, int64_t to_step, int64_t size, int64_t count) {
+  const auto copy = [&](auto constant) {
+    for (int64_t q = 0; q < count; ++q) std::memcpy(to + q * to_step, from + q * from_step, sizeof(float) * constant);
+  };
+  if (from_step == size && to_step == size) std::memcpy(to, from, sizeof(float) * size * count);
+  else if (size == 8) copy(std::integral_constant<int, 8>());
+  else if (size == 16) copy(std::integral_constant<int, 16>());
+  else if (size == 32) copy(std::integral_constant<int, 32>());
+  else copy(size);
+}
+
+/// One packed row of all blocks: columns [from, to) exist in the input, the others and missing channels are zero.
+void pack_row(const WeightGradient& g, const PackedAxis& x, const float* in, float* out, int64_t block_floats) {
+  const int64_t channels = g.s.c_per_group();
+  const int64_t from = std::clamp<int64_t>((x.pad + x.scale - 1) / x.scale, 0, x.size);
+  const int64_t to = std::clamp<int64_t>((g.s.w - 1 + x.pad) / x.scale + 1, from, x.size);
+  for (int64_t b = 0; b < g.i_blocks; ++b, out += block_floats) {
+    const int64_t count = std::min(g.i_block, channels - b * g.i_block);
+    if (count < g.i_block) std::memset(out, 0, sizeof(float) * x.size * g.i_block);
+    std::memset(out, 0, sizeof(float) * from * g.i_block);
+    copy_groups(in + (from * x.scale - x.pad) * g.s.c + b * g.i_block, x.scale * g.s.c, out + from * g.i_block, g.i_block, count, to - from);
+    std::memset(out + to * g.i_block, 0, sizeof(float) * (x.size - to) * g.i_block);
+  }
+}
+
 /// to[block of i][image][row][column][i]: the input of one group, zero where padded.
 void pack_x(const WeightGradient& g, const PackedStrip& strip, int64_t group, float* to) {
   const Conv2dSizes& s = g.s;
-  const int64_t channels = s.c_per_group(), block_floats = (strip.n1 - strip.n0) * strip.height() * strip.x.size * g.i_block;
+  const int64_t row_floats = strip.x.size * g.i_block, block_floats = (strip.n1 - strip.n0) * strip.height() * row_floats;
   for (int64_t n = strip.n0; n < strip.n1; ++n)
-    for (int64_t row = 0; row < strip.height(); ++row) {
+    for (int64_t row = 0; row < strip.height(); ++row, to += row_floats) {
       const int64_t iy = (strip.y0 * strip.y.step + row) * strip.y.scale - strip.y.pad;
-      float* const target = to + ((n - strip.n0) * strip.height() + row) * strip.x.size * g.i_block;
-      for (int64_t b = 0; b < g.i_blocks; ++b) {
-        const int64_t count = std::min(g.i_block, channels - b * g.i_block);
-        float* out = target + b * block_floats;
-        for (int64_t q = 0; q < strip.x.size; ++q, out += g.i_block) {
-          const int64_t ix = q * strip.x.scale - strip.x.pad;
-          if (iy < 0 || iy >= s.h || ix < 0 || ix >= s.w) {
-            std::memset(out, 0, sizeof(float) * g.i_block);
-            continue;
-          }
-          const float* const in = g.x + ((n * s.h + iy) * s.w + ix) * s.c + group * channels + b * g.i_block;
-          if (g.i_block == 8 && count == 8) {
-            std::memcpy(out, in, sizeof(float) * 8);
-          } else {
-            for (int64_t i = 0; i < g.i_block; ++i) out[i] = i < count ? in[i] : 0.f;
-          }
-        }
+      if (iy >= 0 && iy < s.h) {
+        pack_row(g, strip.x, g.x + (n * s.h + iy) * s.w * s.c + group * s.c_per_group(), to, block_floats);
+      } else {
+        for (int64_t b = 0; b < g.i_blocks; ++b) std::memset(to + b * block_floats, 0, sizeof(float) * row_floats);
       }
     }
 }
 
-/// to[pixel][o]: the output gradient of one block of channels; lanes beyond the group are zero.
-void pack_dy(const WeightGradient& g, const PackedStrip& strip, int64_t group, int64_t block, float* to) {
+/// The output gradient of one block of channels as [pixel][o], lanes beyond the group zero: in place where it lies so already.
+const float* pack_dy(const WeightGradient& g, const PackedStrip& strip, int64_t group, int64_t block, float* to) {
   const Conv2dSizes& s = g.s;
   const int64_t first = block * 2 * g.width, padded = g.o_block(block), lanes = std::min(padded, s.o_per_group() - first);
-  for (int64_t n = strip.n0; n < strip.n1; ++n) {
-    const float* from = g.dy + (n * s.oh + strip.y0) * s.ow * s.o + group * s.o_per_group() + first;
-    for (int64_t p = 0; p < (strip.y1 - strip.y0) * s.ow; ++p, from += s.o, to += padded) {
-      std::memcpy(to, from, sizeof(float) * lanes);
-      for (int64_t j = lanes; j < padded; ++j) to[j] = 0.f;
-    }
-  }
+  const int64_t pixels = (strip.n1 - strip.n0) * (strip.y1 - strip.y0) * s.ow;  // contiguous: strips are whole images or rows of one
+  const float* const from = g.dy + (strip.n0 * s.oh + strip.y0) * s.ow * s.o + group * s.o_per_group() + first;
+  if (padded == s.o) return from;
+  if (lanes < padded) std::memset(to, 0, sizeof(float) * pixels * padded);
+  copy_groups(from, s.o, to, padded, lanes, pixels);
+  return to;
 }
 
 /// Adds one strip's outer products of (group, block of o) to its partial sums.
@@ -164,8 +178,7 @@ void run_task(const WeightGradient& g, int64_t chunk, int64_t block0, int64_t bl
       for (int64_t b = block0; b < block1; ++b) {
         const int64_t group = b / g.o_blocks, block = b % g.o_blocks;
         if (group != packed_group) pack_x(g, strip, packed_group = group, x);
-        pack_dy(g, strip, group, block, dy);
-        add_strip(g, strip, x, dy, block, sum + g.sum_offset(group, block));
+        add_strip(g, strip, x, pack_dy(g, strip, group, block, dy), block, sum + g.sum_offset(group, block));
       }
     }
   }

@@ -162,6 +162,7 @@ template <int R, int NV>
 void outer(const OuterRun& r, int64_t first) {
   Vector sum[R][NV];
   float* const target = r.sum + first * NV * kWidth;
+#pragma GCC unroll 24
   for (int i = 0; i < R; ++i)
     for (int v = 0; v < NV; ++v) sum[i][v] = load(target + (i * NV + v) * kWidth);
   for (int64_t y = 0; y < r.rows; ++y) {
@@ -171,12 +172,14 @@ void outer(const OuterRun& r, int64_t first) {
       opaque(a);
       Vector d[NV];
       for (int v = 0; v < NV; ++v) d[v] = load(b + v * kWidth);
+#pragma GCC unroll 24
       for (int i = 0; i < R; ++i) {
         const Vector value = splat(a[i]);
         for (int v = 0; v < NV; ++v) sum[i][v] += value * d[v];
       }
     }
   }
+#pragma GCC unroll 24
   for (int i = 0; i < R; ++i)
     for (int v = 0; v < NV; ++v) store(target + (i * NV + v) * kWidth, sum[i][v]);
 }
@@ -187,6 +190,7 @@ void outers(const OuterRun& r) {
   const auto left = [&] { return r.count - i; };
   constexpr int kMost = NV == 1 ? 2 * kOuterRows : kOuterRows;
   for (; left() >= kMost; i += kMost) outer<kMost, NV>(r, i);
+  if (left() >= 16 && kMost > 16) { outer<16, NV>(r, i); i += 16; }
   if (left() >= 9 && kMost > 9) { outer<9, NV>(r, i); i += 9; }
   if (left() >= 8 && kMost > 8) { outer<8, NV>(r, i); i += 8; }
   if (left() >= 4) { outer<4, NV>(r, i); i += 4; }
