@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include <cstdlib>
+
 #include "tests/gan/fixture.h"
 
 namespace limbeck::gan {
@@ -76,14 +78,11 @@ TEST_P(BigGanParity, KeysAndCounts) {
   expect_keys(*d_, fixture_["d_state_dict"]);
 }
 
-TEST_P(BigGanParity, EvalForwardStoresNothing) {
+TEST_P(BigGanParity, EvalForward) {
   g_->eval();
   d_->eval();
   const NoGrad no_grad;
-  const Tensor u0 = g_->buffers()[0].value.clone();
   expect_images(g_->forward(z_, labels_), "g_eval");
-  expect_images(g_->forward(z_, labels_), "g_eval");  // a stored u0 would change the second call
-  EXPECT_EQ(u0.to(DType::f64).to_vector<double>(), g_->buffers()[0].value.to(DType::f64).to_vector<double>());
   const Variable scores = d_->forward(real_, labels_);
   for (int64_t i = 0; i < scores.size(0); ++i) {
     const double expected = fixture_["d_eval"][static_cast<size_t>(i)];
@@ -93,6 +92,8 @@ TEST_P(BigGanParity, EvalForwardStoresNothing) {
 
 // The fixture's order: one D step on G in train mode; then G as it was at first, D as it is after that forward, one G step.
 TEST_P(BigGanParity, DiscriminatorAndGeneratorStep) {
+  // Every number of the wide case in f64 comes from the reference kernels: minutes.
+  if (tolerance_.dtype == DType::f64 && g_->config().ch > 16 && !std::getenv("LIMBECK_SLOW_TESTS")) GTEST_SKIP() << "set LIMBECK_SLOW_TESTS=1";
   Tensor fake;
   {
     const NoGrad no_grad;
@@ -120,12 +121,32 @@ TEST_P(BigGanParity, DiscriminatorAndGeneratorStep) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Fixtures, BigGanParity,
-                         testing::Values(std::tuple("cifar32_ch16", in_f64), std::tuple("cifar32_ch16", in_f32), std::tuple("cifar32_ch64", in_f32)),
+                         testing::Values(std::tuple("cifar32_ch16", in_f64), std::tuple("cifar32_ch16", in_f32), std::tuple("cifar32_ch64", in_f64),
+                                         std::tuple("cifar32_ch64", in_f32)),
                          [](const auto& info) {
                            return std::string(std::get<0>(info.param)) + "_" + name_of(std::get<1>(info.param).dtype);
                          });
-INSTANTIATE_TEST_SUITE_P(FixturesWide, BigGanParity, testing::Values(std::tuple("cifar32_ch64", in_f64)),
-                         [](const auto&) { return std::string("cifar32_ch64_f64"); });
+TEST(BigGan, EvalStoresNothingAndTrainDoes) {
+  BigGanGenerator g({.ch = 1, .dim_z = 5, .classes = 2});
+  g.initialise(Stream(4));
+  const Tensor labels = Tensor::of<int64_t>({0, 1}), z = Tensor::empty({2, 5});
+  Stream(5).fill_normal(z);
+  const NoGrad no_grad;
+  const auto buffers = [&] {
+    std::vector<float> all;
+    for (const nn::Buffer& b : g.buffers())
+      for (float v : b.value.span<float>()) all.push_back(v);
+    return all;
+  };
+  g.eval();
+  const std::vector<float> before = buffers();
+  const auto first = g.forward(z, labels).data().to_vector<float>();
+  EXPECT_EQ(first, g.forward(z, labels).data().to_vector<float>());
+  EXPECT_EQ(before, buffers());
+  g.train();
+  g.forward(z, labels);
+  EXPECT_NE(before, buffers());
+}
 
 TEST(BigGan, OtherSizesAndChannels) {
   const NoGrad no_grad;
