@@ -3,14 +3,30 @@
 
 #include <gtest/gtest.h>
 
+#include <cmath>
 #include <cstdlib>
+#include <nlohmann/json.hpp>
 
-#include "tests/gan/fixture.h"
+#include "nn/parity.h"
 
 namespace limbeck::gan {
 namespace {
 
-using test::Json;
+using Json = nlohmann::json;
+
+/// l2 by `tolerance` relative, sum and first elements by 100 times that of their scale; what is below `zero` counts as zero (gradients of
+/// biases in front of a batch norm are rounding noise).
+void expect_summary(const nn::Summary& found, const Json& expected, const std::string& what, double tolerance, double zero) {
+  ASSERT_EQ(found.n, expected["n"].get<int64_t>()) << what;
+  const double l2 = expected["l2"], sum = expected["sum"], root = std::sqrt(static_cast<double>(found.n)), loose = 100 * tolerance;
+  EXPECT_NEAR(found.l2, l2, tolerance * l2 + zero) << what << ": l2";
+  EXPECT_NEAR(found.sum, sum, loose * (std::abs(sum) + l2) + zero * root) << what << ": sum";
+  ASSERT_EQ(found.first.size(), expected["first"].size()) << what;
+  for (size_t i = 0; i < found.first.size(); ++i) {
+    const double e = expected["first"][i];
+    EXPECT_NEAR(found.first[i], e, loose * (std::abs(e) + l2 / root) + zero) << what << ": element " << i;
+  }
+}
 
 struct Tolerance {
   DType dtype;
@@ -24,22 +40,24 @@ class BigGanParity : public testing::TestWithParam<std::tuple<const char*, Toler
   void SetUp() override {
     const auto [name, tolerance] = GetParam();
     tolerance_ = tolerance;
-    fixture_ = test::read_fixture("biggan.json")["cases"][name];
+    fixture_ = Json::parse(read_file("tests/data/fixtures/gan/biggan.json"))["cases"][name];
     const BigGanConfig config = {.ch = fixture_["kwargs"]["G_ch"], .dim_z = fixture_["z_dim"], .classes = fixture_["n_classes"],
                                  .resolution = fixture_["resolution"], .channels = 3, .sn_eps = fixture_["SN_eps"], .bn_eps = fixture_["BN_eps"]};
     g_ = std::make_unique<BigGanGenerator>(config);
     d_ = std::make_unique<BigGanDiscriminator>(config);
     for (nn::Module* m : {static_cast<nn::Module*>(g_.get()), static_cast<nn::Module*>(d_.get())}) {
       m->to(tolerance.dtype);
-      test::fill_state(*m);
+      nn::parity_fill_state(*m);
     }
     const int64_t n = fixture_["batch"];
     labels_ = Tensor::empty({n}, DType::i64);
     for (int64_t i = 0; i < n; ++i) labels_.data<int64_t>()[i] = (3 * i + 1) % config.classes;
-    z_ = test::filled_input("z", {n, config.dim_z}).to(tolerance.dtype);
-    real_ = to_channels_last(test::filled_input("input", {n, 3, config.resolution, config.resolution})).to(tolerance.dtype);
+    z_ = nn::parity_fill("z", {n, config.dim_z}).to(tolerance.dtype);
+    real_ = to_channels_last(nn::parity_fill("input", {n, 3, config.resolution, config.resolution})).to(tolerance.dtype);
   }
 
+  /// Every number of the wide case in f64 comes from the reference kernels: minutes.
+  bool is_slow() const { return tolerance_.dtype == DType::f64 && g_->config().ch > 16 && !std::getenv("LIMBECK_SLOW_TESTS"); }
   void expect_keys(const nn::Module& m, const Json& expected) {
     const TensorFile state = m.state_dict();
     EXPECT_EQ(state.tensors.size(), expected.size());
@@ -52,16 +70,15 @@ class BigGanParity : public testing::TestWithParam<std::tuple<const char*, Toler
     EXPECT_EQ(m.parameters().size(), expected.size());
     for (const nn::Parameter& p : m.parameters()) {
       ASSERT_TRUE(p.value.grad().defined()) << p.name;
-      const Tensor g = p.layout == nn::DiskLayout::conv ? to_channels_first(p.value.grad()) : p.value.grad();
-      test::expect_summary(g, expected[p.name], "gradient of " + p.name, tolerance_.gradient, tolerance_.zero);
+      expect_summary(nn::summarise_memory(p.value.grad()), expected[p.name], "gradient of " + p.name, tolerance_.gradient, tolerance_.zero);
     }
   }
   void expect_buffers(const nn::Module& m, const Json& expected) {
     EXPECT_EQ(m.buffers().size(), expected.size());
-    for (const nn::Buffer& b : m.buffers()) test::expect_summary(b.value, expected[b.name], b.name, tolerance_.forward, tolerance_.zero);
+    for (const nn::Buffer& b : m.buffers()) expect_summary(nn::summarise_memory(b.value), expected[b.name], b.name, tolerance_.forward, tolerance_.zero);
   }
   void expect_images(const Variable& images, const char* key) {
-    test::expect_summary(to_channels_first(images.data()), fixture_[key], key, tolerance_.forward, tolerance_.zero);
+    expect_summary(nn::summarise_memory(images.data()), fixture_[key], key, tolerance_.forward, tolerance_.zero);
   }
 
   Tolerance tolerance_{};
@@ -79,6 +96,7 @@ TEST_P(BigGanParity, KeysAndCounts) {
 }
 
 TEST_P(BigGanParity, EvalForward) {
+  if (is_slow()) GTEST_SKIP() << "set LIMBECK_SLOW_TESTS=1";
   g_->eval();
   d_->eval();
   const NoGrad no_grad;
@@ -92,8 +110,7 @@ TEST_P(BigGanParity, EvalForward) {
 
 // The fixture's order: one D step on G in train mode; then G as it was at first, D as it is after that forward, one G step.
 TEST_P(BigGanParity, DiscriminatorAndGeneratorStep) {
-  // Every number of the wide case in f64 comes from the reference kernels: minutes.
-  if (tolerance_.dtype == DType::f64 && g_->config().ch > 16 && !std::getenv("LIMBECK_SLOW_TESTS")) GTEST_SKIP() << "set LIMBECK_SLOW_TESTS=1";
+  if (is_slow()) GTEST_SKIP() << "set LIMBECK_SLOW_TESTS=1";
   Tensor fake;
   {
     const NoGrad no_grad;
@@ -111,7 +128,7 @@ TEST_P(BigGanParity, DiscriminatorAndGeneratorStep) {
   expect_gradients(*d_, fixture_["d_grads"]);
   expect_buffers(*d_, fixture_["d_buffers_after"]);
 
-  test::fill_state(*g_);
+  nn::parity_fill_state(*g_);
   d_->set_requires_grad(false);
   const Variable g_loss = hinge_loss_generator(d_->forward(g_->forward(z_, labels_), labels_));
   EXPECT_NEAR(g_loss.item(), fixture_["g_loss"], tolerance_.forward * std::abs(g_loss.item()));
