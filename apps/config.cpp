@@ -210,24 +210,25 @@ void set_override(const Settings& settings, const std::string& assignment) {
 }
 
 std::string to_toml(const Settings& settings, bool help) {
+  // A section comes before its own sections, and those with keys of their own only.
   std::vector<std::string> sections{""};
-  for (const Setting& s : settings) {
-    const size_t dot = s.key.rfind('.');
-    const std::string section = dot == std::string::npos ? "" : s.key.substr(0, dot);
+  for (const std::string& section : sections_of(settings))
     if (!contains(sections, section)) sections.push_back(section);
-  }
   std::string out;
   for (const std::string& section : sections) {
-    if (!section.empty()) out += cat(out.empty() ? "" : "\n", "[", section, "]\n");
+    std::string lines;
     for (const Setting& s : settings) {
       const size_t dot = s.key.rfind('.');
       if ((dot == std::string::npos ? "" : s.key.substr(0, dot)) != section) continue;
       const std::string name = dot == std::string::npos ? s.key : s.key.substr(dot + 1);
       const std::string line = cat(name, " = ", std::visit([](auto* v) { return text_of(*v); }, s.value));
-      out += line;
-      if (help && !s.help.empty()) out += cat(std::string(line.size() < 36 ? 36 - line.size() : 1, ' '), "# ", s.help);
-      out += '\n';
+      lines += line;
+      if (help && !s.help.empty()) lines += cat(std::string(line.size() < 36 ? 36 - line.size() : 1, ' '), "# ", s.help);
+      lines += '\n';
     }
+    if (lines.empty()) continue;
+    if (!section.empty()) out += cat(out.empty() ? "" : "\n", "[", section, "]\n");
+    out += lines;
   }
   return out;
 }

@@ -56,7 +56,9 @@ void Console::begin(int index, int count, const std::string& name, const std::st
   started_ = last_progress_ = Clock::now();
   last_shown_ = mode_ == Mode::live ? Clock::time_point{} : started_;
   first_done_ = -1, next_tenth_ = 1, items_ = 0, first_items_ = 0;
-  if (mode_ == Mode::plain) line(cat(prefix_, ": ", title));
+  // Titles may open with the stage's own name.
+  const std::string rest = title.rfind(name + ": ", 0) == 0 ? title.substr(name.size() + 2) : title;
+  if (mode_ == Mode::plain) line(cat(prefix_, ": ", rest));
 }
 
 std::string Console::status(int64_t done, int64_t total, const nn::Values& values) const {
