@@ -83,6 +83,8 @@ struct Op {
   std::vector<double> kinks;           ///< input values that gradient checks keep away from (ReLU: 0)
   bool distinct_values = false;        ///< gradient checks need distinct input values (max)
   double (*flops)(const Tensors& in, const Attrs& attrs) = nullptr;  ///< of one forward; null: one per output element
+  bool images = false;                 ///< rank-4 tensors are images or convolution weights: `limbeck op` reads them channels-first
+  std::vector<OpCase> bench_cases;     ///< sizes of real networks for `limbeck ops bench`; when empty, the largest of `cases`
 };
 
 /// A device implementation. Several per operator and device may coexist; the one with the highest priority whose `supports` says yes runs.

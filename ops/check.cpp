@@ -1,0 +1,333 @@
+#include "ops/check.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+#include "ops/cases.h"
+#include "tensor/random.h"
+
+namespace limbeck {
+namespace {
+
+constexpr double eps_f32 = 0x1p-24, eps_f64 = 0x1p-53;
+
+/// Everything one implementation produced: outputs, inputs after the call, gradients.
+struct Result {
+  Tensors in, out, din;
+  bool has_backward = false;
+};
+
+bool differentiable(const Op& op) {
+  for (const OpInput& i : op.inputs)
+    if (i.differentiable) return op.mutated_inputs.empty() && op.backward != nullptr;
+  return false;
+}
+
+Tensors filled_with_nan(const std::vector<TensorSpec>& specs) {
+  Tensors result;
+  for (const TensorSpec& s : specs) {
+    result.push_back(Tensor::empty(s.shape, s.dtype));
+    result.back().fill(is_floating(s.dtype) ? std::numeric_limits<double>::quiet_NaN() : 0);
+  }
+  return result;
+}
+
+Tensors moved(const Tensors& list, Device device) {
+  Tensors result;
+  for (const Tensor& t : list) result.push_back(t.to(device));
+  return result;
+}
+
+Tensors copies(const Tensors& list) {
+  Tensors result;
+  for (const Tensor& t : list) result.push_back(t.defined() ? t.clone() : Tensor());
+  return result;
+}
+
+/// Only what the operator says that backward reads.
+Tensors only_saved(const Op& op, const Tensors& list, const std::vector<int>& saved, bool inputs) {
+  Tensors result(list.size());
+  for (int i : saved) result[i] = list[i];
+  if (inputs && op.variadic && !saved.empty() && saved.back() == static_cast<int>(op.inputs.size()) - 1)
+    for (size_t i = op.inputs.size(); i < list.size(); ++i) result[i] = list[i];
+  return result;
+}
+
+Tensors cotangents(const Op& op, const Tensors& out, uint64_t seed) {
+  Tensors result(out.size());
+  for (size_t j = 0; j < out.size(); ++j) {
+    if (!op.outputs[j].differentiable) continue;
+    const Tensor t = Tensor::empty(out[j].shape(), DType::f32);
+    Stream(seed).fork("cotangent", j).fill_uniform(t, -1, 1);
+    result[j] = t.to(out[j].dtype());
+  }
+  return result;
+}
+
+std::vector<bool> all_wanted(const Op& op, const Tensors& in) {
+  std::vector<bool> wanted(in.size());
+  for (size_t i = 0; i < in.size(); ++i) wanted[i] = in[i].defined() && input_of(op, i).differentiable;
+  return wanted;
+}
+
+Tensors forward_of(const Op& op, const Kernel& kernel, const Tensors& in, const Attrs& attrs) {
+  const Tensors out = moved(filled_with_nan(op.infer(in, attrs)), Device{kernel.device});
+  kernel.forward({in, out, attrs});
+  return out;
+}
+
+Tensors backward_of(const Op& op, const Kernel& kernel, const Tensors& in, const Tensors& out, const Tensors& dout,
+                    const std::vector<bool>& wanted, const Attrs& attrs) {
+  Tensors din(in.size());
+  for (size_t i = 0; i < in.size(); ++i)
+    if (wanted[i]) din[i] = filled_with_nan({{in[i].shape(), in[i].dtype()}})[0].to(in[i].device());
+  const Tensors saved_in = only_saved(op, in, op.saved_inputs, true), saved_out = only_saved(op, out, op.saved_outputs, false);
+  kernel.backward({saved_in, saved_out, dout, din, attrs});
+  return din;
+}
+
+Tensor perturbed(const Tensor& t, uint64_t seed, size_t index) {
+  if (!t.defined() || t.dtype() != DType::f64) return t;
+  const Tensor noise = Tensor::empty_like(t), result = t.clone();
+  Stream(seed).fork("perturbation", index).fill_uniform(noise, -eps_f32, eps_f32);
+  for (int64_t i = 0; i < t.numel(); ++i) result.data<double>()[i] *= 1 + noise.data<double>()[i];
+  return result;
+}
+
+/// The reference in f64; with `noise`, on inputs, saved outputs and cotangents that are off by the rounding of f32.
+Result reference_result(const Op& op, const OpCase& c, uint64_t seed, uint64_t noise) {
+  const Kernel reference = reference_kernel(op, DType::f64);
+  Result r;
+  r.in = copies(case_inputs(op, c, DType::f64, seed));
+  if (noise)
+    for (size_t i = 0; i < r.in.size(); ++i) r.in[i] = perturbed(r.in[i], noise, i);
+  r.out = forward_of(op, reference, r.in, c.attrs);
+  if (!differentiable(op)) return r;
+  Tensors dout = cotangents(op, r.out, seed), saved = r.out;
+  if (noise)
+    for (size_t j = 0; j < saved.size(); ++j) {
+      saved[j] = perturbed(saved[j], noise, 100 + j);
+      dout[j] = perturbed(dout[j], noise, 200 + j);
+    }
+  r.din = backward_of(op, reference, r.in, saved, dout, all_wanted(op, r.in), c.attrs);
+  r.has_backward = true;
+  return r;
+}
+
+double largest(const Tensor& t) {
+  double m = 0;
+  for (double x : t.span<double>()) m = std::max(m, std::abs(x));
+  return m;
+}
+
+double largest_difference(const Tensor& a, const Tensor& b) {
+  double m = 0;
+  for (int64_t i = 0; i < a.numel(); ++i) m = std::max(m, std::abs(a.data<double>()[i] - b.data<double>()[i]));
+  return m;
+}
+
+/// Compares one tensor; `terms` is the number of terms summed per element, `spread` the reference's own movement.
+void compare(CheckReport& report, const std::string& name, const Tensor& got_on_device, const Tensor& expected, double terms, double spread,
+             double eps) {
+  const Tensor got = got_on_device.to(cpu);
+  if (got.shape() != expected.shape() || is_floating(got.dtype()) != is_floating(expected.dtype())) {
+    report.ok = false;
+    report.message = cat(name, ": expected ", describe(expected), ", found ", describe(got));
+    return;
+  }
+  const bool exact = !is_floating(expected.dtype());
+  const double tolerance = exact ? 0 : (8 + 2 * std::sqrt(terms)) * eps * (largest(expected) + spread / eps_f32);
+  for (int64_t i = 0; i < got.numel() && report.ok; ++i) {
+    const double a = got.at(i), b = expected.at(i), error = a == b ? 0 : std::abs(a - b);
+    if (!exact && tolerance > 0) report.worst = std::max(report.worst, error / tolerance);
+    if (error <= tolerance) continue;  // NaN falls through
+    report.ok = false;
+    report.message = cat(name, " element ", i, " of ", expected.shape(), ": found ", a, ", expected ", b, ", tolerance ", tolerance);
+  }
+}
+
+/// Bit for bit: asking for one gradient must not change it, and untouched inputs must stay so.
+void compare_exactly(CheckReport& report, const std::string& name, const Tensor& got, const Tensor& expected) {
+  for (int64_t i = 0; i < got.numel() && report.ok; ++i)
+    if (const double a = got.at(i), b = expected.at(i); a != b && !(std::isnan(a) && std::isnan(b))) {
+      report.ok = false;
+      report.message = cat(name, " element ", i, ": ", a, " instead of ", b);
+    }
+}
+
+/// Upper bounds for the number of terms per element: FLOPs spread over what is written.
+double terms_of(const Op& op, const Tensors& in, const Tensors& out, const Attrs& attrs, const Tensor& written) {
+  double work = op.flops ? op.flops(in, attrs) : 0;
+  for (const Tensors* list : {&in, &out})
+    for (const Tensor& t : *list)
+      if (t.defined()) work = std::max(work, static_cast<double>(t.numel()));
+  return 1 + work / static_cast<double>(std::max<int64_t>(1, written.numel()));
+}
+
+struct KernelCheck {
+  const Op& op;
+  const OpCase& c;
+  const Kernel& kernel;
+  uint64_t seed;
+  Result expected{}, moved_a{}, moved_b{};
+  CheckReport report{};
+
+  double eps() const { return kernel.dtype == DType::f64 ? eps_f64 : eps_f32; }
+  void compare_tensor(const std::string& name, const Tensor& got, const Tensor& want, const Tensor& a, const Tensor& b) {
+    if (!report.ok) return;
+    const bool floating = is_floating(want.dtype());
+    const double spread = floating ? std::max(largest_difference(want, a), largest_difference(want, b)) : 0;
+    compare(report, name, got, want, terms_of(op, expected.in, expected.out, c.attrs, want), spread, eps());
+  }
+
+  void check_backward(const Tensors& in, const Tensors& out) {
+    const Tensors dout = moved(cotangents(op, out, seed), Device{kernel.device});
+    const std::vector<bool> wanted = all_wanted(op, in);
+    const Tensors din = backward_of(op, kernel, in, out, dout, wanted, c.attrs);
+    for (size_t i = 0; i < din.size(); ++i)
+      if (wanted[i]) compare_tensor("gradient of '" + input_name(op, i) + "'", din[i], expected.din[i], moved_a.din[i], moved_b.din[i]);
+    for (size_t i = 0; i < din.size() && report.ok; ++i) {
+      if (!wanted[i]) continue;
+      std::vector<bool> alone(in.size(), false);
+      alone[i] = true;
+      const Tensors one = backward_of(op, kernel, in, out, dout, alone, c.attrs);
+      compare_exactly(report, "gradient of '" + input_name(op, i) + "', asked for alone,", one[i].to(cpu), din[i].to(cpu));
+    }
+  }
+
+  CheckReport run() {
+    const Tensors original = case_inputs(op, c, kernel.dtype, seed);
+    const Tensors in = moved(copies(original), Device{kernel.device});
+    if (kernel.supports && !kernel.supports(in, c.attrs)) return {.skipped = true};
+    expected = reference_result(op, c, seed, 0);
+    moved_a = reference_result(op, c, seed, 1);
+    moved_b = reference_result(op, c, seed, 2);
+    const Tensors out = forward_of(op, kernel, in, c.attrs);
+    for (size_t j = 0; j < out.size(); ++j)
+      compare_tensor("output '" + op.outputs[j].name + "'", out[j], expected.out[j], moved_a.out[j], moved_b.out[j]);
+    for (int i : op.mutated_inputs)
+      compare_tensor("input '" + input_name(op, i) + "' after the call", in[i], expected.in[i], moved_a.in[i], moved_b.in[i]);
+    const bool serves_backward =
+        !kernel.supports || kernel.supports(only_saved(op, in, op.saved_inputs, true), c.attrs);
+    if (report.ok && expected.has_backward && kernel.backward && serves_backward) check_backward(in, out);
+    for (size_t i = 0; i < in.size() && report.ok; ++i)
+      if (in[i].defined() && std::find(op.mutated_inputs.begin(), op.mutated_inputs.end(), static_cast<int>(i)) == op.mutated_inputs.end())
+        compare_exactly(report, "input '" + input_name(op, i) + "' was changed:", in[i].to(cpu), original[i]);
+    return report;
+  }
+};
+
+struct GradientCheck {
+  const Op& op;
+  const OpCase& c;
+  Tensors in, dout;
+  CheckReport report{};
+
+  Tensors outputs() const { return forward_of(op, reference_kernel(op, DType::f64), in, c.attrs); }
+
+  /// Slope of the sum of <cotangent, output> over the differentiable outputs. The outputs are subtracted one by one: most do not depend
+  /// on x at all and then add no rounding.
+  double difference(double& x) const {
+    const double original = x, h = 1e-6 * std::max(1.0, std::abs(original));
+    x = original + h;
+    const double high = x;
+    const Tensors above = outputs();
+    x = original - h;
+    const double low = x;
+    const Tensors below = outputs();
+    x = original;
+    double sum = 0;
+    for (size_t j = 0; j < above.size(); ++j)
+      if (dout[j].defined())
+        for (int64_t i = 0; i < above[j].numel(); ++i)
+          sum += (above[j].data<double>()[i] - below[j].data<double>()[i]) * dout[j].data<double>()[i];
+    return sum / (high - low);
+  }
+
+  void check_input(size_t i, const Tensor& gradient, int64_t max_elements) {
+    if (gradient.shape() != in[i].shape()) {
+      report.ok = false;
+      report.message = cat("gradient of '", input_name(op, i), "' has shape ", gradient.shape(), ", expected ", in[i].shape());
+      return;
+    }
+    const int64_t n = in[i].numel(), count = std::min(n, max_elements);
+    for (int64_t k = 0; k < count && report.ok; ++k) {
+      const int64_t e = k * n / count;
+      const double analytic = gradient.data<double>()[e], numeric = difference(in[i].data<double>()[e]);
+      const double tolerance = 2e-7 + 1e-6 * std::max(std::abs(analytic), std::abs(numeric));
+      const double ratio = std::abs(analytic - numeric) / tolerance;
+      if (ratio > report.worst) report.worst = ratio;
+      if (ratio <= 1) continue;  // NaN falls through
+      report.ok = false;
+      report.message = cat("gradient of '", input_name(op, i), "' element ", e, " of ", in[i].shape(), ": analytic ", analytic, ", numeric ", numeric);
+    }
+  }
+};
+
+int64_t elements_with_gradient(const Op& op, const OpCase& c) {
+  int64_t n = 0;
+  for (size_t i = 0; i < c.inputs.size(); ++i)
+    if (c.inputs[i].given && input_of(op, i).differentiable) n += c.inputs[i].shape.numel();
+  return n;
+}
+
+}  // namespace
+
+Kernel reference_kernel(const Op& op, DType dtype) {
+  return {.op = op.name, .name = "reference", .dtype = dtype, .forward = op.forward, .backward = op.backward, .priority = 0};
+}
+
+std::vector<Kernel> implementations(const Op& op) {
+  std::vector<Kernel> result{reference_kernel(op)};
+  for (const Kernel* k : kernels_of(op.name)) result.push_back(*k);
+  return result;
+}
+
+CheckReport check_kernel(const Op& op, const OpCase& c, const Kernel& kernel, uint64_t seed) {
+  return KernelCheck{op, c, kernel, seed}.run();
+}
+
+CheckReport check_gradient(const Op& op, const OpCase& c, uint64_t seed, int64_t max_elements) {
+  if (!c.grad || !differentiable(op) || elements_with_gradient(op, c) == 0) return {.skipped = true};
+  GradientCheck g{op, c, copies(case_inputs(op, c, DType::f64, seed)), {}};
+  const Kernel reference = reference_kernel(op, DType::f64);
+  const Tensors out = forward_of(op, reference, g.in, c.attrs);
+  g.dout = cotangents(op, out, seed);
+  const Tensors din = backward_of(op, reference, g.in, out, g.dout, all_wanted(op, g.in), c.attrs);
+  for (size_t i = 0; i < din.size() && g.report.ok; ++i)
+    if (din[i].defined()) g.check_input(i, din[i], max_elements);
+  return g.report;
+}
+
+std::vector<std::string> audit(const Op& op) {
+  std::vector<std::string> problems;
+  const auto expect = [&](bool condition, const std::string& problem) {
+    if (!condition) problems.push_back(op.name + ": " + problem);
+  };
+  bool any_differentiable = false;
+  for (const OpInput& i : op.inputs) any_differentiable |= i.differentiable;
+  expect(op.infer && op.forward, "needs infer and a reference forward");
+  expect(!op.formula.empty() && !op.source.empty(), "needs a formula and a source");
+  expect(!op.inputs.empty() && (!op.outputs.empty() || !op.mutated_inputs.empty()), "needs inputs, and outputs or inputs that it changes");
+  expect(!op.cases.empty(), "needs cases");
+  for (int i : op.saved_inputs) expect(i >= 0 && i < static_cast<int>(op.inputs.size()), cat("saves input ", i, ", which does not exist"));
+  for (int i : op.saved_outputs) expect(i >= 0 && i < static_cast<int>(op.outputs.size()), cat("saves output ", i, ", which does not exist"));
+  for (const OpCase& c : op.cases)
+    expect(op.variadic ? c.inputs.size() >= op.inputs.size() : c.inputs.size() == op.inputs.size(), "has a case with " + std::to_string(c.inputs.size()) + " inputs");
+  if (!any_differentiable || !op.mutated_inputs.empty()) {
+    expect(op.backward == nullptr, "has a backward but nothing differentiable");
+    return problems;
+  }
+  expect(op.backward != nullptr, "has differentiable inputs but no backward");
+  // Every differentiable input must take part in some gradient case.
+  for (size_t i = 0; i < op.inputs.size(); ++i) {
+    bool covered = !op.inputs[i].differentiable;
+    for (const OpCase& c : op.cases)
+      covered |= c.grad && i < c.inputs.size() && c.inputs[i].given && c.inputs[i].shape.numel() > 0;
+    expect(covered, "no gradient case gives input '" + op.inputs[i].name + "'");
+  }
+  return problems;
+}
+
+}  // namespace limbeck

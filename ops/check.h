@@ -1,0 +1,36 @@
+// The harness that proves operators: every implementation against the f64 reference, and the reference's gradient against central
+// differences. Used by the tests and by `limbeck ops check|grad`.
+#pragma once
+#include <string>
+#include <vector>
+
+#include "ops/op.h"
+
+namespace limbeck {
+
+struct CheckReport {
+  bool ok = true;
+  bool skipped = false;  ///< the kernel does not support this case, or the case has no gradient to check
+  double worst = 0;      ///< largest error as a fraction of the tolerance
+  std::string message;   ///< on failure: which tensor, which element, both numbers, the tolerance
+};
+
+/// The reference implementation of an operator as one of its kernels.
+Kernel reference_kernel(const Op& op, DType dtype = DType::f32);
+/// The reference in f32 and every registered kernel.
+std::vector<Kernel> implementations(const Op& op);
+
+/// Runs forward and backward of `kernel` and of the reference in f64 on the same inputs. Outputs and gradients are pre-filled with NaN, so
+/// an element that is not written shows; each gradient is also asked for alone; inputs changed in place are compared like outputs, all others
+/// must stay untouched. Tolerance of one tensor: (8 + 2 sqrt(n)) (eps max|reference| + s), where n is the number of terms summed per element
+/// and s how much the reference moves when its inputs are perturbed by eps: a stable kernel cannot do better, a wrong one does worse.
+CheckReport check_kernel(const Op& op, const OpCase& c, const Kernel& kernel, uint64_t seed = 0);
+
+/// Compares `op.backward` in f64 with central differences of `op.forward` under random cotangents. Gradients are pre-filled with NaN and
+/// their shapes checked. At most `max_elements` of each input are differenced, evenly spread.
+CheckReport check_gradient(const Op& op, const OpCase& c, uint64_t seed = 0, int64_t max_elements = 400);
+
+/// What the record itself lacks: no cases, no gradient case, no backward, indices out of range, missing formula. Empty when complete.
+std::vector<std::string> audit(const Op& op);
+
+}  // namespace limbeck

@@ -1,0 +1,143 @@
+// The harness itself: each of these operators or kernels is wrong in one way, and the harness must say so.
+#include <gtest/gtest.h>
+
+#include <cmath>
+
+#include "ops/cases.h"
+#include "ops/check.h"
+
+namespace limbeck {
+namespace {
+
+using Backward = BackwardFn;
+
+/// y = softmax-like quadratic: y_i = x_i^2 * w_i, small enough to plant errors in.
+std::vector<TensorSpec> infer(const Tensors& in, const Attrs&) { return {{in[0].shape(), in[0].dtype()}}; }
+
+template <class T>
+void forward(const ForwardCall& c) {
+  for (int64_t i = 0; i < c.out[0].numel(); ++i) c.out[0].data<T>()[i] = c.in[0].data<T>()[i] * c.in[0].data<T>()[i] * c.in[1].data<T>()[i];
+}
+
+/// The right gradients, handed to `change` before the call returns.
+template <class T, class Change>
+void backward(const BackwardCall& c, Change&& change) {
+  for (int64_t i = 0; i < c.dout[0].numel(); ++i) {
+    const T x = c.in[0].data<T>()[i], w = c.in[1].data<T>()[i], dy = c.dout[0].data<T>()[i];
+    if (c.din[0].defined()) c.din[0].data<T>()[i] = 2 * x * w * dy;
+    if (c.din[1].defined()) c.din[1].data<T>()[i] = x * x * dy;
+  }
+  change(c);
+}
+
+template <auto Change>
+constexpr Backward planted = [](const BackwardCall& c) {
+  floating<BackwardCall, [](auto t, const BackwardCall& call) { backward<decltype(t)>(call, Change); }>(c);
+};
+
+void set(const Tensor& t, int64_t i, double value) {
+  if (!t.defined()) return;
+  dispatch_floating(t.dtype(), "set", [&](auto v) { t.data<decltype(v)>()[i] = static_cast<decltype(v)>(value); });
+}
+
+Op weighted_square(Backward b) {
+  return {.name = "weighted_square", .formula = "y = x^2 w\ndx = 2 x w dy, dw = x^2 dy", .source = "test",
+          .inputs = {{"x"}, {"w"}}, .outputs = {{"y"}}, .saved_inputs = {0, 1}, .infer = infer,
+          .forward = floating<ForwardCall, [](auto t, const ForwardCall& c) { forward<decltype(t)>(c); }>,
+          .backward = b, .cases = {{{values({3, 5}), values({3, 5})}}}};
+}
+
+constexpr auto nothing = [](const BackwardCall&) {};
+CheckReport gradient(Backward b) {
+  const Op op = weighted_square(b);
+  return check_gradient(op, op.cases[0]);
+}
+CheckReport kernel(ForwardFn f, Backward b) {
+  const Op op = weighted_square(planted<nothing>);
+  Kernel k = reference_kernel(op);
+  k.name = "planted";
+  k.forward = f ? f : op.forward;
+  k.backward = b;
+  return check_kernel(op, op.cases[0], k);
+}
+
+TEST(OpHarness, AcceptsTheRightGradient) {
+  const CheckReport g = gradient(planted<nothing>), k = kernel(nullptr, planted<nothing>);
+  EXPECT_TRUE(g.ok && !g.skipped) << g.message;
+  EXPECT_TRUE(k.ok && !k.skipped) << k.message;
+}
+
+constexpr auto scaled = [](const BackwardCall& c) {
+  if (c.din[0].defined()) for (int64_t i = 0; i < c.din[0].numel(); ++i) set(c.din[0], i, c.din[0].at(i) * 1.0001);
+};
+constexpr auto unwritten = [](const BackwardCall& c) { set(c.din[1], 14, std::nan("")); };
+constexpr auto one_element = [](const BackwardCall& c) { if (c.din[0].defined()) set(c.din[0], 7, c.din[0].at(8)); };
+constexpr auto ignores_cotangent = [](const BackwardCall& c) {
+  for (int64_t i = 0; i < c.dout[0].numel(); ++i) set(c.din[1], i, c.in[0].at(i) * c.in[0].at(i));
+};
+constexpr auto accumulates = [](const BackwardCall& c) {  // reads what was there: NaN in the harness
+  if (c.din[0].defined()) set(c.din[0], 0, c.din[0].at(0) + c.din[0].at(14) * 0 + c.din[0].at(0));
+};
+constexpr auto writes_input = [](const BackwardCall& c) { set(c.in[0], 0, 3); };
+constexpr auto needs_both = [](const BackwardCall& c) { if (!c.din[1].defined() && c.din[0].defined()) set(c.din[0], 2, 0); };
+
+TEST(OpHarness, CatchesWrongGradients) {
+  EXPECT_FALSE(gradient(planted<scaled>).ok);
+  EXPECT_FALSE(gradient(planted<unwritten>).ok);
+  EXPECT_FALSE(gradient(planted<one_element>).ok);
+  EXPECT_FALSE(gradient(planted<ignores_cotangent>).ok);
+  EXPECT_FALSE(gradient(planted<accumulates>).ok);
+  const CheckReport report = gradient(planted<one_element>);
+  EXPECT_NE(report.message.find("'x' element 7"), std::string::npos) << report.message;
+}
+
+TEST(OpHarness, CatchesWrongKernelBackwards) {
+  EXPECT_FALSE(kernel(nullptr, planted<scaled>).ok);
+  EXPECT_FALSE(kernel(nullptr, planted<unwritten>).ok);
+  EXPECT_FALSE(kernel(nullptr, planted<ignores_cotangent>).ok);
+  EXPECT_FALSE(kernel(nullptr, planted<writes_input>).ok);
+  EXPECT_FALSE(kernel(nullptr, planted<needs_both>).ok);
+}
+
+TEST(OpHarness, CatchesWrongKernelForwards) {
+  EXPECT_FALSE(kernel([](const ForwardCall& c) { forward<float>(c); c.out[0].data<float>()[14] += 1e-5f; }, planted<nothing>).ok);
+  EXPECT_FALSE(kernel([](const ForwardCall& c) {  // one element short
+    for (int64_t i = 0; i + 1 < c.out[0].numel(); ++i) c.out[0].data<float>()[i] = c.in[0].data<float>()[i] * c.in[0].data<float>()[i] * c.in[1].data<float>()[i];
+  }, planted<nothing>).ok);
+  EXPECT_FALSE(kernel([](const ForwardCall& c) { forward<float>(c); c.in[1].data<float>()[0] = 0; }, planted<nothing>).ok);
+}
+
+TEST(OpHarness, ToleratesRounding) {
+  EXPECT_TRUE(kernel([](const ForwardCall& c) { forward<float>(c); c.out[0].data<float>()[3] *= 1 + 0x1p-23f; }, planted<nothing>).ok);
+}
+
+TEST(OpHarness, AuditNamesWhatIsMissing) {
+  Op op = weighted_square(planted<nothing>);
+  EXPECT_TRUE(audit(op).empty());
+  op.cases[0].grad = false;
+  EXPECT_EQ(audit(op).size(), 2u);  // neither x nor w has a gradient case
+  op = weighted_square(nullptr);
+  EXPECT_EQ(audit(op).size(), 1u);
+  op = weighted_square(planted<nothing>);
+  op.cases.clear();
+  op.formula.clear();
+  EXPECT_GE(audit(op).size(), 3u);
+}
+
+TEST(OpHarness, InputsStayAwayFromKinksAndDiffer) {
+  Op op = weighted_square(planted<nothing>);
+  op.kinks = {0, 0.5};
+  op.cases = {{{values({40, 50}), values({40, 50})}}};
+  for (const Tensor& t : case_inputs(op, op.cases[0], DType::f64))
+    for (double x : t.span<double>()) EXPECT_TRUE(std::abs(x) > 0.0199 && std::abs(x - 0.5) > 0.0199) << x;
+  op.kinks.clear();
+  op.distinct_values = true;
+  for (const Tensor& t : case_inputs(op, op.cases[0], DType::f64)) {
+    std::vector<double> sorted = t.to_vector<double>();
+    std::sort(sorted.begin(), sorted.end());
+    for (size_t i = 1; i < sorted.size(); ++i) EXPECT_GT(sorted[i] - sorted[i - 1], 1e-4);
+  }
+}
+
+}  // namespace
+}  // namespace limbeck
