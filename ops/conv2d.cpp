@@ -96,7 +96,7 @@ OpCase make_case(Shape x, Shape w, Attrs attrs, bool bias = false, bool grad = t
   return {{CaseInput{x}, CaseInput{w}, CaseInput{.shape = {out}, .given = bias}}, std::move(attrs), grad};
 }
 
-const std::vector<int64_t> k21{2, 1}, k12{1, 2}, k31{3, 1}, k13{1, 3};
+const std::vector<int64_t> k21{2, 1}, k12{1, 2}, k31{3, 1}, k10{1, 0};
 
 const RegisterOp conv2d_op({
     .name = "conv2d",
@@ -139,6 +139,8 @@ const RegisterOp conv2d_op({
             make_case({2, 8, 10, 130}, {40, 1, 1, 130}, {}, true, false),
             make_case({2, 9, 9, 20}, {30, 1, 1, 20}, {{"stride", int64_t{2}}}, false, false),
             make_case({2, 14, 15, 3}, {20, 7, 7, 3}, {{"stride", int64_t{2}}, {"padding", int64_t{3}}}, true, false),
+            make_case({2, 9, 10, 40}, {3, 3, 3, 40}, {{"padding", int64_t{1}}}, true, false),      // to an image
+            make_case({2, 12, 9, 21}, {4, 3, 2, 21}, {{"padding", k10}, {"dilation", k12}}, true, false),
             make_case({3, 11, 9, 37}, {37, 3, 3, 1}, {{"groups", int64_t{37}}, {"padding", int64_t{1}}}, true, false),
             make_case({2, 11, 9, 50}, {50, 5, 5, 1}, {{"groups", int64_t{50}}, {"padding", int64_t{2}}, {"stride", int64_t{2}}}, false, false),
             make_case({2, 9, 9, 18}, {18, 3, 3, 1}, {{"groups", int64_t{18}}, {"padding", k12}, {"dilation", k12}, {"stride", k21}}, false,

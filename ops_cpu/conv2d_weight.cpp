@@ -132,8 +132,9 @@ void add_strip(const WeightGradient& g, const PackedStrip& strip, const float* x
   const int64_t padded = g.o_block(block), rows_per_image = strip.y1 - strip.y0, rows = (strip.n1 - strip.n0) * rows_per_image;
   const int64_t block_floats = (strip.n1 - strip.n0) * strip.height() * strip.x.size * g.i_block;
   auto** const pointers = scratch<const float*>(ScratchUse::pixels, 2 * rows);
-  // Passes of about 256 pixels keep both operands in the first-level cache for all windows and input channels.
-  const int64_t step = std::max<int64_t>(1, 256 / s.ow);
+  // Passes of a few hundred pixels keep both operands in the first-level cache for all windows and input channels.
+  constexpr int64_t kPassFloats = 10 << 10;
+  const int64_t step = std::max<int64_t>(1, kPassFloats / ((padded + strip.y.step * strip.x.step * g.i_block) * s.ow));
   for (int64_t first = 0; first < rows; first += step) {
     const int64_t count = std::min(step, rows - first);
     for (int64_t b = 0; b < g.i_blocks; ++b)
@@ -200,11 +201,31 @@ void unpack_block(const WeightGradient& g, int64_t group, int64_t block, const f
   }
 }
 
+/// Few output but many input channels (the image layer of a generator): vectors of output channels would be mostly empty. With stride 1
+/// the roles can be exchanged: dw[o,ky,kx,i] = sum_{iy,ix} x[iy,ix,i] dy[iy + p - ky d, ix + p - kx d, o] is the weight gradient of a
+/// convolution from dy to x with a reversed window.
+bool better_exchanged(const Conv2dSizes& s) {
+  return s.groups == 1 && s.stride_h == 1 && s.stride_w == 1 && s.o <= 8 && s.c >= 2 * s.o && s.pad_h <= s.dilation_h * (s.kh - 1) &&
+         s.pad_w <= s.dilation_w * (s.kw - 1);
+}
+
+void backward_weight_exchanged(const Conv2dSizes& s, const float* x, const float* dy, float* dw) {
+  const Conv2dSizes t{s.n, s.oh, s.ow, s.o, s.c, s.kh, s.kw, s.h, s.w, 1, 1, 1, s.dilation_h * (s.kh - 1) - s.pad_h,
+                      s.dilation_w * (s.kw - 1) - s.pad_w, s.dilation_h, s.dilation_w};
+  const int64_t taps = s.kh * s.kw;
+  float* const exchanged = scratch<float>(ScratchUse::columns, s.c * taps * s.o);
+  conv2d_backward_weight_cpu(t, dy, x, exchanged);
+  for (int64_t o = 0; o < s.o; ++o)
+    for (int64_t tap = 0; tap < taps; ++tap)
+      for (int64_t i = 0; i < s.c; ++i) dw[(o * taps + tap) * s.c + i] = exchanged[(i * taps + taps - 1 - tap) * s.o + o];
+}
+
 }  // namespace
 
 void conv2d_backward_weight_cpu(const Conv2dSizes& s, const float* x, const float* dy, float* dw) {
   if (s.n == 0) return std::fill(dw, dw + s.o * s.kh * s.kw * s.c_per_group(), 0.f);
   if (is_depthwise(s)) return depthwise_backward_weight_cpu(s, x, dy, dw);
+  if (better_exchanged(s)) return backward_weight_exchanged(s, x, dy, dw);
   const WeightGradient g = plan(s, x, dy);
   const int64_t blocks = s.groups * g.o_blocks;
   float* const partial = scratch<float>(ScratchUse::partial, g.chunks * g.sum_size());

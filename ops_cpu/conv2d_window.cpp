@@ -156,6 +156,42 @@ void run_strip(const WindowSum& s, const Strip& strip, const float* packed, cons
     }
 }
 
+/// Few output channels: vectors along k (the narrow micro-kernel). Worth it when k fills vectors better than j would.
+bool is_narrow(const WindowSum& s) { return s.groups == 1 && s.j <= 4 && s.k >= 2 * s.j; }
+
+/// Packs all weights to [phase][tap][j][k].
+void pack_narrow(const WindowSum& s, float* to) {
+  for (const AxisPhase& py : s.y.phases)
+    for (const AxisPhase& px : s.x.phases)
+      for (const Tap& ty : py.taps)
+        for (const Tap& tx : px.taps)
+          for (int64_t j = 0; j < s.j; ++j)
+            for (int64_t k = 0; k < s.k; ++k)
+              *to++ = s.weights.w[(ty.k * s.window_width + tx.k) * s.weights.tap_stride + j * s.weights.j_stride + k * s.weights.k_stride];
+}
+
+void run_narrow_strip(const WindowSum& s, const Strip& strip, const float* packed) {
+  const PaddedInput input = pad_input(s.in, strip, s.y, s.x, s.k);
+  for (const AxisPhase& py : s.y.phases)
+    for (const AxisPhase& px : s.x.phases) {
+      const Pixels pixels = list_pixels(s, strip, input, py, px);
+      std::vector<int64_t> offsets;
+      for (const Tap& ty : py.taps)
+        for (const Tap& tx : px.taps) offsets.push_back(input.offset(ty.offset, tx.offset));
+      const int64_t taps = static_cast<int64_t>(offsets.size());
+      conv_kernels().narrow({pixels.in, pixels.out, pixels.count, offsets.data(), taps, s.k, packed, s.j, s.bias});
+      packed += taps * s.j * s.k;
+    }
+}
+
+void run_narrow(const WindowSum& s) {
+  const std::vector<Strip> strips = make_strips(s.images, s.y, s.x, s.k);
+  float* const packed = scratch<float>(ScratchUse::weights, s.taps * s.k * s.j);
+  pack_narrow(s, packed);
+#pragma omp parallel for schedule(dynamic)
+  for (size_t i = 0; i < strips.size(); ++i) run_narrow_strip(s, strips[i], packed);
+}
+
 /// The bias with each group padded to whole vectors.
 const float* pad_bias(const WindowSum& s) {
   if (!s.bias) return nullptr;
@@ -168,6 +204,7 @@ const float* pad_bias(const WindowSum& s) {
 void run(WindowSum& s) {
   if (s.images == 0) return;
   choose_blocks(s);
+  if (is_narrow(s)) return run_narrow(s);
   const std::vector<Strip> strips = make_strips(s.images, s.y, s.x, s.groups * s.k);
   const int64_t count = static_cast<int64_t>(strips.size()), blocks = s.groups * s.blocks;
   // Few strips (a single image): divide the output channels as well. This cannot change a result.

@@ -23,6 +23,18 @@ struct TileRun {
   bool accumulate;           ///< start from out instead of bias
 };
 
+/// The same sum for few output channels, where vectors of them would be mostly empty: vectors run along the summed channels instead.
+struct NarrowRun {
+  const float* const* in;
+  float* const* out;
+  int64_t pixels;
+  const int64_t* offsets;
+  int64_t segments, length;
+  const float* weights;      ///< [segments][channels][length]
+  int64_t channels;          ///< output channels, 1 to 4
+  const float* bias;         ///< [channels] or null
+};
+
 /// sum[r][j] += sum_{rows y, x < columns} a[y][x * a_step + r] * b[y][x * b_step + j]   for r < count, j < vectors * width:
 /// the outer products of a weight gradient (a: the input, b: the output's gradient).
 struct OuterRun {
@@ -58,6 +70,7 @@ struct DepthwiseWeightRun {
 struct ConvKernels {
   int64_t width;             ///< floats per vector
   void (*tile)(const TileRun&);
+  void (*narrow)(const NarrowRun&);
   void (*outer)(const OuterRun&);
   void (*depthwise)(const DepthwiseRun&);
   void (*depthwise_weight)(const DepthwiseWeightRun&);

@@ -200,22 +200,90 @@ void outers(const OuterRun& r) {
 
 void run_outer(const OuterRun& r) { r.vectors == 2 ? outers<2>(r) : outers<1>(r); }
 
-void run_depthwise(const DepthwiseRun& r) {
-  for (int64_t c = 0; c < r.channels; c += kWidth) {
-    const int64_t lanes = r.channels - c;
-    const Vector first = r.bias ? load_part(r.bias + c, lanes) : Vector{};
-    for (int64_t p = 0; p < r.pixels; ++p) {
-      Vector sum = first;
-      if (lanes >= kWidth) {
-        for (int64_t s = 0; s < r.segments; ++s) sum += load(r.in[p] + r.offsets[s] + c) * load(r.weights + s * r.channels + c);
-        store(r.out[p] + c, sum);
-      } else {
-        for (int64_t s = 0; s < r.segments; ++s)
-          sum += load_part(r.in[p] + r.offsets[s] + c, lanes) * load_part(r.weights + s * r.channels + c, lanes);
-        store_part(r.out[p] + c, sum, lanes);
+float horizontal_sum(Vector v) {
+  float part[kWidth];
+  store(part, v);
+  for (int half = kWidth / 2; half > 0; half /= 2)
+    for (int i = 0; i < half; ++i) part[i] += part[i + half];
+  return part[0];
+}
+
+/// P pixels x J output channels, one vector of partial sums each.
+template <int P, int J>
+LIMBECK_INLINE void narrow_tile(const NarrowRun& r, const float* const* in, float* const* out) {
+  Vector sum[P][J] = {};
+  for (int64_t s = 0; s < r.segments; ++s) {
+    const float* const w = r.weights + s * J * r.length;
+    int64_t i = 0;
+    const auto add = [&](auto loader) {
+      Vector x[P];
+      for (int p = 0; p < P; ++p) x[p] = loader(in[p] + r.offsets[s] + i);
+      for (int j = 0; j < J; ++j) {
+        const Vector weight = loader(w + j * r.length + i);
+        for (int p = 0; p < P; ++p) sum[p][j] += x[p] * weight;
       }
-    }
+    };
+    for (; i + kWidth <= r.length; i += kWidth) add([](const float* p) { return load(p); });
+    if (i < r.length) add([&](const float* p) { return load_part(p, r.length - i); });
   }
+  for (int p = 0; p < P; ++p)
+    for (int j = 0; j < J; ++j) out[p][j] = horizontal_sum(sum[p][j]) + (r.bias ? r.bias[j] : 0);
+}
+
+template <int J>
+void narrow_tiles(const NarrowRun& r) {
+  int64_t p = 0;
+  for (; p + 4 <= r.pixels; p += 4) narrow_tile<4, J>(r, r.in + p, r.out + p);
+  for (; p < r.pixels; ++p) narrow_tile<1, J>(r, r.in + p, r.out + p);
+}
+
+void run_narrow(const NarrowRun& r) {
+  switch (r.channels) {
+    case 1: return narrow_tiles<1>(r);
+    case 2: return narrow_tiles<2>(r);
+    case 3: return narrow_tiles<3>(r);
+    default: return narrow_tiles<4>(r);
+  }
+}
+
+/// One vector of channels with S taps (0: any number, weights from memory).
+template <int S>
+void depthwise_channels(const DepthwiseRun& r, int64_t c) {
+  const Vector first = r.bias ? load(r.bias + c) : Vector{};
+  Vector weight[S ? S : 1];
+  int64_t offset[S ? S : 1];
+  for (int s = 0; s < S; ++s) {
+    weight[s] = load(r.weights + s * r.channels + c);
+    offset[s] = r.offsets[s] + c;
+  }
+  for (int64_t p = 0; p < r.pixels; ++p) {
+    const float* const in = r.in[p];
+    Vector sum = first;
+    if constexpr (S > 0) {
+      for (int s = 0; s < S; ++s) sum += load(in + offset[s]) * weight[s];
+    } else {
+      for (int64_t s = 0; s < r.segments; ++s) sum += load(in + r.offsets[s] + c) * load(r.weights + s * r.channels + c);
+    }
+    store(r.out[p] + c, sum);
+  }
+}
+
+/// The last channels, fewer than a vector.
+void depthwise_rest(const DepthwiseRun& r, int64_t c) {
+  const int64_t lanes = r.channels - c;
+  for (int64_t p = 0; p < r.pixels; ++p) {
+    Vector sum = r.bias ? load_part(r.bias + c, lanes) : Vector{};
+    for (int64_t s = 0; s < r.segments; ++s)
+      sum += load_part(r.in[p] + r.offsets[s] + c, lanes) * load_part(r.weights + s * r.channels + c, lanes);
+    store_part(r.out[p] + c, sum, lanes);
+  }
+}
+
+void run_depthwise(const DepthwiseRun& r) {
+  int64_t c = 0;
+  for (; c + kWidth <= r.channels; c += kWidth)
+    r.segments == 9 ? depthwise_channels<9>(r, c) : r.segments == 4 ? depthwise_channels<4>(r, c) : depthwise_channels<0>(r, c);
+  if (c < r.channels) depthwise_rest(r, c);
 }
 
 /// S taps of a depthwise weight gradient kept in registers over all pixels.
@@ -259,7 +327,7 @@ void run_column_sums(const float* d, int64_t rows, int64_t channels, float* sum)
 }  // namespace
 
 const ConvKernels& conv_kernels() {
-  static constexpr ConvKernels table{kWidth, run_tile, run_outer, run_depthwise, run_depthwise_weight, run_column_sums};
+  static constexpr ConvKernels table{kWidth, run_tile, run_narrow, run_outer, run_depthwise, run_depthwise_weight, run_column_sums};
   return table;
 }
 
