@@ -57,7 +57,7 @@ $(BUILD)/limbeck_tests: $(LIBRARY_OBJ) $(APP_LIB_OBJ) $(TEST_OBJ)
 	$(call say,LINK,$@)$(CXX) $(LDFLAGS) $^ -o $@ $(LDLIBS) -lgtest_main -lgtest
 
 $(BUILD)/limbeck_bench: $(LIBRARY_OBJ) $(call obj,$(BENCH_SRC))
-	$(call say,LINK,$@)$(CXX) $(LDFLAGS) $^ -o $@ $(LDLIBS) -lbenchmark
+	$(call say,LINK,$@)$(CXX) $(LDFLAGS) $^ -o $@ $(LDLIBS) -lbenchmark_main -lbenchmark
 
 define isa_rule
 $(BUILD)/obj/ops_cpu/simd/%.$(1).o: ops_cpu/simd/%.cpp
