@@ -71,7 +71,7 @@ GeneratorBlock::GeneratorBlock(int64_t in, int64_t out, const BigGanConfig& c)
 }
 
 Variable GeneratorBlock::operator()(const Variable& x, const Condition& condition) {
-  Variable h = conv1_(upsample_nearest(bn1_.relu(x, condition)));
+  Variable h = conv1_.upsampled(bn1_.relu(x, condition));
   h = conv2_(bn2_.relu(h, condition));
   return h + upsample_nearest(conv_sc_(x));
 }
@@ -87,12 +87,10 @@ DiscriminatorBlock::DiscriminatorBlock(int64_t in, int64_t out, bool preactivati
 }
 
 Variable DiscriminatorBlock::forward(const Variable& x) {
-  Variable h = conv2_(relu(conv1_(preactivation_ ? relu(x) : x)));
-  Variable shortcut = x;
-  if (downsample_) {
-    h = avg_pool2d(h);
-    shortcut = avg_pool2d(shortcut);  // before the 1x1 convolution also where BigGAN pools after it: they commute
-  }
+  Variable h = relu(conv1_(preactivation_ ? relu(x) : x));
+  h = downsample_ ? conv2_.pooled(h) : conv2_(h);
+  // Pooling before the 1x1 convolution also where BigGAN pools after it: they commute.
+  Variable shortcut = downsample_ ? avg_pool2d(x) : x;
   if (conv_sc_) shortcut = (*conv_sc_)(shortcut);
   return h + shortcut;
 }

@@ -8,6 +8,18 @@ namespace {
 constexpr double weight_deviation = 0.02;  // BigGAN's "N02"
 constexpr double momentum = 0.1;
 
+/// (w[j] + w[j-1]) / 2 along both kernel axes: [a, k, k, b] -> [a, k+1, k+1, b].
+Variable widened(const Variable& w) { return avg_pool2d(w, {.kernel = {2, 2}, .stride = {1, 1}, .padding = {1, 1}}); }
+
+/// A convolution kernel as the transposed convolution takes it, mirrored: [out, k, k, in] -> [in, k, k, out].
+Variable mirrored(const Variable& w) {
+  const int64_t out = w.size(0), k = w.size(1), in = w.size(3);
+  std::vector<int64_t> backwards(static_cast<size_t>(k * k));
+  for (size_t i = 0; i < backwards.size(); ++i) backwards[i] = k * k - 1 - static_cast<int64_t>(i);
+  const Variable taps_first = permute(reshape(w, {out, k * k, in}), {1, 2, 0});
+  return reshape(permute(index_select(taps_first, Tensor::of(backwards)), {1, 0, 2}), {in, k, k, out});
+}
+
 }  // namespace
 
 void SpectralLayer::add_spectral_buffers(int64_t rows) {
@@ -47,6 +59,17 @@ SNConv2d::SNConv2d(int64_t in, int64_t out, int64_t kernel, double eps)
 Variable SNConv2d::forward(const Variable& x) {
   const int64_t pad = kernel_ / 2;
   return conv2d(x, normalised(weight), bias, {.padding = {pad, pad}});
+}
+
+Variable SNConv2d::pooled(const Variable& x) {
+  LIMBECK_CHECK(x.size(1) % 2 == 0 && x.size(2) % 2 == 0, "SNConv2d: pooling by 2 needs even sizes, found ", x.shape());
+  const int64_t pad = kernel_ / 2;
+  return conv2d(x, widened(normalised(weight)), bias, {.stride = {2, 2}, .padding = {pad, pad}});
+}
+
+Variable SNConv2d::upsampled(const Variable& x) {
+  const int64_t pad = kernel_ / 2;
+  return conv_transpose2d(x, affine(widened(mirrored(normalised(weight))), 4, 0), bias, {.stride = {2, 2}, .padding = {pad, pad}});
 }
 
 void SNConv2d::reset(Stream stream) { reset_spectral(stream, weight, bias, weight.shape().numel(1, 4)); }

@@ -38,11 +38,19 @@ class SpectralLayer : public nn::Module {
   size_t u0_ = 0, sv0_ = 0;
 };
 
-/// Convolution with stride 1 and "same" padding, bias. weight [out, k, k, in] (disk OIHW).
+/// Convolution with stride 1 and "same" padding, odd kernel, bias. weight [out, k, k, in] (disk OIHW).
+/// The two neighbours that BigGAN's blocks have fold into the kernel, which saves 20/36 of the multiplications of a 3x3 kernel and a pass
+/// over the large image. With kernel K[j] = w[j] + w[j-1] per axis, j = 0..k:
+///   pool(conv(x)):   y[i] = sum_j x[2i + j - p] K[j] / 2,  a convolution of stride 2;
+///   conv(up(x)):     y[2i + j - p] += x[i] K'[j], K' of the mirrored w,  a transposed convolution of stride 2.
 class SNConv2d : public SpectralLayer {
  public:
   SNConv2d(int64_t in, int64_t out, int64_t kernel, double eps);
   Variable forward(const Variable& x) override;
+  /// avg_pool2d(forward(x)), 2x2; even sizes.
+  Variable pooled(const Variable& x);
+  /// forward(upsample_nearest(x)), factor 2.
+  Variable upsampled(const Variable& x);
   Variable weight, bias;
 
  protected:

@@ -182,6 +182,35 @@ TEST(BigGan, OtherSizesAndChannels) {
   }
 }
 
+TEST(SpectralConvolution, FoldedNeighboursEqualTheTwoSteps) {
+  for (int64_t kernel : {1, 3, 5}) {
+    SNConv2d conv(3, 4, kernel, 1e-8);
+    conv.initialise(Stream(6));
+    conv.to(DType::f64);
+    conv.eval();
+    const Tensor x = Tensor::empty({2, 6, 8, 3}, DType::f64), dy = Tensor::empty({2, 3, 4, 4}, DType::f64), dup = Tensor::empty({2, 12, 16, 4}, DType::f64);
+    Stream(7).fill_uniform(x, -1, 1);
+    Stream(8).fill_uniform(dy, -1, 1);
+    Stream(9).fill_uniform(dup, -1, 1);
+    const auto expect_equal = [&](const auto& folded, const auto& plain, const Tensor& cotangent) {
+      const auto run = [&](const auto& f) {
+        const Variable in(x, true);
+        conv.zero_grad();
+        const Variable y = f(in);
+        y.backward(cotangent);
+        return Tensors{y.data(), in.grad(), conv.weight.grad(), conv.bias.grad()};
+      };
+      const Tensors a = run(folded), b = run(plain);
+      for (size_t k = 0; k < a.size(); ++k) {
+        ASSERT_EQ(a[k].shape(), b[k].shape());
+        for (int64_t i = 0; i < a[k].numel(); ++i) ASSERT_NEAR(a[k].at(i), b[k].at(i), 1e-10) << "kernel " << kernel << " tensor " << k << " at " << i;
+      }
+    };
+    expect_equal([&](const Variable& v) { return conv.pooled(v); }, [&](const Variable& v) { return avg_pool2d(conv.forward(v)); }, dy);
+    expect_equal([&](const Variable& v) { return conv.upsampled(v); }, [&](const Variable& v) { return conv.forward(upsample_nearest(v)); }, dup);
+  }
+}
+
 TEST(BigGan, RefusesWrongInput) {
   BigGanGenerator g({.ch = 1, .dim_z = 5, .classes = 2});
   EXPECT_THROW(g.forward(Tensor::zeros({2, 4}), Tensor::of<int64_t>({0, 1})), Error);
