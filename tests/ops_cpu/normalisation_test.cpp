@@ -70,8 +70,10 @@ TEST(CpuKernels, SameBitsForAnyNumberOfThreads) {
       omp_set_num_threads(threads);
       const Tensors found = everything(call);
       for (size_t i = 0; i < expected.size(); ++i)
-        if (expected[i].defined())
-          EXPECT_EQ(std::memcmp(expected[i].raw(), found[i].raw(), size_t(expected[i].bytes())), 0) << call.op << ", tensor " << i << ", " << threads << " threads";
+        if (expected[i].defined()) {
+          EXPECT_EQ(std::memcmp(expected[i].raw(), found[i].raw(), size_t(expected[i].bytes())), 0)
+              << call.op << ", tensor " << i << ", " << threads << " threads";
+        }
     }
   }
   omp_set_num_threads(before);
