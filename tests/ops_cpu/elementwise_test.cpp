@@ -22,7 +22,7 @@ struct Function {
   const char* op;
   std::function<double(double)> exact;
   bool positive;    // domain x > 0
-  double relative;  // tolerated, beside 2e-37 absolute: silu ends where e^-x overflows
+  double relative;  // tolerated, beside 3e-37 absolute: silu ends where e^-x overflows, at 89 / 3.4e38
 };
 
 TEST(VectorMath, AgreesWithTheStandardLibraryEverywhere) {
@@ -51,7 +51,7 @@ TEST(VectorMath, AgreesWithTheStandardLibraryEverywhere) {
               << f.op << "(" << numbers[i] << ") = " << found << " on " << name_of(isa);
           continue;
         }
-        EXPECT_LE(std::abs(found - exact), f.relative * std::abs(exact) + 2e-37) << f.op << "(" << numbers[i] << ") on " << name_of(isa);
+        EXPECT_LE(std::abs(found - exact), f.relative * std::abs(exact) + 3e-37) << f.op << "(" << numbers[i] << ") on " << name_of(isa);
       }
     }
   }
