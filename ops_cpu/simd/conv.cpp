@@ -279,11 +279,23 @@ void depthwise_rest(const DepthwiseRun& r, int64_t c) {
   }
 }
 
-void run_depthwise(const DepthwiseRun& r) {
+void depthwise_pixels(const DepthwiseRun& r) {
   int64_t c = 0;
   for (; c + kWidth <= r.channels; c += kWidth)
     r.segments == 9 ? depthwise_channels<9>(r, c) : r.segments == 4 ? depthwise_channels<4>(r, c) : depthwise_channels<0>(r, c);
   if (c < r.channels) depthwise_rest(r, c);
+}
+
+/// All channels of a few pixels at a time, so that their windows stay in the first-level cache.
+void run_depthwise(const DepthwiseRun& all) {
+  constexpr int64_t kPass = 32;
+  for (int64_t p = 0; p < all.pixels; p += kPass) {
+    DepthwiseRun r = all;
+    r.in += p;
+    r.out += p;
+    r.pixels = all.pixels - p < kPass ? all.pixels - p : kPass;
+    depthwise_pixels(r);
+  }
 }
 
 /// S taps of a depthwise weight gradient kept in registers over all pixels.
