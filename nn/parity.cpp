@@ -141,9 +141,15 @@ void ParityReport::add_exact(const std::string& group, const std::string& quanti
   lines.push_back({group, quantity, holds ? 0.0 : HUGE_VAL, holds ? 0.0 : HUGE_VAL, holds ? "" : detail});
 }
 
-ParityBounds parity_bounds(DType dtype, bool train) {
+ParityBounds parity_bounds(DType dtype, ParityKind kind) {
   if (dtype == DType::f64) return {1e-8, 1e-6};
-  return train ? ParityBounds{1e-3, 1e-3} : ParityBounds{1e-4, 1e-4};
+  switch (kind) {
+    case ParityKind::eval: return {1e-4, 1e-4};
+    case ParityKind::train: return {1e-3, 1e-3};
+    case ParityKind::gradient: return {2e-2, 0.25};
+    case ParityKind::later_loss: return {0.15, 0.15};
+  }
+  fail("parity_bounds: unknown kind");
 }
 
 }  // namespace limbeck::nn
