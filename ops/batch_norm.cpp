@@ -203,6 +203,7 @@ const RegisterOp batch_norm_op({
     .backward = floating<BackwardCall, [](auto t, const BackwardCall& c) { train_backward<decltype(t)>(c); }>,
     .cases = cases(false),
     .flops = [](const Tensors& in, const Attrs&) { return 7.0 * double(in[0].numel()); },
+    .images = true,
 });
 
 const RegisterOp batch_norm_eval_op({
@@ -218,6 +219,7 @@ const RegisterOp batch_norm_eval_op({
     .backward = floating<BackwardCall, [](auto t, const BackwardCall& c) { eval_backward<decltype(t)>(c); }>,
     .cases = cases(true),
     .flops = [](const Tensors& in, const Attrs&) { return 3.0 * double(in[0].numel()); },
+    .images = true,
 });
 
 }  // namespace

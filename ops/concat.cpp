@@ -194,6 +194,7 @@ const RegisterOp pad2d_op({
               {{values({3, 1, 1, 5})}, padding({0, 0, 0, 0})},
               {{values({0, 2, 2, 3})}, padding({1, 0, 0, 1})},
               big_case({values({4, 13, 9, 33})}, padding({2, 1, 0, 3}, -2))},
+    .images = true,
 });
 
 }  // namespace

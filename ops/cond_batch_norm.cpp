@@ -139,6 +139,7 @@ const RegisterOp cond_batch_norm_op({
     }>,
     .cases = cases(false),
     .flops = [](const Tensors& in, const Attrs&) { return 7.0 * double(in[0].numel()); },
+    .images = true,
 });
 
 const RegisterOp cond_batch_norm_eval_op({
@@ -160,6 +161,7 @@ const RegisterOp cond_batch_norm_eval_op({
     }>,
     .cases = cases(true),
     .flops = [](const Tensors& in, const Attrs&) { return 3.0 * double(in[0].numel()); },
+    .images = true,
 });
 
 }  // namespace

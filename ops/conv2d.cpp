@@ -147,6 +147,11 @@ const RegisterOp conv2d_op({
                       false),
         },
     .flops = [](const Tensors& in, const Attrs& attrs) { return conv2d_sizes(in[0].shape(), in[1].shape(), attrs).flops(); },
+    .images = true,
+    .bench_cases = {make_case({64, 32, 32, 16}, {16, 3, 3, 16}, {{"padding", int64_t{1}}}, false, false),
+                    make_case({64, 16, 16, 32}, {32, 3, 3, 32}, {{"padding", int64_t{1}}}, false, false),
+                    make_case({64, 8, 8, 64}, {64, 3, 3, 64}, {{"padding", int64_t{1}}}, false, false),
+                    make_case({64, 8, 8, 256}, {256, 3, 3, 256}, {{"padding", int64_t{1}}}, false, false)},
 });
 
 }  // namespace

@@ -60,6 +60,7 @@ const RegisterOp conv_transpose2d_op({
             make_case({2, 6, 9, 20}, {20, 3, 3, 34}, {{"padding", int64_t{1}}}, true, false),
         },
     .flops = [](const Tensors& in, const Attrs& attrs) { return conv_transpose2d_sizes(in[0].shape(), in[1].shape(), attrs).flops(); },
+    .images = true,
 });
 
 }  // namespace

@@ -110,6 +110,7 @@ const RegisterOp registered({
     .cases = {make_case({2, 8, 8, 3}, {4, 4}, 3), make_case({1, 5, 7, 1}, {3, 2}, 2), make_case({3, 6, 4, 3}, {0, 0}, 8),
               make_case({2, 4, 4, 5}, {2, 2}, 1), make_case({0, 4, 4, 3}, {2, 2}, 1), make_case({4, 32, 32, 3}, {16, 16}, 5)},
     .flops = [](const Tensors& in, const Attrs&) { return 5.0 * static_cast<double>(in[0].numel()); },
+    .images = true,
 });
 
 }  // namespace

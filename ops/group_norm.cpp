@@ -99,6 +99,7 @@ const RegisterOp group_norm_op({
               group_case({2, 2, 1, 3}, 1, false, false), group_case({0, 2, 2, 4}, 2, true, true),
               group_case({3, 7, 9, 66}, 3, true, true, false), group_case({2, 8, 8, 32}, 8, true, true, false)},
     .flops = [](const Tensors& in, const Attrs&) { return 7.0 * double(in[0].numel()); },
+    .images = true,
 });
 
 template <class T>

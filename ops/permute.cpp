@@ -115,6 +115,7 @@ const RegisterOp shuffle_op({
               {{values({3, 4})}, Attrs{{"groups", int64_t{4}}}},
               {{values({0, 2, 2, 6})}, Attrs{{"groups", int64_t{3}}}},
               big_case({values({3, 9, 7, 240})}, Attrs{{"groups", int64_t{3}}})},
+    .images = true,
 });
 
 }  // namespace

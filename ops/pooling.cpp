@@ -221,7 +221,7 @@ const RegisterOp max_pool2d_op({
     .infer = infer_max,
     .forward = floating<ForwardCall, [](auto t, const ForwardCall& c) { max_forward<decltype(t)>(c); }>,
     .backward = floating<BackwardCall, [](auto t, const BackwardCall& c) { max_backward<decltype(t)>(c); }>,
-    .cases = pool_cases(false), .distinct_values = true,
+    .cases = pool_cases(false), .distinct_values = true, .images = true,
 });
 const RegisterOp avg_pool2d_op({
     .name = "avg_pool2d", .formula = "y = sum over the window / size\ndx += dy / size",
@@ -230,7 +230,7 @@ const RegisterOp avg_pool2d_op({
     .infer = infer_avg,
     .forward = floating<ForwardCall, [](auto t, const ForwardCall& c) { avg_forward<decltype(t)>(c); }>,
     .backward = floating<BackwardCall, [](auto t, const BackwardCall& c) { avg_backward<decltype(t)>(c); }>,
-    .cases = pool_cases(true),
+    .cases = pool_cases(true), .images = true,
 });
 const RegisterOp adaptive_avg_pool2d_op({
     .name = "adaptive_avg_pool2d", .formula = "y[o] = mean of x over floor(o S / O) .. ceil((o + 1) S / O)\ndx += dy / size",
@@ -241,6 +241,7 @@ const RegisterOp adaptive_avg_pool2d_op({
     .backward = floating<BackwardCall, [](auto t, const BackwardCall& c) { adaptive_backward<decltype(t)>(c); }>,
     .cases = {{{{{2, 4, 6, 3}}}, {{"output", int64_t{1}}}}, {{{{1, 5, 7, 2}}}, {{"output", List{3, 4}}}}, {{{{1, 2, 3, 2}}}, {{"output", List{4, 3}}}},
               {{{{0, 4, 4, 3}}}, {{"output", int64_t{2}}}}, {{{{9, 8, 8, 67}}}, {{"output", int64_t{1}}}, false}, {{{{2, 7, 9, 16}}}, {{"output", List{2, 4}}}, false}},
+    .images = true,
 });
 const RegisterOp upsample_nearest_op({
     .name = "upsample_nearest", .formula = "y[h, w] = x[h / scale, w / scale]\ndx = sum of dy over each scale x scale block",
@@ -251,6 +252,7 @@ const RegisterOp upsample_nearest_op({
     .backward = floating<BackwardCall, [](auto t, const BackwardCall& c) { upsample_backward<decltype(t)>(c); }>,
     .cases = {{{{{2, 2, 3, 3}}}}, {{{{1, 1, 2, 1}}}, {{"scale", int64_t{3}}}}, {{{{1, 2, 2, 2}}}, {{"scale", int64_t{1}}}}, {{{{0, 2, 2, 3}}}},
               {{{{3, 7, 5, 67}}}, {}, false}, {{{{5, 8, 8, 16}}}, {{"scale", int64_t{4}}}, false}},
+    .images = true,
 });
 
 }  // namespace

@@ -126,6 +126,7 @@ const RegisterOp spectral_norm_op({
               big_case({values({128, 130}), values({128})}, iterations(1))},
     .flops = [](const Tensors& in, const Attrs& a) { return (4.0 * static_cast<double>(a.integer("training_iterations", 1)) + 1) *
                                                             static_cast<double>(in[0].numel()); },
+    .images = true,
 });
 
 // --- spectral_norm_fixed --------------------------------------------------------------------------------------------------------
@@ -162,6 +163,7 @@ const RegisterOp spectral_norm_fixed_op({
               {{values({1, 1}, 0.5, 1), values({1}, 0.5, 1), values({1}, 0.5, 1)}},
               big_case({values({33, 3, 3, 17}, 0.1, 1), values({33}, 0.1, 1), values({153}, 0.1, 1)})},
     .flops = [](const Tensors& in, const Attrs&) { return 3.0 * static_cast<double>(in[0].numel()); },
+    .images = true,
 });
 
 }  // namespace

@@ -1,0 +1,263 @@
+// `limbeck ops check|grad|bench|support`: the operator table proves and measures itself.
+#include <omp.h>
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <cstdio>
+#include <map>
+
+#include "apps/command.h"
+#include "apps/op_json.h"
+#include "apps/ops_bench.h"
+#include "ops/cases.h"
+#include "ops/check.h"
+
+namespace limbeck {
+namespace {
+
+using nlohmann::json;
+
+struct Options {
+  std::vector<std::string> names, shapes;
+  std::string kernel, attrs;
+  uint64_t seed = 0;
+  int64_t max_elements = 400;
+  int threads = 0;
+  double seconds = 0.1;
+  bool as_json = false, verbose = false;
+};
+
+std::vector<const Op*> chosen(const Options& o) {
+  if (o.names.empty()) return all_ops();
+  std::vector<const Op*> ops;
+  for (const std::string& name : o.names) ops.push_back(&find_op(name));
+  return ops;
+}
+
+std::vector<Kernel> kernels(const Op& op, const Options& o) {
+  std::vector<Kernel> result;
+  for (const Kernel& k : implementations(op))
+    if (o.kernel.empty() || k.name == o.kernel) result.push_back(k);
+  return result;
+}
+
+std::string type_and_device(const Kernel& k) { return cat(k.device == DeviceKind::cpu ? "cpu" : "cuda", " ", k.dtype); }
+
+// --- check and grad -------------------------------------------------------------------------------------------------------------
+/// Collects the results of many checks, prints one line per operator and kernel, and ends with exit code 1 when one failed.
+class Summary {
+ public:
+  explicit Summary(const Options& o) : o_(o) {}
+
+  void begin(const std::string& op, const std::string& kernel) {
+    op_ = op, kernel_ = kernel;
+    ok_ = skipped_ = bad_ = 0;
+    worst_ = 0;
+  }
+  void add(const std::string& which, const CheckReport& r) {
+    (r.skipped ? skipped_ : r.ok ? ok_ : bad_) += 1;
+    worst_ = std::max(worst_, r.worst);
+    records_.push_back({{"op", op_}, {"kernel", kernel_}, {"case", which}, {"result", r.skipped ? "skipped" : r.ok ? "ok" : "failed"},
+                        {"worst", r.worst}, {"message", r.message}});
+    if (o_.as_json) return;
+    if (!r.ok) std::printf("FAILED %s %s: %s\n       %s\n", op_.c_str(), kernel_.c_str(), which.c_str(), r.message.c_str());
+    else if (o_.verbose) std::printf("       %-7s %5.3f of tolerance: %s\n", r.skipped ? "skipped" : "ok", r.worst, which.c_str());
+  }
+  void end() {
+    if (!o_.as_json)
+      std::printf("%-6s %-22s %-16s %3d ok, %d failed, %d skipped, worst %.3f of tolerance\n", bad_ ? "FAILED" : "ok", op_.c_str(), kernel_.c_str(), ok_,
+                  bad_, skipped_, worst_);
+    total_ok_ += ok_, total_bad_ += bad_;
+  }
+  void finish() const {
+    if (o_.as_json) std::printf("%s\n", records_.dump(1).c_str());
+    else std::printf("%d checks passed, %d failed\n", total_ok_, total_bad_);
+    if (total_bad_) throw ExitStatus{1};
+    LIMBECK_CHECK(total_ok_ > 0, "nothing was checked", o_.kernel.empty() ? "" : ": no operator chosen has a kernel '" + o_.kernel + "'");
+  }
+
+ private:
+  const Options& o_;
+  std::string op_, kernel_;
+  int ok_ = 0, skipped_ = 0, bad_ = 0, total_ok_ = 0, total_bad_ = 0;
+  double worst_ = 0;
+  json records_ = json::array();
+};
+
+void add_audit(Summary& summary, const Op& op) {
+  for (const std::string& problem : audit(op)) summary.add("record", {.ok = false, .message = problem});
+}
+
+void check(const Options& o) {
+  Summary summary(o);
+  for (const Op* op : chosen(o))
+    for (const Kernel& k : kernels(*op, o)) {
+      summary.begin(op->name, k.name + " (" + type_and_device(k) + ")");
+      add_audit(summary, *op);
+      for (const OpCase& c : op->cases) summary.add(describe(*op, c), check_kernel(*op, c, k, o.seed));
+      summary.end();
+    }
+  summary.finish();
+}
+
+void grad(const Options& o) {
+  Summary summary(o);
+  for (const Op* op : chosen(o)) {
+    if (!op->backward && audit(*op).empty()) continue;  // nothing to differentiate
+    summary.begin(op->name, "reference (f64)");
+    add_audit(summary, *op);
+    for (const OpCase& c : op->cases) summary.add(describe(*op, c), check_gradient(*op, c, o.seed, o.max_elements));
+    summary.end();
+  }
+  summary.finish();
+}
+
+// --- bench ----------------------------------------------------------------------------------------------------------------------
+/// "x=64x32x32x16": the shape of one input; the rest of the case is the operator's first bench case.
+void set_shape(const Op& op, OpCase& c, const std::string& text) {
+  const size_t equals = text.find('=');
+  LIMBECK_CHECK(equals != std::string::npos, "--shape: expected INPUT=SIZExSIZE.., found '", text, "'");
+  const std::string name = text.substr(0, equals);
+  std::vector<int64_t> sizes;
+  std::stringstream rest(text.substr(equals + 1));
+  for (std::string size; std::getline(rest, size, 'x');) {
+    LIMBECK_CHECK(!size.empty() && size.size() < 12 && size.find_first_not_of("0123456789") == std::string::npos, "--shape: '", text, "': '", size,
+                  "' is not a size");
+    sizes.push_back(std::stoll(size));
+  }
+  for (size_t i = 0; i < c.inputs.size(); ++i)
+    if (input_name(op, i) == name) {
+      c.inputs[i].shape = Shape(sizes);
+      c.inputs[i].given = true;
+      return;
+    }
+  fail("--shape: operator ", op.name, " has no input '", name, "'");
+}
+
+std::vector<OpCase> cases_to_time(const Op& op, const Options& o) {
+  std::vector<OpCase> cases = bench_cases(op);
+  if (o.shapes.empty() && o.attrs.empty()) return cases;
+  cases.resize(1);
+  for (const std::string& s : o.shapes) set_shape(op, cases[0], s);
+  if (!o.attrs.empty()) cases[0].attrs = attrs_from_json(op, o.attrs, "--attrs");
+  return cases;
+}
+
+/// The first failed check of a kernel, or an empty text.
+std::string failure(const Op& op, const Kernel& k, const Options& o) {
+  for (const OpCase& c : op.cases)
+    if (const CheckReport r = check_kernel(op, c, k, o.seed); !r.ok) return describe(op, c) + ": " + r.message;
+  return {};
+}
+
+json to_json(const Speed& s) {
+  return {{"seconds", s.seconds}, {"gb_per_second", s.bytes / s.seconds * 1e-9}, {"gflop_per_second", s.flops / s.seconds * 1e-9},
+          {"fraction_of_roofline", s.fraction}};
+}
+
+void print(const BenchRow& r, const char* direction, const Speed& s) {
+  std::printf("%-20s %-10s %-8s %10.1f us %8.2f GB/s %9.2f GFLOP/s %5.1f %%  %s\n", r.op.c_str(), r.kernel.c_str(), direction, s.seconds * 1e6,
+              s.bytes / s.seconds * 1e-9, s.flops / s.seconds * 1e-9, s.fraction * 100, r.which.c_str());
+}
+
+void bench(const Options& o) {
+  LIMBECK_CHECK((o.shapes.empty() && o.attrs.empty()) || o.names.size() == 1, "--shape and --attrs need exactly one operator (-o NAME)");
+  if (o.threads > 0) omp_set_num_threads(o.threads);
+  const Roofline roofline = measure_roofline();
+  json records = json::array();
+  int failed = 0;
+  if (!o.as_json)
+    std::printf("roofline, %d threads, %s: copy %.1f GB/s, multiply-add %.1f GFLOP/s\n", omp_get_max_threads(), name_of(current_isa()),
+                roofline.bytes_per_second * 1e-9, roofline.flops_per_second * 1e-9);
+  for (const Op* op : chosen(o))
+    for (const Kernel& k : kernels(*op, o)) {
+      if (k.device != DeviceKind::cpu) continue;
+      if (const std::string problem = failure(*op, k, o); !problem.empty()) {
+        std::fprintf(stderr, "FAILED %s %s is not timed: %s\n", op->name.c_str(), k.name.c_str(), problem.c_str());
+        ++failed;
+        continue;
+      }
+      for (const OpCase& c : cases_to_time(*op, o)) {
+        if (k.supports && !k.supports(case_inputs(*op, c, k.dtype), c.attrs)) continue;
+        const BenchRow r = bench_kernel(*op, c, k, roofline, o.seconds);
+        json record = {{"op", r.op}, {"kernel", r.kernel}, {"case", r.which}, {"threads", omp_get_max_threads()}, {"forward", to_json(r.forward)}};
+        if (r.has_backward) record["backward"] = to_json(r.backward);
+        records.push_back(record);
+        if (o.as_json) continue;
+        print(r, "forward", r.forward);
+        if (r.has_backward) print(r, "backward", r.backward);
+      }
+    }
+  if (o.as_json)
+    std::printf("%s\n", json{{"roofline", {{"bytes_per_second", roofline.bytes_per_second}, {"flops_per_second", roofline.flops_per_second}}},
+                             {"results", records}}.dump(1).c_str());
+  if (failed) throw ExitStatus{1};
+}
+
+// --- support --------------------------------------------------------------------------------------------------------------------
+void support(const Options& o) {
+  std::vector<std::string> columns{"cpu f32", "cpu f64"};
+  std::map<std::string, std::map<std::string, std::string>> cells;
+  for (const Op* op : chosen(o)) {
+    auto& row = cells[op->name];
+    for (const char* c : {"cpu f32", "cpu f64"}) row[c] = "reference";
+    for (const Kernel* k : kernels_of(op->name)) {
+      const std::string column = type_and_device(*k);
+      if (std::find(columns.begin(), columns.end(), column) == columns.end()) columns.push_back(column);
+      std::string& cell = row[column];
+      cell += (cell.empty() ? "" : ", ") + k->name + (op->backward && !k->backward ? "*" : "");
+    }
+  }
+  if (o.as_json) {
+    json result = json::object();
+    for (const Op* op : chosen(o)) {
+      result[op->name] = {{"formula", op->formula}, {"source", op->source}, {"differentiable", op->backward != nullptr}, {"cases", op->cases.size()}};
+      for (const std::string& c : columns) result[op->name]["kernels"][c] = cells[op->name][c];
+    }
+    std::printf("%s\n", result.dump(1).c_str());
+    return;
+  }
+  std::printf("%-22s %-9s %5s", "operator", "gradient", "cases");
+  for (const std::string& c : columns) std::printf("  %-20s", c.c_str());
+  std::printf("\n");
+  for (const Op* op : chosen(o)) {
+    std::printf("%-22s %-9s %5zu", op->name.c_str(), op->backward ? "yes" : "-", op->cases.size());
+    for (const std::string& c : columns) std::printf("  %-20s", cells[op->name][c].empty() ? "-" : cells[op->name][c].c_str());
+    std::printf("\n");
+  }
+  std::printf("* forward only: the gradient is the reference's\n");
+}
+
+// --- command line ---------------------------------------------------------------------------------------------------------------
+CLI::App* mode(CLI::App& app, const std::shared_ptr<Options>& o, const char* name, const char* summary, void (*run)(const Options&)) {
+  CLI::App* sub = app.add_subcommand(name, summary);
+  sub->add_option("-o,--op", o->names, "only this operator (repeatable)");
+  sub->add_flag("--json", o->as_json, "print JSON");
+  sub->callback([o, run] { run(*o); });
+  return sub;
+}
+
+void setup(CLI::App& app) {
+  const auto o = std::make_shared<Options>();
+  app.require_subcommand(1);
+  CLI::App* c = mode(app, o, "check", "every implementation against the f64 reference on the operator's cases", check);
+  c->add_option("--kernel", o->kernel, "only implementations of this name, such as reference or cpu");
+  c->add_option("--seed", o->seed, "of the random inputs");
+  c->add_flag("-v,--verbose", o->verbose, "print every case");
+  CLI::App* g = mode(app, o, "grad", "gradients against central differences in f64", grad);
+  g->add_option("--seed", o->seed, "of the random inputs and cotangents");
+  g->add_option("--max-elements", o->max_elements, "difference at most this many elements of each input")->check(CLI::PositiveNumber);
+  g->add_flag("-v,--verbose", o->verbose, "print every case");
+  CLI::App* b = mode(app, o, "bench", "GB/s and GFLOP/s beside this machine's roofline, for kernels that pass the check", bench);
+  b->add_option("--kernel", o->kernel, "only implementations of this name");
+  b->add_option("--threads", o->threads, "OpenMP threads")->check(CLI::PositiveNumber);
+  b->add_option("--seconds", o->seconds, "time for each measurement")->check(CLI::PositiveNumber);
+  b->add_option("--shape", o->shapes, "shape of an input in memory order, such as x=64x32x32x16 (repeatable; with one operator)");
+  b->add_option("--attrs", o->attrs, "attributes as JSON (with one operator)");
+  mode(app, o, "support", "the table operator x device x type", support);
+}
+
+const RegisterCommand command({"ops", "check, time and list the operators", setup});
+
+}  // namespace
+}  // namespace limbeck

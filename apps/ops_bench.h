@@ -1,0 +1,29 @@
+// Speed of the operators' implementations beside what the machine can do.
+#pragma once
+#include <string>
+#include <vector>
+
+#include "ops/op.h"
+#include "ops_cpu/roofline.h"
+
+namespace limbeck {
+
+struct Speed {
+  double seconds = 0;           ///< median of one call
+  double bytes = 0, flops = 0;  ///< least traffic: every tensor read or written once
+  double fraction = 0;          ///< of the roofline: its seconds / these seconds
+};
+
+struct BenchRow {
+  std::string op, kernel, which;
+  Speed forward, backward;
+  bool has_backward = false;
+};
+
+/// Cases to time: the operator's bench_cases or, when it has none, the largest of its cases.
+std::vector<OpCase> bench_cases(const Op& op);
+
+/// Times one kernel. Backward counts twice the forward's FLOPs, the reference's backward where the kernel has none of its own.
+BenchRow bench_kernel(const Op& op, const OpCase& c, const Kernel& kernel, const Roofline& roofline, double seconds_per_measure);
+
+}  // namespace limbeck
