@@ -181,6 +181,7 @@ std::vector<OpCase> cases(bool eval) {
       add({1, 3, 3, 17}, true, false, residual, act, true);
       add({1, 2, 2, 3}, false, true, residual, act, true);
       add({0, 2, 2, 3}, true, true, residual, act, true);
+      add({2, 3, 0}, true, true, residual, act, true);
       add({3, 17, 13, 16}, true, true, residual, act, false);
       add({2, 9, 9, 67}, true, true, residual, act, false);
       add({33, 1, 1, 130}, false, true, residual, act, false);

@@ -108,7 +108,7 @@ std::vector<OpCase> cases(bool eval) {
   std::vector<OpCase> list;
   for (const char* act : {"none", "relu"})
     for (const auto& [x, grad] : std::vector<std::pair<Shape, bool>>{{{2, 3, 2, 5}, true}, {{1, 3, 3, 17}, true}, {{4, 3}, true}, {{3, 1, 2, 1}, true},
-                                                                     {{0, 2, 2, 3}, true}, {{3, 17, 13, 16}, false}, {{5, 9, 7, 67}, false},
+                                                                     {{0, 2, 2, 3}, true}, {{2, 3, 0}, true}, {{3, 17, 13, 16}, false}, {{5, 9, 7, 67}, false},
                                                                      {{33, 130}, false}}) {
       const Shape per_sample{x[0], x[-1]}, channel{x[-1]};
       OpCase c{{{x, -1, 2}, {per_sample, 0.5, 1.5}, {per_sample}}, {{"act", std::string(act)}, {"eps", 1e-4}}, grad};

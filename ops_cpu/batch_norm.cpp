@@ -15,7 +15,9 @@
 
 namespace limbeck {
 
-NormLayout::NormLayout(int64_t samples_, int64_t rows_, int64_t channels_) : samples(samples_), rows(rows_), channels(channels_) {
+// Without channels there is nothing to walk over, whatever the rows.
+NormLayout::NormLayout(int64_t samples_, int64_t rows_, int64_t channels_)
+    : samples(samples_), rows(channels_ ? rows_ : 0), channels(channels_) {
   const int64_t width = batch_norm_kernels().width;
   const int64_t copies = channels ? width / std::gcd(channels, width) : 1;
   period = channels * copies;

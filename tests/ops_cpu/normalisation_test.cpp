@@ -79,6 +79,30 @@ TEST(CpuKernels, SameBitsForAnyNumberOfThreads) {
   omp_set_num_threads(before);
 }
 
+TEST(CpuKernels, AgreeWithTheReferenceOnEveryInstructionSet) {
+  for (const Call& call : calls()) {
+    Tensors expected;
+    {
+      const KernelOverride reference("reference");
+      expected = everything(call);
+    }
+    for (const Isa isa : {Isa::base, Isa::avx2, Isa::avx512}) {
+      if (isa > best_isa()) continue;
+      const IsaOverride use(isa);
+      const Tensors found = everything(call);
+      for (size_t i = 0; i < expected.size(); ++i) {
+        if (!expected[i].defined()) continue;
+        double worst = 0, largest = 1;
+        for (int64_t k = 0; k < expected[i].numel(); ++k) {
+          worst = std::max(worst, std::abs(expected[i].at(k) - found[i].at(k)));
+          largest = std::max(largest, std::abs(expected[i].at(k)));
+        }
+        EXPECT_LE(worst, 2e-5 * largest) << call.op << ", tensor " << i << ", " << name_of(isa);
+      }
+    }
+  }
+}
+
 TEST(BatchNorm, KnownValues) {
   // Channel 0: 1, 3 (mean 2, variance 1); channel 1: -4, 0 (mean -2, variance 4).
   const Tensor x = Tensor::of<float>({1, -4, 3, 0}, {2, 2});
