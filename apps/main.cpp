@@ -1,9 +1,11 @@
 // The `limbeck` program: collects the subcommands, reports every error in one line. Exit codes: 0 done, 1 error, 2 wrong command line,
 // 3 interrupted by SIGINT or SIGTERM with a checkpoint written (run again to continue).
 #include <omp.h>
+#include <unistd.h>
 
 #include <CLI/CLI.hpp>
 #include <cstdio>
+#include <cstdlib>
 #include <new>
 
 #include "apps/command.h"
@@ -19,9 +21,18 @@ std::string version_text() {
              omp_get_max_threads(), " threads");
 }
 
+/// OpenMP's threads spin while they wait; with another process (or our own prefetch threads) on the same cores that costs several times
+/// the work itself. The runtime reads its environment before main(), so the program starts itself again with a short spin.
+void shorten_spinning(char** argv) {
+  if (std::getenv("OMP_WAIT_POLICY") || std::getenv("GOMP_SPINCOUNT")) return;
+  setenv("GOMP_SPINCOUNT", "1000", 1);
+  execv("/proc/self/exe", argv);  // returns only when it failed: then it runs as it is
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
+  shorten_spinning(argv);
   CLI::App app("limbeck: distils a large network's knowledge into a small one through images of a conditional GAN", "limbeck");
   app.require_subcommand(1);
   app.set_version_flag("--version", version_text, "print the version, the backends, the instruction set and the number of threads");

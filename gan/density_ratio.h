@@ -26,6 +26,7 @@ class RatioMlp : public nn::Module {
  public:
   RatioMlp(int64_t condition, int64_t feature, const std::vector<int64_t>& widths, double dropout);
   Variable operator()(const Variable& condition, const Variable& feature);
+  void start_alive() { last_->bias.data().fill(1); }
 
  private:
   struct Layer {
@@ -42,6 +43,8 @@ class RatioNet : public nn::Module {
  public:
   /// features [N, f], y as in ImageSource -> ratios [N, 1].
   virtual Variable ratio(const Variable& features, const Tensor& y) = 0;
+  /// Sets the last bias to 1, so that the closing ReLU starts open at the ratio that says nothing. The original leaves it to the seed.
+  virtual void start_alive() = 0;
 };
 
 /// Conditioned on a class through a trainable embedding, N(0, 1) at first. Keys label_emb.weight, main.*.
@@ -49,6 +52,7 @@ class ClassRatioNet : public RatioNet {
  public:
   ClassRatioNet(int64_t classes, int64_t embedding, int64_t feature, const std::vector<int64_t>& widths, double dropout = 0.5);
   Variable ratio(const Variable& features, const Tensor& y) override;
+  void start_alive() override { main_.start_alive(); }
 
  private:
   nn::Embedding label_emb_;
@@ -106,8 +110,8 @@ struct RatioTask {
 };
 
 /// Trains the net. Guard: a net whose closing ReLU is zero for every image of an epoch, or at the end for every fake of some class,
-/// has no gradient and no use; the loop then starts again with another seed (a note tells), and after `restarts` times throws Error
-/// with advice. Resumable. Returns the last loss and mean ratios as values for the results.
+/// has no gradient and no use; the loop then starts again with another seed and the last bias at 1 (a note tells), and after `restarts`
+/// times throws Error with advice. Resumable. Returns the last loss and mean ratios as values for the results.
 nn::Values train_ratio(const RatioTask& task, const RatioSettings& settings);
 
 /// Ratios f32 [N] of images f32 [N,H,W,C] in [-1, 1] under conditions y, in eval mode without gradient.

@@ -57,6 +57,7 @@ class RatioRun {
   void begin_attempt() {
     stream_ = task_.stream.fork("attempt", static_cast<uint64_t>(attempt_));
     task_.net.initialise(stream_.fork("init"));
+    if (attempt_ > 0) task_.net.start_alive();
     optimizer_ = std::make_unique<nn::Adam>(
         task_.net.parameters(), nn::Adam::Config{.lr = s_.lr, .beta1 = s_.beta1, .beta2 = s_.beta2, .weight_decay = s_.weight_decay});
     step_ = 0;
