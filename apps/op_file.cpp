@@ -97,7 +97,11 @@ void add_gradients(const Op& op, const TensorFile& in, const Tensors& inputs, co
     specs.push_back({inputs[i].shape(), inputs[i].dtype()});
     wanted.push_back(inputs[i].defined() && input_of(op, i).differentiable);
   }
-  const Tensors din = run_backward(op, inputs, out, dout, specs, wanted, attrs);
+  // Kernels count on seeing only what the operator saves.
+  Tensors saved_in(inputs.size()), saved_out(out.size());
+  for (int i : op.saved_inputs) saved_in[i] = inputs[i];
+  for (int i : op.saved_outputs) saved_out[i] = out[i];
+  const Tensors din = run_backward(op, saved_in, saved_out, dout, specs, wanted, attrs);
   for (size_t j = 0; j < out.size(); ++j)
     if (dout[j].defined()) result.add("grad_" + op.outputs[j].name, layout.to_file(op.outputs[j].name, dout[j]));
   for (size_t i = 0; i < din.size(); ++i)

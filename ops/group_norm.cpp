@@ -80,8 +80,9 @@ std::vector<TensorSpec> infer_group(const Tensors& in, const Attrs& attrs) {
   return {{x.shape(), x.dtype()}, statistic, statistic};
 }
 
-OpCase group_case(const Shape& x, int64_t groups, bool gamma, bool beta, bool grad = true) {
-  return {{{x, -1, 2}, {{x[-1]}, 0.5, 1.5, DType::f32, gamma}, {{x[-1]}, -1, 1, DType::f32, beta}}, {{"groups", groups}}, grad};
+OpCase group_case(const Shape& x, int64_t groups, bool gamma, bool beta, bool grad = true,
+                  double eps = 1e-5) {
+  return {{{x, -1, 2}, {{x[-1]}, 0.5, 1.5, DType::f32, gamma}, {{x[-1]}, -1, 1, DType::f32, beta}}, {{"groups", groups}, {"eps", eps}}, grad};
 }
 
 const RegisterOp group_norm_op({
@@ -96,7 +97,7 @@ const RegisterOp group_norm_op({
     .forward = floating<ForwardCall, [](auto t, const ForwardCall& c) { group_forward<decltype(t)>(c); }>,
     .backward = floating<BackwardCall, [](auto t, const BackwardCall& c) { group_backward<decltype(t)>(c); }>,
     .cases = {group_case({2, 3, 2, 6}, 2, true, true), group_case({1, 2, 3, 5}, 5, true, false), group_case({3, 4}, 1, false, true),
-              group_case({2, 2, 1, 3}, 1, false, false), group_case({0, 2, 2, 4}, 2, true, true),
+              group_case({2, 2, 1, 3}, 1, false, false), group_case({2, 2, 3, 4}, 2, true, true, true, 0.1), group_case({0, 2, 2, 4}, 2, true, true),
               group_case({3, 7, 9, 66}, 3, true, true, false), group_case({2, 8, 8, 32}, 8, true, true, false)},
     .flops = [](const Tensors& in, const Attrs&) { return 7.0 * double(in[0].numel()); },
     .images = true,

@@ -90,7 +90,7 @@ std::vector<OpCase> sgd_cases() {
 std::vector<OpCase> adam_cases() {
   std::vector<OpCase> list;
   for (const Shape& s : shapes) list.push_back(adam_case(s, 1, 2, {}));
-  list.push_back(adam_case({2, 67}, 3, 4, {{"beta1", 0.0}, {"eps", 1e-6}, {"weight_decay", 0.01}}));
+  list.push_back(adam_case({2, 67}, 3, 4, {{"beta1", 0.0}, {"beta2", 0.9}, {"eps", 1e-6}, {"weight_decay", 0.01}}));
   return list;
 }
 
