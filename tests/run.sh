@@ -46,7 +46,7 @@ run_e2e() {
     name=$(basename "$script" .sh)
     [[ $name == lib || ( -n $filter && $name != *$filter* ) ]] && continue
     log=$logs/e2e.$name
-    bash "$script" "$build" > "$log" 2>&1; status=$?
+    timeout -k 10 900 bash "$script" "$build" > "$log" 2>&1; status=$?
     ok=$(count '^ok ' "$log"); bad=$(count '^FAIL ' "$log"); skip=$(count '^skip ' "$log")
     if ((bad == 0)) && ((status != 0 || ok + skip == 0)); then
       bad=1

@@ -1,0 +1,65 @@
+# Helpers of the end-to-end tests. A script sources this file with the build folder as its argument, prints one line "ok NAME",
+# "FAIL NAME: why" or "skip NAME: why" per check (tests/run.sh counts them), and ends with `finish`.
+set -u
+cd "$(dirname "${BASH_SOURCE[0]}")/../.." || exit 2
+limbeck=$(realpath "${1:-build}")/limbeck
+work=$(mktemp -d "${TMPDIR:-/tmp}/limbeck-e2e.XXXXXX")
+failures=0
+cleanups=()
+clean_up() {
+  local c
+  for c in "${cleanups[@]+"${cleanups[@]}"}"; do eval "$c"; done
+  rm -rf "$work"
+}
+trap clean_up EXIT
+
+ok() { echo "ok $1"; }
+bad() { echo "FAIL $1: $2"; failures=$((failures + 1)); }
+skip() { echo "skip $1: $2"; }
+finish() { exit $((failures > 0)); }
+
+# check NAME COMMAND...: ok when the command succeeds.
+check() {
+  local name=$1; shift
+  if "$@" > "$work/out" 2> "$work/err"; then ok "$name"
+  else bad "$name" "status $? of '$*': $(tail -q -n 3 "$work/err" "$work/out" | tr '\n' ' ')"; fi
+}
+
+# check_output NAME PATTERN...: ok when what the last command printed has a line for each of the patterns.
+check_output() {
+  local name=$1 pattern; shift
+  for pattern in "$@"; do
+    grep -Eq "$pattern" "$work/out" || { bad "$name" "no '$pattern' in: $(head -c 500 "$work/out" | tr '\n' ' ')"; return; }
+  done
+  ok "$name"
+}
+
+# check_error NAME PATTERN COMMAND...: ok when the command ends with status 1 (a crash or a signal has another) and says one line on
+# stderr that starts with "limbeck: error: " and matches the extended regular expression.
+check_error() {
+  local name=$1 pattern=$2 status lines; shift 2
+  "$@" > "$work/out" 2> "$work/err"; status=$?
+  lines=$(wc -l < "$work/err")
+  if ((status != 1)); then bad "$name" "expected status 1, found $status: $(tail -n 3 "$work/err" | tr '\n' ' ')"
+  elif ((lines != 1)); then bad "$name" "expected one line on stderr, found $lines: $(cat "$work/err")"
+  elif ! grep -Eq "^limbeck: error: .*($pattern)" "$work/err"; then bad "$name" "expected '$pattern', found: $(cat "$work/err")"
+  else ok "$name"; fi
+}
+
+# check_absent NAME PATH...: ok when none of the paths exists.
+check_absent() {
+  local name=$1 path; shift
+  for path in "$@"; do
+    [[ -e $path ]] && { bad "$name" "$path exists"; return; }
+  done
+  ok "$name"
+}
+
+# checksums DIR: of every file but the wall times and the lock.
+checksums() { (cd "$1" && find . -type f ! -name times.json ! -name .lock ! -name 'report.*' -print0 | LC_ALL=C sort -z | xargs -0 sha256sum); }
+
+# check_same NAME DIR1 DIR2: ok when both runs have the same files with the same bits.
+check_same() {
+  if checksums "$2" > "$work/a.sum" && checksums "$3" > "$work/b.sum" && diff "$work/a.sum" "$work/b.sum" > "$work/diff"; then ok "$1"
+  else bad "$1" "files differ: $(grep '^[<>]' "$work/diff" | awk '{print $3}' | sort -u | tr '\n' ' ')"; fi
+}

@@ -1,0 +1,57 @@
+#!/usr/bin/env bash
+# Every stage of the workflow on a tiny configuration: what a run leaves, that it is not done twice, that a run killed many times with
+# another number of threads ends with the same bits, and the report.
+source "$(dirname "$0")/lib.sh"
+config=configs/tiny.toml
+a=$work/undisturbed b=$work/killed
+
+SECONDS=0
+check "a run through every stage" "$limbeck" run $config --out "$a"
+echo "tiny run: $SECONDS s"
+unfinished=0
+for stage in "$a"/stages/*/; do [[ -s $stage/done.json && -s $stage/result.json && ! -e $stage/checkpoint.safetensors ]] || unfinished=1; done
+check "every stage left its result and no checkpoint" test $unfinished = 0
+check "networks are saved" test -s "$a/stages/teacher/model.safetensors" -a -s "$a/stages/gan/generator.safetensors"
+check_absent "no temporary file is left" $(find "$a" -name '*.tmp')
+
+checksums "$a" > "$work/before.sum"
+check "a second run" "$limbeck" run $config --out "$a"
+done_before=$(grep -c 'done before' "$work/out")
+check "does nothing" test "$done_before" = "$(ls "$a/stages" | wc -l)"
+checksums "$a" > "$work/after.sum"
+check "and changes nothing" diff "$work/before.sum" "$work/after.sum"
+
+# kill -9 after ever longer times until a run gets through; checkpoints as often as the loops allow.
+kills=0
+for ((i = 1; i <= 60; ++i)); do
+  "$limbeck" run $config --out "$b" --threads 1 --checkpoint-seconds 0.1 > "$work/killed.log" 2>&1 &
+  pid=$!
+  if ((kills < 12)); then
+    sleep "$(awk -v i=$i 'BEGIN { print 0.2 + 0.17 * (i % 9) }')"
+    kill -9 $pid 2> /dev/null && kills=$((kills + 1))
+  fi
+  wait $pid 2> /dev/null; status=$?
+  ((status == 0)) && break
+  ((status == 137)) || { bad "a killed run continues" "status $status: $(tail -2 "$work/killed.log")"; break; }
+done
+check "the run was killed several times ($kills)" test $kills -ge 4
+check "the killed run finished" test $status = 0
+check_same "a run that was killed $kills times, with one thread, has the same bits" "$a" "$b"
+
+check "report of one run" "$limbeck" report "$a"
+check "the report has the accuracies" grep -q 'cgankd_blkd.*%' "$a/report.md"
+check "the page holds curves and pictures" bash -c "grep -q '<polyline' '$a/report.html' && grep -q 'data:image/png;base64' '$a/report.html'"
+check "the page needs nothing from outside" bash -c "! grep -Eq '(src|href)=\"(http|/|[a-z]+\\.)' '$a/report.html'"
+check "CSV and LaTeX lie beside it" test -s "$a/report.csv" -a -s "$a/report.tex"
+check "report of two runs" "$limbeck" report "$a" "$b" --out "$work/both.html"
+check "has mean and deviation" grep -q '± 0.00 %' "$work/both.md"
+
+# Changed settings: the stage and what needs it run again, the rest does not.
+check "dry run after a change" "$limbeck" run $config --out "$a" --set student.lr=0.04 --dry-run
+check_output "names the changed key and its dependants" '^nokd .*changed: student.lr' '^cgankd .*changed: nokd' '^gan +done'
+check_same "a dry run changes nothing" "$a" "$b"
+
+# What the run made is usable by itself.
+check "sampling from the saved generator" "$limbeck" sample --ckpt "$a/stages/gan/generator.safetensors" --class 1 --n 4 --out "$work/grid.png"
+check "the grid is a PNG" bash -c "head -c 4 '$work/grid.png' | tail -c 3 | grep -q PNG"
+finish
