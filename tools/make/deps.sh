@@ -44,7 +44,7 @@ look() {
   missing=''; names=''
   list > "$scratch/needs"
   while IFS='|' read -r package kind argument title; do
-    probe "$kind" "$argument" || { missing="$missing $package"; names="$names
+    probe "$kind" "$argument" < /dev/null || { missing="$missing $package"; names="$names
   $title (Debian and Ubuntu: $package)"; }
   done < "$scratch/needs"
 }
