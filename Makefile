@@ -24,7 +24,7 @@ TEST_SRC     := $(shell find tests -name '*.cpp')
 BENCH_SRC    := $(wildcard bench/*.cpp)
 
 # The vector kernels are compiled once per instruction set and chosen at run time (ops_cpu/isa.h).
-ARCH := $(shell $(CXX) -dumpmachine | cut -d- -f1)
+ARCH := $(shell $(CXX) -dumpmachine 2>/dev/null | cut -d- -f1)
 ifeq ($(ARCH),x86_64)
 ISAS := base avx2 avx512
 else
