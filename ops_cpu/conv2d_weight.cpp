@@ -120,7 +120,7 @@ const float* pack_dy(const WeightGradient& g, const PackedStrip& strip, int64_t 
   const int64_t first = block * 2 * g.width, padded = g.o_block(block), lanes = std::min(padded, s.o_per_group() - first);
   const int64_t pixels = (strip.n1 - strip.n0) * (strip.y1 - strip.y0) * s.ow;  // contiguous: strips are whole images or rows of one
   const float* const from = g.dy + (strip.n0 * s.oh + strip.y0) * s.ow * s.o + group * s.o_per_group() + first;
-  if (padded == s.o) return from;
+  if (lanes == padded && padded == s.o) return from;
   if (lanes < padded) std::memset(to, 0, sizeof(float) * pixels * padded);
   copy_groups(from, s.o, to, padded, lanes, pixels);
   return to;
