@@ -1,0 +1,27 @@
+#!/usr/bin/env bash
+# limbeck models, parity and bench train: what they print, and how they refuse.
+source "$(dirname "$0")/lib.sh" "${1:-build}"
+
+check "models lists the networks" "$limbeck" models --input 3x32x32 --classes 100
+check_output "models shows parameters and multiply-adds" '^resnet20 +resnet +278324 +40\.8' '^vgg8 +vgg +3965028 +96\.2' '^wrn_40_1 +wrn +569780 +83\.3'
+check "models goes layer by layer" "$limbeck" models resnet8 --classes 100
+check_output "models shows a layer" '^layer2\.0\.conv1 +conv 3x3 stride 2 +16x32x32 +32x16x16 +4608 +1179648' '^tap f4: 64' '83892 parameters'
+check_error "models names the nearest network" "did you mean 'resnet20'" "$limbeck" models resnet21
+check_error "models refuses a wrong input" '--input: expected channels x height x width' "$limbeck" models --input 3x32
+
+fixture=tests/data/fixtures/cifar100/resnet8.json
+check "parity holds" "$limbeck" parity "$fixture"
+check_output "parity says what it compared" '^resnet8 +gradients +30 numbers .* ok' 'all hold'
+sed 's/"sum": 6.2352312158168/"sum": 6.2362312158168/' "$fixture" > "$work/changed.json"
+"$limbeck" parity "$work/changed.json" > "$work/out" 2> "$work/err"; status=$?
+if ((status == 1)); then ok "parity ends with 1 on a wrong number"; else bad "parity ends with 1 on a wrong number" "status $status"; fi
+check_output "parity names the wrong number" 'eval logits .* FAILED' 'all, sum: expected 6\.236'
+head -c 1000 "$fixture" > "$work/cut.json"
+check_error "parity refuses a cut file" 'cut\.json: not a classifier fixture' "$limbeck" parity "$work/cut.json"
+check_error "parity names a missing file" 'none\.json' "$limbeck" parity "$work/none.json"
+
+check "bench train runs" "$limbeck" bench train --model resnet8 --batch 4 --steps 3 --warmup 3 --threads 1 --json
+check_output "bench train gives its numbers" '"images_per_s":[0-9.]+' '"peak_tensor_mib":[0-9.]+' '"macs_per_image":12'
+check_output "a training step in steady state asks the system for no memory" '"system_allocations_after_warmup":0[,}]'
+check_error "bench train refuses a batch of one" 'at least 2' "$limbeck" bench train --model resnet8 --batch 1
+finish
