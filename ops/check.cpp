@@ -170,7 +170,7 @@ struct KernelCheck {
   const OpCase& c;
   const Kernel& kernel;
   uint64_t seed;
-  Result expected{}, moved_a{}, moved_b{};
+  const Result &expected, &moved_a, &moved_b;
   CheckReport report{};
 
   double eps() const { return kernel.dtype == DType::f64 ? eps_f64 : eps_f32; }
@@ -200,9 +200,6 @@ struct KernelCheck {
     const Tensors original = case_inputs(op, c, kernel.dtype, seed);
     const Tensors in = moved(copies(original), Device{kernel.device});
     if (kernel.supports && !kernel.supports(in, c.attrs)) return {.skipped = true};
-    expected = reference_result(op, c, seed, 0);
-    moved_a = reference_result(op, c, seed, 1);
-    moved_b = reference_result(op, c, seed, 2);
     const Tensors out = forward_of(op, kernel, in, c.attrs);
     for (size_t j = 0; j < out.size(); ++j)
       compare_tensor("output '" + op.outputs[j].name + "'", out[j], expected.out[j], moved_a.out[j], moved_b.out[j]);
@@ -284,8 +281,30 @@ std::vector<Kernel> implementations(const Op& op) {
   return result;
 }
 
-CheckReport check_kernel(const Op& op, const OpCase& c, const Kernel& kernel, uint64_t seed) {
-  return KernelCheck{op, c, kernel, seed}.run();
+struct CaseReference::Results {
+  Result expected, moved_a, moved_b;
+};
+
+CaseReference::CaseReference(const Op& op, const OpCase& c, uint64_t seed)
+    : op_(op), case_(c), seed_(seed),
+      results_(new Results{reference_result(op, c, seed, 0), reference_result(op, c, seed, 1), reference_result(op, c, seed, 2)}) {}
+CaseReference::~CaseReference() = default;
+
+CheckReport CaseReference::check(const Kernel& kernel) const {
+  return KernelCheck{op_, case_, kernel, seed_, results_->expected, results_->moved_a, results_->moved_b}.run();
+}
+
+CheckReport check_kernel(const Op& op, const OpCase& c, const Kernel& kernel, uint64_t seed) { return CaseReference(op, c, seed).check(kernel); }
+
+Tensors run_case(const Op& op, const OpCase& c, const Kernel& kernel, uint64_t seed) {
+  const Tensors in = moved(copies(case_inputs(op, c, kernel.dtype, seed)), Device{kernel.device});
+  const Tensors out = forward_of(op, kernel, in, c.attrs);
+  Tensors result = out;
+  result.insert(result.end(), in.begin(), in.end());
+  if (!differentiable(op) || !kernel.backward) return result;
+  const Tensors dout = moved(cotangents(op, out, seed), Device{kernel.device});
+  for (const Tensor& t : backward_of(op, kernel, in, out, dout, all_wanted(op, in), c.attrs)) result.push_back(t);
+  return result;
 }
 
 CheckReport check_gradient(const Op& op, const OpCase& c, uint64_t seed, int64_t max_elements) {

@@ -1,6 +1,7 @@
 // The harness that proves operators: every implementation against the f64 reference, and the reference's gradient against central
 // differences. Used by the tests and by `limbeck ops check|grad`.
 #pragma once
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -25,6 +26,24 @@ std::vector<Kernel> implementations(const Op& op);
 /// must stay untouched. Tolerance of one tensor: (8 + 2 sqrt(n)) (eps max|reference| + s), where n is the number of terms summed per element
 /// and s how much the reference moves when its inputs are perturbed by eps: a stable kernel cannot do better, a wrong one does worse.
 CheckReport check_kernel(const Op& op, const OpCase& c, const Kernel& kernel, uint64_t seed = 0);
+
+/// The f64 results of one case, computed once for the checks of several kernels. `op` and `c` must outlive it.
+class CaseReference {
+ public:
+  CaseReference(const Op& op, const OpCase& c, uint64_t seed = 0);
+  ~CaseReference();
+  CheckReport check(const Kernel& kernel) const;
+
+ private:
+  struct Results;
+  const Op& op_;
+  const OpCase& case_;
+  uint64_t seed_;
+  std::unique_ptr<const Results> results_;
+};
+
+/// Outputs, inputs after the call, and gradients of one case under `kernel`: for comparing bits between settings.
+Tensors run_case(const Op& op, const OpCase& c, const Kernel& kernel, uint64_t seed = 0);
 
 /// Compares `op.backward` in f64 with central differences of `op.forward` under random cotangents. Gradients are pre-filled with NaN and
 /// their shapes checked. At most `max_elements` of each input are differenced, evenly spread.

@@ -1,10 +1,15 @@
 // The operator table proves itself: every record is complete, every kernel agrees with the reference in f64 on every case, every
 // gradient agrees with central differences, and every operator works through the tape.
 #include <gtest/gtest.h>
+#include <omp.h>
+
+#include <cstring>
+#include <map>
 
 #include "autograd/gradcheck.h"
 #include "ops/cases.h"
 #include "ops/check.h"
+#include "ops_cpu/isa.h"
 
 namespace limbeck {
 namespace {
@@ -24,16 +29,52 @@ TEST_P(OpTable, RecordIsComplete) {
   for (const std::string& problem : audit(op())) ADD_FAILURE() << problem;
 }
 
+std::vector<Isa> instruction_sets() {
+  std::vector<Isa> list;
+  for (Isa isa : {Isa::base, Isa::avx2, Isa::avx512})
+    if (isa <= current_isa()) list.push_back(isa);
+  return list;
+}
+
+// The kernels are compiled once per instruction set; all that this machine has are checked.
 TEST_P(OpTable, KernelsAgreeWithTheReference) {
-  for (const Kernel& kernel : implementations(op())) {
-    int ran = 0;
-    for (const OpCase& c : op().cases) {
-      const CheckReport report = check_kernel(op(), c, kernel);
-      EXPECT_TRUE(report.ok) << op().name << "/" << kernel.name << " on " << describe(op(), c) << ": " << report.message;
-      ran += !report.skipped;
-    }
-    EXPECT_GT(ran, 0) << op().name << "/" << kernel.name << " supports no case: it is never tested";
+  const std::vector<Kernel> kernels = implementations(op());
+  std::map<std::string, int> ran;
+  for (const OpCase& c : op().cases) {
+    const CaseReference reference(op(), c);
+    for (const Kernel& kernel : kernels)
+      for (const Isa isa : instruction_sets()) {
+        if (kernel.name == "reference" && isa != current_isa()) continue;
+        const IsaOverride override(isa);
+        const CheckReport report = reference.check(kernel);
+        EXPECT_TRUE(report.ok) << op().name << "/" << kernel.name << "/" << name_of(isa) << " on " << describe(op(), c) << ": " << report.message;
+        ran[kernel.name] += !report.skipped;
+      }
   }
+  for (const Kernel& kernel : kernels) EXPECT_GT(ran[kernel.name], 0) << op().name << "/" << kernel.name << " supports no case: it is never tested";
+}
+
+bool same_bits(const Tensor& a, const Tensor& b) {
+  return a.defined() == b.defined() && a.bytes() == b.bytes() && (a.bytes() == 0 || std::memcmp(a.raw(), b.raw(), size_t(a.bytes())) == 0);
+}
+
+TEST_P(OpTable, KernelsGiveTheSameBitsForAnyNumberOfThreads) {
+  const int threads = omp_get_max_threads();
+  for (const Kernel& kernel : implementations(op())) {
+    if (kernel.name == "reference") continue;
+    for (const OpCase& c : op().cases) {
+      if (kernel.supports && !kernel.supports(case_inputs(op(), c, kernel.dtype), c.attrs)) continue;
+      omp_set_num_threads(1);
+      const Tensors expected = run_case(op(), c, kernel);
+      for (const int n : {2, 3}) {
+        omp_set_num_threads(n);
+        const Tensors found = run_case(op(), c, kernel);
+        for (size_t i = 0; i < expected.size(); ++i)
+          EXPECT_TRUE(same_bits(found[i], expected[i])) << op().name << "/" << kernel.name << ", " << n << " threads, tensor " << i << ": " << describe(op(), c);
+      }
+    }
+  }
+  omp_set_num_threads(threads);
 }
 
 TEST_P(OpTable, GradientAgreesWithCentralDifferences) {
