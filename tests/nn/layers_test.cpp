@@ -24,7 +24,7 @@ std::vector<std::string> keys(const M& m) {
   return names;
 }
 
-TEST(Layers, StateDictHasPyTorchsKeysAndShapes) {
+TEST(LayerModules, StateDictHasPyTorchsKeysAndShapes) {
   const Conv2d conv(6, 8, {.kernel = 3, .groups = 2, .bias = true});
   EXPECT_EQ(keys(conv), (std::vector<std::string>{"weight", "bias"}));
   EXPECT_EQ(conv.weight.shape(), (Shape{8, 3, 3, 3}));
@@ -36,7 +36,7 @@ TEST(Layers, StateDictHasPyTorchsKeysAndShapes) {
   EXPECT_EQ(bn.state_dict().get("num_batches_tracked").dtype(), DType::i64);
 }
 
-TEST(Layers, BatchNormKeepsUnbiasedRunningStatistics) {
+TEST(LayerModules, BatchNormKeepsUnbiasedRunningStatistics) {
   BatchNorm bn(2);
   bn.initialise(Stream(0));
   bn.to(DType::f64);
@@ -55,7 +55,7 @@ TEST(Layers, BatchNormKeepsUnbiasedRunningStatistics) {
   EXPECT_EQ(bn.buffers()[2].value.item(), 1);
 }
 
-TEST(Layers, FusedBatchNormEqualsItsParts) {
+TEST(LayerModules, FusedBatchNormEqualsItsParts) {
   for (const bool training : {true, false}) {
     BatchNorm bn(5);
     bn.initialise(Stream(3));
@@ -67,7 +67,7 @@ TEST(Layers, FusedBatchNormEqualsItsParts) {
   }
 }
 
-TEST(Layers, ErrorsNameTheLayer) {
+TEST(LayerModules, ErrorsNameTheLayer) {
   BatchNorm bn(4);
   EXPECT_THROW(bn(Tensor::zeros({2, 3})), Error);
   EXPECT_THROW(bn(Tensor::zeros({1, 4})), Error) << "one value per channel has no variance";
@@ -76,7 +76,7 @@ TEST(Layers, ErrorsNameTheLayer) {
   EXPECT_THROW(GroupNorm(3, 4), Error);
 }
 
-TEST(Layers, GradientsThroughLayers) {
+TEST(LayerModules, GradientsThroughLayers) {
   Conv2d conv(2, 3, {.kernel = 3, .padding = 1, .bias = true});
   BatchNorm bn(3);
   for (Module* m : {static_cast<Module*>(&conv), static_cast<Module*>(&bn)}) {
@@ -89,7 +89,7 @@ TEST(Layers, GradientsThroughLayers) {
   EXPECT_TRUE(report.ok) << report.message;
 }
 
-TEST(Layers, DropoutDependsOnItsStreamOnly) {
+TEST(LayerModules, DropoutDependsOnItsStreamOnly) {
   Sequential net;
   net.emplace<Dropout>(0.5);
   const Tensor x = Tensor::full({64, 64}, 1);
@@ -106,7 +106,7 @@ TEST(Layers, DropoutDependsOnItsStreamOnly) {
   EXPECT_EQ(net(x).data().to_vector<float>(), x.to_vector<float>());
 }
 
-TEST(Layers, SequentialChainsAndNumbersItsChildren) {
+TEST(LayerModules, SequentialChainsAndNumbersItsChildren) {
   Sequential net;
   net.emplace<Linear>(3, 4);
   net.emplace<ReLU>();
@@ -116,7 +116,7 @@ TEST(Layers, SequentialChainsAndNumbersItsChildren) {
   EXPECT_EQ(net(Tensor::zeros({7, 3})).shape(), (Shape{7, 2}));
 }
 
-TEST(Layers, TraceCountsMultiplyAdds) {
+TEST(LayerModules, TraceCountsMultiplyAdds) {
   Sequential net;
   net.emplace<Conv2d>(4, 6, Conv2dConfig{.kernel = 3, .stride = 2, .padding = 1, .groups = 2});
   net.emplace<BatchNorm2d>(6);
