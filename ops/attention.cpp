@@ -102,6 +102,7 @@ const RegisterOp attention_op({
               big_case({values({1, 130, 9}), values({1, 259, 9}), values({1, 259, 17})}, Attrs{{"scale", 0.25}})},
     .flops = [](const Tensors& in, const Attrs&) {
       return 2.0 * static_cast<double>(in[0].size(0) * in[0].size(1) * in[1].size(1) * (in[0].size(2) + in[2].size(2))); },
+    .bench_cases = {big_case({values({16, 1024, 32}), values({16, 256, 32}), values({16, 256, 128})}, Attrs{{"scale", 1.0}})},
 });
 
 }  // namespace

@@ -206,6 +206,8 @@ const RegisterOp batch_norm_op({
     .cases = cases(false),
     .flops = [](const Tensors& in, const Attrs&) { return 7.0 * double(in[0].numel()); },
     .images = true,
+    .bench_cases = {{{{{64, 32, 32, 16}}, {{16}, 0.5, 1.5}, {{16}}, {{}, 0, 0, DType::f32, false}}, {{"act", std::string("relu")}}, false},
+                    {{{{64, 8, 8, 256}}, {{256}, 0.5, 1.5}, {{256}}, {{64, 8, 8, 256}}}, {{"act", std::string("relu")}}, false}},
 });
 
 const RegisterOp batch_norm_eval_op({

@@ -101,6 +101,7 @@ Op binary(const char* name, const char* formula, double low = -1, double high = 
       .forward = floating<ForwardCall, [](auto t, const ForwardCall& c) { forward<F, decltype(t)>(c); }>,
       .backward = floating<BackwardCall, [](auto t, const BackwardCall& c) { backward<F, reads_operands, decltype(t)>(c); }>,
       .cases = cases,
+      .bench_cases = {{{{{64, 32, 32, 64}, low, high}, {{64, 32, 32, 64}, low, high}}, {}, false}},
   };
 }
 

@@ -84,6 +84,7 @@ const RegisterOp linear_op({
       const LinearSizes s = linear_sizes(in[0].shape(), in[1].shape());
       return 2.0 * s.m * s.n * s.k;
     },
+    .bench_cases = {make_case({64, 64}, {100, 64}, true, false), make_case({512, 1024}, {1024, 1024}, true, false)},
 });
 
 }  // namespace

@@ -67,6 +67,7 @@ const RegisterOp cross_entropy_op({
     .cases = {{{values({4, 5}, -3, 3), indices({4}, 5)}}, {{values({1, 1}), indices({1}, 1)}}, {{values({3, 2}, -90, 90), indices({3}, 2)}},
               {{values({0, 4}), indices({0}, 4)}}, big_case({values({65, 100}, -5, 5), indices({65}, 100)})},
     .flops = [](const Tensors& in, const Attrs&) { return 4.0 * static_cast<double>(in[0].numel()); },
+    .bench_cases = {big_case({values({64, 100}, -5, 5), indices({64}, 100)}), big_case({values({8192, 1000}, -5, 5), indices({8192}, 1000)})},
 });
 
 // --- soft_cross_entropy ---------------------------------------------------------------------------------------------------------

@@ -73,6 +73,7 @@ const RegisterOp softmax_op({
     .backward = floating<BackwardCall, [](auto t, const BackwardCall& c) { softmax_backward<decltype(t)>(c); }>,
     .cases = cases(),
     .flops = [](const Tensors& in, const Attrs&) { return 4.0 * static_cast<double>(in[0].numel()); },
+    .bench_cases = {big_case({values({64, 100}, -5, 5)}), big_case({values({8192, 1000}, -5, 5)})},
 });
 
 const RegisterOp log_softmax_op({
@@ -84,6 +85,7 @@ const RegisterOp log_softmax_op({
     .backward = floating<BackwardCall, [](auto t, const BackwardCall& c) { log_softmax_backward<decltype(t)>(c); }>,
     .cases = cases(),
     .flops = [](const Tensors& in, const Attrs&) { return 4.0 * static_cast<double>(in[0].numel()); },
+    .bench_cases = {big_case({values({64, 100}, -5, 5)}), big_case({values({8192, 1000}, -5, 5)})},
 });
 
 }  // namespace

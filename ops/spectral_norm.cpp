@@ -127,6 +127,7 @@ const RegisterOp spectral_norm_op({
     .flops = [](const Tensors& in, const Attrs& a) { return (4.0 * static_cast<double>(a.integer("training_iterations", 1)) + 1) *
                                                             static_cast<double>(in[0].numel()); },
     .images = true,
+    .bench_cases = {big_case({values({256, 3, 3, 256}), values({256})}, iterations(1))},
 });
 
 // --- spectral_norm_fixed --------------------------------------------------------------------------------------------------------

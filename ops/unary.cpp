@@ -164,6 +164,7 @@ Op unary(const Unary& u) {
       .forward = floating<ForwardCall, [](auto t, const ForwardCall& c) { forward<F, decltype(t)>(c); }>,
       .backward = floating<BackwardCall, [](auto t, const BackwardCall& c) { backward<F, decltype(t)>(c); }>,
       .cases = cases, .kinks = u.kinks,
+      .bench_cases = {{{{{64, 32, 32, 64}, u.low, u.high}}, u.attrs.front(), false}},
   };
 }
 
