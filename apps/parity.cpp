@@ -35,6 +35,7 @@ void print_report(const nn::ParityReport& report, bool all) {
     ++it->second.second;
     if (line.error > it->second.first.error) it->second.first = line;
   }
+  for (const std::string& note : report.notes) std::printf("%-12s %s\n", report.name.c_str(), note.c_str());
   for (const std::string& group : order) print_line(report.name, group, groups.at(group).first, groups.at(group).second);
 }
 

@@ -51,6 +51,7 @@ struct ParityLine {
 struct ParityReport {
   std::string name;
   std::vector<ParityLine> lines;
+  std::vector<std::string> notes;  ///< what could not be compared, and why
   bool ok() const;
 
   /// Relative to the larger of the expected number and `floor`. A summary's sum and elements are also measured against its L2 norm:
@@ -71,7 +72,8 @@ enum class ParityKind { eval, train, gradient, later_loss };
 ParityBounds parity_bounds(DType dtype, ParityKind kind);
 
 /// Runs one classifier fixture (a JSON file as in tests/data/fixtures): keys and shapes, eval logits and taps (also pre-activation), the
-/// gradients and batch-norm buffers of the first training step, the losses of three SGD steps. Throws on files that are no such fixture.
+/// gradients and batch-norm buffers of the first training step, the losses of three SGD steps. Gradients and losses of networks
+/// with dropout hang on PyTorch's random numbers and are left out, with a note. Throws on files that are no such fixture.
 ParityReport run_classifier_parity(const std::string& path, DType dtype);
 
 }  // namespace limbeck::nn

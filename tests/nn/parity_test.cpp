@@ -55,6 +55,14 @@ TEST_P(ParityF32, MatchesPyTorch) {
 }
 INSTANTIATE_TEST_SUITE_P(Classifiers, ParityF32, testing::ValuesIn(all_fixtures("cifar100")), test_name);
 
+TEST(Parity, SaysWhatItCannotCompare) {
+  const ParityReport report = run_classifier_parity(fixtures + "imagenet100/vgg8.json", DType::f32);
+  EXPECT_TRUE(report.ok()) << failures(report);
+  ASSERT_EQ(report.notes.size(), 1u);
+  EXPECT_NE(report.notes[0].find("drops out at random"), std::string::npos);
+  EXPECT_TRUE(run_classifier_parity(fixtures + "cifar100/resnet8.json", DType::f32).notes.empty());
+}
+
 // --- the comparison itself ------------------------------------------------------------------------------------------------------
 
 /// A fixture with one number changed, written to a temporary file; returns the groups that fail.
