@@ -4,6 +4,7 @@
 #include <cmath>
 #include <cstdio>
 #include <cstring>
+#include <filesystem>
 #include <iomanip>
 #include <numeric>
 
@@ -232,6 +233,10 @@ std::vector<FakeStatistics> make_fake_data(const FakeTask& task, const FakeSetti
   const size_t total = task.conditions.size();
   size_t done = 0;
   if (const std::optional<TensorFile> saved = task.monitor.load()) done = static_cast<size_t>(saved->get("parts").data<int64_t>()[0]);
+  // Parts are deleted at the very end: a kill in between leaves a count without its parts, and those are made again.
+  size_t present = 0;
+  while (present < done && std::filesystem::exists(part_path(task, present))) ++present;
+  done = present;
   for (; done < total;) {
     const Part part = Maker(task, settings, task.conditions[done], task.stream.fork("condition", done))();
     write_part(part_path(task, done), part);

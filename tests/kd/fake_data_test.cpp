@@ -137,6 +137,15 @@ TEST_F(FakeData, ResumesAfterAClassWithTheSameBytes) {
   EXPECT_EQ(read_file(directory_ + "/whole.safetensors"), read_file(directory_ + "/fake_data.safetensors"));
 }
 
+TEST_F(FakeData, ResumesWhereTheDeletionOfPartsWasCutOff) {
+  StopAt stop(3);  // saves after the last class, then stops
+  EXPECT_THROW(make_fake_data(task(stop), settings()), nn::Interrupted);
+  make_fake_data(task(stop), settings());  // deletes the parts; the saved state still counts them
+  const std::string whole = read_file(directory_ + "/fake_data.safetensors");
+  make_fake_data(task(stop), settings());
+  EXPECT_EQ(read_file(directory_ + "/fake_data.safetensors"), whole);
+}
+
 TEST_F(FakeData, RefusesBadSettingsAndFiles) {
   nn::Monitor monitor;
   FakeSettings s = settings();
