@@ -103,7 +103,9 @@ TEST(Layers, SlowHeadersStayInFewFiles) {
       for (const char* slow : {"toml++/", "nlohmann/json.hpp"})
         if (include.target.rfind(slow, 0) == 0) users[slow].insert(path.string());
   EXPECT_EQ(users["toml++/"], std::set<std::string>{"apps/config.cpp"});
-  for (const auto& file : users["nlohmann/json.hpp"]) EXPECT_EQ(file.find(".h"), std::string::npos) << file << ": include nlohmann in a .cpp";
+  for (const auto& file : users["nlohmann/json.hpp"])
+    EXPECT_TRUE(file.ends_with(".cpp") || file.rfind("apps/", 0) == 0) << file << ": a header of the library must not include nlohmann";
+  EXPECT_LE(users["nlohmann/json.hpp"].size(), 16u);
 }
 
 TEST(Layers, HeadersCompileAlone) {
