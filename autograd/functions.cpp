@@ -136,10 +136,13 @@ SpectralNormResult spectral_norm_fixed(const Variable& w, const Tensor& u, const
 }
 
 // --- shape and selection --------------------------------------------------------------------------------------------------------
-Variable reshape(const Variable& x, const Shape& shape) {
-  const Tensor& t = x.data();
-  return record("reshape", {x}, t.reshape(shape), [old = t.shape()](const Tensor& dout) { return Tensors{dout.reshape(old)}; });
+namespace {
+Variable reshaped(const Variable& x, Tensor result) {
+  return record("reshape", {x}, std::move(result), [old = x.shape()](const Tensor& dout) { return Tensors{dout.reshape(old)}; });
 }
+}  // namespace
+Variable reshape(const Variable& x, const Shape& shape) { return reshaped(x, x.data().reshape(shape)); }
+Variable reshape(const Variable& x, std::initializer_list<int64_t> sizes) { return reshaped(x, x.data().reshape(sizes)); }
 Variable flatten(const Variable& x) {
   LIMBECK_CHECK(x.rank() >= 1, "flatten: expected at least one dimension, found a scalar");
   return reshape(x, {x.size(0), x.shape().numel(1, x.rank())});

@@ -118,7 +118,8 @@ SpectralNormResult spectral_norm(const Variable& w, const Tensor& u, double eps,
 SpectralNormResult spectral_norm_fixed(const Variable& w, const Tensor& u, const Tensor& v);
 
 // --- shape and selection --------------------------------------------------------------------------------------------------------
-Variable reshape(const Variable& x, const Shape& shape);               ///< shares storage; one size may be -1
+Variable reshape(const Variable& x, const Shape& shape);               ///< shares storage
+Variable reshape(const Variable& x, std::initializer_list<int64_t> sizes);  ///< one size may be -1
 Variable flatten(const Variable& x);                                   ///< [N, rest], memory order (H, W, C for images)
 /// Flattens an image batch in PyTorch's order C, H, W so that linear weights keep their meaning.
 Variable flatten_chw(const Variable& x);
