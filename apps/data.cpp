@@ -29,6 +29,7 @@ void add_data_options(CLI::App& app, const std::shared_ptr<Options>& o) {
   app.add_option("--test-per-class", s.test_per_class, "test images per class, 0: all")->capture_default_str();
   app.add_option("--shapes-train", s.shapes_train, "procedural training images")->capture_default_str();
   app.add_option("--shapes-test", s.shapes_test, "procedural test images")->capture_default_str();
+  app.add_option("--shapes-difficulty", s.shapes_difficulty, "clutter, colour and pose of the procedural images, 0 to 1")->capture_default_str();
   app.add_option("--label-column", s.label_column, "label column of labels.csv (kind folder)");
 }
 

@@ -46,6 +46,7 @@ struct DataSettings {
   int64_t seed = 0;                       ///< of the draw, and of shapes
   int64_t shapes_train = 2000, shapes_test = 1000;  ///< images of the procedural set before the draw
   std::string label_column;               ///< folder: column of labels.csv; empty: the only one besides file and split
+  double shapes_difficulty = 1;           ///< 0: plain figures, 1: full clutter
   template <class V>
   void fields(V& v) {
     v("kind", kind, "shapes | cifar10 | cifar100 | idx | folder");
@@ -56,6 +57,7 @@ struct DataSettings {
     v("seed", seed, "seed of the draw and of the procedural set");
     v("shapes_train", shapes_train, "procedural training images");
     v("shapes_test", shapes_test, "procedural test images");
+    v("shapes_difficulty", shapes_difficulty, "clutter, colour and pose of the procedural images, 0 to 1");
     v("label_column", label_column, "label column of labels.csv, empty: the only one");
   }
 };

@@ -47,8 +47,8 @@ Split read(const DataSettings& s) {
     LIMBECK_CHECK(s.shapes_train > 0 && s.shapes_test > 0, "data.shapes_train and data.shapes_test: expected at least 1, found ", s.shapes_train,
                   " and ", s.shapes_test);
     const Stream stream(static_cast<uint64_t>(s.seed));
-    return {shapes(s.shapes_train, s.image_size, stream.fork("shapes/train").key()),
-            shapes(s.shapes_test, s.image_size, stream.fork("shapes/test").key())};
+    return {shapes(s.shapes_train, s.image_size, stream.fork("shapes/train").key(), 0, s.shapes_difficulty),
+            shapes(s.shapes_test, s.image_size, stream.fork("shapes/test").key(), 0, s.shapes_difficulty)};
   }
   const std::vector<std::string> kinds = {"shapes", "cifar10", "cifar100", "idx", "folder"};
   if (std::find(kinds.begin(), kinds.end(), s.kind) == kinds.end()) {

@@ -154,14 +154,27 @@ Colour colour_apart_from(Stream& s, Colour other, float gap) {
   return c;
 }
 
-Scene random_scene(Stream& s, int figure) {
+/// Pulls the colours towards light figures on dark ground, the size, light and contrast towards fixed values.
+void simplify(Scene& scene, float t) {
+  for (Colour* c : {&scene.background.a, &scene.background.b}) *c = mix({0.12f, 0.12f, 0.12f}, *c, t);
+  for (Colour* c : {&scene.skin.a, &scene.skin.b}) *c = mix({0.85f, 0.85f, 0.85f}, *c, t);
+  scene.diffuse *= t;
+  scene.shadow_depth *= t;
+  scene.contrast = 1 + (scene.contrast - 1) * t;
+  scene.brightness *= t;
+  scene.noise *= t;
+}
+
+/// `difficulty` scales everything that hides the outline; the draws are the same for every value.
+Scene random_scene(Stream& s, int figure, double difficulty) {
+  const auto t = static_cast<float>(difficulty);
   Scene scene;
   scene.figure = figure;
   const Colour ground = random_colour(s);
   scene.background = random_texture(s, ground, 0.4);
   scene.skin = random_texture(s, colour_apart_from(s, mix(scene.background.a, scene.background.b, 0.5f), 0.5f), 0.35);
   const float size = draw(s, 0.5, 0.8), room = std::min(0.95f - size, 0.3f);
-  scene.pose = random_pose(s, size, {draw(s, -room, room), draw(s, -room, room)}, 1.0, 0.45);
+  scene.pose = random_pose(s, size, {t * draw(s, -room, room), t * draw(s, -room, room)}, difficulty, 0.45 * difficulty);
 
   scene.distractors.resize(static_cast<size_t>(s.below(3)));
   for (Distractor& d : scene.distractors) {
@@ -170,13 +183,14 @@ Scene random_scene(Stream& s, int figure) {
     d.pose = random_pose(s, draw(s, 0.15, 0.28), {far * std::cos(angle), far * std::sin(angle)}, 1.0, pi);
     d.texture = random_texture(s, random_colour(s), 0.5);
   }
+  scene.distractors.resize(static_cast<size_t>(std::lround(t * static_cast<float>(scene.distractors.size()))));
   const float angle = draw(s, 0, 2 * pi);
   scene.light = {std::cos(angle), std::sin(angle)};
   scene.diffuse = draw(s, 0.0, 0.45);
   scene.shadow = {-scene.light.x * 0.12f, -scene.light.y * 0.12f};
   scene.shadow_depth = draw(s, 0.0, 0.5);
 
-  scene.occluded = s.uniform() < 0.3;
+  scene.occluded = s.uniform() < 0.3 * difficulty;
   scene.occluder_is_disc = s.uniform() < 0.5;
   const float side = draw(s, 0, 2 * pi), off = draw(s, 0.55, 0.95) * size;
   scene.occluder.pose = random_pose(s, draw(s, 0.14, 0.26), {scene.pose.centre.x + off * std::cos(side), scene.pose.centre.y + off * std::sin(side)}, 0.5, pi);
@@ -186,6 +200,7 @@ Scene random_scene(Stream& s, int figure) {
   scene.brightness = draw(s, -0.1, 0.1);
   scene.noise = draw(s, 0.0, 0.05);
   scene.noise_key = s.bits();
+  if (difficulty < 1) simplify(scene, t);
   return scene;
 }
 
@@ -267,9 +282,10 @@ void render(const Scene& scene, int64_t size, uint8_t* out) {
 
 }  // namespace
 
-Dataset shapes(int64_t count, int64_t size, uint64_t seed, int64_t first) {
+Dataset shapes(int64_t count, int64_t size, uint64_t seed, int64_t first, double difficulty) {
   LIMBECK_CHECK(count >= 0 && first >= 0, "shapes: images ", first, " to ", first + count, ": expected 0 or more");
   LIMBECK_CHECK(size >= 8 && size <= 4096, "shapes: image size ", size, ", expected 8..4096");
+  LIMBECK_CHECK(difficulty >= 0 && difficulty <= 1, "shapes: difficulty ", difficulty, ", expected 0..1");
   Dataset d;
   d.images = Tensor::empty({count, size, size, 3}, DType::u8);
   d.labels = Tensor::empty({count}, DType::i64);
@@ -282,7 +298,7 @@ Dataset shapes(int64_t count, int64_t size, uint64_t seed, int64_t first) {
   for (int64_t i = 0; i < count; ++i) {
     Stream stream = root.fork("shapes", static_cast<uint64_t>(first + i));
     labels[i] = (first + i) % shape_classes;
-    render(random_scene(stream, static_cast<int>(labels[i])), size, images + i * size * size * 3);
+    render(random_scene(stream, static_cast<int>(labels[i]), difficulty), size, images + i * size * size * 3);
   }
   return d;
 }
