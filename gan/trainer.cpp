@@ -6,6 +6,7 @@
 #include <limits>
 
 #include "gan/sampler.h"
+#include "nn/init.h"
 
 namespace limbeck::gan {
 namespace {
@@ -21,9 +22,18 @@ void check_settings(const data::Dataset& data, const GanSettings& s) {
   LIMBECK_CHECK(data.classes > 0 && data.labels.defined(), "GAN training: the data set has no classes");
   LIMBECK_CHECK(data.height() == data.width(), "GAN training: expected square images, found ", data.height(), " x ", data.width());
   LIMBECK_CHECK(s.batch >= 2 && s.batch <= data.size(), "gan.batch: expected 2 to ", data.size(), " (the number of training images), found ", s.batch);
+  LIMBECK_CHECK(s.init == "N02" || s.init == "ortho", "gan.init: expected N02 or ortho, found '", s.init, "'");
   LIMBECK_CHECK(s.steps >= 0, "gan.steps must not be negative, found ", s.steps);
   LIMBECK_CHECK(s.d_steps >= 1, "gan.d_steps must be at least 1, found ", s.d_steps);
   LIMBECK_CHECK(s.health_every >= 1, "gan.health_every must be at least 1, found ", s.health_every);
+}
+
+/// The networks' own rule is N02; "ortho" replaces every weight with two or more dimensions, embeddings included, as BigGAN does.
+void initialise(nn::Module& net, const std::string& rule, const Stream& stream) {
+  net.initialise(stream);
+  if (rule == "N02") return;
+  for (const nn::Parameter& p : net.parameters())
+    if (p.value.rank() >= 2) nn::init::orthogonal(p.value, stream.fork("orthogonal/" + p.name));
 }
 
 data::Loader::Config loader_config(const data::Dataset& data, const GanSettings& s) {
@@ -111,8 +121,8 @@ GanTrainer::GanTrainer(const data::Dataset& data, const GanSettings& settings, c
   g_ = std::make_unique<BigGanGenerator>(architecture(data, settings, settings.g_ch));
   g_ema_ = std::make_unique<BigGanGenerator>(architecture(data, settings, settings.g_ch));
   d_ = std::make_unique<BigGanDiscriminator>(architecture(data, settings, settings.d_ch));
-  g_->initialise(stream_.fork("init/G"));
-  d_->initialise(stream_.fork("init/D"));
+  initialise(*g_, settings.init, stream_.fork("init/G"));
+  initialise(*d_, settings.init, stream_.fork("init/D"));
   g_ema_->load_state_dict(g_->state_dict());
   g_ema_->set_requires_grad(false);
   g_ema_->eval();

@@ -32,6 +32,7 @@ struct GanSettings {
   int64_t health_every = 50;
   int64_t sample_every = 500;
   int64_t loader_threads = 1;
+  std::string init = "N02";
   template <class V>
   void fields(V& v) {
     v("steps", steps, "generator steps");
@@ -40,6 +41,7 @@ struct GanSettings {
     v("g_ch", g_ch, "width of the generator (64 in the paper)");
     v("d_ch", d_ch, "width of the discriminator");
     v("dim_z", dim_z, "dimension of the noise");
+    v("init", init, "initial weights: N02 (normal, deviation 0.02) | ortho (orthogonal, BigGAN's choice for ImageNet)");
     v("g_lr", g_lr, "Adam learning rate of the generator");
     v("d_lr", d_lr, "Adam learning rate of the discriminator");
     v("beta1", beta1, "Adam beta1");

@@ -1,6 +1,9 @@
 #include "nn/init.h"
 
+#include <algorithm>
+#include <array>
 #include <cmath>
+#include <numeric>
 
 #include "nn/layers.h"
 
@@ -43,6 +46,29 @@ void kaiming_normal_fan_out(const Variable& weight, Stream stream) {
 
 void xavier_uniform(const Variable& weight, double gain, Stream stream) {
   uniform(weight, gain * std::sqrt(6.0 / static_cast<double>(fan_in(weight) + fan_out(weight))), stream);
+}
+
+void orthogonal(const Variable& weight, Stream stream) {
+  const Tensor& w = weight.data();
+  const int64_t rows = w.size(0), columns = w.numel() / std::max<int64_t>(rows, 1);
+  const bool tall = rows > columns;
+  const int64_t count = tall ? columns : rows, length = tall ? rows : columns;
+  const Tensor basis = Tensor::empty({count, length}, DType::f64);
+  stream.fill_normal(basis);
+  for (int64_t i = 0; i < count; ++i) {
+    double* v = basis.data<double>() + i * length;
+    // Twice: one pass of Gram-Schmidt loses orthogonality when a vector nearly lies in the span of the others.
+    for (int pass = 0; pass < 2; ++pass)
+      for (int64_t j = 0; j < i; ++j) {
+        const double* u = basis.data<double>() + j * length;
+        const double overlap = std::inner_product(v, v + length, u, 0.0);
+        for (int64_t k = 0; k < length; ++k) v[k] -= overlap * u[k];
+      }
+    const double norm = std::sqrt(std::inner_product(v, v + length, v, 0.0));
+    for (int64_t k = 0; k < length; ++k) v[k] /= norm;
+  }
+  const Tensor filled = (tall ? permuted(basis, std::array{1, 0}) : basis).reshape(w.shape());
+  w.copy_from(filled.to(w.dtype()));
 }
 
 void kaiming_normal_convolutions(Module& network, const Stream& stream) {

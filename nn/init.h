@@ -26,6 +26,10 @@ void kaiming_normal_fan_out(const Variable& weight, Stream stream);
 /// U(-b, b) with b = gain * sqrt(6 / (fan_in + fan_out)) (Glorot and Bengio 2010).
 void xavier_uniform(const Variable& weight, double gain, Stream stream);
 
+/// Orthonormal rows (or columns, when the matrix [dim 0, rest] has more rows than columns): Gram-Schmidt of a normal matrix, PyTorch's
+/// orthogonal_ with gain 1 (Saxe et al. 2014).
+void orthogonal(const Variable& weight, Stream stream);
+
 /// kaiming_normal_fan_out for every Conv2d below `network`, each from the stream forked by the weight's full name.
 void kaiming_normal_convolutions(Module& network, const Stream& stream);
 
