@@ -1,5 +1,5 @@
 // Subcommands of `limbeck`. A subcommand is one file that registers itself:
-//   static RegisterCommand command({"models", "list the networks", [](CommandLine& app) {
+//   static RegisterCommand command({"models", "list the networks", [](CLI::App& app) {
 //     auto name = std::make_shared<std::string>();
 //     app.add_option("--name", *name, "only this network");
 //     app.callback([name] { ... });
@@ -9,7 +9,9 @@
 #include <string>
 #include <vector>
 
-#include "apps/command_line.h"
+namespace CLI {
+class App;
+}
 
 namespace limbeck {
 
@@ -17,7 +19,7 @@ struct Command {
   std::string name;
   std::string summary;
   /// Adds the options and sets the callback that does the work. Options must outlive the call (shared_ptr captured by the callback).
-  std::function<void(CommandLine&)> setup;
+  std::function<void(CLI::App&)> setup;
 };
 
 /// All registered subcommands, sorted by name.
