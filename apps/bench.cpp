@@ -1,5 +1,4 @@
 // `limbeck bench train`: throughput of a whole training step (forward, backward, SGD with momentum) and of inference on random images.
-#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
@@ -108,17 +107,17 @@ void run(Options o) {
   std::printf("peak memory    %9.1f MiB in tensors, %.1f MiB resident; %zu allocations from the system after warm-up\n", peak, rss, r.system_calls);
 }
 
-const RegisterCommand command({"bench", "measure throughput", [](CLI::App& app) {
-  app.require_subcommand(1);
-  CLI::App& train = *app.add_subcommand("train", "whole training steps and inference of one network on random images");
+const RegisterCommand command({"bench", "measure throughput", [](CommandLine& app) {
+  app.require_subcommand();
+  CommandLine train = app.add_subcommand("train", "whole training steps and inference of one network on random images");
   auto o = std::make_shared<Options>();
-  train.add_option("--model", o->model, "network (see `limbeck models`)")->capture_default_str();
-  train.add_option("--batch", o->batch, "images per step")->capture_default_str();
-  train.add_option("--size", o->size, "image height and width")->capture_default_str();
-  train.add_option("--classes", o->classes, "outputs of the last layer")->capture_default_str();
-  train.add_option("--steps", o->steps, "measured steps")->capture_default_str();
-  train.add_option("--warmup", o->warmup, "steps before the measurement")->capture_default_str();
-  train.add_option("--threads", o->threads, "threads; 0: as OMP_NUM_THREADS or the machine says")->capture_default_str();
+  train.add_option("--model", o->model, "network (see `limbeck models`)").show_default();
+  train.add_option("--batch", o->batch, "images per step").show_default();
+  train.add_option("--size", o->size, "image height and width").show_default();
+  train.add_option("--classes", o->classes, "outputs of the last layer").show_default();
+  train.add_option("--steps", o->steps, "measured steps").show_default();
+  train.add_option("--warmup", o->warmup, "steps before the measurement").show_default();
+  train.add_option("--threads", o->threads, "threads; 0: as OMP_NUM_THREADS or the machine says").show_default();
   train.add_flag("--json", o->as_json, "print one line of JSON");
   train.callback([o] { run(*o); });
 }});

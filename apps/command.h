@@ -1,5 +1,5 @@
 // Subcommands of `limbeck`. A subcommand is one file that registers itself:
-//   static RegisterCommand command({"models", "list the networks", [](CLI::App& app) {
+//   static RegisterCommand command({"models", "list the networks", [](CommandLine& app) {
 //     auto name = std::make_shared<std::string>();
 //     app.add_option("--name", *name, "only this network");
 //     app.callback([name] { ... });
@@ -9,9 +9,7 @@
 #include <string>
 #include <vector>
 
-namespace CLI {
-class App;
-}
+#include "apps/command_line.h"
 
 namespace limbeck {
 
@@ -19,7 +17,7 @@ struct Command {
   std::string name;
   std::string summary;
   /// Adds the options and sets the callback that does the work. Options must outlive the call (shared_ptr captured by the callback).
-  std::function<void(CLI::App&)> setup;
+  std::function<void(CommandLine&)> setup;
 };
 
 /// All registered subcommands, sorted by name.
@@ -28,6 +26,10 @@ std::vector<Command> all_commands();
 struct RegisterCommand {
   explicit RegisterCommand(Command command);
 };
+
+/// Runs one subcommand in this process, as main() does: {"info", "--json"} of "data". Throws Error for an unknown subcommand or a wrong
+/// command line, and whatever the subcommand throws.
+void run_command(const std::string& name, const std::vector<std::string>& arguments);
 
 /// Thrown by a subcommand to end the program with this exit code after it has reported everything itself.
 struct ExitStatus {

@@ -1,5 +1,4 @@
 // `limbeck data info` prints what a data set holds; `limbeck data preview` writes a sheet of its images.
-#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cstdio>
 #include <memory>
@@ -19,17 +18,17 @@ struct Options {
   int64_t per_class = 10, zoom = 2;
 };
 
-void add_data_options(CLI::App& app, const std::shared_ptr<Options>& o) {
+void add_data_options(CommandLine& app, const std::shared_ptr<Options>& o) {
   auto& s = o->settings;
-  app.add_option("--kind", s.kind, "shapes | cifar10 | cifar100 | idx | folder")->capture_default_str();
+  app.add_option("--kind", s.kind, "shapes | cifar10 | cifar100 | idx | folder").show_default();
   app.add_option("--path", s.path, "folder of the data files (not for shapes)");
-  app.add_option("--size", s.image_size, "side of the images; smaller ones get a black frame")->capture_default_str();
-  app.add_option("--seed", s.seed, "seed of the draw and of shapes")->capture_default_str();
-  app.add_option("--train-per-class", s.train_per_class, "labelled training images per class, 0: all")->capture_default_str();
-  app.add_option("--test-per-class", s.test_per_class, "test images per class, 0: all")->capture_default_str();
-  app.add_option("--shapes-train", s.shapes_train, "procedural training images")->capture_default_str();
-  app.add_option("--shapes-test", s.shapes_test, "procedural test images")->capture_default_str();
-  app.add_option("--shapes-difficulty", s.shapes_difficulty, "clutter, colour and pose of the procedural images, 0 to 1")->capture_default_str();
+  app.add_option("--size", s.image_size, "side of the images; smaller ones get a black frame").show_default();
+  app.add_option("--seed", s.seed, "seed of the draw and of shapes").show_default();
+  app.add_option("--train-per-class", s.train_per_class, "labelled training images per class, 0: all").show_default();
+  app.add_option("--test-per-class", s.test_per_class, "test images per class, 0: all").show_default();
+  app.add_option("--shapes-train", s.shapes_train, "procedural training images").show_default();
+  app.add_option("--shapes-test", s.shapes_test, "procedural test images").show_default();
+  app.add_option("--shapes-difficulty", s.shapes_difficulty, "clutter, colour and pose of the procedural images, 0 to 1").show_default();
   app.add_option("--label-column", s.label_column, "label column of labels.csv (kind folder)");
 }
 
@@ -136,20 +135,20 @@ void preview(const Options& o) {
               static_cast<long long>(o.per_class));
 }
 
-RegisterCommand command({"data", "look at a data set: info, preview", [](CLI::App& app) {
-  app.require_subcommand(1);
+RegisterCommand command({"data", "look at a data set: info, preview", [](CommandLine& app) {
+  app.require_subcommand();
   auto options = std::make_shared<Options>();
-  CLI::App* show = app.add_subcommand("info", "counts, sizes, classes, mean and deviation of each part");
-  add_data_options(*show, options);
-  show->add_flag("--json", options->json, "print JSON");
-  show->callback([options] { info(*options); });
-  CLI::App* sheet = app.add_subcommand("preview", "write a sheet of images, a row for each class");
-  add_data_options(*sheet, options);
-  sheet->add_option("--out", options->out, "PNG file to write")->required();
-  sheet->add_option("--part", options->part, "train | test")->capture_default_str();
-  sheet->add_option("--per-class", options->per_class, "images per row")->capture_default_str();
-  sheet->add_option("--zoom", options->zoom, "enlarge each pixel this many times")->capture_default_str();
-  sheet->callback([options] { preview(*options); });
+  CommandLine show = app.add_subcommand("info", "counts, sizes, classes, mean and deviation of each part");
+  add_data_options(show, options);
+  show.add_flag("--json", options->json, "print JSON");
+  show.callback([options] { info(*options); });
+  CommandLine sheet = app.add_subcommand("preview", "write a sheet of images, a row for each class");
+  add_data_options(sheet, options);
+  sheet.add_option("--out", options->out, "PNG file to write").required();
+  sheet.add_option("--part", options->part, "train | test").show_default();
+  sheet.add_option("--per-class", options->per_class, "images per row").show_default();
+  sheet.add_option("--zoom", options->zoom, "enlarge each pixel this many times").show_default();
+  sheet.callback([options] { preview(*options); });
 }});
 
 }  // namespace

@@ -1,5 +1,4 @@
 // `limbeck eval`: the accuracy of a saved classifier (or the error of a regressor) on a data set.
-#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cstdio>
 #include <memory>
@@ -21,11 +20,11 @@ struct Options {
 };
 
 /// One option per field of [data]: --kind, --path, --image-size, ...
-void add_data_options(CLI::App& app, data::DataSettings& data) {
+void add_data_options(CommandLine& app, data::DataSettings& data) {
   for (const Setting& s : list_settings(data)) {
     std::string name = "--" + s.key;
     std::replace(name.begin(), name.end(), '_', '-');
-    std::visit([&](auto* target) { app.add_option(name, *target, s.help)->capture_default_str(); }, s.value);
+    std::visit([&](auto* target) { app.add_option(name, *target, s.help).show_default(); }, s.value);
   }
 }
 
@@ -63,11 +62,11 @@ void evaluate(const Options& o) {
   }
 }
 
-const RegisterCommand command({"eval", "accuracy of a saved network on a data set", [](CLI::App& app) {
+const RegisterCommand command({"eval", "accuracy of a saved network on a data set", [](CommandLine& app) {
                                  auto o = std::make_shared<Options>();
-                                 app.add_option("--ckpt", o->checkpoint, "model.safetensors of a run")->required();
-                                 app.add_option("--part", o->part, "train | test")->check(CLI::IsMember({"train", "test"}))->capture_default_str();
-                                 app.add_option("--batch", o->batch, "images per forward pass")->check(CLI::PositiveNumber)->capture_default_str();
+                                 app.add_option("--ckpt", o->checkpoint, "model.safetensors of a run").required();
+                                 app.add_option("--part", o->part, "train | test").one_of({"train", "test"}).show_default();
+                                 app.add_option("--batch", o->batch, "images per forward pass").positive().show_default();
                                  app.add_flag("--json", o->json, "one JSON object instead of a sentence");
                                  add_data_options(app, o->data);
                                  app.callback([o] { evaluate(*o); });

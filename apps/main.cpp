@@ -37,7 +37,10 @@ int main(int argc, char** argv) {
   app.require_subcommand(1);
   app.set_version_flag("--version", version_text, "print the version, the backends, the instruction set and the number of threads");
   app.footer("Exit codes: 0 done, 1 error, 2 wrong command line, 3 interrupted with a checkpoint written (run again to continue).");
-  for (const limbeck::Command& command : limbeck::all_commands()) command.setup(*app.add_subcommand(command.name, command.summary));
+  for (const limbeck::Command& command : limbeck::all_commands()) {
+    limbeck::CommandLine line(app.add_subcommand(command.name, command.summary));
+    command.setup(line);
+  }
   try {
     app.parse(argc, argv);
     return 0;

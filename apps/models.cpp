@@ -1,5 +1,4 @@
 // `limbeck models`: the networks, their parameters and multiply-adds; with a name, layer by layer.
-#include <CLI/CLI.hpp>
 #include <cstdio>
 #include <map>
 #include <nlohmann/json.hpp>
@@ -105,11 +104,11 @@ void print_one(const Options& o, const nn::ModelOptions& options) {
               static_cast<long long>(t.macs), o.input.c_str());
 }
 
-const RegisterCommand command({"models", "list the networks, or one of them layer by layer", [](CLI::App& app) {
+const RegisterCommand command({"models", "list the networks, or one of them layer by layer", [](CommandLine& app) {
   auto o = std::make_shared<Options>();
   app.add_option("name", o->name, "show this network layer by layer");
-  app.add_option("--input", o->input, "channels x height x width")->capture_default_str();
-  app.add_option("--classes", o->classes, "outputs of the last layer")->capture_default_str();
+  app.add_option("--input", o->input, "channels x height x width").show_default();
+  app.add_option("--classes", o->classes, "outputs of the last layer").show_default();
   app.add_flag("--json", o->as_json, "print JSON");
   app.callback([o] {
     const nn::ModelOptions options = parse_input(*o);

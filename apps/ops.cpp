@@ -1,7 +1,6 @@
 // `limbeck ops check|grad|bench|support`: the operator table proves and measures itself.
 #include <omp.h>
 
-#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cstdio>
 #include <map>
@@ -238,31 +237,31 @@ void support(const Options& o) {
 }
 
 // --- command line ---------------------------------------------------------------------------------------------------------------
-CLI::App* mode(CLI::App& app, const std::shared_ptr<Options>& o, const char* name, const char* summary, void (*run)(const Options&)) {
-  CLI::App* sub = app.add_subcommand(name, summary);
-  sub->add_option("-o,--op", o->names, "only this operator (repeatable)");
-  sub->add_flag("--json", o->as_json, "print JSON");
-  sub->callback([o, run] { run(*o); });
+CommandLine mode(CommandLine& app, const std::shared_ptr<Options>& o, const char* name, const char* summary, void (*run)(const Options&)) {
+  CommandLine sub = app.add_subcommand(name, summary);
+  sub.add_option("-o,--op", o->names, "only this operator (repeatable)");
+  sub.add_flag("--json", o->as_json, "print JSON");
+  sub.callback([o, run] { run(*o); });
   return sub;
 }
 
-void setup(CLI::App& app) {
+void setup(CommandLine& app) {
   const auto o = std::make_shared<Options>();
-  app.require_subcommand(1);
-  CLI::App* c = mode(app, o, "check", "every implementation against the f64 reference on the operator's cases", check);
-  c->add_option("--kernel", o->kernel, "only implementations of this name, such as reference or cpu");
-  c->add_option("--seed", o->seed, "of the random inputs");
-  c->add_flag("-v,--verbose", o->verbose, "print every case");
-  CLI::App* g = mode(app, o, "grad", "gradients against central differences in f64", grad);
-  g->add_option("--seed", o->seed, "of the random inputs and cotangents");
-  g->add_option("--max-elements", o->max_elements, "difference at most this many elements of each input")->check(CLI::PositiveNumber);
-  g->add_flag("-v,--verbose", o->verbose, "print every case");
-  CLI::App* b = mode(app, o, "bench", "GB/s and GFLOP/s beside this machine's roofline, for kernels that pass the check", bench);
-  b->add_option("--kernel", o->kernel, "only implementations of this name");
-  b->add_option("--threads", o->threads, "OpenMP threads")->check(CLI::PositiveNumber);
-  b->add_option("--seconds", o->seconds, "time for each measurement")->check(CLI::PositiveNumber);
-  b->add_option("--shape", o->shapes, "shape of an input in memory order, such as x=64x32x32x16 (repeatable; with one operator)");
-  b->add_option("--attrs", o->attrs, "attributes as JSON (with one operator)");
+  app.require_subcommand();
+  CommandLine c = mode(app, o, "check", "every implementation against the f64 reference on the operator's cases", check);
+  c.add_option("--kernel", o->kernel, "only implementations of this name, such as reference or cpu");
+  c.add_option("--seed", o->seed, "of the random inputs");
+  c.add_flag("-v,--verbose", o->verbose, "print every case");
+  CommandLine g = mode(app, o, "grad", "gradients against central differences in f64", grad);
+  g.add_option("--seed", o->seed, "of the random inputs and cotangents");
+  g.add_option("--max-elements", o->max_elements, "difference at most this many elements of each input").positive();
+  g.add_flag("-v,--verbose", o->verbose, "print every case");
+  CommandLine b = mode(app, o, "bench", "GB/s and GFLOP/s beside this machine's roofline, for kernels that pass the check", bench);
+  b.add_option("--kernel", o->kernel, "only implementations of this name");
+  b.add_option("--threads", o->threads, "OpenMP threads").positive();
+  b.add_option("--seconds", o->seconds, "time for each measurement").positive();
+  b.add_option("--shape", o->shapes, "shape of an input in memory order, such as x=64x32x32x16 (repeatable; with one operator)");
+  b.add_option("--attrs", o->attrs, "attributes as JSON (with one operator)");
   mode(app, o, "support", "the table operator x device x type", support);
 }
 

@@ -1,5 +1,4 @@
 // `limbeck parity FIXTURE.json...`: our networks beside numbers computed with the original PyTorch modules.
-#include <CLI/CLI.hpp>
 #include <cstdio>
 #include <map>
 
@@ -52,10 +51,10 @@ void run(const Options& o) {
   if (!ok) throw ExitStatus{1};
 }
 
-const RegisterCommand command({"parity", "compare networks with numbers of the original PyTorch modules", [](CLI::App& app) {
+const RegisterCommand command({"parity", "compare networks with numbers of the original PyTorch modules", [](CommandLine& app) {
   auto o = std::make_shared<Options>();
-  app.add_option("fixtures", o->fixtures, "fixture files (tests/data/fixtures/*.json)")->required();
-  app.add_option("--dtype", o->dtype, "element type of the computation")->check(CLI::IsMember({"f32", "f64"}))->capture_default_str();
+  app.add_option("fixtures", o->fixtures, "fixture files (tests/data/fixtures/*.json)").required();
+  app.add_option("--dtype", o->dtype, "element type of the computation").one_of({"f32", "f64"}).show_default();
   app.add_flag("--all", o->all, "one line per quantity instead of one per group");
   app.callback([o] { run(*o); });
 }});

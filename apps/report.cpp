@@ -1,5 +1,4 @@
 // limbeck report: one or several run folders as an HTML page and as tables in Markdown, CSV and LaTeX.
-#include <CLI/CLI.hpp>
 #include <cstdio>
 #include <filesystem>
 #include <memory>
@@ -47,11 +46,11 @@ void write_report(const std::vector<std::string>& directories, std::string out) 
     for (const auto& image : report::newest_images(stage)) std::printf("images: %s\n", image.c_str());
 }
 
-RegisterCommand command({"report", "make an HTML page and tables of one or several runs", [](CLI::App& app) {
+RegisterCommand command({"report", "make an HTML page and tables of one or several runs", [](CommandLine& app) {
   auto directories = std::make_shared<std::vector<std::string>>();
   auto out = std::make_shared<std::string>();
-  app.add_option("runs", *directories, "run folders; several count as several seeds: mean and deviation")->required()->type_name("DIR");
-  app.add_option("--out", *out, "the page (default: DIR/report.html, or report.html for several); tables go beside it")->type_name("FILE.html");
+  app.add_option("runs", *directories, "run folders; several count as several seeds: mean and deviation").required().value_name("DIR");
+  app.add_option("--out", *out, "the page (default: DIR/report.html, or report.html for several); tables go beside it").value_name("FILE.html");
   app.callback([directories, out] { write_report(*directories, *out); });
 }});
 

@@ -1,7 +1,6 @@
 // limbeck run: a configuration's workflow in a run folder. limbeck config: every key with its default and its meaning.
 #include <omp.h>
 
-#include <CLI/CLI.hpp>
 #include <cstdio>
 #include <filesystem>
 #include <memory>
@@ -81,14 +80,14 @@ int run(const RunArguments& a) {
   return 0;
 }
 
-RegisterCommand run_command({"run", "run the workflow of a configuration in a folder, or continue it", [](CLI::App& app) {
+RegisterCommand run_command({"run", "run the workflow of a configuration in a folder, or continue it", [](CommandLine& app) {
   auto a = std::make_shared<RunArguments>();
-  app.add_option("config", a->config, "TOML file; 'limbeck config' lists its keys")->required();
-  app.add_option("--out", a->out, "run folder; created when it does not exist")->required();
-  app.add_option("--set", a->overrides, "key=value: overrides the file; may be repeated")->type_name("KEY=VALUE")->allow_extra_args(false);
-  app.add_option("--threads", a->threads, "threads (default: one per core, or OMP_NUM_THREADS); no influence on the result")->check(CLI::PositiveNumber);
-  app.add_option("--stop-after", a->stop_after, "run this stage and what it needs, then stop")->type_name("STAGE");
-  app.add_option("--checkpoint-seconds", a->checkpoint_seconds, "seconds between checkpoints; no influence on the result")->check(CLI::NonNegativeNumber)->capture_default_str();
+  app.add_option("config", a->config, "TOML file; 'limbeck config' lists its keys").required();
+  app.add_option("--out", a->out, "run folder; created when it does not exist").required();
+  app.add_option("--set", a->overrides, "key=value: overrides the file; may be repeated").value_name("KEY=VALUE").one_value_each();
+  app.add_option("--threads", a->threads, "threads (default: one per core, or OMP_NUM_THREADS); no influence on the result").positive();
+  app.add_option("--stop-after", a->stop_after, "run this stage and what it needs, then stop").value_name("STAGE");
+  app.add_option("--checkpoint-seconds", a->checkpoint_seconds, "seconds between checkpoints; no influence on the result").non_negative().show_default();
   app.add_flag("--dry-run", a->dry_run, "print the effective settings and what would be run");
   app.add_flag("--quiet", a->quiet, "print warnings and errors only");
   app.footer("SIGINT (Ctrl-C) and SIGTERM write a checkpoint and end with exit code 3; the same command continues from there. "
@@ -98,12 +97,12 @@ RegisterCommand run_command({"run", "run the workflow of a configuration in a fo
   });
 }});
 
-RegisterCommand config_command({"config", "print every key of a configuration with its value and meaning", [](CLI::App& app) {
+RegisterCommand config_command({"config", "print every key of a configuration with its value and meaning", [](CommandLine& app) {
   auto file = std::make_shared<std::string>();
   auto overrides = std::make_shared<std::vector<std::string>>();
   auto defaults = std::make_shared<bool>(false);
   app.add_option("config", *file, "TOML file to check and complete (default: the built-in defaults)");
-  app.add_option("--set", *overrides, "key=value: overrides the file; may be repeated")->type_name("KEY=VALUE")->allow_extra_args(false);
+  app.add_option("--set", *overrides, "key=value: overrides the file; may be repeated").value_name("KEY=VALUE").one_value_each();
   app.add_flag("--defaults", *defaults, "the built-in defaults, whatever file is given");
   app.callback([file, overrides, defaults] {
     kd::WorkflowSettings settings = *defaults ? kd::WorkflowSettings{} : read_settings(*file, *overrides);

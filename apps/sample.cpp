@@ -1,5 +1,4 @@
 // limbeck sample: a grid of images of one class (or a sheet of all classes) from a generator checkpoint.
-#include <CLI/CLI.hpp>
 #include <cmath>
 #include <memory>
 
@@ -32,16 +31,16 @@ void write_samples(const SampleArguments& a) {
   data::write_png(a.out, data::grid(data::to_bytes(images), columns, 2, a.zoom));
 }
 
-const RegisterCommand command({"sample", "draw images from a generator checkpoint", [](CLI::App& app) {
+const RegisterCommand command({"sample", "draw images from a generator checkpoint", [](CommandLine& app) {
   auto a = std::make_shared<SampleArguments>();
-  app.add_option("--ckpt", a->checkpoint, "generator checkpoint (safetensors)")->required();
+  app.add_option("--ckpt", a->checkpoint, "generator checkpoint (safetensors)").required();
   app.add_option("--class", a->label, "class index; without it one row per class");
-  app.add_option("--n", a->count, "images (per class when --class is absent)")->capture_default_str();
-  app.add_option("--out", a->out, "PNG file to write")->required();
-  app.add_option("--seed", a->seed, "seed of the noise")->capture_default_str();
-  app.add_option("--truncation", a->truncation, "redraw noise beyond this value, 0: off")->capture_default_str();
+  app.add_option("--n", a->count, "images (per class when --class is absent)").show_default();
+  app.add_option("--out", a->out, "PNG file to write").required();
+  app.add_option("--seed", a->seed, "seed of the noise").show_default();
+  app.add_option("--truncation", a->truncation, "redraw noise beyond this value, 0: off").show_default();
   app.add_option("--columns", a->columns, "images per row of the grid");
-  app.add_option("--zoom", a->zoom, "integer magnification")->capture_default_str();
+  app.add_option("--zoom", a->zoom, "integer magnification").show_default();
   app.callback([a] { write_samples(*a); });
 }});
 

@@ -1,8 +1,6 @@
 // `limbeck sample` from its arguments to the picture.
 #include <gtest/gtest.h>
 
-#include <CLI/CLI.hpp>
-
 #include "apps/command.h"
 #include "data/dataset.h"
 #include "gan/sampler.h"
@@ -11,16 +9,7 @@
 namespace limbeck {
 namespace {
 
-void run_sample(const std::vector<std::string>& arguments) {
-  for (const Command& c : all_commands()) {
-    if (c.name != "sample") continue;
-    CLI::App app;
-    c.setup(app);
-    app.parse(std::vector<std::string>(arguments.rbegin(), arguments.rend()));  // CLI11 takes them in reverse
-    return;
-  }
-  FAIL() << "no command 'sample'";
-}
+void run_sample(const std::vector<std::string>& arguments) { run_command("sample", arguments); }
 
 class SampleCommand : public testing::Test {
  protected:

@@ -1,5 +1,4 @@
 // PNG files, grids, bytes from f32 images, and the `data` command.
-#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cmath>
 #include <nlohmann/json.hpp>
@@ -66,14 +65,10 @@ TEST(ToBytes, Truncates) {
   expect_error([&] { to_bytes(Tensor::of(std::vector<float>{0, NAN})); }, {"pixel 1", "not a number"});
 }
 
-std::string run_command(std::vector<std::string> arguments) {
-  CLI::App app;
-  for (const Command& c : all_commands())
-    if (c.name == "data") c.setup(*app.add_subcommand(c.name, c.summary));
-  std::reverse(arguments.begin(), arguments.end());
+std::string run_data(std::vector<std::string> arguments) {
   testing::internal::CaptureStdout();
   try {
-    app.parse(arguments);
+    run_command("data", arguments);
   } catch (...) {
     testing::internal::GetCapturedStdout();
     throw;
@@ -82,13 +77,13 @@ std::string run_command(std::vector<std::string> arguments) {
 }
 
 TEST(DataCommand, InfoPrintsCountsAndStatistics) {
-  const std::vector<std::string> arguments = {"data", "info", "--shapes-train", "50", "--shapes-test", "20", "--size", "16"};
-  const std::string text = run_command(arguments);
+  const std::vector<std::string> arguments = {"info", "--shapes-train", "50", "--shapes-test", "20", "--size", "16"};
+  const std::string text = run_data(arguments);
   EXPECT_NE(text.find("train: 50 images, 16 x 16, 3 channels"), std::string::npos) << text;
   EXPECT_NE(text.find("crescent"), std::string::npos) << text;
   auto with_json = arguments;
   with_json.push_back("--json");
-  const auto j = nlohmann::json::parse(run_command(with_json));
+  const auto j = nlohmann::json::parse(run_data(with_json));
   EXPECT_EQ(j["test"]["images"], 20);
   EXPECT_EQ(j["train"]["images_per_class"], std::vector<int>(10, 5));
   EXPECT_EQ(j["train"]["mean"].size(), 3u);
@@ -96,10 +91,10 @@ TEST(DataCommand, InfoPrintsCountsAndStatistics) {
 
 TEST(DataCommand, PreviewWritesASheet) {
   const TemporaryFolder folder;
-  run_command({"data", "preview", "--shapes-train", "50", "--shapes-test", "10", "--size", "16", "--per-class", "3", "--zoom", "2", "--out",
+  run_data({"preview", "--shapes-train", "50", "--shapes-test", "10", "--size", "16", "--per-class", "3", "--zoom", "2", "--out",
                folder.file("sheet.png")});
   EXPECT_EQ(read_image(folder.file("sheet.png")).shape(), (Shape{10 * 34, 3 * 34, 3}));
-  expect_error([&] { run_command({"data", "preview", "--part", "all", "--out", folder.file("no.png")}); }, {"--part", "'all'"});
+  expect_error([&] { run_data({"preview", "--part", "all", "--out", folder.file("no.png")}); }, {"--part", "'all'"});
 }
 
 }  // namespace
