@@ -5,7 +5,7 @@
 namespace limbeck {
 
 bool winograd_pays(const Conv2dSizes& s) {
-  if (!winograd_possible(s) || s.c < 32 || s.o < 32) return false;
+  if (!winograd_possible(s) || s.c < 16 || s.o < 16) return false;
   // Tiles that reach beyond the image waste their work; backward-data tiles the input instead of the output.
   const auto used = [](int64_t h, int64_t w) { return double(h * w) / double((h + 3) / 4 * ((w + 3) / 4) * 16); };
   return used(s.oh, s.ow) > 0.5 && used(s.h, s.w) > 0.5;
