@@ -33,8 +33,10 @@ void write_report(const std::vector<std::string>& directories, std::string out) 
   for (const auto& table : tables) {
     markdown += report::to_markdown(table);
     latex += report::to_latex(table);
-    if (table.title != "Settings in which the runs differ") std::printf("%s\n", report::to_text(table).c_str());
   }
+  // On the terminal the result comes last, where it is seen.
+  for (auto table = tables.rbegin(); table != tables.rend(); ++table)
+    if (table->title != "Settings in which the runs differ") std::printf("%s\n", report::to_text(*table).c_str());
   write_file_atomically(out, report::html_page(runs));
   const auto beside = [&out](const char* extension) { return fs::path(out).replace_extension(extension).string(); };
   write_file_atomically(beside(".md"), markdown);
