@@ -3,7 +3,7 @@
 // d: the 6x6 inputs of the tile, g: the 3x3 filter of (c, o). Summed over c, each point is a matrix product [tiles, C] x [C, O].
 // backward-data: the same with dy as input, g turned by 180 degrees and C, O exchanged.
 // Transformed tiles: v [point][tile][c], m [point][tile][o]; filters: u [block of o][point][c][o in block].
-// 72 FLOPs per (tile, c, o) instead of 288, plus 144 per (tile, c) and 120 per (tile, o) of transforms; 36 T (C + O) floats of
+// 72 FLOPs per (tile, c, o) instead of 288, plus about 290 per (tile, c) and 240 per (tile, o) of transforms; 36 T (C + O) floats of
 // scratch per thread for a block of T tiles, 36 C O for the filters, which each block reads once.
 // Source: Lavin and Gray, "Fast algorithms for convolutional neural networks", CVPR 2016; points and matrices in simd/winograd.cpp.
 #include "ops_cpu/conv2d_winograd.h"

@@ -49,10 +49,11 @@ OpCase conv_case(Shape x, int64_t out, std::vector<int64_t> padding, bool bias) 
 /// x [N, H, W, C], output channels, padding.
 std::vector<OpCase> awkward_cases() {
   return {conv_case({2, 5, 7, 33}, 48, {1, 1}, true),    conv_case({3, 1, 1, 16}, 17, {1, 1}, true),
-          conv_case({1, 3, 3, 64}, 33, {0, 0}, true),    conv_case({2, 4, 9, 48}, 100, {2, 2}, false),
+          conv_case({1, 5, 5, 64}, 33, {0, 0}, true),    conv_case({2, 4, 9, 48}, 100, {2, 2}, false),
           conv_case({2, 8, 8, 100}, 64, {1, 1}, true),   conv_case({1, 2, 13, 5}, 3, {2, 0}, true),
           conv_case({2, 6, 5, 1}, 1, {0, 1}, false),     conv_case({1, 7, 4, 350}, 20, {1, 2}, true),
           conv_case({9, 16, 16, 32}, 32, {1, 1}, false), conv_case({5, 12, 12, 64}, 64, {1, 1}, false),
+          conv_case({1, 3, 3, 64}, 64, {1, 1}, true),    // the fewest outputs that winograd_pays admits
           conv_case({0, 4, 4, 16}, 16, {1, 1}, true)};
 }
 
@@ -67,8 +68,7 @@ TEST(Winograd, MatchesTheDefinitionOnEveryInstructionSet) {
       IsaOverride use(isa);
       const CheckReport report = reference.check(kernel);
       EXPECT_TRUE(report.ok && !report.skipped) << describe_case(c) << " " << name_of(isa) << ": " << report.message;
-      RecordProperty(cat("worst_", name_of(isa), "_", c.inputs[0].shape), cat(report.worst));
-      if (std::getenv("WORST")) printf("%s %s %.3f\n", describe_case(c).c_str(), name_of(isa), report.worst);
+      EXPECT_LT(report.worst, 0.8) << describe_case(c) << " " << name_of(isa) << ": close to the tolerance";
     }
   }
 }
