@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 
 #include "nn/models/registry.h"
+#include "ops_cpu/isa.h"
 
 namespace limbeck::nn {
 namespace {
@@ -47,11 +48,15 @@ INSTANTIATE_TEST_SUITE_P(Classifiers, ParityF64,
                                          "cifar100/ShuffleV1", "cifar100/ShuffleV2", "cifar100/efficientnetb0", "imagenet100/resnet20"),
                          test_name);
 
-/// f32 with the fast kernels: every fixture of 32x32 images.
+/// f32 with the fast kernels of every instruction set of this machine: every fixture of 32x32 images.
 class ParityF32 : public testing::TestWithParam<std::string> {};
 TEST_P(ParityF32, MatchesPyTorch) {
-  const ParityReport report = run_classifier_parity(fixtures + GetParam() + ".json", DType::f32);
-  EXPECT_TRUE(report.ok()) << failures(report);
+  for (Isa isa : {Isa::base, Isa::avx2, Isa::avx512}) {
+    if (isa > best_isa()) continue;
+    const IsaOverride use(isa);
+    const ParityReport report = run_classifier_parity(fixtures + GetParam() + ".json", DType::f32);
+    EXPECT_TRUE(report.ok()) << name_of(isa) << "\n" << failures(report);
+  }
 }
 INSTANTIATE_TEST_SUITE_P(Classifiers, ParityF32, testing::ValuesIn(all_fixtures("cifar100")), test_name);
 
