@@ -31,6 +31,10 @@ struct RegisterCommand {
 /// command line, and whatever the subcommand throws.
 void run_command(const std::string& name, const std::vector<std::string>& arguments);
 
+/// Runs the subcommand that the command line names; `version` is what --version prints. Returns 0, or 2 for a wrong command line, which it
+/// has reported; throws what the subcommand throws.
+int run_program(int argc, char** argv, std::string (*version)());
+
 /// Thrown by a subcommand to end the program with this exit code after it has reported everything itself.
 struct ExitStatus {
   int code;

@@ -58,4 +58,21 @@ void run_command(const std::string& name, const std::vector<std::string>& argume
   fail("unknown subcommand '", name, "'");
 }
 
+int run_program(int argc, char** argv, std::string (*version)()) {
+  CLI::App app("limbeck: distils a large network's knowledge into a small one through images of a conditional GAN", "limbeck");
+  app.require_subcommand(1);
+  app.set_version_flag("--version", version, "print the version, the backends, the instruction set and the number of threads");
+  app.footer("Exit codes: 0 done, 1 error, 2 wrong command line, 3 interrupted with a checkpoint written (run again to continue).");
+  for (const Command& command : all_commands()) {
+    CommandLine line(app.add_subcommand(command.name, command.summary));
+    command.setup(line);
+  }
+  try {
+    app.parse(argc, argv);
+    return 0;
+  } catch (const CLI::ParseError& e) {
+    return app.exit(e) == 0 ? 0 : 2;
+  }
+}
+
 }  // namespace limbeck

@@ -1,5 +1,5 @@
-// The command line of one subcommand. A thin face of CLI11, which is slow to compile and therefore included in two files only
-// (command_line.cpp and main.cpp).
+// The command line of one subcommand. A thin face of CLI11, which is slow to compile and therefore included in one file only
+// (command_line.cpp).
 #pragma once
 #include <cstdint>
 #include <functional>

@@ -3,7 +3,6 @@
 #include <omp.h>
 #include <unistd.h>
 
-#include <CLI/CLI.hpp>
 #include <cstdio>
 #include <cstdlib>
 #include <new>
@@ -33,19 +32,8 @@ void shorten_spinning(char** argv) {
 
 int main(int argc, char** argv) {
   shorten_spinning(argv);
-  CLI::App app("limbeck: distils a large network's knowledge into a small one through images of a conditional GAN", "limbeck");
-  app.require_subcommand(1);
-  app.set_version_flag("--version", version_text, "print the version, the backends, the instruction set and the number of threads");
-  app.footer("Exit codes: 0 done, 1 error, 2 wrong command line, 3 interrupted with a checkpoint written (run again to continue).");
-  for (const limbeck::Command& command : limbeck::all_commands()) {
-    limbeck::CommandLine line(app.add_subcommand(command.name, command.summary));
-    command.setup(line);
-  }
   try {
-    app.parse(argc, argv);
-    return 0;
-  } catch (const CLI::ParseError& e) {
-    return app.exit(e) == 0 ? 0 : 2;
+    return limbeck::run_program(argc, argv, version_text);
   } catch (const limbeck::ExitStatus& e) {
     return e.code;
   } catch (const limbeck::Error& e) {

@@ -103,30 +103,21 @@ TEST(Layers, SlowHeadersStayInFewFiles) {
       for (const char* slow : {"toml++/", "nlohmann/json.hpp", "CLI/CLI.hpp"})
         if (include.target.rfind(slow, 0) == 0) users[slow].insert(path.string());
   EXPECT_EQ(users["toml++/"], std::set<std::string>{"apps/config.cpp"});
-  EXPECT_EQ(users["CLI/CLI.hpp"], (std::set<std::string>{"apps/command_line.cpp", "apps/main.cpp"}));
+  EXPECT_EQ(users["CLI/CLI.hpp"], std::set<std::string>{"apps/command_line.cpp"});
   for (const auto& file : users["nlohmann/json.hpp"])
     EXPECT_TRUE(file.ends_with(".cpp") || file.rfind("apps/", 0) == 0) << file << ": a header of the library must not include nlohmann";
   EXPECT_LE(users["nlohmann/json.hpp"].size(), 16u);
 }
 
 TEST(Layers, HeadersCompileAlone) {
-  std::string alone;
-  for (const auto& path : sources()) {
-    if (path.extension() != ".h" || path.string().rfind("ops_cuda", 0) == 0) continue;
-    fs::path implementation = path;
-    implementation.replace_extension(".cpp");
-    if (fs::exists(implementation)) {
-      const auto includes = includes_of(implementation);
-      ASSERT_FALSE(includes.empty()) << implementation;
-      if (includes.front().target == path.string()) continue;  // compiled alone, first thing in its .cpp
-    }
-    alone += " " + path.string();
-  }
+  // The precompiled header hides a missing include from the build, so every header is compiled by itself, without it.
+  std::string headers;
+  for (const auto& path : sources())
+    if (path.extension() == ".h" && path.string().rfind("ops_cuda", 0) != 0) headers += path.string() + "\n";
   const char* compiler = std::getenv("CXX");
-  const std::string command = std::string(compiler ? compiler : "g++") + " -std=c++20 -fopenmp -I. -fsyntax-only -x c++ ";
-  // One process per header: a header must not live from what another one included.
-  const std::string loop = "for h in" + alone + "; do " + command + "\"$h\" 2>&1 | grep -m3 error: && bad=1; done; exit ${bad:-0}";
-  EXPECT_EQ(std::system(loop.c_str()), 0) << "headers compiled:" << alone;
+  const std::string command = std::string(compiler ? compiler : "g++") + " -std=c++20 -fopenmp -I. -fsyntax-only -x c++ {} 2>&1 | grep -m3 error:";
+  const std::string loop = "printf '%s' '" + headers + "' | xargs -P 2 -I {} sh -c '! " + command + "'";
+  EXPECT_EQ(std::system(loop.c_str()), 0) << "headers compiled:\n" << headers;
 }
 
 }  // namespace
