@@ -1,5 +1,7 @@
 #include "gan/biggan.h"
 
+#include <algorithm>
+
 namespace limbeck::gan {
 namespace {
 
@@ -9,60 +11,41 @@ constexpr int64_t bottom = 4;  // spatial size of the first feature map
 struct Widths {
   std::vector<int64_t> generator_in, generator_out, discriminator_out;
   size_t downsampling;
+  std::vector<int64_t> discriminator_resolution;  // as the original's table has it, 16 throughout at 32 pixels; it only places attention
 };
 
 Widths widths_at(int64_t resolution) {
   switch (resolution) {
-    case 32: return {{4, 4, 4}, {4, 4, 4}, {4, 4, 4, 4}, 2};
-    case 64: return {{16, 16, 8, 4}, {16, 8, 4, 2}, {1, 2, 4, 8, 16}, 4};
-    case 128: return {{16, 16, 8, 4, 2}, {16, 8, 4, 2, 1}, {1, 2, 4, 8, 16, 16}, 5};
+    case 32: return {{4, 4, 4}, {4, 4, 4}, {4, 4, 4, 4}, 2, {16, 16, 16, 16}};
+    case 64: return {{16, 16, 8, 4}, {16, 8, 4, 2}, {1, 2, 4, 8, 16}, 4, {32, 16, 8, 4, 4}};
+    case 128: return {{16, 16, 8, 4, 2}, {16, 8, 4, 2, 1}, {1, 2, 4, 8, 16, 16}, 5, {64, 32, 16, 8, 4, 4}};
     default: fail("BigGAN: resolution must be 32, 64 or 128, found ", resolution);
   }
 }
 
-const BigGanConfig& checked(const BigGanConfig& c) {
-  LIMBECK_CHECK(c.ch >= 1 && c.dim_z >= 1 && c.classes >= 1 && c.channels >= 1, "BigGAN: ch, dim_z, classes and channels must be positive, found ",
-                c.ch, ", ", c.dim_z, ", ", c.classes, ", ", c.channels);
+int64_t chunks(const BigGanConfig& c) { return c.hierarchical ? static_cast<int64_t>(widths_at(c.resolution).generator_in.size()) + 1 : 1; }
+
+BigGanConfig checked(BigGanConfig c) {
+  check_sizes("BigGAN", c);
+  c.arch = "biggan";
+  LIMBECK_CHECK(!c.hierarchical || c.shared_dim > 0, "BigGAN: hierarchical z needs a shared embedding (shared_dim), found ", c.shared_dim);
+  LIMBECK_CHECK(c.dim_z >= chunks(c), "BigGAN: hierarchical z at resolution ", c.resolution, " needs dim_z of at least ", chunks(c), ", found ", c.dim_z);
+  c.dim_z = c.dim_z / chunks(c) * chunks(c);
   return c;
 }
 
-void check_input(const char* what, const Variable& x, const Shape& expected) {
-  LIMBECK_CHECK(x.shape() == expected, what, ": expected ", expected, ", found ", x.shape());
-}
-
-void check_labels(const char* what, const Condition& c, int64_t batch) {
-  if (c.classes)
-    LIMBECK_CHECK(c.classes.shape() == Shape({batch}), what, ": expected labels [", batch, "], found ", c.classes.shape());
-}
-
-/// A list of blocks with one entry each: BigGAN names them blocks.I.0 (attention would be blocks.I.1).
-class Stage : public nn::Module {
- public:
-  template <class Block>
-  explicit Stage(std::unique_ptr<Block> block) { own("0", std::move(block)); }
-};
-
-class Stages : public nn::Module {
- public:
-  template <class Block>
-  Block& append(std::unique_ptr<Block> block) {
-    Block& ref = *block;
-    own(std::to_string(count_++), std::make_unique<Stage>(std::move(block)));
-    return ref;
-  }
-
- private:
-  int count_ = 0;
-};
+bool attends(const BigGanConfig& c, int64_t resolution) { return std::find(c.attention.begin(), c.attention.end(), resolution) != c.attention.end(); }
 
 }  // namespace
 
-GeneratorBlock::GeneratorBlock(int64_t in, int64_t out, const BigGanConfig& c)
+// --- parts ----------------------------------------------------------------------------------------------------------------------
+
+GeneratorBlock::GeneratorBlock(int64_t in, int64_t out, const ConditionSource& source, const BigGanConfig& c)
     : conv1_(in, out, 3, c.sn_eps),
       conv2_(out, out, 3, c.sn_eps),
       conv_sc_(in, out, 1, c.sn_eps),
-      bn1_(in, c.classes, c.bn_eps),
-      bn2_(out, c.classes, c.bn_eps) {
+      bn1_(in, source, c.bn_eps),
+      bn2_(out, source, c.bn_eps) {
   add("conv1", conv1_);
   add("conv2", conv2_);
   add("conv_sc", conv_sc_);
@@ -95,60 +78,98 @@ Variable DiscriminatorBlock::forward(const Variable& x) {
   return h + shortcut;
 }
 
-struct BigGanGenerator::Output : nn::Module {
-  BatchNorm bn;
-  SNConv2d conv;
-  Output(int64_t in, const BigGanConfig& c) : bn(in, c.bn_eps), conv(in, c.channels, 3, c.sn_eps) {
-    add("0", bn);
-    add("2", conv);  // "1" is the ReLU
-  }
-  Variable forward(const Variable& x) override { return tanh(conv(bn.relu(x))); }
-};
+Variable SharedEmbedding::operator()(const Condition& condition) {
+  if (!condition.embedding) return map(condition);
+  LIMBECK_CHECK(condition.embedding.rank() == 2 && condition.embedding.size(1) == weight.size(1), "shared embedding: expected [N, ", weight.size(1),
+                "], found ", condition.embedding.shape());
+  return condition.embedding;
+}
+
+OutputLayer::OutputLayer(int64_t in, const BigGanConfig& c) : bn_(in, c.bn_eps), conv_(in, c.channels, 3, c.sn_eps) {
+  add("0", bn_);
+  add("2", conv_);  // "1" is the ReLU
+}
+
+Variable OutputLayer::forward(const Variable& x) { return tanh(conv_(bn_.relu(x))); }
+
+ProjectionHead::ProjectionHead(int64_t in, const BigGanConfig& c) : linear(in, 1, c.sn_eps), embed(c.classes, in, c.sn_eps) {}
+
+Variable ProjectionHead::operator()(const Variable& x, const Tensor& classes) {
+  LIMBECK_CHECK(classes, "projection discriminator: the condition has no class labels");
+  const Variable h = sum(relu(x), {1, 2});
+  return linear.forward(h) + sum(embed(classes) * h, {1}, true);
+}
+
+// --- generator ------------------------------------------------------------------------------------------------------------------
 
 BigGanGenerator::BigGanGenerator(const BigGanConfig& config)
-    : config_(checked(config)),
-      width_(widths_at(config.resolution).generator_in[0] * config.ch),
-      linear_(config.dim_z, width_ * bottom * bottom, config.sn_eps) {
-  const Widths widths = widths_at(config.resolution);
+    : Generator(checked(config)),
+      chunk_(config_.dim_z / chunks(config_)),
+      width_(widths_at(config_.resolution).generator_in[0] * config_.ch),
+      linear_(chunk_, width_ * bottom * bottom, config_.sn_eps) {
+  const Widths widths = widths_at(config_.resolution);
+  if (config_.shared_dim > 0) shared_ = &own("shared", std::make_unique<SharedEmbedding>(config_.classes, config_.shared_dim));
   add("linear", linear_);
+  ConditionSource source = {.embedding = config_.shared_dim, .classes = config_.classes, .sn_eps = config_.sn_eps};
+  if (config_.hierarchical) source.embedding += chunk_;
   Stages& stages = own("blocks", std::make_unique<Stages>());
-  for (size_t i = 0; i < widths.generator_in.size(); ++i)
-    blocks_.push_back(&stages.append(
-        std::make_unique<GeneratorBlock>(widths.generator_in[i] * config.ch, widths.generator_out[i] * config.ch, config_)));
-  output_ = &own("output_layer", std::make_unique<Output>(widths.generator_out.back() * config.ch, config_));
+  int64_t resolution = bottom;
+  for (size_t i = 0; i < widths.generator_in.size(); ++i) {
+    const int64_t in = widths.generator_in[i] * config_.ch, out = widths.generator_out[i] * config_.ch;
+    stages.begin();
+    Block b{&stages.append(std::make_unique<GeneratorBlock>(in, out, source, config_)), nullptr};
+    if (attends(config_, resolution *= 2)) b.attention = &stages.append(std::make_unique<SelfAttention>(out, config_.sn_eps));
+    blocks_.push_back(b);
+  }
+  output_ = &own("output_layer", std::make_unique<OutputLayer>(widths.generator_out.back() * config_.ch, config_));
 }
 
 Variable BigGanGenerator::forward(const Variable& z, const Condition& condition) {
   check_input("BigGAN generator", z, {z.size(0), config_.dim_z});
   check_labels("BigGAN generator", condition, z.size(0));
-  Variable h = unflatten_chw(linear_(z), width_, bottom, bottom);
-  for (GeneratorBlock* block : blocks_) h = (*block)(h, condition);
+  // Hierarchical z: chunk 0 starts the image, chunk i + 1 joins the class embedding of block i.
+  const auto chunk = [&](size_t i) { return slice(z, 1, static_cast<int64_t>(i) * chunk_, static_cast<int64_t>(i + 1) * chunk_); };
+  const Variable y = shared_ ? (*shared_)(condition) : Variable();
+  Variable h = unflatten_chw(linear_(config_.hierarchical ? chunk(0) : z), width_, bottom, bottom);
+  for (size_t i = 0; i < blocks_.size(); ++i) {
+    Condition here = condition;
+    if (shared_) here = {{}, config_.hierarchical ? concat({y, chunk(i + 1)}, 1) : y};
+    h = (*blocks_[i].block)(h, here);
+    if (blocks_[i].attention) h = blocks_[i].attention->forward(h);
+  }
   return output_->forward(h);
 }
 
-BigGanDiscriminator::BigGanDiscriminator(const BigGanConfig& config) : config_(checked(config)) {
-  const Widths widths = widths_at(config.resolution);
+// --- discriminator --------------------------------------------------------------------------------------------------------------
+
+BigGanDiscriminator::BigGanDiscriminator(const BigGanConfig& config) : Discriminator(checked(config)) {
+  const Widths widths = widths_at(config_.resolution);
   Stages& stages = own("blocks", std::make_unique<Stages>());
-  int64_t in = config.channels;
+  int64_t in = config_.channels;
   for (size_t i = 0; i < widths.discriminator_out.size(); ++i) {
-    const int64_t out = widths.discriminator_out[i] * config.ch;
-    blocks_.push_back(&stages.append(std::make_unique<DiscriminatorBlock>(in, out, i > 0, i < widths.downsampling, config.sn_eps)));
+    const int64_t out = widths.discriminator_out[i] * config_.ch;
+    stages.begin();
+    blocks_.push_back(&stages.append(std::make_unique<DiscriminatorBlock>(in, out, i > 0, i < widths.downsampling, config_.sn_eps)));
+    if (attends(config_, widths.discriminator_resolution[i])) blocks_.push_back(&stages.append(std::make_unique<SelfAttention>(out, config_.sn_eps)));
     in = out;
   }
-  linear_ = std::make_unique<SNLinear>(in, 1, config.sn_eps);
-  embed_ = std::make_unique<SNEmbedding>(config.classes, in, config.sn_eps);
-  add("linear", *linear_);
-  add("embed", *embed_);
+  head_ = std::make_unique<ProjectionHead>(in, config_);
+  add("linear", head_->linear);
+  add("embed", head_->embed);
 }
 
 Variable BigGanDiscriminator::forward(const Variable& x, const Condition& condition) {
   check_input("BigGAN discriminator", x, {x.size(0), config_.resolution, config_.resolution, config_.channels});
   check_labels("BigGAN discriminator", condition, x.size(0));
-  LIMBECK_CHECK(condition.classes, "BigGAN discriminator: the condition has no class labels");
   Variable h = x;
-  for (DiscriminatorBlock* block : blocks_) h = block->forward(h);
-  h = sum(relu(h), {1, 2});
-  return linear_->forward(h) + sum((*embed_)(condition.classes) * h, {1}, true);
+  for (nn::Module* block : blocks_) h = block->forward(h);
+  return (*head_)(h, condition.classes);
 }
 
+namespace {
+
+const RegisterGan biggan({"biggan", [](const NetworkConfig& c) { return std::make_unique<BigGanGenerator>(c); },
+                          [](const NetworkConfig& c) { return std::make_unique<BigGanDiscriminator>(c); }});
+
+}  // namespace
 }  // namespace limbeck::gan

@@ -37,6 +37,31 @@ int64_t integer(const TensorFile& file, const std::string& what, const char* key
   return static_cast<int64_t>(v);
 }
 
+/// An entry that checkpoints of the first version lack.
+std::string entry_or(const TensorFile& file, const char* key, const std::string& fallback) {
+  const auto it = file.metadata.find(key);
+  return it == file.metadata.end() ? fallback : it->second;
+}
+
+NetworkConfig config_of(const TensorFile& file, const std::string& what) {
+  NetworkConfig c = {.ch = integer(file, what, "ch"),
+                     .dim_z = integer(file, what, "dim_z"),
+                     .classes = integer(file, what, "classes"),
+                     .resolution = integer(file, what, "resolution"),
+                     .channels = integer(file, what, "channels"),
+                     .sn_eps = number(file, what, "sn_eps"),
+                     .bn_eps = number(file, what, "bn_eps")};
+  c.arch = entry_or(file, "arch", c.arch);
+  c.attention = parse_resolutions(entry_or(file, "attention", ""), what + ": metadata 'attention'");
+  if (file.metadata.contains("shared_dim") && entry(file, what, "shared_dim") != "0") c.shared_dim = integer(file, what, "shared_dim");
+  const std::string hierarchical = entry_or(file, "hierarchical", "false");
+  LIMBECK_CHECK(hierarchical == "true" || hierarchical == "false", what, ": metadata 'hierarchical': expected true or false, found '", hierarchical, "'");
+  c.hierarchical = hierarchical == "true";
+  if (file.metadata.contains("depth")) c.depth = integer(file, what, "depth");
+  if (file.metadata.contains("label_dim")) c.label_dim = integer(file, what, "label_dim");
+  return c;
+}
+
 Tensor noise_for_sheet(int64_t rows, int64_t columns, int64_t dim_z, const Stream& stream, double truncation) {
   const Tensor one_row = draw_noise(columns, dim_z, stream, truncation);
   const Tensor all = Tensor::empty({rows * columns, dim_z});
@@ -55,7 +80,7 @@ class EvalMode {
   bool was_training_;
 };
 
-Tensor generate(BigGanGenerator& generator, const Tensor& z, const Tensor& labels, int64_t batch) {
+Tensor generate(Generator& generator, const Tensor& z, const Tensor& labels, int64_t batch) {
   LIMBECK_CHECK(batch >= 1, "sample: batch must be at least 1, found ", batch);
   for (int64_t y : labels.span<int64_t>())
     LIMBECK_CHECK(y >= 0 && y < generator.config().classes, "sample: class ", y, " is outside 0..", generator.config().classes - 1);
@@ -72,38 +97,37 @@ Tensor generate(BigGanGenerator& generator, const Tensor& z, const Tensor& label
 
 }  // namespace
 
-TensorFile generator_checkpoint(const BigGanGenerator& generator) {
-  const BigGanConfig& c = generator.config();
+TensorFile generator_checkpoint(const Generator& generator) {
+  const NetworkConfig& c = generator.config();
   TensorFile file = generator.state_dict();
   file.metadata = {{"format", format_name},
+                   {"arch", c.arch},
                    {"ch", std::to_string(c.ch)},
                    {"dim_z", std::to_string(c.dim_z)},
                    {"classes", std::to_string(c.classes)},
                    {"resolution", std::to_string(c.resolution)},
                    {"channels", std::to_string(c.channels)},
                    {"sn_eps", text_of(c.sn_eps)},
-                   {"bn_eps", text_of(c.bn_eps)}};
+                   {"bn_eps", text_of(c.bn_eps)},
+                   {"attention", to_text(c.attention)},
+                   {"shared_dim", std::to_string(c.shared_dim)},
+                   {"hierarchical", c.hierarchical ? "true" : "false"},
+                   {"depth", std::to_string(c.depth)},
+                   {"label_dim", std::to_string(c.label_dim)}};
   return file;
 }
 
-std::unique_ptr<BigGanGenerator> load_generator(const TensorFile& file, const std::string& what) {
+std::unique_ptr<Generator> load_generator(const TensorFile& file, const std::string& what) {
   const std::string& format = entry(file, what, "format");
   LIMBECK_CHECK(format == format_name, what, ": expected a checkpoint of format '", format_name, "', found '", format, "'");
-  const BigGanConfig config = {.ch = integer(file, what, "ch"),
-                               .dim_z = integer(file, what, "dim_z"),
-                               .classes = integer(file, what, "classes"),
-                               .resolution = integer(file, what, "resolution"),
-                               .channels = integer(file, what, "channels"),
-                               .sn_eps = number(file, what, "sn_eps"),
-                               .bn_eps = number(file, what, "bn_eps")};
-  auto generator = std::make_unique<BigGanGenerator>(config);
+  auto generator = create_generator(config_of(file, what));
   generator->load_state_dict(file, what);
   generator->set_requires_grad(false);
   generator->eval();
   return generator;
 }
 
-std::unique_ptr<BigGanGenerator> load_generator(const std::string& path) { return load_generator(read_safetensors(path), path); }
+std::unique_ptr<Generator> load_generator(const std::string& path) { return load_generator(read_safetensors(path), path); }
 
 Tensor draw_noise(int64_t n, int64_t dim_z, const Stream& stream, double truncation) {
   LIMBECK_CHECK(truncation >= 0, "truncation must not be negative, found ", truncation);
@@ -122,12 +146,12 @@ Tensor draw_noise(int64_t n, int64_t dim_z, const Stream& stream, double truncat
   return z;
 }
 
-Tensor sample(BigGanGenerator& generator, const Tensor& labels, const Stream& stream, const SampleOptions& options) {
+Tensor sample(Generator& generator, const Tensor& labels, const Stream& stream, const SampleOptions& options) {
   return generate(generator, draw_noise(labels.numel(), generator.config().dim_z, stream, options.truncation), labels, options.batch);
 }
 
-Tensor class_sheet(BigGanGenerator& generator, int64_t columns, const Stream& stream, const SampleOptions& options) {
-  const BigGanConfig& c = generator.config();
+Tensor class_sheet(Generator& generator, int64_t columns, const Stream& stream, const SampleOptions& options) {
+  const NetworkConfig& c = generator.config();
   const Tensor labels = Tensor::empty({c.classes * columns}, DType::i64);
   for (int64_t i = 0; i < labels.numel(); ++i) labels.data<int64_t>()[i] = i / columns;
   const Tensor z = noise_for_sheet(c.classes, columns, c.dim_z, stream, options.truncation);

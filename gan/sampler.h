@@ -3,19 +3,20 @@
 #include <memory>
 #include <string>
 
-#include "gan/biggan.h"
+#include "gan/network.h"
 #include "tensor/random.h"
 #include "tensor/safetensors.h"
 
 namespace limbeck::gan {
 
-/// The generator's state_dict with metadata: format, ch, dim_z, classes, resolution, channels, sn_eps, bn_eps.
-TensorFile generator_checkpoint(const BigGanGenerator& generator);
+/// The generator's state_dict with metadata: format and the fields of its NetworkConfig by name. What a checkpoint does not say (an older
+/// one) has NetworkConfig's default.
+TensorFile generator_checkpoint(const Generator& generator);
 
 /// Builds the generator that a checkpoint describes and loads it, in eval mode and without gradients. Throws Error naming `what` and
 /// the missing or wrong key.
-std::unique_ptr<BigGanGenerator> load_generator(const TensorFile& checkpoint, const std::string& what);
-std::unique_ptr<BigGanGenerator> load_generator(const std::string& path);
+std::unique_ptr<Generator> load_generator(const TensorFile& checkpoint, const std::string& what);
+std::unique_ptr<Generator> load_generator(const std::string& path);
 
 struct SampleOptions {
   double truncation = 0;  ///< > 0: noise outside [-truncation, truncation] is drawn again (Brock et al. 2019, 3.1)
@@ -27,9 +28,9 @@ Tensor draw_noise(int64_t n, int64_t dim_z, const Stream& stream, double truncat
 
 /// One image per label (i64 [n]) -> f32 [n, R, R, C] in [-1, 1], in eval mode: running BN statistics, spectral norm with one power
 /// iteration that is not stored. The generator's mode is left as it was.
-Tensor sample(BigGanGenerator& generator, const Tensor& labels, const Stream& stream, const SampleOptions& options = {});
+Tensor sample(Generator& generator, const Tensor& labels, const Stream& stream, const SampleOptions& options = {});
 
 /// A row of `columns` images per class, the same noise in every row -> u8 [H, W, C].
-Tensor class_sheet(BigGanGenerator& generator, int64_t columns, const Stream& stream, const SampleOptions& options = {});
+Tensor class_sheet(Generator& generator, int64_t columns, const Stream& stream, const SampleOptions& options = {});
 
 }  // namespace limbeck::gan

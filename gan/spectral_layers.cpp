@@ -2,23 +2,13 @@
 
 #include <cmath>
 
+#include "gan/resampling_conv.h"
+
 namespace limbeck::gan {
 namespace {
 
 constexpr double weight_deviation = 0.02;  // BigGAN's "N02"
 constexpr double momentum = 0.1;
-
-/// (w[j] + w[j-1]) / 2 along both kernel axes: [a, k, k, b] -> [a, k+1, k+1, b].
-Variable widened(const Variable& w) { return avg_pool2d(w, {.kernel = {2, 2}, .stride = {1, 1}, .padding = {1, 1}}); }
-
-/// A convolution kernel as the transposed convolution takes it, mirrored: [out, k, k, in] -> [in, k, k, out].
-Variable mirrored(const Variable& w) {
-  const int64_t out = w.size(0), k = w.size(1), in = w.size(3);
-  std::vector<int64_t> backwards(static_cast<size_t>(k * k));
-  for (size_t i = 0; i < backwards.size(); ++i) backwards[i] = k * k - 1 - static_cast<int64_t>(i);
-  const Variable taps_first = permute(reshape(w, {out, k * k, in}), {1, 2, 0});
-  return reshape(permute(index_select(taps_first, Tensor::of(backwards)), {1, 0, 2}), {in, k, k, out});
-}
 
 }  // namespace
 
@@ -48,34 +38,20 @@ void SpectralLayer::reset_spectral(Stream& stream, const Variable& weight, const
   buffer(sv0_).fill(1);
 }
 
-SNConv2d::SNConv2d(int64_t in, int64_t out, int64_t kernel, double eps)
-    : SpectralLayer(eps),
-      weight(add_parameter("weight", {out, kernel, kernel, in}, nn::DiskLayout::conv)),
-      bias(add_parameter("bias", {out})),
-      kernel_(kernel) {
+SNConv2d::SNConv2d(int64_t in, int64_t out, int64_t kernel, double eps, bool has_bias)
+    : SpectralLayer(eps), weight(add_parameter("weight", {out, kernel, kernel, in}, nn::DiskLayout::conv)) {
+  if (has_bias) bias = add_parameter("bias", {out});
   add_spectral_buffers(out);
 }
 
-Variable SNConv2d::forward(const Variable& x) {
-  const int64_t pad = kernel_ / 2;
-  return conv2d(x, normalised(weight), bias, {.padding = {pad, pad}});
-}
-
-Variable SNConv2d::pooled(const Variable& x) {
-  LIMBECK_CHECK(x.size(1) % 2 == 0 && x.size(2) % 2 == 0, "SNConv2d: pooling by 2 needs even sizes, found ", x.shape());
-  const int64_t pad = kernel_ / 2;
-  return conv2d(x, widened(normalised(weight)), bias, {.stride = {2, 2}, .padding = {pad, pad}});
-}
-
-Variable SNConv2d::upsampled(const Variable& x) {
-  const int64_t pad = kernel_ / 2;
-  return conv_transpose2d(x, affine(widened(mirrored(normalised(weight))), 4, 0), bias, {.stride = {2, 2}, .padding = {pad, pad}});
-}
+Variable SNConv2d::forward(const Variable& x) { return same_conv(x, normalised(weight), bias); }
+Variable SNConv2d::pooled(const Variable& x) { return pooled_conv(x, normalised(weight), bias); }
+Variable SNConv2d::upsampled(const Variable& x) { return upsampled_conv(x, normalised(weight), bias); }
 
 void SNConv2d::reset(Stream stream) { reset_spectral(stream, weight, bias, weight.shape().numel(1, 4)); }
 
-SNLinear::SNLinear(int64_t in, int64_t out, double eps)
-    : SpectralLayer(eps), weight(add_parameter("weight", {out, in})), bias(add_parameter("bias", {out})) {
+SNLinear::SNLinear(int64_t in, int64_t out, double eps, bool has_bias) : SpectralLayer(eps), weight(add_parameter("weight", {out, in})) {
+  if (has_bias) bias = add_parameter("bias", {out});
   add_spectral_buffers(out);
 }
 
@@ -94,12 +70,17 @@ void SNEmbedding::reset(Stream stream) { reset_spectral(stream, weight, {}, 1); 
 
 ClassEmbedding::ClassEmbedding(int64_t classes, int64_t channels) : weight(add_parameter("weight", {classes, channels})) {}
 
-Variable ClassEmbedding::operator()(const Condition& condition) {
+Variable ClassEmbedding::map(const Condition& condition) {
   LIMBECK_CHECK(condition.classes, "class embedding: the condition has no class labels");
   return embedding(weight, condition.classes);
 }
 
 void ClassEmbedding::reset(Stream stream) { stream.fork("weight").fill_normal(weight.data(), 0, weight_deviation); }
+
+Variable EmbeddingMap::map(const Condition& condition) {
+  LIMBECK_CHECK(condition.embedding, "conditional batch norm: the condition has no embedding");
+  return forward(condition.embedding);
+}
 
 StoredStatistics::StoredStatistics(int64_t channels) : channels_(channels) {
   mean_ = add_buffer("stored_mean", Tensor::zeros({channels}));
@@ -120,15 +101,17 @@ void StoredStatistics::reset(Stream) {
   buffer(var_).fill(1);
 }
 
-ConditionalBatchNorm::ConditionalBatchNorm(int64_t channels, int64_t classes, double eps)
-    : StoredStatistics(channels),
-      eps_(eps),
-      gain_(&own("gain", std::make_unique<ClassEmbedding>(classes, channels))),
-      bias_(&own("bias", std::make_unique<ClassEmbedding>(classes, channels))) {}
+ConditionalBatchNorm::ConditionalBatchNorm(int64_t channels, const ConditionSource& source, double eps)
+    : StoredStatistics(channels), eps_(eps), gain_(own_map("gain", source)), bias_(own_map("bias", source)) {}
+
+ConditionMap* ConditionalBatchNorm::own_map(const char* name, const ConditionSource& source) {
+  if (source.embedding > 0) return &own(name, std::make_unique<EmbeddingMap>(source.embedding, channels_, source.sn_eps));
+  return &own(name, std::make_unique<ClassEmbedding>(source.classes, channels_));
+}
 
 Variable ConditionalBatchNorm::relu(const Variable& x, const Condition& condition) {
-  const Variable gain = affine((*gain_)(condition), 1, 1);
-  const Variable bias = (*bias_)(condition);
+  const Variable gain = affine(gain_->map(condition), 1, 1);
+  const Variable bias = bias_->map(condition);
   if (!training()) return cond_batch_norm_eval(x, gain, bias, stored_mean(), stored_var(), eps_, true);
   const BatchNormResult result = cond_batch_norm(x, gain, bias, eps_, true);
   update(result.mean, result.var, x.data().numel() / channels_);

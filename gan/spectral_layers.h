@@ -9,15 +9,9 @@
 #include <memory>
 #include <string>
 
-#include "nn/module.h"
+#include "gan/network.h"
 
 namespace limbeck::gan {
-
-/// What an image is generated from or judged under. Today a class; a continuous response will arrive as an embedding.
-struct Condition {
-  Tensor classes;      ///< i64 [N]; undefined when the condition is not a class
-  Variable embedding;  ///< [N, d]; undefined unless the label was embedded
-};
 
 /// Base of the spectrally normalised layers: owns u0 and sv0.
 class SpectralLayer : public nn::Module {
@@ -38,14 +32,11 @@ class SpectralLayer : public nn::Module {
   size_t u0_ = 0, sv0_ = 0;
 };
 
-/// Convolution with stride 1 and "same" padding, odd kernel, bias. weight [out, k, k, in] (disk OIHW).
-/// The two neighbours that BigGAN's blocks have fold into the kernel, which saves 20/36 of the multiplications of a 3x3 kernel and a pass
-/// over the large image. With kernel K[j] = w[j] + w[j-1] per axis, j = 0..k:
-///   pool(conv(x)):   y[i] = sum_j x[2i + j - p] K[j] / 2,  a convolution of stride 2;
-///   conv(up(x)):     y[2i + j - p] += x[i] K'[j], K' of the mirrored w,  a transposed convolution of stride 2.
+/// Convolution with stride 1 and "same" padding, odd kernel. weight [out, k, k, in] (disk OIHW), bias [out] unless left out.
+/// pooled and upsampled fold the neighbour into the kernel (gan/resampling_conv.h).
 class SNConv2d : public SpectralLayer {
  public:
-  SNConv2d(int64_t in, int64_t out, int64_t kernel, double eps);
+  SNConv2d(int64_t in, int64_t out, int64_t kernel, double eps, bool has_bias = true);
   Variable forward(const Variable& x) override;
   /// avg_pool2d(forward(x)), 2x2; even sizes.
   Variable pooled(const Variable& x);
@@ -55,15 +46,12 @@ class SNConv2d : public SpectralLayer {
 
  protected:
   void reset(Stream stream) override;
-
- private:
-  int64_t kernel_;
 };
 
-/// weight [out, in], bias [out].
+/// weight [out, in], bias [out] unless left out.
 class SNLinear : public SpectralLayer {
  public:
-  SNLinear(int64_t in, int64_t out, double eps);
+  SNLinear(int64_t in, int64_t out, double eps, bool has_bias = true);
   Variable forward(const Variable& x) override;
   Variable weight, bias;
 
@@ -83,20 +71,34 @@ class SNEmbedding : public SpectralLayer {
 };
 
 /// Maps a condition to one value per channel [N, C]: the gain or bias of a conditional batch norm.
-class ConditionMap : public nn::Module {
+class ConditionMap {
  public:
-  virtual Variable operator()(const Condition& condition) = 0;
+  virtual ~ConditionMap() = default;
+  virtual Variable map(const Condition& condition) = 0;
 };
 
 /// A table with one row per class: weight [classes, channels], N(0, 0.02^2), no spectral norm.
-class ClassEmbedding : public ConditionMap {
+class ClassEmbedding : public nn::Module, public ConditionMap {
  public:
   ClassEmbedding(int64_t classes, int64_t channels);
-  Variable operator()(const Condition& condition) override;
+  Variable map(const Condition& condition) override;
   Variable weight;
 
  protected:
   void reset(Stream stream) override;
+};
+
+/// A spectrally normalised linear map of the condition's embedding, without bias: weight [channels, d].
+class EmbeddingMap : public SNLinear, public ConditionMap {
+ public:
+  EmbeddingMap(int64_t d, int64_t channels, double eps) : SNLinear(d, channels, eps, false) {}
+  Variable map(const Condition& condition) override;
+};
+
+/// What drives the conditional batch norms of a network: an embedding of this size, or (0) a table of classes per layer.
+struct ConditionSource {
+  int64_t embedding = 0, classes = 0;
+  double sn_eps = 1e-8;
 };
 
 /// Running mean and variance of a batch norm (momentum 0.1, unbiased variance), under BigGAN's names.
@@ -116,10 +118,11 @@ class StoredStatistics : public nn::Module {
 /// relu(BN(x) (1 + gain(y)) + bias(y)), BN without affine parameters. Keys gain.weight, bias.weight, stored_mean, stored_var.
 class ConditionalBatchNorm : public StoredStatistics {
  public:
-  ConditionalBatchNorm(int64_t channels, int64_t classes, double eps);
+  ConditionalBatchNorm(int64_t channels, const ConditionSource& source, double eps);
   Variable relu(const Variable& x, const Condition& condition);
 
  private:
+  ConditionMap* own_map(const char* name, const ConditionSource& source);
   double eps_;
   ConditionMap* gain_;
   ConditionMap* bias_;

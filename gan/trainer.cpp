@@ -6,6 +6,7 @@
 #include <limits>
 
 #include "gan/sampler.h"
+#include "gan/spectral_layers.h"
 #include "nn/init.h"
 
 namespace limbeck::gan {
@@ -14,8 +15,23 @@ namespace {
 constexpr int64_t grid_side = 8;       // fixed-noise grid: 8 x 8 images
 constexpr int64_t sheet_columns = 10;  // class sheet: one row per class
 
-BigGanConfig architecture(const data::Dataset& data, const GanSettings& s, int64_t ch) {
-  return {.ch = ch, .dim_z = s.dim_z, .classes = data.classes, .resolution = data.height(), .channels = data.channels(), .sn_eps = s.sn_eps, .bn_eps = s.bn_eps};
+NetworkConfig architecture(const data::Dataset& data, const GanSettings& s) {
+  return {.arch = s.arch, .dim_z = s.dim_z, .classes = data.classes, .resolution = data.height(), .channels = data.channels(), .sn_eps = s.sn_eps,
+          .bn_eps = s.bn_eps, .shared_dim = s.shared_dim, .hierarchical = s.hierarchical, .depth = s.depth};
+}
+
+NetworkConfig generator_config(const data::Dataset& data, const GanSettings& s) {
+  NetworkConfig c = architecture(data, s);
+  c.ch = s.g_ch;
+  c.attention = parse_resolutions(s.g_attention, "gan.g_attention");
+  return c;
+}
+
+NetworkConfig discriminator_config(const data::Dataset& data, const GanSettings& s) {
+  NetworkConfig c = architecture(data, s);
+  c.ch = s.d_ch;
+  c.attention = parse_resolutions(s.d_attention, "gan.d_attention");
+  return c;
 }
 
 void check_settings(const data::Dataset& data, const GanSettings& s) {
@@ -118,9 +134,9 @@ void add_singular_values(nn::Values& values, const char* network, const nn::Modu
 GanTrainer::GanTrainer(const data::Dataset& data, const GanSettings& settings, const Stream& stream, nn::Monitor& monitor)
     : data_(data), settings_(settings), stream_(stream), monitor_(monitor), augment_(settings.augment) {
   check_settings(data, settings);
-  g_ = std::make_unique<BigGanGenerator>(architecture(data, settings, settings.g_ch));
-  g_ema_ = std::make_unique<BigGanGenerator>(architecture(data, settings, settings.g_ch));
-  d_ = std::make_unique<BigGanDiscriminator>(architecture(data, settings, settings.d_ch));
+  g_ = create_generator(generator_config(data, settings));
+  g_ema_ = create_generator(generator_config(data, settings));
+  d_ = create_discriminator(discriminator_config(data, settings));
   initialise(*g_, settings.init, stream_.fork("init/G"));
   initialise(*d_, settings.init, stream_.fork("init/D"));
   g_ema_->load_state_dict(g_->state_dict());
@@ -168,7 +184,7 @@ Tensor GanTrainer::draw_labels(const Stream& stream) const {
 }
 
 Tensor GanTrainer::draw_noise(const Stream& stream) const {
-  const Tensor z = Tensor::empty({settings_.batch, settings_.dim_z});
+  const Tensor z = Tensor::empty({settings_.batch, g_->config().dim_z});
   stream.fork("z").fill_normal(z);
   return z;
 }

@@ -1,4 +1,4 @@
-// GanTrainer: BigGAN trained as in cGAN-KD (hinge loss, several D steps per G step, DiffAugment, EMA of the generator).
+// GanTrainer: a class-conditional GAN trained as in cGAN-KD (hinge loss, several D steps per G step, DiffAugment, EMA of the generator).
 // One iteration: d_steps x {draw z, y; G without gradient but in train mode, so its batch norms and u0 move; D on fake and real in one
 // batch, fake first, after DiffAugment; Adam}, then {draw z, y; G, DiffAugment, D; Adam on G}, then EMA of every state_dict entry.
 //   L_D = mean relu(1 - D(x)) + mean relu(1 + D(G(z))),  L_G = -mean D(G(z))
@@ -7,8 +7,8 @@
 #include <string>
 
 #include "data/dataset.h"
-#include "gan/biggan.h"
 #include "gan/diffaugment.h"
+#include "gan/network.h"
 #include "nn/monitor.h"
 #include "nn/optim.h"
 
@@ -33,14 +33,25 @@ struct GanSettings {
   int64_t sample_every = 500;
   int64_t loader_threads = 1;
   std::string init = "N02";
+  std::string arch = "biggan";
+  std::string g_attention, d_attention;
+  int64_t shared_dim = 0;
+  bool hierarchical = false;
+  int64_t depth = 2;
   template <class V>
   void fields(V& v) {
     v("steps", steps, "generator steps");
     v("batch", batch, "images per D step (real) and per G step");
     v("d_steps", d_steps, "discriminator steps per generator step");
+    v("arch", arch, "networks: biggan | biggan-deep");
     v("g_ch", g_ch, "width of the generator (64 in the paper)");
     v("d_ch", d_ch, "width of the discriminator");
     v("dim_z", dim_z, "dimension of the noise");
+    v("g_attention", g_attention, "resolutions with self-attention in the generator, as 64 or 32_64; empty for none");
+    v("d_attention", d_attention, "the same of the discriminator");
+    v("shared_dim", shared_dim, "size of a class embedding shared by all layers, 0: a table per layer");
+    v("hierarchical", hierarchical, "z enters every block (needs shared_dim)");
+    v("depth", depth, "biggan-deep: blocks per resolution");
     v("init", init, "initial weights: N02 (normal, deviation 0.02) | ortho (orthogonal, BigGAN's choice for ImageNet)");
     v("g_lr", g_lr, "Adam learning rate of the generator");
     v("d_lr", d_lr, "Adam learning rate of the discriminator");
@@ -75,9 +86,9 @@ class GanTrainer {
   void step();
   int64_t steps_done() const { return step_; }
 
-  BigGanGenerator& generator() { return *g_; }
-  BigGanDiscriminator& discriminator() { return *d_; }
-  BigGanGenerator& average() { return *g_ema_; }
+  Generator& generator() { return *g_; }
+  Discriminator& discriminator() { return *d_; }
+  Generator& average() { return *g_ema_; }
   /// Everything a resume needs.
   TensorFile state() const;
 
@@ -99,8 +110,8 @@ class GanTrainer {
   const Stream stream_;
   nn::Monitor& monitor_;
   const DiffAugment augment_;
-  std::unique_ptr<BigGanGenerator> g_, g_ema_;
-  std::unique_ptr<BigGanDiscriminator> d_;
+  std::unique_ptr<Generator> g_, g_ema_;
+  std::unique_ptr<Discriminator> d_;
   std::unique_ptr<nn::Adam> g_optimizer_, d_optimizer_;
   std::unique_ptr<nn::EMA> ema_;
   std::unique_ptr<data::Loader> loader_;

@@ -35,11 +35,11 @@ Distillation distillation_of(const World& world, const StageContext& context, co
 }
 
 /// The generator of the gan stage as a source of images.
-gan::ImageSource source_of(const std::shared_ptr<gan::BigGanGenerator>& generator, int64_t batch) {
+gan::ImageSource source_of(const std::shared_ptr<gan::Generator>& generator, int64_t batch) {
   return [generator, batch](const Tensor& y, const Stream& stream) { return gan::sample(*generator, y, stream, {.batch = batch}); };
 }
 
-std::shared_ptr<gan::BigGanGenerator> generator_of(const StageContext& context) {
+std::shared_ptr<gan::Generator> generator_of(const StageContext& context) {
   return gan::load_generator(file_of(context, "gan", "generator.safetensors"));
 }
 

@@ -3,6 +3,7 @@
 
 #include "apps/command.h"
 #include "data/dataset.h"
+#include "gan/biggan.h"
 #include "gan/sampler.h"
 #include "tests/data/temporary.h"
 

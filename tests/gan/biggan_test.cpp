@@ -41,19 +41,25 @@ class BigGanParity : public testing::TestWithParam<std::tuple<const char*, Toler
     const auto [name, tolerance] = GetParam();
     tolerance_ = tolerance;
     fixture_ = Json::parse(read_file("tests/data/fixtures/gan/biggan.json"))["cases"][name];
-    const BigGanConfig config = {.ch = fixture_["kwargs"]["G_ch"], .dim_z = fixture_["z_dim"], .classes = fixture_["n_classes"],
-                                 .resolution = fixture_["resolution"], .channels = 3, .sn_eps = fixture_["SN_eps"], .bn_eps = fixture_["BN_eps"]};
-    g_ = std::make_unique<BigGanGenerator>(config);
-    d_ = std::make_unique<BigGanDiscriminator>(config);
+    const Json& kwargs = fixture_["kwargs"];
+    const auto config = [&](const char* side) {
+      return BigGanConfig{.ch = kwargs[cat(side, "_ch")], .dim_z = fixture_["z_dim"], .classes = fixture_["n_classes"], .resolution = fixture_["resolution"],
+                          .channels = 3, .sn_eps = fixture_["SN_eps"], .bn_eps = fixture_["BN_eps"],
+                          .attention = parse_resolutions(kwargs[cat(side, "_attn")], "fixture"),
+                          .shared_dim = kwargs["G_shared"] ? kwargs["shared_dim"].get<int64_t>() : 0, .hierarchical = kwargs["hier"]};
+    };
+    g_ = std::make_unique<BigGanGenerator>(config("G"));
+    d_ = std::make_unique<BigGanDiscriminator>(config("D"));
+    EXPECT_EQ(g_->config().dim_z, fixture_["z_dim"].get<int64_t>());
     for (nn::Module* m : {static_cast<nn::Module*>(g_.get()), static_cast<nn::Module*>(d_.get())}) {
       m->to(tolerance.dtype);
       nn::parity_fill_state(*m);
     }
     const int64_t n = fixture_["batch"];
     labels_ = Tensor::empty({n}, DType::i64);
-    for (int64_t i = 0; i < n; ++i) labels_.data<int64_t>()[i] = (3 * i + 1) % config.classes;
-    z_ = nn::parity_fill("z", {n, config.dim_z}).to(tolerance.dtype);
-    real_ = to_channels_last(nn::parity_fill("input", {n, 3, config.resolution, config.resolution})).to(tolerance.dtype);
+    for (int64_t i = 0; i < n; ++i) labels_.data<int64_t>()[i] = (3 * i + 1) % g_->config().classes;
+    z_ = nn::parity_fill("z", {n, g_->config().dim_z}).to(tolerance.dtype);
+    real_ = to_channels_last(nn::parity_fill("input", {n, 3, g_->config().resolution, g_->config().resolution})).to(tolerance.dtype);
   }
 
   /// Every number of the wide case in f64 comes from the reference kernels: minutes.
@@ -139,7 +145,8 @@ TEST_P(BigGanParity, DiscriminatorAndGeneratorStep) {
 
 INSTANTIATE_TEST_SUITE_P(Fixtures, BigGanParity,
                          testing::Values(std::tuple("cifar32_ch16", in_f64), std::tuple("cifar32_ch16", in_f32), std::tuple("cifar32_ch64", in_f64),
-                                         std::tuple("cifar32_ch64", in_f32)),
+                                         std::tuple("cifar32_ch64", in_f32), std::tuple("in128_ch8_attn64_shared_hier", in_f64),
+                                         std::tuple("in128_ch8_attn64_shared_hier", in_f32)),
                          [](const auto& info) {
                            return std::string(std::get<0>(info.param)) + "_" + name_of(std::get<1>(info.param).dtype);
                          });
@@ -180,6 +187,44 @@ TEST(BigGan, OtherSizesAndChannels) {
     EXPECT_EQ(images.shape(), Shape({2, resolution, resolution, 1}));
     EXPECT_EQ(d.forward(images, labels).shape(), Shape({2, 1}));
   }
+}
+
+TEST(BigGan, SharedEmbeddingAndHierarchy) {
+  const NoGrad no_grad;
+  // 64 pixels: four blocks, so five chunks of z; 13 is cut to 10.
+  const NetworkConfig config = {.ch = 4, .dim_z = 13, .classes = 3, .resolution = 64, .attention = {32}, .shared_dim = 6, .hierarchical = true};
+  const auto g = create_generator(config);
+  ASSERT_EQ(g->config().dim_z, 10);
+  g->initialise(Stream(1));
+  const TensorFile state = g->state_dict();
+  ASSERT_TRUE(state.find("blocks.2.1.gamma"));  // 4 -> 8 -> 16 -> 32
+  EXPECT_EQ(state.find("blocks.2.1.gamma")->item(), 0);
+  EXPECT_EQ(state.find("linear.weight")->shape(), Shape({1024, 2}));
+  EXPECT_EQ(state.find("blocks.3.0.bn1.gain.weight")->shape(), Shape({16, 8}));
+  const Tensor z = Tensor::empty({2, 10});
+  Stream(3).fill_normal(z);
+  g->eval();
+  const auto image = [&](const Tensor& noise, const Condition& c) { return g->forward(noise, c).data().to_vector<float>(); };
+  const std::vector<float> by_class = image(z, Condition{Tensor::of<int64_t>({2, 0}), {}});
+  EXPECT_EQ(by_class.size(), 2U * 64 * 64 * 3);
+  // The same, with the rows of the table handed in.
+  const Variable rows = embedding(Variable(*state.find("shared.weight")), Tensor::of<int64_t>({2, 0}));
+  EXPECT_EQ(by_class, image(z, Condition{{}, rows}));
+  EXPECT_THROW(g->forward(z, Condition{{}, Tensor::zeros({2, 5})}), Error);
+  // The last chunk reaches the image through the last block only.
+  Tensor other = z.clone();
+  other.data<float>()[9] += 1;
+  EXPECT_NE(by_class, image(other, Condition{Tensor::of<int64_t>({2, 0}), {}}));
+}
+
+TEST(BigGan, RefusesWrongShapesOfAttentionAndHierarchy) {
+  EXPECT_THROW(BigGanGenerator({.hierarchical = true}), Error);
+  EXPECT_THROW(BigGanGenerator({.dim_z = 3, .shared_dim = 4, .hierarchical = true}), Error);
+  EXPECT_THROW(BigGanDiscriminator({.ch = 4, .resolution = 64, .attention = {32}}), Error);
+  EXPECT_THROW(create_generator({.arch = "bigan"}), Error);
+  EXPECT_EQ(parse_resolutions("32_64", "x"), (std::vector<int64_t>{32, 64}));
+  EXPECT_TRUE(parse_resolutions("0", "x").empty());
+  for (const char* wrong : {"32_", "_32", "32,64", "sixty", "32__64", "-1"}) EXPECT_THROW(parse_resolutions(wrong, "x"), Error) << wrong;
 }
 
 TEST(SpectralConvolution, FoldedNeighboursEqualTheTwoSteps) {

@@ -6,6 +6,8 @@
 #include <cmath>
 #include <filesystem>
 
+#include "gan/biggan.h"
+
 namespace limbeck::gan {
 namespace {
 

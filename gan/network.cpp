@@ -1,0 +1,70 @@
+#include "gan/network.h"
+
+#include <algorithm>
+#include <cctype>
+
+namespace limbeck::gan {
+namespace {
+
+std::vector<GanEntry>& entries() {
+  static std::vector<GanEntry> all;
+  return all;
+}
+
+const GanEntry& entry_of(const std::string& name) {
+  for (const GanEntry& e : entries())
+    if (e.name == name) return e;
+  std::string known;
+  for (const std::string& n : gan_names()) known += (known.empty() ? "" : ", ") + n;
+  fail("unknown GAN architecture '", name, "'; known: ", known);
+}
+
+}  // namespace
+
+std::vector<int64_t> parse_resolutions(const std::string& text, const std::string& what) {
+  std::vector<int64_t> all;
+  if (text == "0") return all;
+  for (size_t begin = 0; begin < text.size();) {
+    const size_t end = std::min(text.find('_', begin), text.size());
+    const std::string part = text.substr(begin, end - begin);
+    const bool is_number = !part.empty() && part.size() <= 4 && std::all_of(part.begin(), part.end(), [](unsigned char c) { return std::isdigit(c); });
+    LIMBECK_CHECK(is_number && std::stoll(part) > 0 && end + 1 != text.size(), what, ": expected resolutions joined by '_', as 32_64, found '", text, "'");
+    all.push_back(std::stoll(part));
+    begin = end + 1;
+  }
+  return all;
+}
+
+std::string to_text(const std::vector<int64_t>& resolutions) {
+  std::string text;
+  for (int64_t r : resolutions) text += (text.empty() ? "" : "_") + std::to_string(r);
+  return text.empty() ? "0" : text;
+}
+
+RegisterGan::RegisterGan(GanEntry entry) { entries().push_back(std::move(entry)); }
+
+std::vector<std::string> gan_names() {
+  std::vector<std::string> names;
+  for (const GanEntry& e : entries()) names.push_back(e.name);
+  std::sort(names.begin(), names.end());  // static objects register in no particular order
+  return names;
+}
+
+std::unique_ptr<Generator> create_generator(const NetworkConfig& config) { return entry_of(config.arch).generator(config); }
+std::unique_ptr<Discriminator> create_discriminator(const NetworkConfig& config) { return entry_of(config.arch).discriminator(config); }
+
+void check_sizes(const char* what, const NetworkConfig& c) {
+  LIMBECK_CHECK(c.ch >= 1 && c.dim_z >= 1 && c.classes >= 1 && c.channels >= 1 && c.depth >= 1 && c.label_dim >= 1 && c.shared_dim >= 0, what,
+                ": ch, dim_z, classes, channels, depth and label_dim must be positive and shared_dim not negative, found ", c.ch, ", ", c.dim_z, ", ",
+                c.classes, ", ", c.channels, ", ", c.depth, ", ", c.label_dim, ", ", c.shared_dim);
+}
+
+void check_input(const char* what, const Variable& x, const Shape& expected) {
+  LIMBECK_CHECK(x.shape() == expected, what, ": expected ", expected, ", found ", x.shape());
+}
+
+void check_labels(const char* what, const Condition& c, int64_t batch) {
+  if (c.classes) LIMBECK_CHECK(c.classes.shape() == Shape({batch}), what, ": expected labels [", batch, "], found ", c.classes.shape());
+}
+
+}  // namespace limbeck::gan
