@@ -62,8 +62,8 @@ class BigGanParity : public testing::TestWithParam<std::tuple<const char*, Toler
     real_ = to_channels_last(nn::parity_fill("input", {n, 3, g_->config().resolution, g_->config().resolution})).to(tolerance.dtype);
   }
 
-  /// Every number of the wide case in f64 comes from the reference kernels: minutes.
-  bool is_slow() const { return tolerance_.dtype == DType::f64 && g_->config().ch > 16 && !std::getenv("LIMBECK_SLOW_TESTS"); }
+  /// Every number of the wide and of the large case in f64 comes from the reference kernels: half a minute to minutes.
+  bool is_slow() const { return tolerance_.dtype == DType::f64 && (g_->config().ch > 16 || g_->config().resolution > 64) && !std::getenv("LIMBECK_SLOW_TESTS"); }
   void expect_keys(const nn::Module& m, const Json& expected) {
     const TensorFile state = m.state_dict();
     EXPECT_EQ(state.tensors.size(), expected.size());
