@@ -42,10 +42,11 @@ void run(const Options& o) {
   const DType dtype = parse_dtype(o.dtype);
   bool ok = true;
   for (const std::string& path : o.fixtures) {
-    const nn::ParityReport report = nn::run_classifier_parity(path, dtype);
-    print_report(report, o.all);
-    std::fflush(stdout);
-    ok = ok && report.ok();
+    for (const nn::ParityReport& report : nn::run_parity(path, dtype)) {
+      print_report(report, o.all);
+      std::fflush(stdout);
+      ok = ok && report.ok();
+    }
   }
   std::printf("%s\n", ok ? "all hold" : "some do not hold");
   if (!ok) throw ExitStatus{1};

@@ -7,9 +7,9 @@
 
 namespace limbeck::gan {
 namespace {
-/// Eight, as in the original, whose smallest group has 16 channels. Narrower layers get fewer groups instead of smaller ones: a group of one
-/// channel would be normalised to zero.
-int64_t groups_of(int64_t width) { return std::clamp<int64_t>(width / 16, 1, 8); }
+/// Eight, as in the original, whose smallest group has `least` channels. Narrower layers get fewer groups instead of smaller ones: a group of
+/// one channel would be normalised to zero.
+int64_t groups_of(int64_t width, int64_t least) { return std::clamp<int64_t>(width / least, 1, 8); }
 }  // namespace
 
 std::vector<int64_t> ratio_widths(const std::string& name, double scale) {
@@ -32,12 +32,12 @@ std::vector<int64_t> ratio_widths(const std::string& name, double scale) {
   fail("ratio.net: no network '", name, "'", near.empty() ? "" : "; did you mean '" + near + "'?");
 }
 
-RatioMlp::RatioMlp(int64_t condition, int64_t feature, const std::vector<int64_t>& widths, double dropout) {
+RatioMlp::RatioMlp(int64_t condition, int64_t feature, const std::vector<int64_t>& widths, double dropout, int64_t group_channels) {
   int64_t in = condition + feature, index = 0;
   for (int64_t out : widths) {
     Layer layer;
     layer.linear = &own(std::to_string(index), std::make_unique<nn::Linear>(in, out));
-    layer.norm = &own(std::to_string(index + 1), std::make_unique<nn::GroupNorm>(groups_of(out), out));
+    layer.norm = &own(std::to_string(index + 1), std::make_unique<nn::GroupNorm>(groups_of(out, group_channels), out));
     layer.dropout = &own(std::to_string(index + 3), std::make_unique<nn::Dropout>(dropout));
     layers_.push_back(layer);
     index += 4;

@@ -20,11 +20,11 @@ using ImageSource = std::function<Tensor(const Tensor& y, const Stream& stream)>
 /// Hidden widths of the named sizes MLP3, MLP5, MLP7, MLP9, scaled and rounded to a multiple of 16 (at least 16).
 std::vector<int64_t> ratio_widths(const std::string& name, double scale = 1);
 
-/// condition vector [N, e] and feature [N, f] to ratio [N, 1] >= 0. Linear, GroupNorm(8; fewer groups below 128 channels), ReLU, dropout per
-/// hidden layer; linear, ReLU at the end. The condition stands first in the input. Keys 0, 1, 4, 5, ... as in the original's Sequential.
+/// condition vector [N, e] and feature [N, f] to ratio [N, 1] >= 0. Linear, GroupNorm(8; fewer where a group would have less than
+/// `group_channels` channels), ReLU, dropout per hidden layer; linear, ReLU at the end. The condition stands first in the input. Keys 0, 1, 4, 5, ... as in the original's Sequential.
 class RatioMlp : public nn::Module {
  public:
-  RatioMlp(int64_t condition, int64_t feature, const std::vector<int64_t>& widths, double dropout);
+  RatioMlp(int64_t condition, int64_t feature, const std::vector<int64_t>& widths, double dropout, int64_t group_channels = 16);
   Variable operator()(const Variable& condition, const Variable& feature);
   void start_alive() { last_->bias.data().fill(1); }
 

@@ -42,6 +42,7 @@ void save_network(const std::string& path, const nn::Network& network, const std
                    {"outputs", std::to_string(options.outputs)},
                    {"channels", std::to_string(options.channels)},
                    {"size", std::to_string(options.size)},
+                   {"task", nn::name_of(options.task)},
                    {"mean", join(standardisation.mean)},
                    {"deviation", join(standardisation.deviation)}};
   write_safetensors(path, file);
@@ -52,6 +53,7 @@ SavedNetwork load_network(const std::string& path) {
   SavedNetwork saved;
   saved.name = text(file, "network", path);
   saved.options = {integer(file, "outputs", path), integer(file, "channels", path), integer(file, "size", path)};
+  if (file.metadata.contains("task")) saved.options.task = nn::parse_task(text(file, "task", path));  // files from before have classifiers
   const size_t channels = static_cast<size_t>(saved.options.channels);
   saved.standardisation = {numbers(file, "mean", channels, path), numbers(file, "deviation", channels, path)};
   saved.network = nn::create_model(saved.name, saved.options);

@@ -16,7 +16,7 @@ struct SavedNetwork {
   std::unique_ptr<nn::Network> network;
 };
 
-/// Metadata keys: network, outputs, channels, size, mean, deviation.
+/// Metadata keys: network, outputs, channels, size, task, mean, deviation.
 void save_network(const std::string& path, const nn::Network& network, const std::string& name, const nn::ModelOptions& options,
                   const data::Standardisation& standardisation);
 

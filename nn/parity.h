@@ -71,9 +71,10 @@ enum class ParityKind { eval, train, gradient, later_loss };
 /// up to 1.4e-2 and 0.23 from its f64 ones, ours up to 2.3e-2 and 0.21 (SSE2, AVX2, AVX-512); losses behind such updates 0.5 (0.41 seen).
 ParityBounds parity_bounds(DType dtype, ParityKind kind);
 
-/// Runs one classifier fixture (a JSON file as in tests/data/fixtures): keys and shapes, eval logits and taps (also pre-activation), the
+/// Runs a fixture (a JSON file as in tests/data/fixtures) with the runner that recognises its content (nn/parity_fixture.h); one report per
+/// network or case in it. Of classifiers and regressors: keys and shapes, outputs and taps in eval mode (also pre-activation), the
 /// gradients and batch-norm buffers of the first training step, the losses of three SGD steps. Gradients and losses of networks
-/// with dropout hang on PyTorch's random numbers and are left out, with a note. Throws on files that are no such fixture.
-ParityReport run_classifier_parity(const std::string& path, DType dtype);
+/// with dropout hang on PyTorch's random numbers and are left out, with a note. Throws on files that are no fixture of a known kind.
+std::vector<ParityReport> run_parity(const std::string& path, DType dtype);
 
 }  // namespace limbeck::nn

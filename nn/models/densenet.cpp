@@ -1,4 +1,5 @@
 // DenseNet-BC (Huang et al. 2017; RepDistiller models/densenet.py): densenet121, 169, 201 (growth 32), 161 (growth 48), reduction 0.5.
+// Regressors (cGAN-KD SteeringAngle/models/densenet.py) have the large images' stem without its pool.
 // New features are concatenated in FRONT of the old ones. PyTorch's default initialisation. The original returns no taps.
 #include "nn/models/blocks.h"
 
@@ -31,15 +32,16 @@ struct Transition : Module {
   Variable forward(const Variable& x) override { return avg_pool2d(conv(bn.relu(x))); }
 };
 
-/// 128x128: convolution "0", batch norm "1", ReLU, max pool.
-struct LargeStem : Module {
+/// Convolution "0" with stride 2, batch norm "1", ReLU; at 128x128 a max pool behind them.
+struct HalvingStem : Module {
   Conv2d conv;
   BatchNorm2d bn;
-  LargeStem(const ModelOptions& o, int64_t out) : conv(o.channels, out, stem_conv(o)), bn(out) {
+  const bool pool;
+  HalvingStem(const ModelOptions& o, int64_t out) : conv(o.channels, out, stem_conv(true)), bn(out), pool(large_images(o)) {
     add("0", conv);
     add("1", bn);
   }
-  Variable forward(const Variable& x) override { return stem_pool(bn.relu(conv(x)), true); }
+  Variable forward(const Variable& x) override { return stem_pool(bn.relu(conv(x)), pool); }
 };
 
 struct DenseNet : Network {
@@ -47,11 +49,11 @@ struct DenseNet : Network {
   Stage<DenseLayer> dense[4];
   std::unique_ptr<Transition> transitions[3];
   std::unique_ptr<BatchNorm2d> bn;
-  std::unique_ptr<Linear> linear;
+  std::unique_ptr<Module> linear;
 
   DenseNet(const std::array<int64_t, 4>& counts, int64_t growth, const ModelOptions& o) {
     int64_t channels = 2 * growth;
-    if (large_images(o)) conv1 = std::make_unique<LargeStem>(o, channels);
+    if (halving_stem(o)) conv1 = std::make_unique<HalvingStem>(o, channels);
     else conv1 = std::make_unique<Conv2d>(o.channels, channels, conv3x3());
     add("conv1", *conv1);
     for (int64_t s = 0; s < 4; ++s) {
@@ -63,7 +65,7 @@ struct DenseNet : Network {
       channels /= 2;
     }
     bn = std::make_unique<BatchNorm2d>(channels);
-    linear = std::make_unique<Linear>(channels, o.outputs);
+    linear = make_head(channels, o);
     add("bn", *bn);
     add("linear", *linear);
   }

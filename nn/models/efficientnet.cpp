@@ -57,9 +57,9 @@ struct EfficientNet : Network {
   BatchNorm2d bn1;
   Stage<MBConv> layers;
   Dropout dropout{0.2};
-  Linear linear;
+  std::unique_ptr<Module> linear;
 
-  EfficientNet(const std::array<int64_t, 7>& strides, const ModelOptions& o) : conv1(o.channels, 32, conv3x3()), bn1(32), linear(320, o.outputs) {
+  EfficientNet(const std::array<int64_t, 7>& strides, const ModelOptions& o) : conv1(o.channels, 32, conv3x3()), bn1(32), linear(make_head(320, o)) {
     struct Row {
       int64_t expansion, out, repeats, kernel;
     };
@@ -72,12 +72,12 @@ struct EfficientNet : Network {
     add("bn1", bn1);
     add("layers", layers);
     add("dropout", dropout);
-    add("linear", linear);
+    add("linear", *linear);
   }
 
   Features forward_features(const Variable& x, bool) override {
     const Variable pooled = global_avg_pool(layers(silu(bn1(conv1(x)))));
-    return {{}, linear(dropout(pooled))};
+    return {{}, linear->forward(dropout(pooled))};
   }
 };
 

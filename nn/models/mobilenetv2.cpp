@@ -1,4 +1,6 @@
-// MobileNetV2 of half width (Sandler et al. 2018; RepDistiller models/mobilenetv2.py, mobile_half): expansion 6, plain ReLU, no dropout.
+// MobileNetV2 (Sandler et al. 2018). Classifiers: half width, expansion 6, plain ReLU, no dropout (RepDistiller models/mobilenetv2.py,
+// mobile_half). Regressors: full width, ReLU6 and torchvision's layout (cGAN-KD SteeringAngle/models/mobilenet.py). The two have other keys,
+// and only the classifier keeps the 1x1 expansion where the expansion is 1.
 #include <cmath>
 
 #include "nn/init.h"
@@ -7,84 +9,93 @@
 namespace limbeck::nn {
 namespace {
 
-/// 1x1 expand - BN - ReLU - depthwise 3x3 - BN - ReLU - 1x1 project - BN; keys conv.0, 1, 3, 4, 6, 7 (2 and 5 are the ReLUs).
-/// The 1x1 expansion is there for expansion 1 too.
+/// Convolution and batch norm (keys `first` and the next number) with ReLU or ReLU6.
+struct ConvNorm : Module {
+  Conv2d conv;
+  BatchNorm2d bn;
+  const bool six;
+  ConvNorm(int64_t in, int64_t out, const Conv2dConfig& config, bool relu6, int first = 0) : conv(in, out, config), bn(out), six(relu6) {
+    add(std::to_string(first), conv);
+    add(std::to_string(first + 1), bn);
+  }
+  Variable forward(const Variable& x) override { return six ? clamp(bn(conv(x)), 0, 6) : bn.relu(conv(x)); }
+};
+
+/// 1x1 expand - BN - ReLU - depthwise 3x3 - BN - ReLU - 1x1 project - BN. Keys below "conv": 0, 1, 3, 4, 6, 7 (2 and 5 are the ReLUs);
+/// torchvision's: 0.0, 0.1, 1.0, 1.1, 2, 3, or 0.0, 0.1, 1, 2 without the expansion.
 struct InvertedResidual : Module {
   struct Body : Module {
-    Conv2d expand;
-    BatchNorm2d bn1;
-    Conv2d spatial;
-    BatchNorm2d bn4;
+    std::unique_ptr<ConvNorm> expand;
+    ConvNorm spatial;
     Conv2d project;
-    BatchNorm2d bn7;
-    Body(int64_t in, int64_t mid, int64_t out, int64_t stride)
-        : expand(in, mid, conv1x1()), bn1(mid), spatial(mid, mid, depthwise(mid, stride)), bn4(mid), project(mid, out, conv1x1()), bn7(out) {
-      add("0", expand);
-      add("1", bn1);
-      add("3", spatial);
-      add("4", bn4);
-      add("6", project);
-      add("7", bn7);
+    BatchNorm2d bn;
+    Body(int64_t in, int64_t mid, int64_t out, int64_t stride, bool torchvision)
+        : spatial(mid, mid, depthwise(mid, stride), torchvision, torchvision ? 0 : 3), project(mid, out, conv1x1()), bn(out) {
+      int index = 0;
+      if (!torchvision || mid != in) {
+        expand = std::make_unique<ConvNorm>(in, mid, conv1x1(), torchvision);
+        add(torchvision ? std::to_string(index++) : "", *expand);
+      }
+      add(torchvision ? std::to_string(index++) : "", spatial);
+      if (!torchvision) index = 6;
+      add(std::to_string(index), project);
+      add(std::to_string(index + 1), bn);
     }
   };
   Body conv;
   const bool skip;
 
-  InvertedResidual(int64_t in, int64_t out, int64_t stride, int64_t expansion)
-      : conv(in, in * expansion, out, stride), skip(stride == 1 && in == out) {
+  InvertedResidual(int64_t in, int64_t out, int64_t stride, int64_t expansion, bool torchvision)
+      : conv(in, in * expansion, out, stride, torchvision), skip(stride == 1 && in == out) {
     add("conv", conv);
   }
   Variable forward(const Variable& x) override {
-    const Variable h = conv.project(conv.bn4.relu(conv.spatial(conv.bn1.relu(conv.expand(x)))));
-    return conv.bn7.apply(h, false, skip ? x : Variable());  // linear bottleneck; the skip rides in the batch norm
+    const Variable h = conv.project(conv.spatial(conv.expand ? conv.expand->forward(x) : x));
+    return conv.bn.apply(h, false, skip ? x : Variable());  // linear bottleneck; the skip rides in the batch norm
   }
-};
-
-/// Convolution "0" and batch norm "1" with ReLU.
-struct ConvNorm : Module {
-  Conv2d conv;
-  BatchNorm2d bn;
-  ConvNorm(int64_t in, int64_t out, const Conv2dConfig& config) : conv(in, out, config), bn(out) {
-    add("0", conv);
-    add("1", bn);
-  }
-  Variable forward(const Variable& x) override { return bn.relu(conv(x)); }
 };
 
 struct MobileNetV2 : Network {
-  ConvNorm conv1;
-  Stage<Stage<InvertedResidual>> blocks;
-  ConvNorm conv2;
-  Sequential classifier;
+  const bool torchvision;
+  ConvNorm first;
+  std::vector<std::vector<InvertedResidual*>> stages;
+  ConvNorm last;
+  std::unique_ptr<Module> classifier;
 
-  explicit MobileNetV2(const ModelOptions& o) : conv1(o.channels, 16, conv3x3(2)), conv2(160, 1280, conv1x1()) {
+  explicit MobileNetV2(const ModelOptions& o)
+      : torchvision(is_regression(o)),
+        first(o.channels, torchvision ? 32 : 16, conv3x3(2), torchvision),
+        last(torchvision ? 320 : 160, 1280, conv1x1(), torchvision) {
     struct Row {
-      int64_t expansion, out, repeats, stride;
+      int64_t expansion, out, repeats, stride;  // of the full width
     };
-    // At 128x128 the second row has stride 2.
-    const Row rows[] = {{1, 8, 1, 1}, {6, 12, 2, large_images(o) ? 2 : 1}, {6, 16, 3, 2}, {6, 32, 4, 2}, {6, 48, 3, 1}, {6, 80, 3, 2}, {6, 160, 1, 1}};
-    int64_t in = 16;
+    // The second row's stride: 1 only for classifiers of small images.
+    const Row rows[] = {{1, 16, 1, 1}, {6, 24, 2, halving_stem(o) ? 2 : 1}, {6, 32, 3, 2}, {6, 64, 4, 2}, {6, 96, 3, 1}, {6, 160, 3, 2}, {6, 320, 1, 1}};
+    const int64_t divisor = torchvision ? 1 : 2;
+    int64_t in = 32 / divisor, index = 0;
+    add(torchvision ? "features.0" : "conv1", first);
     for (const Row& row : rows) {
-      auto& stage = blocks.emplace();
-      for (int64_t i = 0; i < row.repeats; ++i, in = row.out) stage.emplace(in, row.out, i == 0 ? row.stride : 1, row.expansion);
+      auto& stage = stages.emplace_back();
+      for (int64_t i = 0; i < row.repeats; ++i, in = row.out / divisor) {
+        const std::string name = torchvision ? cat("features.", ++index) : cat("blocks.", stages.size() - 1, ".", i);
+        stage.push_back(&own(name, std::make_unique<InvertedResidual>(in, row.out / divisor, i == 0 ? row.stride : 1, row.expansion, torchvision)));
+      }
     }
-    classifier.emplace<Linear>(1280, o.outputs);
-    add("conv1", conv1);
-    add("blocks", blocks);
-    add("conv2", conv2);
-    add("classifier", classifier);
+    add(torchvision ? "features.18" : "conv2", last);
+    classifier = make_head(1280, o);
+    add(torchvision ? "classifier" : "classifier.0", *classifier);
   }
 
   /// The original ignores its preact flag.
   Features forward_features(const Variable& x, bool) override {
-    Variable h = conv1(x);
+    Variable h = first(x);
     Features f{{h}, {}};
-    for (size_t i = 0; i < blocks.blocks.size(); ++i) {
-      h = blocks.blocks[i]->forward(h);
-      if (i == 1 || i == 2 || i == 4 || i == 6) f.taps.push_back(h);
+    for (size_t s = 0; s < stages.size(); ++s) {
+      for (InvertedResidual* block : stages[s]) h = block->forward(h);
+      if (s == 1 || s == 2 || s == 4 || s == 6) f.taps.push_back(h);
     }
-    f.taps.push_back(global_avg_pool(conv2(h)));
-    f.output = classifier(f.taps.back());
+    f.taps.push_back(global_avg_pool(last(h)));
+    f.output = classifier->forward(f.taps.back());
     return f;
   }
 

@@ -14,6 +14,14 @@ std::vector<ModelEntry>& entries() {
 
 }  // namespace
 
+Task parse_task(const std::string& name) {
+  for (const Task task : {Task::classification, Task::regression})
+    if (name == name_of(task)) return task;
+  fail("unknown task '", name, "'; expected classification or regression");
+}
+
+const char* name_of(Task task) { return task == Task::regression ? "regression" : "classification"; }
+
 RegisterModel::RegisterModel(ModelEntry entry) {
   auto& list = entries();
   for (const ModelEntry& e : list) LIMBECK_CHECK(e.name != entry.name, "two networks are registered as ", entry.name);
@@ -29,7 +37,11 @@ std::unique_ptr<Network> create_model(const std::string& name, const ModelOption
   LIMBECK_CHECK(options.size >= 8, name, ": images must have at least 8x8 pixels, found size ", options.size);
   std::vector<std::string> names;
   for (const ModelEntry& e : entries()) {
-    if (e.name == name) return e.build(options);
+    if (e.name == name) {
+      LIMBECK_CHECK(!e.regression_only || options.task == Task::regression, name, ": predicts a response; expected the task regression, found ",
+                    name_of(options.task));
+      return e.build(options);
+    }
     names.push_back(e.name);
   }
   const std::string near = nearest_name(name, names);

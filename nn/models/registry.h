@@ -9,10 +9,18 @@
 
 namespace limbeck::nn {
 
+/// A classifier ends with one linear layer to its logits. A regressor predicts responses normalised to [0, 1]: it has a head of three
+/// linear layers whose last activation is a ReLU, and the stem, strides and keys of the original's 64x64 networks (spec/regression.md 6.1).
+enum class Task { classification, regression };
+/// "classification", "regression"; throws on other names.
+Task parse_task(const std::string& name);
+const char* name_of(Task task);
+
 struct ModelOptions {
   int64_t outputs = 10;      ///< classes, or 1 for a scalar response
   int64_t channels = 3;      ///< of the input image
-  int64_t size = 32;         ///< input height = width; chooses the stem (32: CIFAR, 128: ImageNet-100, 64: regression)
+  int64_t size = 32;         ///< input height = width; chooses a classifier's stem (32: CIFAR, 128: ImageNet-100). Regressors: 64
+  Task task = Task::classification;
 };
 
 /// What forward_features returns: the taps of spec 1.4 (image maps are [N,H,W,C]; the last one is pooled [N,C]) and the raw output.
@@ -33,6 +41,7 @@ struct ModelEntry {
   std::string name;          ///< "resnet20"
   std::string family;        ///< "resnet"
   std::function<std::unique_ptr<Network>(const ModelOptions&)> build;
+  bool regression_only = false;  ///< exists only as a regressor
 };
 struct RegisterModel {
   explicit RegisterModel(ModelEntry entry);

@@ -1,5 +1,6 @@
 // Post-activation CIFAR ResNets (He et al. 2016, section 4.2; RepDistiller models/resnet.py): resnet8 ... resnet110, 8x4, 32x4.
 // Depth 6n+2: stem, three stages of n basic blocks with strides 1, 2, 2, global average pool, fc.
+// Regressors (64x64, cGAN-KD SteeringAngle/models/resnet.py) halve the image in the first stage too.
 #include "nn/init.h"
 #include "nn/models/blocks.h"
 
@@ -36,19 +37,19 @@ struct ResNet : Network {
   Conv2d conv1;
   BatchNorm2d bn1;
   Stage<BasicBlock> layer1, layer2, layer3;
-  Linear fc;
+  std::unique_ptr<Module> fc;
   const bool large;
 
   ResNet(int64_t n, const std::array<int64_t, 4>& widths, const ModelOptions& o)
-      : conv1(o.channels, widths[0], stem_conv(o)), bn1(widths[0]), fc(widths[3], o.outputs), large(large_images(o)) {
+      : conv1(o.channels, widths[0], stem_conv(large_images(o))), bn1(widths[0]), fc(make_head(widths[3], o)), large(large_images(o)) {
     add("conv1", conv1);
     add("bn1", bn1);
     Stage<BasicBlock>* stages[] = {&layer1, &layer2, &layer3};
     for (int64_t s = 0; s < 3; ++s) {
-      for (int64_t i = 0; i < n; ++i) stages[s]->emplace(i == 0 ? widths[s] : widths[s + 1], widths[s + 1], i == 0 && s > 0 ? 2 : 1);
+      for (int64_t i = 0; i < n; ++i) stages[s]->emplace(i == 0 ? widths[s] : widths[s + 1], widths[s + 1], i == 0 && (s > 0 || is_regression(o)) ? 2 : 1);
       add("layer" + std::to_string(s + 1), *stages[s]);
     }
-    add("fc", fc);
+    add("fc", *fc);
   }
 
   Features forward_features(const Variable& x, bool preact) override {
@@ -63,7 +64,7 @@ struct ResNet : Network {
       }
     }
     f.taps.push_back(global_avg_pool(h));
-    f.output = fc(f.taps.back());
+    f.output = fc->forward(f.taps.back());
     return f;
   }
 

@@ -50,11 +50,11 @@ struct ShuffleNetV1 : Network {
   Conv2d conv1;
   BatchNorm2d bn1;
   Stage<Unit> layers[3];
-  Linear linear;
+  std::unique_ptr<Module> linear;
   const bool large;
 
   explicit ShuffleNetV1(const ModelOptions& o)
-      : conv1(o.channels, 24, stem_conv(o, conv1x1())), bn1(24), linear(960, o.outputs), large(large_images(o)) {
+      : conv1(o.channels, 24, stem_conv(halving_stem(o), conv1x1())), bn1(24), linear(make_head(960, o)), large(large_images(o)) {
     constexpr int64_t widths[] = {240, 480, 960}, repeats[] = {4, 8, 4}, groups = 3;
     add("conv1", conv1);
     add("bn1", bn1);
@@ -66,7 +66,7 @@ struct ShuffleNetV1 : Network {
       }
       add("layer" + std::to_string(s + 1), layers[s]);
     }
-    add("linear", linear);
+    add("linear", *linear);
   }
 
   Features forward_features(const Variable& x, bool preact) override {
@@ -81,7 +81,7 @@ struct ShuffleNetV1 : Network {
       }
     }
     f.taps.push_back(global_avg_pool(h));
-    f.output = linear(f.taps.back());
+    f.output = linear->forward(f.taps.back());
     return f;
   }
 };

@@ -93,11 +93,11 @@ struct ShuffleNetV2 : Network {
   ShuffleStage layer1{24, 116, 3}, layer2{116, 232, 7}, layer3{232, 464, 3};
   Conv2d conv2;
   BatchNorm2d bn2;
-  Linear linear;
-  const bool large;
+  std::unique_ptr<Module> linear;
+  const bool large, regression;
 
   explicit ShuffleNetV2(const ModelOptions& o)
-      : conv1(o.channels, 24, stem_conv(o, conv1x1())), bn1(24), conv2(464, 1024, conv1x1()), bn2(1024), linear(1024, o.outputs), large(large_images(o)) {
+      : conv1(o.channels, 24, stem_conv(halving_stem(o), conv1x1())), bn1(24), conv2(464, 1024, conv1x1()), bn2(1024), linear(make_head(1024, o)), large(large_images(o)), regression(is_regression(o)) {
     add("conv1", conv1);
     add("bn1", bn1);
     add("layer1", layer1);
@@ -105,7 +105,7 @@ struct ShuffleNetV2 : Network {
     add("layer3", layer3);
     add("conv2", conv2);
     add("bn2", bn2);
-    add("linear", linear);
+    add("linear", *linear);
   }
 
   Features forward_features(const Variable& x, bool preact) override {
@@ -116,8 +116,10 @@ struct ShuffleNetV2 : Network {
       h = stage->run(h, preact ? &before : nullptr);
       f.taps.push_back(preact ? before : h);
     }
-    f.taps.push_back(global_avg_pool(bn2.relu(conv2(h))));
-    f.output = linear(f.taps.back());
+    h = bn2.relu(conv2(h));
+    if (regression) f.taps.push_back(h);
+    f.taps.push_back(global_avg_pool(h));
+    f.output = linear->forward(f.taps.back());
     return f;
   }
 };

@@ -1,6 +1,7 @@
 // VGG with batch norm (Simonyan and Zisserman 2015; RepDistiller models/vgg.py): vgg8, 11, 13, 16, 19. Convolutions have a bias.
 // 32x32: five blocks, max pools behind the first three (behind the fourth only at height 64), global average pool, one linear layer.
 // 128x128: a 4x4 max pool behind the fifth block and three linear layers with dropout.
+// Regressors (64x64, cGAN-KD SteeringAngle/models/vgg.py): a max pool behind every block, no global pool: 512 maps of 2x2 are flattened.
 #include "nn/init.h"
 #include "nn/models/blocks.h"
 
@@ -8,13 +9,14 @@ namespace limbeck::nn {
 namespace {
 
 /// [conv, BN, ReLU]* whose last ReLU is left to the caller. PyTorch's indices count the ReLUs: conv 0, BN 1, conv 3, BN 4, ...
+/// and start at `first`.
 struct VggBlock : Module {
   std::vector<std::pair<Conv2d*, BatchNorm2d*>> pairs;
-  VggBlock(int64_t in, int64_t out, int64_t count) {
+  VggBlock(int64_t in, int64_t out, int64_t count, int64_t first) {
     for (int64_t i = 0; i < count; ++i) {
       const Conv2dConfig config{.kernel = 3, .padding = 1, .bias = true};
-      Conv2d& conv = own(std::to_string(3 * i), std::make_unique<Conv2d>(i == 0 ? in : out, out, config));
-      BatchNorm2d& bn = own(std::to_string(3 * i + 1), std::make_unique<BatchNorm2d>(out));
+      Conv2d& conv = own(std::to_string(first + 3 * i), std::make_unique<Conv2d>(i == 0 ? in : out, out, config));
+      BatchNorm2d& bn = own(std::to_string(first + 3 * i + 1), std::make_unique<BatchNorm2d>(out));
       pairs.emplace_back(&conv, &bn);
     }
   }
@@ -46,16 +48,20 @@ struct Classifier : Module {
 struct VGG : Network {
   std::vector<VggBlock*> blocks;
   std::unique_ptr<Module> classifier;
-  const bool large;
+  const bool large, regression;
 
-  VGG(const std::array<int64_t, 5>& counts, const ModelOptions& o) : large(large_images(o)) {
+  VGG(const std::array<int64_t, 5>& counts, const ModelOptions& o) : large(large_images(o)), regression(is_regression(o)) {
     constexpr int64_t widths[] = {64, 128, 256, 512, 512};
     LIMBECK_CHECK(!large || o.size == 128, "vgg: the network for large images takes 128x128 (its head is 512 * 4 * 4 wide), found ", o.size);
-    for (int64_t i = 0; i < 5; ++i)
-      blocks.push_back(&own("block" + std::to_string(i), std::make_unique<VggBlock>(i ? widths[i - 1] : o.channels, widths[i], counts[i])));
+    LIMBECK_CHECK(!regression || o.size >= 32, "vgg: a regressor halves its image five times; expected a size of at least 32, found ", o.size);
+    // The regressors' blocks share one list of layers, "features", in which each pool takes an index.
+    for (int64_t i = 0, first = 0; i < 5; first += 3 * counts[i] + 1, ++i)
+      blocks.push_back(&own(regression ? "features" : "block" + std::to_string(i),
+                            std::make_unique<VggBlock>(i ? widths[i - 1] : o.channels, widths[i], counts[i], regression ? first : 0)));
+    const int64_t side = o.size / 32;
     if (large) classifier = std::make_unique<Classifier>(o.outputs);
-    else classifier = std::make_unique<Linear>(512, o.outputs);
-    add("classifier", *classifier);
+    else classifier = make_head(regression ? 512 * side * side : 512, o);
+    add(regression ? "fc" : "classifier", *classifier);
   }
 
   Features forward_features(const Variable& x, bool preact) override {
@@ -66,15 +72,17 @@ struct VGG : Network {
       h = blocks[i]->run(h, !split);
       f.taps.push_back(h);
       if (split) h = limbeck::relu(h);
-      if (i < 3 || (i == 3 && x.size(1) == 64)) h = max_pool2d(h);
+      if (i < 3 || regression || (i == 3 && x.size(1) == 64)) h = max_pool2d(h);
     }
-    f.taps.push_back(large ? flatten_chw(max_pool2d(h, {.kernel = {4, 4}, .stride = {4, 4}})) : global_avg_pool(h));
+    if (large) h = max_pool2d(h, {.kernel = {4, 4}, .stride = {4, 4}});
+    f.taps.push_back(large || regression ? flatten_chw(h) : global_avg_pool(h));
     f.output = classifier->forward(f.taps.back());
     return f;
   }
 
   void initialise(const Stream& stream) override {
     Module::initialise(stream);
+    if (regression) return;  // PyTorch's defaults
     init::kaiming_normal_convolutions(*this, stream);
     visit([&](const std::string& name, Module& m) {
       if (auto* conv = dynamic_cast<Conv2d*>(&m)) init::constant(conv->bias, 0);

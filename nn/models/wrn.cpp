@@ -1,4 +1,5 @@
 // Wide ResNets, pre-activation (Zagoruyko and Komodakis 2016; RepDistiller models/wrn.py): wrn_16_1, 16_2, 40_1, 40_2. Depth 6n+4.
+// Large images and regressors (64x64) have a 4x4 stem with stride 2 and a batch norm of its own.
 #include "nn/init.h"
 #include "nn/models/blocks.h"
 
@@ -42,20 +43,22 @@ struct NetworkBlock : Module {
 
 struct WideResNet : Network {
   Conv2d conv1;
-  std::unique_ptr<BatchNorm2d> bn0;  // only in the stem for large images
+  std::unique_ptr<BatchNorm2d> bn0;  // only behind the 4x4 stem
   NetworkBlock block1, block2, block3;
   BatchNorm2d bn1;
-  Linear fc;
+  std::unique_ptr<Module> fc;
+  const bool large;
 
   WideResNet(int64_t depth, int64_t width, const ModelOptions& o)
-      : conv1(o.channels, 16, stem_conv(o)),
+      : conv1(o.channels, 16, stem_conv(halving_stem(o))),
         block1((depth - 4) / 6, 16, 16 * width, 1),
         block2((depth - 4) / 6, 16 * width, 32 * width, 2),
         block3((depth - 4) / 6, 32 * width, 64 * width, 2),
         bn1(64 * width),
-        fc(64 * width, o.outputs) {
+        fc(make_head(64 * width, o)),
+        large(large_images(o)) {
     add("conv1", conv1);
-    if (large_images(o)) {
+    if (halving_stem(o)) {
       bn0 = std::make_unique<BatchNorm2d>(16);
       add("bn0", *bn0);
     }
@@ -63,16 +66,16 @@ struct WideResNet : Network {
     add("block2", block2);
     add("block3", block3);
     add("bn1", bn1);
-    add("fc", fc);
+    add("fc", *fc);
   }
 
   Features forward_features(const Variable& x, bool preact) override {
     Variable h = conv1(x);
-    if (bn0) h = stem_pool(bn0->relu(h), true);
+    if (bn0) h = stem_pool(bn0->relu(h), large);
     Features f{{h}, {}};
     for (NetworkBlock* b : {&block1, &block2, &block3}) f.taps.push_back(h = b->forward(h));
     f.taps.push_back(global_avg_pool(bn1.relu(h)));
-    f.output = fc(f.taps.back());
+    f.output = fc->forward(f.taps.back());
     if (preact) {
       // Evaluated a second time, as in the original: in training mode these batch norms' running statistics move twice per step.
       f.taps[1] = block2.layer.blocks[0]->bn1(f.taps[1]);
@@ -85,7 +88,9 @@ struct WideResNet : Network {
   void initialise(const Stream& stream) override {
     Module::initialise(stream);
     init::kaiming_normal_convolutions(*this, stream);
-    init::constant(fc.bias, 0);
+    visit([](const std::string&, Module& m) {
+      if (auto* linear = dynamic_cast<Linear*>(&m)) init::constant(linear->bias, 0);
+    });
   }
 };
 

@@ -17,7 +17,7 @@ sed 's/"sum": 6.2352312158168/"sum": 6.2362312158168/' "$fixture" > "$work/chang
 if ((status == 1)); then ok "parity ends with 1 on a wrong number"; else bad "parity ends with 1 on a wrong number" "status $status"; fi
 check_output "parity names the wrong number" 'eval logits .* FAILED' 'all, sum: expected 6\.236'
 head -c 1000 "$fixture" > "$work/cut.json"
-check_error "parity refuses a cut file" 'cut\.json: not a classifier fixture' "$limbeck" parity "$work/cut.json"
+check_error "parity refuses a cut file" 'cut\.json: not a fixture' "$limbeck" parity "$work/cut.json"
 check_error "parity names a missing file" 'none\.json' "$limbeck" parity "$work/none.json"
 
 check "bench train runs" "$limbeck" bench train --model resnet8 --batch 4 --steps 3 --warmup 3 --threads 1 --json

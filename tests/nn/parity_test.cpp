@@ -23,6 +23,13 @@ std::vector<std::string> all_fixtures(const std::string& folder) {
   return names;
 }
 
+/// The only report of a fixture that holds one network.
+ParityReport run_one(const std::string& path, DType dtype) {
+  const std::vector<ParityReport> reports = run_parity(path, dtype);
+  EXPECT_EQ(reports.size(), 1u);
+  return reports.at(0);
+}
+
 std::string failures(const ParityReport& report) {
   std::string text;
   for (const ParityLine& l : report.lines)
@@ -40,32 +47,34 @@ std::string test_name(const testing::TestParamInfo<std::string>& info) {
 /// f64 to 1e-8. The reference kernels serve f64, so only the small ones run here; `limbeck parity` takes them all.
 class ParityF64 : public testing::TestWithParam<std::string> {};
 TEST_P(ParityF64, MatchesPyTorch) {
-  const ParityReport report = run_classifier_parity(fixtures + GetParam() + ".json", DType::f64);
+  const ParityReport report = run_one(fixtures + GetParam() + ".json", DType::f64);
   EXPECT_TRUE(report.ok()) << failures(report);
 }
+INSTANTIATE_TEST_SUITE_P(Regressors, ParityF64, testing::Values("regression/resnet20", "regression/wrn_16_1"), test_name);
 INSTANTIATE_TEST_SUITE_P(Classifiers, ParityF64,
                          testing::Values("cifar100/resnet8", "cifar100/resnet20", "cifar100/wrn_16_1", "cifar100/vgg8", "cifar100/MobileNetV2",
                                          "cifar100/ShuffleV1", "cifar100/ShuffleV2", "cifar100/efficientnetb0", "imagenet100/resnet20"),
                          test_name);
 
-/// f32 with the fast kernels of every instruction set of this machine: every fixture of 32x32 images.
+/// f32 with the fast kernels of every instruction set of this machine: every fixture of 32x32 and 64x64 images.
 class ParityF32 : public testing::TestWithParam<std::string> {};
 TEST_P(ParityF32, MatchesPyTorch) {
   for (Isa isa : {Isa::base, Isa::avx2, Isa::avx512}) {
     if (isa > best_isa()) continue;
     const IsaOverride use(isa);
-    const ParityReport report = run_classifier_parity(fixtures + GetParam() + ".json", DType::f32);
+    const ParityReport report = run_one(fixtures + GetParam() + ".json", DType::f32);
     EXPECT_TRUE(report.ok()) << name_of(isa) << "\n" << failures(report);
   }
 }
 INSTANTIATE_TEST_SUITE_P(Classifiers, ParityF32, testing::ValuesIn(all_fixtures("cifar100")), test_name);
+INSTANTIATE_TEST_SUITE_P(Regressors, ParityF32, testing::ValuesIn(all_fixtures("regression")), test_name);
 
 TEST(Parity, SaysWhatItCannotCompare) {
-  const ParityReport report = run_classifier_parity(fixtures + "imagenet100/vgg8.json", DType::f32);
+  const ParityReport report = run_one(fixtures + "imagenet100/vgg8.json", DType::f32);
   EXPECT_TRUE(report.ok()) << failures(report);
   ASSERT_EQ(report.notes.size(), 1u);
   EXPECT_NE(report.notes[0].find("drops out at random"), std::string::npos);
-  EXPECT_TRUE(run_classifier_parity(fixtures + "cifar100/resnet8.json", DType::f32).notes.empty());
+  EXPECT_TRUE(run_one(fixtures + "cifar100/resnet8.json", DType::f32).notes.empty());
 }
 
 // --- the comparison itself ------------------------------------------------------------------------------------------------------
@@ -76,7 +85,7 @@ std::vector<std::string> failing_groups(const std::function<void(nlohmann::json&
   change(j);
   const fs::path path = fs::temp_directory_path() / ("limbeck_parity_" + std::to_string(getpid()) + ".json");
   write_file_atomically(path.string(), j.dump());
-  const ParityReport report = run_classifier_parity(path.string(), DType::f64);
+  const ParityReport report = run_one(path.string(), DType::f64);
   fs::remove(path);
   std::vector<std::string> groups;
   for (const ParityLine& l : report.lines)
@@ -107,14 +116,15 @@ TEST(Parity, RefusesWhatIsNoFixture) {
     write_file_atomically(path.string(), text);
     std::string what;
     try {
-      run_classifier_parity(path.string(), DType::f64);
+      run_one(path.string(), DType::f64);
     } catch (const Error& e) {
       what = e.what();
     }
     fs::remove(path);
     return what;
   };
-  EXPECT_NE(message("{").find("not a classifier fixture"), std::string::npos);
+  EXPECT_NE(message("{").find("not a fixture"), std::string::npos);
+  EXPECT_NE(message("[1, 2]").find("not a fixture of a known kind (classifier, regressor"), std::string::npos) << message("[1, 2]");
   EXPECT_NE(message("{\"model\": \"resnet8\"}").find("'input' not found"), std::string::npos);
   EXPECT_NE(message(R"({"model": "resnet9", "input": [4, 3, 32, 32], "num_classes": 100})").find("did you mean"), std::string::npos);
 }
