@@ -6,6 +6,8 @@ check "models lists the networks" "$limbeck" models --input 3x32x32 --classes 10
 check_output "models shows parameters and multiply-adds" '^resnet20 +resnet +278324 +40\.8' '^vgg8 +vgg +3965028 +96\.2' '^wrn_40_1 +wrn +569780 +83\.3'
 check "models goes layer by layer" "$limbeck" models resnet8 --classes 100
 check_output "models shows a layer" '^layer2\.0\.conv1 +conv 3x3 stride 2 +16x32x32 +32x16x16 +4608 +1179648' '^tap f4: 64' '83892 parameters'
+check "models lists the regression networks" "$limbeck" models --task regression
+check_output "models shows regressors and their helper networks" '^resnet20 +resnet +570609 ' '^ResNet34_embed +resnet_embed +21610945 ' '^y2h +label_embedding +67328 ' '^sparse_encoder +sparse_autoencoder +52722240 ' '^ratio_MLP5 +density_ratio +13416321 '
 check_error "models names the nearest network" "did you mean 'resnet20'" "$limbeck" models resnet21
 check_error "models refuses a wrong input" '--input: expected channels x height x width' "$limbeck" models --input 3x32
 

@@ -44,8 +44,13 @@ TEST(Models, ParametersAndEntriesOfTheTable) {
 }
 
 TEST(Models, EveryRegisteredNetworkIsInTheTable) {
-  for (const ModelEntry& e : all_models()) EXPECT_TRUE(table.contains(e.name)) << e.name;
-  EXPECT_EQ(all_models().size(), table.size());
+  size_t classifiers = 0;
+  for (const ModelEntry& e : all_models())
+    if (!e.regression_only) {
+      EXPECT_TRUE(table.contains(e.name)) << e.name;
+      ++classifiers;
+    }
+  EXPECT_EQ(classifiers, table.size());
 }
 
 TEST(Models, MultiplyAddsOfTheTable) {

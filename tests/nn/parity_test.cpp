@@ -56,7 +56,7 @@ INSTANTIATE_TEST_SUITE_P(Classifiers, ParityF64,
                                          "cifar100/ShuffleV1", "cifar100/ShuffleV2", "cifar100/efficientnetb0", "imagenet100/resnet20"),
                          test_name);
 
-/// f32 with the fast kernels of every instruction set of this machine: every fixture of 32x32 and 64x64 images.
+/// f32 with the fast kernels of every instruction set of this machine: every fixture of 32x32 images and the small ones of 64x64.
 class ParityF32 : public testing::TestWithParam<std::string> {};
 TEST_P(ParityF32, MatchesPyTorch) {
   for (Isa isa : {Isa::base, Isa::avx2, Isa::avx512}) {
@@ -67,7 +67,20 @@ TEST_P(ParityF32, MatchesPyTorch) {
   }
 }
 INSTANTIATE_TEST_SUITE_P(Classifiers, ParityF32, testing::ValuesIn(all_fixtures("cifar100")), test_name);
-INSTANTIATE_TEST_SUITE_P(Regressors, ParityF32, testing::ValuesIn(all_fixtures("regression")), test_name);
+INSTANTIATE_TEST_SUITE_P(Regressors, ParityF32,
+                         testing::Values("regression/resnet20", "regression/resnet8x4", "regression/wrn_16_1", "regression/MobileNetV2",
+                                         "regression/ShuffleV1", "regression/ShuffleV2", "regression/efficientnetb0"),
+                         test_name);
+/// The larger regressors with the fastest kernels only.
+class ParityF32Large : public testing::TestWithParam<std::string> {};
+TEST_P(ParityF32Large, MatchesPyTorch) {
+  const ParityReport report = run_one(fixtures + GetParam() + ".json", DType::f32);
+  EXPECT_TRUE(report.ok()) << failures(report);
+}
+INSTANTIATE_TEST_SUITE_P(Regressors, ParityF32Large,
+                         testing::Values("regression/vgg8", "regression/vgg11", "regression/vgg19", "regression/ResNet18", "regression/ResNet34",
+                                         "regression/resnet56", "regression/wrn_40_1", "regression/densenet121"),
+                         test_name);
 
 TEST(Parity, SaysWhatItCannotCompare) {
   const ParityReport report = run_one(fixtures + "imagenet100/vgg8.json", DType::f32);
