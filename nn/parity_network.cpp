@@ -114,12 +114,15 @@ struct Run {
     }
     SGD sgd(network->parameters(), parse_sgd(fixture.at("sgd")));
     const auto losses = fixture.at(regressor ? "train_mse_3_sgd_steps" : "train_losses_3_sgd_steps").get<std::vector<double>>();
+    // In f32 a regressor's losses behind updates are measured against the largest one, because rounding moves them by their own size:
+    // MobileNetV2's third, 0.53 in f64, is 0.74 or 1.06 with PyTorch in f32 (channels-last or not), 0.26 with ours.
+    const double later_floor = regressor && dtype == DType::f32 && !losses.empty() ? *std::max_element(losses.begin(), losses.end()) : 0;
     for (size_t step = 0; step < losses.size(); ++step) {
       sgd.zero_grad();
       const Variable now = loss();
       now.backward();
       const ParityKind kind = step == 0 ? ParityKind::train : ParityKind::later_loss;
-      report.add("losses", cat("step ", step), now.item(), losses[step], parity_bounds(dtype, kind).element);
+      report.add("losses", cat("step ", step), now.item(), losses[step], parity_bounds(dtype, kind).element, step == 0 ? 0 : later_floor);
       if (step == 0) {
         check_gradients(report, *network, fixture.at("train_grads"), dtype);
         check_buffers(report, *network, fixture.at("running_after_1"), dtype);
