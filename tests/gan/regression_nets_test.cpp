@@ -1,9 +1,12 @@
-// Helper networks of the regression experiments: beside PyTorch's numbers, sizes and keys of the original, gradients.
+// Helper networks of the regression experiments: beside PyTorch's numbers, and with the sizes of the original.
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <cmath>
+#include <filesystem>
+#include <functional>
+#include <nlohmann/json.hpp>
 
-#include "autograd/gradcheck.h"
 #include "gan/response_ratio.h"
 #include "gan/sparse_autoencoder.h"
 #include "nn/parity.h"
@@ -14,8 +17,8 @@ namespace {
 
 const char* const fixture = "tests/data/fixtures/gan/regression_nets.json";
 
-void expect_ok(const std::vector<nn::ParityReport>& reports) {
-  ASSERT_EQ(reports.size(), 4u);
+void expect_ok(const std::vector<nn::ParityReport>& reports, size_t cases) {
+  ASSERT_EQ(reports.size(), cases);
   for (const nn::ParityReport& report : reports) {
     std::string text;
     for (const nn::ParityLine& l : report.lines)
@@ -28,8 +31,48 @@ TEST(RegressionNetsParity, F32OnEveryInstructionSet) {
   for (Isa isa : {Isa::base, Isa::avx2, Isa::avx512}) {
     if (isa > best_isa()) continue;
     const IsaOverride use(isa);
-    expect_ok(nn::run_parity(fixture, DType::f32));
+    expect_ok(nn::run_parity(fixture, DType::f32), 4);
   }
+}
+
+/// The fixture after a change, in f64 and without the embedding ResNet, which is slow on the reference kernels; `limbeck parity` runs it.
+std::vector<nn::ParityReport> run_small_cases(const std::function<void(nlohmann::json& cases)>& change) {
+  nlohmann::json j = nlohmann::json::parse(read_file(fixture));
+  j["cases"].erase("ResNet34_embed");
+  change(j["cases"]);
+  const std::filesystem::path path = std::filesystem::temp_directory_path() / ("limbeck_regression_nets_" + std::to_string(getpid()) + ".json");
+  write_file_atomically(path.string(), j.dump());
+  std::vector<nn::ParityReport> reports;
+  try {
+    reports = nn::run_parity(path.string(), DType::f64);
+  } catch (...) {
+    std::filesystem::remove(path);
+    throw;
+  }
+  std::filesystem::remove(path);
+  return reports;
+}
+
+TEST(RegressionNetsParity, F64OfTheSmallCases) {
+  expect_ok(run_small_cases([](nlohmann::json&) {}), 3);
+}
+
+TEST(RegressionNetsParity, NoticesAWrongNumberAndSaysWhere) {
+  const auto failing = [](const std::function<void(nlohmann::json&)>& change) {
+    std::string text;
+    for (const nn::ParityReport& report : run_small_cases(change))
+      for (const nn::ParityLine& l : report.lines)
+        if (!l.ok()) text += report.name + ": " + l.group + ": " + l.quantity + "\n";
+    return text;
+  };
+  const auto scale = [](nlohmann::json& number, double factor) { number = number.get<double>() * factor; };
+  const std::string mlp = "cDR_MLP5_in48_embed16_nodropout", sparse = "sparse_autoencoder_ch8_bottleneck256";
+  EXPECT_EQ(failing([&](nlohmann::json& c) { scale(c[mlp]["dr_fake"][2], 1 + 1e-5); }), mlp + ": dr_fake: sample 2\n");
+  EXPECT_EQ(failing([&](nlohmann::json& c) { scale(c["model_y2h"]["grads"]["main.4.weight"]["l2"], 1 + 1e-7); }), "model_y2h: gradients: main.4.weight\n");
+  EXPECT_EQ(failing([&](nlohmann::json& c) { scale(c[sparse]["loss"], 1 + 1e-5); }), sparse + ": loss: loss\n");
+  EXPECT_EQ(failing([&](nlohmann::json& c) { c[sparse]["decoder_grads"].erase("fc.0.bias"); }),
+            sparse + ": decoder gradients: count\n" + sparse + ": decoder gradients: fc.0.bias\n");
+  EXPECT_THROW(run_small_cases([](nlohmann::json& c) { c["model_z2h"] = c["model_y2h"]; }), Error);
 }
 
 TEST(ResponseRatio, SizesOfTheOriginal) {
