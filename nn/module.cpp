@@ -34,12 +34,19 @@ void Module::train(bool on) {
 
 void Module::visit(const std::function<void(const std::string&, Module&)>& f, const std::string& prefix) {
   f(prefix, *this);
-  for (const Child& c : children_) c.module->visit(f, join(prefix, c.name));
+  for (const Child& c : children_)
+    if (!c.alias) c.module->visit(f, join(prefix, c.name));
 }
 
 void Module::visit(const std::function<void(const std::string&, const Module&)>& f, const std::string& prefix) const {
   f(prefix, *this);
-  for (const Child& c : children_) static_cast<const Module*>(c.module)->visit(f, join(prefix, c.name));
+  for (const Child& c : children_)
+    if (!c.alias) static_cast<const Module*>(c.module)->visit(f, join(prefix, c.name));
+}
+
+void Module::visit_names(const std::function<void(const std::string&, const Module&)>& f, const std::string& prefix) const {
+  f(prefix, *this);
+  for (const Child& c : children_) c.module->visit_names(f, join(prefix, c.name));
 }
 
 std::vector<Parameter> Module::parameters() const {
@@ -99,7 +106,7 @@ void Module::set_stream(Stream) {}
 
 TensorFile Module::state_dict() const {
   TensorFile file;
-  visit([&](const std::string& prefix, const Module& m) {
+  visit_names([&](const std::string& prefix, const Module& m) {
     for (const Parameter& p : m.parameters_) file.add(join(prefix, p.name), to_file(p.value.data(), p.layout));
     for (const Buffer& b : m.buffers_) file.add(join(prefix, b.name), to_file(b.value, b.layout));
   });
@@ -122,23 +129,26 @@ void Module::load_state_dict(const TensorFile& file, const std::string& what) {
     const Shape expected = file_shape(mine.shape(), layout);
     LIMBECK_CHECK(f->second->shape() == expected, what, ": tensor '", name, "' has shape ", f->second->shape(), "; this network expects ", expected);
   };
-  for (const Parameter& p : parameters()) inspect(p.name, p.value.data(), p.layout);
-  for (const Buffer& b : buffers()) inspect(b.name, b.value, b.layout);
+  visit_names([&](const std::string& prefix, const Module& m) {
+    for (const Parameter& p : m.parameters_) inspect(join(prefix, p.name), p.value.data(), p.layout);
+    for (const Buffer& b : m.buffers_) inspect(join(prefix, b.name), b.value, b.layout);
+  });
   for (const auto& entry : file.tensors)
     if (!known.contains(entry.first)) unexpected.push_back(entry.first);
   LIMBECK_CHECK(missing.empty() && unexpected.empty(), what, ": does not belong to this network", missing.empty() ? "" : "; missing: " + listed(missing),
                 unexpected.empty() ? "" : "; unexpected: " + listed(unexpected));
 
-  visit([&](const std::string& prefix, Module& m) {
-    for (Parameter& p : m.parameters_) {
+  visit_names([&](const std::string& prefix, const Module& m) {
+    for (const Parameter& p : m.parameters_) {
       p.value.data().copy_from(to_memory(*found.at(join(prefix, p.name)), p.layout).to(p.value.dtype()));
     }
-    for (Buffer& b : m.buffers_)
+    for (const Buffer& b : m.buffers_)
       if (const auto f = found.find(join(prefix, b.name)); f != found.end()) b.value.copy_from(to_memory(*f->second, b.layout).to(b.value.dtype()));
   });
 }
 
 void Module::add(std::string name, Module& child) { children_.push_back({std::move(name), &child}); }
+void Module::add_alias(std::string name, Module& child) { children_.push_back({std::move(name), &child, true}); }
 
 Variable Module::add_parameter(std::string name, const Shape& shape, DiskLayout layout) {
   LIMBECK_CHECK(layout == DiskLayout::plain || shape.rank() == 4, "parameter '", name, "' of shape ", shape, " cannot have a convolution's layout");

@@ -72,6 +72,9 @@ class Module {
 
  protected:
   void add(std::string name, Module& child);
+  /// A second name of a child that add() or own() has named already: checkpoints hold it under both names, as PyTorch's state_dict does for a
+  /// module that is assigned twice; parameters() and buffers() list it once. When the two differ in a file, the later name wins.
+  void add_alias(std::string name, Module& child);
   /// Owns the child (for lists of blocks built in loops); returns it.
   template <class M>
   M& own(std::string name, std::unique_ptr<M> child) {
@@ -93,7 +96,10 @@ class Module {
   struct Child {
     std::string name;
     Module* module;
+    bool alias = false;
   };
+  /// As visit, through aliases too: every name that a checkpoint has.
+  void visit_names(const std::function<void(const std::string&, const Module&)>& f, const std::string& prefix = "") const;
   std::vector<Parameter> parameters_;
   std::vector<Buffer> buffers_;
   std::vector<Child> children_;
