@@ -1,0 +1,153 @@
+// The parity runner of generators and discriminators: BigGAN (fixtures with "kwargs" per case), and SAGAN and SNGAN conditioned on an
+// embedded label ("g_kwargs"). Eval forward; then one hinge D step and one G step in train mode: losses, gradients, buffers.
+#include <memory>
+
+#include "gan/network.h"
+#include "nn/parity_fixture.h"
+
+namespace limbeck::gan {
+namespace {
+
+using nlohmann::json;
+
+struct Pair {
+  std::unique_ptr<Generator> g;
+  std::unique_ptr<Discriminator> d;
+};
+
+Pair biggan_pair(const json& c) {
+  const json& kwargs = c.at("kwargs");
+  const auto config = [&](const std::string& side) {
+    NetworkConfig n = {.ch = kwargs.at(side + "_ch"), .dim_z = c.at("z_dim"), .classes = c.at("n_classes"), .resolution = c.at("resolution"),
+                       .channels = 3, .sn_eps = c.at("SN_eps"), .bn_eps = c.at("BN_eps")};
+    n.attention = parse_resolutions(kwargs.at(side + "_attn"), side + "_attn");
+    n.shared_dim = kwargs.at("G_shared") ? kwargs.at("shared_dim").get<int64_t>() : 0;
+    n.hierarchical = kwargs.at("hier");
+    return n;
+  };
+  return {create_generator(config("G")), create_discriminator(config("D"))};
+}
+
+Pair label_pair(const std::string& name, const json& c) {
+  const std::string arch = name.substr(0, 5);
+  LIMBECK_CHECK(arch == "sagan" || arch == "sngan", "case '", name, "': expected a name that begins with sagan or sngan");
+  const json &g = c.at("g_kwargs"), &d = c.at("d_kwargs");
+  return {create_generator({.arch = arch, .ch = g.at("gene_ch"), .dim_z = g.at("z_dim"), .resolution = 64, .channels = g.at("nc"), .label_dim = g.at("dim_embed")}),
+          create_discriminator({.arch = arch, .ch = d.at("disc_ch"), .resolution = 64, .channels = d.at("nc"), .label_dim = d.at("dim_embed")})};
+}
+
+/// One case: the networks in their state before any step, and the inputs.
+struct Run {
+  const json& fixture;
+  const DType dtype;
+  const bool by_label;
+  nn::ParityReport report;
+  Pair nets;
+  Tensor z, real, w_real, w_fake;
+  Condition condition;
+
+  Run(const std::string& name, const json& c, const std::string& salt, DType type)
+      : fixture(c), dtype(type), by_label(c.contains("g_kwargs")), nets(by_label ? label_pair(name, c) : biggan_pair(c)) {
+    report.name = name;
+    const NetworkConfig &g = nets.g->config(), &d = nets.d->config();
+    const int64_t n = c.at("batch");
+    z = nn::parity_fill(salt + "z", {n, g.dim_z}).to(dtype);
+    real = to_channels_last(nn::parity_fill(salt + "input", {n, d.channels, d.resolution, d.resolution})).to(dtype);
+    if (by_label) {
+      condition.embedding = abs(Variable(nn::parity_fill(salt + "label_embedding", {n, g.label_dim}).to(dtype))).data();
+      w_real = nn::parity_fill_uniform(salt + "w_real", {n, 1}).to(dtype);
+      w_fake = nn::parity_fill_uniform(salt + "w_fake", {n, 1}).to(dtype);
+    } else {
+      std::vector<int64_t> labels;
+      for (int64_t i = 0; i < n; ++i) labels.push_back((3 * i + 1) % d.classes);
+      condition.classes = Tensor::of(labels);
+    }
+    for (nn::Module* m : {static_cast<nn::Module*>(nets.g.get()), static_cast<nn::Module*>(nets.d.get())}) {
+      m->to(dtype);
+      nn::parity_fill_state(*m);
+    }
+  }
+
+  void check_state() {
+    nn::check_state_dict(report, *nets.g, fixture.at("g_state_dict"), "G ");
+    nn::check_state_dict(report, *nets.d, fixture.at("d_state_dict"), "D ");
+    nn::check_parameter_count(report, *nets.g, fixture.at("g_params"));
+    nn::check_parameter_count(report, *nets.d, fixture.at("d_params"));
+  }
+
+  void check_images(const char* key, const Tensor& images, nn::ParityKind kind) {
+    report.add("images", key, nn::summarise_memory(images), nn::read_summary(fixture.at(key)), nn::parity_bounds(dtype, kind));
+  }
+
+  void check_eval() {
+    const NoGrad no_grad;
+    nets.g->eval();
+    nets.d->eval();
+    check_images("g_eval", nets.g->forward(z, condition).data(), nn::ParityKind::eval);
+    nn::check_outputs(report, "eval scores", nets.d->forward(real, condition).data(), fixture.at("d_eval"), nn::parity_bounds(dtype, nn::ParityKind::eval));
+    nets.g->train();
+    nets.d->train();
+  }
+
+  void check_loss(const char* key, const Variable& loss) {
+    report.add("losses", key, loss.item(), fixture.at(key), nn::parity_bounds(dtype, nn::ParityKind::train).element);
+  }
+
+  /// BigGAN sees fake and real in one batch, CcGAN in two, real first, weighted by how near their labels are to the target.
+  Variable discriminator_loss(const Tensor& fake) {
+    if (by_label) {
+      const Variable on_real = nets.d->forward(real, condition), on_fake = nets.d->forward(fake, condition);
+      return mean(Variable(w_real) * relu(affine(on_real, -1, 1))) + mean(Variable(w_fake) * relu(affine(on_fake, 1, 1)));
+    }
+    const int64_t n = real.size(0);
+    std::vector<int64_t> twice = condition.classes.to_vector<int64_t>();
+    twice.insert(twice.end(), twice.begin(), twice.begin() + n);
+    const Variable scores = nets.d->forward(concat({fake, real}, 0), Condition{Tensor::of(twice), {}});
+    return hinge_loss_discriminator(slice(scores, 0, n, 2 * n), slice(scores, 0, 0, n));
+  }
+
+  /// One D step on G in train mode; then G as it was at first and D as it is after that forward, one G step.
+  void check_training() {
+    Tensor fake;
+    {
+      const NoGrad no_grad;
+      fake = nets.g->forward(z, condition).data();
+    }
+    check_images("g_train", fake, nn::ParityKind::train);
+    const Variable d_loss = discriminator_loss(fake);
+    check_loss("d_loss", d_loss);
+    d_loss.backward();
+    nn::check_gradients(report, *nets.d, fixture.at("d_grads"), dtype, 0, "gradients of D");
+    nn::check_buffers(report, *nets.d, fixture.at("d_buffers_after"), dtype, "buffers of D");
+
+    nn::parity_fill_state(*nets.g);
+    nets.d->set_requires_grad(false);
+    const Variable g_loss = hinge_loss_generator(nets.d->forward(nets.g->forward(z, condition), condition));
+    check_loss("g_loss", g_loss);
+    g_loss.backward();
+    nn::check_gradients(report, *nets.g, fixture.at("g_grads"), dtype, 0, "gradients of G");
+    nn::check_buffers(report, *nets.g, fixture.at("g_buffers_after"), dtype, "buffers of G");
+  }
+};
+
+bool recognises(const json& fixture) {
+  if (!fixture.contains("cases") || !fixture["cases"].is_object() || fixture["cases"].empty()) return false;
+  return fixture["cases"].begin()->contains("g_state_dict");
+}
+
+std::vector<nn::ParityReport> run(const json& fixture, DType dtype) {
+  std::vector<nn::ParityReport> reports;
+  for (const auto& [name, c] : fixture.at("cases").items()) {
+    Run one(name, c, fixture.value("salt", ""), dtype);
+    one.check_state();
+    one.check_eval();
+    one.check_training();
+    reports.push_back(std::move(one.report));
+  }
+  return reports;
+}
+
+const nn::RegisterParityFixture registered({"GAN", recognises, run});
+
+}  // namespace
+}  // namespace limbeck::gan

@@ -1,0 +1,154 @@
+#include "gan/sagan.h"
+
+#include "gan/self_attention.h"
+
+namespace limbeck::gan {
+namespace {
+
+constexpr int64_t bottom = 4;  // spatial size of the smallest feature map
+constexpr double conditional_momentum = 1e-3, last_momentum = 1e-4;
+constexpr WeightRule normalised{.spectral = true, .gain = 1, .zero_bias = true};
+constexpr WeightRule plain{.spectral = false, .gain = 1, .zero_bias = true};
+
+NetworkConfig checked(const char* what, const NetworkConfig& c) {
+  NetworkConfig config = checked_label_config(what, c);
+  config.arch = "sagan";
+  LIMBECK_CHECK(c.ch >= 8, what, ": ch must be at least 8 (self-attention compares an eighth of the channels), found ", c.ch);
+  return config;
+}
+
+}  // namespace
+
+/// As SelfAttention, with biases and other names; sigma [1] starts at 0.
+class SaganAttention : public nn::Module {
+ public:
+  explicit SaganAttention(int64_t channels)
+      : sigma_(add_parameter("sigma", {1})),
+        theta_(channels, channels / 8, 1, normalised),
+        phi_(channels, channels / 8, 1, normalised),
+        g_(channels, channels / 2, 1, normalised),
+        attn_(channels / 2, channels, 1, normalised) {
+    add("snconv1x1_theta", theta_);
+    add("snconv1x1_phi", phi_);
+    add("snconv1x1_g", g_);
+    add("snconv1x1_attn", attn_);
+  }
+  Variable forward(const Variable& x) override { return x + sigma_ * attn_(attend(theta_(x), phi_(x), g_(x))); }
+
+ protected:
+  void reset(Stream) override { sigma_.data().fill(0); }
+
+ private:
+  Variable sigma_;
+  LabelConv2d theta_, phi_, g_, attn_;
+};
+
+class SaganGeneratorBlock : public nn::Module {
+ public:
+  SaganGeneratorBlock(int64_t in, int64_t out, const NetworkConfig& c)
+      : bn1_(in, c.label_dim, c.bn_eps, conditional_momentum, plain),
+        bn2_(out, c.label_dim, c.bn_eps, conditional_momentum, plain),
+        conv1_(in, out, 3, normalised),
+        conv2_(out, out, 3, normalised),
+        shortcut_(in, out, 1, normalised) {
+    add("cond_bn1", bn1_);
+    add("snconv2d1", conv1_);
+    add("cond_bn2", bn2_);
+    add("snconv2d2", conv2_);
+    add("snconv2d0", shortcut_);
+  }
+  Variable operator()(const Variable& x, const Variable& h) { return generator_residual(x, h, bn1_, conv1_, bn2_, conv2_, shortcut_); }
+
+ private:
+  LabelBatchNorm bn1_, bn2_;
+  LabelConv2d conv1_, conv2_, shortcut_;
+};
+
+/// The first block sees the image as it is. In the others the shortcut sees relu(x) too: the original's first ReLU works in place.
+class SaganDiscriminatorBlock : public nn::Module {
+ public:
+  SaganDiscriminatorBlock(int64_t in, int64_t out, bool first, bool downsample)
+      : first_(first), downsample_(downsample), conv1_(in, out, 3, normalised), conv2_(out, out, 3, normalised), shortcut_(in, out, 1, normalised) {
+    add("snconv2d1", conv1_);
+    add("snconv2d2", conv2_);
+    add("snconv2d0", shortcut_);
+  }
+  Variable forward(const Variable& x) override {
+    const Variable y = first_ ? x : relu(x);
+    return discriminator_residual(y, y, conv1_, conv2_, shortcut_, downsample_);
+  }
+
+ private:
+  bool first_, downsample_;
+  LabelConv2d conv1_, conv2_, shortcut_;
+};
+
+// --- generator ------------------------------------------------------------------------------------------------------------------
+
+SaganGenerator::SaganGenerator(const NetworkConfig& config)
+    : Generator(checked("SAGAN generator", config)),
+      linear_(config_.dim_z, 16 * config_.ch * bottom * bottom, true, normalised),
+      bn_(config_.ch, config_.bn_eps, last_momentum),
+      conv_(config_.ch, config_.channels, 3, normalised) {
+  const int64_t c = config_.ch;
+  const auto block = [&](const char* name, int64_t in, int64_t out) {
+    blocks_.push_back(&own(name, std::make_unique<SaganGeneratorBlock>(in, out, config_)));
+  };
+  add("snlinear0", linear_);
+  block("block1", 16 * c, 8 * c);
+  block("block2", 8 * c, 4 * c);
+  block("block3", 4 * c, 2 * c);
+  attention_ = &own("self_attn", std::make_unique<SaganAttention>(2 * c));
+  block("block4", 2 * c, c);
+  add("bn", bn_);
+  add("snconv2d1", conv_);
+}
+
+SaganGenerator::~SaganGenerator() = default;
+
+Variable SaganGenerator::forward(const Variable& z, const Condition& condition) {
+  check_input("SAGAN generator", z, {z.size(0), config_.dim_z});
+  const Variable& h = label_of("SAGAN generator", condition, z.size(0), config_);
+  Variable x = unflatten_chw(linear_(z), 16 * config_.ch, bottom, bottom);
+  for (size_t i = 0; i + 1 < blocks_.size(); ++i) x = (*blocks_[i])(x, h);
+  x = (*blocks_.back())(attention_->forward(x), h);
+  return tanh(conv_(bn_.relu(x)));
+}
+
+// --- discriminator --------------------------------------------------------------------------------------------------------------
+
+SaganDiscriminator::SaganDiscriminator(const NetworkConfig& config)
+    : Discriminator(checked("SAGAN discriminator", config)),
+      linear_(16 * config_.ch * bottom * bottom, 1, true, normalised),
+      embed_(config_.label_dim, 16 * config_.ch * bottom * bottom, false, normalised) {
+  const int64_t c = config_.ch;
+  const auto block = [&](const char* name, int64_t in, int64_t out, bool first, bool downsample) {
+    blocks_.push_back(&own(name, std::make_unique<SaganDiscriminatorBlock>(in, out, first, downsample)));
+  };
+  block("opt_block1", config_.channels, c, true, true);
+  blocks_.push_back(&own("self_attn", std::make_unique<SaganAttention>(c)));
+  block("block1", c, 2 * c, false, true);
+  block("block2", 2 * c, 4 * c, false, true);
+  block("block3", 4 * c, 8 * c, false, true);
+  block("block4", 8 * c, 16 * c, false, false);
+  add("snlinear1", linear_);
+  add("sn_embedding1", embed_);
+}
+
+SaganDiscriminator::~SaganDiscriminator() = default;
+
+Variable SaganDiscriminator::forward(const Variable& x, const Condition& condition) {
+  check_input("SAGAN discriminator", x, {x.size(0), config_.resolution, config_.resolution, config_.channels});
+  const Variable& h = label_of("SAGAN discriminator", condition, x.size(0), config_);
+  Variable y = x;
+  for (nn::Module* block : blocks_) y = block->forward(y);
+  return label_projection(relu(y), h, linear_, embed_);
+}
+
+namespace {
+
+const RegisterGan sagan({"sagan", [](const NetworkConfig& c) { return std::make_unique<SaganGenerator>(c); },
+                         [](const NetworkConfig& c) { return std::make_unique<SaganDiscriminator>(c); }});
+
+}  // namespace
+}  // namespace limbeck::gan
