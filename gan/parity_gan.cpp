@@ -1,6 +1,7 @@
 // The parity runner of generators and discriminators: BigGAN (fixtures with "kwargs" per case), and SAGAN and SNGAN conditioned on an
 // embedded label ("g_kwargs"). Eval forward; then one hinge D step and one G step in train mode: losses, gradients, buffers.
 #include <memory>
+#include <nlohmann/json.hpp>
 
 #include "gan/network.h"
 #include "nn/parity_fixture.h"

@@ -3,6 +3,7 @@
 #include <array>
 #include <cmath>
 #include <cstdio>
+#include <nlohmann/json.hpp>
 
 #include "gan/response_ratio.h"
 #include "gan/sparse_autoencoder.h"

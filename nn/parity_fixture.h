@@ -1,7 +1,7 @@
 // The kinds of parity fixtures. A runner registers how it recognises its files; `limbeck parity` finds the runner from a file's content.
 #pragma once
 #include <functional>
-#include <nlohmann/json.hpp>
+#include <nlohmann/json_fwd.hpp>
 #include <string>
 #include <vector>
 

@@ -1,6 +1,7 @@
 // The fixture runners of classifiers and regressors: build the network, fill a ParityReport. A regressor's fixture has "task": "regression".
 #include <algorithm>
 #include <cstdio>
+#include <nlohmann/json.hpp>
 
 #include "nn/layers.h"
 #include "nn/models/registry.h"
