@@ -50,20 +50,21 @@ class Graph {
   std::vector<Stage> stages_;
 };
 
+/// What the controls with equal steps read: of the fakes only their number matters.
+void equal_steps(SettingsText& v, WorkflowSettings& s) {
+  int64_t per_class = s.fakes.per_class;
+  double share = s.fakes.filter && s.fakes.form == "paper" ? s.fakes.rho : 1.0;
+  v("fakes.per_class", per_class, "");
+  v("fakes.rho", share, "");
+  v("transfer", s.transfer, "");
+}
+
 void add_baselines(Graph& g, WorkflowSettings& s) {
   g.add("teacher", "teacher: " + s.teacher.model + " on real images", {}, [&](auto& v) { v("teacher", s.teacher, ""); },
         [](World& w, StageContext& c) { train_from_scratch(w, c, "teacher", w.settings.teacher, "teacher"); });
   g.add("nokd", "NOKD: " + s.student.model + " on real images", {}, [&](auto& v) { v("student", s.student, ""); },
         [](World& w, StageContext& c) { train_from_scratch(w, c, "nokd", w.settings.student, "student"); });
-  g.add("nokd_equal", "NOKD with as many steps as cGAN-KD", {"nokd"},
-        [&](auto& v) {
-          // Of the fakes only their number matters here.
-          int64_t per_class = s.fakes.per_class;
-          double share = s.fakes.filter && s.fakes.form == "paper" ? s.fakes.rho : 1.0;
-          v("fakes.per_class", per_class, "");
-          v("fakes.rho", share, "");
-          v("transfer", s.transfer, "");
-        },
+  g.add("nokd_equal", "NOKD with as many steps as cGAN-KD", {"nokd"}, [&](auto& v) { equal_steps(v, s); },
         [](World& w, StageContext& c) { train_second_phase(w, c, "nokd_equal", ""); });
   g.add("blkd", "BLKD: the student with the teacher's soft targets", {"teacher"},
         [&](auto& v) { v("student", s.student, ""), v("distillation", s.distillation, ""); },
@@ -100,7 +101,10 @@ std::vector<std::string> add_transfer(Graph& g, WorkflowSettings& s) {
         [](World& w, StageContext& c) { train_second_phase(w, c, "cgankd_raw", "fakes_raw"); });
   g.add("cgankd_m1", "ablation: subsampled fakes", {"nokd", "fakes_m1"}, transfer,
         [](World& w, StageContext& c) { train_second_phase(w, c, "cgankd_m1", "fakes_m1"); });
-  names.insert(names.end(), {"cgankd_raw", "cgankd_m1"});
+  g.add("blkd_equal", "control: BLKD with as many steps as cGAN-KD + BLKD", {"nokd", "teacher"},
+        [&](auto& v) { equal_steps(v, s), v("distillation", s.distillation, ""); },
+        [](World& w, StageContext& c) { train_second_phase(w, c, "blkd_equal", "", "teacher"); });
+  names.insert(names.end(), {"cgankd_raw", "cgankd_m1", "blkd_equal"});
   return names;
 }
 

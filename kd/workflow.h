@@ -77,7 +77,7 @@ struct WorkflowSettings {
   template <class V>
   void fields(V& v) {
     v("seed", seed, "root of every random stream but those of [data]");
-    v("ablation", ablation, "also train the student on raw and on subsampled fakes (Fig. 9)");
+    v("ablation", ablation, "also train the student on raw and on subsampled fakes (Fig. 9), and BLKD with equal steps");
     v("data", data, "images");
     v("teacher", teacher, "the teacher and its training");
     v("student", student, "the student and its training on real images");
@@ -91,8 +91,8 @@ struct WorkflowSettings {
   }
 };
 
-/// The graph: teacher, nokd, nokd_equal, blkd, gan, features, ratio, fakes_raw, fakes_m1, fakes, cgankd, cgankd_blkd, (cgankd_raw, cgankd_m1 with
-/// `ablation`), evaluate. Checks the names in the settings (models, method, ...) before anything runs; throws naming the key.
+/// The graph: teacher, nokd, nokd_equal, blkd, gan, features, ratio, fakes_raw, fakes_m1, fakes, cgankd, cgankd_blkd, (cgankd_raw, cgankd_m1,
+/// blkd_equal with `ablation`), evaluate. Checks the names in the settings (models, method, ...) before anything runs; throws naming the key.
 ///
 /// Results: teacher, nokd, nokd_equal, blkd, cgankd*: test_accuracy, train_accuracy, loss, steps, parameters. fakes*: images, acceptance,
 /// consistency_before, consistency_after (the teacher's agreement among judged and kept images, where judged). evaluate:

@@ -28,7 +28,7 @@ TEST(Workflow, EveryNeedIsAnEarlierStage) {
     EXPECT_FALSE(stage.title.empty());
   }
   for (const char* name : {"teacher", "nokd", "nokd_equal", "blkd", "gan", "features", "ratio", "fakes_raw", "fakes_m1", "fakes", "cgankd", "cgankd_blkd", "cgankd_raw",
-                           "cgankd_m1", "evaluate"})
+                           "cgankd_m1", "blkd_equal", "evaluate"})
     EXPECT_TRUE(seen.count(name)) << name;
 }
 
@@ -60,6 +60,13 @@ TEST(Workflow, AChangedSettingTouchesOnlyTheStagesThatReadIt) {
   s = {};
   s.distillation.temperature += 1;
   EXPECT_EQ(touched(s), (std::set<std::string>{"blkd", "cgankd_blkd"}));
+  const auto equal_steps = [](int64_t per_class) {
+    WorkflowSettings w;
+    w.ablation = true;
+    w.fakes.per_class = per_class;
+    return graph(w).at("blkd_equal").settings;
+  };
+  EXPECT_NE(equal_steps(10), equal_steps(11));
   s = {};
   s.seed += 1;
   EXPECT_EQ(touched(s).size(), graph({}).size());
