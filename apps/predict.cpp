@@ -1,0 +1,62 @@
+// `limbeck predict`: what a saved network says about images in a .npy file.
+#include <algorithm>
+#include <cstdio>
+#include <memory>
+
+#include "apps/command.h"
+#include "kd/checkpoint.h"
+
+namespace limbeck {
+namespace {
+
+struct Options {
+  std::string checkpoint, in, out;
+  int64_t batch = 200;
+};
+
+/// Images [N, C, H, W] as the network takes them: bytes are standardised, floating-point numbers are taken as they are.
+Tensor read_images(const std::string& path, const kd::SavedNetwork& saved) {
+  const Tensor t = read_npy(path);
+  const nn::ModelOptions& o = saved.options;
+  LIMBECK_CHECK(t.rank() == 4 && t.size(0) > 0 && t.size(1) == o.channels && t.size(2) == o.size && t.size(3) == o.size, path, ": ", saved.name,
+                " expects images [N, ", o.channels, ", ", o.size, ", ", o.size, "], found ", t.shape());
+  LIMBECK_CHECK(t.dtype() == DType::u8 || is_floating(t.dtype()), path, ": expected u8, f32 or f64, found ", name_of(t.dtype()));
+  Tensor images = to_channels_last(t.to(DType::f32));
+  if (t.dtype() != DType::u8) return images;
+  float* p = images.data<float>();
+  for (int64_t i = 0; i < images.numel(); ++i) {
+    const auto c = static_cast<size_t>(i % o.channels);
+    p[i] = static_cast<float>((p[i] / 255.0 - saved.standardisation.mean[c]) / saved.standardisation.deviation[c]);
+  }
+  return images;
+}
+
+void predict(const Options& o) {
+  const kd::SavedNetwork saved = kd::load_network(o.checkpoint);
+  const Tensor images = read_images(o.in, saved);
+  const NoGrad no_grad;
+  saved.network->eval();
+  const int64_t count = images.size(0);
+  Tensor outputs = Tensor::empty({count, saved.options.outputs}, DType::f32);
+  for (int64_t begin = 0; begin < count; begin += o.batch) {
+    const int64_t end = std::min(begin + o.batch, count);
+    Tensor part = Tensor::empty({end - begin, images.size(1), images.size(2), images.size(3)}, DType::f32);
+    std::copy_n(images.data<float>() + begin * images.numel() / count, part.numel(), part.data<float>());
+    const Tensor y = (*saved.network)(Variable(part)).data();
+    std::copy_n(y.data<float>(), y.numel(), outputs.data<float>() + begin * saved.options.outputs);
+  }
+  write_npy(o.out, outputs);
+  std::printf("%s: outputs of %s for %lld images\n", o.out.c_str(), saved.name.c_str(), static_cast<long long>(count));
+}
+
+const RegisterCommand command({"predict", "outputs of a saved network for images in a .npy file", [](CommandLine& app) {
+                                 auto o = std::make_shared<Options>();
+                                 app.add_option("--ckpt", o->checkpoint, "model.safetensors of a run").required();
+                                 app.add_option("--input", o->in, ".npy [N, C, H, W]: u8 is standardised with the checkpoint's mean and deviation, f32 and f64 are fed as they are").required();
+                                 app.add_option("--out", o->out, ".npy [N, outputs] to write, f32").required();
+                                 app.add_option("--batch", o->batch, "images per forward pass").positive().show_default();
+                                 app.callback([o] { predict(*o); });
+                               }});
+
+}  // namespace
+}  // namespace limbeck
