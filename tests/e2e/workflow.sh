@@ -21,6 +21,10 @@ check "does nothing" test "$done_before" = "$(ls "$a/stages" | wc -l)"
 checksums "$a" > "$work/after.sum"
 check "and changes nothing" diff "$work/before.sum" "$work/after.sum"
 
+for recipe in configs/*.toml; do
+  check "$recipe names existing settings, networks and methods" "$limbeck" run "$recipe" --out "$work/unused" --dry-run
+done
+
 # kill -9 after ever longer times until a run gets through; checkpoints as often as the loops allow.
 kills=0
 for ((i = 1; i <= 60; ++i)); do
