@@ -9,7 +9,7 @@ namespace limbeck {
 namespace {
 
 struct Options {
-  std::string in, out, model;
+  std::string in, out, model, task = "classification";
   int64_t classes = 0, channels = 3, size = 32;
   std::vector<double> mean, deviation;
   bool plain = false;
@@ -28,8 +28,10 @@ std::vector<double> per_channel(const std::string& option, const std::vector<dou
 }
 
 void to_checkpoint(const Options& o) {
-  LIMBECK_CHECK(o.classes > 0, "--classes: expected the number of outputs of ", o.model);
-  const nn::ModelOptions options = {.outputs = o.classes, .channels = o.channels, .size = o.size};
+  const nn::Task task = nn::parse_task(o.task);
+  const int64_t outputs = task == nn::Task::regression ? 1 : o.classes;
+  LIMBECK_CHECK(outputs > 0, "--classes: expected the number of outputs of ", o.model);
+  const nn::ModelOptions options = {.outputs = outputs, .channels = o.channels, .size = o.size, .task = task};
   TensorFile file = read_safetensors(o.in);
   drop_module_prefix(file);
   const auto network = nn::create_model(o.model, options);
@@ -55,6 +57,7 @@ const RegisterCommand command({"convert", "make a checkpoint of plain PyTorch we
                                  app.add_option("in", o->in, "safetensors file").required();
                                  app.add_option("out", o->out, "safetensors file to write").required();
                                  app.add_option("--model", o->model, "the network that the weights are of; keys and shapes must match");
+                                 app.add_option("--task", o->task, "what the network predicts").one_of({"classification", "regression"}).show_default();
                                  app.add_option("--classes", o->classes, "outputs of its last layer").positive();
                                  app.add_option("--channels", o->channels, "of its images").positive().show_default();
                                  app.add_option("--size", o->size, "height and width of its images").positive().show_default();

@@ -22,6 +22,8 @@ check_error "convert wants to know the direction" 'give --model NAME .* or --pla
 check_error "convert refuses another network" 'plain\.safetensors.*(missing|unexpected)' "${convert[@]}" --model resnet14 --classes 10 --mean 0 0 0 --deviation 1 1 1
 check_error "convert refuses another number of classes" 'fc\.' "${convert[@]}" --model resnet8 --classes 9 --mean 0 0 0 --deviation 1 1 1
 check_error "convert wants a mean per channel" '--mean: expected 3 numbers, found 1' "${convert[@]}" --model resnet8 --classes 10 --mean 0 --deviation 1 1 1
+check_error "convert wants the number of classes" '--classes: expected' "${convert[@]}" --model resnet8 --mean 0 0 0 --deviation 1 1 1
+check_error "a classifier's weights are no regressor's" 'plain\.safetensors.*missing' "${convert[@]}" --model resnet8 --task regression --size 64 --mean 0 0 0 --deviation 1 1 1
 check_error "convert names the nearest network" "did you mean 'resnet8'" "${convert[@]}" --model resnet9 --classes 10 --mean 0 0 0 --deviation 1 1 1
 head -c 5000 "$work/plain.safetensors" > "$work/cut.safetensors"
 check_error "convert refuses a cut file" 'cut\.safetensors' "$limbeck" convert "$work/cut.safetensors" "$work/x.safetensors" --plain
