@@ -133,6 +133,24 @@ TEST_F(SavedNetworks, ComeBackAsTheyWere) {
   for (size_t i = 0; i < a.size(); ++i) EXPECT_EQ(a[i].value.data().to_vector<float>(), b[i].value.data().to_vector<float>()) << a[i].name;
 }
 
+TEST_F(SavedNetworks, RegressorsComeBackAsRegressors) {
+  const nn::ModelOptions options{.outputs = 1, .channels = 1, .size = 32, .task = nn::Task::regression};
+  const auto net = nn::create_model("resnet8", options);
+  const std::string path = directory_ + "/model.safetensors";
+  save_network(path, *net, "resnet8", options, {{0.5}, {1}});
+  EXPECT_EQ(load_network(path).options.task, nn::Task::regression);
+  TensorFile file = read_safetensors(path);
+  file.metadata.erase("task");  // a file from before tasks were written holds a classifier
+  write_safetensors(path, file);
+  EXPECT_THROW(load_network(path), Error);
+  const nn::ModelOptions classes{.outputs = 2, .channels = 1, .size = 32};
+  save_network(path, *nn::create_model("resnet8", classes), "resnet8", classes, {{0.5}, {1}});
+  file = read_safetensors(path);
+  file.metadata.erase("task");
+  write_safetensors(path, file);
+  EXPECT_EQ(load_network(path).options.task, nn::Task::classification);
+}
+
 TEST_F(SavedNetworks, OfAnotherKindAreRefusedByName) {
   const nn::ModelOptions options{.outputs = 10, .channels = 3, .size = 32};
   const auto net = nn::create_model("resnet8", options);
