@@ -76,9 +76,11 @@ $(PCH).gch: tools/make/common.h
 export CCACHE_SLOPPINESS := pch_defines,time_macros,include_file_mtime,include_file_ctime
 export CCACHE_PCH_EXTSUM := true
 
-# What only steers the work is compiled with less optimisation: it saves a quarter of the compile time and no run time.
-STEERING := apps/% kd/% gan/% nn/% autograd/% data/folder.cpp data/stb.cpp tensor/safetensors.cpp tests/%
-level     = $(if $(filter $(STEERING),$(1)),$(subst -O2,-O1,$(OPT)),$(OPT))
+# What only steers the work is compiled with less optimisation: it saves a quarter of the compile time and no run time. Of the reference
+# operators only those that sum over many terms need more.
+STEERING := ops/% apps/% kd/% gan/% nn/% autograd/% data/folder.cpp data/stb.cpp tensor/safetensors.cpp tests/%
+HOT      := $(addprefix ops/,conv2d.cpp conv_transpose2d.cpp matmul.cpp linear.cpp batch_norm.cpp reduce.cpp)
+level     = $(if $(filter $(HOT),$(1)),$(OPT),$(if $(filter $(STEERING),$(1)),$(subst -O2,-O1,$(OPT)),$(OPT)))
 
 $(BUILD)/obj/%.o: %.cpp $(PCH).gch
 	@mkdir -p $(@D)
