@@ -47,7 +47,7 @@ std::string image_shape(const Shape& s) {
 std::string layer_type(const nn::Module& m) {
   if (auto* conv = dynamic_cast<const nn::Conv2d*>(&m)) {
     const nn::Conv2dConfig& c = conv->config;
-    std::string text = cat("conv ", c.kernel, "x", c.kernel);
+    std::string text = cat("conv ", c.kernel.height, "x", c.kernel.width);
     if (c.stride != 1) text += cat(" stride ", c.stride);
     if (c.groups != 1) text += cat(" groups ", c.groups);
     return text;
@@ -108,6 +108,7 @@ Traced trace_response_ratio(const std::string& name, const nn::ModelOptions& o) 
 struct Entry {
   std::string name, family;
   std::function<Traced(const nn::ModelOptions&)> trace;
+  int64_t smallest_image = 1;
 };
 
 /// Networks that are not built from the registry, because they map no image to an output: they serve the sampling of images.
@@ -146,8 +147,8 @@ std::vector<Entry> helpers(nn::Task task) {
 std::vector<Entry> entries(nn::Task task) {
   std::vector<Entry> list;
   for (const nn::ModelEntry& e : nn::all_models())
-    if (task == nn::Task::regression || !e.regression_only)
-      list.push_back({e.name, e.family, [build = e.build](const nn::ModelOptions& o) { return trace_network(*build(o), o); }});
+    if (e.serves(task))
+      list.push_back({e.name, e.family, [build = e.build](const nn::ModelOptions& o) { return trace_network(*build(o), o); }, e.smallest_image});
   for (Entry& e : helpers(task)) list.push_back(std::move(e));
   return list;
 }
@@ -162,6 +163,12 @@ void print_all(const Options& o, const nn::ModelOptions& options) {
   json list = json::array();
   if (!o.as_json) std::printf("%-16s %-18s %12s %10s   taps\n", "name", "family", "parameters", "MMACs");
   for (const Entry& e : entries(options.task)) {
+    if (options.size < e.smallest_image) {
+      if (!o.as_json) std::printf("%-16s %-18s needs images of at least %lldx%lld (--input)\n", e.name.c_str(), e.family.c_str(),
+                                  static_cast<long long>(e.smallest_image), static_cast<long long>(e.smallest_image));
+      list.push_back({{"name", e.name}, {"family", e.family}, {"smallest_image", e.smallest_image}});
+      continue;
+    }
     const Traced t = e.trace(options);
     std::string taps;
     for (const json& tap : t.taps) taps += (taps.empty() ? "" : " ") + tap.get<std::string>();

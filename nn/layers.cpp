@@ -9,8 +9,9 @@ namespace {
 
 void check_config(const char* layer, int64_t in, int64_t out, const Conv2dConfig& c) {
   LIMBECK_CHECK(in > 0 && out > 0, layer, ": channels must be positive, found in = ", in, ", out = ", out);
-  LIMBECK_CHECK(c.kernel > 0 && c.stride > 0 && c.dilation > 0 && c.padding >= 0, layer, ": bad geometry: kernel ", c.kernel,
-                ", stride ", c.stride, ", dilation ", c.dilation, ", padding ", c.padding);
+  LIMBECK_CHECK(c.kernel.height > 0 && c.kernel.width > 0 && c.stride > 0 && c.dilation > 0 && c.padding.height >= 0 && c.padding.width >= 0, layer,
+                ": bad geometry: kernel ", c.kernel.height, "x", c.kernel.width, ", stride ", c.stride, ", dilation ", c.dilation, ", padding ",
+                c.padding.height, "x", c.padding.width);
   LIMBECK_CHECK(c.groups > 0 && in % c.groups == 0 && out % c.groups == 0, layer, ": ", c.groups, " groups do not divide in = ", in,
                 " and out = ", out);
 }
@@ -21,12 +22,12 @@ void check_config(const char* layer, int64_t in, int64_t out, const Conv2dConfig
 
 Conv2d::Conv2d(int64_t in, int64_t out, const Conv2dConfig& c) : config(c) {
   check_config("Conv2d", in, out, c);
-  weight = add_parameter("weight", {out, c.kernel, c.kernel, in / c.groups}, DiskLayout::conv);
+  weight = add_parameter("weight", {out, c.kernel.height, c.kernel.width, in / c.groups}, DiskLayout::conv);
   if (c.bias) bias = add_parameter("bias", {out});
 }
 
 Variable Conv2d::forward(const Variable& x) {
-  const Conv2dOptions options{.stride = {config.stride, config.stride}, .padding = {config.padding, config.padding},
+  const Conv2dOptions options{.stride = {config.stride, config.stride}, .padding = {config.padding.height, config.padding.width},
                               .dilation = {config.dilation, config.dilation}, .groups = config.groups};
   Variable y = conv2d(x, weight, bias, options);
   LayerTrace::note(*this, x, y, y.data().numel() * init::fan_in(weight));
@@ -39,19 +40,19 @@ void Conv2d::reset(Stream stream) { init::torch_default(weight, bias, init::fan_
 
 ConvTranspose2d::ConvTranspose2d(int64_t in, int64_t out, const Conv2dConfig& c) : config(c) {
   check_config("ConvTranspose2d", in, out, c);
-  weight = add_parameter("weight", {in, c.kernel, c.kernel, out / c.groups}, DiskLayout::conv);
+  weight = add_parameter("weight", {in, c.kernel.height, c.kernel.width, out / c.groups}, DiskLayout::conv);
   if (c.bias) bias = add_parameter("bias", {out});
 }
 
 Variable ConvTranspose2d::forward(const Variable& x) {
-  const ConvTranspose2dOptions options{.stride = {config.stride, config.stride}, .padding = {config.padding, config.padding},
+  const ConvTranspose2dOptions options{.stride = {config.stride, config.stride}, .padding = {config.padding.height, config.padding.width},
                                        .dilation = {config.dilation, config.dilation}, .groups = config.groups};
   Variable y = conv_transpose2d(x, weight, bias, options);
   LayerTrace::note(*this, x, y, x.data().numel() * init::fan_in(weight));
   return y;
 }
 
-// PyTorch computes fan_in from dimension 1 of [in, out/groups, k, k], so it is out/groups * k * k here.
+// PyTorch computes fan_in from dimension 1 of [in, out/groups, kh, kw], so it is out/groups * kh * kw here.
 void ConvTranspose2d::reset(Stream stream) { init::torch_default(weight, bias, init::fan_in(weight), stream); }
 
 // --- Linear ---------------------------------------------------------------------------------------------------------------------

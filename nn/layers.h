@@ -4,11 +4,20 @@
 
 namespace limbeck::nn {
 
+/// Of a window or its padding; one number stands for both.
+struct HeightWidth {
+  HeightWidth(int64_t both) : height(both), width(both) {}
+  HeightWidth(int64_t h, int64_t w) : height(h), width(w) {}
+  int64_t height, width;
+};
 struct Conv2dConfig {
-  int64_t kernel = 3, stride = 1, padding = 0, dilation = 1, groups = 1;
+  HeightWidth kernel = 3;
+  int64_t stride = 1;
+  HeightWidth padding = 0;
+  int64_t dilation = 1, groups = 1;
   bool bias = false;
 };
-/// weight [out, k, k, in/groups] (disk OIHW), bias [out].
+/// weight [out, kh, kw, in/groups] (disk OIHW), bias [out].
 class Conv2d : public Module {
  public:
   Conv2d(int64_t in, int64_t out, const Conv2dConfig& config);
@@ -24,7 +33,7 @@ class ConvTranspose2d : public Module {
  public:
   ConvTranspose2d(int64_t in, int64_t out, const Conv2dConfig& config);
   Variable forward(const Variable& x) override;
-  Variable weight, bias;  // weight [in, k, k, out/groups]; disk [in, out/groups, k, k]
+  Variable weight, bias;  // weight [in, kh, kw, out/groups]; disk [in, out/groups, kh, kw]
   const Conv2dConfig config;
 
  protected:

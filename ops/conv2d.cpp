@@ -145,6 +145,9 @@ const RegisterOp conv2d_op({
             make_case({2, 11, 9, 50}, {50, 5, 5, 1}, {{"groups", int64_t{50}}, {"padding", int64_t{2}}, {"stride", int64_t{2}}}, false, false),
             make_case({2, 9, 9, 18}, {18, 3, 3, 1}, {{"groups", int64_t{18}}, {"padding", k12}, {"dilation", k12}, {"stride", k21}}, false,
                       false),
+            // Inception's factored windows
+            make_case({2, 9, 7, 33}, {40, 1, 7, 33}, {{"padding", std::vector<int64_t>{0, 3}}}, false, false),
+            make_case({2, 7, 9, 40}, {33, 7, 1, 40}, {{"padding", std::vector<int64_t>{3, 0}}}, false, false),
             // 3x3 with stride 1 in tiles of 4x4 outputs: parts of tiles, every padding, odd channels
             make_case({3, 8, 8, 33}, {48, 3, 3, 33}, {{"padding", int64_t{1}}}, true, false),
             make_case({2, 9, 10, 64}, {33, 3, 3, 64}, {}, true, false),

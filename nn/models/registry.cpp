@@ -34,12 +34,14 @@ const std::vector<ModelEntry>& all_models() { return entries(); }
 std::unique_ptr<Network> create_model(const std::string& name, const ModelOptions& options) {
   LIMBECK_CHECK(options.outputs > 0 && options.channels > 0, name, ": outputs and channels must be positive, found ", options.outputs, " and ",
                 options.channels);
-  LIMBECK_CHECK(options.size >= 8, name, ": images must have at least 8x8 pixels, found size ", options.size);
   std::vector<std::string> names;
   for (const ModelEntry& e : entries()) {
     if (e.name == name) {
-      LIMBECK_CHECK(!e.regression_only || options.task == Task::regression, name, ": predicts a response; expected the task regression, found ",
+      LIMBECK_CHECK(e.serves(options.task), name, e.regression_only ? ": predicts a response; expected the task regression, found "
+                                                                    : ": is a classifier only; expected the task classification, found ",
                     name_of(options.task));
+      LIMBECK_CHECK(options.size >= e.smallest_image, name, ": images must have at least ", e.smallest_image, "x", e.smallest_image,
+                    " pixels, found size ", options.size);
       return e.build(options);
     }
     names.push_back(e.name);

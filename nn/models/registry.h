@@ -42,6 +42,9 @@ struct ModelEntry {
   std::string family;        ///< "resnet"
   std::function<std::unique_ptr<Network>(const ModelOptions&)> build;
   bool regression_only = false;  ///< exists only as a regressor
+  bool classification_only = false;
+  int64_t smallest_image = 8;    ///< side of the smallest image that leaves a pixel behind every stride
+  bool serves(Task task) const { return task == Task::regression ? !classification_only : !regression_only; }
 };
 struct RegisterModel {
   explicit RegisterModel(ModelEntry entry);

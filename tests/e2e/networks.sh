@@ -3,7 +3,7 @@
 source "$(dirname "$0")/lib.sh" "${1:-build}"
 
 check "models lists the networks" "$limbeck" models --input 3x32x32 --classes 100
-check_output "models shows parameters and multiply-adds" '^resnet20 +resnet +278324 +40\.8' '^vgg8 +vgg +3965028 +96\.2' '^wrn_40_1 +wrn +569780 +83\.3'
+check_output "models shows parameters and multiply-adds" '^resnet20 +resnet +278324 +40\.8' '^vgg8 +vgg +3965028 +96\.2' '^wrn_40_1 +wrn +569780 +83\.3' '^InceptionV3 +inception +needs images of at least 75x75'
 check "models goes layer by layer" "$limbeck" models resnet8 --classes 100
 check_output "models shows a layer" '^layer2\.0\.conv1 +conv 3x3 stride 2 +16x32x32 +32x16x16 +4608 +1179648' '^tap f4: 64' '83892 parameters'
 check "models lists the regression networks" "$limbeck" models --task regression
