@@ -6,8 +6,8 @@ namespace limbeck::nn {
 
 /// Of a window or its padding; one number stands for both.
 struct HeightWidth {
-  HeightWidth(int64_t both) : height(both), width(both) {}
-  HeightWidth(int64_t h, int64_t w) : height(h), width(w) {}
+  constexpr HeightWidth(int64_t both) : height(both), width(both) {}
+  constexpr HeightWidth(int64_t h, int64_t w) : height(h), width(w) {}
   int64_t height, width;
 };
 struct Conv2dConfig {
