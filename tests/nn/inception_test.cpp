@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstdlib>
 #include <nlohmann/json.hpp>
 
 #include "nn/layers.h"
@@ -33,14 +32,10 @@ void set_dropout(Network& network, bool on) {
   });
 }
 
-class InceptionParity : public testing::TestWithParam<DType> {
- protected:
-  /// The reference kernels serve f64: half a minute.
-  static bool is_slow() { return GetParam() == DType::f64 && !std::getenv("LIMBECK_SLOW_TESTS"); }
-};
+/// In f64 by the reference kernels, five seconds in all.
+class InceptionParity : public testing::TestWithParam<DType> {};
 
 TEST_P(InceptionParity, StateLogitsFeaturesAndBuffers) {
-  if (is_slow()) GTEST_SKIP() << "set LIMBECK_SLOW_TESTS=1";
   const std::vector<ParityReport> reports = run_parity(fixture, GetParam());
   ASSERT_EQ(reports.size(), 1u);
   EXPECT_TRUE(reports[0].ok()) << failures(reports[0]);
@@ -53,7 +48,6 @@ TEST_P(InceptionParity, StateLogitsFeaturesAndBuffers) {
 }
 
 TEST_P(InceptionParity, GradientsWithoutDropout) {
-  if (is_slow()) GTEST_SKIP() << "set LIMBECK_SLOW_TESTS=1";
   const auto expected = nlohmann::json::parse(read_file(fixture));
   const auto sizes = expected["input"].get<std::vector<int64_t>>();
   const auto network = create_model("InceptionV3", {.outputs = expected["num_classes"], .channels = sizes[1], .size = sizes[2]});
