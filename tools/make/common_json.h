@@ -1,0 +1,14 @@
+// What nearly every file includes, for the precompiled header of the files with JSON. Nothing includes this file by name.
+#include <algorithm>
+#include <cmath>
+#include <fstream>
+#include <functional>
+#include <map>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <sstream>
+#include <string>
+#include <vector>
+
+#include "autograd/variable.h"
+#include "ops/op.h"
