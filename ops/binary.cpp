@@ -1,6 +1,8 @@
 // Element-wise arithmetic of two tensors under NumPy broadcasting: contract and reference.
 //   forward  y = f(a, b)     backward  da = reduce(dy * df/da), db = reduce(dy * df/db)
 // a, b: floating, broadcast together to y's shape; reduce sums over the dimensions along which an operand was repeated.
+#include "ops/binary.h"
+
 #include "ops/broadcast.h"
 #include "ops/checks.h"
 #include "ops/op.h"
@@ -8,37 +10,7 @@
 namespace limbeck {
 namespace {
 
-struct Add {
-  template <class T> static T value(T a, T b) { return a + b; }
-  template <class T> static T slope_a(T, T) { return 1; }
-  template <class T> static T slope_b(T, T) { return 1; }
-};
-struct Sub {
-  template <class T> static T value(T a, T b) { return a - b; }
-  template <class T> static T slope_a(T, T) { return 1; }
-  template <class T> static T slope_b(T, T) { return -1; }
-};
-struct Mul {
-  template <class T> static T value(T a, T b) { return a * b; }
-  template <class T> static T slope_a(T, T b) { return b; }
-  template <class T> static T slope_b(T a, T) { return a; }
-};
-struct Div {
-  template <class T> static T value(T a, T b) { return a / b; }
-  template <class T> static T slope_a(T, T b) { return 1 / b; }
-  template <class T> static T slope_b(T a, T b) { return -a / (b * b); }
-};
-// NaN in either operand gives NaN; ties share the gradient equally, as in PyTorch.
-struct Maximum {
-  template <class T> static T value(T a, T b) { return a != a || a > b ? a : b; }
-  template <class T> static T slope_a(T a, T b) { return a > b ? T(1) : a == b ? T(0.5) : T(0); }
-  template <class T> static T slope_b(T a, T b) { return slope_a(b, a); }
-};
-struct Minimum {
-  template <class T> static T value(T a, T b) { return a != a || a < b ? a : b; }
-  template <class T> static T slope_a(T a, T b) { return a < b ? T(1) : a == b ? T(0.5) : T(0); }
-  template <class T> static T slope_b(T a, T b) { return slope_a(b, a); }
-};
+using namespace binary;
 
 template <class F, class T>
 void forward(const ForwardCall& c) {
@@ -83,7 +55,7 @@ std::vector<TensorSpec> infer(const Tensors& in, const Attrs&) {
 }
 
 template <class F, bool reads_operands>
-Op binary(const char* name, const char* formula, double low = -1, double high = 1) {
+Op make_op(const char* name, const char* formula, double low = -1, double high = 1) {
   const std::vector<std::pair<Shape, Shape>> small = {
       {{3, 5}, {3, 5}},       {{}, {}},           {{4, 3}, {3}},       {{3}, {4, 3}},    {{2, 1, 5}, {3, 1}}, {{2, 3, 4}, {}},
       {{1}, {2, 2, 2}},       {{0, 3}, {3}},      {{0, 3}, {1, 1}},    {{2, 3}, {2, 1}}, {{2, 1, 1, 3}, {2, 2, 2, 3}},
@@ -105,12 +77,12 @@ Op binary(const char* name, const char* formula, double low = -1, double high = 
   };
 }
 
-const RegisterOp add_op(binary<Add, false>("add", "y = a + b\nda = dy, db = dy (summed over repeated dimensions)"));
-const RegisterOp sub_op(binary<Sub, false>("sub", "y = a - b\nda = dy, db = -dy"));
-const RegisterOp mul_op(binary<Mul, true>("mul", "y = a b\nda = b dy, db = a dy"));
-const RegisterOp div_op(binary<Div, true>("div", "y = a / b\nda = dy / b, db = -dy a / b^2", 0.5, 2));
-const RegisterOp maximum_op(binary<Maximum, true>("maximum", "y = max(a, b)\nda = dy [a > b], db = dy [b > a], half each on ties"));
-const RegisterOp minimum_op(binary<Minimum, true>("minimum", "y = min(a, b)\nda = dy [a < b], db = dy [b < a], half each on ties"));
+const RegisterOp add_op(make_op<Add, false>("add", "y = a + b\nda = dy, db = dy (summed over repeated dimensions)"));
+const RegisterOp sub_op(make_op<Sub, false>("sub", "y = a - b\nda = dy, db = -dy"));
+const RegisterOp mul_op(make_op<Mul, true>("mul", "y = a b\nda = b dy, db = a dy"));
+const RegisterOp div_op(make_op<Div, true>("div", "y = a / b\nda = dy / b, db = -dy a / b^2", 0.5, 2));
+const RegisterOp maximum_op(make_op<Maximum, true>("maximum", "y = max(a, b)\nda = dy [a > b], db = dy [b > a], half each on ties"));
+const RegisterOp minimum_op(make_op<Minimum, true>("minimum", "y = min(a, b)\nda = dy [a < b], db = dy [b < a], half each on ties"));
 
 }  // namespace
 }  // namespace limbeck

@@ -40,6 +40,23 @@ Device device_of(const Tensors& a, const Tensors& b) {
   return cpu;
 }
 
+/// Nothing falls back to the CPU: copies at every call would hide a missing kernel as mere slowness.
+[[noreturn]] void complain_about_missing(const Op& op, DType dtype, Device device, bool backward) {
+  std::string known;
+  if (const auto found = kernel_table().find(op.name); found != kernel_table().end())
+    for (const auto& k : found->second)
+      if (k->device == device.kind && (!backward || k->backward)) known += cat(known.empty() ? "" : ", ", k->name, " ", k->dtype);
+  const std::string wanted = override_name.empty() ? "" : " named '" + override_name + "'";
+  fail(op.name, ": no ", dtype, backward ? " backward" : "", " kernel", wanted, " for device ", device, " serves this call; ",
+       known.empty() ? "it has none there" : "registered there: " + known);
+}
+
+void check_devices(const Op& op, const Tensors& in, Device device) {
+  for (size_t i = 0; i < in.size(); ++i)
+    LIMBECK_CHECK(!in[i].defined() || in[i].device() == device, op.name, ": input '", op.inputs[std::min(i, op.inputs.size() - 1)].name,
+                  "' must be on ", device, " like the others, found ", describe(in[i]));
+}
+
 /// The registered kernel that serves this call, or null for the reference.
 const Kernel* choose(const Op& op, DType dtype, Device device, const Tensors& in, const Attrs& attrs, bool backward) {
   const auto found = kernel_table().find(op.name);
@@ -52,7 +69,7 @@ const Kernel* choose(const Op& op, DType dtype, Device device, const Tensors& in
       if (k->supports && !k->supports(in, attrs)) continue;
       best = k.get();
     }
-  if (!best && device.kind != DeviceKind::cpu) fail(op.name, ": no ", dtype, " kernel for device ", device, backward ? " (backward)" : "");
+  if (!best && device.kind != DeviceKind::cpu) complain_about_missing(op, dtype, device, backward);
   return best;
 }
 
@@ -105,6 +122,8 @@ Tensors run_forward(const Op& op, const Tensors& in, const Attrs& attrs) {
   check_inputs(op, in);
   const auto specs = op.infer(in, attrs);
   const Device device = device_of(in, {});
+  check_devices(op, in, device);
+  const AllocationLabel label(op.name.c_str());
   Tensors out;
   out.reserve(specs.size());
   for (const auto& spec : specs) out.push_back(Tensor::empty(spec.shape, spec.dtype, device));
@@ -119,6 +138,7 @@ Tensors run_backward(const Op& op, const Tensors& saved_in, const Tensors& saved
                      const std::vector<bool>& wanted, const Attrs& attrs) {
   LIMBECK_CHECK(op.backward, op.name, ": is not differentiable");
   const Device device = device_of(dout, saved_in);
+  const AllocationLabel label(op.name.c_str());
   Tensors din(in_specs.size());
   for (size_t i = 0; i < in_specs.size(); ++i)
     if (wanted[i]) din[i] = Tensor::empty(in_specs[i].shape, in_specs[i].dtype, device);

@@ -4,6 +4,8 @@
 #include <ostream>
 #include <string>
 
+#include "tensor/bfloat16.h"
+
 namespace limbeck {
 
 enum class DType : uint8_t { f32, f64, bf16, i64, i32, u8, boolean };
@@ -28,6 +30,7 @@ inline std::ostream& operator<<(std::ostream& out, DType t) { return out << name
 template <class T> struct DTypeOf;
 template <> struct DTypeOf<float> { static constexpr DType value = DType::f32; };
 template <> struct DTypeOf<double> { static constexpr DType value = DType::f64; };
+template <> struct DTypeOf<bfloat16> { static constexpr DType value = DType::bf16; };
 template <> struct DTypeOf<int64_t> { static constexpr DType value = DType::i64; };
 template <> struct DTypeOf<int32_t> { static constexpr DType value = DType::i32; };
 template <> struct DTypeOf<uint8_t> { static constexpr DType value = DType::u8; };

@@ -73,7 +73,7 @@ void write_npy(const std::string& path, const Tensor& t) {
   header += '\n';
   const auto size = static_cast<uint16_t>(header.size());
   std::string bytes = std::string("\x93NUMPY\x01\x00", 8) + std::string(reinterpret_cast<const char*>(&size), 2) + header;
-  if (t.numel() > 0) bytes.append(static_cast<const char*>(t.raw()), static_cast<size_t>(t.bytes()));
+  if (const Tensor host = t.to(cpu); host.numel() > 0) bytes.append(static_cast<const char*>(host.raw()), static_cast<size_t>(host.bytes()));
   write_file_atomically(path, bytes);
 }
 

@@ -7,35 +7,22 @@
 namespace limbeck {
 namespace {
 
-double unit53(uint32_t high, uint32_t low) {
-  return static_cast<double>((static_cast<uint64_t>(high) << 21) ^ (low >> 11)) * 0x1p-53;
-}
-
 /// Box-Muller pair from one block; the radius uses 1 - u so that log never sees zero.
 std::pair<double, double> normal_pair(const PhiloxBlock& b) {
-  const double radius = std::sqrt(-2 * std::log(1 - unit53(b[0], b[1])));
-  const double angle = 2 * std::numbers::pi * unit53(b[2], b[3]);
+  const double radius = std::sqrt(-2 * std::log(1 - uniform53(b[0], b[1])));
+  const double angle = 2 * std::numbers::pi * uniform53(b[2], b[3]);
   return {radius * std::cos(angle), radius * std::sin(angle)};
 }
 
-}  // namespace
-
-PhiloxBlock philox(uint64_t key, uint64_t counter_low, uint64_t counter_high) {
-  uint32_t c0 = static_cast<uint32_t>(counter_low), c1 = static_cast<uint32_t>(counter_low >> 32);
-  uint32_t c2 = static_cast<uint32_t>(counter_high), c3 = static_cast<uint32_t>(counter_high >> 32);
-  uint32_t k0 = static_cast<uint32_t>(key), k1 = static_cast<uint32_t>(key >> 32);
-  for (int round = 0; round < 10; ++round) {
-    const uint64_t p0 = uint64_t{0xD2511F53} * c0, p1 = uint64_t{0xCD9E8D57} * c2;
-    const uint32_t n0 = static_cast<uint32_t>(p1 >> 32) ^ c1 ^ k0, n2 = static_cast<uint32_t>(p0 >> 32) ^ c3 ^ k1;
-    c1 = static_cast<uint32_t>(p1);
-    c3 = static_cast<uint32_t>(p0);
-    c0 = n0;
-    c2 = n2;
-    k0 += 0x9E3779B9;
-    k1 += 0xBB67AE85;
-  }
-  return {c0, c1, c2, c3};
+/// Runs fill(host tensor) for a tensor of any device: numbers are drawn on the CPU, whose libm decides the bits of a normal draw.
+template <class F>
+void on_host(const Tensor& t, F&& fill) {
+  const Tensor host = Tensor::empty(t.shape(), t.dtype());
+  fill(host);
+  t.copy_from(host);
 }
+
+}  // namespace
 
 uint64_t fnv1a(std::string_view text) {
   uint64_t h = 0xcbf29ce484222325;
@@ -57,7 +44,7 @@ uint32_t Stream::bits() { return philox(key_, offset_++)[0]; }
 
 double Stream::uniform() {
   const PhiloxBlock b = philox(key_, offset_++);
-  return unit53(b[0], b[1]);
+  return uniform53(b[0], b[1]);
 }
 
 double Stream::normal() { return normal_pair(philox(key_, offset_++)).first; }
@@ -73,6 +60,7 @@ int64_t Stream::below(int64_t n) {
 }
 
 void Stream::fill_uniform(const Tensor& t, double low, double high) {
+  if (t.device() != cpu) return on_host(t, [&](const Tensor& host) { fill_uniform(host, low, high); });
   dispatch_floating(t.dtype(), "fill_uniform", [&](auto v) {
     using T = decltype(v);
     T* d = t.data<T>();
@@ -80,8 +68,8 @@ void Stream::fill_uniform(const Tensor& t, double low, double high) {
 #pragma omp parallel for if (n > 1 << 14)
     for (int64_t i = 0; i < (n + 1) / 2; ++i) {
       const PhiloxBlock b = philox(key_, offset_ + static_cast<uint64_t>(i));
-      d[2 * i] = static_cast<T>(low + (high - low) * unit53(b[0], b[1]));
-      if (2 * i + 1 < n) d[2 * i + 1] = static_cast<T>(low + (high - low) * unit53(b[2], b[3]));
+      d[2 * i] = static_cast<T>(low + (high - low) * uniform53(b[0], b[1]));
+      if (2 * i + 1 < n) d[2 * i + 1] = static_cast<T>(low + (high - low) * uniform53(b[2], b[3]));
     }
     offset_ += static_cast<uint64_t>((n + 1) / 2);
   });
@@ -89,6 +77,7 @@ void Stream::fill_uniform(const Tensor& t, double low, double high) {
 }
 
 void Stream::fill_normal(const Tensor& t, double mean, double deviation) {
+  if (t.device() != cpu) return on_host(t, [&](const Tensor& host) { fill_normal(host, mean, deviation); });
   dispatch_floating(t.dtype(), "fill_normal", [&](auto v) {
     using T = decltype(v);
     T* d = t.data<T>();
@@ -105,6 +94,7 @@ void Stream::fill_normal(const Tensor& t, double mean, double deviation) {
 }
 
 void Stream::fill_integers(const Tensor& t, int64_t low, int64_t high) {
+  if (t.device() != cpu) return on_host(t, [&](const Tensor& host) { fill_integers(host, low, high); });
   for (int64_t& x : t.span<int64_t>()) x = low + below(high - low);
   t.bump_version();
 }

@@ -1,21 +1,14 @@
-// Philox-4x32-10: counter-based random numbers (Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", SC 2011).
+// Streams of random numbers from Philox-4x32-10 (tensor/philox.h).
 // The same (seed, offset) gives the same numbers on every device, for every thread count and after a resume.
 #pragma once
-#include <array>
 #include <cstdint>
 #include <string_view>
+#include <vector>
 
+#include "tensor/philox.h"
 #include "tensor/tensor.h"
 
 namespace limbeck {
-
-using PhiloxBlock = std::array<uint32_t, 4>;
-
-/// One Philox-4x32-10 block for a 128-bit counter and a 64-bit key.
-PhiloxBlock philox(uint64_t key, uint64_t counter_low, uint64_t counter_high = 0);
-
-/// Uniform in [0, 1) with 24 bits; the mapping used on every device.
-constexpr float uniform_from_bits(uint32_t bits) { return static_cast<float>(bits >> 8) * 0x1p-24f; }
 
 /// FNV-1a of a text: derives stream keys from names, and fills parity fixtures.
 uint64_t fnv1a(std::string_view text);
@@ -34,7 +27,7 @@ class Stream {
   int64_t below(int64_t n);                     ///< uniform integer in [0, n); n >= 1, no modulo bias
   double uniform(double low, double high) { return low + (high - low) * uniform(); }
 
-  /// Fill float tensors of any shape; element i depends on (key, offset, i) only, whatever the thread count.
+  /// Fill float tensors of any shape and device; element i depends on (key, offset, i) only, whatever the thread count.
   void fill_uniform(const Tensor& t, double low = 0, double high = 1);
   void fill_normal(const Tensor& t, double mean = 0, double deviation = 1);
   /// i64 tensor of uniform integers in [low, high).

@@ -135,7 +135,7 @@ void write_safetensors(const std::string& path, const TensorFile& file) {
   bytes.reserve(8 + text.size() + offset);
   bytes += text;
   for (const auto& entry : file.tensors)
-    if (entry.second.numel() > 0) bytes.append(static_cast<const char*>(entry.second.raw()), static_cast<size_t>(entry.second.bytes()));
+    if (const Tensor t = entry.second.to(cpu); t.numel() > 0) bytes.append(static_cast<const char*>(t.raw()), static_cast<size_t>(t.bytes()));
   write_file_atomically(path, bytes);
 }
 

@@ -1,14 +1,17 @@
 #include "tensor/storage.h"
 
+#include <array>
 #include <bit>
 #include <cstdlib>
 #include <map>
 #include <mutex>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include <sys/mman.h>
 
+#include "tensor/device.h"
 #include "tensor/error.h"
 
 namespace limbeck {
@@ -90,8 +93,27 @@ Allocator& allocator(Device device) {
   // Never destroyed: tensors in static objects may outlive any order of destruction.
   static CpuAllocator* cpu_allocator = new CpuAllocator;
   if (device.kind == DeviceKind::cpu) return *cpu_allocator;
-  fail("device ", device, " is not part of this build (built without CUDA)");
+  return backend(device).allocator(device.index);
 }
+
+namespace {
+std::array<DeviceBackend*, 2> backends{};
+thread_local const char* allocation_label = "no operator";
+}  // namespace
+
+void register_backend(DeviceKind kind, DeviceBackend& backend) { backends[static_cast<size_t>(kind)] = &backend; }
+bool has_backend(DeviceKind kind) { return backends[static_cast<size_t>(kind)] != nullptr; }
+
+DeviceBackend& backend(Device device) {
+  LIMBECK_CHECK(device.kind != DeviceKind::cpu, "the CPU has no device backend");
+  LIMBECK_CHECK(has_backend(device.kind), "device ", device, ": this program was built without CUDA; build it with 'make CUDA=1' (build/cuda/limbeck), or with ",
+                "'make CUDA=sim' (build/sim/limbeck) to run the kernels on a CPU");
+  return *backends[static_cast<size_t>(device.kind)];
+}
+
+AllocationLabel::AllocationLabel(const char* label) : previous_(std::exchange(allocation_label, label)) {}
+AllocationLabel::~AllocationLabel() { allocation_label = previous_; }
+const char* AllocationLabel::current() { return allocation_label; }
 
 Storage::Storage(size_t bytes, Device device) : bytes_(bytes), device_(device) {
   if (bytes_ > 0) data_ = allocator(device_).allocate(bytes_);

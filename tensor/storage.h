@@ -28,8 +28,21 @@ class Allocator {
   virtual void trim() = 0;
 };
 
-/// The allocator of a device; throws when the device is not part of this build.
+/// The allocator of a device; throws when the device is not part of this build or of this machine.
 Allocator& allocator(Device device);
+
+/// Names what blocks are allocated for in this thread while alive ("conv2d"): out-of-memory errors list the largest holders.
+class AllocationLabel {
+ public:
+  /// `label` must outlive every block allocated under it.
+  explicit AllocationLabel(const char* label);
+  ~AllocationLabel();
+  AllocationLabel(const AllocationLabel&) = delete;
+  static const char* current();
+
+ private:
+  const char* previous_;
+};
 
 class Storage {
  public:

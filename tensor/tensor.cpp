@@ -3,7 +3,23 @@
 #include <array>
 #include <cstring>
 
+#include "tensor/device.h"
+
 namespace limbeck {
+namespace {
+
+/// Same size; any devices.
+void copy_bytes(const Tensor& to, const Tensor& from) {
+  const auto bytes = static_cast<size_t>(to.bytes());
+  if (to.device() == cpu && from.device() == cpu) {
+    std::memmove(to.raw(), from.raw(), bytes);
+    return;
+  }
+  const Device acting = to.device() == cpu ? from.device() : to.device();
+  backend(acting).copy(to.raw(), to.device(), from.raw(), from.device(), bytes);
+}
+
+}  // namespace
 
 Tensor Tensor::empty(const Shape& shape, DType dtype, Device device) {
   Tensor t;
@@ -17,8 +33,8 @@ Tensor Tensor::empty(const Shape& shape, DType dtype, Device device) {
 Tensor Tensor::zeros(const Shape& shape, DType dtype, Device device) {
   Tensor t = empty(shape, dtype, device);
   if (t.numel_ > 0) {
-    LIMBECK_CHECK(device == cpu, "zeros on ", device, " is not part of this build");
-    std::memset(t.raw(), 0, static_cast<size_t>(t.bytes()));
+    if (device == cpu) std::memset(t.raw(), 0, static_cast<size_t>(t.bytes()));
+    else backend(device).fill(t.raw(), device, dtype, t.numel_, 0);
   }
   return t;
 }
@@ -38,6 +54,13 @@ double Tensor::item() const {
 
 double Tensor::at(int64_t i) const {
   LIMBECK_CHECK(i >= 0 && i < numel_, "element ", i, " of ", describe(*this));
+  if (device() != cpu) {
+    Tensor element = *this;
+    element.shape_ = Shape{};
+    element.numel_ = 1;
+    element.offset_ += i * size_of(dtype_);
+    return element.to(cpu).at(0);
+  }
   return dispatch_all(dtype_, "at", [&](auto t) { return static_cast<double>(data<decltype(t)>()[i]); });
 }
 
@@ -80,14 +103,17 @@ Tensor Tensor::rows(int64_t begin, int64_t end) const {
 Tensor Tensor::clone() const {
   if (!defined()) return {};
   Tensor t = empty_like(*this);
-  LIMBECK_CHECK(device() == cpu, "clone on ", device(), " is not part of this build");
-  if (numel_ > 0) std::memcpy(t.raw(), raw(), static_cast<size_t>(bytes()));
+  if (numel_ > 0) copy_bytes(t, *this);
   return t;
 }
 
 Tensor Tensor::to(DType dtype) const {
   if (!defined() || dtype == dtype_) return *this;
   Tensor result = empty(shape_, dtype, device());
+  if (device() != cpu) {
+    if (numel_ > 0) backend(device()).convert(result.raw(), dtype, raw(), dtype_, numel_, device());
+    return result;
+  }
   dispatch_all(dtype_, "to", [&](auto from) {
     using From = decltype(from);
     dispatch_all(dtype, "to", [&](auto to) {
@@ -102,17 +128,22 @@ Tensor Tensor::to(DType dtype) const {
 
 Tensor Tensor::to(Device target) const {
   if (!defined() || target == device()) return *this;
-  fail("copy from ", device(), " to ", target, " is not part of this build");
+  Tensor result = empty(shape_, dtype_, target);
+  if (numel_ > 0) copy_bytes(result, *this);
+  return result;
 }
 
 void Tensor::copy_from(const Tensor& source) const {
   LIMBECK_CHECK(source.shape() == shape_ && source.dtype() == dtype_, "copy_from: expected ", describe(*this), ", found ", describe(source));
-  if (numel_ > 0) std::memmove(raw(), source.raw(), static_cast<size_t>(bytes()));
+  if (numel_ > 0) copy_bytes(*this, source);
   bump_version();
 }
 
 void Tensor::fill(double value) const {
-  LIMBECK_CHECK(device() == cpu, "fill on ", device(), " is not part of this build");
+  if (device() != cpu) {
+    if (numel_ > 0) backend(device()).fill(raw(), device(), dtype_, numel_, value);
+    return bump_version();
+  }
   dispatch_all(dtype_, "fill", [&](auto t) {
     using T = decltype(t);
     T* d = data<T>();
@@ -127,6 +158,7 @@ std::string describe(const Tensor& t) {
 }
 
 Tensor permuted(const Tensor& t, std::span<const int> order) {
+  if (t.device() != cpu) return permuted(t.to(cpu), order).to(t.device());
   const int rank = t.rank();
   LIMBECK_CHECK(static_cast<int>(order.size()) == rank, "permute of ", describe(t), " with ", order.size(), " dimensions");
   std::array<int64_t, Shape::max_rank> strides{}, step{}, index{};

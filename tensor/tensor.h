@@ -12,6 +12,10 @@
 
 namespace limbeck {
 
+class Tensor;
+/// "f32[4, 3] on cpu": for error messages.
+std::string describe(const Tensor& t);
+
 class Tensor {
  public:
   /// An undefined tensor: stands for "not given" (a missing bias, an unneeded gradient).
@@ -43,12 +47,16 @@ class Tensor {
     return static_cast<T*>(raw());
   }
   void* raw() const { return defined() ? static_cast<char*>(storage_->data()) + offset_ : nullptr; }
-  template <class T> std::span<T> span() const { return {data<T>(), static_cast<size_t>(numel_)}; }
+  /// The elements for host code; throws for a tensor of another device.
+  template <class T> std::span<T> span() const {
+    LIMBECK_CHECK(device() == cpu, describe(*this), " read by host code; copy it with to(cpu) first");
+    return {data<T>(), static_cast<size_t>(numel_)};
+  }
   /// The value of a one-element tensor of any type, as double.
   double item() const;
   /// Element i (row-major) of any type, as double; for tests and reports, not for loops over pixels.
   double at(int64_t i) const;
-  template <class T> std::vector<T> to_vector() const { auto s = span<T>(); return {s.begin(), s.end()}; }
+  template <class T> std::vector<T> to_vector() const;
 
   /// Same storage, other shape with the same number of elements; one size may be -1.
   Tensor reshape(const Shape& shape) const;
@@ -60,7 +68,7 @@ class Tensor {
   /// Copy with another element type (or *this when it is the same).
   Tensor to(DType dtype) const;
   Tensor to(Device device) const;
-  /// Copies the elements of `source` (same shape and type) into this storage and bumps the version.
+  /// Copies the elements of `source` (same shape and type, any device) into this storage and bumps the version.
   void copy_from(const Tensor& source) const;
   void fill(double value) const;
 
@@ -78,14 +86,18 @@ class Tensor {
   DType dtype_ = DType::f32;
 };
 
-/// "f32[4, 3] on cpu": for error messages.
-std::string describe(const Tensor& t);
-
-/// General copy with permuted dimensions: result.dim(i) = t.dim(order[i]). Any type; CPU only (the op `permute` is the differentiable one).
+/// General copy with permuted dimensions: result.dim(i) = t.dim(order[i]). Any type; tensors of other devices go through the host (the op `permute` does not).
 Tensor permuted(const Tensor& t, std::span<const int> order);
 /// Layout of an image batch or a convolution weight between memory (N,H,W,C / out,kh,kw,in) and PyTorch's files (N,C,H,W / OIHW).
 Tensor to_channels_first(const Tensor& nhwc);
 Tensor to_channels_last(const Tensor& nchw);
+
+template <class T>
+std::vector<T> Tensor::to_vector() const {
+  const Tensor host = to(cpu);
+  const auto s = host.span<T>();
+  return {s.begin(), s.end()};
+}
 
 template <class T>
 Tensor Tensor::of(const std::vector<T>& values, const Shape& shape) {
@@ -105,7 +117,7 @@ decltype(auto) dispatch_floating(DType dtype, const char* what, F&& f) {
   }
 }
 
-/// Calls f(T{}) with the C++ type of any dtype but bf16.
+/// Calls f(T{}) with the C++ type of any dtype.
 template <class F>
 decltype(auto) dispatch_all(DType dtype, const char* what, F&& f) {
   switch (dtype) {
@@ -115,6 +127,7 @@ decltype(auto) dispatch_all(DType dtype, const char* what, F&& f) {
     case DType::i32: return f(int32_t{});
     case DType::u8: return f(uint8_t{});
     case DType::boolean: return f(bool{});
+    case DType::bf16: return f(bfloat16{});
     default: fail(what, ": type ", dtype, " is not supported");
   }
 }

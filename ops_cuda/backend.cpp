@@ -1,0 +1,48 @@
+// The device `cuda` of tensor/device.h.
+#include <iomanip>
+#include <sstream>
+
+#include "ops_cuda/copy.h"
+#include "ops_cuda/device.h"
+#include "tensor/device.h"
+
+namespace limbeck::cuda {
+namespace {
+
+class Backend final : public DeviceBackend {
+ public:
+  int count() override { return device_count(); }
+
+  std::string describe(int index) override {
+    const cudaDeviceProp& p = properties(index);
+    std::ostringstream out;
+    out << p.name << " (sm_" << p.major << p.minor << ", " << std::fixed << std::setprecision(1) << static_cast<double>(p.totalGlobalMem) / (1 << 30) << " GiB)";
+    return out.str();
+  }
+
+  Allocator& allocator(int index) override { return caching_allocator(index); }
+
+  void copy(void* to, Device to_device, const void* from, Device from_device, size_t bytes) override {
+    const bool to_host = to_device.kind == DeviceKind::cpu, from_host = from_device.kind == DeviceKind::cpu;
+    const cudaMemcpyKind kind = to_host ? cudaMemcpyDeviceToHost : from_host ? cudaMemcpyHostToDevice : cudaMemcpyDeviceToDevice;
+    if (!to_host && !from_host && to_device.index != from_device.index) synchronise(from_device.index);  // streams of two devices
+    const int acting = to_host ? from_device.index : to_device.index;
+    cuda_check(cudaMemcpyAsync(to, from, bytes, kind, stream(acting)));
+    if (to_host) synchronise(acting);  // from pageable host memory the call itself returns only when the bytes are staged
+  }
+
+  void fill(void* to, Device device, DType dtype, int64_t count, double value) override {
+    fill_elements(to, dtype, count, value, stream(device.index));
+  }
+
+  void convert(void* to, DType to_type, const void* from, DType from_type, int64_t count, Device device) override {
+    convert_elements(to, to_type, from, from_type, count, stream(device.index));
+  }
+
+  void synchronise(int index) override { cuda::synchronise(index); }
+};
+
+const bool registered = (register_backend(DeviceKind::cuda, *new Backend), true);
+
+}  // namespace
+}  // namespace limbeck::cuda

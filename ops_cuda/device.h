@@ -1,0 +1,16 @@
+// CUDA devices as tensors see them: found and set up at first use, one stream and one allocator each.
+#pragma once
+#include "ops_cuda/allocator.h"
+#include "ops_cuda/launch.h"
+
+namespace limbeck::cuda {
+
+/// Devices of this machine; 0 without a driver.
+int device_count();
+/// Throws Error when there is no such device, or when its architecture is older than what the kernels were compiled for.
+const cudaDeviceProp& properties(int device);
+CachingAllocator& caching_allocator(int device);
+/// Waits for the device's stream; throws what kernels reported (ops_cuda/fault.h) or how they died.
+void synchronise(int device);
+
+}  // namespace limbeck::cuda

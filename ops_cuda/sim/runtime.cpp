@@ -1,0 +1,237 @@
+#include "ops_cuda/sim/runtime.h"
+
+#include <chrono>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <vector>
+
+#if defined(__SANITIZE_ADDRESS__)
+#include <sanitizer/asan_interface.h>
+#else
+#define ASAN_POISON_MEMORY_REGION(p, n) ((void)(p), (void)(n))
+#define ASAN_UNPOISON_MEMORY_REGION(p, n) ((void)(p), (void)(n))
+#endif
+
+namespace limbeck::sim {
+
+using Work = std::vector<std::function<void()>>;
+
+struct Stream {
+  std::unique_ptr<Work> recording;
+};
+struct Event {
+  std::chrono::steady_clock::time_point time;
+};
+struct Graph {
+  std::shared_ptr<const Work> work;
+};
+
+namespace {
+
+struct Memory {
+  std::recursive_mutex mutex;
+  std::map<char*, size_t> blocks;   // from cudaMalloc
+  std::map<char*, size_t> exposed;  // what kernels may touch
+  size_t used = 0;
+  int accessing = 0;
+};
+Memory& memory() {
+  static Memory* m = new Memory;
+  return *m;
+}
+
+/// Opens device memory for a kernel or a copy.
+class Access {
+ public:
+  Access() : lock_(memory().mutex) {
+    if (memory().accessing++ == 0)
+      for (const auto& [p, bytes] : memory().exposed) ASAN_UNPOISON_MEMORY_REGION(p, bytes);
+  }
+  ~Access() {
+    if (--memory().accessing == 0)
+      for (const auto& [p, bytes] : memory().exposed) ASAN_POISON_MEMORY_REGION(p, bytes);
+  }
+
+ private:
+  std::lock_guard<std::recursive_mutex> lock_;
+};
+
+/// Does [p, p + bytes) lie in one exposed range?
+bool is_device(const void* p, size_t bytes) {
+  const std::lock_guard lock(memory().mutex);
+  auto after = memory().exposed.upper_bound(static_cast<char*>(const_cast<void*>(p)));
+  if (after == memory().exposed.begin()) return false;
+  --after;
+  return static_cast<const char*>(p) + bytes <= after->first + after->second;
+}
+
+thread_local int current_device = 0;
+
+}  // namespace
+
+Machine& machine() {
+  static Machine m = [] {
+    Machine start;
+    if (const char* n = std::getenv("LIMBECK_SIM_DEVICES")) start.devices = std::atoi(n);
+    return start;
+  }();
+  return m;
+}
+
+void enqueue(cudaStream_t stream, std::function<void()> work) {
+  if (stream && stream->recording) {
+    stream->recording->push_back(std::move(work));
+    return;
+  }
+  const Access access;
+  work();
+}
+
+void expose(void* pointer, size_t bytes) {
+  const std::lock_guard lock(memory().mutex);
+  memory().exposed[static_cast<char*>(pointer)] = bytes;
+  ASAN_UNPOISON_MEMORY_REGION(pointer, bytes);
+  std::memset(pointer, 0xff, bytes);
+  if (!memory().accessing) ASAN_POISON_MEMORY_REGION(pointer, bytes);
+}
+
+void hide(void* pointer, size_t bytes) {
+  const std::lock_guard lock(memory().mutex);
+  memory().exposed.erase(static_cast<char*>(pointer));
+  ASAN_POISON_MEMORY_REGION(pointer, bytes);
+}
+
+}  // namespace limbeck::sim
+
+using namespace limbeck::sim;
+
+cudaError_t cudaGetDeviceCount(int* count) {
+  *count = machine().devices;
+  return machine().devices > 0 ? cudaSuccess : cudaErrorNoDevice;
+}
+cudaError_t cudaSetDevice(int device) {
+  if (device < 0 || device >= machine().devices) return cudaErrorInvalidDevice;
+  current_device = device;
+  return cudaSuccess;
+}
+cudaError_t cudaGetDevice(int* device) { return *device = current_device, cudaSuccess; }
+cudaError_t cudaGetDeviceProperties(cudaDeviceProp* p, int device) {
+  if (device < 0 || device >= machine().devices) return cudaErrorInvalidDevice;
+  *p = {};
+  std::snprintf(p->name, sizeof p->name, "SIMT shim on the CPU");
+  p->totalGlobalMem = machine().memory;
+  p->sharedMemPerBlockOptin = size_t{163} << 10;
+  p->major = machine().major, p->minor = machine().minor, p->multiProcessorCount = 4;
+  return cudaSuccess;
+}
+cudaError_t cudaDeviceSynchronize() { return cudaSuccess; }
+
+cudaError_t cudaMalloc(void** pointer, size_t bytes) {
+  const std::lock_guard lock(memory().mutex);
+  if (memory().used + bytes > machine().memory) return cudaErrorMemoryAllocation;
+  *pointer = std::aligned_alloc(256, (bytes + 255) / 256 * 256);
+  if (!*pointer) return cudaErrorMemoryAllocation;
+  memory().blocks[static_cast<char*>(*pointer)] = bytes;
+  memory().used += bytes;
+  expose(*pointer, bytes);
+  return cudaSuccess;
+}
+cudaError_t cudaFree(void* pointer) {
+  if (!pointer) return cudaSuccess;
+  const std::lock_guard lock(memory().mutex);
+  const auto found = memory().blocks.find(static_cast<char*>(pointer));
+  if (found == memory().blocks.end()) return cudaErrorInvalidValue;
+  hide(pointer, found->second);
+  ASAN_UNPOISON_MEMORY_REGION(pointer, found->second);
+  memory().used -= found->second;
+  memory().blocks.erase(found);
+  std::free(pointer);
+  return cudaSuccess;
+}
+cudaError_t cudaHostAlloc(void** pointer, size_t bytes, unsigned) {
+  *pointer = std::aligned_alloc(64, (bytes + 63) / 64 * 64);
+  return *pointer ? cudaSuccess : cudaErrorMemoryAllocation;
+}
+cudaError_t cudaFreeHost(void* pointer) { return std::free(pointer), cudaSuccess; }
+cudaError_t cudaMemGetInfo(size_t* free, size_t* total) {
+  *total = machine().memory;
+  *free = machine().memory - memory().used;
+  return cudaSuccess;
+}
+
+cudaError_t cudaMemcpyAsync(void* to, const void* from, size_t bytes, cudaMemcpyKind kind, cudaStream_t stream) {
+  const bool to_device = kind == cudaMemcpyHostToDevice || kind == cudaMemcpyDeviceToDevice;
+  const bool from_device = kind == cudaMemcpyDeviceToHost || kind == cudaMemcpyDeviceToDevice;
+  if (kind != cudaMemcpyDefault && (is_device(to, bytes) != to_device || is_device(from, bytes) != from_device)) return cudaErrorInvalidValue;
+  enqueue(stream, [=] { std::memmove(to, from, bytes); });
+  return cudaSuccess;
+}
+cudaError_t cudaMemsetAsync(void* to, int byte, size_t bytes, cudaStream_t stream) {
+  if (!is_device(to, bytes)) return cudaErrorInvalidValue;
+  enqueue(stream, [=] { std::memset(to, byte, bytes); });
+  return cudaSuccess;
+}
+
+cudaError_t cudaStreamCreateWithFlags(cudaStream_t* stream, unsigned) { return *stream = new Stream, cudaSuccess; }
+cudaError_t cudaStreamDestroy(cudaStream_t stream) { return delete stream, cudaSuccess; }
+cudaError_t cudaStreamSynchronize(cudaStream_t stream) { return stream && stream->recording ? cudaErrorStreamCaptureUnsupported : cudaSuccess; }
+cudaError_t cudaStreamWaitEvent(cudaStream_t, cudaEvent_t, unsigned) { return cudaSuccess; }
+cudaError_t cudaEventCreateWithFlags(cudaEvent_t* event, unsigned) { return *event = new Event, cudaSuccess; }
+cudaError_t cudaEventDestroy(cudaEvent_t event) { return delete event, cudaSuccess; }
+cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t) { return event->time = std::chrono::steady_clock::now(), cudaSuccess; }
+cudaError_t cudaEventQuery(cudaEvent_t) { return cudaSuccess; }
+cudaError_t cudaEventSynchronize(cudaEvent_t) { return cudaSuccess; }
+cudaError_t cudaEventElapsedTime(float* milliseconds, cudaEvent_t begin, cudaEvent_t end) {
+  *milliseconds = std::chrono::duration<float, std::milli>(end->time - begin->time).count();
+  return cudaSuccess;
+}
+
+cudaError_t cudaStreamBeginCapture(cudaStream_t stream, cudaStreamCaptureMode) {
+  if (!stream || stream->recording) return cudaErrorStreamCaptureUnsupported;
+  stream->recording = std::make_unique<Work>();
+  return cudaSuccess;
+}
+cudaError_t cudaStreamEndCapture(cudaStream_t stream, cudaGraph_t* graph) {
+  if (!stream || !stream->recording) return cudaErrorStreamCaptureUnsupported;
+  *graph = new Graph{std::shared_ptr<const Work>(stream->recording.release())};
+  return cudaSuccess;
+}
+cudaError_t cudaStreamIsCapturing(cudaStream_t stream, cudaStreamCaptureStatus* status) {
+  *status = stream && stream->recording ? cudaStreamCaptureStatusActive : cudaStreamCaptureStatusNone;
+  return cudaSuccess;
+}
+cudaError_t cudaGraphInstantiate(cudaGraphExec_t* exec, cudaGraph_t graph, unsigned long long) { return *exec = new Graph{graph->work}, cudaSuccess; }
+cudaError_t cudaGraphLaunch(cudaGraphExec_t exec, cudaStream_t stream) {
+  enqueue(stream, [work = exec->work] { for (const auto& f : *work) f(); });
+  return cudaSuccess;
+}
+cudaError_t cudaGraphDestroy(cudaGraph_t graph) { return delete graph, cudaSuccess; }
+cudaError_t cudaGraphExecDestroy(cudaGraphExec_t exec) { return delete exec, cudaSuccess; }
+
+cudaError_t cudaGetLastError() { return cudaSuccess; }
+const char* cudaGetErrorName(cudaError_t error) {
+  switch (error) {
+    case cudaSuccess: return "cudaSuccess";
+    case cudaErrorInvalidValue: return "cudaErrorInvalidValue";
+    case cudaErrorMemoryAllocation: return "cudaErrorMemoryAllocation";
+    case cudaErrorNoDevice: return "cudaErrorNoDevice";
+    case cudaErrorInvalidDevice: return "cudaErrorInvalidDevice";
+    case cudaErrorStreamCaptureUnsupported: return "cudaErrorStreamCaptureUnsupported";
+    default: return "cudaError";
+  }
+}
+const char* cudaGetErrorString(cudaError_t error) {
+  switch (error) {
+    case cudaSuccess: return "no error";
+    case cudaErrorInvalidValue: return "invalid argument";
+    case cudaErrorMemoryAllocation: return "out of memory";
+    case cudaErrorNoDevice: return "no CUDA-capable device is detected";
+    case cudaErrorInvalidDevice: return "invalid device ordinal";
+    case cudaErrorStreamCaptureUnsupported: return "operation not permitted when stream is capturing";
+    default: return "unknown error";
+  }
+}
