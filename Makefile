@@ -7,6 +7,8 @@ CXX      ?= g++
 OPT      ?= -O2
 SANITIZE ?=
 PREFIX   ?=
+# 0: no CUDA. 1: with nvcc, build/cuda/limbeck. sim: the CUDA kernels on the CPU, build/sim/limbeck. See tools/make/cuda.mk.
+CUDA     ?= 0
 MAKEFLAGS += -j$(JOBS) --no-builtin-rules
 
 CCACHE   := $(shell command -v ccache 2>/dev/null)
@@ -20,7 +22,7 @@ LIBRARY_DIRS := tensor ops ops_cpu autograd nn data gan kd
 LIBRARY_SRC  := $(foreach d,$(LIBRARY_DIRS),$(shell find $(d) -name '*.cpp' -not -path 'ops_cpu/simd/*'))
 SIMD_SRC     := $(wildcard ops_cpu/simd/*.cpp)
 APP_SRC      := $(wildcard apps/*.cpp)
-TEST_SRC     := $(shell find tests -name '*.cpp')
+TEST_SRC     := $(shell find tests -name '*.cpp' -not -path 'tests/ops_cuda/*')
 BENCH_SRC    := $(wildcard bench/*.cpp)
 
 # The vector kernels are compiled once per instruction set and chosen at run time (ops_cpu/isa.h).
@@ -45,7 +47,10 @@ TEST_OBJ    := $(call obj,$(TEST_SRC))
 APP_LIB_OBJ := $(filter-out %/main.o,$(APP_OBJ))
 
 .PHONY: all deps demo test bench clean programs
-all: $(BUILD)/limbeck
+all: programs
+ifeq ($(CUDA),0)
+programs: $(BUILD)/limbeck
+endif
 
 include $(wildcard tools/make/*.mk)
 
@@ -89,8 +94,10 @@ $(BUILD)/obj/%.o: %.cpp $(PCH:=.gch)
 	@mkdir -p $(@D)
 	$(call say,CXX ,$<)$(CCACHE) $(CXX) $(CXXFLAGS) $(call level,$<) -include $(call pch,$<) -fpch-preprocess -c $< -o $@
 
+ifeq ($(CUDA),0)
 test: $(BUILD)/limbeck $(BUILD)/limbeck_tests
 	tests/run.sh $(BUILD)
+endif
 
 bench: $(BUILD)/limbeck_bench
 	$(BUILD)/limbeck_bench

@@ -10,6 +10,7 @@
 #include "apps/ops_bench.h"
 #include "ops/cases.h"
 #include "ops/check.h"
+#include "tensor/device.h"
 
 namespace limbeck {
 namespace {
@@ -18,7 +19,7 @@ using nlohmann::json;
 
 struct Options {
   std::vector<std::string> names, shapes;
-  std::string kernel, attrs;
+  std::string kernel, attrs, device;
   uint64_t seed = 0;
   int64_t max_elements = 400;
   int threads = 0;
@@ -36,8 +37,13 @@ std::vector<const Op*> chosen(const Options& o) {
 std::vector<Kernel> kernels(const Op& op, const Options& o) {
   std::vector<Kernel> result;
   for (const Kernel& k : implementations(op))
-    if (o.kernel.empty() || k.name == o.kernel) result.push_back(k);
+    if ((o.kernel.empty() || k.name == o.kernel) && (o.device.empty() || k.device == parse_device(o.device).kind)) result.push_back(k);
   return result;
+}
+
+/// Says early, and in full, that a device is not part of this program or of this machine.
+void require_device(const Options& o) {
+  if (!o.device.empty() && parse_device(o.device) != cpu) backend(parse_device(o.device)).describe(parse_device(o.device).index);
 }
 
 /// To time: without --kernel, the reference only where there is nothing else; on real sizes it takes seconds per call.
@@ -97,6 +103,7 @@ void add_audit(Summary& summary, const Op& op) {
 }
 
 void check(const Options& o) {
+  require_device(o);
   Summary summary(o);
   for (const Op* op : chosen(o))
     for (const Kernel& k : kernels(*op, o)) {
@@ -108,14 +115,27 @@ void check(const Options& o) {
   summary.finish();
 }
 
+/// The implementations whose gradients are differenced: f64 only.
+std::vector<Kernel> f64_kernels(const Op& op, const Options& o) {
+  std::vector<Kernel> result;
+  if (o.device.empty() || parse_device(o.device) == cpu) result.push_back(reference_kernel(op, DType::f64));
+  if (!o.device.empty())
+    for (const Kernel& k : kernels(op, o))
+      if (k.dtype == DType::f64) result.push_back(k);
+  return result;
+}
+
 void grad(const Options& o) {
+  require_device(o);
   Summary summary(o);
   for (const Op* op : chosen(o)) {
     if (!op->backward && audit(*op).empty()) continue;  // nothing to differentiate
-    summary.begin(op->name, "reference (f64)");
-    add_audit(summary, *op);
-    for (const OpCase& c : op->cases) summary.add(describe(*op, c), check_gradient(*op, c, o.seed, o.max_elements));
-    summary.end();
+    for (const Kernel& k : f64_kernels(*op, o)) {
+      summary.begin(op->name, k.name + " (f64)");
+      add_audit(summary, *op);
+      for (const OpCase& c : op->cases) summary.add(describe(*op, c), check_gradient(*op, c, k, o.seed, o.max_elements));
+      summary.end();
+    }
   }
   summary.finish();
 }
@@ -250,9 +270,11 @@ void setup(CommandLine& app) {
   app.require_subcommand();
   CommandLine c = mode(app, o, "check", "every implementation against the f64 reference on the operator's cases", check);
   c.add_option("--kernel", o->kernel, "only implementations of this name, such as reference or cpu");
+  c.add_option("--device", o->device, "only implementations of this device: cpu or cuda");
   c.add_option("--seed", o->seed, "of the random inputs");
   c.add_flag("-v,--verbose", o->verbose, "print every case");
   CommandLine g = mode(app, o, "grad", "gradients against central differences in f64", grad);
+  g.add_option("--device", o->device, "difference this device's f64 kernels: cpu (the reference) or cuda");
   g.add_option("--seed", o->seed, "of the random inputs and cotangents");
   g.add_option("--max-elements", o->max_elements, "difference at most this many elements of each input").positive();
   g.add_flag("-v,--verbose", o->verbose, "print every case");

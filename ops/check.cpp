@@ -218,10 +218,11 @@ struct KernelCheck {
 struct GradientCheck {
   const Op& op;
   const OpCase& c;
-  Tensors in, dout;
+  const Kernel& kernel;
+  Tensors in, dout;  // on the CPU
   CheckReport report{};
 
-  Tensors outputs() const { return forward_of(op, reference_kernel(op, DType::f64), in, c.attrs); }
+  Tensors outputs() const { return moved(forward_of(op, kernel, moved(in, Device{kernel.device}), c.attrs), cpu); }
 
   /// Slope of the sum of <cotangent, output> over the differentiable outputs. The outputs are subtracted one by one: most do not depend
   /// on x at all and then add no rounding.
@@ -308,12 +309,18 @@ Tensors run_case(const Op& op, const OpCase& c, const Kernel& kernel, uint64_t s
 }
 
 CheckReport check_gradient(const Op& op, const OpCase& c, uint64_t seed, int64_t max_elements) {
-  if (!c.grad || !differentiable(op) || elements_with_gradient(op, c) == 0) return {.skipped = true};
-  GradientCheck g{op, c, copies(case_inputs(op, c, DType::f64, seed)), {}};
-  const Kernel reference = reference_kernel(op, DType::f64);
-  const Tensors out = forward_of(op, reference, g.in, c.attrs);
+  return check_gradient(op, c, reference_kernel(op, DType::f64), seed, max_elements);
+}
+
+CheckReport check_gradient(const Op& op, const OpCase& c, const Kernel& kernel, uint64_t seed, int64_t max_elements) {
+  if (!c.grad || !differentiable(op) || !kernel.backward || elements_with_gradient(op, c) == 0) return {.skipped = true};
+  LIMBECK_CHECK(kernel.dtype == DType::f64, "check_gradient: kernel ", kernel.name, " is for ", kernel.dtype, ", expected f64");
+  GradientCheck g{op, c, kernel, copies(case_inputs(op, c, DType::f64, seed)), {}};
+  if (kernel.supports && !kernel.supports(g.in, c.attrs)) return {.skipped = true};
+  const Device device{kernel.device};
+  const Tensors in = moved(g.in, device), out = forward_of(op, kernel, in, c.attrs);
   g.dout = cotangents(op, out, seed);
-  const Tensors din = backward_of(op, reference, g.in, out, g.dout, all_wanted(op, g.in), c.attrs);
+  const Tensors din = moved(backward_of(op, kernel, in, out, moved(g.dout, device), all_wanted(op, g.in), c.attrs), cpu);
   for (size_t i = 0; i < din.size() && g.report.ok; ++i)
     if (din[i].defined()) g.check_input(i, din[i], max_elements);
   return g.report;

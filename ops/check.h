@@ -48,6 +48,8 @@ Tensors run_case(const Op& op, const OpCase& c, const Kernel& kernel, uint64_t s
 /// Compares `op.backward` in f64 with central differences of `op.forward` under random cotangents. Gradients are pre-filled with NaN and
 /// their shapes checked. At most `max_elements` of each input are differenced, evenly spread.
 CheckReport check_gradient(const Op& op, const OpCase& c, uint64_t seed = 0, int64_t max_elements = 400);
+/// The same for another implementation in f64, such as a CUDA kernel: its own forward is differenced, on its device.
+CheckReport check_gradient(const Op& op, const OpCase& c, const Kernel& kernel, uint64_t seed = 0, int64_t max_elements = 400);
 
 /// What the record itself lacks: no cases, no gradient case, no backward, indices out of range, missing formula. Empty when complete.
 std::vector<std::string> audit(const Op& op);

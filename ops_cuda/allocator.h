@@ -7,7 +7,7 @@
 #include <unordered_map>
 #include <vector>
 
-#include "ops_cuda/launch.h"
+#include "ops_cuda/runtime.h"
 #include "tensor/storage.h"
 
 namespace limbeck::cuda {

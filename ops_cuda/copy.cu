@@ -3,6 +3,8 @@
 // Bytes: sizeof(To) (fill), sizeof(From) + sizeof(To) (convert) an element; no FLOPs.
 #include "ops_cuda/copy.h"
 
+#include "ops_cuda/launch.h"
+
 namespace limbeck::cuda {
 namespace {
 

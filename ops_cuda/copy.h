@@ -1,6 +1,6 @@
 // Fills and type conversions of device memory, for the backend.
 #pragma once
-#include "ops_cuda/launch.h"
+#include "ops_cuda/runtime.h"
 
 namespace limbeck::cuda {
 

@@ -5,8 +5,6 @@
 #include <mutex>
 #include <string_view>
 
-#include "ops_cuda/fault.h"
-
 #ifndef LIMBECK_CUDA_ARCHITECTURES
 #define LIMBECK_CUDA_ARCHITECTURES "80"  // the shim
 #endif

@@ -1,7 +1,7 @@
 // CUDA devices as tensors see them: found and set up at first use, one stream and one allocator each.
 #pragma once
 #include "ops_cuda/allocator.h"
-#include "ops_cuda/launch.h"
+#include "ops_cuda/runtime.h"
 
 namespace limbeck::cuda {
 
@@ -12,5 +12,15 @@ const cudaDeviceProp& properties(int device);
 CachingAllocator& caching_allocator(int device);
 /// Waits for the device's stream; throws what kernels reported (ops_cuda/fault.h) or how they died.
 void synchronise(int device);
+
+/// What kernels cannot throw (ops_cuda/fault.h).
+struct Fault {
+  int set;
+  const char* operation;  ///< a host string: the device only passes it on
+  int64_t position, index, size;
+};
+
+/// The record of the tensor's device; in host memory that kernels can write.
+Fault* fault_of(const Tensor& t);
 
 }  // namespace limbeck::cuda

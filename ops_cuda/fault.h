@@ -1,18 +1,10 @@
 // What a kernel cannot throw: an index out of range found on the device is written down and thrown by the next synchronisation, where
 // the host reads a result. The kernel goes on without touching the bad address, so the device stays usable.
 #pragma once
+#include "ops_cuda/device.h"
 #include "ops_cuda/launch.h"
 
 namespace limbeck::cuda {
-
-struct Fault {
-  int set;
-  const char* operation;  ///< a host string: the device only passes it on
-  int64_t position, index, size;
-};
-
-/// The record of the tensor's device; in host memory that kernels can write.
-Fault* fault_of(const Tensor& t);
 
 /// True when 0 <= index < size; otherwise the first caller leaves a note.
 __device__ inline bool in_range(Fault* fault, const char* operation, int64_t position, int64_t index, int64_t size) {

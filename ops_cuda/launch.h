@@ -1,4 +1,4 @@
-// How kernels are written and called. This file and ops_cuda/instructions.h are the only ones that know that a .cu file is compiled twice:
+// How kernels are written and called. This file, ops_cuda/runtime.h and ops_cuda/instructions.h are the only ones that know that a .cu file is compiled twice:
 // by nvcc for GPUs, and by the host compiler for the SIMT shim (ops_cuda/sim/), where each CUDA thread is a fiber.
 //
 //   template <class T> __global__ void scale(const T* x, T* y, int64_t n, T a) {
@@ -14,7 +14,8 @@
 // assembly outside ops_cuda/native, no float atomics, results that depend on no order of threads.
 #pragma once
 #include <cstdint>
-#include <string>
+
+#include "ops_cuda/runtime.h"
 
 #if defined(LIMBECK_SIM)
 #include "ops_cuda/sim/launch.h"
@@ -25,25 +26,12 @@
 #include "tensor/bfloat16.h"
 #include "tensor/error.h"
 #include "tensor/host_device.h"
-#include "tensor/tensor.h"
 
 #define SHARED(T, name, ...) LIMBECK_SHARED_IMPL(T, name, __VA_ARGS__)
 #define SHARED_DYN(T, name) LIMBECK_SHARED_DYN_IMPL(T, name)
 #define LAUNCH(kernel, grid, block, shared_bytes, stream) (::limbeck::cuda::Launch{#kernel, kernel, grid, block, shared_bytes, stream})
 
-/// Throws Error with the call, CUDA's own text and, where we know it, what to do.
-#define cuda_check(call) ::limbeck::cuda::check((call), #call, __FILE__, __LINE__)
-
 namespace limbeck::cuda {
-
-void check(cudaError_t result, const char* call, const char* file, int line);
-
-/// The stream on which work for this device (for this tensor) is queued, in order. Makes the device current.
-cudaStream_t stream(int device);
-inline cudaStream_t stream_of(const Tensor& t) { return stream(t.device().index); }
-
-/// Throws Error naming the kernel and the limit that it breaks: 1 to 1024 threads, grid.y and grid.z up to 65535, nothing empty.
-void check_launch_limits(const char* kernel, dim3 grid, dim3 block, size_t shared_bytes);
 
 template <class... P>
 struct Launch {

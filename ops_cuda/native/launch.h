@@ -1,10 +1,8 @@
 // The side of ops_cuda/launch.h that a real GPU runs.
 #pragma once
-#include <cuda_runtime.h>
-
 #include <type_traits>
 
-#include "tensor/error.h"
+#include "ops_cuda/native/runtime.h"
 
 #define LIMBECK_SHARED_IMPL(T, name, ...) __shared__ T name __VA_ARGS__
 #define LIMBECK_SHARED_DYN_IMPL(T, name)                                  \
@@ -12,11 +10,6 @@
   T* name = reinterpret_cast<T*>(limbeck_dynamic_shared)
 
 namespace limbeck::cuda::world {
-
-inline constexpr bool simulated = false;
-inline constexpr size_t largest_shared = size_t{227} << 10;  // of sm_90; the driver refuses less on smaller ones
-
-void complain_about_launch(cudaError_t error, const char* name, dim3 grid, dim3 block, size_t shared);
 
 template <class... P>
 void launch(const char* name, void (*kernel)(P...), dim3 grid, dim3 block, size_t shared, cudaStream_t stream, std::type_identity_t<P>... arguments) {
@@ -35,8 +28,3 @@ void launch(const char* name, void (*kernel)(P...), dim3 grid, dim3 block, size_
 __device__ inline void check_alignment(const void*, size_t, const char*) {}  // the hardware faults by itself
 
 }  // namespace limbeck::cuda::world
-
-namespace limbeck::sim {
-inline void expose(void*, size_t) {}
-inline void hide(void*, size_t) {}
-}  // namespace limbeck::sim

@@ -82,8 +82,7 @@ Fiber::Fiber(void (*entry)()) : entry_(entry) {
 #else
   // As limbeck_simt_switch leaves a stack: six registers and the address to return to; the last word ends debuggers' backtraces.
   auto* top = reinterpret_cast<uint64_t*>(memory_ + page() + stack_bytes);
-  *--top = 0;
-  *--top = 0;
+  *--top = 0;  // one word: a function starts 8 bytes off a multiple of 16
   *--top = reinterpret_cast<uint64_t>(&Fiber::start);
   for (int i = 0; i < 6; ++i) *--top = 0;
   context_ = top;

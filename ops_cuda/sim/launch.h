@@ -13,9 +13,6 @@
 
 namespace limbeck::cuda::world {
 
-inline constexpr bool simulated = true;
-inline constexpr size_t largest_shared = size_t{163} << 10;  // of sm_80, the smallest that we compile for
-
 template <class... P>
 void launch(const char* name, void (*kernel)(P...), dim3 grid, dim3 block, size_t shared, cudaStream_t stream, std::type_identity_t<P>... arguments) {
   sim::enqueue(stream, [=, text = std::string(name)] { simt::run(text, grid, block, shared, [&] { kernel(arguments...); }); });

@@ -86,3 +86,10 @@ void expose(void* pointer, size_t bytes);
 void hide(void* pointer, size_t bytes);
 
 }  // namespace limbeck::sim
+
+namespace limbeck::cuda::world {
+
+inline constexpr bool simulated = true;
+inline constexpr size_t largest_shared = size_t{163} << 10;  // of sm_80, the smallest that we compile for
+
+}  // namespace limbeck::cuda::world

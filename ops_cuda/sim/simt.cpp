@@ -342,7 +342,7 @@ void collective(const char* what, unsigned mask, void* lane_data, Complete compl
     if (t.state == State::done) fault(cat(what, ": the mask names lane ", i, ", which has left the kernel"));
     if (i == own) {
       lanes[i] = lane_data;
-    } else if (t.state == State::in_warp) {
+    } else if (t.state == State::in_warp && (t.mask >> own & 1)) {  // in an instruction of other lanes it may still be on its way here
       if (t.mask != mask || std::string_view(t.what) != what)
         fault(cat(what, " with mask 0x", std::hex, mask, ": lane ", std::dec, i, " waits in ", t.what, " with mask 0x", std::hex, t.mask));
       lanes[i] = t.lane;

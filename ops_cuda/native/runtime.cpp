@@ -1,4 +1,4 @@
-#include "ops_cuda/launch.h"
+#include "ops_cuda/runtime.h"
 
 namespace limbeck::cuda::world {
 

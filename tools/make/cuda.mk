@@ -1,0 +1,98 @@
+# The device cuda. Plain `make` builds for the CPU alone, in a minute and without nvcc. With
+#   make CUDA=1      nvcc (from PATH, CUDA_HOME or /usr/local/cuda) builds build/cuda/limbeck; no nvcc is an error
+#   make CUDA=sim    the host compiler builds build/sim/limbeck: the same kernel files run on the CPU (ops_cuda/sim/)
+# Both add ops_cuda/ to the objects of the CPU build. `make CUDA=sim test` and `make CUDA=1 test` run tests/ops_cuda/.
+#   make cuda-report writes registers, spills and shared memory of every kernel to ops_cuda/ptxas.txt
+CUDA_ARCHS ?= 80 90
+
+ifeq ($(filter 0 1 sim,$(CUDA)),)
+$(error CUDA=$(CUDA): expected 0, 1 (nvcc) or sim (kernels on the CPU))
+endif
+
+CUDA_CPP  := $(wildcard ops_cuda/*.cpp)
+CUDA_CU   := $(wildcard ops_cuda/*.cu)
+SIM_DIR   := $(BUILD)/sim
+NVCC_DIR  := $(BUILD)/cuda
+
+# --- on the CPU -----------------------------------------------------------------------------------------------------------------
+SIM_OBJ      := $(patsubst %,$(SIM_DIR)/obj/%.o,$(CUDA_CPP) $(CUDA_CU) $(wildcard ops_cuda/sim/*.cpp))
+SIM_TEST_OBJ := $(patsubst %,$(SIM_DIR)/obj/%.o,$(wildcard tests/ops_cuda/*.cpp tests/ops_cuda/*.cu tests/ops_cuda/sim/*.cpp tests/ops_cuda/sim/*.cu))
+
+$(SIM_DIR)/obj/%.o: % $(BUILD)/obj/common.h.gch
+	@mkdir -p $(@D)
+	$(call say,SIM ,$<)$(CCACHE) $(CXX) $(CXXFLAGS) $(OPT:-O2=-O1) -DLIMBECK_SIM -include $(BUILD)/obj/common.h -fpch-preprocess -x c++ -c $< -o $@
+
+$(SIM_DIR)/limbeck: $(LIBRARY_OBJ) $(SIM_OBJ) $(APP_OBJ)
+	$(call say,LINK,$@)$(CXX) $(LDFLAGS) $^ -o $@ $(LDLIBS)
+$(SIM_DIR)/limbeck_tests: $(LIBRARY_OBJ) $(SIM_OBJ) $(APP_LIB_OBJ) $(SIM_TEST_OBJ)
+	$(call say,LINK,$@)$(CXX) $(LDFLAGS) $^ -o $@ $(LDLIBS) -lgtest_main -lgtest
+$(SIM_TEST_OBJ): | $(BUILD)/deps.test
+
+ifeq ($(CUDA),sim)
+programs: $(SIM_DIR)/limbeck
+test: $(SIM_DIR)/limbeck $(SIM_DIR)/limbeck_tests
+	$(SIM_DIR)/limbeck_tests
+endif
+
+# --- with nvcc ------------------------------------------------------------------------------------------------------------------
+NEEDS_NVCC := $(or $(filter 1,$(CUDA)),$(filter cuda-report check-nvcc,$(MAKECMDGOALS)))
+ifneq ($(NEEDS_NVCC),)
+NVCC ?= $(firstword $(shell command -v nvcc 2>/dev/null) $(wildcard $(addsuffix /bin/nvcc,$(CUDA_HOME) /usr/local/cuda /opt/cuda)))
+ifeq ($(NVCC),)
+$(error CUDA=1 needs nvcc, which is neither in PATH nor in CUDA_HOME nor in /usr/local/cuda; without it: 'make', or 'make CUDA=sim')
+endif
+TOOLKIT      := $(patsubst %/bin/nvcc,%,$(realpath $(shell command -v $(NVCC) 2>/dev/null)))
+CUDART       := $(firstword $(wildcard $(TOOLKIT)/lib64/libcudart_static.a $(TOOLKIT)/lib/libcudart_static.a $(TOOLKIT)/targets/*/lib/libcudart_static.a))
+CUDA_INCLUDE := $(patsubst %/cuda_runtime.h,%,$(firstword $(wildcard $(TOOLKIT)/include/cuda_runtime.h $(TOOLKIT)/targets/*/include/cuda_runtime.h)))
+ifeq ($(and $(CUDA_INCLUDE),$(CUDART)),)
+$(error CUDA=1: $(NVCC) was found, but not cuda_runtime.h and libcudart_static.a beside it in '$(TOOLKIT)' (cudart's -dev package or wheel))
+endif
+# Machine code for the wanted architectures that this nvcc knows, and PTX of the newest of them for GPUs that come later.
+NVCC_KNOWS := $(patsubst compute_%,%,$(shell $(NVCC) --list-gpu-arch))
+ARCHS      := $(filter $(NVCC_KNOWS),$(CUDA_ARCHS))
+ifeq ($(ARCHS),)
+$(error CUDA=1: $(NVCC) knows none of the architectures $(CUDA_ARCHS), only $(NVCC_KNOWS))
+endif
+comma    := ,
+GENCODE  := $(foreach a,$(ARCHS),-gencode arch=compute_$(a),code=sm_$(a)) -gencode arch=compute_$(lastword $(ARCHS)),code=compute_$(lastword $(ARCHS))
+NVWARN   := -Werror all-warnings $(addprefix -Xcompiler ,$(filter-out -Werror,$(WARN)))
+NVFLAGS  := -std=c++20 --expt-relaxed-constexpr -ccbin $(CXX) -I. $(NVWARN) -lineinfo
+NVCC_OBJ := $(patsubst %,$(NVCC_DIR)/obj/%.o,$(CUDA_CPP) $(CUDA_CU) $(wildcard ops_cuda/native/*.cpp))
+NVCC_TEST_OBJ := $(patsubst %,$(NVCC_DIR)/obj/%.o,$(wildcard tests/ops_cuda/*.cpp tests/ops_cuda/*.cu))
+
+$(NVCC_DIR)/obj/%.cu.o: %.cu
+	@mkdir -p $(@D)
+	$(call say,NVCC,$<)$(CCACHE) $(NVCC) $(NVFLAGS) $(GENCODE) $(OPT) -MD -MP -MF $(@:.o=.d) -c $< -o $@
+$(NVCC_DIR)/obj/%.cpp.o: %.cpp
+	@mkdir -p $(@D)
+	$(call say,CXX ,$<)$(CCACHE) $(CXX) $(CXXFLAGS) $(OPT) -isystem $(CUDA_INCLUDE) '-DLIMBECK_CUDA_ARCHITECTURES="$(subst $() ,$(comma) sm_,$(strip $(ARCHS)))"' -c $< -o $@
+
+CUDA_LIBS := $(CUDART) -ldl -lrt -lpthread
+$(NVCC_DIR)/limbeck: $(LIBRARY_OBJ) $(NVCC_OBJ) $(APP_OBJ)
+	$(call say,LINK,$@)$(CXX) $(LDFLAGS) $^ -o $@ $(LDLIBS) $(CUDA_LIBS)
+$(NVCC_DIR)/limbeck_tests: $(LIBRARY_OBJ) $(NVCC_OBJ) $(APP_LIB_OBJ) $(NVCC_TEST_OBJ)
+	$(call say,LINK,$@)$(CXX) $(LDFLAGS) $^ -o $@ $(LDLIBS) $(CUDA_LIBS) -lgtest_main -lgtest
+$(NVCC_TEST_OBJ): | $(BUILD)/deps.test
+
+# Every kernel file through nvcc for every architecture, without linking.
+check-nvcc: $(NVCC_OBJ)
+
+# One text file for each kernel file, joined into the one that is kept.
+PTXAS := $(patsubst %.cu,$(NVCC_DIR)/%.ptxas,$(CUDA_CU))
+$(NVCC_DIR)/%.ptxas: %.cu tools/make/ptxas.sh
+	@mkdir -p $(@D)
+	$(call say,PTXAS,$<)tools/make/ptxas.sh '$(NVCC) $(NVFLAGS)' '$(ARCHS)' $< $@
+cuda-report: $(PTXAS)
+	@{ echo "# Written by 'make cuda-report' with $$($(NVCC) --version | sed -n 's/.*release \([0-9.]*\).*/nvcc \1/p')."; \
+	   echo "# arch registers spill-store spill-load shared(bytes) kernel"; sort -k6 -k1,1 $^; } > ops_cuda/ptxas.txt
+	@echo "ops_cuda/ptxas.txt: $$(grep -vc '^#' ops_cuda/ptxas.txt) lines, $$(awk '!/^#/ && $$3 + $$4 > 0' ops_cuda/ptxas.txt | wc -l) with spills"
+endif
+
+ifeq ($(CUDA),1)
+programs: $(NVCC_DIR)/limbeck
+test: $(NVCC_DIR)/limbeck $(NVCC_DIR)/limbeck_tests
+	$(NVCC_DIR)/limbeck_tests
+endif
+
+.PHONY: test cuda-report check-nvcc
+-include $(shell find $(SIM_DIR)/obj $(NVCC_DIR)/obj -name '*.d' 2>/dev/null)
