@@ -7,6 +7,8 @@
 #include <sys/resource.h>
 
 #include "apps/command.h"
+#include "apps/device_option.h"
+#include "tensor/device.h"
 #include "nn/models/registry.h"
 #include "nn/optim.h"
 #include "nn/trace.h"
@@ -16,6 +18,7 @@ namespace {
 
 struct Options {
   std::string model = "resnet20";
+  std::shared_ptr<std::string> device;
   int64_t batch = 64, size = 32, classes = 100, steps = 10, warmup = 3;
   int threads = 0;
   bool as_json = false;
@@ -23,12 +26,13 @@ struct Options {
 
 /// Median seconds of `steps` calls after `warmup` calls.
 template <class F>
-double median_seconds(const Options& o, F&& step) {
+double median_seconds(const Options& o, Device device, F&& step) {
   using Clock = std::chrono::steady_clock;
   std::vector<double> seconds;
   for (int64_t i = 0; i < o.warmup + o.steps; ++i) {
     const auto begin = Clock::now();
     step();
+    if (device != cpu) backend(device).synchronise(device.index);
     if (i >= o.warmup) seconds.push_back(std::chrono::duration<double>(Clock::now() - begin).count());
   }
   std::sort(seconds.begin(), seconds.end());
@@ -47,7 +51,7 @@ Result measure(const Options& o) {
   network->initialise(Stream(1).fork("init"));
   nn::SGD sgd(network->parameters(), {.lr = 0.05, .momentum = 0.9, .weight_decay = 5e-4});
   Stream data(2);
-  const Tensor images = Tensor::empty({o.batch, o.size, o.size, 3}), labels = Tensor::empty({o.batch}, DType::i64);
+  Tensor images = Tensor::empty({o.batch, o.size, o.size, 3}), labels = Tensor::empty({o.batch}, DType::i64);
   data.fill_normal(images);
   data.fill_integers(labels, 0, o.classes);
 
@@ -59,12 +63,15 @@ Result measure(const Options& o) {
     network->forward(images.rows(0, 1));
     r.macs = trace.macs();
   }
+  const Device device = device_of(*o.device);
+  network->to(device);
+  images = images.to(device), labels = labels.to(device);
   network->train();
-  Allocator& memory = allocator(cpu);
+  Allocator& memory = allocator(device);
   memory.reset_peak();
   size_t calls = 0;
   int64_t step = 0;
-  r.train_seconds = median_seconds(o, [&] {
+  r.train_seconds = median_seconds(o, device, [&] {
     if (step++ == o.warmup) calls = memory.stats().system_calls;
     network->set_streams(Stream(3).fork("step", static_cast<uint64_t>(step)));
     sgd.zero_grad();
@@ -75,7 +82,7 @@ Result measure(const Options& o) {
   r.system_calls = memory.stats().system_calls - calls;
   network->eval();
   NoGrad no_grad;
-  r.inference_seconds = median_seconds(o, [&] { network->forward(images); });
+  r.inference_seconds = median_seconds(o, device, [&] { network->forward(images); });
   return r;
 }
 
@@ -117,6 +124,7 @@ const RegisterCommand command({"bench", "measure throughput", [](CommandLine& ap
   train.add_option("--classes", o->classes, "outputs of the last layer").show_default();
   train.add_option("--steps", o->steps, "measured steps").show_default();
   train.add_option("--warmup", o->warmup, "steps before the measurement").show_default();
+  o->device = add_device_option(train);
   train.add_option("--threads", o->threads, "threads; 0: as OMP_NUM_THREADS or the machine says").show_default();
   train.add_flag("--json", o->as_json, "print one line of JSON");
   train.callback([o] { run(*o); });

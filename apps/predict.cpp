@@ -4,6 +4,7 @@
 #include <memory>
 
 #include "apps/command.h"
+#include "apps/device_option.h"
 #include "kd/checkpoint.h"
 
 namespace limbeck {
@@ -11,6 +12,7 @@ namespace {
 
 struct Options {
   std::string checkpoint, in, out;
+  std::shared_ptr<std::string> device;
   int64_t batch = 200;
 };
 
@@ -32,7 +34,7 @@ Tensor read_images(const std::string& path, const kd::SavedNetwork& saved) {
 }
 
 void predict(const Options& o) {
-  const kd::SavedNetwork saved = kd::load_network(o.checkpoint);
+  const kd::SavedNetwork saved = kd::load_network(o.checkpoint, device_of(*o.device));
   const Tensor images = read_images(o.in, saved);
   const NoGrad no_grad;
   saved.network->eval();
@@ -40,10 +42,7 @@ void predict(const Options& o) {
   Tensor outputs = Tensor::empty({count, saved.options.outputs}, DType::f32);
   for (int64_t begin = 0; begin < count; begin += o.batch) {
     const int64_t end = std::min(begin + o.batch, count);
-    Tensor part = Tensor::empty({end - begin, images.size(1), images.size(2), images.size(3)}, DType::f32);
-    std::copy_n(images.data<float>() + begin * images.numel() / count, part.numel(), part.data<float>());
-    const Tensor y = (*saved.network)(Variable(part)).data();
-    std::copy_n(y.data<float>(), y.numel(), outputs.data<float>() + begin * saved.options.outputs);
+    outputs.rows(begin, end).copy_from((*saved.network)(Variable(images.rows(begin, end).to(saved.network->device()))).data());
   }
   write_npy(o.out, outputs);
   std::printf("%s: outputs of %s for %lld images\n", o.out.c_str(), saved.name.c_str(), static_cast<long long>(count));
@@ -55,6 +54,7 @@ const RegisterCommand command({"predict", "outputs of a saved network for images
                                  app.add_option("--input", o->in, ".npy [N, C, H, W]: u8 is standardised with the checkpoint's mean and deviation, f32 and f64 are fed as they are").required();
                                  app.add_option("--out", o->out, ".npy [N, outputs] to write, f32").required();
                                  app.add_option("--batch", o->batch, "images per forward pass").positive().show_default();
+                                 o->device = add_device_option(app);
                                  app.callback([o] { predict(*o); });
                                }});
 

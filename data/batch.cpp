@@ -85,4 +85,9 @@ Tensor make_batch(const Tensor& images, const std::vector<int64_t>& index, const
   return out;
 }
 
+Batch Batch::to(Device device) const {
+  const auto move = [device](const Tensor& t) { return t.defined() ? t.to(device) : t; };
+  return {move(images), move(labels), move(targets), index};
+}
+
 }  // namespace limbeck::data

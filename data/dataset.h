@@ -86,6 +86,7 @@ struct Batch {
   Tensor labels;                          ///< i64, or undefined
   Tensor targets;                         ///< f32, or undefined
   std::vector<int64_t> index;             ///< rows of the dataset
+  Batch to(Device device) const;          ///< the tensors there
 };
 
 /// Shuffled batches for training with background threads. Batch k of epoch e depends on (seed stream, e, k) only, so a loop can start

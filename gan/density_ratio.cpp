@@ -73,7 +73,8 @@ Tensor ratios_of(RatioNet& net, FeatureNet& features, const Tensor& images, cons
   const NoGrad no_grad;
   features.eval();
   net.eval();
-  return net.ratio(features.feature(Variable(images)), y).data().reshape({-1});
+  const Device device = net.device();
+  return net.ratio(features.feature(Variable(images.to(device))), y.to(device)).data().to(cpu).reshape({-1});
 }
 
 }  // namespace limbeck::gan

@@ -53,7 +53,7 @@ Variable DiffAugment::apply(const Variable& x, const Tensor& parameters) const {
 
 Variable DiffAugment::operator()(const Variable& x, const Stream& stream) const {
   if (identity()) return x;
-  return apply(x, draw(x.size(0), x.size(1), x.size(2), x.dtype(), stream));
+  return apply(x, draw(x.size(0), x.size(1), x.size(2), x.dtype(), stream).to(x.data().device()));
 }
 
 }  // namespace limbeck::gan

@@ -88,25 +88,26 @@ class RatioRun {
 
   Variable feature_of(const Tensor& images) {
     const NoGrad no_grad;
-    return task_.features.feature(Variable(images));
+    return task_.features.feature(Variable(images.to(task_.features.device())));
   }
 
   void one_step(const data::Batch& batch) {
     const Tensor& y = batch.labels.defined() ? batch.labels : batch.targets;
+    const Tensor condition = y.to(task_.net.device());
     task_.features.eval();
     const Variable real_features = feature_of(batch.images);
     const Variable fake_features = feature_of(task_.source(y, stream_.fork("fake", static_cast<uint64_t>(step_))));
     task_.net.train();
     task_.net.set_streams(stream_.fork("dropout/real", static_cast<uint64_t>(step_)));
-    const Variable real = task_.net.ratio(real_features, y);
+    const Variable real = task_.net.ratio(real_features, condition);
     task_.net.set_streams(stream_.fork("dropout/fake", static_cast<uint64_t>(step_)));
-    const Variable fake = task_.net.ratio(fake_features, y);
+    const Variable fake = task_.net.ratio(fake_features, condition);
     const Variable loss = ratio_loss(real, fake, s_.lambda);
     LIMBECK_CHECK(std::isfinite(loss.item()), "ratio: the loss is ", loss.item(), " at step ", step_, "; lower ratio.lr");
     optimizer_->zero_grad();
     loss.backward();
     optimizer_->step();
-    account(loss, real.data(), fake.data());
+    account(loss, real.data().to(cpu), fake.data().to(cpu));
   }
 
   void account(const Variable& loss, const Tensor& real, const Tensor& fake) {

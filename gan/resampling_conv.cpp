@@ -12,7 +12,7 @@ Variable mirrored(const Variable& w) {
   std::vector<int64_t> backwards(static_cast<size_t>(k * k));
   for (size_t i = 0; i < backwards.size(); ++i) backwards[i] = k * k - 1 - static_cast<int64_t>(i);
   const Variable taps_first = permute(reshape(w, {out, k * k, in}), {1, 2, 0});
-  return reshape(permute(index_select(taps_first, Tensor::of(backwards)), {1, 0, 2}), {in, k, k, out});
+  return reshape(permute(index_select(taps_first, Tensor::of(backwards).to(w.data().device())), {1, 0, 2}), {in, k, k, out});
 }
 
 }  // namespace

@@ -87,10 +87,11 @@ Tensor generate(Generator& generator, const Tensor& z, const Tensor& labels, int
   const NoGrad no_grad;
   const EvalMode eval(generator);
   const int64_t n = labels.numel(), side = generator.config().resolution;
+  const Device device = generator.device();
   const Tensor out = Tensor::empty({n, side, side, generator.config().channels});
   for (int64_t i = 0; i < n; i += batch) {
     const int64_t end = std::min(n, i + batch);
-    out.rows(i, end).copy_from(generator.forward(z.rows(i, end), labels.rows(i, end)).data());
+    out.rows(i, end).copy_from(generator.forward(z.rows(i, end).to(device), labels.rows(i, end).to(device)).data());
   }
   return out;
 }

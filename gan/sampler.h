@@ -26,7 +26,7 @@ struct SampleOptions {
 /// z [n, dim_z] from N(0, 1); row i depends on (stream, i) only.
 Tensor draw_noise(int64_t n, int64_t dim_z, const Stream& stream, double truncation = 0);
 
-/// One image per label (i64 [n]) -> f32 [n, R, R, C] in [-1, 1], in eval mode: running BN statistics, spectral norm with one power
+/// One image per label (i64 [n]) -> f32 [n, R, R, C] in [-1, 1] on the CPU, drawn on the generator's device in eval mode: running BN statistics, spectral norm with one power
 /// iteration that is not stored. The generator's mode is left as it was.
 Tensor sample(Generator& generator, const Tensor& labels, const Stream& stream, const SampleOptions& options = {});
 

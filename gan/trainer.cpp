@@ -62,14 +62,15 @@ data::Loader::Config loader_config(const data::Dataset& data, const GanSettings&
 Tensor stacked(const Tensor& a, const Tensor& b) {
   std::vector<int64_t> sizes = a.shape().vec();
   sizes[0] += b.size(0);
-  const Tensor out = Tensor::empty(Shape(sizes), a.dtype());
+  const Tensor out = Tensor::empty(Shape(sizes), a.dtype(), a.device());
   out.rows(0, a.size(0)).copy_from(a);
   out.rows(a.size(0), sizes[0]).copy_from(b);
   return out;
 }
 
 bool all_finite(const Tensor& t) {
-  const auto values = t.span<float>();
+  const Tensor host = t.to(cpu);
+  const auto values = host.span<float>();
   return std::all_of(values.begin(), values.end(), [](float v) { return std::isfinite(v); });
 }
 
@@ -88,13 +89,13 @@ double gradient_norm(const nn::Module& m) {
   double total = 0;
   for (const Variable& p : m.parameter_values())
     if (p.grad().defined())
-      for (float g : p.grad().span<float>()) total += static_cast<double>(g) * static_cast<double>(g);
+      for (float g : p.grad().to_vector<float>()) total += static_cast<double>(g) * static_cast<double>(g);
   return std::sqrt(total);
 }
 
 double fraction_above_zero(const Tensor& scores, double sign) {
   int64_t count = 0;
-  for (float s : scores.span<float>()) count += sign * static_cast<double>(s) > 0;
+  for (float s : scores.to_vector<float>()) count += sign * static_cast<double>(s) > 0;
   return static_cast<double>(count) / static_cast<double>(scores.numel());
 }
 
@@ -131,8 +132,8 @@ void add_singular_values(nn::Values& values, const char* network, const nn::Modu
 
 }  // namespace
 
-GanTrainer::GanTrainer(const data::Dataset& data, const GanSettings& settings, const Stream& stream, nn::Monitor& monitor)
-    : data_(data), settings_(settings), stream_(stream), monitor_(monitor), augment_(settings.augment) {
+GanTrainer::GanTrainer(const data::Dataset& data, const GanSettings& settings, const Stream& stream, nn::Monitor& monitor, Device device)
+    : data_(data), settings_(settings), stream_(stream), monitor_(monitor), device_(device), augment_(settings.augment) {
   check_settings(data, settings);
   g_ = create_generator(generator_config(data, settings));
   g_ema_ = create_generator(generator_config(data, settings));
@@ -142,6 +143,7 @@ GanTrainer::GanTrainer(const data::Dataset& data, const GanSettings& settings, c
   g_ema_->load_state_dict(g_->state_dict());
   g_ema_->set_requires_grad(false);
   g_ema_->eval();
+  for (nn::Module* m : {static_cast<nn::Module*>(g_.get()), static_cast<nn::Module*>(g_ema_.get()), static_cast<nn::Module*>(d_.get())}) m->to(device_);
   const auto adam = [&](double lr) { return nn::Adam::Config{.lr = lr, .beta1 = settings.beta1, .beta2 = settings.beta2, .eps = settings.adam_eps}; };
   g_optimizer_ = std::make_unique<nn::Adam>(g_->parameters(), adam(settings.g_lr));
   d_optimizer_ = std::make_unique<nn::Adam>(d_->parameters(), adam(settings.d_lr));
@@ -180,13 +182,13 @@ void GanTrainer::load(const TensorFile& file) {
 Tensor GanTrainer::draw_labels(const Stream& stream) const {
   const Tensor labels = Tensor::empty({settings_.batch}, DType::i64);
   stream.fork("labels").fill_integers(labels, 0, data_.classes);
-  return labels;
+  return labels.to(device_);
 }
 
 Tensor GanTrainer::draw_noise(const Stream& stream) const {
   const Tensor z = Tensor::empty({settings_.batch, g_->config().dim_z});
   stream.fork("z").fill_normal(z);
-  return z;
+  return z.to(device_);
 }
 
 void GanTrainer::check_loss(const char* name, double loss) const {
@@ -205,8 +207,8 @@ void GanTrainer::discriminator_step(const Stream& stream) {
     NoGrad no_grad;
     fake = g_->forward(draw_noise(stream), fake_labels).data();
   }
-  const Variable images = augment_(stacked(fake, real.images), stream.fork("augment"));
-  const Variable scores = d_->forward(images, stacked(fake_labels, real.labels));
+  const Variable images = augment_(stacked(fake, real.images.to(device_)), stream.fork("augment"));
+  const Variable scores = d_->forward(images, stacked(fake_labels, real.labels.to(device_)));
   const Variable on_fake = slice(scores, 0, 0, settings_.batch), on_real = slice(scores, 0, settings_.batch, 2 * settings_.batch);
   const Variable loss = hinge_loss_discriminator(on_real, on_fake);
   health_.d_loss = loss.item();

@@ -76,8 +76,10 @@ struct GanSettings {
 class GanTrainer {
  public:
   /// `data` has classes and images of 32, 64 or 128 pixels; it must outlive the trainer. Resumes from monitor.load() when it has a state.
+  /// The networks live on `device`; all random numbers are drawn on the CPU, so the draws are the same on every device.
   /// Throws Error naming the setting that does not fit the data.
-  GanTrainer(const data::Dataset& data, const GanSettings& settings, const Stream& stream, nn::Monitor& monitor);
+  GanTrainer(const data::Dataset& data, const GanSettings& settings, const Stream& stream, nn::Monitor& monitor,
+             Device device = cpu);
   ~GanTrainer();
 
   /// Trains to the last step. Throws Error naming the step and the tensor on divergence, nn::Interrupted after a requested stop.
@@ -109,6 +111,7 @@ class GanTrainer {
   const GanSettings settings_;
   const Stream stream_;
   nn::Monitor& monitor_;
+  const Device device_;
   const DiffAugment augment_;
   std::unique_ptr<Generator> g_, g_ema_;
   std::unique_ptr<Discriminator> d_;

@@ -48,7 +48,7 @@ void save_network(const std::string& path, const nn::Network& network, const std
   write_safetensors(path, file);
 }
 
-SavedNetwork load_network(const std::string& path) {
+SavedNetwork load_network(const std::string& path, Device device) {
   const TensorFile file = read_safetensors(path);
   SavedNetwork saved;
   saved.name = text(file, "network", path);
@@ -58,6 +58,7 @@ SavedNetwork load_network(const std::string& path) {
   saved.standardisation = {numbers(file, "mean", channels, path), numbers(file, "deviation", channels, path)};
   saved.network = nn::create_model(saved.name, saved.options);
   saved.network->load_state_dict(file, path);
+  saved.network->to(device);
   return saved;
 }
 

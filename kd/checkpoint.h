@@ -21,6 +21,6 @@ void save_network(const std::string& path, const nn::Network& network, const std
                   const data::Standardisation& standardisation);
 
 /// Builds and loads the network of such a file. Throws naming the file for missing or malformed metadata and for weights of another network.
-SavedNetwork load_network(const std::string& path);
+SavedNetwork load_network(const std::string& path, Device device = cpu);
 
 }  // namespace limbeck::kd

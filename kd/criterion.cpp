@@ -5,8 +5,9 @@
 
 namespace limbeck::kd {
 
-std::vector<int64_t> argmax_rows(const Tensor& output) {
-  LIMBECK_CHECK(output.rank() == 2 && output.size(1) > 0, "argmax_rows: expected [N, C], found ", describe(output));
+std::vector<int64_t> argmax_rows(const Tensor& scores) {
+  LIMBECK_CHECK(scores.rank() == 2 && scores.size(1) > 0, "argmax_rows: expected [N, C], found ", describe(scores));
+  const Tensor output = scores.to(cpu);
   const int64_t rows = output.size(0), columns = output.size(1);
   std::vector<int64_t> best(static_cast<size_t>(rows));
   dispatch_floating(output.dtype(), "argmax_rows", [&](auto t) {
@@ -28,7 +29,7 @@ Variable ClassificationCriterion::loss(const Variable& output, const data::Batch
 
 double ClassificationCriterion::score(const Tensor& output, const data::Batch& batch) const {
   const std::vector<int64_t> predicted = argmax_rows(output);
-  const auto labels = batch.labels.span<int64_t>();
+  const std::vector<int64_t> labels = batch.labels.to_vector<int64_t>();
   double correct = 0;
   for (size_t i = 0; i < predicted.size(); ++i) correct += predicted[i] == labels[i];
   return correct;
@@ -45,8 +46,9 @@ Variable RegressionCriterion::loss(const Variable& output, const data::Batch& ba
 
 double RegressionCriterion::score(const Tensor& output, const data::Batch& batch) const {
   LIMBECK_CHECK(output.numel() == batch.targets.numel(), "regression: output ", describe(output), " for targets ", describe(batch.targets));
+  const Tensor found = output.to(cpu), expected = batch.targets.to(cpu);
   double error = 0;
-  for (int64_t i = 0; i < output.numel(); ++i) error += std::abs(output.at(i) - batch.targets.at(i));
+  for (int64_t i = 0; i < found.numel(); ++i) error += std::abs(found.at(i) - expected.at(i));
   return error;
 }
 

@@ -219,9 +219,9 @@ Judge classifier_judge(nn::Network& teacher, data::Standardisation standardisati
       std::vector<int64_t> index(static_cast<size_t>(end - begin));
       std::iota(index.begin(), index.end(), begin);
       const Tensor x = data::make_batch(images, index, augmentation, standardisation, stream.fork("batch", static_cast<uint64_t>(begin)));
-      const Variable logits = teacher(Variable(x));
-      const Variable loss = cross_entropy(logits, y.rows(begin, end), Reduction::none);
-      for (float l : loss.data().span<float>()) j.loss.push_back(l);
+      const Variable logits = teacher(Variable(x.to(teacher.device())));
+      const Variable loss = cross_entropy(logits, y.rows(begin, end).to(teacher.device()), Reduction::none);
+      for (float l : loss.data().to_vector<float>()) j.loss.push_back(l);
       for (int64_t p : argmax_rows(logits.data())) j.predicted.push_back(p);
     }
     return j;

@@ -61,7 +61,7 @@ class Run {
       const int64_t epoch = step_ / steps_per_epoch_;
       optimizer_->set_lr(schedule(static_cast<double>(epoch)));
       const data::Batch batch = loader.next();
-      one_step(batch);
+      one_step(batch.to(task_.network.device()));
       ++step_;
       task_.monitor.progress(step_, total, batch.images.size(0), {{"loss", loss_sum_ / count_}, {metric("train"), score_sum_ / count_}});
       if (step_ % steps_per_epoch_ == 0) end_epoch(epoch);
@@ -83,7 +83,7 @@ class Run {
   /// Checks the pair of networks on a two-image probe before any work starts. Eval mode: no running statistics change.
   void prepare_method() {
     NoGrad no_grad;
-    const data::Batch probe = rows_of(task_.train, 0, std::min<int64_t>(2, task_.train.size()), task_.standardisation);
+    const data::Batch probe = rows_of(task_.train, 0, std::min<int64_t>(2, task_.train.size()), task_.standardisation).to(task_.network.device());
     task_.network.eval();
     const bool preact = task_.method && task_.method->preact();
     const nn::Features student = task_.network.forward_features(Variable(probe.images), preact);
@@ -93,6 +93,7 @@ class Run {
     const nn::Features teacher = task_.teacher->forward_features(Variable(probe.images), preact);
     task_.method->prepare(student, teacher, task_.stream.fork("auxiliary"));
     auxiliary_ = task_.method->auxiliary();
+    if (auxiliary_) auxiliary_->to(task_.network.device());
   }
 
   Variable total_loss(const nn::Features& student, const data::Batch& batch, bool preact) {
@@ -184,7 +185,7 @@ double evaluate(nn::Network& network, const data::Dataset& dataset, const data::
   double score = 0;
   for (int64_t begin = 0; begin < dataset.size(); begin += batch) {
     const data::Batch b = rows_of(dataset, begin, std::min(begin + batch, dataset.size()), standardisation);
-    score += criterion.score(network(Variable(b.images)).data(), b);
+    score += criterion.score(network(Variable(b.images.to(network.device()))).data(), b);
   }
   network.train(was_training);
   return score / static_cast<double>(dataset.size());

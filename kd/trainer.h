@@ -42,7 +42,7 @@ struct TrainSettings {
   }
 };
 
-/// What to train on and whom to tell. References outlive the call.
+/// What to train on and whom to tell. References outlive the call. Batches go to the network's device; the teacher must live there too.
 struct TrainTask {
   nn::Network& network;
   const data::Dataset& train;

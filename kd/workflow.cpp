@@ -30,7 +30,7 @@ void check(const WorkflowSettings& s) {
 /// Collects the stages; each gets the canonical text of the sections that it reads itself.
 class Graph {
  public:
-  explicit Graph(const WorkflowSettings& settings) : settings_(settings), world_(std::make_shared<World>(settings)) {}
+  Graph(const WorkflowSettings& settings, Device device) : settings_(settings), world_(std::make_shared<World>(settings, device)) {}
 
   /// `sections` calls the visitor with the sections that matter for this stage.
   template <class Sections, class Run>
@@ -110,10 +110,10 @@ std::vector<std::string> add_transfer(Graph& g, WorkflowSettings& s) {
 
 }  // namespace
 
-std::vector<Stage> workflow_stages(const WorkflowSettings& settings) {
+std::vector<Stage> workflow_stages(const WorkflowSettings& settings, Device device) {
   check(settings);
   WorkflowSettings s = settings;  // fields() is not const
-  Graph g(settings);
+  Graph g(settings, device);
   add_baselines(g, s);
   add_generation(g, s);
   std::vector<std::string> classifiers = {"teacher", "nokd", "nokd_equal", "blkd"};

@@ -98,6 +98,7 @@ struct WorkflowSettings {
 /// consistency_before, consistency_after (the teacher's agreement among judged and kept images, where judged). evaluate:
 /// accuracy_<stage> for every classifier, fid_raw|m1|m2, consistency_raw|m1|m2 and table6_before|after.
 /// Files: model.safetensors (kd/checkpoint.h), generator.safetensors, features.safetensors, ratio.safetensors, fake_data.safetensors.
-std::vector<Stage> workflow_stages(const WorkflowSettings& settings);
+/// Networks train on `device`; a run may go on another device than it began on (results then differ by rounding).
+std::vector<Stage> workflow_stages(const WorkflowSettings& settings, Device device = cpu);
 
 }  // namespace limbeck::kd

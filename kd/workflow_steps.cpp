@@ -29,7 +29,7 @@ Distillation distillation_of(const World& world, const StageContext& context, co
   Distillation d;
   if (teacher_stage.empty()) return d;
   d.method = create_method(world.settings.distillation);
-  d.teacher = load_network(file_of(context, teacher_stage, "model.safetensors"));
+  d.teacher = load_network(file_of(context, teacher_stage, "model.safetensors"), world.device);
   d.teacher.network->set_requires_grad(false);
   return d;
 }
@@ -39,8 +39,10 @@ gan::ImageSource source_of(const std::shared_ptr<gan::Generator>& generator, int
   return [generator, batch](const Tensor& y, const Stream& stream) { return gan::sample(*generator, y, stream, {.batch = batch}); };
 }
 
-std::shared_ptr<gan::Generator> generator_of(const StageContext& context) {
-  return gan::load_generator(file_of(context, "gan", "generator.safetensors"));
+std::shared_ptr<gan::Generator> generator_of(const World& world, const StageContext& context) {
+  std::shared_ptr<gan::Generator> generator = gan::load_generator(file_of(context, "gan", "generator.safetensors"));
+  generator->to(world.device);
+  return generator;
 }
 
 std::unique_ptr<gan::FeatureNet> features_of(World& world, const StageContext& context) {
@@ -49,6 +51,7 @@ std::unique_ptr<gan::FeatureNet> features_of(World& world, const StageContext& c
   net->load_state_dict(read_safetensors(path), path);
   net->set_requires_grad(false);
   net->eval();
+  net->to(world.device);
   return net;
 }
 
@@ -69,7 +72,7 @@ Tensor penultimate(nn::Network& network, const Tensor& images, const data::Stand
     std::vector<int64_t> index;
     for (int64_t i = begin; i < std::min(begin + batch, n); ++i) index.push_back(i);
     const Tensor x = data::make_batch(images, index, {}, standardisation, Stream());
-    const Tensor f = network.forward_features(Variable(x)).taps.back().data();
+    const Tensor f = network.forward_features(Variable(x.to(network.device()))).taps.back().data();
     if (!all.defined()) all = Tensor::empty({n, f.size(1)});
     all.rows(begin, begin + f.size(0)).copy_from(f);
   }
@@ -128,6 +131,7 @@ void train_from_scratch(World& world, StageContext& context, const std::string& 
                         const std::string& teacher_stage) {
   const std::unique_ptr<nn::Network> network = nn::create_model(settings.model, world.options());
   network->initialise(world.stream(init).fork("init"));
+  network->to(world.device);
   const Distillation d = distillation_of(world, context, teacher_stage);
   const TrainResult r = train({.network = *network,
                                .train = world.data().train,
@@ -145,7 +149,7 @@ void train_from_scratch(World& world, StageContext& context, const std::string& 
 
 void train_second_phase(World& world, StageContext& context, const std::string& stage, const std::string& fakes_stage, const std::string& teacher_stage) {
   const TransferSettings& settings = world.settings.transfer;
-  SavedNetwork student = load_network(file_of(context, "nokd", "model.safetensors"));
+  SavedNetwork student = load_network(file_of(context, "nokd", "model.safetensors"), world.device);
   const data::Dataset& real = world.data().train;
   data::Dataset train_set = real;
   int64_t steps_per_epoch = 0;
@@ -176,7 +180,7 @@ void train_second_phase(World& world, StageContext& context, const std::string& 
 }
 
 void train_gan(World& world, StageContext& context) {
-  gan::GanTrainer trainer(world.data().train, world.settings.gan, world.stream("gan"), context.monitor);
+  gan::GanTrainer trainer(world.data().train, world.settings.gan, world.stream("gan"), context.monitor, world.device);
   trainer.run();
   write_safetensors(context.directory + "/generator.safetensors", gan::generator_checkpoint(trainer.average()));
   context.results["steps"] = static_cast<double>(trainer.steps_done());
@@ -186,6 +190,7 @@ void train_gan(World& world, StageContext& context) {
 void train_features(World& world, StageContext& context) {
   gan::FeatureNet net(world.options(), world.settings.features.net);
   net.initialise(world.stream("features").fork("init"));
+  net.to(world.device);
   const TrainResult r = train({.network = net,
                                .train = world.data().train,
                                .test = world.data().test,
@@ -203,7 +208,8 @@ void train_features(World& world, StageContext& context) {
 void train_density_ratio(World& world, StageContext& context) {
   const std::unique_ptr<gan::FeatureNet> features = features_of(world, context);
   const std::unique_ptr<gan::RatioNet> net = new_ratio_net(world, features->feature_size());
-  const gan::ImageSource source = source_of(generator_of(context), world.settings.ratio.batch);
+  net->to(world.device);
+  const gan::ImageSource source = source_of(generator_of(world, context), world.settings.ratio.batch);
   const nn::Values values =
       gan::train_ratio({*net, *features, source, world.data().train, world.stream("ratio"), context.monitor}, world.settings.ratio);
   TensorFile file = net->state_dict();
@@ -221,7 +227,7 @@ void make_fakes(World& world, StageContext& context, const std::string& stage, b
   std::unique_ptr<gan::FeatureNet> features;
   std::unique_ptr<gan::RatioNet> ratio;
   SavedNetwork teacher;
-  FakeTask task{.source = source_of(generator_of(context), settings.sampling.batch),
+  FakeTask task{.source = source_of(generator_of(world, context), settings.sampling.batch),
                 .directory = context.directory,
                 .file = context.directory + "/fake_data.safetensors",
                 .metadata = {{"settings", settings_text(settings)}},
@@ -233,10 +239,11 @@ void make_fakes(World& world, StageContext& context, const std::string& stage, b
     ratio = new_ratio_net(world, features->feature_size());
     const std::string path = file_of(context, "ratio", "ratio.safetensors");
     ratio->load_state_dict(read_safetensors(path), path);
+    ratio->to(world.device);
     task.ratio = [&](const Tensor& images, const Tensor& y) { return gan::ratios_of(*ratio, *features, images, y); };
   }
   if (settings.filter) {
-    teacher = load_network(file_of(context, "teacher", "model.safetensors"));
+    teacher = load_network(file_of(context, "teacher", "model.safetensors"), world.device);
     const FeatureSettings& f = world.settings.features;
     const data::Augmentation augmentation = settings.augment_filter ? data::Augmentation{f.crop_padding, f.flip} : data::Augmentation{};
     task.judge = classifier_judge(*teacher.network, world.standardisation(), augmentation);
@@ -261,7 +268,7 @@ void evaluate_fakes(World& world, StageContext& context, const std::vector<std::
   for (const std::string& stage : classifiers)
     context.results[std::string(world.criterion().metric()) + "_" + stage] = context.result_of(stage, metric);
 
-  const SavedNetwork teacher = load_network(file_of(context, "teacher", "model.safetensors"));
+  const SavedNetwork teacher = load_network(file_of(context, "teacher", "model.safetensors"), world.device);
   std::unique_ptr<gan::FeatureNet> features;
   if (s.network == "features") features = features_of(world, context);
   nn::Network& network = features ? static_cast<nn::Network&>(*features) : *teacher.network;

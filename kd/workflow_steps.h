@@ -11,8 +11,9 @@ namespace limbeck::kd {
 /// The settings and what several stages share; made once per graph. The data are loaded when the first stage asks for them.
 class World {
  public:
-  explicit World(const WorkflowSettings& settings) : settings(settings) {}
+  World(const WorkflowSettings& settings, Device device) : settings(settings), device(device) {}
   const WorkflowSettings settings;
+  const Device device;  ///< where networks train; no part of any fingerprint
   const data::Split& data();
   /// Mean and deviation of the real training images.
   const data::Standardisation& standardisation();

@@ -91,13 +91,10 @@ void moving_average(const Tensor& running, const Tensor& batch, double momentum,
   running.bump_version();
 }
 
+/// Counters stay on the CPU (Module::to).
 void count_one(const Tensor& counter) {
-  if (counter.device() == cpu) {
-    ++*counter.data<int64_t>();
-    counter.bump_version();
-  } else {
-    counter.fill(counter.item() + 1);
-  }
+  ++counter.span<int64_t>()[0];
+  counter.bump_version();
 }
 
 }  // namespace

@@ -9,7 +9,10 @@ namespace {
 std::string join(const std::string& prefix, const std::string& name) { return prefix.empty() ? name : name.empty() ? prefix : prefix + "." + name; }
 
 /// Memory <-> file layout. A conv tensor has rank 4: O,H,W,I in memory, O,I,H,W in the file.
-Tensor to_file(const Tensor& t, DiskLayout layout) { return layout == DiskLayout::conv ? to_channels_first(t) : t.clone(); }
+Tensor to_file(const Tensor& t, DiskLayout layout) {
+  const Tensor host = t.to(cpu);
+  return layout == DiskLayout::conv ? to_channels_first(host) : t.device() == cpu ? t.clone() : host;
+}
 Tensor to_memory(const Tensor& t, DiskLayout layout) { return layout == DiskLayout::conv ? to_channels_last(t) : t.clone(); }
 
 Shape file_shape(const Shape& s, DiskLayout layout) { return layout == DiskLayout::conv ? Shape{s[0], s[3], s[1], s[2]} : s; }
@@ -91,6 +94,19 @@ void Module::to(DType dtype) {
     for (Buffer& b : m.buffers_)
       if (is_floating(b.value.dtype())) b.value = b.value.to(dtype);
   });
+}
+
+void Module::to(Device device) {
+  visit([device](const std::string&, Module& m) {
+    for (Parameter& p : m.parameters_) p.value.set_data(p.value.data().to(device));
+    for (Buffer& b : m.buffers_)
+      if (is_floating(b.value.dtype())) b.value = b.value.to(device);
+  });
+}
+
+Device Module::device() const {
+  const std::vector<Parameter> all = parameters();
+  return all.empty() ? cpu : all.front().value.data().device();
 }
 
 void Module::initialise(const Stream& stream) {

@@ -53,6 +53,11 @@ class Module {
   void set_requires_grad(bool on) const;
   /// Converts floating parameters and buffers.
   void to(DType dtype);
+  /// Moves floating parameters and buffers, in place: variables and optimisers that know them see them there. Counters (integer buffers) stay
+  /// on the CPU, where they are counted.
+  void to(Device device);
+  /// Where the parameters are; cpu without parameters.
+  Device device() const;
 
   /// Fills every parameter and buffer from streams forked by full name, so the values do not depend on construction order. Layers
   /// implement reset() (PyTorch's default); networks override initialise() for their family's own rule.
@@ -60,7 +65,7 @@ class Module {
   /// Gives each random layer (dropout) its own stream, forked by full name. Trainers call it every step, so a resume needs no state.
   void set_streams(const Stream& stream);
 
-  /// PyTorch names and layouts (OIHW). Tensors are copies.
+  /// PyTorch names and layouts (OIHW). Tensors are copies on the CPU.
   TensorFile state_dict() const;
   /// Strict: throws naming every missing, unexpected or wrongly shaped key (expected and found). Types are converted.
   /// num_batches_tracked may be absent. `what` names the file in errors.

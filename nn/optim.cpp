@@ -7,7 +7,10 @@ namespace limbeck::nn {
 namespace {
 
 /// Slots lie in files as their parameter does (PyTorch's OIHW for convolutions).
-Tensor to_disk(const Tensor& t, DiskLayout layout) { return layout == DiskLayout::conv && t.rank() == 4 ? to_channels_first(t) : t.clone(); }
+Tensor to_disk(const Tensor& t, DiskLayout layout) {
+  const Tensor host = t.to(cpu);
+  return layout == DiskLayout::conv && t.rank() == 4 ? to_channels_first(host) : t.device() == cpu ? t.clone() : host;
+}
 Tensor from_disk(const Tensor& t, DiskLayout layout) { return layout == DiskLayout::conv && t.rank() == 4 ? to_channels_last(t) : t.clone(); }
 
 /// A step's scalars live in a small tensor on the parameter's device: a captured graph rereads them without being rebuilt.
@@ -136,9 +139,11 @@ EMA::EMA(Module& target, const Module& source, double decay, int64_t start)
 void EMA::update(int64_t step) {
   static const Op& op = find_op("ema_step");
   const bool copy = step < start_;
+  Tensor decay;
   auto blend = [&](const Tensor& target, const Tensor& source) {
     if (copy || !is_floating(target.dtype())) return target.copy_from(source);
-    run_forward(op, {target, source, scalars({decay_}, target)}, {});
+    if (!decay.defined() || decay.dtype() != target.dtype() || decay.device() != target.device()) decay = scalars({decay_}, target);
+    run_forward(op, {target, source, decay}, {});
     target.bump_version();
   };
   const auto to = target_.parameters(), from = source_.parameters();
