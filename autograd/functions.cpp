@@ -186,10 +186,9 @@ Variable channel_shuffle(const Variable& x, int64_t groups) { return apply1("cha
 Variable dropout(const Variable& x, double p, Stream& stream) {
   LIMBECK_CHECK(p >= 0 && p < 1, "dropout: expected a probability in [0, 1), found ", p);
   if (p == 0) return x;
-  Tensor rng = stream.reserve((x.data().numel() + 3) / 4);
-  if (!(x.data().device() == cpu)) rng = rng.to(x.data().device());
-  return apply1("dropout", {x, rng}, Attrs{{"p", p}});
+  return dropout(x, p, stream.reserve((x.data().numel() + 3) / 4).to(x.data().device()));
 }
+Variable dropout(const Variable& x, double p, const Tensor& place) { return apply1("dropout", {x, place}, Attrs{{"p", p}}); }
 
 // --- attention ------------------------------------------------------------------------------------------------------------------
 Variable attention(const Variable& q, const Variable& k, const Variable& v, double scale) {

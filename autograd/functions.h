@@ -139,6 +139,8 @@ Variable gather(const Variable& x, const Tensor& index);
 Variable channel_shuffle(const Variable& x, int64_t groups);
 /// op dropout(x, rng i64[2]){p}: element i uses Philox block (rng[1] + i/4), word i%4 of key rng[0]; kept values are scaled by 1/(1-p).
 Variable dropout(const Variable& x, double p, Stream& stream);
+/// The place in a stream as Stream::reserve() gives it, on x's device.
+Variable dropout(const Variable& x, double p, const Tensor& place);
 
 // --- attention ------------------------------------------------------------------------------------------------------------------
 /// op attention(q [N,L,d], k [N,S,d], v [N,S,e]){scale} -> [N,L,e] (+ logsumexp [N,L]): softmax(scale q k^T) v, no L x S matrix kept.

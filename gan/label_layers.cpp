@@ -6,6 +6,8 @@
 #include "gan/resampling_conv.h"
 #include "nn/init.h"
 
+#include "tensor/device.h"
+
 namespace limbeck::gan {
 namespace {
 
@@ -87,7 +89,7 @@ void LabelBatchNorm::Statistics::update(const Tensor& mean, const Tensor& biased
   Tensor &m = buffer(mean_), &v = buffer(var_);
   m = (affine(m, 1 - momentum, 0) + affine(mean, momentum, 0)).data();
   v = (affine(v, 1 - momentum, 0) + affine(biased_var, momentum * unbias, 0)).data();
-  ++buffer(count_).span<int64_t>()[0];
+  host_effect([counter = buffer(count_)] { ++counter.span<int64_t>()[0]; });
 }
 
 void LabelBatchNorm::Statistics::reset(Stream) {

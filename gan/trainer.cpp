@@ -147,6 +147,9 @@ GanTrainer::GanTrainer(const data::Dataset& data, const GanSettings& settings, c
   const auto adam = [&](double lr) { return nn::Adam::Config{.lr = lr, .beta1 = settings.beta1, .beta2 = settings.beta2, .eps = settings.adam_eps}; };
   g_optimizer_ = std::make_unique<nn::Adam>(g_->parameters(), adam(settings.g_lr));
   d_optimizer_ = std::make_unique<nn::Adam>(d_->parameters(), adam(settings.d_lr));
+  const std::vector<nn::Module*> both{g_.get(), d_.get()};
+  d_graph_ = std::make_unique<nn::StepGraph>(device_, both, [this](const Tensors& in) { return update_discriminator(in); });
+  g_graph_ = std::make_unique<nn::StepGraph>(device_, both, [this](const Tensors& in) { return update_generator(in); });
   ema_ = std::make_unique<nn::EMA>(*g_ema_, *g_, settings.ema_decay, settings.ema_start);
   if (const auto saved = monitor_.load()) load(*saved);
   loader_ = std::make_unique<data::Loader>(data_, loader_config(data_, settings_), stream_.fork("data"), step_ * settings_.d_steps);
@@ -182,13 +185,18 @@ void GanTrainer::load(const TensorFile& file) {
 Tensor GanTrainer::draw_labels(const Stream& stream) const {
   const Tensor labels = Tensor::empty({settings_.batch}, DType::i64);
   stream.fork("labels").fill_integers(labels, 0, data_.classes);
-  return labels.to(device_);
+  return labels;
 }
 
 Tensor GanTrainer::draw_noise(const Stream& stream) const {
   const Tensor z = Tensor::empty({settings_.batch, g_->config().dim_z});
   stream.fork("z").fill_normal(z);
-  return z.to(device_);
+  return z;
+}
+
+Tensor GanTrainer::draw_augmentation(int64_t n, const Stream& stream) const {
+  if (augment_.identity()) return {};
+  return augment_.draw(n, data_.height(), data_.width(), DType::f32, stream.fork("augment"));
 }
 
 void GanTrainer::check_loss(const char* name, double loss) const {
@@ -199,38 +207,48 @@ void GanTrainer::check_loss(const char* name, double loss) const {
        broken.empty() ? std::string("; all weights are still finite") : "; first non-finite tensor: " + broken);
 }
 
-void GanTrainer::discriminator_step(const Stream& stream) {
-  const data::Batch real = loader_->next();
-  const Tensor fake_labels = draw_labels(stream);
+/// z, labels, real images, their labels, DiffAugment's numbers -> loss, scores on real, scores on fake.
+Tensors GanTrainer::update_discriminator(const Tensors& in) {
   Tensor fake;
   {
     NoGrad no_grad;
-    fake = g_->forward(draw_noise(stream), fake_labels).data();
+    fake = g_->forward(in[0], in[1]).data();
   }
-  const Variable images = augment_(stacked(fake, real.images.to(device_)), stream.fork("augment"));
-  const Variable scores = d_->forward(images, stacked(fake_labels, real.labels.to(device_)));
+  const Variable images = augment_.apply(stacked(fake, in[2]), in[4]);
+  const Variable scores = d_->forward(images, stacked(in[1], in[3]));
   const Variable on_fake = slice(scores, 0, 0, settings_.batch), on_real = slice(scores, 0, settings_.batch, 2 * settings_.batch);
   const Variable loss = hinge_loss_discriminator(on_real, on_fake);
-  health_.d_loss = loss.item();
-  check_loss("the discriminator's loss", health_.d_loss);
-  health_.real_accuracy = fraction_above_zero(on_real.data(), 1);
-  health_.fake_accuracy = fraction_above_zero(on_fake.data(), -1);
   d_optimizer_->zero_grad();
   loss.backward();
   d_optimizer_->step();
+  return {loss.data(), on_real.data(), on_fake.data()};
 }
 
-void GanTrainer::generator_step(const Stream& stream) {
+/// z, labels, DiffAugment's numbers -> loss.
+Tensors GanTrainer::update_generator(const Tensors& in) {
   d_->set_requires_grad(false);
-  const Tensor labels = draw_labels(stream);
-  const Variable fake = g_->forward(draw_noise(stream), labels);
-  const Variable loss = hinge_loss_generator(d_->forward(augment_(fake, stream.fork("augment")), labels));
+  const Variable fake = g_->forward(in[0], in[1]);
+  const Variable loss = hinge_loss_generator(d_->forward(augment_.apply(fake, in[2]), in[1]));
   d_->set_requires_grad(true);
-  health_.g_loss = loss.item();
-  check_loss("the generator's loss", health_.g_loss);
   g_optimizer_->zero_grad();
   loss.backward();
   g_optimizer_->step();
+  return {loss.data()};
+}
+
+void GanTrainer::discriminator_step(const Stream& stream) {
+  const data::Batch real = loader_->next();
+  const Tensors results = (*d_graph_)({draw_noise(stream), draw_labels(stream), real.images, real.labels, draw_augmentation(2 * settings_.batch, stream)});
+  health_.d_loss = results[0].item();
+  check_loss("the discriminator's loss", health_.d_loss);
+  health_.real_accuracy = fraction_above_zero(results[1], 1);
+  health_.fake_accuracy = fraction_above_zero(results[2], -1);
+}
+
+void GanTrainer::generator_step(const Stream& stream) {
+  const Tensor labels = draw_labels(stream);
+  health_.g_loss = (*g_graph_)({draw_noise(stream), labels, draw_augmentation(settings_.batch, stream)})[0].item();
+  check_loss("the generator's loss", health_.g_loss);
 }
 
 void GanTrainer::step() {

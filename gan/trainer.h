@@ -11,6 +11,7 @@
 #include "gan/network.h"
 #include "nn/monitor.h"
 #include "nn/optim.h"
+#include "nn/step_graph.h"
 
 namespace limbeck::gan {
 
@@ -99,10 +100,13 @@ class GanTrainer {
     double d_loss = 0, g_loss = 0, real_accuracy = 0, fake_accuracy = 0;
   };
   void load(const TensorFile& state);
+  Tensors update_discriminator(const Tensors& inputs);
+  Tensors update_generator(const Tensors& inputs);
   void discriminator_step(const Stream& stream);
   void generator_step(const Stream& stream);
   Tensor draw_labels(const Stream& stream) const;
   Tensor draw_noise(const Stream& stream) const;
+  Tensor draw_augmentation(int64_t n, const Stream& stream) const;
   void check_loss(const char* name, double loss) const;
   void log_health();
   void show_samples();
@@ -116,6 +120,7 @@ class GanTrainer {
   std::unique_ptr<Generator> g_, g_ema_;
   std::unique_ptr<Discriminator> d_;
   std::unique_ptr<nn::Adam> g_optimizer_, d_optimizer_;
+  std::unique_ptr<nn::StepGraph> d_graph_, g_graph_;
   std::unique_ptr<nn::EMA> ema_;
   std::unique_ptr<data::Loader> loader_;
   Health health_;

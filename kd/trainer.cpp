@@ -4,6 +4,8 @@
 #include <memory>
 #include <numeric>
 
+#include "nn/step_graph.h"
+
 namespace limbeck::kd {
 namespace {
 
@@ -43,6 +45,10 @@ class Run {
       }
     optimizer_ = std::make_unique<nn::SGD>(
         std::move(parameters), nn::SGD::Config{.lr = s_.lr, .momentum = s_.momentum, .weight_decay = s_.weight_decay, .nesterov = s_.nesterov});
+    std::vector<nn::Module*> modules{&task.network};
+    for (nn::Module* m : {static_cast<nn::Module*>(task.teacher), auxiliary_})
+      if (m) modules.push_back(m);
+    graph_ = std::make_unique<nn::StepGraph>(task.network.device(), modules, [this](const Tensors& inputs) { return forward_backward_update(inputs); });
     const int64_t own = (task.train.size() + s_.batch - 1) / s_.batch;
     steps_per_epoch_ = task.steps_per_epoch > 0 ? task.steps_per_epoch : own;
   }
@@ -61,7 +67,7 @@ class Run {
       const int64_t epoch = step_ / steps_per_epoch_;
       optimizer_->set_lr(schedule(static_cast<double>(epoch)));
       const data::Batch batch = loader.next();
-      one_step(batch.to(task_.network.device()));
+      one_step(batch);
       ++step_;
       task_.monitor.progress(step_, total, batch.images.size(0), {{"loss", loss_sum_ / count_}, {metric("train"), score_sum_ / count_}});
       if (step_ % steps_per_epoch_ == 0) end_epoch(epoch);
@@ -107,22 +113,30 @@ class Run {
     return hard * task_.method->hard_weight() + task_.method->loss({student, teacher, batch});
   }
 
+  /// What the device does in a step: images, labels, targets -> loss, output.
+  Tensors forward_backward_update(const Tensors& inputs) {
+    const data::Batch batch{inputs[0], inputs[1], inputs[2], index_};
+    const bool preact = task_.method && task_.method->preact();
+    const nn::Features features = task_.network.forward_features(Variable(batch.images), preact);
+    const Variable loss = total_loss(features, batch, preact);
+    optimizer_->zero_grad();
+    loss.backward();
+    optimizer_->step();
+    return {loss.data(), features.output.data()};
+  }
+
   void one_step(const data::Batch& batch) {
     const Stream noise = task_.stream.fork("noise", static_cast<uint64_t>(step_));
     task_.network.set_streams(noise);
     if (auxiliary_) auxiliary_->set_streams(noise.fork("auxiliary"));
-    const bool preact = task_.method && task_.method->preact();
-    const nn::Features features = task_.network.forward_features(Variable(batch.images), preact);
-    const Variable loss = total_loss(features, batch, preact);
-    const double value = loss.item();
+    index_ = batch.index;
+    const Tensors results = (*graph_)({batch.images, batch.labels, batch.targets});
+    const double value = results[0].item();
     LIMBECK_CHECK(std::isfinite(value), "training diverged: the loss is ", value, " at step ", step_, " with learning rate ",
                   optimizer_->lr(), "; lower lr or look at the data");
-    optimizer_->zero_grad();
-    loss.backward();
-    optimizer_->step();
     const double n = static_cast<double>(batch.images.size(0));
     loss_sum_ += value * n;
-    score_sum_ += task_.criterion.score(features.output.data(), batch);
+    score_sum_ += task_.criterion.score(results[1], batch);
     count_ += n;
   }
 
@@ -165,6 +179,8 @@ class Run {
 
   const TrainTask& task_;
   const TrainSettings& s_;
+  std::unique_ptr<nn::StepGraph> graph_;
+  std::vector<int64_t> index_;  // of the batch in work
   nn::Module* auxiliary_ = nullptr;
   std::unique_ptr<nn::SGD> optimizer_;
   int64_t steps_per_epoch_ = 0, step_ = 0;

@@ -2,6 +2,7 @@
 
 #include "nn/init.h"
 #include "nn/trace.h"
+#include "tensor/device.h"
 
 namespace limbeck::nn {
 
@@ -93,8 +94,10 @@ void moving_average(const Tensor& running, const Tensor& batch, double momentum,
 
 /// Counters stay on the CPU (Module::to).
 void count_one(const Tensor& counter) {
-  ++counter.span<int64_t>()[0];
-  counter.bump_version();
+  host_effect([counter] {
+    ++counter.span<int64_t>()[0];
+    counter.bump_version();
+  });
 }
 
 }  // namespace
@@ -152,7 +155,15 @@ Embedding::Embedding(int64_t count, int64_t dim) {
 
 void Embedding::reset(Stream stream) { init::normal(weight, 0, 1, stream.fork("weight")); }
 
-Variable Dropout::forward(const Variable& x) { return training() && p_ > 0 ? dropout(x, p_, stream_) : x; }
+Variable Dropout::forward(const Variable& x) {
+  if (!training() || p_ == 0) return x;
+  if (!recording()) return dropout(x, p_, stream_);
+  // In a recorded step the place in the stream is read from a tensor that is rewritten before each replay.
+  const Tensor place = Tensor::empty({2}, DType::i64, x.data().device());
+  const int64_t blocks = (x.data().numel() + 3) / 4;
+  host_effect([this, place, blocks] { place.copy_from(stream_.reserve(blocks)); });
+  return dropout(x, p_, place);
+}
 
 Variable Sequential::forward(const Variable& x) {
   Variable y = x;

@@ -68,6 +68,12 @@ std::vector<Buffer> Module::buffers() const {
   return all;
 }
 
+void Module::visit_buffers(const std::function<void(Tensor&)>& f) {
+  visit([&](const std::string&, Module& m) {
+    for (Buffer& b : m.buffers_) f(b.value);
+  });
+}
+
 std::vector<Variable> Module::parameter_values() const {
   std::vector<Variable> all;
   for (const Parameter& p : parameters()) all.push_back(p.value);

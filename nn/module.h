@@ -48,6 +48,8 @@ class Module {
   std::vector<Parameter> parameters() const;
   std::vector<Buffer> buffers() const;
   std::vector<Variable> parameter_values() const;
+  /// Own and descendants' buffers themselves.
+  void visit_buffers(const std::function<void(Tensor&)>& f);
   int64_t parameter_count() const;
   void zero_grad() const;
   void set_requires_grad(bool on) const;

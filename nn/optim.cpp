@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "tensor/device.h"
+
 namespace limbeck::nn {
 
 namespace {
@@ -12,11 +14,6 @@ Tensor to_disk(const Tensor& t, DiskLayout layout) {
   return layout == DiskLayout::conv && t.rank() == 4 ? to_channels_first(host) : t.device() == cpu ? t.clone() : host;
 }
 Tensor from_disk(const Tensor& t, DiskLayout layout) { return layout == DiskLayout::conv && t.rank() == 4 ? to_channels_last(t) : t.clone(); }
-
-/// A step's scalars live in a small tensor on the parameter's device: a captured graph rereads them without being rebuilt.
-Tensor scalars(const std::vector<double>& values, const Tensor& like) {
-  return Tensor::of(values).to(like.dtype()).to(like.device());
-}
 
 }  // namespace
 
@@ -30,6 +27,17 @@ Optimizer::Optimizer(std::vector<Parameter> parameters, std::vector<std::string>
 
 void Optimizer::zero_grad() const {
   for (const Parameter& p : parameters_) p.value.zero_grad();
+}
+
+const Tensor& Optimizer::count_step(std::function<std::vector<double>()> scalars) {
+  const Tensor& like = parameters_.front().value.data();
+  if (!scalars_.defined() || scalars_.dtype() != like.dtype() || scalars_.device() != like.device())
+    scalars_ = Tensor::empty({static_cast<int64_t>(scalars().size())}, like.dtype(), like.device());
+  host_effect([this, scalars = std::move(scalars)] {
+    ++steps_;
+    scalars_.copy_from(Tensor::of(scalars()).to(scalars_.dtype()));
+  });
+  return scalars_;
 }
 
 TensorFile Optimizer::state() const {
@@ -80,18 +88,16 @@ void SGD::step() {
   static const Op& op = find_op("sgd_step");
   // v starts at zero, so the first step's v = momentum 0 + g is PyTorch's v = g.
   const Attrs attrs{{"momentum", config_.momentum}, {"weight_decay", config_.weight_decay}, {"nesterov", config_.nesterov}, {"first", false}};
-  Tensor lr;
+  const Tensor& lr = count_step([this] { return std::vector<double>{lr_}; });
   for (size_t i = 0; i < parameters_.size(); ++i) {
     const Variable& w = parameters_[i].value;
     if (!w.grad().defined()) continue;
     Tensor& v = state_[0][i];
     if (!v.defined()) v = Tensor::zeros_like(w.data());
-    if (!lr.defined() || lr.dtype() != w.dtype() || lr.device() != w.data().device()) lr = scalars({lr_}, w.data());
     run_forward(op, {w.data(), w.grad(), v, lr}, attrs);
     w.data().bump_version();
     v.bump_version();
   }
-  ++steps_;
 }
 
 Adam::Adam(std::vector<Parameter> parameters, const Config& config)
@@ -103,17 +109,14 @@ Adam::Adam(std::vector<Parameter> parameters, const Config& config)
 
 void Adam::step() {
   static const Op& op = find_op("adam_step");
-  ++steps_;
   const Attrs attrs{{"beta1", config_.beta1}, {"beta2", config_.beta2}, {"eps", config_.eps}, {"weight_decay", config_.weight_decay}};
-  Tensor hyper;
+  const Tensor& hyper = count_step([this] { return std::vector<double>{lr_, static_cast<double>(steps_)}; });
   for (size_t i = 0; i < parameters_.size(); ++i) {
     const Variable& w = parameters_[i].value;
     if (!w.grad().defined()) continue;
     Tensor &m = state_[0][i], &v = state_[1][i];
     if (!m.defined()) m = Tensor::zeros_like(w.data());
     if (!v.defined()) v = Tensor::zeros_like(w.data());
-    if (!hyper.defined() || hyper.dtype() != w.dtype() || hyper.device() != w.data().device())
-      hyper = scalars({lr_, static_cast<double>(steps_)}, w.data());
     run_forward(op, {w.data(), w.grad(), m, v, hyper}, attrs);
     for (const Tensor& changed : {w.data(), m, v}) changed.bump_version();
   }
@@ -139,10 +142,10 @@ EMA::EMA(Module& target, const Module& source, double decay, int64_t start)
 void EMA::update(int64_t step) {
   static const Op& op = find_op("ema_step");
   const bool copy = step < start_;
-  Tensor decay;
+  Tensor& decay = decay_scalar_;
   auto blend = [&](const Tensor& target, const Tensor& source) {
     if (copy || !is_floating(target.dtype())) return target.copy_from(source);
-    if (!decay.defined() || decay.dtype() != target.dtype() || decay.device() != target.device()) decay = scalars({decay_}, target);
+    if (!decay.defined() || decay.dtype() != target.dtype() || decay.device() != target.device()) decay = Tensor::full({1}, decay_, target.dtype(), target.device());
     run_forward(op, {target, source, decay}, {});
     target.bump_version();
   };

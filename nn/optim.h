@@ -1,5 +1,6 @@
 // Optimisers (PyTorch's formulas), EMA and learning-rate schedules. Steps run as in-place operators of the table (sgd_step, adam_step).
 #pragma once
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -26,6 +27,13 @@ class Optimizer {
   std::vector<std::vector<Tensor>> state_;  // [slot][parameter]; undefined until first used
   int64_t steps_ = 0;
   double lr_;
+
+  /// Counts a step, and writes the scalars that change from step to step into a tensor beside the parameters: a recorded step (StepGraph)
+  /// reads what is written before its replay.
+  const Tensor& count_step(std::function<std::vector<double>()> scalars);
+
+ private:
+  Tensor scalars_;
 };
 
 /// g += wd w; v = momentum v + g (v = g at the first step); w -= lr v, or Nesterov: w -= lr (g + momentum v).
@@ -67,6 +75,7 @@ class EMA {
   const Module& source_;
   double decay_;
   int64_t start_;
+  Tensor decay_scalar_;  // beside the target
 };
 
 /// lr0 * factor^(number of milestones d passed). RepDistiller drops when e > d, the feature and density-ratio nets when e >= d (e 0-based).

@@ -40,6 +40,39 @@ class Backend final : public DeviceBackend {
   }
 
   void synchronise(int index) override { cuda::synchronise(index); }
+
+  void begin_recording(int index) override {
+    pool_ = caching_allocator(index).begin_pool();
+    // Relaxed: the allocator may ask the system for memory meanwhile.
+    cuda_check(cudaStreamBeginCapture(stream(index), cudaStreamCaptureModeRelaxed));
+  }
+
+  std::unique_ptr<Recording> end_recording(int index) override {
+    caching_allocator(index).end_pool();
+    cudaGraph_t recorded = nullptr;
+    cuda_check(cudaStreamEndCapture(stream(index), &recorded));
+    return std::make_unique<Graph>(recorded, index, pool_);
+  }
+
+ private:
+  class Graph final : public Recording {
+   public:
+    Graph(cudaGraph_t recorded, int index, int pool) : index_(index), pool_(pool) {
+      const cudaError_t result = cudaGraphInstantiate(&graph_, recorded, 0);
+      cuda_check(cudaGraphDestroy(recorded));
+      cuda_check(result);
+    }
+    ~Graph() override {
+      cudaGraphExecDestroy(graph_);
+      caching_allocator(index_).drop_pool(pool_);
+    }
+    void replay() override { cuda_check(cudaGraphLaunch(graph_, stream(index_))); }
+
+   private:
+    cudaGraphExec_t graph_ = nullptr;
+    int index_, pool_;
+  };
+  int pool_ = 0;  // of the recording in progress
 };
 
 const bool registered = (register_backend(DeviceKind::cuda, *new Backend), true);

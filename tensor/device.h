@@ -1,12 +1,23 @@
 // What tensors need from a device other than the CPU. The backend of a kind registers itself before main(); a program that was built
 // without it answers every use with a named error.
 #pragma once
+#include <functional>
+#include <memory>
 #include <string>
+#include <vector>
 
 #include "tensor/dtype.h"
 #include "tensor/storage.h"
 
 namespace limbeck {
+
+/// Work that was recorded on a device once, to be run again with the same addresses (a CUDA graph). Temporary memory of the recorded work
+/// belongs to it as long as it lives.
+class Recording {
+ public:
+  virtual ~Recording() = default;
+  virtual void replay() = 0;
+};
 
 class DeviceBackend {
  public:
@@ -25,6 +36,9 @@ class DeviceBackend {
   virtual void convert(void* to, DType to_type, const void* from, DType from_type, int64_t count, Device device) = 0;
   /// Waits for all queued work. Throws what kernels reported meanwhile (an index out of range, a crash).
   virtual void synchronise(int index) = 0;
+  /// What is queued between the two calls is recorded and not run. Waiting for the device in between is an error.
+  virtual void begin_recording(int index) = 0;
+  virtual std::unique_ptr<Recording> end_recording(int index) = 0;
 };
 
 /// `backend` must live for ever.
@@ -33,5 +47,27 @@ void register_backend(DeviceKind kind, DeviceBackend& backend);
 bool has_backend(DeviceKind kind);
 /// Throws, saying how to build it, when the kind is not part of this build.
 DeviceBackend& backend(Device device);
+
+/// What the host does in a step besides queueing work: counting, writing a learning rate into a tensor of the device. Runs `effect` now; while
+/// this thread records, it keeps it instead, to be run before each replay. What it captures must outlive the recording.
+void host_effect(std::function<void()> effect);
+
+/// Whether this thread records a step.
+bool recording();
+
+/// Collects the host effects of this thread from here until stop() or destruction. Not nested.
+class HostEffects {
+ public:
+  HostEffects();
+  ~HostEffects();
+  HostEffects(const HostEffects&) = delete;
+  HostEffects& operator=(const HostEffects&) = delete;
+  void stop();
+  void run() const;
+
+ private:
+  friend void host_effect(std::function<void()> effect);
+  std::vector<std::function<void()>> effects_;
+};
 
 }  // namespace limbeck

@@ -1,0 +1,86 @@
+#include "nn/step_graph.h"
+
+namespace limbeck::nn {
+namespace {
+
+constexpr int64_t usual_calls = 2;  // before recording
+
+/// Layers replace some buffers by new tensors (the tape may hold the old ones). A replay reads the old place, so the new values go there.
+class BufferPlaces {
+ public:
+  explicit BufferPlaces(const std::vector<Module*>& modules) : modules_(modules) {
+    each([this](Tensor& t) { places_.push_back(t); });
+  }
+  void write_back() {
+    size_t i = 0;
+    each([&](Tensor& t) {
+      const Tensor& place = places_[i++];
+      if (t.storage() == place.storage()) return;
+      place.copy_from(t);
+      t = place;
+    });
+  }
+
+ private:
+  void each(const std::function<void(Tensor&)>& f) {
+    for (Module* m : modules_) m->visit_buffers(f);
+  }
+  const std::vector<Module*>& modules_;
+  Tensors places_;
+};
+
+}  // namespace
+
+Tensors StepGraph::operator()(const Tensors& inputs) {
+  if (device_ == cpu) return step_(inputs);
+  if (!recording_ && calls_++ < usual_calls) return step_(on_device(inputs));
+  if (recording_ && !fits(inputs)) {
+    BufferPlaces places(modules_);
+    Tensors results = step_(on_device(inputs));
+    places.write_back();
+    return results;
+  }
+  if (!recording_) record(inputs);
+  for (size_t i = 0; i < inputs.size(); ++i)
+    if (inputs[i].defined()) inputs_[i].copy_from(inputs[i]);
+  effects_->run();
+  recording_->replay();
+  return results_;
+}
+
+bool StepGraph::fits(const Tensors& inputs) const {
+  bool same = inputs.size() == inputs_.size();
+  for (size_t i = 0; same && i < inputs.size(); ++i)
+    same = inputs[i].defined() == inputs_[i].defined() && (!inputs[i].defined() || (inputs[i].shape() == inputs_[i].shape() && inputs[i].dtype() == inputs_[i].dtype()));
+  return same;
+}
+
+Tensors StepGraph::on_device(const Tensors& inputs) const {
+  Tensors moved;
+  for (const Tensor& t : inputs) moved.push_back(t.defined() ? t.to(device_) : t);
+  return moved;
+}
+
+void StepGraph::record(const Tensors& inputs) {
+  inputs_.clear();
+  for (const Tensor& t : inputs) inputs_.push_back(t.defined() ? Tensor::empty(t.shape(), t.dtype(), device_) : t);
+  DeviceBackend& device = backend(device_);
+  effects_ = std::make_unique<HostEffects>();
+  BufferPlaces places(modules_);
+  device.begin_recording(device_.index);
+  try {
+    results_ = step_(inputs_);
+    places.write_back();
+  } catch (...) {
+    effects_->stop();
+    try {
+      device.end_recording(device_.index);
+    } catch (const Error&) {  // the first error says what happened
+    }
+    throw;
+  }
+  effects_->stop();
+  recording_ = device.end_recording(device_.index);
+}
+
+}  // namespace limbeck::nn
