@@ -2,6 +2,8 @@
 //   concat:  y = x_0, x_1, ... one after the other along `axis`;    dx_i = the part of dy that x_i became
 //   slice:   y = x[.., begin:end, ..] along `axis`;                 dx = dy there, 0 elsewhere
 //   pad2d:   y = x inside, `value` in the border;                   dx = the inner part of dy
+#include "ops/slice.h"
+
 #include <algorithm>
 
 #include "ops/cases.h"
@@ -79,12 +81,9 @@ const RegisterOp concat_op({
 });
 
 // --- slice ----------------------------------------------------------------------------------------------------------------------
-struct Range {
-  int axis;
-  int64_t begin, end;
-};
+}  // namespace
 
-Range range_of(const Shape& shape, const Attrs& attrs) {
+SliceRange slice_range(const Shape& shape, const Attrs& attrs) {
   const int axis = shape.normalise(static_cast<int>(attrs.integer("axis", 0)));
   int64_t begin = attrs.integer("begin", 0), end = attrs.integer("end", shape[axis]);
   if (begin < 0) begin += shape[axis];
@@ -94,9 +93,11 @@ Range range_of(const Shape& shape, const Attrs& attrs) {
   return {axis, begin, end};
 }
 
+namespace {
+
 std::vector<TensorSpec> infer_slice(const Tensors& in, const Attrs& attrs) {
   LIMBECK_CHECK(in[0].rank() >= 1, "slice: a scalar has no axis");
-  const Range r = range_of(in[0].shape(), attrs);
+  const SliceRange r = slice_range(in[0].shape(), attrs);
   Shape shape = in[0].shape();
   shape.set(r.axis, r.end - r.begin);
   return {{shape, in[0].dtype()}};
@@ -104,7 +105,7 @@ std::vector<TensorSpec> infer_slice(const Tensors& in, const Attrs& attrs) {
 
 void slice_forward(const ForwardCall& c) {
   const Shape& shape = c.in[0].shape();
-  const Range r = range_of(shape, c.attrs);
+  const SliceRange r = slice_range(shape, c.attrs);
   const int64_t outer = shape.numel(0, r.axis), inner = shape.numel(r.axis + 1, shape.rank()), block = (r.end - r.begin) * inner;
   dispatch_all(c.in[0].dtype(), "slice", [&](auto t) {
     using T = decltype(t);
@@ -117,7 +118,7 @@ void slice_forward(const ForwardCall& c) {
 template <class T>
 void slice_backward(const BackwardCall& c) {
   const Shape& shape = c.din[0].shape();
-  const Range r = range_of(shape, c.attrs);
+  const SliceRange r = slice_range(shape, c.attrs);
   const int64_t outer = shape.numel(0, r.axis), inner = shape.numel(r.axis + 1, shape.rank()), block = (r.end - r.begin) * inner;
   const T* dy = c.dout[0].data<T>();
   T* dx = c.din[0].data<T>();

@@ -82,25 +82,33 @@ bool aligned_for(int n, const T*... p) {
   return ((reinterpret_cast<uintptr_t>(p) % (sizeof(T) * static_cast<size_t>(n)) == 0) && ...);
 }
 
-// --- sums over a warp and a block; the order of additions is fixed ------------------------------------------------------------------
+// --- results over a warp and a block; the order of combinations is fixed ------------------------------------------------------------
 inline constexpr unsigned full_warp = 0xffffffffu;
-template <class T>
-__device__ T warp_sum(T x) {
-  for (int delta = 16; delta > 0; delta /= 2) x += __shfl_down_sync(full_warp, x, delta);
-  return x;  // right in lane 0
+struct Plus {
+  template <class T> __device__ T operator()(T a, T b) const { return a + b; }
+};
+/// combine(a, b) over the 32 lanes; right in lane 0.
+template <class T, class Combine>
+__device__ T warp_reduce(T x, Combine combine) {
+  for (int delta = 16; delta > 0; delta /= 2) x = combine(x, __shfl_down_sync(full_warp, x, delta));
+  return x;
 }
-/// The sum over all threads of a one-dimensional block (a multiple of 32 threads), in every thread. Contains two barriers.
 template <class T>
-__device__ T block_sum(T x) {
+__device__ T warp_sum(T x) { return warp_reduce(x, Plus()); }
+/// Over all threads of a one-dimensional block (a multiple of 32 threads), in every thread. Contains two barriers.
+template <class T, class Combine>
+__device__ T block_reduce(T x, Combine combine) {
   SHARED(T, partial, [32]);
   const int lane = static_cast<int>(threadIdx.x) % 32, warp = static_cast<int>(threadIdx.x) / 32, warps = static_cast<int>(blockDim.x) / 32;
-  x = warp_sum(x);
+  x = warp_reduce(x, combine);
   if (lane == 0) partial[warp] = x;
   __syncthreads();
-  T sum = 0;
-  for (int w = 0; w < warps; ++w) sum += partial[w];
+  T result = partial[0];
+  for (int w = 1; w < warps; ++w) result = combine(result, partial[w]);
   __syncthreads();  // before the next use of `partial`
-  return sum;
+  return result;
 }
+template <class T>
+__device__ T block_sum(T x) { return block_reduce(x, Plus()); }
 
 }  // namespace limbeck::cuda

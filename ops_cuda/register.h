@@ -1,25 +1,40 @@
 // Registers kernels of the device cuda.
 #pragma once
 #include <string>
+#include <utility>
 
 #include "ops/op.h"
 
 namespace limbeck::cuda {
 
+/// The forward and backward of one kernel for one type.
+struct Functions {
+  ForwardFn forward = nullptr;
+  BackwardFn backward = nullptr;
+};
+
 /// Naive kernels are written for any floating type: registered for f32, and for f64, where gradients are checked.
+///   const RegisterNaive where_op("where", {where_forward<float>, where_backward<float>}, {where_forward<double>, where_backward<double>});
+/// (A dispatching lambda as a template argument, as the references use it, does not get through nvcc at namespace scope.)
 struct RegisterNaive {
-  RegisterNaive(const std::string& op, ForwardFn forward, BackwardFn backward = nullptr) {
-    for (const DType dtype : {DType::f32, DType::f64})
-      RegisterKernel({.op = op, .device = DeviceKind::cuda, .name = "cuda-naive", .dtype = dtype, .forward = forward, .backward = backward});
+  RegisterNaive(const std::string& op, Functions f32, Functions f64) {
+    for (const auto& [dtype, f] : {std::pair(DType::f32, f32), std::pair(DType::f64, f64)})
+      RegisterKernel({.op = op, .device = DeviceKind::cuda, .name = "cuda-naive", .dtype = dtype, .forward = f.forward, .backward = f.backward});
   }
+  /// One pair that looks at the types itself (operators that move elements, comparisons).
+  RegisterNaive(const std::string& op, Functions any) : RegisterNaive(op, any, any) {}
+  RegisterNaive(const std::string& op, ForwardFn forward, BackwardFn backward = nullptr) : RegisterNaive(op, Functions{forward, backward}) {}
 };
 /// A tuned kernel runs instead of the naive one where `supports` allows.
 struct RegisterTuned {
-  RegisterTuned(const std::string& op, ForwardFn forward, BackwardFn backward, bool (*supports)(const Tensors&, const Attrs&) = nullptr,
-                DType dtype = DType::f32, const std::string& name = "cuda", int priority = 2) {
-    RegisterKernel({.op = op, .device = DeviceKind::cuda, .name = name, .dtype = dtype, .forward = forward, .backward = backward,
+  RegisterTuned(const std::string& op, Functions f, bool (*supports)(const Tensors&, const Attrs&) = nullptr, DType dtype = DType::f32,
+                const std::string& name = "cuda", int priority = 2) {
+    RegisterKernel({.op = op, .device = DeviceKind::cuda, .name = name, .dtype = dtype, .forward = f.forward, .backward = f.backward,
                     .priority = priority, .supports = supports});
   }
+  RegisterTuned(const std::string& op, ForwardFn forward, BackwardFn backward, bool (*supports)(const Tensors&, const Attrs&) = nullptr,
+                DType dtype = DType::f32, const std::string& name = "cuda", int priority = 2)
+      : RegisterTuned(op, Functions{forward, backward}, supports, dtype, name, priority) {}
 };
 
 }  // namespace limbeck::cuda

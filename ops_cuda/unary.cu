@@ -43,8 +43,7 @@ void backward(const BackwardCall& c) {
 
 template <class F>
 RegisterNaive naive(const char* op) {
-  return {op, floating<ForwardCall, [](auto t, const ForwardCall& c) { forward<F, decltype(t)>(c); }>,
-          floating<BackwardCall, [](auto t, const BackwardCall& c) { backward<F, decltype(t)>(c); }>};
+  return {op, {forward<F, float>, backward<F, float>}, {forward<F, double>, backward<F, double>}};
 }
 
 const RegisterNaive kernels[] = {

@@ -1,0 +1,151 @@
+// sum, mean, max and var over any axes; contract in ops/reduce.cpp.
+//   y[j] = sum of x / n | max of x | sum of (x - mean)^2 / (n - unbiased)   over group j (the elements that reduce into y[j])
+//   dx[i] = dy[j] | dy[j] / n | dy[j] [x = y] / ties | 2 dy[j] (x[i] - mean) / (n - unbiased)
+// x any shape, y its shape without the axes; outputs and dx are overwritten. Sums: ops_cuda/reduction.h. max and var: one block per group.
+// Gradients: one thread per element of x, after one pass that finds ties or means. Shared memory: 32 partial results. Deterministic.
+// Bytes: sizeof(T) an element forward (var: twice), 1 to 3 sizeof(T) backward. Source: elementary; var in two passes.
+#include "ops/reduce.h"
+
+#include <cmath>
+#include <limits>
+
+#include "ops_cuda/reduction.h"
+#include "ops_cuda/register.h"
+
+namespace limbeck::cuda {
+namespace {
+
+Groups groups_for(const Shape& x, const Attrs& attrs) { return groups_of(x, kept_shape(x, attrs)); }
+
+/// Group of each element of x.
+Nest group_nest(const Shape& x, const Attrs& attrs) { return broadcast_nest(kept_shape(x, attrs), x); }
+
+template <class T>
+struct ElementTerm {
+  const T* x;
+  __device__ T operator()(int64_t i) const { return x[i]; }
+};
+
+template <class T, bool average>
+void sum_forward(const ForwardCall& c) {
+  const Groups groups = groups_for(c.in[0].shape(), c.attrs);
+  sum_groups<T>(groups, ElementTerm<T>{c.in[0].data<T>()}, c.out[0], average ? static_cast<double>(groups.members) : 1.0);
+}
+
+template <class T>
+__global__ void spread_kernel(const T* dy, Nest group, T divisor, T* dx, int64_t n) {
+  const int64_t i = global_index();
+  if (i < n) dx[i] = dy[group.at(i)] / divisor;
+}
+
+template <class T, bool average>
+void sum_backward(const BackwardCall& c) {
+  if (!c.din[0].defined() || c.din[0].numel() == 0) return;
+  const Shape& shape = c.din[0].shape();
+  const double divisor = average ? static_cast<double>(groups_for(shape, c.attrs).members) : 1.0;
+  LAUNCH(spread_kernel<T>, blocks_for(shape.numel()), 256, 0, stream_of(c.dout[0]))(c.dout[0].data<T>(), group_nest(shape, c.attrs), T(divisor),
+                                                                                 c.din[0].data<T>(), shape.numel());
+}
+
+// --- max ------------------------------------------------------------------------------------------------------------------------
+// NaN wins, as in the reference.
+struct Larger {
+  template <class T> __device__ T operator()(T a, T b) const { return b > a || b != b ? b : a; }
+};
+
+template <class T>
+__global__ void max_kernel(Groups groups, const T* x, T* y) {
+  const int64_t j = blockIdx.x;
+  T top = -std::numeric_limits<T>::infinity();
+  for (int64_t r = threadIdx.x; r < groups.members; r += blockDim.x) top = Larger()(top, x[groups.element(j, r)]);
+  top = block_reduce(top, Larger());
+  if (threadIdx.x == 0) y[j] = top;
+}
+
+template <class T>
+void max_forward(const ForwardCall& c) {
+  const Groups groups = groups_for(c.in[0].shape(), c.attrs);
+  if (groups.count == 0) return;
+  LAUNCH(max_kernel<T>, dim3(static_cast<unsigned>(groups.count)), threads_for(groups.members), 0, stream_of(c.out[0]))(groups, c.in[0].data<T>(),
+                                                                                                              c.out[0].data<T>());
+}
+
+/// 1 where x is its group's maximum.
+template <class T>
+struct TieTerm {
+  const T *x, *y;
+  Nest group;
+  __device__ T operator()(int64_t i) const { return x[i] == y[group.at(i)] ? T(1) : T(0); }
+};
+
+template <class T>
+__global__ void max_gradient_kernel(const T* x, const T* y, const T* dy, const T* ties, Nest group, T* dx, int64_t n) {
+  const int64_t i = global_index();
+  if (i >= n) return;
+  const int64_t j = group.at(i);
+  dx[i] = x[i] == y[j] ? dy[j] / ties[j] : T(0);
+}
+
+template <class T>
+void max_backward(const BackwardCall& c) {
+  if (!c.din[0].defined() || c.din[0].numel() == 0) return;
+  const Shape& shape = c.din[0].shape();
+  const Nest group = group_nest(shape, c.attrs);
+  const Tensor ties = Tensor::empty_like(c.out[0]);
+  sum_groups<T>(groups_for(shape, c.attrs), TieTerm<T>{c.in[0].data<T>(), c.out[0].data<T>(), group}, ties);
+  LAUNCH(max_gradient_kernel<T>, blocks_for(shape.numel()), 256, 0, stream_of(c.dout[0]))(
+      c.in[0].data<T>(), c.out[0].data<T>(), c.dout[0].data<T>(), ties.data<T>(), group, c.din[0].data<T>(), shape.numel());
+}
+
+// --- var ------------------------------------------------------------------------------------------------------------------------
+template <class T>
+__global__ void var_kernel(Groups groups, const T* x, T degrees, T* y) {
+  const int64_t j = blockIdx.x;
+  T sum = 0, squares = 0;
+  for (int64_t r = threadIdx.x; r < groups.members; r += blockDim.x) sum += x[groups.element(j, r)];
+  const T mean = block_sum(sum) / static_cast<T>(groups.members);
+  for (int64_t r = threadIdx.x; r < groups.members; r += blockDim.x) {
+    const T d = x[groups.element(j, r)] - mean;
+    squares += d * d;
+  }
+  squares = block_sum(squares);
+  if (threadIdx.x == 0) y[j] = squares / degrees;
+}
+
+double degrees_of_freedom(const Groups& groups, const Attrs& attrs) { return static_cast<double>(groups.members - (attrs.flag("unbiased", true) ? 1 : 0)); }
+
+template <class T>
+void var_forward(const ForwardCall& c) {
+  const Groups groups = groups_for(c.in[0].shape(), c.attrs);
+  if (groups.count == 0) return;
+  LAUNCH(var_kernel<T>, dim3(static_cast<unsigned>(groups.count)), threads_for(groups.members), 0, stream_of(c.out[0]))(
+      groups, c.in[0].data<T>(), T(degrees_of_freedom(groups, c.attrs)), c.out[0].data<T>());
+}
+
+template <class T>
+__global__ void var_gradient_kernel(const T* x, const T* dy, const T* mean, Nest group, T degrees, T* dx, int64_t n) {
+  const int64_t i = global_index();
+  if (i >= n) return;
+  const int64_t j = group.at(i);
+  dx[i] = dy[j] * 2 * (x[i] - mean[j]) / degrees;
+}
+
+template <class T>
+void var_backward(const BackwardCall& c) {
+  if (!c.din[0].defined() || c.din[0].numel() == 0) return;
+  const Shape& shape = c.din[0].shape();
+  const Groups groups = groups_for(shape, c.attrs);
+  const Tensor mean = Tensor::empty_like(c.dout[0]);
+  sum_groups<T>(groups, ElementTerm<T>{c.in[0].data<T>()}, mean, static_cast<double>(groups.members));
+  LAUNCH(var_gradient_kernel<T>, blocks_for(shape.numel()), 256, 0, stream_of(c.dout[0]))(
+      c.in[0].data<T>(), c.dout[0].data<T>(), mean.data<T>(), group_nest(shape, c.attrs), T(degrees_of_freedom(groups, c.attrs)), c.din[0].data<T>(),
+      shape.numel());
+}
+
+const RegisterNaive sum_op("sum", {sum_forward<float, false>, sum_backward<float, false>}, {sum_forward<double, false>, sum_backward<double, false>});
+const RegisterNaive mean_op("mean", {sum_forward<float, true>, sum_backward<float, true>}, {sum_forward<double, true>, sum_backward<double, true>});
+const RegisterNaive max_op("max", {max_forward<float>, max_backward<float>}, {max_forward<double>, max_backward<double>});
+const RegisterNaive var_op("var", {var_forward<float>, var_backward<float>}, {var_forward<double>, var_backward<double>});
+
+}  // namespace
+}  // namespace limbeck::cuda
