@@ -1,6 +1,7 @@
 // `limbeck bench train`: throughput of a whole training step (forward, backward, SGD with momentum) and of inference on random images.
 #include <algorithm>
 #include <chrono>
+#include <cmath>
 #include <cstdio>
 #include <nlohmann/json.hpp>
 #include <omp.h>
@@ -13,6 +14,7 @@
 #include "nn/optim.h"
 #include "nn/step_graph.h"
 #include "nn/trace.h"
+#include "ops/profile.h"
 
 namespace limbeck {
 namespace {
@@ -23,6 +25,7 @@ struct Options {
   int64_t batch = 64, size = 32, classes = 100, steps = 10, warmup = 3;
   int threads = 0;
   bool as_json = false;
+  std::string profile;  // "", "operators" or "shapes"
 };
 
 /// Median seconds of `steps` calls after `warmup` calls.
@@ -45,7 +48,22 @@ struct Result {
   double train_seconds = 0, inference_seconds = 0;
   int64_t macs = 0;  // of one image, forward
   size_t peak_bytes = 0, system_calls = 0;
+  std::vector<ProfileRow> profile;  // of the measured training steps
 };
+
+/// Where a training step's time goes: one row per operator (or operator and shapes), and what no operator accounts for.
+void print_profile(const Options& o, const Result& r) {
+  const double steps = static_cast<double>(o.steps);
+  double rest = r.train_seconds;
+  std::printf("\n%9s %7s %9s %9s  %s\n", "ms/step", "share", "calls", "GFLOP/s", "operator");
+  for (const ProfileRow& row : r.profile) {
+    const double seconds = row.seconds / steps;
+    rest -= seconds;
+    std::printf("%9.2f %5.1f %% %9.0f %9s  %s\n", 1e3 * seconds, 100 * seconds / r.train_seconds, static_cast<double>(row.calls) / steps,
+                row.flops > 0 ? cat(std::llround(row.flops / row.seconds / 1e9)).c_str() : "", row.name.c_str());
+  }
+  std::printf("%9.2f %5.1f %% %9s %9s  outside of operators (against the median step)\n", 1e3 * rest, 100 * rest / r.train_seconds, "", "");
+}
 
 Result measure(const Options& o) {
   const auto network = nn::create_model(o.model, {.outputs = o.classes, .channels = 3, .size = o.size});
@@ -79,10 +97,17 @@ Result measure(const Options& o) {
   size_t calls = 0;
   int64_t step = 0;
   r.train_seconds = median_seconds(o, device, [&] {
-    if (step++ == o.warmup) calls = memory.stats().system_calls;
+    if (step++ == o.warmup) {
+      calls = memory.stats().system_calls;
+      if (!o.profile.empty()) set_profile(o.profile == "shapes" ? ProfileDetail::shapes : ProfileDetail::operators);
+    }
     network->set_streams(Stream(3).fork("step", static_cast<uint64_t>(step)));
     whole_step({images, labels});
   });
+  if (!o.profile.empty()) {
+    r.profile = profile_rows();
+    set_profile(ProfileDetail::off);
+  }
   r.peak_bytes = memory.stats().peak_in_use;
   r.system_calls = memory.stats().system_calls - calls;
   network->eval();
@@ -93,6 +118,8 @@ Result measure(const Options& o) {
 
 void run(Options o) {
   LIMBECK_CHECK(o.batch > 1 && o.steps > 0 && o.warmup >= 0, "bench train: --batch must be at least 2, --steps at least 1");
+  LIMBECK_CHECK(o.profile.empty() || o.profile == "operators" || o.profile == "shapes", "bench train: --profile expects operators or shapes, found '", o.profile, "'");
+  LIMBECK_CHECK(o.profile.empty() || device_of(*o.device) == cpu, "bench train: --profile measures the CPU only; elsewhere operators return before they are done");
   if (o.threads > 0) omp_set_num_threads(o.threads);
   o.threads = omp_get_max_threads();
   const Result r = measure(o);
@@ -117,6 +144,7 @@ void run(Options o) {
   std::printf("training step  %9.1f images/s  %8.2f ms  %7.1f GFLOP/s\n", batch / r.train_seconds, 1e3 * r.train_seconds, 6 * gflop / r.train_seconds);
   std::printf("inference      %9.1f images/s  %8.2f ms  %7.1f GFLOP/s\n", batch / r.inference_seconds, 1e3 * r.inference_seconds, 2 * gflop / r.inference_seconds);
   std::printf("peak memory    %9.1f MiB in tensors, %.1f MiB resident; %zu allocations from the system after warm-up\n", peak, rss, r.system_calls);
+  if (!o.profile.empty()) print_profile(o, r);
 }
 
 const RegisterCommand command({"bench", "measure throughput", [](CommandLine& app) {
@@ -131,6 +159,7 @@ const RegisterCommand command({"bench", "measure throughput", [](CommandLine& ap
   train.add_option("--warmup", o->warmup, "steps before the measurement").show_default();
   o->device = add_device_option(train);
   train.add_option("--threads", o->threads, "threads; 0: as OMP_NUM_THREADS or the machine says").show_default();
+  train.add_option("--profile", o->profile, "also print the time of each operator: `operators`, or `shapes` for a row per input shape");
   train.add_flag("--json", o->as_json, "print one line of JSON");
   train.callback([o] { run(*o); });
 }});

@@ -128,7 +128,7 @@ Tensors run_forward(const Op& op, const Tensors& in, const Attrs& attrs) {
   out.reserve(specs.size());
   for (const auto& spec : specs) out.push_back(Tensor::empty(spec.shape, spec.dtype, device));
   const Kernel* kernel = choose(op, floating_type(in, out), device, in, attrs, false);
-  const ProfileScope scope(op.name, false);
+  const ProfileScope scope(op, in, attrs);
   (kernel ? kernel->forward : op.forward)({in, out, attrs});
   for (int i : op.mutated_inputs) in[static_cast<size_t>(i)].bump_version();
   return out;
@@ -143,7 +143,7 @@ Tensors run_backward(const Op& op, const Tensors& saved_in, const Tensors& saved
   for (size_t i = 0; i < in_specs.size(); ++i)
     if (wanted[i]) din[i] = Tensor::empty(in_specs[i].shape, in_specs[i].dtype, device);
   const Kernel* kernel = choose(op, floating_type(dout, saved_in), device, saved_in, attrs, true);
-  const ProfileScope scope(op.name, true);
+  const ProfileScope scope(op, in_specs, wanted, attrs);
   (kernel ? kernel->backward : op.backward)({saved_in, saved_out, dout, din, attrs});
   return din;
 }
