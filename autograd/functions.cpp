@@ -182,7 +182,10 @@ Variable pad2d(const Variable& x, std::array<int64_t, 4> padding, double value) 
 Variable index_select(const Variable& x, const Tensor& index) { return apply1("index_select", {x, constant(index)}); }
 Variable embedding(const Variable& weight, const Tensor& index) { return apply1("embedding", {weight, constant(index)}); }
 Variable gather(const Variable& x, const Tensor& index) { return apply1("gather", {x, constant(index)}); }
-Variable channel_shuffle(const Variable& x, int64_t groups) { return apply1("channel_shuffle", {x}, Attrs{{"groups", groups}}); }
+Variable channel_shuffle(const Variable& x, int64_t groups) {
+  if (groups == 1) return x;
+  return apply1("channel_shuffle", {x}, Attrs{{"groups", groups}});
+}
 Variable dropout(const Variable& x, double p, Stream& stream) {
   LIMBECK_CHECK(p >= 0 && p < 1, "dropout: expected a probability in [0, 1), found ", p);
   if (p == 0) return x;

@@ -60,7 +60,11 @@ const bool registered = [] {
       {"resnet8x4_256", 64, 8, 256, 256, 3, 1, 1},    {"vgg8_512", 64, 4, 512, 512, 3, 1, 1},
       {"shortcut_1x1", 64, 32, 64, 128, 1, 2, 1},     {"biggan_96", 16, 32, 96, 96, 3, 1, 1},
       {"biggan_to_image", 16, 32, 96, 3, 3, 1, 1},    {"depthwise_96", 64, 16, 96, 96, 3, 1, 96},
-      {"shuffle_1x1_groups3", 64, 16, 240, 60, 1, 1, 3},
+      {"shuffle_1x1_groups3", 64, 16, 240, 60, 1, 1, 3}, {"shufflev1_1x1_groups3_up", 64, 8, 120, 480, 1, 1, 3},
+      {"shufflev2_1x1_58", 64, 16, 58, 58, 1, 1, 1},  {"shufflev2_1x1_116", 64, 8, 116, 116, 1, 1, 1},
+      {"shufflev2_depthwise_58", 64, 16, 58, 58, 3, 1, 58}, {"shufflev2_depthwise_58_stride2", 64, 32, 58, 58, 3, 2, 58},
+      {"efficientnet_depthwise5_240", 64, 8, 240, 240, 5, 1, 240}, {"densenet_1x1", 64, 32, 128, 128, 1, 1, 1},
+      {"densenet_3x3", 64, 32, 128, 32, 3, 1, 1},      {"densenet_1x1_deep", 64, 4, 896, 128, 1, 1, 1},
   };
   for (const Layer& l : layers)
     for (const auto& [name, pass] : {std::pair{"forward", Pass::forward}, {"data", Pass::data}, {"weight", Pass::weight}})

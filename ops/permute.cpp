@@ -116,7 +116,10 @@ const RegisterOp shuffle_op({
               {{values({1, 1, 1, 5})}, Attrs{{"groups", int64_t{1}}}},
               {{values({3, 4})}, Attrs{{"groups", int64_t{4}}}},
               {{values({0, 2, 2, 6})}, Attrs{{"groups", int64_t{3}}}},
-              big_case({values({3, 9, 7, 240})}, Attrs{{"groups", int64_t{3}}})},
+              {{values({2, 3, 24})}, Attrs{{"groups", int64_t{4}}}},
+              big_case({values({3, 9, 7, 240})}, Attrs{{"groups", int64_t{3}}}),
+              big_case({values({3, 5, 7, 116})}, Attrs{{"groups", int64_t{2}}}),
+              big_case({values({3, 5, 7, 116})}, Attrs{{"groups", int64_t{58}}})},
     .images = true,
 });
 

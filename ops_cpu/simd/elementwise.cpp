@@ -74,15 +74,6 @@ struct Div { static V value(V a, V b) { return a / b; } };
 struct Maximum { static V value(V a, V b) { return a != a ? a : a > b ? a : b; } };
 struct Minimum { static V value(V a, V b) { return a != a ? a : a < b ? a : b; } };
 
-inline V load_some(const float* p, int64_t n) {
-  V v = splat(1.0f);
-  for (int64_t i = 0; i < n; ++i) v[i] = p[i];
-  return v;
-}
-inline void store_some(float* p, V v, int64_t n) {
-  for (int64_t i = 0; i < n; ++i) p[i] = v[i];
-}
-
 template <class F>
 void unary(const float* x, float* y, int64_t n, float a, float b) {
   const V va = splat(a), vb = splat(b);

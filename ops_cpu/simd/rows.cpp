@@ -1,4 +1,4 @@
-// Vector kernels on rows; see row_kernels.h. A row's last, incomplete vector goes through a padded copy, so that every element sees the same
+// Vector kernels on rows; see row_kernels.h. A row's last, incomplete vector is filled up with zeros, so that every element sees the same
 // arithmetic wherever it stands; sums keep four chains per lane and add them in a fixed order.
 #include "ops_cpu/row_kernels.h"
 
@@ -7,15 +7,6 @@
 namespace limbeck::LIMBECK_ISA {
 namespace {
 
-/// The first n < W floats of p, `fill` behind them.
-static inline V load_part(const float* p, int64_t n, float fill) {
-  float t[W];
-  for (int64_t i = 0; i < W; ++i) t[i] = i < n ? p[i] : fill;
-  return load(t);
-}
-static inline void store_part(float* p, V v, int64_t n) {
-  for (int64_t i = 0; i < n; ++i) p[i] = v[i];
-}
 static inline float add_lanes(V v) {
   float s = 0;
   for (int64_t i = 0; i < W; ++i) s += v[i];
@@ -27,13 +18,13 @@ template <class F>
 static inline void map(const float* x, float* y, int64_t n, F f) {
   int64_t i = 0;
   for (; i + W <= n; i += W) store(y + i, f(load(x + i)));
-  if (i < n) store_part(y + i, f(load_part(x + i, n - i, 0)), n - i);
+  if (i < n) store_some(y + i, f(load_some(x + i, n - i)), n - i);
 }
 template <class F>
 static inline void map(const float* a, const float* b, float* y, int64_t n, F f) {
   int64_t i = 0;
   for (; i + W <= n; i += W) store(y + i, f(load(a + i), load(b + i)));
-  if (i < n) store_part(y + i, f(load_part(a + i, n - i, 0), load_part(b + i, n - i, 0)), n - i);
+  if (i < n) store_some(y + i, f(load_some(a + i, n - i), load_some(b + i, n - i)), n - i);
 }
 
 float dot(const float* a, const float* b, int64_t n) {
@@ -42,7 +33,7 @@ float dot(const float* a, const float* b, int64_t n) {
   for (; i + 4 * W <= n; i += 4 * W)
     for (int k = 0; k < 4; ++k) s[k] += load(a + i + k * W) * load(b + i + k * W);
   for (; i + W <= n; i += W) s[0] += load(a + i) * load(b + i);
-  if (i < n) s[1] += load_part(a + i, n - i, 0) * load_part(b + i, n - i, 0);
+  if (i < n) s[1] += load_some(a + i, n - i) * load_some(b + i, n - i);
   return add_lanes((s[0] + s[1]) + (s[2] + s[3]));
 }
 
@@ -52,7 +43,7 @@ float total(const float* a, int64_t n) {
   for (; i + 4 * W <= n; i += 4 * W)
     for (int k = 0; k < 4; ++k) s[k] += load(a + i + k * W);
   for (; i + W <= n; i += W) s[0] += load(a + i);
-  if (i < n) s[1] += load_part(a + i, n - i, 0);
+  if (i < n) s[1] += load_some(a + i, n - i);
   return add_lanes((s[0] + s[1]) + (s[2] + s[3]));
 }
 
@@ -93,8 +84,8 @@ float exp_shifted(float s, const float* x, float shift, float* y, int64_t n) {
   }
   float rest = 0;
   if (i < n) {
-    const V e = exp(load_part(x + i, n - i, 0) * s - shift);
-    store_part(y + i, e, n - i);
+    const V e = exp(load_some(x + i, n - i) * s - shift);
+    store_some(y + i, e, n - i);
     for (int64_t k = 0; k < n - i; ++k) rest += e[k];
   }
   return add_lanes(sum) + rest;

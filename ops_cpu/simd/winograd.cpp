@@ -85,25 +85,13 @@ inline __attribute__((always_inline)) void both_axes(Get get, Put put) {
   }
 }
 
-/// The last channels, fewer than a vector.
-V load_part(const float* p, int64_t lanes) {
-  float part[W] = {};
-  for (int64_t i = 0; i < lanes; ++i) part[i] = p[i];
-  return load(part);
-}
-void store_part(float* p, V v, int64_t lanes) {
-  float part[W];
-  store(part, v);
-  for (int64_t i = 0; i < lanes; ++i) p[i] = part[i];
-}
-
 /// Reads In x In pixels of all channels, writes 36 points.
 template <int In, auto Transform>
 inline __attribute__((always_inline)) void pixels_to_points(const float* const* d, int64_t channels, float* out, int64_t stride) {
   int64_t c = 0;
   const auto put = [&](int i, V v) { store(out + i * stride + c, v); };
   for (; c + W <= channels; c += W) both_axes<In, 6, Transform>([&](int i) { return load(d[i] + c); }, put);
-  if (c < channels) both_axes<In, 6, Transform>([&](int i) { return load_part(d[i] + c, channels - c); }, put);
+  if (c < channels) both_axes<In, 6, Transform>([&](int i) { return load_some(d[i] + c, channels - c); }, put);
 }
 
 void input(const float* const* d, int64_t channels, float* out, int64_t stride) {
@@ -123,7 +111,7 @@ void output(const float* m, int64_t stride, int64_t channels, const float* bias,
   }
   if (c == channels) return;
   const V first = bias ? load(bias + c) : V{};
-  both_axes<6, 4, transform_output>(get, [&](int i, V v) { store_part(y[i] + c, v + first, channels - c); });
+  both_axes<6, 4, transform_output>(get, [&](int i, V v) { store_some(y[i] + c, v + first, channels - c); });
 }
 
 void filter(const float* g, int64_t tap_stride, int64_t count, float* u, int64_t stride) {
