@@ -6,6 +6,7 @@
 #include "ops_cpu/conv2d.h"
 #include "ops_cpu/conv_geometry.h"
 #include "ops_cpu/conv_kernels.h"
+#include "ops_cpu/parallel.h"
 #include "ops_cpu/scratch.h"
 
 namespace limbeck {
@@ -44,8 +45,7 @@ void run(const Conv2dSizes& s, const Axis& y, const Axis& x, const float* in, co
       for (const Tap& ty : py.taps)
         for (const Tap& tx : px.taps)
           for (int64_t c = 0; c < s.c; ++c) *to++ = w[(c * s.kh + ty.k) * s.kw + tx.k];
-#pragma omp parallel for schedule(dynamic)
-  for (size_t i = 0; i < strips.size(); ++i) {
+  parallel_tasks(static_cast<int64_t>(strips.size()), [&](int64_t i) {
     const Strip& strip = strips[i];
     const PaddedInput input = pad_input(in, strip, y, x, s.c);
     const int64_t room = (strip.n1 - strip.n0) * (strip.y1 - strip.y0) * x.steps;
@@ -60,7 +60,7 @@ void run(const Conv2dSizes& s, const Axis& y, const Axis& x, const float* in, co
         conv_kernels().depthwise({ins, outs, count, s.c, offsets.data(), taps, weights, bias});
         weights += taps * s.c;
       }
-  }
+  });
 }
 
 }  // namespace
@@ -80,8 +80,7 @@ void depthwise_backward_weight_cpu(const Conv2dSizes& s, const float* x, const f
   const Axis ax = forward_axis(s.w, s.ow, s.kw, s.stride_w, s.pad_w, s.dilation_w);
   const int64_t taps = s.kh * s.kw, size = taps * s.c, chunks = std::min<int64_t>(16, s.n);
   float* const partial = scratch<float>(ScratchUse::partial, chunks * size);
-#pragma omp parallel for schedule(dynamic)
-  for (int64_t chunk = 0; chunk < chunks; ++chunk) {
+  parallel_tasks(chunks, [&](int64_t chunk) {
     float* const sum = partial + chunk * size;
     std::fill(sum, sum + size, 0.f);
     for (int64_t n = s.n * chunk / chunks; n < s.n * (chunk + 1) / chunks; ++n) {
@@ -92,7 +91,7 @@ void depthwise_backward_weight_cpu(const Conv2dSizes& s, const float* x, const f
       const std::vector<int64_t> offsets = list_offsets(input, ay.phases[0], ax.phases[0]);
       conv_kernels().depthwise_weight({ins, ins + s.oh * s.ow, count, s.c, offsets.data(), taps, sum});
     }
-  }
+  });
   for (int64_t c = 1; c < chunks; ++c) conv_kernels().column_sums(partial + c * size, 1, size, partial);
   for (int64_t c = 0; c < s.c; ++c)
     for (int64_t tap = 0; tap < taps; ++tap) dw[c * taps + tap] = partial[tap * s.c + c];

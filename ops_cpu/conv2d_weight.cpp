@@ -10,6 +10,7 @@
 
 #include "ops_cpu/conv2d.h"
 #include "ops_cpu/conv_kernels.h"
+#include "ops_cpu/parallel.h"
 #include "ops_cpu/scratch.h"
 
 namespace limbeck {
@@ -229,11 +230,13 @@ void conv2d_backward_weight_cpu(const Conv2dSizes& s, const float* x, const floa
   const WeightGradient g = plan(s, x, dy);
   const int64_t blocks = s.groups * g.o_blocks;
   float* const partial = scratch<float>(ScratchUse::partial, g.chunks * g.sum_size());
+  Tasks tasks(g.chunks * g.parts);
 #pragma omp parallel
   {
-#pragma omp for schedule(dynamic)
-    for (int64_t t = 0; t < g.chunks * g.parts; ++t)
+    tasks.run([&](int64_t t) {
       run_task(g, t / g.parts, blocks * (t % g.parts) / g.parts, blocks * (t % g.parts + 1) / g.parts, partial + t / g.parts * g.sum_size());
+    });
+#pragma omp barrier
 #pragma omp for schedule(static)
     for (int64_t b = 0; b < blocks; ++b) {
       const int64_t offset = g.sum_offset(b / g.o_blocks, b % g.o_blocks), size = g.sum_rows() * g.o_block(b % g.o_blocks);

@@ -10,6 +10,7 @@
 #include "ops_cpu/conv2d.h"
 #include "ops_cpu/conv_geometry.h"
 #include "ops_cpu/conv_kernels.h"
+#include "ops_cpu/parallel.h"
 #include "ops_cpu/scratch.h"
 
 namespace limbeck {
@@ -188,8 +189,7 @@ void run_narrow(const WindowSum& s) {
   const std::vector<Strip> strips = make_strips(s.images, s.y, s.x, s.k);
   float* const packed = scratch<float>(ScratchUse::weights, s.taps * s.k * s.j);
   pack_narrow(s, packed);
-#pragma omp parallel for schedule(dynamic)
-  for (size_t i = 0; i < strips.size(); ++i) run_narrow_strip(s, strips[i], packed);
+  parallel_tasks(static_cast<int64_t>(strips.size()), [&](int64_t i) { run_narrow_strip(s, strips[i], packed); });
 }
 
 /// The bias with each group padded to whole vectors.
@@ -211,13 +211,12 @@ void run(WindowSum& s) {
   const int64_t parts = std::min(blocks, (31 + count) / count);
   float* const packed = scratch<float>(ScratchUse::weights, s.groups * s.taps * s.k * s.padded_j());
   const float* const bias = pad_bias(s);
+  Tasks tasks(count * parts);
 #pragma omp parallel
   {
 #pragma omp for schedule(static)
     for (int64_t b = 0; b < blocks; ++b) pack_block(s, b / s.blocks, b % s.blocks, packed + s.packed_block(b / s.blocks, b % s.blocks));
-#pragma omp for schedule(dynamic)
-    for (int64_t i = 0; i < count * parts; ++i)
-      run_strip(s, strips[i / parts], packed, bias, blocks * (i % parts) / parts, blocks * (i % parts + 1) / parts);
+    tasks.run([&](int64_t i) { run_strip(s, strips[i / parts], packed, bias, blocks * (i % parts) / parts, blocks * (i % parts + 1) / parts); });
   }
 }
 

@@ -12,6 +12,7 @@
 
 #include "ops_cpu/conv2d.h"
 #include "ops_cpu/conv_kernels.h"
+#include "ops_cpu/parallel.h"
 #include "ops_cpu/scratch.h"
 #include "ops_cpu/winograd_tiles.h"
 
@@ -138,13 +139,13 @@ void run(const WinogradSum& s) {
   if (count == 0) return;
   float* const u = scratch<float>(ScratchUse::weights, s.filter_offset(s.blocks()));
   const float* const bias = pad_bias(s);
+  Tasks tasks((count + most - 1) / most);
 #pragma omp parallel
   {
 #pragma omp for schedule(static)
     for (int64_t i = 0; i < s.blocks() * parts; ++i) transform_filters(s, i / parts, i % parts, u);
     const Block b = make_block(s, most);
-#pragma omp for schedule(dynamic)
-    for (int64_t t = 0; t < count; t += most) run_tiles(s, b, t, std::min(count, t + most), u, bias);
+    tasks.run([&](int64_t t) { run_tiles(s, b, t * most, std::min(count, (t + 1) * most), u, bias); });
   }
 }
 

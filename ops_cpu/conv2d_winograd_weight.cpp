@@ -9,6 +9,7 @@
 
 #include "ops_cpu/conv2d_winograd.h"
 #include "ops_cpu/conv_kernels.h"
+#include "ops_cpu/parallel.h"
 #include "ops_cpu/scratch.h"
 #include "ops_cpu/winograd_tiles.h"
 
@@ -92,8 +93,7 @@ int64_t chunk_count(const WeightSum& s) {
 void sum_chunks(const WeightSum& s, int64_t chunks, float* sums) {
   constexpr int64_t kFloats = (1 << 20) / 4;
   const int64_t most = std::clamp<int64_t>(kFloats / (kWinogradPoints * (s.padded_c() + s.padded_o())), 32, 256), count = s.tiles.count();
-#pragma omp parallel for schedule(dynamic)
-  for (int64_t chunk = 0; chunk < chunks; ++chunk) {
+  parallel_tasks(chunks, [&](int64_t chunk) {
     const Operands p = make_operands(s, most);
     const float* const zeros = make_zeros(s);
     float* const sum = sums + chunk * s.sum_size();
@@ -104,7 +104,7 @@ void sum_chunks(const WeightSum& s, int64_t chunks, float* sums) {
       for (int64_t t = 0; t < tiles; ++t) transform(s, p, t0 + t, t, zeros);
       for (int64_t point = 0; point < kWinogradPoints; ++point) accumulate(s, p, tiles, point, sum);
     }
-  }
+  });
 }
 
 /// One chunk for all threads: large sums are touched seldom, so blocks have many tiles.

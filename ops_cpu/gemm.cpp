@@ -9,6 +9,7 @@
 #include <cstring>
 
 #include "ops_cpu/conv_kernels.h"
+#include "ops_cpu/parallel.h"
 #include "ops_cpu/scratch.h"
 
 namespace limbeck {
@@ -90,15 +91,15 @@ void gemm(const Gemm& g) {
   const int64_t parts = std::clamp<int64_t>(4 * omp_get_max_threads() / strips, 1, blocks);  // of the columns; cannot change a result
   float* const packed = scratch<float>(ScratchUse::weights, g.k * padded_columns(g));
   const float* const bias = pad_bias(g);
+  Tasks tasks(strips * parts);
 #pragma omp parallel
   {
 #pragma omp for schedule(static)
     for (int64_t b = 0; b < blocks; ++b) pack_b(g, b, packed);
-#pragma omp for schedule(dynamic)
-    for (int64_t t = 0; t < strips * parts; ++t) {
+    tasks.run([&](int64_t t) {
       const int64_t row = t / parts * kRows, part = t % parts;
       run_rows(g, packed, bias, row, std::min(g.m, row + kRows), blocks * part / parts, blocks * (part + 1) / parts);
-    }
+    });
   }
 }
 
