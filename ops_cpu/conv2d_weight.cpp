@@ -40,12 +40,13 @@ struct WeightGradient {
 };
 
 /// The number of input channels per block: few enough that a block's pixels stay in the first-level cache, kw times it a multiple of the
-/// rows that the micro-kernel keeps in registers where possible, and little padding.
+/// rows that the micro-kernel keeps in registers where possible, and little padding. The cost counts rows of outer products and, for each
+/// pass of the micro-kernel over the pixels, one and a half more.
 int64_t choose_i_block(int64_t channels, bool narrow, int64_t kw) {
   if (channels == 16 && (narrow || kw % 3 == 0)) return 16;
   int64_t best = 1, best_cost = -1;
   for (int64_t size : {8, 12, 6, 4, 3, 5, 7, 2, 1}) {
-    const int64_t cost = (channels + size - 1) / size * size + (size < 4 ? channels / 4 : 0);
+    const int64_t blocks = (channels + size - 1) / size, passes = (kw * size + 11) / 12, cost = blocks * (2 * kw * size + 3 * passes);
     if (best_cost < 0 || cost < best_cost) { best = size; best_cost = cost; }
   }
   return best;
@@ -74,6 +75,18 @@ struct PackedStrip {
   int64_t height() const { return (y1 - 1 - y0) * y.step + y.size; }  // y.size: of a single output row, see strip_axis
 };
 
+/// The input of a strip as the micro-kernel reads it: channel i of a block at (image n, row y, column x) lies at
+/// data + block * block_step + n * image_step + y * row_step + x * column_step + i.
+struct InputView {
+  const float* data;
+  int64_t block_step, image_step, row_step, column_step;
+};
+
+/// A 1x1 window with stride 1 reads each input once per output channel, in order: no copy.
+bool reads_in_place(const Conv2dSizes& s) {
+  return s.kh == 1 && s.kw == 1 && s.stride_h == 1 && s.stride_w == 1 && s.pad_h == 0 && s.pad_w == 0;
+}
+
 /// Copies `count` groups of `size` floats; the compiler knows the usual sizes.
 void copy_groups(const float* from, int64_t from_step, float* to, int64_t to_step, int64_t size, int64_t count) {
   const auto copy = [&](auto constant) {
@@ -100,10 +113,13 @@ void pack_row(const WeightGradient& g, const PackedAxis& x, const float* in, flo
   }
 }
 
-/// to[block of i][image][row][column][i]: the input of one group, zero where padded.
-void pack_x(const WeightGradient& g, const PackedStrip& strip, int64_t group, float* to) {
+/// The input of one group: in place, or copied to to[block of i][image][row][column][i], zero where padded.
+InputView pack_x(const WeightGradient& g, const PackedStrip& strip, int64_t group, float* to) {
   const Conv2dSizes& s = g.s;
+  if (reads_in_place(s))
+    return {g.x + (strip.n0 * s.h + strip.y0) * s.w * s.c + group * s.c_per_group(), g.i_block, s.h * s.w * s.c, s.w * s.c, s.c};
   const int64_t row_floats = strip.x.size * g.i_block, block_floats = (strip.n1 - strip.n0) * strip.height() * row_floats;
+  const InputView view{to, block_floats, strip.height() * row_floats, row_floats, g.i_block};
   for (int64_t n = strip.n0; n < strip.n1; ++n)
     for (int64_t row = 0; row < strip.height(); ++row, to += row_floats) {
       const int64_t iy = (strip.y0 * strip.y.step + row) * strip.y.scale - strip.y.pad;
@@ -113,6 +129,7 @@ void pack_x(const WeightGradient& g, const PackedStrip& strip, int64_t group, fl
         for (int64_t b = 0; b < g.i_blocks; ++b) std::memset(to + b * block_floats, 0, sizeof(float) * row_floats);
       }
     }
+  return view;
 }
 
 /// The output gradient of one block of channels as [pixel][o], lanes beyond the group zero: in place where it lies so already.
@@ -128,10 +145,9 @@ const float* pack_dy(const WeightGradient& g, const PackedStrip& strip, int64_t 
 }
 
 /// Adds one strip's outer products of (group, block of o) to its partial sums.
-void add_strip(const WeightGradient& g, const PackedStrip& strip, const float* x, const float* dy, int64_t block, float* sum) {
+void add_strip(const WeightGradient& g, const PackedStrip& strip, const InputView& x, const float* dy, int64_t block, float* sum) {
   const Conv2dSizes& s = g.s;
   const int64_t padded = g.o_block(block), rows_per_image = strip.y1 - strip.y0, rows = (strip.n1 - strip.n0) * rows_per_image;
-  const int64_t block_floats = (strip.n1 - strip.n0) * strip.height() * strip.x.size * g.i_block;
   auto** const pointers = scratch<const float*>(ScratchUse::pixels, 2 * rows);
   // Passes of a few hundred pixels keep both operands in the first-level cache for all windows and input channels.
   constexpr int64_t kPassFloats = 10 << 10;
@@ -142,15 +158,16 @@ void add_strip(const WeightGradient& g, const PackedStrip& strip, const float* x
       for (int64_t ky = 0; ky < s.kh; ++ky) {
         for (int64_t r = 0; r < count; ++r) {
           const int64_t n = (first + r) / rows_per_image, y = (first + r) % rows_per_image;
-          pointers[r] = x + b * block_floats + (n * strip.height() + y * strip.y.step + ky * strip.y.dilation) * strip.x.size * g.i_block;
+          pointers[r] = x.data + b * x.block_step + n * x.image_step + (y * strip.y.step + ky * strip.y.dilation) * x.row_step;
           pointers[rows + r] = dy + (first + r) * s.ow * padded;
         }
         const bool adjacent = strip.x.dilation == 1;  // all kx at once
         for (int64_t kx = 0; kx < (adjacent ? 1 : s.kw); ++kx)
-          conv_kernels().outer({.a = pointers, .b = pointers + rows, .rows = count, .columns = s.ow, .a_step = strip.x.step * g.i_block,
-                                .b_step = padded, .a_offset = kx * strip.x.dilation * g.i_block,
+          conv_kernels().outer({.a = pointers, .b = pointers + rows, .rows = count, .columns = s.ow, .a_step = strip.x.step * x.column_step,
+                                .b_step = padded, .a_offset = kx * strip.x.dilation * x.column_step,
                                 .sum = sum + ((b * s.kh + ky) * s.kw + kx) * g.i_block * padded,
-                                .count = (adjacent ? s.kw : 1) * g.i_block, .vectors = static_cast<int>(padded / g.width)});
+                                .count = (adjacent ? s.kw - 1 : 0) * g.i_block + (s.kw == 1 ? std::min(g.i_block, s.c_per_group() - b * g.i_block) : g.i_block),
+                                .vectors = static_cast<int>(padded / g.width)});
       }
   }
 }
@@ -176,11 +193,12 @@ void run_task(const WeightGradient& g, int64_t chunk, int64_t block0, int64_t bl
       const int64_t count = strip.n1 - strip.n0;
       float* const x = scratch<float>(ScratchUse::input, count * strip.height() * strip.x.size * channels);
       float* const dy = scratch<float>(ScratchUse::gradient, count * (strip.y1 - strip.y0) * s.ow * 2 * g.width);
+      InputView view{};
       int64_t packed_group = -1;
       for (int64_t b = block0; b < block1; ++b) {
         const int64_t group = b / g.o_blocks, block = b % g.o_blocks;
-        if (group != packed_group) pack_x(g, strip, packed_group = group, x);
-        add_strip(g, strip, x, pack_dy(g, strip, group, block, dy), block, sum + g.sum_offset(group, block));
+        if (group != packed_group) view = pack_x(g, strip, packed_group = group, x);
+        add_strip(g, strip, view, pack_dy(g, strip, group, block, dy), block, sum + g.sum_offset(group, block));
       }
     }
   }
@@ -202,23 +220,28 @@ void unpack_block(const WeightGradient& g, int64_t group, int64_t block, const f
   }
 }
 
-/// Few output but many input channels (the image layer of a generator): vectors of output channels would be mostly empty. With stride 1
-/// the roles can be exchanged: dw[o,ky,kx,i] = sum_{iy,ix} x[iy,ix,i] dy[iy + p - ky d, ix + p - kx d, o] is the weight gradient of a
-/// convolution from dy to x with a reversed window.
+/// Vectors of output channels would be mostly empty with few output but many input channels (the image layer of a generator), or hold
+/// zeros at the end of each group (1x1, 80 to 20 channels). With stride 1 the roles can be exchanged:
+/// dw[o,ky,kx,i] = sum_{iy,ix} x[iy,ix,i] dy[iy + p - ky d, ix + p - kx d, o] is the weight gradient of a convolution from dy to x with a
+/// reversed window. The choice looks at vectors of 16 on every machine, so that it depends on the sizes only.
 bool better_exchanged(const Conv2dSizes& s) {
-  return s.groups == 1 && s.stride_h == 1 && s.stride_w == 1 && s.o <= 8 && s.c >= 2 * s.o && s.pad_h <= s.dilation_h * (s.kh - 1) &&
-         s.pad_w <= s.dilation_w * (s.kw - 1);
+  if (s.stride_h != 1 || s.stride_w != 1 || s.pad_h > s.dilation_h * (s.kh - 1) || s.pad_w > s.dilation_w * (s.kw - 1)) return false;
+  if (s.groups == 1 && s.o <= 8 && s.c >= 2 * s.o) return true;
+  const int64_t i = s.c_per_group(), o = s.o_per_group();
+  return reads_in_place(s) && 5 * i * ((o + 15) / 16) > 6 * o * ((i + 15) / 16);
 }
 
 void backward_weight_exchanged(const Conv2dSizes& s, const float* x, const float* dy, float* dw) {
-  const Conv2dSizes t{s.n, s.oh, s.ow, s.o, s.c, s.kh, s.kw, s.h, s.w, 1, 1, 1, s.dilation_h * (s.kh - 1) - s.pad_h,
+  const Conv2dSizes t{s.n, s.oh, s.ow, s.o, s.c, s.kh, s.kw, s.h, s.w, s.groups, 1, 1, s.dilation_h * (s.kh - 1) - s.pad_h,
                       s.dilation_w * (s.kw - 1) - s.pad_w, s.dilation_h, s.dilation_w};
-  const int64_t taps = s.kh * s.kw;
-  float* const exchanged = scratch<float>(ScratchUse::columns, s.c * taps * s.o);
+  const int64_t taps = s.kh * s.kw, inputs = s.c_per_group(), outputs = s.o_per_group();
+  float* const exchanged = scratch<float>(ScratchUse::columns, s.c * taps * outputs);
   conv2d_backward_weight_cpu(t, dy, x, exchanged);
-  for (int64_t o = 0; o < s.o; ++o)
-    for (int64_t tap = 0; tap < taps; ++tap)
-      for (int64_t i = 0; i < s.c; ++i) dw[(o * taps + tap) * s.c + i] = exchanged[(i * taps + taps - 1 - tap) * s.o + o];
+  for (int64_t g = 0; g < s.groups; ++g)
+    for (int64_t o = 0; o < outputs; ++o)
+      for (int64_t tap = 0; tap < taps; ++tap)
+        for (int64_t i = 0; i < inputs; ++i)
+          dw[((g * outputs + o) * taps + tap) * inputs + i] = exchanged[((g * inputs + i) * taps + taps - 1 - tap) * outputs + o];
 }
 
 }  // namespace
