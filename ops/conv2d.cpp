@@ -145,6 +145,9 @@ const RegisterOp conv2d_op({
             make_case({2, 11, 9, 50}, {50, 5, 5, 1}, {{"groups", int64_t{50}}, {"padding", int64_t{2}}, {"stride", int64_t{2}}}, false, false),
             make_case({2, 9, 9, 18}, {18, 3, 3, 1}, {{"groups", int64_t{18}}, {"padding", k12}, {"dilation", k12}, {"stride", k21}}, false,
                       false),
+            make_case({3, 7, 5, 120}, {30, 1, 1, 40}, {{"groups", int64_t{3}}}, false, false),     // ShuffleNet V1: fewer outputs than inputs
+            make_case({3, 5, 7, 36}, {108, 1, 1, 12}, {{"groups", int64_t{3}}}, true, false),
+            make_case({2, 9, 9, 100}, {100, 1, 1, 100}, {}, false, false),
             // Inception's factored windows
             make_case({2, 9, 7, 33}, {40, 1, 7, 33}, {{"padding", std::vector<int64_t>{0, 3}}}, false, false),
             make_case({2, 7, 9, 40}, {33, 7, 1, 40}, {{"padding", std::vector<int64_t>{3, 0}}}, false, false),

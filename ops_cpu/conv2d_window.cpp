@@ -131,6 +131,7 @@ Segments list_segments(const WindowSum& s, const PaddedInput& input, const AxisP
 /// One strip: blocks [block0, block1) counted over all groups.
 void run_strip(const WindowSum& s, const Strip& strip, const float* packed, const float* bias, int64_t block0, int64_t block1) {
   const PaddedInput input = pad_input(s.in, strip, s.y, s.x, s.groups * s.k);
+  const bool in_place = s.y.inside() && s.x.inside();  // not just copied into the cache
   int64_t taps_before = 0;
   std::vector<int64_t> offsets;
   for (const AxisPhase& py : s.y.phases)
@@ -149,7 +150,7 @@ void run_strip(const WindowSum& s, const Strip& strip, const float* packed, cons
                                .offsets = offsets.data(), .segments = static_cast<int64_t>(offsets.size()),
                                .length = count * segments.length_factor, .weights = weights, .vectors = static_cast<int>(padded / s.width),
                                .lanes = std::min(padded, s.j - first), .bias = bias ? bias + group * s.padded_j() + first : nullptr,
-                               .accumulate = k0 > 0});
+                               .accumulate = k0 > 0, .prefetch = in_place && block == 0});
           weights += taps * count * padded;
         }
       }

@@ -21,6 +21,7 @@ struct TileRun {
   int64_t lanes;             ///< output channels in this block, at most vectors * width
   const float* bias;         ///< [vectors * width] or null; ignored when accumulating
   bool accumulate;           ///< start from out instead of bias
+  bool prefetch = false;     ///< ask for the next pixels' first segment while working on these
 };
 
 /// The same sum for few output channels, where vectors of them would be mostly empty: vectors run along the summed channels instead.

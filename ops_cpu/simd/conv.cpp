@@ -132,9 +132,16 @@ void part_tile(const TileRun& r, const float* const* in, float* const* out, int6
     for (int64_t j = 0; j < r.lanes; ++j) out[p][r.out_offset + j] = full_out[p][j];
 }
 
+/// Asks for the inputs of the tile after the next `count` pixels.
+LIMBECK_INLINE void prefetch(const TileRun& r, int64_t p, int64_t count) {
+  for (int64_t i = p; i < p + count && i < r.pixels; ++i)
+    for (int64_t k = 0; k < r.length; k += 16) __builtin_prefetch(r.in[i] + r.offsets[0] + k);
+}
+
 template <int NV>
 void tiles(const TileRun& r) {
   for (int64_t p = 0; p < r.pixels;) {
+    if (r.prefetch) prefetch(r, p + kPixels, kPixels);
     if constexpr (NV == 1 && kRegisters == 32)
       if (p + kWidePixels <= r.pixels && evenly_spaced(r.in + p)) {
         wide_tile(r, r.in + p, r.out + p);
