@@ -1,48 +1,63 @@
 #!/usr/bin/env python3
-"""Whole training steps of Limbeck and PyTorch side by side on this machine's CPU.
+"""Training steps of Limbeck and PyTorch side by side on this machine's CPU: throughput, peak memory and their ratios for every network.
 
-  python3 bench/compare_pytorch.py --checkout RepDistiller --limbeck build/limbeck
+  git clone https://github.com/UBCDingXin/cGAN-KD
+  python3 bench/compare_pytorch.py --checkout cGAN-KD/CIFAR-100/RepDistiller
 
---checkout is a checkout of the original networks (RepDistiller: github.com/HobbitLong/RepDistiller, or the copy in cGAN-KD);
-its folder models/ is imported as it is. PyTorch runs in f32 with {contiguous, channels_last} x {eager, torch.compile}, and with
-bf16 autocast for information (it is not compared: other arithmetic). A step is forward, mean cross entropy, backward and SGD with
-momentum 0.9 and weight decay 5e-4 on random images; inference is a forward pass in eval mode.
+--checkout is a folder that holds the original networks as a package `models` (RepDistiller's, or its copy in cGAN-KD, which adds DenseNet
+and EfficientNet; ImageNet-100/RepDistiller there for --size 128). Its code runs as it is. Networks that it lacks are left out by name.
 
-Every setting lives in a process of its own that warms up once; then the settings take turns for several rounds, so that a busy
-machine hurts all alike. Each number is the median of the rounds' medians. The ratio is Limbeck over the fastest f32 setting.
+A step is forward, mean cross entropy, backward and SGD with momentum 0.9 and weight decay 5e-4 on random images, in f32. PyTorch runs
+eagerly with contiguous and with channels-last tensors; --settings adds torch.compile and, for information only, bf16 autocast (other
+arithmetic: it does not count as PyTorch's best). Every network and setting runs in a process of its own. The sides take turns, so that a
+busy machine hurts all alike; a side's number is the median of its turns, each the median of its steps. The ratio is Limbeck over the
+fastest f32 setting.
+
+Memory is the largest resident size of the process less what it held before the network was made: programs and libraries do not count.
 """
 import argparse
+import datetime
 import json
 import os
 import platform
+import resource
+import signal
 import statistics
 import subprocess
 import sys
 import time
 
 SETTINGS = {  # name: (channels_last, compiled, bf16)
-    "contiguous eager": (False, False, False),
-    "channels_last eager": (True, False, False),
+    "contiguous": (False, False, False),
+    "channels_last": (True, False, False),
     "contiguous compile": (False, True, False),
     "channels_last compile": (True, True, False),
     "bf16 autocast": (True, False, True),
 }
+ALL = ("resnet8 resnet14 resnet20 resnet32 resnet44 resnet56 resnet110 resnet8x4 resnet32x4 ResNet18 ResNet34 ResNet50 wrn_16_1 wrn_16_2 "
+       "wrn_40_1 wrn_40_2 vgg8 vgg11 vgg13 vgg16 vgg19 MobileNetV2 ShuffleV1 ShuffleV2 efficientnetb0 densenet121 densenet169 densenet201 "
+       "densenet161").split()
+SLOW = ["densenet169", "densenet201", "densenet161"]  # seconds per step: only when named, or with --models all
 
 
-def worker(args):
-    """Answers each line on stdin with one JSON line: {"train": images/s, "inference": images/s}."""
+# --- PyTorch's side: a server that imports PyTorch once and forks a child for each network and setting --------------------------------
+def resident_mib():
+    with open("/proc/self/statm") as f:
+        return int(f.read().split()[1]) * resource.getpagesize() / 2**20
+
+
+def make_step(args, model, setting):
+    """A function that runs one training step, one that runs one inference, and the network."""
     import contextlib
 
     import torch
-
-    sys.path.insert(0, args.checkout)
     from models import model_dict  # the checkout's own package
 
+    channels_last, compiled, bf16 = SETTINGS[setting]
+    layout = torch.channels_last if channels_last else torch.contiguous_format
     torch.set_num_threads(args.threads)
     torch.manual_seed(0)
-    channels_last, compiled, bf16 = SETTINGS[args.worker]
-    layout = torch.channels_last if channels_last else torch.contiguous_format
-    network = model_dict[args.models[0]](num_classes=100).to(memory_format=layout)
+    network = model_dict[model](num_classes=100).to(memory_format=layout)
     images = torch.randn(args.batch, 3, args.size, args.size).contiguous(memory_format=layout)
     labels = torch.randint(0, 100, (args.batch,))
     optimiser = torch.optim.SGD(network.parameters(), lr=0.05, momentum=0.9, weight_decay=5e-4)
@@ -63,77 +78,133 @@ def worker(args):
         with torch.no_grad(), autocast():
             forward(images)
 
-    def rate(step, mode, warmup):
+    return train, infer, network
+
+
+def serve_network(args, model, setting, requests, answers):
+    """In the child: one JSON line for each request line."""
+    before = resident_mib()
+    train, infer, network = make_step(args, model, setting)
+
+    def turn(step, mode):
         network.train(mode)
-        for _ in range(warmup):
-            step()
+        step()
         seconds = []
-        for _ in range(args.steps):
+        while len(seconds) < 2 or sum(seconds) < args.seconds:
             begin = time.perf_counter()
             step()
             seconds.append(time.perf_counter() - begin)
         return args.batch / statistics.median(seconds)
 
-    def measure(warmup):
-        return {"train": rate(train, True, warmup), "inference": rate(infer, False, warmup)}
+    train()
+    answers.write("ready\n")
+    answers.flush()
+    for _ in requests:
+        answer = {"train": turn(train, True)}
+        answer["memory"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024 - before
+        if args.inference:
+            answer["inference"] = turn(infer, False)
+        answers.write(json.dumps(answer) + "\n")
+        answers.flush()
 
-    measure(3)
-    print(json.dumps({"torch": torch.__version__}), flush=True)
-    for _ in sys.stdin:
-        print(json.dumps(measure(1)), flush=True)
+
+def server(args):
+    """Reads `network<TAB>setting<TAB>folder` from stdin; the child talks over two named pipes in that folder."""
+    import torch
+
+    sys.path.insert(0, args.checkout)
+    from models import model_dict
+
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for the children
+    print(json.dumps({"torch": torch.__version__, "models": sorted(model_dict)}), flush=True)
+    for line in sys.stdin:
+        model, setting, folder = line.rstrip("\n").split("\t")
+        child = os.fork()
+        if child == 0:
+            signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # torch.compile waits for its own
+            try:
+                with open(os.path.join(folder, "requests")) as requests, open(os.path.join(folder, "answers"), "w") as answers:
+                    serve_network(args, model, setting, requests, answers)
+            except Exception as e:  # noqa: BLE001: the parent sees the pipe close and says which setting cannot run here
+                print(f"{model}, {setting}: {type(e).__name__}: {e}", file=sys.stderr)
+                os._exit(1)
+            os._exit(0)
 
 
-def start_worker(args, model, setting):
-    command = [sys.executable, os.path.abspath(__file__), "--worker", setting, "--checkout", args.checkout, "--models", model]
-    for name in ("batch", "size", "threads", "steps"):
+class Worker:
+    """One network and setting on PyTorch's side."""
+
+    def __init__(self, process, folder, model, setting):
+        os.makedirs(folder)
+        for name in ("requests", "answers"):
+            os.mkfifo(os.path.join(folder, name))
+        process.stdin.write(f"{model}\t{setting}\t{folder}\n")
+        process.stdin.flush()
+        self.requests = open(os.path.join(folder, "requests"), "w")
+        self.answers = open(os.path.join(folder, "answers"))
+        self.alive = self.answers.readline() == "ready\n"
+
+    def turn(self):
+        self.requests.write("go\n")
+        self.requests.flush()
+        return json.loads(self.answers.readline())
+
+    def close(self):
+        self.requests.close()
+        self.answers.read()
+        self.answers.close()
+
+
+# --- Limbeck's side --------------------------------------------------------------------------------------------------------------------
+def limbeck_turn(args, model, idle):
+    command = [args.limbeck, "bench", "train", "--model", model, "--json", "--warmup", "2", "--seconds", str(args.seconds)]
+    for name in ("batch", "size", "threads"):
         command += [f"--{name}", str(getattr(args, name))]
-    env = dict(os.environ, OMP_NUM_THREADS=str(args.threads))
-    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=env)
-    line = process.stdout.readline()
-    if not line.startswith("{"):
-        process.kill()
-        return None, None
-    return process, json.loads(line)["torch"]
+    if not args.inference:
+        command += ["--only", "train"]
+    r = json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout)
+    rates = {kind: r[kind]["images_per_s"] for kind in ("train", "inference") if kind in r}
+    return {**rates, "memory": r["peak_resident_mib"] - idle, "macs": r["macs_per_image"]}
 
 
-def ask(process):
-    process.stdin.write("go\n")
-    process.stdin.flush()
-    line = process.stdout.readline()
-    if not line:
-        raise SystemExit(f"a PyTorch process died with exit code {process.wait()}")
-    return json.loads(line)
+def idle_limbeck(args):
+    """Resident size of the program without a network, in MiB."""
+    process = subprocess.Popen([args.limbeck, "--version"], stdout=subprocess.DEVNULL)
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        raise SystemExit(f"{args.limbeck} --version: exit code {process.returncode}")
+    return usage.ru_maxrss / 1024
 
 
-def run_limbeck(args, model):
-    command = [args.limbeck, "bench", "train", "--model", model, "--json", "--warmup", "3"]
-    for name in ("batch", "size", "threads", "steps"):
-        command += [f"--{name}", str(getattr(args, name))]
-    result = json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout)
-    return {"train": result["train"]["images_per_s"], "inference": result["inference"]["images_per_s"]}
-
-
-def compare(args, model):
-    """Median images/s of every setting: {"train": {name: rate}, "inference": {...}}, and PyTorch's version."""
-    workers, version = {}, None
-    for setting in SETTINGS:
-        if setting in args.skip:
-            continue
-        process, found = start_worker(args, model, setting)
-        if process is None:
+# --- the comparison ---------------------------------------------------------------------------------------------------------------------
+def compare(args, model, process, folder, idle):
+    """{side: {"train": rate, "memory": MiB, ...}} of one network; the sides take turns."""
+    workers = {}
+    for setting in args.settings:
+        worker = Worker(process, os.path.join(folder, f"{model} {setting}"), model, setting)
+        if worker.alive:
+            workers[setting] = worker
+        else:
+            worker.close()
             print(f"{model}: PyTorch cannot run '{setting}' here; left out", file=sys.stderr)
-            continue
-        workers[setting], version = process, found
-    rounds = {name: [] for name in ["Limbeck", *workers]}
-    for i in range(args.rounds):
-        rounds["Limbeck"].append(run_limbeck(args, model))
-        for setting, process in workers.items():
-            rounds[setting].append(ask(process))
-        print(f"{model}: round {i + 1} of {args.rounds}", file=sys.stderr)
-    for process in workers.values():
-        process.stdin.close()
-        process.wait()
-    return {kind: {name: statistics.median(r[kind] for r in list_) for name, list_ in rounds.items()} for kind in ("train", "inference")}, version
+    turns = {side: [] for side in ["Limbeck", *workers]}
+    begin = time.perf_counter()
+    while len(turns["Limbeck"]) < 2 or (len(turns["Limbeck"]) < args.turns and time.perf_counter() - begin < args.patience):
+        turns["Limbeck"].append(limbeck_turn(args, model, idle))
+        for setting, worker in workers.items():
+            turns[setting].append(worker.turn())
+    for worker in workers.values():
+        worker.close()
+    result = {}
+    for side, answers in turns.items():
+        result[side] = {kind: statistics.median(a[kind] for a in answers) for kind in ("train", "inference") if kind in answers[0]}
+        result[side]["memory"] = max(a["memory"] for a in answers)
+    result["Limbeck"]["macs"] = turns["Limbeck"][0]["macs"]
+    best = max((result[s]["train"] for s in workers if not SETTINGS[s][2]), default=float("nan"))
+    print(f"{model}: Limbeck {result['Limbeck']['train']:.0f}, PyTorch {best:.0f} images/s, {len(turns['Limbeck'])} turns, "
+          f"{time.perf_counter() - begin:.0f} s", file=sys.stderr)
+    return result
 
 
 def processor():
@@ -144,42 +215,114 @@ def processor():
         return platform.processor() or platform.machine()
 
 
-def table(results, kind):
-    settings = [s for s in SETTINGS if any(s in r[kind] for r in results.values())]
-    lines = ["| network | Limbeck | " + " | ".join(settings) + " | Limbeck / best f32 |", "|---" * (len(settings) + 3) + "|"]
+def number(x):
+    return f"{x:.1f}" if x < 100 else f"{x:.0f}"
+
+
+def table(args, results, kind):
+    header = ["network", "Limbeck", *args.settings, "Limbeck / best f32", "GFLOP/s"] + (["MiB Limbeck", "MiB PyTorch"] if kind == "train" else [])
+    lines = ["| " + " | ".join(header) + " |", "|---" * len(header) + "|"]
     for model, result in results.items():
-        rates = result[kind]
-        best = max(rates[s] for s in settings if s in rates and not SETTINGS[s][2])
-        cells = [f"{rates[s]:.0f}" if s in rates else "-" for s in settings]
-        lines.append(f"| {model} | {rates['Limbeck']:.0f} | " + " | ".join(cells) + f" | **{rates['Limbeck'] / best:.2f}** |")
+        ours, sides = result["Limbeck"], {s: r for s, r in result.items() if s in args.settings}
+        cells = [model, number(ours[kind])] + [number(sides[s][kind]) if s in sides else "-" for s in args.settings]
+        counted = {s: r for s, r in sides.items() if not SETTINGS[s][2]}
+        cells.append(f"**{ours[kind] / max(r[kind] for r in counted.values()):.2f}**" if counted else "-")
+        cells.append(f"{(6 if kind == 'train' else 2) * ours[kind] * ours['macs'] / 1e9:.0f}")
+        if kind == "train":  # PyTorch's least memory need, whatever the setting
+            cells += [f"{ours['memory']:.0f}", f"{min(r['memory'] for r in counted.values()):.0f}" if counted else "-"]
+        lines.append("| " + " | ".join(cells) + " |")
     return "\n".join(lines)
 
 
-def main():
+def report(args, results, version, load):
+    lines = [
+        f"Images per second, batch {args.batch}, {args.size}x{args.size}, f32, {args.threads} threads, {processor()}, PyTorch {version};",
+        f"{datetime.date.today()}, commit {args.commit}, load average {load:.1f} before the run; median of up to {args.turns} turns of {args.seconds} s.",
+        "",
+        "Training step (forward, backward, SGD with momentum); GFLOP/s are Limbeck's, memory is the least of PyTorch's f32 settings:",
+        "",
+        table(args, results, "train"),
+    ]
+    if args.inference:
+        lines += ["", "Inference:", "", table(args, results, "inference")]
+    return "\n".join(lines)
+
+
+def update(path, text):
+    """Replaces what lies between the two marker lines of a Markdown file."""
+    begin, end = "<!-- compare_pytorch: begin -->", "<!-- compare_pytorch: end -->"
+    with open(path) as f:
+        page = f.read()
+    if page.count(begin) != 1 or page.count(end) != 1:
+        raise SystemExit(f"{path}: expected one line '{begin}' and one line '{end}'")
+    page = page[: page.index(begin)] + begin + "\n" + text + "\n" + page[page.index(end):]
+    with open(path, "w") as f:
+        f.write(page)
+
+
+def parse():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--checkout", required=True, help="checkout of the original networks (holds models/__init__.py)")
+    parser.add_argument("--checkout", required=True, help="folder of the original networks (holds models/__init__.py)")
     parser.add_argument("--limbeck", default="build/limbeck", help="the program")
-    parser.add_argument("--models", nargs="+", default=["resnet20", "resnet8x4", "vgg8", "wrn_40_1"])
+    parser.add_argument("--models", nargs="+", default=[m for m in ALL if m not in SLOW], help="networks; `all` adds " + ", ".join(SLOW))
+    parser.add_argument("--settings", nargs="+", default=["contiguous", "channels_last"], choices=list(SETTINGS), help="of PyTorch")
     parser.add_argument("--batch", type=int, default=64)
     parser.add_argument("--size", type=int, default=32)
-    parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--steps", type=int, default=8, help="measured steps per round")
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--skip", nargs="*", default=[], choices=list(SETTINGS), help="PyTorch settings to leave out")
-    parser.add_argument("--json", help="also write all medians to this file")
-    parser.add_argument("--worker", choices=list(SETTINGS), help=argparse.SUPPRESS)
+    parser.add_argument("--threads", type=int, default=os.cpu_count())
+    parser.add_argument("--turns", type=int, default=4, help="turns of each side")
+    parser.add_argument("--seconds", type=float, default=0.8, help="measured in each turn, and at least two steps")
+    parser.add_argument("--patience", type=float, default=16, help="seconds after which a network begins no third turn")
+    parser.add_argument("--inference", action="store_true", help="also compare a forward pass in eval mode")
+    parser.add_argument("--json", help="also write all numbers to this file")
+    parser.add_argument("--update", metavar="PAGE.md", help="also put the tables between the markers of this page")
+    parser.add_argument("--server", action="store_true", help=argparse.SUPPRESS)
     args = parser.parse_args()
+    if args.models == ["all"]:
+        args.models = ALL
     if not os.path.isfile(os.path.join(args.checkout, "models", "__init__.py")):
-        raise SystemExit(f"{args.checkout}: no models/__init__.py there; expected a checkout of RepDistiller")
-    if args.worker:
-        return worker(args)
-    results, version = {}, None
-    for model in args.models:
-        results[model], version = compare(args, model)
-    print(f"Images per second, batch {args.batch}, {args.size}x{args.size}, f32, {args.threads} threads, PyTorch {version}, {processor()};")
-    print(f"median of {args.rounds} interleaved rounds of {args.steps} steps.\n")
-    print("Training step (forward, backward, SGD with momentum):\n\n" + table(results, "train"))
-    print("\nInference:\n\n" + table(results, "inference"))
+        raise SystemExit(f"{args.checkout}: no models/__init__.py there; expected a checkout of the original networks")
+    return args
+
+
+def start_server(args):
+    command = [sys.executable, os.path.abspath(__file__), "--server", "--checkout", args.checkout]
+    for name in ("batch", "size", "threads", "seconds"):
+        command += [f"--{name}", str(getattr(args, name))]
+    command += ["--inference"] if args.inference else []
+    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+                               env=dict(os.environ, OMP_NUM_THREADS=str(args.threads)))
+    line = process.stdout.readline()
+    if not line.startswith("{"):
+        raise SystemExit("the PyTorch process did not start; its message is above")
+    return process, json.loads(line)
+
+
+def main():
+    import tempfile
+
+    args = parse()
+    if args.server:
+        return server(args)
+    load = os.getloadavg()[0]
+    if load > 0.3 * (os.cpu_count() or 1):
+        print(f"warning: the load average is {load:.1f}; publish only what was measured on an idle machine", file=sys.stderr)
+    git = subprocess.run(["git", "describe", "--always", "--dirty"], cwd=os.path.dirname(os.path.abspath(__file__)), capture_output=True, text=True)
+    args.commit = git.stdout.strip() or "unknown"
+    idle = idle_limbeck(args)
+    process, about = start_server(args)
+    results = {}
+    with tempfile.TemporaryDirectory() as folder:
+        for model in args.models:
+            if model not in about["models"]:
+                print(f"{model}: not in the checkout; left out", file=sys.stderr)
+                continue
+            results[model] = compare(args, model, process, folder, idle)
+        process.stdin.close()
+        process.wait()
+    text = report(args, results, about["torch"], load)
+    print(text)
+    if args.update:
+        update(args.update, text)
     if args.json:
         with open(args.json, "w") as f:
             json.dump(results, f, indent=1)
