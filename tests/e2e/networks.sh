@@ -25,5 +25,8 @@ check_error "parity names a missing file" 'none\.json' "$limbeck" parity "$work/
 check "bench train runs" "$limbeck" bench train --model resnet8 --batch 4 --steps 3 --warmup 3 --threads 1 --json
 check_output "bench train gives its numbers" '"images_per_s":[0-9.]+' '"peak_tensor_mib":[0-9.]+' '"macs_per_image":12'
 check_output "a training step in steady state asks the system for no memory" '"system_allocations_after_warmup":0[,}]'
+check "bench train profiles" "$limbeck" bench train --model resnet8 --batch 4 --seconds 0.01 --only train --warmup 1 --threads 1 --profile shapes
+check_output "the profile names operators and shapes" '[0-9]+ +conv2d backward \[4, 32, 32, 16\]' 'outside of operators'
+check_error "bench train refuses another profile" 'operators or shapes' "$limbeck" bench train --model resnet8 --profile all
 check_error "bench train refuses a batch of one" 'at least 2' "$limbeck" bench train --model resnet8 --batch 1
 finish
