@@ -1,7 +1,9 @@
 #include "tensor/storage.h"
 
+#include <algorithm>
 #include <array>
 #include <bit>
+#include <cstdint>
 #include <cstdlib>
 #include <map>
 #include <mutex>
@@ -9,8 +11,7 @@
 #include <utility>
 #include <vector>
 
-#include <sys/mman.h>
-
+#include "tensor/arena.h"
 #include "tensor/device.h"
 #include "tensor/error.h"
 
@@ -18,7 +19,13 @@ namespace limbeck {
 namespace {
 
 constexpr size_t alignment = 64;
-constexpr size_t huge_page = size_t{2} << 20;
+// Blocks from this size come from the arena, where free neighbours join; smaller ones from free lists, one for each size class. Under
+// AddressSanitizer all come from the system's allocator, which notices what is written beyond a block.
+#if defined(__SANITIZE_ADDRESS__)
+constexpr size_t large = SIZE_MAX;
+#else
+constexpr size_t large = 64 << 10;
+#endif
 
 /// Size classes: eight steps between powers of two, so at most 12.5 % is lost and a block fits every request of its class.
 size_t class_size(size_t bytes) {
@@ -32,59 +39,53 @@ class CpuAllocator final : public Allocator {
   void* allocate(size_t bytes) override {
     const size_t size = class_size(bytes);
     std::lock_guard lock(mutex_);
-    stats_.in_use += size;
-    stats_.peak_in_use = std::max(stats_.peak_in_use, stats_.in_use);
-    auto& list = free_[size];
-    if (!list.empty()) {
-      void* block = list.back();
+    void* block = nullptr;
+    if (bytes >= large) block = arena_.allocate(bytes);
+    else if (auto& list = free_[size]; !list.empty()) {
+      block = list.back();
       list.pop_back();
-      return block;
+    } else if ((block = std::aligned_alloc(alignment, size))) {
+      taken_ += size;
+      ++calls_;
     }
-    return from_system(size, bytes);
+    if (!block)
+      fail("out of memory: asked the system for ", bytes, " bytes; ", in_use_, " in use, ", taken_ + arena_.taken(), " reserved");
+    in_use_ += size;
+    peak_ = std::max(peak_, in_use_);
+    return block;
   }
 
   void release(void* block, size_t bytes) noexcept override {
-    const size_t size = class_size(bytes);
     std::lock_guard lock(mutex_);
-    stats_.in_use -= size;
-    free_[size].push_back(block);
+    in_use_ -= class_size(bytes);
+    if (bytes >= large) arena_.release(block);
+    else free_[class_size(bytes)].push_back(block);
   }
 
   AllocatorStats stats() const override {
     std::lock_guard lock(mutex_);
-    return stats_;
+    return {in_use_, peak_, taken_ + arena_.taken(), calls_ + arena_.system_calls()};
   }
 
   void reset_peak() override {
     std::lock_guard lock(mutex_);
-    stats_.peak_in_use = stats_.in_use;
+    peak_ = in_use_;
   }
 
   void trim() override {
     std::lock_guard lock(mutex_);
+    arena_.trim();
     for (auto& [size, list] : free_) {
-      for (void* block : list) std::free(block), stats_.reserved -= size;
+      for (void* block : list) std::free(block), taken_ -= size;
       list.clear();
     }
   }
 
  private:
-  void* from_system(size_t size, size_t wanted) {
-    const size_t align = size >= huge_page ? huge_page : alignment;
-    void* block = std::aligned_alloc(align, (size + align - 1) / align * align);
-    if (!block) {
-      stats_.in_use -= size;
-      fail("out of memory: asked the system for ", wanted, " bytes; ", stats_.in_use, " in use, ", stats_.reserved, " reserved");
-    }
-    if (size >= huge_page) madvise(block, size, MADV_HUGEPAGE);  // fewer page faults and TLB misses; harmless where refused
-    stats_.reserved += size;
-    ++stats_.system_calls;
-    return block;
-  }
-
   mutable std::mutex mutex_;
+  Arena arena_;
   std::unordered_map<size_t, std::vector<void*>> free_;
-  AllocatorStats stats_;
+  size_t in_use_ = 0, peak_ = 0, taken_ = 0, calls_ = 0;  // taken_, calls_: without the arena's
 };
 
 }  // namespace

@@ -9,13 +9,13 @@
 namespace limbeck {
 
 struct AllocatorStats {
-  size_t in_use = 0;        ///< bytes handed out now
+  size_t in_use = 0;        ///< bytes handed out now, rounded up to size classes
   size_t peak_in_use = 0;   ///< highest value of in_use since the last reset_peak()
   size_t reserved = 0;      ///< bytes taken from the system
   size_t system_calls = 0;  ///< allocations that had to ask the system; constant in steady state
 };
 
-/// Caching allocator of one device: freed blocks are kept in size classes and handed out again. Thread-safe.
+/// Caching allocator of one device: freed blocks are kept and handed out again. Thread-safe.
 class Allocator {
  public:
   virtual ~Allocator() = default;
