@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "ops/steps.h"
 #include "tensor/device.h"
 
 namespace limbeck::nn {
@@ -89,15 +90,15 @@ void SGD::step() {
   // v starts at zero, so the first step's v = momentum 0 + g is PyTorch's v = g.
   const Attrs attrs{{"momentum", config_.momentum}, {"weight_decay", config_.weight_decay}, {"nesterov", config_.nesterov}, {"first", false}};
   const Tensor& lr = count_step([this] { return std::vector<double>{lr_}; });
+  std::vector<Tensors> each;
   for (size_t i = 0; i < parameters_.size(); ++i) {
     const Variable& w = parameters_[i].value;
     if (!w.grad().defined()) continue;
     Tensor& v = state_[0][i];
     if (!v.defined()) v = Tensor::zeros_like(w.data());
-    run_forward(op, {w.data(), w.grad(), v, lr}, attrs);
-    w.data().bump_version();
-    v.bump_version();
+    each.push_back({w.data(), w.grad(), v});
   }
+  run_steps(op, each, lr, attrs);
 }
 
 Adam::Adam(std::vector<Parameter> parameters, const Config& config)
@@ -111,15 +112,16 @@ void Adam::step() {
   static const Op& op = find_op("adam_step");
   const Attrs attrs{{"beta1", config_.beta1}, {"beta2", config_.beta2}, {"eps", config_.eps}, {"weight_decay", config_.weight_decay}};
   const Tensor& hyper = count_step([this] { return std::vector<double>{lr_, static_cast<double>(steps_)}; });
+  std::vector<Tensors> each;
   for (size_t i = 0; i < parameters_.size(); ++i) {
     const Variable& w = parameters_[i].value;
     if (!w.grad().defined()) continue;
     Tensor &m = state_[0][i], &v = state_[1][i];
     if (!m.defined()) m = Tensor::zeros_like(w.data());
     if (!v.defined()) v = Tensor::zeros_like(w.data());
-    run_forward(op, {w.data(), w.grad(), m, v, hyper}, attrs);
-    for (const Tensor& changed : {w.data(), m, v}) changed.bump_version();
+    each.push_back({w.data(), w.grad(), m, v});
   }
+  run_steps(op, each, hyper, attrs);
 }
 
 // --- EMA ------------------------------------------------------------------------------------------------------------------------
@@ -143,16 +145,21 @@ void EMA::update(int64_t step) {
   static const Op& op = find_op("ema_step");
   const bool copy = step < start_;
   Tensor& decay = decay_scalar_;
+  std::vector<Tensors> each;
   auto blend = [&](const Tensor& target, const Tensor& source) {
     if (copy || !is_floating(target.dtype())) return target.copy_from(source);
-    if (!decay.defined() || decay.dtype() != target.dtype() || decay.device() != target.device()) decay = Tensor::full({1}, decay_, target.dtype(), target.device());
-    run_forward(op, {target, source, decay}, {});
-    target.bump_version();
+    if (!decay.defined() || decay.dtype() != target.dtype() || decay.device() != target.device()) {
+      run_steps(op, each, decay, {});
+      each.clear();
+      decay = Tensor::full({1}, decay_, target.dtype(), target.device());
+    }
+    each.push_back({target, source});
   };
   const auto to = target_.parameters(), from = source_.parameters();
   for (size_t i = 0; i < to.size(); ++i) blend(to[i].value.data(), from[i].value.data());
   const auto to_buffers = target_.buffers(), from_buffers = source_.buffers();
   for (size_t i = 0; i < to_buffers.size(); ++i) blend(to_buffers[i].value, from_buffers[i].value);
+  run_steps(op, each, decay, {});
 }
 
 // --- StepSchedule ---------------------------------------------------------------------------------------------------------------

@@ -1,4 +1,5 @@
 // In-place steps of the optimisers and averages; contract in ops/optimizer_steps.cpp.
+// All parameters of a network in one launch: ops_cuda/optimizer_steps_many.cu.
 //   sgd_step           g += weight_decay w;  v = first ? g : momentum v + g;  w -= lr (nesterov ? g + momentum v : v)
 //   adam_step          g += weight_decay w;  m = b1 m + (1 - b1) g;  v = b2 v + (1 - b2) g^2
 //                      w -= lr / (1 - b1^step) * m / (sqrt(v) / sqrt(1 - b2^step) + eps)
@@ -9,50 +10,12 @@
 // Naive: one element a thread, in double. Tuned (f32): four elements a thread by 16-byte loads, in float, the powers of the step in double
 // once a thread block. No shared memory but for those two numbers; deterministic.
 // Bytes an element (f32): sgd 20, adam 28, averages 12; 5 to 12 FLOPs: bandwidth-bound. Source: PyTorch's SGD; Kingma & Ba 2015, algorithm 1.
-#include <cmath>
+#include "ops_cuda/optimizer_steps.h"
 
 #include "ops_cuda/pointers.h"
 
 namespace limbeck::cuda {
 namespace {
-
-struct Sgd {
-  double momentum, weight_decay;
-  bool nesterov, first;
-  explicit Sgd(const Attrs& a)
-      : momentum(a.number("momentum", 0)), weight_decay(a.number("weight_decay", 0)), nesterov(a.flag("nesterov")), first(a.flag("first")) {}
-
-  // S: the type that it computes in.
-  template <class S, class T>
-  __device__ void step(T& w, T grad, T& v, S lr) const {
-    const S g = grad + S(weight_decay) * w, velocity = first ? g : S(momentum) * v + g;
-    v = T(velocity);
-    w = T(w - lr * (nesterov ? g + S(momentum) * velocity : velocity));
-  }
-};
-
-struct Adam {
-  double beta1, beta2, eps, weight_decay;
-  explicit Adam(const Attrs& a)
-      : beta1(a.number("beta1", 0.9)), beta2(a.number("beta2", 0.999)), eps(a.number("eps", 1e-8)), weight_decay(a.number("weight_decay", 0)) {}
-
-  template <class S>
-  struct Now {
-    S step_size, inverse_root;
-  };
-  template <class S>
-  __device__ Now<S> now(double lr, double step) const {
-    return {S(lr / (1 - std::pow(beta1, step))), S(1 / std::sqrt(1 - std::pow(beta2, step)))};
-  }
-  template <class S, class T>
-  __device__ void step(T& w, T grad, T& m, T& v, Now<S> now) const {
-    const S g = grad + S(weight_decay) * w;
-    const S first = S(beta1) * m + S(1 - beta1) * g, second = S(beta2) * v + S(1 - beta2) * g * g;
-    m = T(first);
-    v = T(second);
-    w = T(w - now.step_size * first / (std::sqrt(second) * now.inverse_root + S(eps)));
-  }
-};
 
 // --- naive ----------------------------------------------------------------------------------------------------------------------
 template <class T>
