@@ -1,0 +1,13 @@
+// Bias gradients: sums over the rows of a matrix.
+#pragma once
+#include "ops_cuda/runtime.h"
+
+namespace limbeck::cuda {
+
+/// sum[c] = sum over rows of d [rows, channels]; writes all of `sum`; zero rows give zeros.
+template <class T>
+void column_sums_naive(const T* d, int64_t rows, int64_t channels, const Tensor& sum);
+/// The same in f32, for many rows.
+void column_sums(const float* d, int64_t rows, int64_t channels, const Tensor& sum);
+
+}  // namespace limbeck::cuda

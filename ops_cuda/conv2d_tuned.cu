@@ -1,0 +1,341 @@
+// Convolution as a product of matrices that are never stored (implicit GEMM), f32, TF32 or bf16 (precision.h); formulas in conv2d.cu, tiles,
+// shared memory and determinism in implicit_gemm.h. Per group of the channels, with taps (ky, kx):
+//   forward          y  [pixels of y, O/G]         = windows of x [pixels of y, (taps, C/G)]  times  w [O/G, (taps, C/G)]^T
+//   backward-data    dx [pixels of one phase, C/G] = windows of dy [pixels, (its taps, O/G)]  times  w [(its taps, O/G), C/G]
+//   backward-weight  dw [(taps, C/G), O/G]         = windows of x [pixels of y, (taps, C/G)]^T times dy [pixels of y, O/G]
+// A phase: positions of dx with the same remainder modulo the stride meet the same taps, so no inserted zero is multiplied; stride 2 has four
+// phases, which are items of one launch. 1x1 windows with stride 1 and no padding are stored matrices and go to gemm(); groups with one
+// channel in and out go to conv2d_depthwise.cu. x, y, w etc. as in conv2d.cu; every result is overwritten.
+// FLOPs: 2 N OH OW O kh kw C/G each. Bytes at best: both operands and the result once; in tiles of R x S sums each operand is read
+// O/S (or pixels/R) times, windows overlap in the caches. Source: Chetlur et al., cuDNN, 2014 (lowering in shared memory).
+#include <numeric>
+
+#include "ops/conv2d.h"
+#include "ops_cuda/column_sums.h"
+#include "ops_cuda/conv2d_depthwise.h"
+#include "ops_cuda/gemm.h"
+#include "ops_cuda/implicit_gemm.h"
+#include "ops_cuda/register.h"
+
+namespace limbeck::cuda {
+namespace {
+
+// --- windows of x -----------------------------------------------------------------------------------------------------------------
+/// Element (pixel of y, (tap, i)) is x at that tap of the pixel's window, zero in the padding.
+struct Windows {
+  const float* data = nullptr;
+  bool vectors = false;
+  int h, w, c, stride_h, stride_w, pad_h, pad_w, dilation_h, dilation_w;
+  FastDivision per_image, per_row, per_tap, per_window_row;  // pixels, pixels, C/G, taps
+
+  struct Pixel {
+    int offset, y, x;
+  };
+  struct Tap {
+    int offset, y, x;
+  };
+  __device__ Pixel pixel(int p) const {
+    const int n = per_image.quotient(p), rest = p - n * per_image.divisor, oy = per_row.quotient(rest);
+    const int y = oy * stride_h - pad_h, x = (rest - oy * per_row.divisor) * stride_w - pad_w;
+    return {((n * h + y) * w + x) * c, y, x};
+  }
+  __device__ Tap tap(int k) const {
+    const int t = per_tap.quotient(k), ky = per_window_row.quotient(t);
+    const int y = ky * dilation_h, x = (t - ky * per_window_row.divisor) * dilation_w;
+    return {(y * w + x) * c + k - t * per_tap.divisor, y, x};
+  }
+  __device__ const float* element(const Pixel& p, const Tap& t) const {
+    const bool inside = static_cast<unsigned>(p.y + t.y) < static_cast<unsigned>(h) && static_cast<unsigned>(p.x + t.x) < static_cast<unsigned>(w);
+    return inside ? data + (p.offset + t.offset) : nullptr;
+  }
+};
+struct WindowsByPixel : Windows {
+  static constexpr bool k_contiguous = true;
+  using Row = Pixel;
+  using Step = Tap;
+  __device__ Row row(int r) const { return pixel(r); }
+  __device__ Step step(int k) const { return tap(k); }
+  __device__ const float* at(const Row& row, const Step& step) const { return element(row, step); }
+};
+struct WindowsByTap : Windows {
+  static constexpr bool k_contiguous = false;
+  using Row = Tap;
+  using Step = Pixel;
+  __device__ Row row(int r) const { return tap(r); }
+  __device__ Step step(int k) const { return pixel(k); }
+  __device__ const float* at(const Row& row, const Step& step) const { return element(step, row); }
+};
+
+template <class W>
+W windows(const Conv2dSizes& s, const float* x) {
+  const auto i = [](int64_t v) { return static_cast<int>(v); };
+  W w;
+  w.data = x;
+  w.vectors = s.c_per_group() % 4 == 0 && aligned_for(4, x);
+  w.h = i(s.h), w.w = i(s.w), w.c = i(s.c), w.stride_h = i(s.stride_h), w.stride_w = i(s.stride_w), w.pad_h = i(s.pad_h), w.pad_w = i(s.pad_w);
+  w.dilation_h = i(s.dilation_h), w.dilation_w = i(s.dilation_w);
+  w.per_image = FastDivision(s.oh * s.ow), w.per_row = FastDivision(s.ow), w.per_tap = FastDivision(s.c_per_group()), w.per_window_row = FastDivision(s.kw);
+  return w;
+}
+
+template <bool k_contiguous>
+StoredMatrix<k_contiguous> stored(const float* data, int64_t pitch, int64_t k, int64_t contiguous) {
+  StoredMatrix<k_contiguous> m;
+  m.data = data;
+  m.vectors = contiguous % 4 == 0 && pitch % 4 == 0 && aligned_for(4, data);
+  m.pitch = static_cast<int>(pitch);
+  m.inner = FastDivision(std::max<int64_t>(1, k));
+  return m;
+}
+
+template <class A_, class B_>
+struct ItemOf {
+  A_ a;
+  B_ b;
+  int m, n, k;
+  float* out;
+  const float* bias;
+};
+
+struct ForwardProblem {
+  using A = WindowsByPixel;
+  using B = StoredMatrix<true>;
+  A x;
+  B w;
+  int pixels, o, og, cg, k;  // o: channels of y
+  float* y;
+  const float* bias;
+  int64_t column_stride = 1;
+
+  __device__ ItemOf<A, B> item(int g) const {
+    ItemOf<A, B> i{x, w, pixels, og, k, y + g * og, bias ? bias + g * og : nullptr};
+    i.a.data += g * cg;
+    i.b.data += int64_t{g} * og * k;
+    return i;
+  }
+  __device__ int64_t row_offset(const ItemOf<A, B>&, int m) const { return int64_t{m} * o; }
+};
+
+struct WeightProblem {
+  using A = WindowsByTap;
+  using B = StoredMatrix<false>;
+  A x;
+  B dy;
+  int taps, og, cg, pixels;  // taps: kh kw C/G
+  float* dw;
+  int64_t column_stride;     // taps, as 64 bits
+
+  __device__ ItemOf<A, B> item(int g) const {
+    ItemOf<A, B> i{x, dy, taps, og, pixels, dw + int64_t{g} * og * taps, nullptr};
+    i.a.data += g * cg;
+    i.b.data += g * og;
+    return i;
+  }
+  __device__ int64_t row_offset(const ItemOf<A, B>&, int m) const { return m; }
+};
+
+// --- backward-data ----------------------------------------------------------------------------------------------------------------
+/// Positions first, first + stride, .. of one axis of dx. Position `first + stride t` receives dy at t + shift - j * reach through tap
+/// first_tap + j * tap_step, for j < taps.
+struct Phase {
+  int first, count, first_tap, taps, shift;
+};
+struct Axis {
+  int size, out_size, window, stride, pad, dilation;
+  int phases, tap_step, reach;
+
+  __device__ Phase phase(int first) const {
+    Phase p{first, (size - first + stride - 1) / stride, 0, 0, 0};
+    while (p.first_tap < window && p.first_tap < tap_step && (first + pad - p.first_tap * dilation) % stride != 0) ++p.first_tap;
+    if (p.first_tap >= window || p.first_tap >= tap_step) return p;
+    p.taps = (window - 1 - p.first_tap) / tap_step + 1;
+    p.shift = (first + pad - p.first_tap * dilation) / stride;
+    return p;
+  }
+};
+Axis axis(int64_t size, int64_t out_size, int64_t window, int64_t stride, int64_t pad, int64_t dilation) {
+  const int64_t common = std::gcd(stride, dilation);
+  const auto i = [](int64_t v) { return static_cast<int>(v); };
+  return {i(size), i(out_size), i(window), i(stride), i(pad), i(dilation), i(std::min(stride, size)), i(stride / common), i(dilation / common)};
+}
+
+/// Element (pixel of the phase, (tap of the phase, o)) is dy where that tap comes from, zero outside.
+struct GradientWindows {
+  static constexpr bool k_contiguous = true;
+  const float* data = nullptr;
+  bool vectors = false;
+  int oh, ow, o, reach_y, reach_x;
+  FastDivision per_tap;  // O/G
+  Phase y, x;
+
+  struct Row {
+    int offset, y, x;
+  };
+  struct Step {
+    int offset, y, x;
+  };
+  __device__ Row row(int r) const {
+    const int line = r / x.count, n = line / y.count, py = line - n * y.count + y.shift, px = r - line * x.count + x.shift;
+    return {((n * oh + py) * ow + px) * o, py, px};
+  }
+  __device__ Step step(int k) const {
+    const int t = per_tap.quotient(k), ty = t / x.taps, py = -ty * reach_y, px = -(t - ty * x.taps) * reach_x;
+    return {(py * ow + px) * o + k - t * per_tap.divisor, py, px};
+  }
+  __device__ const float* at(const Row& r, const Step& s) const {
+    const bool inside = static_cast<unsigned>(r.y + s.y) < static_cast<unsigned>(oh) && static_cast<unsigned>(r.x + s.x) < static_cast<unsigned>(ow);
+    return inside ? data + (r.offset + s.offset) : nullptr;
+  }
+};
+
+/// Row i of the right operand: w[o, ky, kx, i] over (tap of the phase, o).
+struct WeightsByTap {
+  static constexpr bool k_contiguous = false;
+  using Row = int;
+  using Step = int;
+  const float* data = nullptr;
+  bool vectors = false;
+  int window_h, window_w, cg, tap_step_y, tap_step_x, first_tap_y, first_tap_x, taps_x;
+  FastDivision per_tap;
+
+  __device__ Row row(int r) const { return r; }
+  __device__ Step step(int k) const {
+    const int t = per_tap.quotient(k), o = k - t * per_tap.divisor, ty = t / taps_x;
+    return ((o * window_h + first_tap_y + ty * tap_step_y) * window_w + first_tap_x + (t - ty * taps_x) * tap_step_x) * cg;
+  }
+  __device__ const float* at(Row row, Step step) const { return data + row + step; }
+};
+
+struct DataProblem {
+  using A = GradientWindows;
+  using B = WeightsByTap;
+  struct Item : ItemOf<A, B> {
+    int first_y, first_x;
+  };
+  A dy;
+  B w;
+  Axis y, x;
+  int n, h, width, c, cg, og;
+  float* dx;
+  const float* bias;  // of a transposed convolution
+  int64_t column_stride = 1;
+
+  __device__ Item item(int z) const {
+    const int px = z % x.phases, py = z / x.phases % y.phases, g = z / x.phases / y.phases;
+    Item i{{dy, w, 0, cg, 0, dx + g * cg, bias ? bias + g * cg : nullptr}, py, px};
+    i.a.y = y.phase(py), i.a.x = x.phase(px);
+    i.m = n * i.a.y.count * i.a.x.count;
+    i.k = i.a.y.taps * i.a.x.taps * og;
+    i.a.data += g * og;
+    i.b.data += int64_t{g} * og * w.window_h * w.window_w * cg;
+    i.b.first_tap_y = i.a.y.first_tap, i.b.first_tap_x = i.a.x.first_tap, i.b.taps_x = i.a.x.taps;
+    return i;
+  }
+  __device__ int64_t row_offset(const Item& i, int m) const {
+    const int line = m / i.a.x.count, image = line / i.a.y.count;
+    const int iy = i.first_y + (line - image * i.a.y.count) * y.stride, ix = i.first_x + (m - line * i.a.x.count) * x.stride;
+    return ((int64_t{image} * h + iy) * width + ix) * c;
+  }
+};
+
+// --- the three directions ---------------------------------------------------------------------------------------------------------
+bool is_gemm(const Conv2dSizes& s) {
+  return s.kh == 1 && s.kw == 1 && s.stride_h == 1 && s.stride_w == 1 && s.pad_h == 0 && s.pad_w == 0;
+}
+bool is_depthwise(const Conv2dSizes& s) { return s.groups > 1 && s.groups == s.c && s.groups == s.o; }
+
+template <class Problem>
+void run(const Problem& p, int64_t items, int64_t m, int64_t n, int64_t k, const Tensor& to) {
+  run_products<Tile64x64, Tile128x128, Tile128x32, Tile128x16>(p, items, m, n, k, to);
+}
+const float* pointer(const Tensor& t) { return t ? t.data<float>() : nullptr; }
+
+void convolve(const Conv2dSizes& s, const Tensor& x, const Tensor& w, const Tensor& b, const Tensor& y) {
+  if (y.numel() == 0) return;
+  if (is_depthwise(s)) return depthwise_forward(s, x, w, b, y);
+  const int64_t pixels = s.n * s.oh * s.ow, cg = s.c_per_group(), og = s.o_per_group(), k = s.kh * s.kw * cg;
+  if (is_gemm(s))
+    return gemm({.a = {x.data<float>(), true, s.c, cg}, .b = {w.data<float>(), true, cg, og * cg}, .bias = pointer(b), .c = y.data<float>(), .c_row = s.o,
+                 .c_item = og, .m = pixels, .n = og, .k = cg, .items = s.groups}, y);
+  const auto i = [](int64_t v) { return static_cast<int>(v); };
+  const ForwardProblem p{windows<WindowsByPixel>(s, x.data<float>()), stored<true>(w.data<float>(), k, k, k), i(pixels), i(s.o), i(og), i(cg), i(k),
+                         y.data<float>(), pointer(b)};
+  run(p, s.groups, pixels, og, k, y);
+}
+
+void backward_data(const Conv2dSizes& s, const Tensor& dy, const Tensor& w, const Tensor& b, const Tensor& dx) {
+  if (dx.numel() == 0) return;
+  if (is_depthwise(s)) return depthwise_backward_data(s, dy, w, b, dx);
+  const int64_t cg = s.c_per_group(), og = s.o_per_group();
+  if (is_gemm(s))
+    return gemm({.a = {dy.data<float>(), true, s.o, og}, .b = {w.data<float>(), false, cg, og * cg}, .bias = pointer(b), .c = dx.data<float>(),
+                 .c_row = s.c, .c_item = cg, .m = s.n * s.h * s.w, .n = cg, .k = og, .items = s.groups}, dx);
+  const auto i = [](int64_t v) { return static_cast<int>(v); };
+  DataProblem p{.y = axis(s.h, s.oh, s.kh, s.stride_h, s.pad_h, s.dilation_h), .x = axis(s.w, s.ow, s.kw, s.stride_w, s.pad_w, s.dilation_w),
+                .n = i(s.n), .h = i(s.h), .width = i(s.w), .c = i(s.c), .cg = i(cg), .og = i(og), .dx = dx.data<float>(), .bias = pointer(b)};
+  p.dy.data = dy.data<float>();
+  p.dy.vectors = og % 4 == 0 && aligned_for(4, dy.data<float>());
+  p.dy.oh = i(s.oh), p.dy.ow = i(s.ow), p.dy.o = i(s.o), p.dy.reach_y = p.y.reach, p.dy.reach_x = p.x.reach;
+  p.w.data = w.data<float>();
+  p.w.vectors = cg % 4 == 0 && aligned_for(4, w.data<float>());
+  p.w.window_h = i(s.kh), p.w.window_w = i(s.kw), p.w.cg = i(cg), p.w.tap_step_y = p.y.tap_step, p.w.tap_step_x = p.x.tap_step;
+  p.dy.per_tap = p.w.per_tap = FastDivision(og);
+  const int64_t most_pixels = s.n * ceil_div(s.h, s.stride_h) * ceil_div(s.w, s.stride_w);
+  const int64_t most_taps = ceil_div(s.kh, p.y.tap_step) * ceil_div(s.kw, p.x.tap_step);
+  run(p, s.groups * p.y.phases * p.x.phases, most_pixels, cg, most_taps * og, dx);
+}
+
+void backward_weight(const Conv2dSizes& s, const Tensor& x, const Tensor& dy, const Tensor& dw) {
+  if (is_depthwise(s)) return depthwise_backward_weight(s, x, dy, dw);
+  const int64_t pixels = s.n * s.oh * s.ow, cg = s.c_per_group(), og = s.o_per_group(), taps = s.kh * s.kw * cg;
+  if (is_gemm(s))
+    return gemm({.a = {dy.data<float>(), false, s.o, og}, .b = {x.data<float>(), false, s.c, cg}, .c = dw.data<float>(), .c_row = cg, .c_item = og * cg,
+                 .m = og, .n = cg, .k = pixels, .items = s.groups}, dw);
+  const auto i = [](int64_t v) { return static_cast<int>(v); };
+  const WeightProblem p{windows<WindowsByTap>(s, x.data<float>()), stored<false>(dy.data<float>(), s.o, pixels, og), i(taps), i(og), i(cg), i(pixels),
+                        dw.data<float>(), taps};
+  run(p, s.groups, taps, og, pixels, dw);
+}
+
+/// 32-bit indices reach everything, padding included; groups of fewer than four channels waste the tiles.
+bool serves(const Conv2dSizes& s) {
+  constexpr int64_t limit = largest_product, side = 1 << 20;
+  if (std::max({s.h + 2 * s.pad_h, s.w + 2 * s.pad_w, s.oh, s.ow, s.stride_h, s.stride_w, s.dilation_h * s.kh, s.dilation_w * s.kw}) >= side) return false;
+  const int64_t padded = (s.h + 2 * s.pad_h) * (s.w + 2 * s.pad_w);
+  if (padded >= limit || s.oh * s.ow >= limit || s.c >= side || s.o >= side || s.n >= side) return false;
+  if (static_cast<double>(s.n) * padded * s.c >= limit || static_cast<double>(s.n) * s.oh * s.ow * s.o >= limit) return false;
+  if (static_cast<double>(s.o) * s.kh * s.kw * s.c_per_group() >= limit || s.kh * s.kw * std::max(s.c, s.o) >= limit) return false;
+  if (is_depthwise(s)) return depthwise_serves(s);
+  return s.groups == 1 || (s.c_per_group() >= 4 && s.o_per_group() >= 4);
+}
+
+Tensor optional(const Tensors& list, size_t i) { return i < list.size() ? list[i] : Tensor(); }
+Conv2dSizes sizes(const Tensors& in, const Attrs& attrs) { return conv2d_sizes(in[0].shape(), in[1].shape(), attrs); }
+Conv2dSizes transpose_sizes(const Tensors& in, const Attrs& attrs) { return conv_transpose2d_sizes(in[0].shape(), in[1].shape(), attrs); }
+
+void forward(const ForwardCall& c) { convolve(sizes(c.in, c.attrs), c.in[0], c.in[1], optional(c.in, 2), c.out[0]); }
+
+void backward(const BackwardCall& c) {
+  const Conv2dSizes s = sizes(c.in, c.attrs);
+  const Tensor &dy = c.dout[0], db = optional(c.din, 2);
+  if (c.din[0]) backward_data(s, dy, c.in[1], {}, c.din[0]);
+  if (c.din[1]) backward_weight(s, c.in[0], dy, c.din[1]);
+  if (db) column_sums(dy.data<float>(), s.n * s.oh * s.ow, s.o, db);
+}
+
+void transpose_forward(const ForwardCall& c) { backward_data(transpose_sizes(c.in, c.attrs), c.in[0], c.in[1], optional(c.in, 2), c.out[0]); }
+
+void transpose_backward(const BackwardCall& c) {
+  const Conv2dSizes s = transpose_sizes(c.in, c.attrs);
+  const Tensor &dy = c.dout[0], db = optional(c.din, 2);
+  if (c.din[0]) convolve(s, dy, c.in[1], {}, c.din[0]);
+  if (c.din[1]) backward_weight(s, dy, c.in[0], c.din[1]);
+  if (db) column_sums(dy.data<float>(), s.n * s.h * s.w, s.c, db);
+}
+
+const RegisterTuned conv2d("conv2d", forward, backward, [](const Tensors& in, const Attrs& a) { return serves(sizes(in, a)); });
+const RegisterTuned conv_transpose2d("conv_transpose2d", transpose_forward, transpose_backward,
+                                     [](const Tensors& in, const Attrs& a) { return serves(transpose_sizes(in, a)); });
+
+}  // namespace
+}  // namespace limbeck::cuda

@@ -1,0 +1,155 @@
+// Matrix products, the form to read first.
+//   matmul  c[p] = op(a[p]) op(b[p]);  d op(a) = dc op(b)^T, d op(b) = op(a)^T dc, summed over p where one matrix serves the whole batch
+//   linear  y = x w^T + bias;          dx = dy w, dw = dy^T x, dbias = column sums of dy
+// a [.., m, k] (stored [.., k, m] when transposed), b [.., k, n], c [.., m, n]; x [m, k], w [n, k], y [m, n]; row-major, results overwritten.
+// All of them are one kernel, c[p](i, j) = bias[j] + sum_{s,l} a[p, s](i, l) b[p, s](l, j), on matrices with free strides. One thread per
+// element of c; no shared memory; deterministic: each thread adds in the order of s and l.
+// FLOPs: 2 per product. Bytes: both operands from memory for every product, 8 bytes for 2 FLOPs, and only caches help; the tiles of
+// implicit_gemm.h read each operand once per tile. Source: elementary.
+#include "ops/matmul.h"
+
+#include "ops_cuda/column_sums.h"
+#include "ops_cuda/gemm.h"
+#include "ops_cuda/launch.h"
+#include "ops_cuda/register.h"
+
+namespace limbeck::cuda {
+namespace {
+
+/// Element (r, c) of matrix (p, s) is data[p * item + s * term + r * row + c * column].
+template <class T>
+struct View {
+  T* data;
+  int64_t row, column, item = 0, term = 0;
+
+  __device__ T& at(int64_t p, int64_t s, int64_t r, int64_t c) const { return data[p * item + s * term + r * row + c * column]; }
+  View transposed() const { return {data, column, row, item, term}; }
+};
+struct Sizes {
+  int64_t m, n, k, items = 1, terms = 1;
+};
+
+template <class T>
+__global__ void product_kernel(View<const T> a, View<const T> b, const T* bias, View<T> c, Sizes s) {
+  const int64_t e = global_index();
+  if (e >= s.items * s.m * s.n) return;
+  const int64_t j = e % s.n, i = e / s.n % s.m, p = e / (s.n * s.m);
+  T sum = bias ? bias[j] : T(0);
+  for (int64_t t = 0; t < s.terms; ++t)
+    for (int64_t l = 0; l < s.k; ++l) sum += a.at(p, t, i, l) * b.at(p, t, l, j);
+  c.at(p, 0, i, j) = sum;
+}
+
+template <class T>
+void product(View<const T> a, View<const T> b, const T* bias, View<T> c, const Sizes& s, cudaStream_t stream) {
+  const int64_t count = s.items * s.m * s.n;
+  if (count == 0) return;
+  LAUNCH(product_kernel<T>, blocks_for(count), 256, 0, stream)(a, b, bias, c, s);
+}
+
+// --- matmul ---------------------------------------------------------------------------------------------------------------------
+/// op(t) as a view; `stride` from one matrix of the batch to the next.
+template <class V, class T>
+View<V> view_of(T* data, bool transpose, int64_t rows, int64_t columns, int64_t stride) {
+  return transpose ? View<V>{data, 1, rows, stride} : View<V>{data, columns, 1, stride};
+}
+
+/// What the three products of matmul multiply; the tuned kernels start from the same description.
+template <class T>
+struct Matmul {
+  MatmulSizes s;
+  View<const T> a, b;
+
+  Matmul(const Tensors& in, const Attrs& attrs)
+      : s(matmul_sizes(in[0].shape(), in[1].shape(), attrs)), a(view_of<const T>(in[0].data<T>(), s.transpose_a, s.m, s.k, s.stride_a)),
+        b(view_of<const T>(in[1].data<T>(), s.transpose_b, s.k, s.n, s.stride_b)) {}
+};
+
+/// c = sum over the batch, not one c per matrix: the batch index becomes the term index.
+template <class T>
+View<T> summed(View<T> v) { return {v.data, v.row, v.column, 0, v.item}; }
+
+template <class T, auto run>
+void matmul_forward(const ForwardCall& c) {
+  const Matmul<T> f(c.in, c.attrs);
+  run(f.a, f.b, nullptr, View<T>{c.out[0].data<T>(), f.s.n, 1, f.s.m * f.s.n}, Sizes{f.s.m, f.s.n, f.s.k, f.s.batch}, c.out[0]);
+}
+
+template <class T, auto run>
+void matmul_backward(const BackwardCall& c) {
+  const Matmul<T> f(c.in, c.attrs);
+  const MatmulSizes& s = f.s;
+  const View<const T> dc{c.dout[0].data<T>(), s.n, 1, s.m * s.n};
+  const auto into = [&](View<const T> left, View<const T> right, const Tensor& to, bool transpose, bool repeated, int64_t m, int64_t n, int64_t k) {
+    const View<T> result = view_of<T>(to.data<T>(), transpose, m, n, repeated ? 0 : m * n);
+    if (repeated) run(summed(left), summed(right), nullptr, result, Sizes{m, n, k, 1, s.batch}, to);
+    else run(left, right, nullptr, result, Sizes{m, n, k, s.batch}, to);
+  };
+  if (c.din[0]) into(dc, f.b.transposed(), c.din[0], s.transpose_a, c.in[0].rank() == 2, s.m, s.k, s.n);
+  if (c.din[1]) into(f.a.transposed(), dc, c.din[1], s.transpose_b, c.in[1].rank() == 2, s.k, s.n, s.m);
+}
+
+// --- linear ---------------------------------------------------------------------------------------------------------------------
+template <class T, auto run>
+void linear_forward(const ForwardCall& c) {
+  const auto [m, n, k] = linear_sizes(c.in[0].shape(), c.in[1].shape());
+  const T* bias = c.in.size() > 2 && c.in[2] ? c.in[2].data<T>() : nullptr;
+  run(View<const T>{c.in[0].data<T>(), k, 1}, View<const T>{c.in[1].data<T>(), 1, k}, bias, View<T>{c.out[0].data<T>(), n, 1}, Sizes{m, n, k}, c.out[0]);
+}
+
+template <class T, auto run, auto sum_columns>
+void linear_backward(const BackwardCall& c) {
+  const auto [m, n, k] = linear_sizes(c.in[0].shape(), c.in[1].shape());
+  const View<const T> x{c.in[0].data<T>(), k, 1}, w{c.in[1].data<T>(), k, 1}, dy{c.dout[0].data<T>(), n, 1};
+  if (c.din[0]) run(dy, w, nullptr, View<T>{c.din[0].data<T>(), k, 1}, Sizes{m, k, n}, c.din[0]);
+  if (c.din[1]) run(dy.transposed(), x, nullptr, View<T>{c.din[1].data<T>(), k, 1}, Sizes{n, k, m}, c.din[1]);
+  if (c.din.size() > 2 && c.din[2]) sum_columns(dy.data, m, n, c.din[2]);
+}
+
+// --- the two forms --------------------------------------------------------------------------------------------------------------
+template <class T>
+void run_naive(View<const T> a, View<const T> b, const T* bias, View<T> c, const Sizes& s, const Tensor& to) {
+  product<T>(a, b, bias, c, s, stream_of(to));
+}
+
+/// Of a and b, one of the two strides is 1 for matrices that are stored whole.
+Matrix matrix_of(const View<const float>& v, bool k_is_column) {
+  const bool columns_adjacent = v.column == 1;
+  return {.data = v.data, .k_contiguous = columns_adjacent == k_is_column, .pitch = columns_adjacent ? v.row : v.column, .item = v.item, .term = v.term};
+}
+
+void run_tuned(View<const float> a, View<const float> b, const float* bias, View<float> c, const Sizes& s, const Tensor& to) {
+  gemm({.a = matrix_of(a, true), .b = matrix_of(b, false), .bias = bias, .c = c.data, .c_row = c.row, .c_column = c.column, .c_item = c.item,
+        .m = s.m, .n = s.n, .k = s.k, .items = s.items, .terms = s.terms}, to);
+}
+
+bool small_enough(const Tensors& in, const Attrs& attrs) {
+  const MatmulSizes s = matmul_sizes(in[0].shape(), in[1].shape(), attrs);
+  return gemm_serves(s.m, s.n, s.k, s.batch);
+}
+bool small_enough_linear(const Tensors& in, const Attrs&) {
+  const LinearSizes s = linear_sizes(in[0].shape(), in[1].shape());
+  return gemm_serves(s.m, s.n, s.k, 1);
+}
+
+// Named, not lambdas among the template arguments of a variable: nvcc 13 cannot pass those on to the host compiler.
+struct MatmulForward {
+  template <class T> void operator()(T, const ForwardCall& c) const { matmul_forward<T, run_naive<T>>(c); }
+};
+struct MatmulBackward {
+  template <class T> void operator()(T, const BackwardCall& c) const { matmul_backward<T, run_naive<T>>(c); }
+};
+struct LinearForward {
+  template <class T> void operator()(T, const ForwardCall& c) const { linear_forward<T, run_naive<T>>(c); }
+};
+struct LinearBackward {
+  template <class T> void operator()(T, const BackwardCall& c) const { linear_backward<T, run_naive<T>, column_sums_naive<T>>(c); }
+};
+
+const RegisterNaive matmul_naive("matmul", floating<ForwardCall, MatmulForward{}>, floating<BackwardCall, MatmulBackward{}>);
+const RegisterNaive linear_naive("linear", floating<ForwardCall, LinearForward{}>, floating<BackwardCall, LinearBackward{}>);
+const RegisterTuned matmul_tuned("matmul", matmul_forward<float, run_tuned>, matmul_backward<float, run_tuned>, small_enough);
+const RegisterTuned linear_tuned("linear", linear_forward<float, run_tuned>, linear_backward<float, run_tuned, column_sums>, small_enough_linear);
+
+}  // namespace
+}  // namespace limbeck::cuda
