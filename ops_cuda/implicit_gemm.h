@@ -25,6 +25,7 @@
 #include "ops_cuda/instructions.h"
 #include "ops_cuda/launch.h"
 #include "ops_cuda/precision.h"
+#include "ops_cuda/tuning.h"
 
 #if defined(__CUDACC__)
 #define LIMBECK_UNROLL _Pragma("unroll")
@@ -77,6 +78,7 @@ struct TileShape {
   static constexpr int rows = rows_, columns = columns_, thread_rows = thread_rows_, thread_columns = thread_columns_;
   static constexpr int warp_rows = warp_rows_, warp_columns = warp_columns_;
   static constexpr int threads = rows / thread_rows * (columns / thread_columns);
+  static constexpr int resident_blocks = 512 / threads;  // per multiprocessor: 128 registers for each thread
   static_assert(threads == 32 * (rows / warp_rows) * (columns / warp_columns));
 };
 using Tile128x128 = TileShape<128, 128, 8, 8, 64, 32>;
@@ -284,7 +286,7 @@ struct Plan {
 };
 
 template <class Problem, class Tile, class Multiply>
-__global__ void __launch_bounds__(Tile::threads) product_tiles_kernel(Problem problem, Plan plan, float* workspace) {
+__global__ void __launch_bounds__(Tile::threads, Tile::resident_blocks) product_tiles_kernel(Problem problem, Plan plan, float* workspace) {
   using SliceA = OperandSlice<typename Problem::A, Tile::rows, Tile::threads, Multiply::padding>;
   using SliceB = OperandSlice<typename Problem::B, Tile::columns, Tile::threads, Multiply::padding>;
   constexpr int stage_floats = SliceA::floats + SliceB::floats;
@@ -347,16 +349,6 @@ __global__ void sum_parts_kernel(Problem problem, Plan plan, const float* worksp
 // --- host side --------------------------------------------------------------------------------------------------------------------
 /// Products count elements in 32 bits, with room for tiles that reach past the end.
 inline constexpr int64_t largest_product = int64_t{1} << 30;
-
-/// Overrides the choices below; for tests and for autotuning.
-struct ProductTuning {
-  int tile = 0;   ///< 0: by the rule; otherwise rows * 1000 + columns, such as 128016, where the problem is compiled with it
-  int parts = 0;  ///< 0: by the rule; otherwise at most so many
-};
-inline ProductTuning& product_tuning() {
-  static ProductTuning t;
-  return t;
-}
 
 /// Parts of the sum: as many as give a large GPU two blocks per multiprocessor, of at least four slices each, in a workspace of at most
 /// 64 MiB. Small images with many channels, and weight gradients, have few tiles and long sums.

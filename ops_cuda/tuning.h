@@ -1,0 +1,17 @@
+// Overrides of the rules that cut matrix products and convolutions (implicit_gemm.h): for tests and for an autotuner.
+#pragma once
+
+namespace limbeck::cuda {
+
+struct ProductTuning {
+  int tile = 0;   ///< 0: by the rule; otherwise rows * 1000 + columns: 64064, 128128, 128032, 128016. 64064 where that one is not compiled.
+  int parts = 0;  ///< into how many parts sums are split, 0: by the rule; fewer where a sum is too short
+};
+
+/// Of the whole process.
+inline ProductTuning& product_tuning() {
+  static ProductTuning t;
+  return t;
+}
+
+}  // namespace limbeck::cuda

@@ -1,0 +1,173 @@
+// The tuned matrix products and convolutions beyond what tests/ops_cuda/table_test.cpp runs: every tile, split and whole sums, TF32 and bf16,
+// on the cases of their operators. Tiles take turns over the cases: through the SIMT shim all of them with all cases would take minutes.
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <cstring>
+
+#include "ops/cases.h"
+#include "ops/check.h"
+#include "ops_cuda/precision.h"
+#include "ops_cuda/tuning.h"
+#include "tensor/random.h"
+#include "tests/ops_cuda/orders.h"
+
+namespace limbeck {
+namespace {
+
+using cuda::Precision;
+
+/// The settings of the products while alive.
+class Setting {
+ public:
+  Setting(Precision precision, int tile, int parts) : precision_(cuda::product_precision()), tuning_(cuda::product_tuning()) {
+    cuda::set_product_precision(precision);
+    cuda::product_tuning() = {tile, parts};
+  }
+  ~Setting() {
+    cuda::set_product_precision(precision_);
+    cuda::product_tuning() = tuning_;
+  }
+  Setting(const Setting&) = delete;
+
+ private:
+  Precision precision_;
+  cuda::ProductTuning tuning_;
+};
+
+constexpr int tiles[] = {64064, 128128, 128032, 128016};
+
+const Kernel& tuned(const Op& op) {
+  for (const Kernel* k : kernels_of(op.name))
+    if (k->device == DeviceKind::cuda && k->name == "cuda") return *k;
+  fail(op.name, " has no tuned kernel");
+}
+
+bool served(const Op& op, const OpCase& c) {
+  const Kernel& kernel = tuned(op);
+  return kernel.supports(case_inputs(op, c, DType::f32), c.attrs);
+}
+
+/// Depthwise convolutions multiply in f32 always.
+bool depthwise(const OpCase& c) {
+  const int64_t groups = c.attrs.integer("groups", 1);
+  return groups > 1 && c.inputs[1].shape[3] == 1 && c.inputs[1].shape[0] == groups;
+}
+
+bool same_bits(const Tensor& a, const Tensor& b) {
+  if (a.defined() != b.defined() || a.bytes() != b.bytes()) return false;
+  const Tensor x = a.to(cpu), y = b.to(cpu);
+  return a.bytes() == 0 || std::memcmp(x.raw(), y.raw(), size_t(x.bytes())) == 0;
+}
+
+class CudaProducts : public testing::TestWithParam<const char*> {
+ protected:
+  const Op& op() const { return find_op(GetParam()); }
+};
+
+TEST_P(CudaProducts, EveryTileAgreesWithTheReferenceInF32) {
+  for (size_t i = 0; i < op().cases.size(); ++i) {
+    const OpCase& c = op().cases[i];
+    if (!served(op(), c)) continue;
+    const CaseReference reference(op(), c);
+    for (const int parts : {1, 3}) {
+      const int tile = tiles[(i + parts) % 4];
+      const Setting setting(Precision::f32, tile, parts);
+      const CheckReport report = reference.check(tuned(op()));
+      EXPECT_TRUE(report.ok) << op().name << ", tile " << tile << ", " << parts << " parts, " << describe(op(), c) << ": " << report.message;
+    }
+  }
+}
+
+struct Results {
+  Tensors in, out, dout, din;
+};
+
+/// Forward and backward with random cotangents; `transform` is applied to inputs and cotangents.
+template <class F>
+Results run(const Op& op, const OpCase& c, DType dtype, Device device, F&& transform) {
+  Results r;
+  const auto prepared = [&](const Tensor& t) { return t.defined() ? transform(t.clone()).to(device) : Tensor(); };
+  for (const Tensor& t : case_inputs(op, c, dtype)) r.in.push_back(prepared(t));
+  r.out = run_forward(op, r.in, c.attrs);
+  std::vector<TensorSpec> specs;
+  std::vector<bool> wanted;
+  for (const Tensor& t : r.in) {
+    specs.push_back({t.defined() ? t.shape() : Shape{}, dtype});
+    wanted.push_back(t.defined());
+  }
+  const Tensor cotangent = Tensor::empty(r.out[0].shape());
+  Stream(3).fill_uniform(cotangent, -1, 1);
+  r.dout = {prepared(cotangent.to(dtype))};
+  r.din = run_backward(op, r.in, r.out, r.dout, specs, wanted, c.attrs);
+  return r;
+}
+
+Tensor unchanged(const Tensor& t) { return t; }
+Tensor magnitude(const Tensor& t) {
+  for (double& x : t.span<double>()) x = std::abs(x);
+  return t;
+}
+
+/// |found - exact| <= sum |a| |b| ((1 + u)^2 - 1) from rounding both factors of every product, plus f32 sums. The operators are linear in each
+/// of their arguments, so the reference on absolute values gives sum |a| |b|; bias and stored results only add f32 rounding.
+void compare(const std::string& name, const Tensor& found_there, const Tensor& exact, const Tensor& magnitudes, Precision precision, double terms,
+             double& largest_error) {
+  const Tensor found = found_there.to(cpu);
+  const double u = cuda::unit_roundoff(precision), relative = 2 * u + u * u + 0x1p-23 * (8 + terms);
+  for (int64_t i = 0; i < found.numel(); ++i) {
+    const double error = std::abs(double(found.data<float>()[i]) - exact.data<double>()[i]), bound = relative * magnitudes.data<double>()[i];
+    largest_error = std::max(largest_error, error / (0x1p-24 * std::max(1e-30, magnitudes.data<double>()[i])));
+    if (!(error <= bound)) {
+      ADD_FAILURE() << name << " element " << i << " of " << found.shape() << ": error " << error << " exceeds " << bound;
+      return;
+    }
+  }
+}
+
+TEST_P(CudaProducts, LessPrecisionStaysWithinTheErrorOfItsFormat) {
+  for (const Precision precision : {Precision::tf32, Precision::bf16}) {
+    double largest_error = 0;  // in units of 2^-24 sum |a| |b|
+    for (size_t i = 0; i < op().cases.size(); ++i) {
+      const OpCase& c = op().cases[i];
+      if (!served(op(), c) || depthwise(c)) continue;
+      const Results exact = run(op(), c, DType::f64, cpu, unchanged), bound = run(op(), c, DType::f64, cpu, magnitude);
+      const double products = op().flops(exact.in, c.attrs) / 2;
+      const int tile = tiles[(i + (precision == Precision::bf16)) % 4];
+      const Setting setting(precision, tile, i % 3 == 0 ? 0 : i % 3 == 1 ? 1 : 3);
+      const KernelOverride only("cuda");
+      const Results found = run(op(), c, DType::f32, Device{DeviceKind::cuda}, unchanged);
+      const std::string name = cat(op().name, ", tile ", tile, ", ", describe(op(), c));
+      const auto terms = [&](const Tensor& t) { return products / static_cast<double>(std::max<int64_t>(1, t.numel())); };
+      compare(name + ": output", found.out[0], exact.out[0], bound.out[0], precision, terms(exact.out[0]), largest_error);
+      for (size_t j = 0; j < 2; ++j)
+        compare(name + ": gradient of " + input_name(op(), j), found.din[j], exact.din[j], bound.din[j], precision, terms(exact.din[j]), largest_error);
+    }
+    // Products of exact f32 operands would stay far below; so it was this format that multiplied.
+    EXPECT_GT(largest_error, 0.05 * cuda::unit_roundoff(precision) / 0x1p-24) << op().name;
+  }
+}
+
+TEST_P(CudaProducts, SameBitsInEveryOrderOfThreads) {
+  size_t turn = 0;
+  for (const Precision precision : {Precision::f32, Precision::tf32, Precision::bf16})
+    for (const int tile : tiles) {
+      const Setting setting(precision, tile, 2);
+      for (size_t i = turn++ % 12; i < op().cases.size(); i += 12) {  // the table test runs all of them with the tiles that they get
+        const OpCase& c = op().cases[i];
+        if (!served(op(), c)) continue;
+        const Tensors expected = run_case(op(), c, tuned(op()));
+        for_each_order([&](const char* order) {
+          const Tensors found = run_case(op(), c, tuned(op()));
+          for (size_t t = 0; t < expected.size(); ++t) EXPECT_TRUE(same_bits(found[t], expected[t])) << order << ", tile " << tile << ": " << describe(op(), c);
+        });
+      }
+    }
+}
+
+INSTANTIATE_TEST_SUITE_P(Ops, CudaProducts, testing::Values("conv2d", "conv_transpose2d", "linear", "matmul"), [](const auto& info) { return info.param; });
+
+TEST(CudaProductSettings, MultipliesInF32UnlessAskedForLess) { EXPECT_EQ(cuda::product_precision(), Precision::f32); }
+
+}  // namespace
+}  // namespace limbeck
