@@ -121,22 +121,9 @@ void transpose_backward(const BackwardCall& c) {
   if (db) column_sums_naive<T>(dy.data<T>(), s.n * s.h * s.w, s.c, db);
 }
 
-// Named, not lambdas among the template arguments of a variable: nvcc 13 cannot pass those on to the host compiler.
-struct Forward {
-  template <class T> void operator()(T, const ForwardCall& c) const { forward<T>(c); }
-};
-struct Backward {
-  template <class T> void operator()(T, const BackwardCall& c) const { backward<T>(c); }
-};
-struct TransposeForward {
-  template <class T> void operator()(T, const ForwardCall& c) const { transpose_forward<T>(c); }
-};
-struct TransposeBackward {
-  template <class T> void operator()(T, const BackwardCall& c) const { transpose_backward<T>(c); }
-};
-
-const RegisterNaive conv2d("conv2d", floating<ForwardCall, Forward{}>, floating<BackwardCall, Backward{}>);
-const RegisterNaive conv_transpose2d("conv_transpose2d", floating<ForwardCall, TransposeForward{}>, floating<BackwardCall, TransposeBackward{}>);
+const RegisterNaive conv2d("conv2d", {forward<float>, backward<float>}, {forward<double>, backward<double>});
+const RegisterNaive conv_transpose2d("conv_transpose2d", {transpose_forward<float>, transpose_backward<float>},
+                                     {transpose_forward<double>, transpose_backward<double>});
 
 }  // namespace
 }  // namespace limbeck::cuda

@@ -105,7 +105,7 @@ struct ForwardProblem {
   int pixels, o, og, cg, k;  // o: channels of y
   float* y;
   const float* bias;
-  int64_t column_stride = 1;
+  int column_stride = 1;
 
   __device__ ItemOf<A, B> item(int g) const {
     ItemOf<A, B> i{x, w, pixels, og, k, y + g * og, bias ? bias + g * og : nullptr};
@@ -113,7 +113,7 @@ struct ForwardProblem {
     i.b.data += int64_t{g} * og * k;
     return i;
   }
-  __device__ int64_t row_offset(const ItemOf<A, B>&, int m) const { return int64_t{m} * o; }
+  __device__ int row_offset(const ItemOf<A, B>&, int m) const { return m * o; }
 };
 
 struct WeightProblem {
@@ -123,7 +123,7 @@ struct WeightProblem {
   B dy;
   int taps, og, cg, pixels;  // taps: kh kw C/G
   float* dw;
-  int64_t column_stride;     // taps, as 64 bits
+  int column_stride;
 
   __device__ ItemOf<A, B> item(int g) const {
     ItemOf<A, B> i{x, dy, taps, og, pixels, dw + int64_t{g} * og * taps, nullptr};
@@ -131,7 +131,7 @@ struct WeightProblem {
     i.b.data += g * og;
     return i;
   }
-  __device__ int64_t row_offset(const ItemOf<A, B>&, int m) const { return m; }
+  __device__ int row_offset(const ItemOf<A, B>&, int m) const { return m; }
 };
 
 // --- backward-data ----------------------------------------------------------------------------------------------------------------
@@ -218,7 +218,7 @@ struct DataProblem {
   int n, h, width, c, cg, og;
   float* dx;
   const float* bias;  // of a transposed convolution
-  int64_t column_stride = 1;
+  int column_stride = 1;
 
   __device__ Item item(int z) const {
     const int px = z % x.phases, py = z / x.phases % y.phases, g = z / x.phases / y.phases;
@@ -231,10 +231,10 @@ struct DataProblem {
     i.b.first_tap_y = i.a.y.first_tap, i.b.first_tap_x = i.a.x.first_tap, i.b.taps_x = i.a.x.taps;
     return i;
   }
-  __device__ int64_t row_offset(const Item& i, int m) const {
+  __device__ int row_offset(const Item& i, int m) const {
     const int line = m / i.a.x.count, image = line / i.a.y.count;
     const int iy = i.first_y + (line - image * i.a.y.count) * y.stride, ix = i.first_x + (m - line * i.a.x.count) * x.stride;
-    return ((int64_t{image} * h + iy) * width + ix) * c;
+    return ((image * h + iy) * width + ix) * c;
   }
 };
 
@@ -293,7 +293,7 @@ void backward_weight(const Conv2dSizes& s, const Tensor& x, const Tensor& dy, co
                  .m = og, .n = cg, .k = pixels, .items = s.groups}, dw);
   const auto i = [](int64_t v) { return static_cast<int>(v); };
   const WeightProblem p{windows<WindowsByTap>(s, x.data<float>()), stored<false>(dy.data<float>(), s.o, pixels, og), i(taps), i(og), i(cg), i(pixels),
-                        dw.data<float>(), taps};
+                        dw.data<float>(), i(taps)};
   run(p, s.groups, taps, og, pixels, dw);
 }
 

@@ -26,7 +26,8 @@ struct StoredProblem {
   int m, n, k;
   float* c;
   const float* bias;
-  int64_t a_item, b_item, c_item, row_stride, column_stride;
+  int64_t a_item, b_item, c_item;
+  int row_stride, column_stride;
 
   __device__ Item item(int z) const {
     Item i{a, b, m, n, k, c + z * c_item, bias ? bias + int64_t{z} * n : nullptr};
@@ -34,7 +35,7 @@ struct StoredProblem {
     i.b.data += z * b_item;
     return i;
   }
-  __device__ int64_t row_offset(const Item&, int row) const { return row * row_stride; }
+  __device__ int row_offset(const Item&, int row) const { return row * row_stride; }
 };
 
 bool fours(int64_t a, int64_t b) { return a % 4 == 0 && b % 4 == 0; }
@@ -55,7 +56,8 @@ template <bool a_along_k, bool b_along_k>
 void run(const Product& p, const Tensor& to) {
   const int64_t k = p.terms * p.k;
   const StoredProblem<a_along_k, b_along_k> problem{stored<a_along_k>(p.a, p.m, p.k), stored<b_along_k>(p.b, p.n, p.k), static_cast<int>(p.m),
-                                                    static_cast<int>(p.n), static_cast<int>(k), p.c, p.bias, p.a.item, p.b.item, p.c_item, p.c_row, p.c_column};
+                                                    static_cast<int>(p.n), static_cast<int>(k), p.c, p.bias, p.a.item, p.b.item, p.c_item, static_cast<int>(p.c_row),
+                                                    static_cast<int>(p.c_column)};
   run_products<Tile64x64, Tile128x128, Tile128x32>(problem, p.items, p.m, p.n, k, to);
 }
 

@@ -4,7 +4,7 @@
 // A Problem describes the matrices, for one or several independent items (groups, matrices of a batch, phases of a strided gradient); ops_cuda/
 // gemm.cu and ops_cuda/conv2d_tuned.cu have them. It offers, on the device,
 //   using A, B           sources (below)                          item(z)            an Item: a, b, m, n, k, out, bias of item z
-//   row_offset(item, m)  of c(m, 0) from item.out                 column_stride      from c(m, n) to c(m, n + 1)
+//   row_offset(item, m)  of c(m, 0) from item.out, an int         column_stride      from c(m, n) to c(m, n + 1), an int
 // and a Source, which is passed by value,
 //   k_contiguous         whether four neighbouring k (or else four neighbouring rows) may lie side by side
 //   row(r), step(k)      what is worth computing once for a row and once for a k (divisions)
@@ -17,7 +17,7 @@
 //   f32    each thread holds 8x8 (8x4, 4x4) sums and adds in the order of k
 //   tf32, bf16   each warp holds 64x32 (32x32, 32x16) sums in fragments of tensor cores; operands are rounded on their way from shared memory
 // Deterministic: the parts of a split sum go to a workspace, and a second kernel adds them, first to last. The number of parts depends on
-// the sizes only. Bytes per block and slice: 64 (rows + columns) from memory for 32 rows x columns FLOPs, 1 FLOP/byte per 2 / (1/rows + 1/columns).
+// the sizes only. A slice of a block is 64 (rows + columns) bytes from memory and 32 rows columns FLOPs.
 // Source: tiling as in Goto and van de Geijn 2008 and NVIDIA's CUTLASS documentation; division: Granlund and Montgomery 1994.
 #pragma once
 #include <algorithm>
@@ -29,8 +29,10 @@
 
 #if defined(__CUDACC__)
 #define LIMBECK_UNROLL _Pragma("unroll")
+#define LIMBECK_DO_NOT_UNROLL _Pragma("unroll 1")
 #else
 #define LIMBECK_UNROLL
+#define LIMBECK_DO_NOT_UNROLL
 #endif
 
 namespace limbeck::cuda {
@@ -178,20 +180,23 @@ struct MultiplyF32 {
 
     __device__ void add(const float* a, const float* b) {
       const int x = static_cast<int>(threadIdx.x) % across, y = static_cast<int>(threadIdx.x) / across;
-      LIMBECK_UNROLL
+      LIMBECK_DO_NOT_UNROLL  // reading further ahead would need more than 128 registers
       for (int k = 0; k < slice; k += 4) {
-        float left[tr][4];
-        read<SliceA, down>(left, a, 0, y, k);
         LIMBECK_UNROLL
-        for (int j0 = 0; j0 < tc; j0 += 4) {
-          float right[4][4];
-          read<SliceB, across>(right, b, j0, x, k);
+        for (int i0 = 0; i0 < tr; i0 += 4) {
+          float left[4][4];
+          read<SliceA, down>(left, a, i0, y, k);
           LIMBECK_UNROLL
-          for (int q = 0; q < 4; ++q)
+          for (int j0 = 0; j0 < tc; j0 += 4) {
+            float right[4][4];
+            read<SliceB, across>(right, b, j0, x, k);
             LIMBECK_UNROLL
-            for (int i = 0; i < tr; ++i)
+            for (int q = 0; q < 4; ++q)
               LIMBECK_UNROLL
-              for (int j = 0; j < 4; ++j) sum[i][j0 + j] += left[i][q] * right[j][q];
+              for (int i = 0; i < 4; ++i)
+                LIMBECK_UNROLL
+                for (int j = 0; j < 4; ++j) sum[i0 + i][j0 + j] += left[i][q] * right[j][q];
+          }
         }
       }
     }
@@ -321,17 +326,15 @@ __global__ void __launch_bounds__(Tile::threads, Tile::resident_blocks) product_
     sums.add(stage, stage + SliceA::floats);
   }
   wait_async<0>();
-  if (plan.parts > 1) {
-    float* const to = workspace + (int64_t{part} * plan.items + z) * plan.m * plan.n;
-    sums.for_each([&](int r, int c, float v) {
-      if (m0 + r < item.m && n0 + c < item.n) to[int64_t{m0 + r} * plan.n + n0 + c] = v;
-    });
-  } else {
-    sums.for_each([&](int r, int c, float v) {
-      const int m = m0 + r, n = n0 + c;
-      if (m < item.m && n < item.n) item.out[problem.row_offset(item, m) + int64_t{n} * problem.column_stride] = item.bias ? v + item.bias[n] : v;
-    });
-  }
+  // One way out for whole sums and for parts of them: two would hold twice as many registers.
+  const bool whole = plan.parts == 1;
+  float* const to = whole ? item.out : workspace + (part * plan.items + z) * plan.m * plan.n;  // split() keeps the workspace small
+  const float* const bias = whole ? item.bias : nullptr;
+  const int column_stride = whole ? problem.column_stride : 1;
+  sums.for_each([&](int r, int c, float v) {
+    const int m = m0 + r, n = n0 + c;
+    if (m < item.m && n < item.n) to[(whole ? problem.row_offset(item, m) : m * plan.n) + n * column_stride] = bias ? v + bias[n] : v;
+  });
 }
 
 template <class Problem>
@@ -343,7 +346,7 @@ __global__ void sum_parts_kernel(Problem problem, Plan plan, const float* worksp
   if (m >= item.m) return;
   float sum = 0;
   for (int part = 0; part < plan.parts; ++part) sum += workspace[part * size + i];
-  item.out[problem.row_offset(item, m) + int64_t{n} * problem.column_stride] = item.bias ? sum + item.bias[n] : sum;
+  item.out[problem.row_offset(item, m) + n * problem.column_stride] = item.bias ? sum + item.bias[n] : sum;
 }
 
 // --- host side --------------------------------------------------------------------------------------------------------------------

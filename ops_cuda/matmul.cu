@@ -132,22 +132,13 @@ bool small_enough_linear(const Tensors& in, const Attrs&) {
   return gemm_serves(s.m, s.n, s.k, 1);
 }
 
-// Named, not lambdas among the template arguments of a variable: nvcc 13 cannot pass those on to the host compiler.
-struct MatmulForward {
-  template <class T> void operator()(T, const ForwardCall& c) const { matmul_forward<T, run_naive<T>>(c); }
-};
-struct MatmulBackward {
-  template <class T> void operator()(T, const BackwardCall& c) const { matmul_backward<T, run_naive<T>>(c); }
-};
-struct LinearForward {
-  template <class T> void operator()(T, const ForwardCall& c) const { linear_forward<T, run_naive<T>>(c); }
-};
-struct LinearBackward {
-  template <class T> void operator()(T, const BackwardCall& c) const { linear_backward<T, run_naive<T>, column_sums_naive<T>>(c); }
-};
+template <class T>
+constexpr Functions naive_matmul{matmul_forward<T, run_naive<T>>, matmul_backward<T, run_naive<T>>};
+template <class T>
+constexpr Functions naive_linear{linear_forward<T, run_naive<T>>, linear_backward<T, run_naive<T>, column_sums_naive<T>>};
 
-const RegisterNaive matmul_naive("matmul", floating<ForwardCall, MatmulForward{}>, floating<BackwardCall, MatmulBackward{}>);
-const RegisterNaive linear_naive("linear", floating<ForwardCall, LinearForward{}>, floating<BackwardCall, LinearBackward{}>);
+const RegisterNaive matmul_naive("matmul", naive_matmul<float>, naive_matmul<double>);
+const RegisterNaive linear_naive("linear", naive_linear<float>, naive_linear<double>);
 const RegisterTuned matmul_tuned("matmul", matmul_forward<float, run_tuned>, matmul_backward<float, run_tuned>, small_enough);
 const RegisterTuned linear_tuned("linear", linear_forward<float, run_tuned>, linear_backward<float, run_tuned, column_sums>, small_enough_linear);
 
