@@ -1,0 +1,166 @@
+// Whole training steps on the device cuda beside the CPU, from the same seed: classifier steps (with dropout and a smaller last batch) and GAN
+// steps, most of them replayed from a recorded graph.
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <map>
+
+#include "gan/feature_net.h"
+#include "gan/trainer.h"
+#include "kd/trainer.h"
+#include "nn/layers.h"
+#include "nn/step_graph.h"
+
+namespace limbeck {
+namespace {
+
+const Device cuda{DeviceKind::cuda, 0};
+
+/// Classes are brightness of a channel, plus noise.
+data::Dataset toy_data(int64_t n, int64_t side, int64_t classes) {
+  data::Dataset d;
+  d.images = Tensor::empty({n, side, side, 3}, DType::u8);
+  std::vector<int64_t> labels;
+  Stream stream(11);
+  for (int64_t i = 0; i < n; ++i) {
+    labels.push_back(i % classes);
+    const auto x = d.images.rows(i, i + 1).span<uint8_t>();
+    for (size_t p = 0; p < x.size(); ++p) x[p] = static_cast<uint8_t>(stream.below(128) + (static_cast<int64_t>(p % 3) == i % classes ? 90 : 0));
+  }
+  d.labels = Tensor::of(labels);
+  d.classes = classes;
+  return d;
+}
+
+/// Every value that the loop reports, in order.
+class Recorder : public nn::Monitor {
+ public:
+  std::vector<double> values;
+  std::vector<std::string> names;
+  void metrics(int64_t step, const nn::Values& v) override {
+    for (const auto& [name, value] : v) names.push_back(cat(name, " at ", step)), values.push_back(value);
+  }
+};
+
+void expect_close(const Recorder& found, const Recorder& expected, double tolerance) {
+  ASSERT_EQ(found.names, expected.names);
+  for (size_t i = 0; i < found.values.size(); ++i)
+    EXPECT_NEAR(found.values[i], expected.values[i], tolerance * (1 + std::abs(expected.values[i]))) << found.names[i];
+}
+
+void expect_close(const TensorFile& found, const TensorFile& expected, double tolerance) {
+  ASSERT_EQ(found.tensors.size(), expected.tensors.size());
+  for (size_t i = 0; i < found.tensors.size(); ++i) {
+    const auto& [name, a] = found.tensors[i];
+    const auto& [other, b] = expected.tensors[i];
+    ASSERT_EQ(name, other);
+    double largest = 0, difference = 0;
+    for (int64_t j = 0; j < a.numel(); ++j) {
+      largest = std::max(largest, std::abs(b.at(j)));
+      difference = std::max(difference, std::abs(a.at(j) - b.at(j)));
+    }
+    EXPECT_LE(difference, tolerance * std::max(largest, 1e-3)) << name;
+  }
+}
+
+TEST(CudaTraining, ClassifierLossesAreThoseOfTheCpu) {
+  const data::Dataset set = toy_data(22, 8, 3), none = toy_data(0, 8, 3);
+  const kd::ClassificationCriterion criterion;
+  kd::TrainSettings settings;
+  settings.epochs = 4;  // three batches an epoch, the last one of six images
+  settings.batch = 8;
+  settings.milestones = {2};
+  settings.crop_padding = 1;
+  std::map<DeviceKind, Recorder> log;
+  std::map<DeviceKind, TensorFile> weights;
+  for (const Device device : {cpu, cuda}) {
+    gan::FeatureNet net({.outputs = 3, .channels = 3, .size = 8}, {.width = 4, .blocks = {1, 1}, .feature = 16, .head = {8}, .dropout = 0.3});
+    net.initialise(Stream(3));
+    net.to(device);
+    EXPECT_EQ(net.device(), device);
+    const kd::TrainResult r = kd::train({.network = net, .train = set, .test = none, .standardisation = data::standardisation_of(set), .criterion = criterion,
+                                         .stream = Stream(7), .monitor = log[device.kind]},
+                                        settings);
+    EXPECT_EQ(r.steps, 12);
+    weights[device.kind] = net.state_dict();
+  }
+  expect_close(log[DeviceKind::cuda], log[DeviceKind::cpu], 2e-4);
+  expect_close(weights[DeviceKind::cuda], weights[DeviceKind::cpu], 5e-3);
+}
+
+TEST(CudaTraining, GanLossesAreThoseOfTheCpu) {
+  const data::Dataset set = toy_data(8, 32, 2);
+  gan::GanSettings settings;
+  settings.steps = 4;
+  settings.batch = 2;
+  settings.d_steps = 2;
+  settings.g_ch = settings.d_ch = 2;
+  settings.dim_z = 8;
+  settings.init = "ortho";
+  settings.ema_decay = 0.9;
+  settings.ema_start = 2;
+  settings.health_every = 1;
+  settings.sample_every = 0;
+  std::map<DeviceKind, Recorder> log;
+  std::map<DeviceKind, TensorFile> weights;
+  for (const Device device : {cpu, cuda}) {
+    gan::GanTrainer trainer(set, settings, Stream(5), log[device.kind], device);
+    trainer.run();
+    weights[device.kind] = trainer.state();
+  }
+  expect_close(log[DeviceKind::cuda], log[DeviceKind::cpu], 2e-3);
+}
+
+/// A running sum kept in a buffer that is replaced, and a count of host effects: what a replay must carry on.
+class Accumulator : public nn::Module {
+ public:
+  Accumulator() { sum_ = add_buffer("sum", Tensor::zeros({3})); }
+  Tensor step(const Tensor& x) {
+    const NoGrad no_grad;
+    buffer(sum_) = (Variable(buffer(sum_)) + Variable(x)).data();
+    host_effect([this] { ++count; });
+    return buffer(sum_);
+  }
+  Tensor total() { return buffer(sum_).to(cpu); }
+  int count = 0;
+
+ private:
+  size_t sum_;
+};
+
+TEST(CudaStepGraph, ReplaysCarryBuffersAndHostEffectsOn) {
+  Accumulator module;
+  module.to(cuda);
+  int calls = 0;
+  nn::StepGraph graph(cuda, {&module}, [&](const Tensors& in) {
+    ++calls;
+    return Tensors{module.step(in[0])};
+  });
+  double expected = 0;
+  for (int i = 1; i <= 7; ++i) {
+    expected += i;
+    EXPECT_EQ(graph({Tensor::full({3}, i)})[0].to(cpu).at(2), expected) << "call " << i;
+    EXPECT_EQ(module.count, i);
+  }
+  EXPECT_EQ(calls, 3) << "two calls as usual, one recorded, the others replayed";
+  EXPECT_EQ(graph({Tensor::full({1}, 10)})[0].to(cpu).at(2), expected + 10) << "another shape runs as usual";
+  EXPECT_EQ(calls, 4);
+  EXPECT_EQ(graph({Tensor::full({3}, 1)})[0].to(cpu).at(2), expected + 11) << "and the next replay goes on from there";
+  EXPECT_EQ(calls, 4);
+  EXPECT_EQ(module.total().at(0), expected + 11);
+}
+
+TEST(CudaStepGraph, AStepThatReadsTheDeviceIsRefused) {
+  nn::StepGraph graph(cuda, {}, [](const Tensors& in) {
+    in[0].item();
+    return in;
+  });
+  const Tensor x = Tensor::full({1}, 2);
+  graph({x}), graph({x});
+  EXPECT_THROW(graph({x}), Error);
+  EXPECT_FALSE(recording());
+  EXPECT_EQ(Tensor::full({2}, 3, DType::f32, cuda).to(cpu).at(1), 3) << "the device works afterwards";
+}
+
+}  // namespace
+}  // namespace limbeck
