@@ -157,12 +157,22 @@ void Embedding::reset(Stream stream) { init::normal(weight, 0, 1, stream.fork("w
 
 Variable Dropout::forward(const Variable& x) {
   if (!training() || p_ == 0) return x;
-  if (!recording()) return dropout(x, p_, stream_);
-  // In a recorded step the place in the stream is read from a tensor that is rewritten before each replay.
-  const Tensor place = Tensor::empty({2}, DType::i64, x.data().device());
-  const int64_t blocks = (x.data().numel() + 3) / 4;
-  host_effect([this, place, blocks] { place.copy_from(stream_.reserve(blocks)); });
+  const Device device = x.data().device();
+  if (device == cpu) return dropout(x, p_, stream_);
+  // In a recorded step the place in the stream is read from a tensor that is rewritten before each replay, one for each call of a step.
+  if (places_.size() <= calls_ || places_[calls_].device() != device) {
+    places_.resize(calls_);
+    places_.push_back(Tensor::empty({2}, DType::i64, device));
+  }
+  const Tensor place = recording() ? places_[calls_] : Tensor::empty_like(places_[calls_]);
+  ++calls_;
+  host_effect([this, place, blocks = (x.data().numel() + 3) / 4] { place.copy_from(stream_.reserve(blocks)); });
   return dropout(x, p_, place);
+}
+
+void Dropout::set_stream(Stream stream) {
+  stream_ = stream;
+  calls_ = 0;
 }
 
 Variable Sequential::forward(const Variable& x) {

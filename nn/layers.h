@@ -103,11 +103,13 @@ class Dropout : public Module {
   Variable forward(const Variable& x) override;
 
  protected:
-  void set_stream(Stream stream) override { stream_ = stream; }
+  void set_stream(Stream stream) override;
 
  private:
   double p_;
   Stream stream_;
+  size_t calls_ = 0;  // since set_stream
+  Tensors places_;    // of a recorded step, made by the calls before it
 };
 
 class ReLU : public Module {

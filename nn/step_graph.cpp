@@ -29,12 +29,24 @@ class BufferPlaces {
   Tensors places_;
 };
 
+/// An undefined input has the shape [-1], which no tensor has.
+std::vector<Shape> shapes_of(const Tensors& inputs) {
+  std::vector<Shape> shapes;
+  for (const Tensor& t : inputs) shapes.push_back(t.defined() ? t.shape() : Shape{-1});
+  return shapes;
+}
+
 }  // namespace
 
 Tensors StepGraph::operator()(const Tensors& inputs) {
   if (device_ == cpu) return step_(inputs);
-  if (!recording_ && calls_++ < usual_calls) return step_(on_device(inputs));
-  if (recording_ && !fits(inputs)) {
+  const std::vector<Shape> shapes = shapes_of(inputs);
+  const bool same = shapes == shapes_;
+  if (!recording_ && (calls_++ < usual_calls || !same)) {
+    shapes_ = shapes;
+    return step_(on_device(inputs));
+  }
+  if (!same) {
     BufferPlaces places(modules_);
     Tensors results = step_(on_device(inputs));
     places.write_back();
@@ -46,13 +58,6 @@ Tensors StepGraph::operator()(const Tensors& inputs) {
   effects_->run();
   recording_->replay();
   return results_;
-}
-
-bool StepGraph::fits(const Tensors& inputs) const {
-  bool same = inputs.size() == inputs_.size();
-  for (size_t i = 0; same && i < inputs.size(); ++i)
-    same = inputs[i].defined() == inputs_[i].defined() && (!inputs[i].defined() || (inputs[i].shape() == inputs_[i].shape() && inputs[i].dtype() == inputs_[i].dtype()));
-  return same;
 }
 
 Tensors StepGraph::on_device(const Tensors& inputs) const {

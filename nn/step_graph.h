@@ -10,7 +10,7 @@
 namespace limbeck::nn {
 
 /// On a device that records, the step runs as usual a few times (memory, optimiser slots and scalars come into being), is recorded once for
-/// the shapes of its inputs, and from then on replayed with the new inputs copied to the old places. Inputs of other shapes (the last batch
+/// the shapes of its inputs (when two calls in a row had the same), and from then on replayed with the new inputs copied to the old places. Inputs of other shapes (the last batch
 /// of an epoch) run as usual. On the CPU it always does.
 ///
 /// The step may only depend on its inputs, on the modules' parameters and buffers, and on what host_effect() writes; it must not read a
@@ -25,7 +25,6 @@ class StepGraph {
   Tensors operator()(const Tensors& inputs);
 
  private:
-  bool fits(const Tensors& inputs) const;
   Tensors on_device(const Tensors& inputs) const;
   void record(const Tensors& inputs);
 
@@ -33,6 +32,7 @@ class StepGraph {
   std::vector<Module*> modules_;
   Step step_;
   int64_t calls_ = 0;
+  std::vector<Shape> shapes_;  // of the last call; recorded: of the recording
   Tensors inputs_, results_;
   std::unique_ptr<HostEffects> effects_;
   std::unique_ptr<Recording> recording_;

@@ -49,7 +49,8 @@ bool has_backend(DeviceKind kind);
 DeviceBackend& backend(Device device);
 
 /// What the host does in a step besides queueing work: counting, writing a learning rate into a tensor of the device. Runs `effect` now; while
-/// this thread records, it keeps it instead, to be run before each replay. What it captures must outlive the recording.
+/// this thread records, it keeps it instead, to be run before each replay. What it captures must outlive the recording; tensors that it writes must
+/// be older than the recording, whose own memory changes hands during a replay.
 void host_effect(std::function<void()> effect);
 
 /// Whether this thread records a step.
