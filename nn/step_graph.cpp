@@ -29,10 +29,9 @@ class BufferPlaces {
   Tensors places_;
 };
 
-/// An undefined input has the shape [-1], which no tensor has.
-std::vector<Shape> shapes_of(const Tensors& inputs) {
-  std::vector<Shape> shapes;
-  for (const Tensor& t : inputs) shapes.push_back(t.defined() ? t.shape() : Shape{-1});
+std::vector<std::optional<Shape>> shapes_of(const Tensors& inputs) {
+  std::vector<std::optional<Shape>> shapes;
+  for (const Tensor& t : inputs) shapes.push_back(t.defined() ? std::optional(t.shape()) : std::nullopt);
   return shapes;
 }
 
@@ -40,17 +39,12 @@ std::vector<Shape> shapes_of(const Tensors& inputs) {
 
 Tensors StepGraph::operator()(const Tensors& inputs) {
   if (device_ == cpu) return step_(inputs);
-  const std::vector<Shape> shapes = shapes_of(inputs);
+  const std::vector<std::optional<Shape>> shapes = shapes_of(inputs);
   const bool same = shapes == shapes_;
-  if (!recording_ && (calls_++ < usual_calls || !same)) {
-    shapes_ = shapes;
-    return step_(on_device(inputs));
-  }
-  if (!same) {
-    BufferPlaces places(modules_);
-    Tensors results = step_(on_device(inputs));
-    places.write_back();
-    return results;
+  if (!same || (!recording_ && calls_ < usual_calls)) {
+    ++calls_;
+    if (!recording_) shapes_ = shapes;
+    return run_as_usual(inputs);
   }
   if (!recording_) record(inputs);
   for (size_t i = 0; i < inputs.size(); ++i)
@@ -58,6 +52,14 @@ Tensors StepGraph::operator()(const Tensors& inputs) {
   effects_->run();
   recording_->replay();
   return results_;
+}
+
+/// Keeps the buffers' places too: another step's recording may read them.
+Tensors StepGraph::run_as_usual(const Tensors& inputs) {
+  BufferPlaces places(modules_);
+  Tensors results = step_(on_device(inputs));
+  places.write_back();
+  return results;
 }
 
 Tensors StepGraph::on_device(const Tensors& inputs) const {

@@ -3,6 +3,7 @@
 #pragma once
 #include <functional>
 #include <memory>
+#include <optional>
 
 #include "nn/module.h"
 #include "tensor/device.h"
@@ -25,6 +26,7 @@ class StepGraph {
   Tensors operator()(const Tensors& inputs);
 
  private:
+  Tensors run_as_usual(const Tensors& inputs);
   Tensors on_device(const Tensors& inputs) const;
   void record(const Tensors& inputs);
 
@@ -32,7 +34,7 @@ class StepGraph {
   std::vector<Module*> modules_;
   Step step_;
   int64_t calls_ = 0;
-  std::vector<Shape> shapes_;  // of the last call; recorded: of the recording
+  std::vector<std::optional<Shape>> shapes_;  // of the last call; recorded: of the recording
   Tensors inputs_, results_;
   std::unique_ptr<HostEffects> effects_;
   std::unique_ptr<Recording> recording_;

@@ -24,6 +24,8 @@ class Backend final : public DeviceBackend {
 
   void copy(void* to, Device to_device, const void* from, Device from_device, size_t bytes) override {
     const bool to_host = to_device.kind == DeviceKind::cpu, from_host = from_device.kind == DeviceKind::cpu;
+    LIMBECK_CHECK(!from_host || !recording(), "a step that is recorded as a graph copies ", bytes, " bytes from the host; the copy would read that place at "
+                  "every replay. Make it an input of the step, or copy it before");
     const cudaMemcpyKind kind = to_host ? cudaMemcpyDeviceToHost : from_host ? cudaMemcpyHostToDevice : cudaMemcpyDeviceToDevice;
     if (!to_host && !from_host && to_device.index != from_device.index) synchronise(from_device.index);  // streams of two devices
     const int acting = to_host ? from_device.index : to_device.index;

@@ -96,7 +96,7 @@ TEST(CudaTraining, GanLossesAreThoseOfTheCpu) {
   settings.d_steps = 2;
   settings.g_ch = settings.d_ch = 2;
   settings.dim_z = 8;
-  settings.init = "ortho";
+  settings.g_lr = settings.d_lr = 1e-5;
   settings.ema_decay = 0.9;
   settings.ema_start = 2;
   settings.health_every = 1;
