@@ -1,0 +1,36 @@
+#!/usr/bin/env bash
+# The workflow at toy size on the device cuda, through the SIMT shim, beside the CPU: the same losses within rounding from the same seed.
+# Also what a program without the device says, and commands that compute on it.
+source "$(dirname "$0")/lib.sh"
+check_error "a program without CUDA says how to build it" "--device|CUDA" "$limbeck" run configs/tiny.toml --out "$work/none" --device cuda
+check_error "and refuses unknown devices" "unknown device 'gpu'" "$limbeck" run configs/tiny.toml --out "$work/none" --device gpu
+
+simulated=$(dirname "$limbeck")/sim/limbeck
+if [[ ! -x $simulated ]]; then
+  skip "the workflow on the device cuda" "no $simulated (make CUDA=sim)"
+  finish
+fi
+check_error "a device that the machine lacks" "cuda:7" "$simulated" run configs/tiny.toml --out "$work/none" --device cuda:7
+
+settings=()
+for s in data.shapes_train=10 data.shapes_test=10 teacher.model=resnet8 teacher.epochs=1 teacher.batch=10 student.epochs=1 student.batch=10 \
+  gan.steps=3 gan.batch=2 gan.g_ch=2 gan.d_ch=2 gan.g_lr=1e-4 gan.d_lr=1e-4 gan.sample_every=0 features.epochs=1 features.net.width=2 ratio.epochs=1 \
+  fakes.per_class=1 fakes.filter_burn_in=2 fakes.sampling.burn_in=2 fakes.sampling.batch=2 transfer.epochs=1 transfer.batch=20 ablation=false; do
+  settings+=(--set "$s")
+done
+check "the workflow on the CPU" "$limbeck" run configs/tiny.toml --out "$work/cpu" --quiet "${settings[@]}"
+SECONDS=0
+check "the workflow on the device cuda" "$simulated" run configs/tiny.toml --out "$work/cuda" --device cuda --quiet "${settings[@]}"
+echo "workflow on cuda: $SECONDS s"
+
+# The losses of every line of every stage's metrics, side by side.
+losses() { grep -oE '"(d_|g_)?loss":[-+.e0-9]+' "$1" | cut -d: -f2; }
+for stage in teacher nokd blkd gan features ratio cgankd cgankd_blkd; do
+  paste <(losses "$work/cpu/stages/$stage/metrics.jsonl") <(losses "$work/cuda/stages/$stage/metrics.jsonl") > "$work/losses"
+  check "losses of $stage agree" awk 'NF != 2 { exit 1 } { d = $1 - $2; if (d < 0) d = -d; s = $1 < 0 ? -$1 : $1; if (d > 2e-3 * (1 + s)) exit 1; ++n }
+                                      END { if (!n) exit 1 }' "$work/losses"
+done
+check "eval on the device" "$simulated" eval --ckpt "$work/cuda/stages/teacher/model.safetensors" --device cuda --kind shapes --shapes-train 10 --shapes-test 4
+check "sample on the device" "$simulated" sample --ckpt "$work/cuda/stages/gan/generator.safetensors" --class 1 --n 2 --out "$work/grid.png" --device cuda
+check "bench train on the device" "$simulated" bench train --model resnet8 --batch 2 --size 8 --steps 1 --device cuda
+finish
