@@ -21,7 +21,7 @@ namespace {
 
 struct Options {
   std::string model = "resnet20";
-  std::shared_ptr<std::string> device;
+  std::shared_ptr<DeviceOptions> device;
   int64_t batch = 64, size = 32, classes = 100, steps = 10, warmup = 3;
   double seconds = 0;   // when given: at least that long and two steps, instead of `steps`
   std::string only;     // "", "train" or "inference"
@@ -130,7 +130,7 @@ Result measure(const Options& o) {
     network->forward(images.rows(0, 1));
     r.macs = trace.macs();
   }
-  const Device device = device_of(*o.device);
+  const Device device = chosen_device(*o.device);
   network->to(device);
   images = images.to(device), labels = labels.to(device);
   if (o.only != "inference") measure_training(o, *network, images, labels, r);
@@ -163,7 +163,7 @@ void print_json(const Options& o, const Result& r, const Rate& train, const Rate
 void run(Options o) {
   LIMBECK_CHECK(o.batch > 1 && o.steps > 0 && o.warmup >= 0, "bench train: --batch must be at least 2, --steps at least 1");
   LIMBECK_CHECK(o.profile.empty() || o.profile == "operators" || o.profile == "shapes", "bench train: --profile expects operators or shapes, found '", o.profile, "'");
-  LIMBECK_CHECK(o.profile.empty() || device_of(*o.device) == cpu, "bench train: --profile measures the CPU only; elsewhere operators return before they are done");
+  LIMBECK_CHECK(o.profile.empty() || chosen_device(*o.device) == cpu, "bench train: --profile measures the CPU only; elsewhere operators return before they are done");
   LIMBECK_CHECK(o.only.empty() || o.only == "train" || o.only == "inference", "bench train: --only expects train or inference, found '", o.only, "'");
   if (o.threads > 0) omp_set_num_threads(o.threads);
   o.threads = omp_get_max_threads();
@@ -196,7 +196,7 @@ const RegisterCommand command({"bench", "measure throughput", [](CommandLine& ap
   train.add_option("--seconds", o->seconds, "measure at least this long, and two steps, instead of --steps");
   train.add_option("--only", o->only, "`train` or `inference`; both otherwise");
   train.add_option("--warmup", o->warmup, "steps before the measurement").show_default();
-  o->device = add_device_option(train);
+  o->device = add_device_options(train);
   train.add_option("--threads", o->threads, "threads; 0: as OMP_NUM_THREADS or the machine says").show_default();
   train.add_option("--profile", o->profile, "also print the time of each operator: `operators`, or `shapes` for a row per input shape");
   train.add_flag("--json", o->as_json, "print one line of JSON");

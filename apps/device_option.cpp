@@ -4,15 +4,22 @@
 
 namespace limbeck {
 
-std::shared_ptr<std::string> add_device_option(CommandLine& app) {
-  auto name = std::make_shared<std::string>("cpu");
-  app.add_option("--device", *name, "cpu, cuda or cuda:N").show_default();
-  return name;
+std::shared_ptr<DeviceOptions> add_device_options(CommandLine& app) {
+  auto o = std::make_shared<DeviceOptions>();
+  app.add_option("--device", o->device, "cpu, cuda or cuda:N").show_default();
+  app.add_option("--precision", o->precision, "factors of matrix products and convolutions: f32, or on cuda tf32 or bf16 (sums stay f32)").show_default();
+  return o;
 }
 
-Device device_of(const std::string& name) {
-  const Device device = parse_device(name);
-  if (device != cpu) backend(device).describe(device.index);
+Device chosen_device(const DeviceOptions& o) {
+  const Device device = parse_device(o.device);
+  const Precision precision = parse_precision(o.precision);
+  if (device == cpu) {
+    LIMBECK_CHECK(precision == Precision::f32, "--precision ", o.precision, ": the CPU computes in f32");
+    return device;
+  }
+  backend(device).describe(device.index);
+  backend(device).set_precision(precision);
   return device;
 }
 

@@ -1,4 +1,4 @@
-// `--device` of the subcommands that compute.
+// `--device` and `--precision` of the subcommands that compute.
 #pragma once
 #include <memory>
 #include <string>
@@ -8,10 +8,15 @@
 
 namespace limbeck {
 
-/// Adds `--device cpu|cuda|cuda:N`. Read the value with device_of() when the command runs.
-std::shared_ptr<std::string> add_device_option(CommandLine& app);
+struct DeviceOptions {
+  std::string device = "cpu", precision = "f32";
+};
 
-/// Throws Error when the name is unknown, the program was built without the device, or the machine has none.
-Device device_of(const std::string& name);
+/// Adds the options. Read them with chosen_device() when the command runs.
+std::shared_ptr<DeviceOptions> add_device_options(CommandLine& app);
+
+/// Sets the precision and returns the device. Throws Error when a name is unknown, the program was built without the device, the machine has
+/// none, or the device has no such precision.
+Device chosen_device(const DeviceOptions& options);
 
 }  // namespace limbeck

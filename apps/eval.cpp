@@ -15,7 +15,7 @@ namespace {
 
 struct Options {
   std::string checkpoint, part = "test";
-  std::shared_ptr<std::string> device;
+  std::shared_ptr<DeviceOptions> device;
   data::DataSettings data;
   int64_t batch = 200;
   bool json = false;
@@ -42,7 +42,7 @@ void check_fits(const kd::SavedNetwork& saved, const data::Dataset& d, const std
 }
 
 void evaluate(const Options& o) {
-  const kd::SavedNetwork saved = kd::load_network(o.checkpoint, device_of(*o.device));
+  const kd::SavedNetwork saved = kd::load_network(o.checkpoint, chosen_device(*o.device));
   const data::Split split = data::load(o.data);
   const data::Dataset& d = part_of(split, o.part);
   check_fits(saved, d, o.checkpoint);
@@ -70,7 +70,7 @@ const RegisterCommand command({"eval", "accuracy of a saved network on a data se
                                  app.add_option("--part", o->part, "train | test").one_of({"train", "test"}).show_default();
                                  app.add_option("--batch", o->batch, "images per forward pass").positive().show_default();
                                  app.add_flag("--json", o->json, "one JSON object instead of a sentence");
-                                 o->device = add_device_option(app);
+                                 o->device = add_device_options(app);
                                  add_data_options(app, o->data);
                                  app.callback([o] { evaluate(*o); });
                                }});

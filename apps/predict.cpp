@@ -12,7 +12,7 @@ namespace {
 
 struct Options {
   std::string checkpoint, in, out;
-  std::shared_ptr<std::string> device;
+  std::shared_ptr<DeviceOptions> device;
   int64_t batch = 200;
 };
 
@@ -34,7 +34,7 @@ Tensor read_images(const std::string& path, const kd::SavedNetwork& saved) {
 }
 
 void predict(const Options& o) {
-  const kd::SavedNetwork saved = kd::load_network(o.checkpoint, device_of(*o.device));
+  const kd::SavedNetwork saved = kd::load_network(o.checkpoint, chosen_device(*o.device));
   const Tensor images = read_images(o.in, saved);
   const NoGrad no_grad;
   saved.network->eval();
@@ -54,7 +54,7 @@ const RegisterCommand command({"predict", "outputs of a saved network for images
                                  app.add_option("--input", o->in, ".npy [N, C, H, W]: u8 is standardised with the checkpoint's mean and deviation, f32 and f64 are fed as they are").required();
                                  app.add_option("--out", o->out, ".npy [N, outputs] to write, f32").required();
                                  app.add_option("--batch", o->batch, "images per forward pass").positive().show_default();
-                                 o->device = add_device_option(app);
+                                 o->device = add_device_options(app);
                                  app.callback([o] { predict(*o); });
                                }});
 

@@ -12,7 +12,7 @@ namespace {
 
 struct SampleArguments {
   std::string checkpoint, out;
-  std::shared_ptr<std::string> device;
+  std::shared_ptr<DeviceOptions> device;
   int64_t label = -1, count = 64, columns = 0, zoom = 2;
   uint64_t seed = 0;
   double truncation = 0;
@@ -24,7 +24,7 @@ void write_samples(const SampleArguments& a) {
   LIMBECK_CHECK(a.count >= 1, "--n: expected at least 1, found ", a.count);
   LIMBECK_CHECK(a.zoom >= 1, "--zoom: expected at least 1, found ", a.zoom);
   const auto generator = gan::load_generator(a.checkpoint);
-  generator->to(device_of(*a.device));
+  generator->to(chosen_device(*a.device));
   const int64_t classes = generator->config().classes;
   LIMBECK_CHECK(a.label >= -1 && a.label < classes, "--class: expected 0..", classes - 1, " for this checkpoint, found ", a.label);
   const Tensor labels = Tensor::empty({a.label < 0 ? classes * a.count : a.count}, DType::i64);
@@ -42,7 +42,7 @@ const RegisterCommand command({"sample", "draw images from a generator checkpoin
   app.add_option("--out", a->out, "PNG file to write").required();
   app.add_option("--seed", a->seed, "seed of the noise").show_default();
   app.add_option("--truncation", a->truncation, "redraw noise beyond this value, 0: off").show_default();
-  a->device = add_device_option(app);
+  a->device = add_device_options(app);
   app.add_option("--columns", a->columns, "images per row of the grid");
   app.add_option("--zoom", a->zoom, "integer magnification").show_default();
   app.callback([a] { write_samples(*a); });

@@ -4,6 +4,7 @@
 
 #include "ops_cuda/copy.h"
 #include "ops_cuda/device.h"
+#include "ops_cuda/precision.h"
 #include "tensor/device.h"
 
 namespace limbeck::cuda {
@@ -42,6 +43,8 @@ class Backend final : public DeviceBackend {
   }
 
   void synchronise(int index) override { cuda::synchronise(index); }
+
+  void set_precision(Precision precision) override { set_product_precision(precision); }
 
   void begin_recording(int index) override {
     pool_ = caching_allocator(index).begin_pool();

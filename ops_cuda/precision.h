@@ -7,9 +7,11 @@
 #pragma once
 #include <atomic>
 
+#include "tensor/device.h"
+
 namespace limbeck::cuda {
 
-enum class Precision { f32, tf32, bf16 };
+using limbeck::Precision;
 
 namespace precision_detail {
 inline std::atomic<Precision> current{Precision::f32};

@@ -5,6 +5,8 @@ source "$(dirname "$0")/lib.sh"
 check_error "a program without CUDA says how to build it" "--device|CUDA" "$limbeck" run configs/tiny.toml --out "$work/none" --device cuda
 check_error "and refuses unknown devices" "unknown device 'gpu'" "$limbeck" run configs/tiny.toml --out "$work/none" --device gpu
 
+check_error "the CPU has one precision" "the CPU computes in f32" "$limbeck" bench train --precision bf16
+
 simulated=$(dirname "$limbeck")/sim/limbeck
 if [[ ! -x $simulated ]]; then
   skip "the workflow on the device cuda" "no $simulated (make CUDA=sim)"
@@ -32,5 +34,8 @@ for stage in teacher nokd blkd gan features ratio cgankd cgankd_blkd; do
 done
 check "eval on the device" "$simulated" eval --ckpt "$work/cuda/stages/teacher/model.safetensors" --device cuda --kind shapes --shapes-train 10 --shapes-test 4
 check "sample on the device" "$simulated" sample --ckpt "$work/cuda/stages/gan/generator.safetensors" --class 1 --n 2 --out "$work/grid.png" --device cuda
-check "bench train on the device" "$simulated" bench train --model resnet8 --batch 2 --size 8 --steps 1 --device cuda
+for precision in f32 tf32 bf16; do
+  check "bench train on the device in $precision" "$simulated" bench train --model resnet8 --batch 2 --size 8 --steps 1 --device cuda --precision $precision
+done
+check_error "unknown precisions are refused" "known: f32, tf32, bf16" "$simulated" bench train --device cuda --precision fp8
 finish
