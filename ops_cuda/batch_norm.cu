@@ -6,7 +6,7 @@
 // missing beta and residual 0. All outputs are overwritten.
 // Threads: one per channel for sums over n (neighbours read neighbouring addresses), one per element for the rest. No shared memory.
 // Sums in double, one chain per channel: deterministic.
-// Bytes an element: forward 12 (x twice for the statistics, x and y), residual 4 more; backward 5 to 8 accesses. 7 FLOPs an element.
+// Bytes an element (f32): forward 16 (x twice for the statistics, x and y), residual 4 more; backward 20 to 32. 7 FLOPs an element.
 // Source: Ioffe & Szegedy 2015, algorithm 1 and section 3.
 #include <cmath>
 

@@ -10,7 +10,7 @@
 //   b = W a       a warp per row, lanes along the row (coalesced)
 //   v = a / |a|, W v^T = b / |a|, u = W v^T / |W v^T|, sigma = u W v^T: one block
 // Backward: up to 512 blocks sum dw_sn w_sn, then every block of the second launch joins those sums in the same order. Shared memory 1 KiB.
-// Deterministic. Bytes: W twice an iteration (from the second-level cache), W and w_sn once; backward reads two matrices twice and writes one.
+// Deterministic. Bytes: W twice an iteration (from the second-level cache), W and w_sn once; backward reads dw_sn twice, w_sn once and writes dw.
 // 4 FLOPs an element and iteration. Source: Miyato et al., ICLR 2018, equations 8 to 12; BigGAN's layers.py.
 #include <cmath>
 
