@@ -65,6 +65,8 @@ const bool registered = [] {
       {"shufflev2_depthwise_58", 64, 16, 58, 58, 3, 1, 58}, {"shufflev2_depthwise_58_stride2", 64, 32, 58, 58, 3, 2, 58},
       {"efficientnet_depthwise5_240", 64, 8, 240, 240, 5, 1, 240}, {"densenet_1x1", 64, 32, 128, 128, 1, 1, 1},
       {"densenet_3x3", 64, 32, 128, 32, 3, 1, 1},      {"densenet_1x1_deep", 64, 4, 896, 128, 1, 1, 1},
+      {"densenet_1x1_992", 64, 8, 992, 128, 1, 1, 1},  {"densenet_transition", 64, 8, 1024, 512, 1, 1, 1},
+      {"resnet50_1x1_up", 64, 16, 128, 512, 1, 1, 1},  {"resnet50_1x1_down", 64, 8, 1024, 256, 1, 1, 1}, {"resnet50_1x1_512", 64, 16, 512, 128, 1, 1, 1},
   };
   for (const Layer& l : layers)
     for (const auto& [name, pass] : {std::pair{"forward", Pass::forward}, {"data", Pass::data}, {"weight", Pass::weight}})

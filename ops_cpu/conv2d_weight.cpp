@@ -2,7 +2,7 @@
 // in registers: a vector of output channels o times single values of (kx, i).
 // Packed operands: the input as [block of i][image][row][column][i in block], zero-padded; dy as [block of o][pixel][o in block]. In that
 // layout the (kx, i) of one window row lie next to each other.
-// Determinism: images are divided into a number of chunks, and output channels into parts, that depend on the sizes only; each chunk has
+// Determinism: images are divided into a number of chunks, and both kinds of channels into parts, that depend on the sizes only; each chunk has
 // its own partial sum and the partial sums are added in order. 2 N OH OW O KH KW C/G FLOPs; dw is touched once per strip of pixels.
 #include <algorithm>
 #include <cstring>
@@ -31,10 +31,17 @@ struct WeightGradient {
   const float *x, *dy;
   int64_t width, padded_o, o_blocks;    // per group
   int64_t i_block, i_blocks;            // input channels per packed block, per group
-  int64_t chunks, parts;                // fixed partition: images, blocks of output channels
+  int64_t chunks, o_parts, i_parts;     // fixed partition: images, blocks of output channels (of all groups), blocks of input channels
+  int64_t tasks() const { return chunks * o_parts * i_parts; }
   int64_t o_block(int64_t block) const { return std::min(2 * width, padded_o - block * 2 * width); }
+  /// Rows of the outer products of a block of input channels: of one kx, or of all of them where they lie side by side.
+  int64_t rows_of(int64_t block, bool all) const {
+    if (s.kw == 1) return std::min(i_block, s.c_per_group() - block * i_block);
+    return (all ? s.kw : 1) * i_block;
+  }
   /// Floats of the partial sums of one block of output channels: [block of i][ky][kx][i][o].
   int64_t sum_rows() const { return i_blocks * s.kh * s.kw * i_block; }
+  int64_t block_rows() const { return s.kh * s.kw * i_block; }
   int64_t sum_offset(int64_t group, int64_t block) const { return sum_rows() * (group * padded_o + block * 2 * width); }
   int64_t sum_size() const { return sum_rows() * s.groups * padded_o; }
 };
@@ -64,7 +71,15 @@ WeightGradient plan(const Conv2dSizes& s, const float* x, const float* dy) {
   const int64_t size = s.o * s.kh * s.kw * s.c_per_group();
   g.chunks = 1;
   while (g.chunks * 2 <= std::min(kTasks, s.n) && g.chunks * 2 * size <= kPartialFloats) g.chunks *= 2;
-  g.parts = std::min(s.groups * g.o_blocks, (kTasks + g.chunks - 1) / g.chunks);
+  // Each part of the output channels reads all of its inputs, each part of the input channels all of its gradients: divide what costs less.
+  g.o_parts = g.i_parts = 1;
+  const double inputs = double(s.h) * s.w * s.c, gradients = double(s.oh) * s.ow * s.o;
+  const int64_t o_most = s.groups * g.o_blocks;
+  while (g.tasks() < kTasks && (g.o_parts < o_most || g.i_parts < g.i_blocks)) {
+    const bool divide_o = inputs * std::max<int64_t>(1, g.o_parts / s.groups) <= gradients * g.i_parts;
+    if ((divide_o && g.o_parts < o_most) || g.i_parts >= g.i_blocks) g.o_parts = std::min(2 * g.o_parts, o_most);
+    else g.i_parts = std::min(2 * g.i_parts, g.i_blocks);
+  }
   return g;
 }
 
@@ -82,9 +97,10 @@ struct InputView {
   int64_t block_step, image_step, row_step, column_step;
 };
 
-/// A 1x1 window with stride 1 reads each input once per output channel, in order: no copy.
+/// A 1x1 window with stride 1 reads each input once per block of output channels, in order: no copy. Unless the pixels are so far apart that they
+/// meet in few sets of the caches.
 bool reads_in_place(const Conv2dSizes& s) {
-  return s.kh == 1 && s.kw == 1 && s.stride_h == 1 && s.stride_w == 1 && s.pad_h == 0 && s.pad_w == 0;
+  return s.kh == 1 && s.kw == 1 && s.stride_h == 1 && s.stride_w == 1 && s.pad_h == 0 && s.pad_w == 0 && s.c % 512 != 0;
 }
 
 /// Copies `count` groups of `size` floats; the compiler knows the usual sizes.
@@ -99,12 +115,12 @@ void copy_groups(const float* from, int64_t from_step, float* to, int64_t to_ste
   else copy(size);
 }
 
-/// One packed row of all blocks: columns [from, to) exist in the input, the others and missing channels are zero.
-void pack_row(const WeightGradient& g, const PackedAxis& x, const float* in, float* out, int64_t block_floats) {
+/// One packed row of the blocks [i0, i1): columns [from, to) exist in the input, the others and missing channels are zero.
+void pack_row(const WeightGradient& g, const PackedAxis& x, int64_t i0, int64_t i1, const float* in, float* out, int64_t block_floats) {
   const int64_t channels = g.s.c_per_group();
   const int64_t from = std::clamp<int64_t>((x.pad + x.scale - 1) / x.scale, 0, x.size);
   const int64_t to = std::clamp<int64_t>((g.s.w - 1 + x.pad) / x.scale + 1, from, x.size);
-  for (int64_t b = 0; b < g.i_blocks; ++b, out += block_floats) {
+  for (int64_t b = i0; b < i1; ++b, out += block_floats) {
     const int64_t count = std::min(g.i_block, channels - b * g.i_block);
     if (count < g.i_block) std::memset(out, 0, sizeof(float) * x.size * g.i_block);
     std::memset(out, 0, sizeof(float) * from * g.i_block);
@@ -113,20 +129,20 @@ void pack_row(const WeightGradient& g, const PackedAxis& x, const float* in, flo
   }
 }
 
-/// The input of one group: in place, or copied to to[block of i][image][row][column][i], zero where padded.
-InputView pack_x(const WeightGradient& g, const PackedStrip& strip, int64_t group, float* to) {
+/// Blocks [i0, i1) of the input of one group: in place, or copied to to[block of i][image][row][column][i], zero where padded.
+InputView pack_x(const WeightGradient& g, const PackedStrip& strip, int64_t group, int64_t i0, int64_t i1, float* to) {
   const Conv2dSizes& s = g.s;
   if (reads_in_place(s))
-    return {g.x + (strip.n0 * s.h + strip.y0) * s.w * s.c + group * s.c_per_group(), g.i_block, s.h * s.w * s.c, s.w * s.c, s.c};
+    return {g.x + (strip.n0 * s.h + strip.y0) * s.w * s.c + group * s.c_per_group() + i0 * g.i_block, g.i_block, s.h * s.w * s.c, s.w * s.c, s.c};
   const int64_t row_floats = strip.x.size * g.i_block, block_floats = (strip.n1 - strip.n0) * strip.height() * row_floats;
   const InputView view{to, block_floats, strip.height() * row_floats, row_floats, g.i_block};
   for (int64_t n = strip.n0; n < strip.n1; ++n)
     for (int64_t row = 0; row < strip.height(); ++row, to += row_floats) {
       const int64_t iy = (strip.y0 * strip.y.step + row) * strip.y.scale - strip.y.pad;
       if (iy >= 0 && iy < s.h) {
-        pack_row(g, strip.x, g.x + (n * s.h + iy) * s.w * s.c + group * s.c_per_group(), to, block_floats);
+        pack_row(g, strip.x, i0, i1, g.x + (n * s.h + iy) * s.w * s.c + group * s.c_per_group(), to, block_floats);
       } else {
-        for (int64_t b = 0; b < g.i_blocks; ++b) std::memset(to + b * block_floats, 0, sizeof(float) * row_floats);
+        for (int64_t b = 0; b < i1 - i0; ++b) std::memset(to + b * block_floats, 0, sizeof(float) * row_floats);
       }
     }
   return view;
@@ -144,45 +160,56 @@ const float* pack_dy(const WeightGradient& g, const PackedStrip& strip, int64_t 
   return to;
 }
 
-/// Adds one strip's outer products of (group, block of o) to its partial sums.
-void add_strip(const WeightGradient& g, const PackedStrip& strip, const InputView& x, const float* dy, int64_t block, float* sum) {
+/// Adds one strip's outer products of blocks [i0, i1) of input channels and one block of output channels to their partial sums.
+void add_strip(const WeightGradient& g, const PackedStrip& strip, const InputView& x, int64_t i0, int64_t i1, const float* dy, int64_t block,
+               float* sum) {
   const Conv2dSizes& s = g.s;
-  const int64_t padded = g.o_block(block), rows_per_image = strip.y1 - strip.y0, rows = (strip.n1 - strip.n0) * rows_per_image;
+  // An input read in place has its pixels at even distances: all rows are one.
+  const bool one_row = reads_in_place(s);
+  const int64_t padded = g.o_block(block), rows_per_image = one_row ? 1 : strip.y1 - strip.y0;
+  const int64_t columns = one_row ? (strip.n1 - strip.n0) * (strip.y1 - strip.y0) * s.ow : s.ow;
+  const int64_t rows = one_row ? 1 : (strip.n1 - strip.n0) * rows_per_image;
   auto** const pointers = scratch<const float*>(ScratchUse::pixels, 2 * rows);
   // Passes of a few hundred pixels keep both operands in the first-level cache for all windows and input channels.
   constexpr int64_t kPassFloats = 10 << 10;
-  const int64_t step = std::max<int64_t>(1, kPassFloats / ((padded + strip.y.step * strip.x.step * g.i_block) * s.ow));
-  for (int64_t first = 0; first < rows; first += step) {
-    const int64_t count = std::min(step, rows - first);
-    for (int64_t b = 0; b < g.i_blocks; ++b)
-      for (int64_t ky = 0; ky < s.kh; ++ky) {
-        for (int64_t r = 0; r < count; ++r) {
-          const int64_t n = (first + r) / rows_per_image, y = (first + r) % rows_per_image;
-          pointers[r] = x.data + b * x.block_step + n * x.image_step + (y * strip.y.step + ky * strip.y.dilation) * x.row_step;
-          pointers[rows + r] = dy + (first + r) * s.ow * padded;
-        }
-        const bool adjacent = strip.x.dilation == 1;  // all kx at once
-        for (int64_t kx = 0; kx < (adjacent ? 1 : s.kw); ++kx)
-          conv_kernels().outer({.a = pointers, .b = pointers + rows, .rows = count, .columns = s.ow, .a_step = strip.x.step * x.column_step,
-                                .b_step = padded, .a_offset = kx * strip.x.dilation * x.column_step,
-                                .sum = sum + ((b * s.kh + ky) * s.kw + kx) * g.i_block * padded,
-                                .count = (adjacent ? s.kw - 1 : 0) * g.i_block + (s.kw == 1 ? std::min(g.i_block, s.c_per_group() - b * g.i_block) : g.i_block),
-                                .vectors = static_cast<int>(padded / g.width)});
+  const int64_t pass = std::max<int64_t>(1, kPassFloats / (padded + strip.y.step * strip.x.step * g.i_block));  // pixels
+  const int64_t step = std::max<int64_t>(1, pass / columns), part = std::min(columns, one_row ? pass : columns);
+  const bool adjacent = strip.x.dilation == 1;  // all kx at once
+  for (int64_t first = 0; first < rows; first += step)
+    for (int64_t column = 0; column < columns; column += part) {
+      const int64_t count = std::min(step, rows - first);
+      for (int64_t r = 0; r < count; ++r) {
+        const int64_t n = (first + r) / rows_per_image, y = (first + r) % rows_per_image;
+        pointers[r] = x.data + n * x.image_step + y * strip.y.step * x.row_step + column * x.column_step;
+        pointers[rows + r] = dy + ((first + r) * columns + column) * padded;
       }
-  }
+      for (int64_t b = i0; b < i1; ++b)
+        for (int64_t ky = 0; ky < s.kh; ++ky)
+          for (int64_t kx = 0; kx < (adjacent ? 1 : s.kw); ++kx)
+            conv_kernels().outer({.a = pointers, .b = pointers + rows, .rows = count, .columns = std::min(part, columns - column),
+                                  .a_step = strip.x.step * x.column_step, .b_step = padded,
+                                  .a_offset = (b - i0) * x.block_step + ky * strip.y.dilation * x.row_step + kx * strip.x.dilation * x.column_step,
+                                  .sum = sum + ((b * s.kh + ky) * s.kw + kx) * g.i_block * padded, .count = g.rows_of(b, adjacent),
+                                  .vectors = static_cast<int>(padded / g.width)});
+    }
 }
 
-/// One task: images of a chunk, output blocks [block0, block1) counted over all groups.
-void run_task(const WeightGradient& g, int64_t chunk, int64_t block0, int64_t block1, float* sum) {
+/// Task t: the images of a chunk, some blocks of output channels (counted over all groups), some of input channels.
+void run_task(const WeightGradient& g, int64_t t, float* sums) {
   const Conv2dSizes& s = g.s;
+  const int64_t chunk = t / (g.o_parts * g.i_parts), o_part = t / g.i_parts % g.o_parts, i_part = t % g.i_parts;
+  const int64_t blocks = s.groups * g.o_blocks, block0 = blocks * o_part / g.o_parts, block1 = blocks * (o_part + 1) / g.o_parts;
+  const int64_t i0 = g.i_blocks * i_part / g.i_parts, i1 = g.i_blocks * (i_part + 1) / g.i_parts;
+  float* const sum = sums + chunk * g.sum_size();
   for (int64_t b = block0; b < block1; ++b) {
+    const int64_t floats = g.block_rows() * g.o_block(b % g.o_blocks);
     float* const part = sum + g.sum_offset(b / g.o_blocks, b % g.o_blocks);
-    std::fill(part, part + g.sum_rows() * g.o_block(b % g.o_blocks), 0.f);
+    std::fill(part + i0 * floats, part + i1 * floats, 0.f);
   }
   const int64_t begin = s.n * chunk / g.chunks, end = s.n * (chunk + 1) / g.chunks;
   PackedStrip strip{0, 0, 0, 0, packed_axis(1, s.kh, s.stride_h, s.pad_h, s.dilation_h),
                     packed_axis(s.ow, s.kw, s.stride_w, s.pad_w, s.dilation_w)};
-  const int64_t channels = g.i_blocks * g.i_block;
+  const int64_t channels = (i1 - i0) * g.i_block;
   const int64_t image_floats = s.oh * strip.y.step * strip.x.size * channels, most = 192 << 10;
   const int64_t images = std::clamp<int64_t>(std::min(most / std::max<int64_t>(1, image_floats), 512 / (s.oh * s.ow)), 1, s.n);
   const int64_t rows = std::clamp<int64_t>(most / std::max<int64_t>(1, strip.y.step * strip.x.size * channels), 1, s.oh);
@@ -197,8 +224,8 @@ void run_task(const WeightGradient& g, int64_t chunk, int64_t block0, int64_t bl
       int64_t packed_group = -1;
       for (int64_t b = block0; b < block1; ++b) {
         const int64_t group = b / g.o_blocks, block = b % g.o_blocks;
-        if (group != packed_group) view = pack_x(g, strip, packed_group = group, x);
-        add_strip(g, strip, view, pack_dy(g, strip, group, block, dy), block, sum + g.sum_offset(group, block));
+        if (group != packed_group) view = pack_x(g, strip, packed_group = group, i0, i1, x);
+        add_strip(g, strip, view, i0, i1, pack_dy(g, strip, group, block, dy), block, sum + g.sum_offset(group, block));
       }
     }
   }
@@ -228,7 +255,7 @@ bool better_exchanged(const Conv2dSizes& s) {
   if (s.stride_h != 1 || s.stride_w != 1 || s.pad_h > s.dilation_h * (s.kh - 1) || s.pad_w > s.dilation_w * (s.kw - 1)) return false;
   if (s.groups == 1 && s.o <= 8 && s.c >= 2 * s.o) return true;
   const int64_t i = s.c_per_group(), o = s.o_per_group();
-  return reads_in_place(s) && 5 * i * ((o + 15) / 16) > 6 * o * ((i + 15) / 16);
+  return s.kh == 1 && s.kw == 1 && s.pad_h == 0 && s.pad_w == 0 && 5 * i * ((o + 15) / 16) > 6 * o * ((i + 15) / 16);
 }
 
 void backward_weight_exchanged(const Conv2dSizes& s, const float* x, const float* dy, float* dw) {
@@ -253,12 +280,10 @@ void conv2d_backward_weight_cpu(const Conv2dSizes& s, const float* x, const floa
   const WeightGradient g = plan(s, x, dy);
   const int64_t blocks = s.groups * g.o_blocks;
   float* const partial = scratch<float>(ScratchUse::partial, g.chunks * g.sum_size());
-  Tasks tasks(g.chunks * g.parts);
+  Tasks tasks(g.tasks());
 #pragma omp parallel
   {
-    tasks.run([&](int64_t t) {
-      run_task(g, t / g.parts, blocks * (t % g.parts) / g.parts, blocks * (t % g.parts + 1) / g.parts, partial + t / g.parts * g.sum_size());
-    });
+    tasks.run([&](int64_t t) { run_task(g, t, partial); });
 #pragma omp barrier
 #pragma omp for schedule(static)
     for (int64_t b = 0; b < blocks; ++b) {
