@@ -49,7 +49,7 @@ void choose_blocks(WindowSum& s) {
       s.taps += taps;
       most = std::max(most, taps);
     }
-  constexpr int64_t kWeightBytes = 40 << 10;
+  constexpr int64_t kWeightBytes = 24 << 10;
   const int64_t fitting = std::max<int64_t>(16, kWeightBytes / (most * s.block_size(0) * 4));
   const int64_t parts = (s.k + fitting - 1) / fitting;
   s.k_block = std::max<int64_t>(1, (s.k + parts - 1) / std::max<int64_t>(1, parts));
