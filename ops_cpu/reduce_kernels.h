@@ -11,6 +11,8 @@ struct ReduceKernels {
   void (*column_sums)(const float* x, int64_t rows, int64_t columns, int64_t pitch, float* sum);
   /// The sum of n consecutive floats.
   float (*run_sum)(const float* x, int64_t n);
+  /// sum[c] = sum over rows of x[r, c] z[r, c], rows `n` apart.
+  void (*column_dots)(const float* x, const float* z, int64_t rows, int64_t n, float* sum);
 };
 
 LIMBECK_SIMD_TABLE(ReduceKernels, reduce_kernels)

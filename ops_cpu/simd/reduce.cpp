@@ -33,6 +33,26 @@ void column_sums(const float* x, int64_t rows, int64_t n, int64_t pitch, float* 
   }
 }
 
+/// One vector of columns, of which `lanes` exist when `part`.
+template <bool part>
+void dots(const float* x, const float* z, int64_t rows, int64_t n, int64_t lanes, float* sum) {
+  constexpr int U = 4;
+  const auto get = [lanes](const float* p) { return part ? load_some(p, lanes) : load(p); };
+  V s[U] = {};
+  int64_t i = 0;
+  for (; i + U <= rows; i += U)
+    for (int u = 0; u < U; ++u, x += n, z += n) s[u] += get(x) * get(z);
+  for (; i < rows; ++i, x += n, z += n) s[0] += get(x) * get(z);
+  const V total = (s[0] + s[1]) + (s[2] + s[3]);
+  part ? store_some(sum, total, lanes) : store(sum, total);
+}
+
+void column_dots(const float* x, const float* z, int64_t rows, int64_t n, float* sum) {
+  int64_t c = 0;
+  for (; c + W <= n; c += W) dots<false>(x + c, z + c, rows, n, W, sum + c);
+  if (c < n) dots<true>(x + c, z + c, rows, n, n - c, sum + c);
+}
+
 float run_sum(const float* x, int64_t n) {
   V s[4] = {};
   int64_t i = 0;
@@ -49,7 +69,7 @@ float run_sum(const float* x, int64_t n) {
 }  // namespace
 
 const ReduceKernels& reduce_kernels() {
-  static constexpr ReduceKernels table{column_sums, run_sum};
+  static constexpr ReduceKernels table{column_sums, run_sum, column_dots};
   return table;
 }
 
