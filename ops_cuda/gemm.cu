@@ -58,7 +58,7 @@ void run(const Product& p, const Tensor& to) {
   const StoredProblem<a_along_k, b_along_k> problem{stored<a_along_k>(p.a, p.m, p.k), stored<b_along_k>(p.b, p.n, p.k), static_cast<int>(p.m),
                                                     static_cast<int>(p.n), static_cast<int>(k), p.c, p.bias, p.a.item, p.b.item, p.c_item, static_cast<int>(p.c_row),
                                                     static_cast<int>(p.c_column)};
-  run_products<Tile64x64, Tile128x128, Tile128x32>(problem, p.items, p.m, p.n, k, to);
+  run_products<Tile128x32, Tile64x64, Tile128x128>(problem, p.items, p.m, p.n, k, to);
 }
 
 /// c^T = b a^T.

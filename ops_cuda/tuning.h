@@ -4,7 +4,7 @@
 namespace limbeck::cuda {
 
 struct ProductTuning {
-  int tile = 0;   ///< 0: by the rule; otherwise rows * 1000 + columns: 64064, 128128, 128032, 128016. 64064 where that one is not compiled.
+  int tile = 0;   ///< 0: by the rule; otherwise rows * 1000 + columns: 64064, 128128, 128032, 128016. Stored matrices take 128032 for 128016.
   int parts = 0;  ///< into how many parts sums are split, 0: by the rule; fewer where a sum is too short
 };
 
