@@ -17,9 +17,14 @@ size_t class_size(size_t bytes) {
   return (bytes + step - 1) / step * step;
 }
 
-std::string mebibytes(size_t bytes) {
+/// "1.5 GiB", in the largest unit that leaves at least one.
+std::string size_text(size_t bytes) {
+  static constexpr const char* units[] = {"B", "KiB", "MiB", "GiB"};
+  double amount = static_cast<double>(bytes);
+  int unit = 0;
+  for (; unit < 3 && amount >= 1024; ++unit) amount /= 1024;
   std::ostringstream out;
-  out << std::fixed << std::setprecision(1) << static_cast<double>(bytes) / (1 << 20) << " MiB";
+  out << std::fixed << std::setprecision(unit == 0 ? 0 : 1) << amount << ' ' << units[unit];
   return out.str();
 }
 
@@ -72,8 +77,8 @@ void* CachingAllocator::from_system(size_t size, size_t wanted) {
     cudaGetLastError();
     size_t free = 0, total = 0;
     cuda_check(cudaMemGetInfo(&free, &total));
-    fail("out of memory on cuda:", device_, ": asked for ", mebibytes(wanted), " (", AllocationLabel::current(), "); ", mebibytes(free), " of ",
-         mebibytes(total), " are free, this program holds ", mebibytes(stats_.in_use), holders());
+    fail("out of memory on cuda:", device_, ": asked for ", size_text(wanted), " (", AllocationLabel::current(), "); ", size_text(free), " of ",
+         size_text(total), " are free, this program holds ", size_text(stats_.in_use), holders());
   }
   cuda_check(error);
   sim::hide(p, size);
@@ -96,7 +101,7 @@ std::string CachingAllocator::holders() const {
   if (rows.size() > 5) rows.resize(5);
   std::string text;
   for (const auto& [label, sum] : rows)
-    text += cat(text.empty() ? "; allocated for: " : ", ", label, " ", mebibytes(sum.bytes), " in ", sum.blocks, sum.blocks == 1 ? " block" : " blocks");
+    text += cat(text.empty() ? "; allocated for: " : ", ", label, " ", size_text(sum.bytes), " in ", sum.blocks, sum.blocks == 1 ? " block" : " blocks");
   return text;
 }
 

@@ -17,6 +17,7 @@
 
 #if defined(__SANITIZE_ADDRESS__)
 #define SIMT_ASAN 1
+#include <sanitizer/asan_interface.h>
 #include <sanitizer/common_interface_defs.h>
 #else
 #define SIMT_ASAN 0
@@ -70,6 +71,9 @@ Fiber::Fiber(void (*entry)()) : entry_(entry) {
   void* memory = mmap(nullptr, page() + stack_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   LIMBECK_CHECK(memory != MAP_FAILED, "SIMT shim: no memory for the stack of a thread");
   memory_ = static_cast<char*>(memory);
+#if SIMT_ASAN
+  ASAN_UNPOISON_MEMORY_REGION(memory_, page() + stack_bytes);  // an abandoned fiber's frames may have lain here
+#endif
   mprotect(memory_, page(), PROT_NONE);  // a stack overflow faults here instead of in a neighbour's variables
 #if SIMT_UCONTEXT
   auto* u = new ucontext_t;
