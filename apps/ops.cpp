@@ -6,6 +6,7 @@
 #include <map>
 
 #include "apps/command.h"
+#include "apps/device_option.h"
 #include "apps/op_json.h"
 #include "apps/ops_bench.h"
 #include "ops/cases.h"
@@ -42,16 +43,15 @@ std::vector<Kernel> kernels(const Op& op, const Options& o) {
 }
 
 /// Says early, and in full, that a device is not part of this program or of this machine.
-void require_device(const Options& o) {
-  if (!o.device.empty() && parse_device(o.device) != cpu) backend(parse_device(o.device)).describe(parse_device(o.device).index);
-}
+Device require_device(const Options& o) { return o.device.empty() ? cpu : device_of(o.device); }
 
 /// To time: without --kernel, the reference only where there is nothing else; on real sizes it takes seconds per call.
 std::vector<Kernel> kernels_to_time(const Op& op, const Options& o) {
   std::vector<Kernel> result;
+  const DeviceKind device = o.device.empty() ? DeviceKind::cpu : parse_device(o.device).kind;
   for (const Kernel& k : kernels(op, o))
-    if (k.device == DeviceKind::cpu) result.push_back(k);
-  if (o.kernel.empty() && result.size() > 1) result.erase(result.begin());
+    if (k.device == device && (device == DeviceKind::cpu || k.dtype != DType::f64)) result.push_back(k);
+  if (device == DeviceKind::cpu && o.kernel.empty() && result.size() > 1) result.erase(result.begin());
   return result;
 }
 
@@ -192,10 +192,13 @@ void bench(const Options& o) {
   LIMBECK_CHECK((o.shapes.empty() && o.attrs.empty()) || o.names.size() == 1, "--shape and --attrs need exactly one operator (-o NAME)");
   const std::vector<const Op*> ops = chosen(o);
   if (o.threads > 0) omp_set_num_threads(o.threads);
-  const Roofline roofline = measure_roofline();
+  const Device device = require_device(o);
+  const Roofline roofline = device == cpu ? measure_roofline() : measure_roofline(device);
   json records = json::array();
   int failed = 0;
-  if (!o.as_json)
+  if (!o.as_json && device != cpu)
+    std::printf("%s: copy %.1f GB/s; percentages are of this rate\n", backend(device).describe(device.index).c_str(), roofline.bytes_per_second * 1e-9);
+  else if (!o.as_json)
     std::printf("roofline, %d threads, %s: copy %.1f GB/s, multiply-add %.1f GFLOP/s (tensors that fit the cache can pass 100 %%)\n", omp_get_max_threads(), name_of(current_isa()),
                 roofline.bytes_per_second * 1e-9, roofline.flops_per_second * 1e-9);
   for (const Op* op : ops)
@@ -280,6 +283,7 @@ void setup(CommandLine& app) {
   g.add_flag("-v,--verbose", o->verbose, "print every case");
   CommandLine b = mode(app, o, "bench", "GB/s and GFLOP/s beside this machine's roofline, for kernels that pass the check", bench);
   b.add_option("--kernel", o->kernel, "only implementations of this name");
+  b.add_option("--device", o->device, "time this device's kernels: cpu or cuda");
   b.add_option("--threads", o->threads, "OpenMP threads").positive();
   b.add_option("--seconds", o->seconds, "time for each measurement").positive();
   b.add_option("--shape", o->shapes, "shape of an input in memory order, such as x=64x32x32x16 (repeatable; with one operator)");

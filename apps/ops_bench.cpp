@@ -2,25 +2,33 @@
 
 #include <algorithm>
 #include <chrono>
+#include <limits>
 
 #include "ops/cases.h"
+#include "tensor/device.h"
 #include "tensor/random.h"
 
 namespace limbeck {
 namespace {
 
-/// Median seconds of f(), repeated for about `budget` seconds after one warm-up call.
+/// Median seconds of f(), repeated for about `budget` seconds after one warm-up call. Work queued on a device is waited for once in `group`
+/// calls, so that the way to it and back does not count.
 template <class F>
-double median_seconds(double budget, F&& f) {
+double median_seconds(double budget, Device device, F&& f) {
   using Clock = std::chrono::steady_clock;
+  const int group = device == cpu ? 1 : 20;
+  const auto wait = [&] { if (device != cpu) backend(device).synchronise(device.index); };
   f();
+  wait();
   std::vector<double> times;
   double total = 0;
   while (times.size() < 3 || (total < budget && times.size() < 10000)) {
     const auto begin = Clock::now();
-    f();
-    times.push_back(std::chrono::duration<double>(Clock::now() - begin).count());
-    total += times.back();
+    for (int i = 0; i < group; ++i) f();
+    wait();
+    const double seconds = std::chrono::duration<double>(Clock::now() - begin).count();
+    times.push_back(seconds / group);
+    total += seconds;
   }
   std::nth_element(times.begin(), times.begin() + static_cast<long>(times.size() / 2), times.end());
   return times[times.size() / 2];
@@ -51,6 +59,12 @@ Speed speed(double seconds, double bytes, double flops, const Roofline& roofline
 
 }  // namespace
 
+Roofline measure_roofline(Device device) {
+  const Tensor from = Tensor::zeros({int64_t{64} << 20}, DType::u8, device), to = Tensor::empty_like(from);
+  const double seconds = median_seconds(0.1, device, [&] { to.copy_from(from); });
+  return {2.0 * static_cast<double>(from.bytes()) / seconds, std::numeric_limits<double>::infinity()};
+}
+
 std::vector<OpCase> bench_cases(const Op& op) {
   if (!op.bench_cases.empty()) return op.bench_cases;
   if (op.cases.empty()) return {};
@@ -58,14 +72,15 @@ std::vector<OpCase> bench_cases(const Op& op) {
 }
 
 BenchRow bench_kernel(const Op& op, const OpCase& c, const Kernel& kernel, const Roofline& roofline, double budget) {
-  const Tensors in = case_inputs(op, c, kernel.dtype);
-  Tensors out, dout, din;
-  for (const TensorSpec& s : op.infer(in, c.attrs)) out.push_back(Tensor::empty(s.shape, s.dtype));
+  const Device device{kernel.device};
+  Tensors in = case_inputs(op, c, kernel.dtype), out, dout, din;
+  for (Tensor& t : in) t = t.to(device);
+  for (const TensorSpec& s : op.infer(in, c.attrs)) out.push_back(Tensor::empty(s.shape, s.dtype, device));
   BenchRow row{op.name, kernel.name, describe(op, c), {}, {}, op.backward != nullptr};
   double flops = op.flops ? op.flops(in, c.attrs) : 0;
   if (!op.flops)
     for (const Tensor& t : out) flops += static_cast<double>(t.numel());
-  const double forward = median_seconds(budget, [&] { kernel.forward({in, out, c.attrs}); });
+  const double forward = median_seconds(budget, device, [&] { kernel.forward({in, out, c.attrs}); });
   row.forward = speed(forward, bytes_of(in) + bytes_of(out), flops, roofline);
   if (!row.has_backward) return row;
 
@@ -76,7 +91,7 @@ BenchRow bench_kernel(const Op& op, const OpCase& c, const Kernel& kernel, const
   for (size_t i = 0; i < in.size(); ++i) din.push_back(in[i].defined() && input_of(op, i).differentiable ? Tensor::empty_like(in[i]) : Tensor());
   const Tensors saved_in = only(in, op.saved_inputs), saved_out = only(out, op.saved_outputs);
   const BackwardFn run = kernel.backward ? kernel.backward : op.backward;
-  const double backward = median_seconds(budget, [&] { run({saved_in, saved_out, dout, din, c.attrs}); });
+  const double backward = median_seconds(budget, device, [&] { run({saved_in, saved_out, dout, din, c.attrs}); });
   row.backward = speed(backward, bytes_of(saved_in) + bytes_of(saved_out) + bytes_of(dout) + bytes_of(din), 2 * flops, roofline);
   return row;
 }

@@ -23,7 +23,10 @@ struct BenchRow {
 /// Cases to time: the operator's bench_cases or, when it has none, the largest of its cases.
 std::vector<OpCase> bench_cases(const Op& op);
 
-/// Times one kernel. Backward counts twice the forward's FLOPs, the reference's backward where the kernel has none of its own.
+/// The copy rate of a device other than the CPU; its arithmetic is not measured (infinite).
+Roofline measure_roofline(Device device);
+
+/// Times one kernel, on its device. Backward counts twice the forward's FLOPs, the reference's backward where the kernel has none of its own.
 BenchRow bench_kernel(const Op& op, const OpCase& c, const Kernel& kernel, const Roofline& roofline, double seconds_per_measure);
 
 }  // namespace limbeck

@@ -1,6 +1,8 @@
 #!/usr/bin/env bash
-# Runs every test: the GoogleTest binary in shards, then the end-to-end scripts in tests/e2e/.
+# Runs every test: the GoogleTest binaries in shards (the second one, where it was built: CUDA kernels on the CPU, under the sanitizers), then
+# the end-to-end scripts in tests/e2e/.
 #   tests/run.sh BUILD_DIR [NAME-FILTER of e2e scripts]
+#   tests/run.sh BUILD_DIR --cuda       the CUDA kernels only
 # The last line is "N passed, N failed, N skipped"; the exit code is 0 only when nothing failed.
 set -u
 build=${1:?usage: tests/run.sh BUILD_DIR}
@@ -12,25 +14,26 @@ passed=0; failed=0; skipped=0
 
 count() { grep -c "$1" "$2" || true; }
 
+# run_units BINARY LABEL
 run_units() {
-  local shards pids=() i status ran
+  local binary=$1 label=$2 shards pids=() i status ran
   shards=$(nproc 2> /dev/null || echo 2)
   # Two threads each, so that threaded paths run; passive waiting, because the shards share the cores.
   for ((i = 0; i < shards; ++i)); do
     GTEST_TOTAL_SHARDS=$shards GTEST_SHARD_INDEX=$i OMP_NUM_THREADS=${OMP_NUM_THREADS:-2} OMP_WAIT_POLICY=passive \
-      "$build/limbeck_tests" --gtest_brief=0 > "$logs/unit.$i" 2>&1 &
+      "$binary" --gtest_brief=0 > "$logs/$label.$i" 2>&1 &
     pids+=($!)
   done
   for ((i = 0; i < shards; ++i)); do
     wait "${pids[$i]}"; status=$?
-    local log=$logs/unit.$i ok bad skip
+    local log=$logs/$label.$i ok bad skip
     ok=$(count '^\[       OK \] ' "$log")
     bad=$(grep -c '^\[  FAILED  \] .* ms)$' "$log" || true)
     skip=$(grep -c '^\[  SKIPPED \] .* ms)$' "$log" || true)
     ran=$(count '^\[ RUN      \] ' "$log")
     if ((status != 0 && bad == 0)) || ((ran != ok + bad + skip)); then
       bad=$((bad + 1))  # the binary died inside a test
-      echo "unit tests, shard $i: ended with status $status in: $(grep '^\[ RUN      \] ' "$log" | tail -1)"
+      echo "$label tests, shard $i: ended with status $status in: $(grep '^\[ RUN      \] ' "$log" | tail -1)"
       tail -5 "$log"
     fi
     if ((bad > 0)); then
@@ -59,7 +62,12 @@ run_e2e() {
   done
 }
 
-[[ -z $filter ]] && run_units
-run_e2e
+if [[ $filter == --cuda ]]; then
+  run_units "$build/sim/sanitized_tests" cuda
+else
+  [[ -z $filter ]] && run_units "$build/limbeck_tests" unit
+  [[ -z $filter && -x $build/sim/sanitized_tests ]] && run_units "$build/sim/sanitized_tests" cuda
+  run_e2e
+fi
 echo "$passed passed, $failed failed, $skipped skipped"
 ((failed == 0))

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <cstdlib>
 
+#include "ops_cuda/sim/asan.h"
 #include "tensor/error.h"
 
 #if !defined(__x86_64__) || defined(LIMBECK_SIMT_UCONTEXT)
@@ -15,24 +16,17 @@
 #define SIMT_UCONTEXT 0
 #endif
 
-#if defined(__SANITIZE_ADDRESS__)
-#define SIMT_ASAN 1
-#include <sanitizer/asan_interface.h>
-#include <sanitizer/common_interface_defs.h>
-#else
-#define SIMT_ASAN 0
-#endif
 
 namespace limbeck::simt {
 namespace {
 
-constexpr size_t stack_bytes = size_t{SIMT_ASAN ? 256 : 64} << 10;
+constexpr size_t stack_bytes = size_t{LIMBECK_ASAN ? 256 : 64} << 10;
 size_t page() { return static_cast<size_t>(sysconf(_SC_PAGESIZE)); }
 
 Fiber* running = nullptr;
 void* scheduler_context = nullptr;
 
-#if SIMT_ASAN
+#if LIMBECK_ASAN
 const void* scheduler_stack = nullptr;
 size_t scheduler_stack_bytes = 0;
 void* scheduler_fake_stack = nullptr;
@@ -71,7 +65,7 @@ Fiber::Fiber(void (*entry)()) : entry_(entry) {
   void* memory = mmap(nullptr, page() + stack_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   LIMBECK_CHECK(memory != MAP_FAILED, "SIMT shim: no memory for the stack of a thread");
   memory_ = static_cast<char*>(memory);
-#if SIMT_ASAN
+#if LIMBECK_ASAN
   ASAN_UNPOISON_MEMORY_REGION(memory_, page() + stack_bytes);  // an abandoned fiber's frames may have lain here
 #endif
   mprotect(memory_, page(), PROT_NONE);  // a stack overflow faults here instead of in a neighbour's variables
@@ -102,7 +96,7 @@ Fiber::~Fiber() {
 
 void Fiber::resume() {
   running = this;
-#if SIMT_ASAN
+#if LIMBECK_ASAN
   __sanitizer_start_switch_fiber(&scheduler_fake_stack, memory_ + page(), stack_bytes);
 #endif
 #if SIMT_UCONTEXT
@@ -112,7 +106,7 @@ void Fiber::resume() {
 #else
   limbeck_simt_switch(&scheduler_context, context_);
 #endif
-#if SIMT_ASAN
+#if LIMBECK_ASAN
   __sanitizer_finish_switch_fiber(scheduler_fake_stack, nullptr, nullptr);
 #endif
   running = nullptr;
@@ -120,7 +114,7 @@ void Fiber::resume() {
 
 void Fiber::park() {
   Fiber* self = running;
-#if SIMT_ASAN
+#if LIMBECK_ASAN
   __sanitizer_start_switch_fiber(&self->fake_stack_, scheduler_stack, scheduler_stack_bytes);
 #endif
 #if SIMT_UCONTEXT
@@ -128,13 +122,13 @@ void Fiber::park() {
 #else
   limbeck_simt_switch(&self->context_, scheduler_context);
 #endif
-#if SIMT_ASAN
+#if LIMBECK_ASAN
   __sanitizer_finish_switch_fiber(self->fake_stack_, &scheduler_stack, &scheduler_stack_bytes);
 #endif
 }
 
 void Fiber::start() {
-#if SIMT_ASAN
+#if LIMBECK_ASAN
   __sanitizer_finish_switch_fiber(nullptr, &scheduler_stack, &scheduler_stack_bytes);
 #endif
   running->entry_();

@@ -7,6 +7,7 @@
 #include <string>
 
 #include "ops_cuda/instructions.h"
+#include "ops_cuda/sim/asan.h"
 #include "tests/ops_cuda/orders.h"
 
 namespace limbeck::cuda {
@@ -423,7 +424,7 @@ TEST(SimtFinds, LaunchLimits) {
   EXPECT_NO_THROW(LAUNCH(nothing, 1, 1, 0, nullptr)());  // and goes on after all that
 }
 
-#if defined(__SANITIZE_ADDRESS__)
+#if LIMBECK_ASAN
 template <class T>
 __global__ void overruns_shared(T* y, int i) {
   SHARED(T, buffer, [32]);
