@@ -291,7 +291,7 @@ void run(const std::string& kernel, dim3 grid, dim3 block, size_t dynamic_shared
 
 void fault(std::string message) {
   record_failure(message, threadIdx);
-  message = {};
+  std::string().swap(message);  // nothing on this stack will be destroyed
   Fiber::park();
   std::abort();  // a failed thread is never resumed
 }

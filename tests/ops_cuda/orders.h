@@ -1,6 +1,6 @@
 // Runs a test under every order of threads that the SIMT shim knows; once more where a GPU decides.
 #pragma once
-#include "ops_cuda/launch.h"
+#include "ops_cuda/runtime.h"
 
 namespace limbeck {
 
