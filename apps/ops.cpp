@@ -6,7 +6,6 @@
 #include <map>
 
 #include "apps/command.h"
-#include "apps/device_option.h"
 #include "apps/op_json.h"
 #include "apps/ops_bench.h"
 #include "ops/cases.h"
@@ -43,7 +42,11 @@ std::vector<Kernel> kernels(const Op& op, const Options& o) {
 }
 
 /// Says early, and in full, that a device is not part of this program or of this machine.
-Device require_device(const Options& o) { return o.device.empty() ? cpu : device_of(o.device); }
+Device require_device(const Options& o) {
+  const Device device = o.device.empty() ? cpu : parse_device(o.device);
+  if (device != cpu) backend(device).describe(device.index);
+  return device;
+}
 
 /// To time: without --kernel, the reference only where there is nothing else; on real sizes it takes seconds per call.
 std::vector<Kernel> kernels_to_time(const Op& op, const Options& o) {

@@ -60,7 +60,7 @@ Speed speed(double seconds, double bytes, double flops, const Roofline& roofline
 }  // namespace
 
 Roofline measure_roofline(Device device) {
-  const Tensor from = Tensor::zeros({int64_t{64} << 20}, DType::u8, device), to = Tensor::empty_like(from);
+  const Tensor from = Tensor::empty({int64_t{64} << 20}, DType::u8, device), to = Tensor::empty_like(from);
   const double seconds = median_seconds(0.1, device, [&] { to.copy_from(from); });
   return {2.0 * static_cast<double>(from.bytes()) / seconds, std::numeric_limits<double>::infinity()};
 }
