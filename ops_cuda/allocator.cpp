@@ -40,7 +40,7 @@ void* CachingAllocator::allocate(size_t bytes) {
   block.label = AllocationLabel::current();
   stats_.in_use += size;
   stats_.peak_in_use = std::max(stats_.peak_in_use, stats_.in_use);
-  sim::expose(p, bytes);
+  sim::expose(p, current_pool_ ? size : bytes);  // a replay runs with every size that the block has had
   return p;
 }
 
