@@ -95,7 +95,7 @@ $(BUILD)/obj/%.o: %.cpp $(PCH:=.gch)
 	$(call say,CXX ,$<)$(CCACHE) $(CXX) $(CXXFLAGS) $(call level,$<) -include $(call pch,$<) -fpch-preprocess -c $< -o $@
 
 ifeq ($(CUDA),0)
-test: $(BUILD)/limbeck $(BUILD)/limbeck_tests $(SIM_DIR)/sanitized_tests
+test: $(BUILD)/limbeck $(BUILD)/limbeck_tests
 	tests/run.sh $(BUILD)
 endif
 
