@@ -78,7 +78,7 @@ NVCC_TEST_OBJ := $(patsubst %,$(NVCC_DIR)/obj/%.o,$(wildcard tests/ops_cuda/*.cp
 
 $(NVCC_DIR)/obj/%.cu.o: %.cu
 	@mkdir -p $(@D)
-	$(call say,NVCC,$<)$(CCACHE) $(NVCC) $(NVFLAGS) $(GENCODE) $(OPT) -MD -MP -MF $(@:.o=.d) -c $< -o $@
+	$(call say,NVCC,$<)$(CCACHE) $(NVCC) $(NVFLAGS) -Xptxas -v $(GENCODE) $(OPT) -MD -MP -MF $(@:.o=.d) -c $< -o $@ 2> $@.log || { cat $@.log >&2; exit 1; }
 $(NVCC_DIR)/obj/%.cpp.o: %.cpp
 	@mkdir -p $(@D)
 	$(call say,CXX ,$<)$(CCACHE) $(CXX) $(CXXFLAGS) $(OPT) -isystem $(CUDA_INCLUDE) '-DLIMBECK_CUDA_ARCHITECTURES="$(subst $() ,$(comma) sm_,$(strip $(ARCHS)))"' -c $< -o $@
@@ -93,14 +93,11 @@ $(NVCC_TEST_OBJ): | $(BUILD)/deps.test
 # Every kernel file through nvcc for every architecture, without linking.
 check-nvcc: $(NVCC_OBJ)
 
-# One text file for each kernel file, joined into the one that is kept.
-PTXAS := $(patsubst %.cu,$(NVCC_DIR)/%.ptxas,$(CUDA_CU))
-$(NVCC_DIR)/%.ptxas: %.cu tools/make/ptxas.sh
-	@mkdir -p $(@D)
-	$(call say,PTXAS,$<)tools/make/ptxas.sh '$(NVCC) $(NVFLAGS)' '$(ARCHS)' $< $@
-cuda-report: $(PTXAS)
+# What ptxas said about them, in the file that is kept.
+cuda-report: $(NVCC_OBJ)
 	@{ echo "# Written by 'make cuda-report' with $$($(NVCC) --version | sed -n 's/.*release \([0-9.]*\).*/nvcc \1/p')."; \
-	   echo "# arch registers spill-store spill-load shared(bytes) kernel"; sort -k6 -k1,1 $^; } > ops_cuda/ptxas.txt
+	   echo "# arch registers spill-store spill-load shared(bytes) kernel"; \
+	   tools/make/ptxas.sh $(patsubst %,$(NVCC_DIR)/obj/%.o.log,$(CUDA_CU)); } > ops_cuda/ptxas.txt
 	@echo "ops_cuda/ptxas.txt: $$(grep -vc '^#' ops_cuda/ptxas.txt) lines, $$(awk '!/^#/ && $$3 + $$4 > 0' ops_cuda/ptxas.txt | wc -l) with spills"
 endif
 
