@@ -32,7 +32,7 @@ ISAS := base avx2 avx512
 else
 ISAS := base
 endif
-FLAGS_base   :=
+FLAGS_base   := -O2
 FLAGS_avx2   := -mavx2 -mfma
 FLAGS_avx512 := -mavx512f -mavx512bw -mavx512dq -mavx512vl -mfma -mprefer-vector-width=512
 
@@ -85,7 +85,7 @@ export CCACHE_PCH_EXTSUM := true
 
 # What only steers the work is compiled with less optimisation, and so are the reference operators that do not sum over many terms: it
 # saves a third of their compile time and no run time. (At -Og, GCC 12 takes members of std::optional for uninitialised.)
-STEERING := apps/% kd/% gan/% nn/% autograd/% data/folder.cpp data/stb.cpp tensor/safetensors.cpp tests/%
+STEERING := apps/% kd/% gan/% nn/% autograd/% $(addprefix data/,folder.cpp stb.cpp idx.cpp cifar.cpp load.cpp dataset.cpp) tensor/safetensors.cpp tests/%
 HOT      := $(addprefix ops/,conv2d.cpp conv_transpose2d.cpp matmul.cpp linear.cpp batch_norm.cpp reduce.cpp)
 less      = $(if $(filter $(STEERING),$(1)),-Og,$(if $(filter $(HOT),$(1)),,$(if $(filter ops/%,$(1)),-O1)))
 level     = $(if $(and $(filter -O2,$(OPT)),$(call less,$(1))),$(patsubst -O2,$(call less,$(1)),$(OPT)) -Wno-maybe-uninitialized,$(OPT))
