@@ -1,4 +1,5 @@
-// `limbeck bench train`: throughput of a whole training step (forward, backward, SGD with momentum) and of inference on random images.
+// `limbeck bench train`: throughput of a whole training step (forward, backward, optimiser) and of inference on random inputs, for any
+// network or GAN (apps/bench_subject.h).
 #include <algorithm>
 #include <chrono>
 #include <cmath>
@@ -7,22 +8,19 @@
 #include <omp.h>
 #include <sys/resource.h>
 
+#include "apps/bench_subject.h"
 #include "apps/command.h"
 #include "apps/device_option.h"
-#include "tensor/device.h"
-#include "nn/models/registry.h"
-#include "nn/optim.h"
-#include "nn/step_graph.h"
-#include "nn/trace.h"
 #include "ops/profile.h"
+#include "tensor/device.h"
 
 namespace limbeck {
 namespace {
 
 struct Options {
-  std::string model = "resnet20";
+  SubjectOptions subject;
   std::shared_ptr<DeviceOptions> device;
-  int64_t batch = 64, size = 32, classes = 100, steps = 10, warmup = 3;
+  int64_t steps = 10, warmup = 3;
   double seconds = 0;   // when given: at least that long and two steps, instead of `steps`
   std::string only;     // "", "train" or "inference"
   int threads = 0;
@@ -65,10 +63,23 @@ Timing time_steps(const Options& o, Device device, F&& step) {
 
 struct Result {
   Timing train, inference;
-  int64_t macs = 0;  // of one image, forward
+  double train_flops = 0, inference_flops = 0;  // of one call; a backward pass counts as much as the forward for each wanted gradient
+  int64_t macs = 0, size = 0;
+  std::string step_text;
   size_t peak_bytes = 0, system_calls = 0;
   std::vector<ProfileRow> profile;  // of the measured training steps
 };
+
+/// By the operators' own counts, where a number of multiply-adds does not say it.
+template <class F>
+double count_flops(F&& call) {
+  set_profile(ProfileDetail::operators);
+  call();
+  double flops = 0;
+  for (const ProfileRow& row : profile_rows()) flops += row.flops;
+  set_profile(ProfileDetail::off);
+  return flops;
+}
 
 /// Where a training step's time goes: one row per operator (or operator and shapes), and what no operator accounts for.
 void print_profile(const Result& r) {
@@ -84,27 +95,20 @@ void print_profile(const Result& r) {
   std::printf("%9.2f %5.1f %% %9s %9s  outside of operators (against the median step)\n", 1e3 * rest, 100 * rest / r.train.median, "", "");
 }
 
-void measure_training(const Options& o, nn::Module& network, const Tensor& images, const Tensor& labels, Result& r) {
-  nn::SGD sgd(network.parameters(), {.lr = 0.05, .momentum = 0.9, .weight_decay = 5e-4});
-  network.train();
-  const Device device = images.device();
-  nn::StepGraph whole_step(device, {&network}, [&](const Tensors& in) {
-    sgd.zero_grad();
-    cross_entropy(network.forward(in[0]), in[1]).backward();
-    sgd.step();
-    return Tensors{};
-  });
-  Allocator& memory = allocator(device);
+void measure_training(const Options& o, BenchSubject& subject, Result& r) {
+  int64_t step = 0;
+  const auto next = [&] { subject.train_step(++step); };
+  r.train_flops = r.macs > 0 ? 6.0 * static_cast<double>(r.macs * o.subject.batch) : count_flops(next);
+  Allocator& memory = allocator(o.subject.device);
   memory.reset_peak();
   size_t calls = 0;
-  int64_t step = 0;
-  r.train = time_steps(o, device, [&] {
-    if (step++ == o.warmup) {
+  int64_t call = 0;
+  r.train = time_steps(o, o.subject.device, [&] {
+    if (call++ == o.warmup) {
       calls = memory.stats().system_calls;
       if (!o.profile.empty()) set_profile(o.profile == "shapes" ? ProfileDetail::shapes : ProfileDetail::operators);
     }
-    network.set_streams(Stream(3).fork("step", static_cast<uint64_t>(step)));
-    whole_step({images, labels});
+    next();
   });
   if (!o.profile.empty()) {
     r.profile = profile_rows();
@@ -114,68 +118,47 @@ void measure_training(const Options& o, nn::Module& network, const Tensor& image
   r.system_calls = memory.stats().system_calls - calls;
 }
 
-Result measure(const Options& o) {
-  const auto network = nn::create_model(o.model, {.outputs = o.classes, .channels = 3, .size = o.size});
-  network->initialise(Stream(1).fork("init"));
-  Stream data(2);
-  Tensor images = Tensor::empty({o.batch, o.size, o.size, 3}), labels = Tensor::empty({o.batch}, DType::i64);
-  data.fill_normal(images);
-  data.fill_integers(labels, 0, o.classes);
+void measure_inference(const Options& o, BenchSubject& subject, Result& r) {
+  subject.begin_inference();
+  const auto next = [&] { subject.infer(); };
+  r.inference_flops = r.macs > 0 ? 2.0 * static_cast<double>(r.macs * o.subject.batch) : count_flops(next);
+  Allocator& memory = allocator(o.subject.device);
+  if (o.only == "inference") memory.reset_peak();
+  r.inference = time_steps(o, o.subject.device, next);
+  if (o.only == "inference") r.peak_bytes = memory.stats().peak_in_use;
+}
 
+Result measure(const Options& o) {
+  const auto subject = create_subject(o.subject);
   Result r;
-  {
-    NoGrad no_grad;
-    network->eval();
-    nn::LayerTrace trace;
-    network->forward(images.rows(0, 1));
-    r.macs = trace.macs();
-  }
-  const Device device = chosen_device(*o.device);
-  network->to(device);
-  images = images.to(device), labels = labels.to(device);
-  if (o.only != "inference") measure_training(o, *network, images, labels, r);
-  if (o.only == "train") return r;
-  network->eval();
-  NoGrad no_grad;
-  if (o.only == "inference") allocator(device).reset_peak();
-  r.inference = time_steps(o, device, [&] { network->forward(images); });
-  if (o.only == "inference") r.peak_bytes = allocator(device).stats().peak_in_use;
+  r.macs = subject->macs();
+  r.size = subject->size();
+  r.step_text = subject->step_text();
+  if (o.only != "inference") measure_training(o, *subject, r);
+  if (o.only != "train") measure_inference(o, *subject, r);
   return r;
 }
 
-/// One kind of step: `flops_per_mac` floating point operations for each multiply-add of a forward pass.
 struct Rate {
   double images_per_s, gflop_per_s;
-  Rate(const Options& o, const Result& r, const Timing& t, double flops_per_mac)
-      : images_per_s(static_cast<double>(o.batch) / t.median), gflop_per_s(flops_per_mac * images_per_s * static_cast<double>(r.macs) / 1e9) {}
+  Rate(const Options& o, const Timing& t, double flops) : images_per_s(static_cast<double>(o.subject.batch) / t.median), gflop_per_s(flops / t.median / 1e9) {}
 };
 
 void print_json(const Options& o, const Result& r, const Rate& train, const Rate& inference, double peak, double resident) {
-  nlohmann::json j{{"model", o.model}, {"batch", o.batch}, {"size", o.size}, {"threads", o.threads}, {"steps", std::max(r.train.count, r.inference.count)},
-                   {"macs_per_image", r.macs}, {"peak_tensor_mib", peak}, {"peak_resident_mib", resident},
+  nlohmann::json j{{"model", o.subject.model}, {"batch", o.subject.batch}, {"size", r.size}, {"threads", o.threads}, {"step", r.step_text},
+                   {"steps", std::max(r.train.count, r.inference.count)}, {"peak_tensor_mib", peak}, {"peak_resident_mib", resident},
                    {"system_allocations_after_warmup", r.system_calls}};
+  if (r.macs > 0) j["macs_per_image"] = r.macs;
   if (r.train.count) j["train"] = {{"images_per_s", train.images_per_s}, {"seconds_per_step", r.train.median}, {"gflop_per_s", train.gflop_per_s}};
   if (r.inference.count)
     j["inference"] = {{"images_per_s", inference.images_per_s}, {"seconds_per_batch", r.inference.median}, {"gflop_per_s", inference.gflop_per_s}};
   std::printf("%s\n", j.dump().c_str());
 }
 
-void run(Options o) {
-  LIMBECK_CHECK(o.batch > 1 && o.steps > 0 && o.warmup >= 0, "bench train: --batch must be at least 2, --steps at least 1");
-  LIMBECK_CHECK(o.profile.empty() || o.profile == "operators" || o.profile == "shapes", "bench train: --profile expects operators or shapes, found '", o.profile, "'");
-  LIMBECK_CHECK(o.profile.empty() || chosen_device(*o.device) == cpu, "bench train: --profile measures the CPU only; elsewhere operators return before they are done");
-  LIMBECK_CHECK(o.only.empty() || o.only == "train" || o.only == "inference", "bench train: --only expects train or inference, found '", o.only, "'");
-  if (o.threads > 0) omp_set_num_threads(o.threads);
-  o.threads = omp_get_max_threads();
-  const Result r = measure(o);
-  // A backward pass is two more products of the forward's size (input and weight gradients): 6 FLOPs per multiply-add and step.
-  const Rate train(o, r, r.train, 6), inference(o, r, r.inference, 2);
-  rusage usage{};
-  getrusage(RUSAGE_SELF, &usage);
-  const double resident = static_cast<double>(usage.ru_maxrss) / 1024, peak = static_cast<double>(r.peak_bytes) / (1 << 20);
-  if (o.as_json) return print_json(o, r, train, inference, peak, resident);
-  std::printf("%s, batch %lld, %lldx%lld, %d threads, median of %lld steps\n", o.model.c_str(), static_cast<long long>(o.batch),
-              static_cast<long long>(o.size), static_cast<long long>(o.size), o.threads, static_cast<long long>(std::max(r.train.count, r.inference.count)));
+void print_text(const Options& o, const Result& r, const Rate& train, const Rate& inference, double peak, double resident) {
+  std::printf("%s, batch %lld", o.subject.model.c_str(), static_cast<long long>(o.subject.batch));
+  if (r.size > 0) std::printf(", %lldx%lld", static_cast<long long>(r.size), static_cast<long long>(r.size));
+  std::printf(", %d threads, median of %lld steps (%s)\n", o.threads, static_cast<long long>(std::max(r.train.count, r.inference.count)), r.step_text.c_str());
   if (r.train.count)
     std::printf("training step  %9.1f images/s  %8.2f ms  %7.1f GFLOP/s\n", train.images_per_s, 1e3 * r.train.median, train.gflop_per_s);
   if (r.inference.count)
@@ -184,14 +167,32 @@ void run(Options o) {
   if (!r.profile.empty()) print_profile(r);
 }
 
+void run(Options o) {
+  LIMBECK_CHECK(o.subject.batch > 1 && o.steps > 0 && o.warmup >= 0, "bench train: --batch must be at least 2, --steps at least 1");
+  LIMBECK_CHECK(o.profile.empty() || o.profile == "operators" || o.profile == "shapes", "bench train: --profile expects operators or shapes, found '", o.profile, "'");
+  LIMBECK_CHECK(o.only.empty() || o.only == "train" || o.only == "inference", "bench train: --only expects train or inference, found '", o.only, "'");
+  o.subject.device = chosen_device(*o.device);
+  LIMBECK_CHECK(o.profile.empty() || o.subject.device == cpu, "bench train: --profile measures the CPU only; elsewhere operators return before they are done");
+  if (o.threads > 0) omp_set_num_threads(o.threads);
+  o.threads = omp_get_max_threads();
+  const Result r = measure(o);
+  const Rate train(o, r.train, r.train_flops), inference(o, r.inference, r.inference_flops);
+  rusage usage{};
+  getrusage(RUSAGE_SELF, &usage);
+  const double resident = static_cast<double>(usage.ru_maxrss) / 1024, peak = static_cast<double>(r.peak_bytes) / (1 << 20);
+  (o.as_json ? print_json : print_text)(o, r, train, inference, peak, resident);
+}
+
 const RegisterCommand command({"bench", "measure throughput", [](CommandLine& app) {
   app.require_subcommand();
-  CommandLine train = app.add_subcommand("train", "whole training steps and inference of one network on random images");
+  CommandLine train = app.add_subcommand("train", "whole training steps and inference of a network or a GAN on random inputs");
   auto o = std::make_shared<Options>();
-  train.add_option("--model", o->model, "network (see `limbeck models`)").show_default();
-  train.add_option("--batch", o->batch, "images per step").show_default();
-  train.add_option("--size", o->size, "image height and width").show_default();
-  train.add_option("--classes", o->classes, "outputs of the last layer").show_default();
+  train.add_option("--model", o->subject.model, "network (see `limbeck models`), GAN (biggan, biggan-deep, sagan, sngan), y2h, sparse_autoencoder or ratio_MLP3, ...").show_default();
+  train.add_option("--task", o->subject.task, "classification or regression, where a network serves both; classification otherwise");
+  train.add_option("--batch", o->subject.batch, "images per step").show_default();
+  train.add_option("--size", o->subject.size, "image height and width; 0: the original's (32, regression 64, biggan-deep 128)").show_default();
+  train.add_option("--classes", o->subject.classes, "classes").show_default();
+  train.add_option("--width", o->subject.width, "GANs: width of both networks; 0: the original's").show_default();
   train.add_option("--steps", o->steps, "measured steps").show_default();
   train.add_option("--seconds", o->seconds, "measure at least this long, and two steps, instead of --steps");
   train.add_option("--only", o->only, "`train` or `inference`; both otherwise");

@@ -29,4 +29,23 @@ check "bench train profiles" "$limbeck" bench train --model resnet8 --batch 4 --
 check_output "the profile names operators and shapes" '[0-9]+ +conv2d backward \[4, 32, 32, 16\]' 'outside of operators'
 check_error "bench train refuses another profile" 'operators or shapes' "$limbeck" bench train --model resnet8 --profile all
 check_error "bench train refuses a batch of one" 'at least 2' "$limbeck" bench train --model resnet8 --batch 1
+check "bench train measures a regressor" "$limbeck" bench train --model resnet8x4 --task regression --batch 2 --steps 1 --warmup 1 --threads 1 --json
+check_output "a regressor has its own size and step" '"size":64' '"step":"squared error, SGD"' '"inference":\{"gflop_per_s":[0-9.]+'
+check "bench train knows what only regresses" "$limbeck" bench train --model ResNet18_embed --batch 2 --steps 1 --warmup 0 --only train --threads 1 --json
+check_output "an embedding network is trained for responses" '"step":"squared error, SGD"'
+for gan in biggan:32:10 sagan:64:100 sngan:64:100; do
+  IFS=: read -r name size classes <<< "$gan"
+  check "bench train measures $name" "$limbeck" bench train --model "$name" --batch 2 --width 8 --classes "$classes" --steps 2 --warmup 3 --threads 1 --json
+  check_output "a step of $name is one of D and one of G, in steady state without the system's memory" "\"size\":$size," 'one step of D and one of G' \
+    '"train":\{"gflop_per_s":[0-9]+\.[0-9]*[1-9]' '"inference":\{"gflop_per_s":[0-9]+\.[0-9]*[1-9]' '"system_allocations_after_warmup":0[,}]'
+done
+check "bench train measures the label-to-embedding net" "$limbeck" bench train --model y2h --batch 8 --steps 2 --warmup 1 --threads 1
+check_output "the label-to-embedding net has no image" '^y2h, batch 8, 1 threads' 'training step +[0-9.]+ images/s'
+check "bench train measures a density-ratio net" "$limbeck" bench train --model ratio_MLP3 --batch 4 --size 8 --steps 1 --warmup 1 --threads 1 --json
+check_output "a density-ratio net has its own step" 'softplus loss' '"size":8'
+check_error "bench train names the nearest network" "did you mean 'biggan'" "$limbeck" bench train --model bigan
+check_error "bench train refuses a task that a GAN does not serve" 'biggan is not for the task regression' "$limbeck" bench train --model biggan --task regression
+check_error "bench train refuses a size that a GAN has not" 'sagan|SAGAN' "$limbeck" bench train --model sagan --size 32
+check_error "bench train refuses a width where there is none" '--width is for GANs' "$limbeck" bench train --model resnet8 --width 8
+check_error "bench train refuses an unknown task" "unknown task 'painting'" "$limbeck" bench train --model resnet8 --task painting
 finish

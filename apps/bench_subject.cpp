@@ -1,0 +1,132 @@
+#include "apps/bench_subject.h"
+
+#include <algorithm>
+
+#include "gan/feature_net.h"
+#include "gan/network.h"
+#include "nn/optim.h"
+#include "nn/step_graph.h"
+#include "nn/trace.h"
+
+namespace limbeck {
+namespace {
+
+constexpr const char* feature_net = "ResNet34_extract";  // the feature network of the density ratio is no entry of the registry
+
+/// A classifier (cross entropy) or a regressor (squared error), trained by SGD with momentum.
+class NetworkSubject : public BenchSubject {
+ public:
+  NetworkSubject(std::unique_ptr<nn::Network> network, const nn::ModelOptions& options, const SubjectOptions& o)
+      : network_(std::move(network)), regression_(options.task == nn::Task::regression) {
+    size_ = options.size;
+    network_->initialise(Stream(1).fork("init"));
+    images_ = random_normal({o.batch, size_, size_, options.channels}, "images");
+    targets_ = regression_ ? random_uniform({o.batch, 1}, "targets") : random_classes(o.batch, options.outputs, "targets");
+    count_macs();
+    network_->to(o.device);
+    images_ = images_.to(o.device), targets_ = targets_.to(o.device);
+    sgd_ = std::make_unique<nn::SGD>(network_->parameters(), nn::SGD::Config{.lr = regression_ ? 0.01 : 0.05, .momentum = 0.9, .weight_decay = 5e-4});
+    graph_ = std::make_unique<nn::StepGraph>(o.device, std::vector<nn::Module*>{network_.get()}, [this](const Tensors& in) {
+      sgd_->zero_grad();
+      const Variable output = network_->forward(in[0]);
+      (regression_ ? mse_loss(output, Variable(in[1])) : cross_entropy(output, in[1])).backward();
+      sgd_->step();
+      return Tensors{};
+    });
+  }
+
+  void train_step(int64_t step) override {
+    network_->train();
+    network_->set_streams(Stream(3).fork("step", static_cast<uint64_t>(step)));
+    (*graph_)({images_, targets_});
+  }
+  void begin_inference() override { network_->eval(); }
+  void infer() override {
+    const NoGrad no_grad;
+    network_->forward(images_);
+  }
+  int64_t macs() const override { return macs_; }
+  std::string step_text() const override { return regression_ ? "squared error, SGD" : "cross entropy, SGD"; }
+
+ private:
+  void count_macs() {
+    const NoGrad no_grad;
+    network_->eval();
+    nn::LayerTrace trace;
+    network_->forward(images_.rows(0, 1));
+    macs_ = trace.macs();
+  }
+
+  std::unique_ptr<nn::Network> network_;
+  bool regression_;
+  Tensor images_, targets_;
+  int64_t macs_ = 0;
+  std::unique_ptr<nn::SGD> sgd_;
+  std::unique_ptr<nn::StepGraph> graph_;
+};
+
+const nn::ModelEntry* entry_of(const std::string& name) {
+  for (const nn::ModelEntry& e : nn::all_models())
+    if (e.name == name) return &e;
+  return nullptr;
+}
+
+std::unique_ptr<BenchSubject> create_network_subject(const SubjectOptions& o) {
+  const nn::ModelEntry* entry = entry_of(o.model);
+  if (!entry && o.model != feature_net) return nullptr;
+  const nn::Task usual = entry && entry->regression_only ? nn::Task::regression : nn::Task::classification;
+  std::vector<nn::Task> served;
+  for (const nn::Task task : {nn::Task::classification, nn::Task::regression})
+    if (entry ? entry->serves(task) : task == nn::Task::classification) served.push_back(task);
+  const nn::Task task = task_of(o, served, usual);
+  LIMBECK_CHECK(o.width == 0, "bench train: --width is for GANs; ", o.model, " has its own");
+  const bool regression = task == nn::Task::regression;
+  const nn::ModelOptions options{.outputs = regression ? 1 : o.classes, .channels = 3, .size = o.size > 0 ? o.size : regression ? 64 : 32, .task = task};
+  std::unique_ptr<nn::Network> network;
+  if (entry) network = nn::create_model(o.model, options);
+  else network = std::make_unique<gan::FeatureNet>(options, gan::FeatureNetSize{});
+  return std::make_unique<NetworkSubject>(std::move(network), options, o);
+}
+
+}  // namespace
+
+nn::Task task_of(const SubjectOptions& o, const std::vector<nn::Task>& served, nn::Task usual) {
+  if (o.task.empty()) return usual;
+  const nn::Task wanted = nn::parse_task(o.task);
+  LIMBECK_CHECK(std::find(served.begin(), served.end(), wanted) != served.end(), "bench train: ", o.model, " is not for the task ", o.task, ", only for ",
+                nn::name_of(usual));
+  return wanted;
+}
+
+Tensor random_normal(const Shape& shape, const char* purpose) {
+  const Tensor t = Tensor::empty(shape);
+  Stream(2).fork(purpose).fill_normal(t);
+  return t;
+}
+
+Tensor random_uniform(const Shape& shape, const char* purpose) {
+  const Tensor t = Tensor::empty(shape);
+  Stream(2).fork(purpose).fill_uniform(t);
+  return t;
+}
+
+Tensor random_classes(int64_t count, int64_t n, const char* purpose) {
+  const Tensor t = Tensor::empty({count}, DType::i64);
+  Stream(2).fork(purpose).fill_integers(t, 0, n);
+  return t;
+}
+
+std::unique_ptr<BenchSubject> create_subject(const SubjectOptions& o) {
+  LIMBECK_CHECK(o.size >= 0 && o.width >= 0, "bench train: --size and --width must not be negative, found ", o.size, " and ", o.width);
+  LIMBECK_CHECK(o.classes > 0, "bench train: --classes must be at least 1, found ", o.classes);
+  for (const auto& create : {create_network_subject, create_gan_subject, create_helper_subject})
+    if (auto subject = create(o)) return subject;
+  std::vector<std::string> names = helper_names();
+  names.push_back(feature_net);
+  for (const std::string& name : gan::gan_names()) names.push_back(name);
+  for (const nn::ModelEntry& e : nn::all_models()) names.push_back(e.name);
+  const std::string near = nearest_name(o.model, names);
+  fail("bench train: unknown network '", o.model, "'", near.empty() ? "; `limbeck models` lists them" : "; did you mean '" + near + "'?");
+}
+
+}  // namespace limbeck
