@@ -2,16 +2,16 @@
 """Training steps of Limbeck and PyTorch side by side on this machine's CPU: throughput, peak memory and their ratios for every network.
 
   git clone https://github.com/UBCDingXin/cGAN-KD
-  python3 bench/compare_pytorch.py --checkout cGAN-KD/CIFAR-100/RepDistiller
+  python3 bench/compare_pytorch.py --checkout cGAN-KD                      # the CIFAR-100 classifiers
+  python3 bench/compare_pytorch.py --checkout cGAN-KD --group gan          # others: --help lists the groups; `all` for all of them
 
---checkout is a folder that holds the original networks as a package `models` (RepDistiller's, or its copy in cGAN-KD, which adds DenseNet
-and EfficientNet; ImageNet-100/RepDistiller there for --size 128). Its code runs as it is. Networks that it lacks are left out by name.
+--checkout is the original's repository; for classifiers it may also be any folder that holds networks as a package `models`, such as
+RepDistiller. Its code runs as it is (bench/pytorch_steps.py). Networks that it lacks are left out by name.
 
-A step is forward, mean cross entropy, backward and SGD with momentum 0.9 and weight decay 5e-4 on random images, in f32. PyTorch runs
-eagerly with contiguous and with channels-last tensors; --settings adds torch.compile and, for information only, bf16 autocast (other
-arithmetic: it does not count as PyTorch's best). Every network and setting runs in a process of its own. The sides take turns, so that a
-busy machine hurts all alike; a side's number is the median of its turns, each the median of its steps. The ratio is Limbeck over the
-fastest f32 setting.
+Losses and optimisers are the original's, inputs are random, arithmetic is f32. PyTorch runs eagerly with contiguous and with channels-last
+tensors; --settings adds torch.compile and, for information only, bf16 autocast (other arithmetic: it does not count as PyTorch's best). Every
+network and setting runs in a process of its own. The sides take turns; a turn's number is the median of its steps, a side's number the best
+of its turns, because other programs on the machine can only take time away. The ratio is Limbeck over the fastest f32 setting.
 
 Memory is the largest resident size of the process less what it held before the network was made: programs and libraries do not count.
 """
@@ -26,6 +26,7 @@ import statistics
 import subprocess
 import sys
 import time
+from dataclasses import asdict, dataclass, replace
 
 SETTINGS = {  # name: (channels_last, compiled, bf16)
     "contiguous": (False, False, False),
@@ -34,10 +35,34 @@ SETTINGS = {  # name: (channels_last, compiled, bf16)
     "channels_last compile": (True, True, False),
     "bf16 autocast": (True, False, True),
 }
-ALL = ("resnet8 resnet14 resnet20 resnet32 resnet44 resnet56 resnet110 resnet8x4 resnet32x4 ResNet18 ResNet34 ResNet50 wrn_16_1 wrn_16_2 "
-       "wrn_40_1 wrn_40_2 vgg8 vgg11 vgg13 vgg16 vgg19 MobileNetV2 ShuffleV1 ShuffleV2 efficientnetb0 densenet121 densenet169 densenet201 "
-       "densenet161").split()
-SLOW = ["densenet169", "densenet201", "densenet161"]  # seconds per step: only when named, or with --models all
+CIFAR = ("resnet8 resnet14 resnet20 resnet32 resnet44 resnet56 resnet110 resnet8x4 resnet32x4 ResNet18 ResNet34 ResNet50 wrn_16_1 wrn_16_2 "
+         "wrn_40_1 wrn_40_2 vgg8 vgg11 vgg13 vgg16 vgg19 MobileNetV2 ShuffleV1 ShuffleV2 efficientnetb0 densenet121").split()
+SLOW = ["densenet169", "densenet201", "densenet161"]  # seconds per step
+REGRESSORS = [m for m in CIFAR if m not in ("resnet8", "resnet14", "resnet32", "resnet44")] + ["ResNet18_embed", "ResNet34_embed"]
+
+
+@dataclass(frozen=True)
+class Row:
+    """One network as both sides know it."""
+
+    model: str
+    task: str = "classification"
+    batch: int = 64
+    size: int = 32
+    kind: str = "train"  # or "inference"
+
+
+GROUPS = {  # name: (what, rows, settings or None for eager f32)
+    "cifar": ("classifiers", [Row(m) for m in CIFAR], None),
+    "densenet": ("the slowest classifiers", [Row(m) for m in SLOW], None),
+    "imagenet": ("classifiers of large images", [Row(m, batch=16, size=128) for m in CIFAR if m not in ("resnet14", "resnet44")], None),
+    "regression": ("regressors", [Row(m, "regression", 32, 64) for m in REGRESSORS], None),
+    "gan": ("GANs (a step of D and one of G) and the networks around them", [
+        Row("biggan", batch=32), Row("biggan-deep", batch=4, size=128), Row("sagan", "regression", 8, 64), Row("sngan", "regression", 8, 64),
+        Row("InceptionV3", batch=8, size=299, kind="inference"), Row("ResNet34_extract"), Row("ratio_MLP5", batch=256),
+        Row("ratio_MLP5", "regression", 256, 64), Row("sparse_autoencoder", "regression", 32, 64), Row("y2h", "regression", 128, 0)], None),
+    "settings": ("classifiers under every setting", [Row(m) for m in ("resnet20", "resnet8x4", "vgg8", "wrn_40_1")], list(SETTINGS)),
+}
 
 
 # --- PyTorch's side: a server that imports PyTorch once and forks a child for each network and setting --------------------------------
@@ -46,87 +71,58 @@ def resident_mib():
         return int(f.read().split()[1]) * resource.getpagesize() / 2**20
 
 
-def make_step(args, model, setting):
-    """A function that runs one training step, one that runs one inference, and the network."""
-    import contextlib
-
+def serve_network(args, row, setting, requests, answers):
+    """In the child: one JSON line for each request line."""
     import torch
-    from models import model_dict  # the checkout's own package
 
-    channels_last, compiled, bf16 = SETTINGS[setting]
-    layout = torch.channels_last if channels_last else torch.contiguous_format
+    from pytorch_steps import build_case
+
+    before = resident_mib()
     torch.set_num_threads(args.threads)
     torch.manual_seed(0)
-    network = model_dict[model](num_classes=100).to(memory_format=layout)
-    images = torch.randn(args.batch, 3, args.size, args.size).contiguous(memory_format=layout)
-    labels = torch.randint(0, 100, (args.batch,))
-    optimiser = torch.optim.SGD(network.parameters(), lr=0.05, momentum=0.9, weight_decay=5e-4)
-    criterion = torch.nn.CrossEntropyLoss()
-    forward = torch.compile(network) if compiled else network
+    vars(args).update(vars(row))
+    case = build_case(args, *SETTINGS[setting])
+    step = case.train if row.kind == "train" else case.infer
+    for module in case.modules:
+        module.train(row.kind == "train")
 
-    def autocast():
-        return torch.autocast("cpu", torch.bfloat16) if bf16 else contextlib.nullcontext()
-
-    def train():
-        optimiser.zero_grad(set_to_none=True)
-        with autocast():
-            loss = criterion(forward(images), labels)
-        loss.backward()
-        optimiser.step()
-
-    def infer():
-        with torch.no_grad(), autocast():
-            forward(images)
-
-    return train, infer, network
-
-
-def serve_network(args, model, setting, requests, answers):
-    """In the child: one JSON line for each request line."""
-    before = resident_mib()
-    train, infer, network = make_step(args, model, setting)
-
-    def turn(step, mode):
-        network.train(mode)
+    def turn():
         step()
         seconds = []
         while len(seconds) < 2 or sum(seconds) < args.seconds:
             begin = time.perf_counter()
             step()
             seconds.append(time.perf_counter() - begin)
-        return args.batch / statistics.median(seconds)
+        return row.batch / statistics.median(seconds)
 
-    train()
+    step()
     answers.write("ready\n")
     answers.flush()
     for _ in requests:
-        answer = {"train": turn(train, True)}
-        answer["memory"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024 - before
-        if args.inference:
-            answer["inference"] = turn(infer, False)
-        answers.write(json.dumps(answer) + "\n")
+        rate = turn()
+        answers.write(json.dumps({"rate": rate, "memory": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024 - before}) + "\n")
         answers.flush()
 
 
 def server(args):
-    """Reads `network<TAB>setting<TAB>folder` from stdin; the child talks over two named pipes in that folder."""
+    """Reads `row<TAB>setting<TAB>folder` from stdin, the row in JSON; the child talks over two named pipes in that folder."""
     import torch
 
-    sys.path.insert(0, args.checkout)
-    from models import model_dict
+    import pytorch_steps  # noqa: F401: imported before the children fork
 
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for the children
-    print(json.dumps({"torch": torch.__version__, "models": sorted(model_dict)}), flush=True)
+    print(json.dumps({"torch": torch.__version__}), flush=True)
     for line in sys.stdin:
-        model, setting, folder = line.rstrip("\n").split("\t")
+        row, setting, folder = line.rstrip("\n").split("\t")
+        row = Row(**json.loads(row))
         child = os.fork()
         if child == 0:
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # torch.compile waits for its own
             try:
                 with open(os.path.join(folder, "requests")) as requests, open(os.path.join(folder, "answers"), "w") as answers:
-                    serve_network(args, model, setting, requests, answers)
+                    serve_network(args, row, setting, requests, answers)
             except Exception as e:  # noqa: BLE001: the parent sees the pipe close and says which setting cannot run here
-                print(f"{model}, {setting}: {type(e).__name__}: {e}", file=sys.stderr)
+                print(f"{row.model}, {setting}: {type(e).__name__}: {e}", file=sys.stderr)
                 os._exit(1)
             os._exit(0)
 
@@ -134,11 +130,11 @@ def server(args):
 class Worker:
     """One network and setting on PyTorch's side."""
 
-    def __init__(self, process, folder, model, setting):
+    def __init__(self, process, folder, row, setting):
         os.makedirs(folder)
         for name in ("requests", "answers"):
             os.mkfifo(os.path.join(folder, name))
-        process.stdin.write(f"{model}\t{setting}\t{folder}\n")
+        process.stdin.write(f"{json.dumps(asdict(row))}\t{setting}\t{folder}\n")
         process.stdin.flush()
         self.requests = open(os.path.join(folder, "requests"), "w")
         self.answers = open(os.path.join(folder, "answers"))
@@ -156,15 +152,11 @@ class Worker:
 
 
 # --- Limbeck's side --------------------------------------------------------------------------------------------------------------------
-def limbeck_turn(args, model, idle):
-    command = [args.limbeck, "bench", "train", "--model", model, "--json", "--warmup", "2", "--seconds", str(args.seconds)]
-    for name in ("batch", "size", "threads"):
-        command += [f"--{name}", str(getattr(args, name))]
-    if not args.inference:
-        command += ["--only", "train"]
+def limbeck_turn(args, row, idle):
+    command = [args.limbeck, "bench", "train", "--model", row.model, "--task", row.task, "--batch", str(row.batch), "--size", str(row.size),
+               "--threads", str(args.threads), "--only", row.kind, "--json", "--warmup", "1", "--seconds", str(args.seconds)]
     r = json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout)
-    rates = {kind: r[kind]["images_per_s"] for kind in ("train", "inference") if kind in r}
-    return {**rates, "memory": r["peak_resident_mib"] - idle, "macs": r["macs_per_image"]}
+    return {"rate": r[row.kind]["images_per_s"], "memory": r["peak_resident_mib"] - idle, "gflops": r[row.kind]["gflop_per_s"]}
 
 
 def idle_limbeck(args):
@@ -178,31 +170,29 @@ def idle_limbeck(args):
 
 
 # --- the comparison ---------------------------------------------------------------------------------------------------------------------
-def compare(args, model, process, folder, idle):
-    """{side: {"train": rate, "memory": MiB, ...}} of one network; the sides take turns."""
+def compare(args, row, settings, process, folder, idle):
+    """{side: {"rate": images/s, "memory": MiB, ...}} of one network; the sides take turns. None when PyTorch has no such network."""
     workers = {}
-    for setting in args.settings:
-        worker = Worker(process, os.path.join(folder, f"{model} {setting}"), model, setting)
+    for setting in settings:
+        worker = Worker(process, os.path.join(folder, setting), row, setting)
         if worker.alive:
             workers[setting] = worker
         else:
             worker.close()
-            print(f"{model}: PyTorch cannot run '{setting}' here; left out", file=sys.stderr)
+            print(f"{row.model}: PyTorch cannot run '{setting}' here; left out", file=sys.stderr)
+    if not workers:
+        return None
     turns = {side: [] for side in ["Limbeck", *workers]}
     begin = time.perf_counter()
-    while len(turns["Limbeck"]) < 2 or (len(turns["Limbeck"]) < args.turns and time.perf_counter() - begin < args.patience):
-        turns["Limbeck"].append(limbeck_turn(args, model, idle))
+    while len(turns["Limbeck"]) < min(2, args.turns) or (len(turns["Limbeck"]) < args.turns and time.perf_counter() - begin < args.patience):
+        turns["Limbeck"].append(limbeck_turn(args, row, idle))
         for setting, worker in workers.items():
             turns[setting].append(worker.turn())
     for worker in workers.values():
         worker.close()
-    result = {}
-    for side, answers in turns.items():
-        result[side] = {kind: statistics.median(a[kind] for a in answers) for kind in ("train", "inference") if kind in answers[0]}
-        result[side]["memory"] = max(a["memory"] for a in answers)
-    result["Limbeck"]["macs"] = turns["Limbeck"][0]["macs"]
-    best = max((result[s]["train"] for s in workers if not SETTINGS[s][2]), default=float("nan"))
-    print(f"{model}: Limbeck {result['Limbeck']['train']:.0f}, PyTorch {best:.0f} images/s, {len(turns['Limbeck'])} turns, "
+    result = {side: {**max(answers, key=lambda a: a["rate"]), "memory": max(a["memory"] for a in answers)} for side, answers in turns.items()}
+    best = max((result[s]["rate"] for s in workers if not SETTINGS[s][2]), default=float("nan"))
+    print(f"{row.model}: Limbeck {result['Limbeck']['rate']:.1f}, PyTorch {best:.1f} images/s, {len(turns['Limbeck'])} turns, "
           f"{time.perf_counter() - begin:.0f} s", file=sys.stderr)
     return result
 
@@ -219,38 +209,48 @@ def number(x):
     return f"{x:.1f}" if x < 100 else f"{x:.0f}"
 
 
-def table(args, results, kind):
-    header = ["network", "Limbeck", *args.settings, "Limbeck / best f32", "GFLOP/s"] + (["MiB Limbeck", "MiB PyTorch"] if kind == "train" else [])
+def label(row, rows):
+    """The network's name, and what sets it apart from the others of its table."""
+    notes = [row.task] if any(r.model == row.model and r.task != row.task for r in rows) else []
+    if any((r.batch, r.size) != (row.batch, row.size) for r in rows):
+        notes.append(f"{row.batch} x {row.size}x{row.size}" if row.size else f"{row.batch}")
+    if row.kind != "train":
+        notes.append(row.kind)
+    return row.model + (f" ({', '.join(notes)})" if notes else "")
+
+
+def table(settings, results):
+    header = ["network", "Limbeck", *settings, "Limbeck / best f32", "GFLOP/s", "MiB Limbeck", "MiB PyTorch"]
+    other = [s for s in settings if SETTINGS[s][2]]
+    header[-3:-3] = [f"Limbeck f32 / {s}" for s in other]
     lines = ["| " + " | ".join(header) + " |", "|---" * len(header) + "|"]
-    for model, result in results.items():
-        ours, sides = result["Limbeck"], {s: r for s, r in result.items() if s in args.settings}
-        cells = [model, number(ours[kind])] + [number(sides[s][kind]) if s in sides else "-" for s in args.settings]
+    for row, result in results.items():
+        ours, sides = result["Limbeck"], {s: r for s, r in result.items() if s in settings}
+        cells = [label(row, results), number(ours["rate"])] + [number(sides[s]["rate"]) if s in sides else "-" for s in settings]
         counted = {s: r for s, r in sides.items() if not SETTINGS[s][2]}
-        cells.append(f"**{ours[kind] / max(r[kind] for r in counted.values()):.2f}**" if counted else "-")
-        cells.append(f"{(6 if kind == 'train' else 2) * ours[kind] * ours['macs'] / 1e9:.0f}")
-        if kind == "train":  # PyTorch's least memory need, whatever the setting
-            cells += [f"{ours['memory']:.0f}", f"{min(r['memory'] for r in counted.values()):.0f}" if counted else "-"]
+        cells.append(f"**{ours['rate'] / max(r['rate'] for r in counted.values()):.2f}**" if counted else "-")
+        cells += [f"{ours['rate'] / sides[s]['rate']:.2f}" if s in sides else "-" for s in other]
+        cells += [f"{ours['gflops']:.0f}", f"{ours['memory']:.0f}", f"{min(r['memory'] for r in counted.values()):.0f}" if counted else "-"]
         lines.append("| " + " | ".join(cells) + " |")
     return "\n".join(lines)
 
 
-def report(args, results, version, load):
-    lines = [
-        f"Images per second, batch {args.batch}, {args.size}x{args.size}, f32, {args.threads} threads, {processor()}, PyTorch {version};",
-        f"{datetime.date.today()}, commit {args.commit}, load average {load:.1f} before the run; median of up to {args.turns} turns of {args.seconds} s.",
+def report(args, group, settings, results, version, load):
+    shapes = {(r.batch, r.size) for r in results}
+    shape = "batch %d, %dx%d" % (*next(iter(shapes)), next(iter(shapes))[1]) if len(shapes) == 1 else "batch and image size in brackets"
+    policy = os.environ.get("OMP_WAIT_POLICY")
+    return "\n".join([
+        f"Images per second of a training step, {GROUPS[group][0]}, {shape}, f32, {args.threads} threads{f' (OMP_WAIT_POLICY={policy})' if policy else ''}, {processor()}, PyTorch {version};",
+        f"{datetime.date.today()}, commit {args.commit}, load average {load:.1f} before the run, priority {os.getpriority(os.PRIO_PROCESS, 0)}; best of up to {args.turns} turns of {args.seconds} s.",
+        "GFLOP/s are Limbeck's, PyTorch's memory is the least of its f32 settings:",
         "",
-        "Training step (forward, backward, SGD with momentum); GFLOP/s are Limbeck's, memory is the least of PyTorch's f32 settings:",
-        "",
-        table(args, results, "train"),
-    ]
-    if args.inference:
-        lines += ["", "Inference:", "", table(args, results, "inference")]
-    return "\n".join(lines)
+        table(settings, results),
+    ])
 
 
-def update(path, text):
-    """Replaces what lies between the two marker lines of a Markdown file."""
-    begin, end = "<!-- compare_pytorch: begin -->", "<!-- compare_pytorch: end -->"
+def update(path, group, text):
+    """Replaces what lies between the group's two marker lines of a Markdown file."""
+    begin, end = f"<!-- compare_pytorch {group}: begin -->", f"<!-- compare_pytorch {group}: end -->"
     with open(path) as f:
         page = f.read()
     if page.count(begin) != 1 or page.count(end) != 1:
@@ -262,33 +262,46 @@ def update(path, text):
 
 def parse():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--checkout", required=True, help="folder of the original networks (holds models/__init__.py)")
+    parser.add_argument("--checkout", required=True, help="the original's repository; for classifiers also a folder that holds models/__init__.py")
     parser.add_argument("--limbeck", default="build/limbeck", help="the program")
-    parser.add_argument("--models", nargs="+", default=[m for m in ALL if m not in SLOW], help="networks; `all` adds " + ", ".join(SLOW))
-    parser.add_argument("--settings", nargs="+", default=["contiguous", "channels_last"], choices=list(SETTINGS), help="of PyTorch")
-    parser.add_argument("--batch", type=int, default=64)
-    parser.add_argument("--size", type=int, default=32)
+    parser.add_argument("--group", nargs="+", default=["cifar"], choices=[*GROUPS, "all"], metavar="GROUP",
+                        help="; ".join(f"{name}: {what} ({len(rows)})" for name, (what, rows, _) in GROUPS.items()))
+    parser.add_argument("--models", nargs="+", help="only these of the groups; `all` with the group cifar adds " + ", ".join(SLOW))
+    parser.add_argument("--settings", nargs="+", choices=list(SETTINGS), help="of PyTorch (contiguous channels_last; group settings: all)")
+    parser.add_argument("--batch", type=int, help="instead of the group's")
+    parser.add_argument("--size", type=int, help="instead of the group's; classifiers of 96 pixels and more are the ImageNet ones")
+    parser.add_argument("--inference", action="store_true", help="compare a forward pass in eval mode instead")
     parser.add_argument("--threads", type=int, default=os.cpu_count())
     parser.add_argument("--turns", type=int, default=4, help="turns of each side")
     parser.add_argument("--seconds", type=float, default=0.8, help="measured in each turn, and at least two steps")
     parser.add_argument("--patience", type=float, default=16, help="seconds after which a network begins no third turn")
-    parser.add_argument("--inference", action="store_true", help="also compare a forward pass in eval mode")
     parser.add_argument("--json", help="also write all numbers to this file")
     parser.add_argument("--update", metavar="PAGE.md", help="also put the tables between the markers of this page")
     parser.add_argument("--server", action="store_true", help=argparse.SUPPRESS)
     args = parser.parse_args()
-    if args.models == ["all"]:
-        args.models = ALL
-    if not os.path.isfile(os.path.join(args.checkout, "models", "__init__.py")):
-        raise SystemExit(f"{args.checkout}: no models/__init__.py there; expected a checkout of the original networks")
+    if "all" in args.group:
+        args.group = list(GROUPS)
+    if not os.path.isdir(os.path.join(args.checkout, "CIFAR-100")) and not os.path.isfile(os.path.join(args.checkout, "models", "__init__.py")):
+        raise SystemExit(f"{args.checkout}: neither CIFAR-100 nor models/__init__.py there; expected a checkout of the original networks")
     return args
+
+
+def rows_of(args, group):
+    rows = GROUPS[group][1]
+    if args.models == ["all"] and group == "cifar":
+        rows = rows + GROUPS["densenet"][1]
+    elif args.models:
+        rows = [r for r in rows if r.model in args.models]
+    changes = {name: value for name, value in (("batch", args.batch), ("size", args.size)) if value}
+    if args.inference:
+        changes["kind"] = "inference"
+    return [replace(r, **changes) for r in rows]
 
 
 def start_server(args):
     command = [sys.executable, os.path.abspath(__file__), "--server", "--checkout", args.checkout]
-    for name in ("batch", "size", "threads", "seconds"):
+    for name in ("threads", "seconds"):
         command += [f"--{name}", str(getattr(args, name))]
-    command += ["--inference"] if args.inference else []
     process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
                                env=dict(os.environ, OMP_NUM_THREADS=str(args.threads)))
     line = process.stdout.readline()
@@ -310,22 +323,26 @@ def main():
     args.commit = git.stdout.strip() or "unknown"
     idle = idle_limbeck(args)
     process, about = start_server(args)
-    results = {}
-    with tempfile.TemporaryDirectory() as folder:
-        for model in args.models:
-            if model not in about["models"]:
-                print(f"{model}: not in the checkout; left out", file=sys.stderr)
-                continue
-            results[model] = compare(args, model, process, folder, idle)
-        process.stdin.close()
-        process.wait()
-    text = report(args, results, about["torch"], load)
-    print(text)
-    if args.update:
-        update(args.update, text)
-    if args.json:
-        with open(args.json, "w") as f:
-            json.dump(results, f, indent=1)
+    everything = {}
+    for group in args.group:
+        settings, results = args.settings or GROUPS[group][2] or ["contiguous", "channels_last"], {}
+        with tempfile.TemporaryDirectory() as folder:
+            for i, row in enumerate(rows_of(args, group)):
+                result = compare(args, row, settings, process, os.path.join(folder, str(i)), idle)
+                if result:
+                    results[row] = result
+        if not results:
+            raise SystemExit(f"group {group}: nothing could be compared; the messages are above")
+        text = report(args, group, settings, results, about["torch"], load)
+        print(text, flush=True)
+        everything[group] = [{**asdict(row), "results": result} for row, result in results.items()]
+        if args.update:
+            update(args.update, group, text)
+        if args.json:
+            with open(args.json, "w") as f:
+                json.dump(everything, f, indent=1)
+    process.stdin.close()
+    process.wait()
 
 
 if __name__ == "__main__":
