@@ -9,16 +9,6 @@
 namespace limbeck::gan {
 namespace {
 
-void pack(TensorFile& to, const std::string& prefix, const TensorFile& from) {
-  for (const auto& [name, tensor] : from.tensors) to.add(prefix + name, tensor);
-}
-TensorFile unpack(const TensorFile& file, const std::string& prefix) {
-  TensorFile part;
-  for (const auto& [name, tensor] : file.tensors)
-    if (name.starts_with(prefix)) part.add(name.substr(prefix.size()), tensor);
-  return part;
-}
-
 const char* advice =
     "; the density-ratio net died (its closing ReLU has no gradient there). Try another seed, a lower ratio.lr, a lower ratio.dropout, "
     "a longer ratio training or better trained gan and features stages";
@@ -148,8 +138,8 @@ class RatioRun {
 
   TensorFile state() const {
     TensorFile file;
-    pack(file, "net.", task_.net.state_dict());
-    pack(file, "optimizer.", optimizer_->state());
+    file.add_part("net.", task_.net.state_dict());
+    file.add_part("optimizer.", optimizer_->state());
     file.add("loop.attempt", Tensor::of<int64_t>({attempt_}));
     file.add("loop.step", Tensor::of<int64_t>({step_}));
     file.add("loop.sums", Tensor::of<double>({sums_.loss, sums_.real, sums_.fake, sums_.count, max_, last_.loss, last_.real, last_.fake}));
@@ -157,8 +147,8 @@ class RatioRun {
   }
 
   void restore(const TensorFile& saved) {
-    task_.net.load_state_dict(unpack(saved, "net."), "saved ratio state");
-    optimizer_->load_state(unpack(saved, "optimizer."), "saved ratio state");
+    task_.net.load_state_dict(saved.part("net."), "saved ratio state");
+    optimizer_->load_state(saved.part("optimizer."), "saved ratio state");
     step_ = saved.get("loop.step").data<int64_t>()[0];
     const double* v = saved.get("loop.sums").data<double>();
     sums_ = {v[0], v[1], v[2], v[3]};

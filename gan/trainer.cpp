@@ -99,20 +99,6 @@ double fraction_above_zero(const Tensor& scores, double sign) {
   return static_cast<double>(count) / static_cast<double>(scores.numel());
 }
 
-void add_prefixed(TensorFile& to, const std::string& prefix, TensorFile from) {
-  for (auto& [name, tensor] : from.tensors) to.add(prefix + name, std::move(tensor));
-  for (auto& [key, value] : from.metadata) to.metadata[prefix + key] = std::move(value);
-}
-
-TensorFile take_prefixed(const TensorFile& from, const std::string& prefix) {
-  TensorFile out;
-  for (const auto& [name, tensor] : from.tensors)
-    if (name.starts_with(prefix)) out.add(name.substr(prefix.size()), tensor);
-  for (const auto& [key, value] : from.metadata)
-    if (key.starts_with(prefix)) out.metadata[key.substr(prefix.size())] = value;
-  return out;
-}
-
 /// Adds sv0 of every layer and their extremes: a rising maximum in D or a falling minimum in G announces collapse.
 void add_singular_values(nn::Values& values, const char* network, const nn::Module& m) {
   double low = std::numeric_limits<double>::infinity(), high = 0;
@@ -162,11 +148,11 @@ TensorFile GanTrainer::state() const {
     if (const std::string broken = first_broken(name, *module); !broken.empty())
       fail("GAN training diverged at step ", step_, ": ", broken, " is not finite");
   TensorFile file;
-  add_prefixed(file, "G/", g_->state_dict());
-  add_prefixed(file, "D/", d_->state_dict());
-  add_prefixed(file, "G_ema/", g_ema_->state_dict());
-  add_prefixed(file, "G_adam/", g_optimizer_->state());
-  add_prefixed(file, "D_adam/", d_optimizer_->state());
+  file.add_part("G/", g_->state_dict());
+  file.add_part("D/", d_->state_dict());
+  file.add_part("G_ema/", g_ema_->state_dict());
+  file.add_part("G_adam/", g_optimizer_->state());
+  file.add_part("D_adam/", d_optimizer_->state());
   file.metadata["step"] = std::to_string(step_);
   return file;
 }
@@ -174,11 +160,11 @@ TensorFile GanTrainer::state() const {
 void GanTrainer::load(const TensorFile& file) {
   const auto step = file.metadata.find("step");
   LIMBECK_CHECK(step != file.metadata.end(), "GAN checkpoint: no 'step' in its metadata");
-  g_->load_state_dict(take_prefixed(file, "G/"), "GAN checkpoint (G)");
-  d_->load_state_dict(take_prefixed(file, "D/"), "GAN checkpoint (D)");
-  g_ema_->load_state_dict(take_prefixed(file, "G_ema/"), "GAN checkpoint (G_ema)");
-  g_optimizer_->load_state(take_prefixed(file, "G_adam/"), "GAN checkpoint (G_adam)");
-  d_optimizer_->load_state(take_prefixed(file, "D_adam/"), "GAN checkpoint (D_adam)");
+  g_->load_state_dict(file.part("G/"), "GAN checkpoint (G)");
+  d_->load_state_dict(file.part("D/"), "GAN checkpoint (D)");
+  g_ema_->load_state_dict(file.part("G_ema/"), "GAN checkpoint (G_ema)");
+  g_optimizer_->load_state(file.part("G_adam/"), "GAN checkpoint (G_adam)");
+  d_optimizer_->load_state(file.part("D_adam/"), "GAN checkpoint (D_adam)");
   step_ = std::stoll(step->second);
 }
 

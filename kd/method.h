@@ -29,7 +29,8 @@ struct MethodSettings {
   }
 };
 
-/// What a method looks at in one step. The teacher ran in eval mode without gradient on the same augmented images.
+/// What a method looks at in one step. The teacher ran in eval mode without gradient on the same augmented images. On a device, a
+/// step is recorded once and replayed: tensors are then those of the running step, but numbers on the host (batch.index) are those of the recording.
 struct DistillationStep {
   const nn::Features& student;
   const nn::Features& teacher;

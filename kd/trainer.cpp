@@ -9,18 +9,6 @@
 namespace limbeck::kd {
 namespace {
 
-/// Adds the entries of `from` to `to` with a prefix, so that several state_dicts share one file.
-void pack(TensorFile& to, const std::string& prefix, const TensorFile& from) {
-  for (const auto& [name, tensor] : from.tensors) to.add(prefix + name, tensor);
-}
-
-TensorFile unpack(const TensorFile& file, const std::string& prefix) {
-  TensorFile part;
-  for (const auto& [name, tensor] : file.tensors)
-    if (name.starts_with(prefix)) part.add(name.substr(prefix.size()), tensor);
-  return part;
-}
-
 data::Batch rows_of(const data::Dataset& d, int64_t begin, int64_t end, const data::Standardisation& standardisation) {
   data::Batch batch;
   batch.index.resize(static_cast<size_t>(end - begin));
@@ -155,9 +143,9 @@ class Run {
 
   TensorFile state() const {
     TensorFile file;
-    pack(file, "network.", task_.network.state_dict());
-    if (auxiliary_) pack(file, "auxiliary.", auxiliary_->state_dict());
-    pack(file, "optimizer.", optimizer_->state());
+    file.add_part("network.", task_.network.state_dict());
+    if (auxiliary_) file.add_part("auxiliary.", auxiliary_->state_dict());
+    file.add_part("optimizer.", optimizer_->state());
     file.add("loop.step", Tensor::of<int64_t>({step_}));
     file.add("loop.sums", Tensor::of<double>({loss_sum_, score_sum_, count_}));
     file.add("loop.result", Tensor::of<double>({result_.loss, result_.train_metric, result_.test_metric}));
@@ -167,9 +155,9 @@ class Run {
   void restore() {
     const std::optional<TensorFile> saved = task_.monitor.load();
     if (!saved) return;
-    task_.network.load_state_dict(unpack(*saved, "network."), "saved training state");
-    if (auxiliary_) auxiliary_->load_state_dict(unpack(*saved, "auxiliary."), "saved training state");
-    optimizer_->load_state(unpack(*saved, "optimizer."), "saved training state");
+    task_.network.load_state_dict(saved->part("network."), "saved training state");
+    if (auxiliary_) auxiliary_->load_state_dict(saved->part("auxiliary."), "saved training state");
+    optimizer_->load_state(saved->part("optimizer."), "saved training state");
     step_ = saved->get("loop.step").data<int64_t>()[0];
     const double* sums = saved->get("loop.sums").data<double>();
     loss_sum_ = sums[0], score_sum_ = sums[1], count_ = sums[2];

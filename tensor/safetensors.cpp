@@ -90,6 +90,20 @@ const Tensor& TensorFile::get(const std::string& name) const {
   fail("no tensor '", name, "' among the ", names.size(), " of the file", near.empty() ? "" : "; nearest: '" + near + "'");
 }
 
+void TensorFile::add_part(const std::string& prefix, const TensorFile& part) {
+  for (const auto& [name, tensor] : part.tensors) add(prefix + name, tensor);
+  for (const auto& [key, value] : part.metadata) metadata[prefix + key] = value;
+}
+
+TensorFile TensorFile::part(const std::string& prefix) const {
+  TensorFile out;
+  for (const auto& [name, tensor] : tensors)
+    if (name.starts_with(prefix)) out.add(name.substr(prefix.size()), tensor);
+  for (const auto& [key, value] : metadata)
+    if (key.starts_with(prefix)) out.metadata[key.substr(prefix.size())] = value;
+  return out;
+}
+
 TensorFile read_safetensors(const std::string& path) {
   const std::string bytes = read_file(path);
   uint64_t header_size = 0;

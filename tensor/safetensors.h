@@ -18,6 +18,11 @@ struct TensorFile {
   const Tensor* find(const std::string& name) const;
   /// Throws naming the tensor (and the nearest name) when absent.
   const Tensor& get(const std::string& name) const;
+
+  /// Several state_dicts in one file: adds the tensors and metadata of `part` under prefixed names.
+  void add_part(const std::string& prefix, const TensorFile& part);
+  /// What add_part put there, under its own names again.
+  TensorFile part(const std::string& prefix) const;
 };
 
 /// Reads a whole file. Throws Error naming the file for: missing, truncated, bad header, overlapping or out-of-range offsets,
