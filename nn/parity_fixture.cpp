@@ -26,7 +26,10 @@ const ParityFixtureKind& kind_of(const json& fixture) {
 
 }  // namespace
 
-RegisterParityFixture::RegisterParityFixture(ParityFixtureKind kind) { kinds().push_back(std::move(kind)); }
+RegisterParityFixture::RegisterParityFixture(ParityFixtureKind kind) {
+  const auto by_name = [](const ParityFixtureKind& a, const ParityFixtureKind& b) { return a.name < b.name; };
+  kinds().insert(std::upper_bound(kinds().begin(), kinds().end(), kind, by_name), std::move(kind));  // static objects register in no particular order
+}
 
 std::vector<ParityReport> run_parity(const std::string& path, DType dtype) {
   try {

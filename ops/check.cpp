@@ -326,6 +326,23 @@ CheckReport check_gradient(const Op& op, const OpCase& c, const Kernel& kernel, 
   return g.report;
 }
 
+namespace {
+
+/// Two kernels of equal rank: which one runs would depend on the order in which the linker took their files.
+std::vector<std::string> ties(const Op& op) {
+  std::vector<std::string> found;
+  const auto kernels = kernels_of(op.name);
+  for (size_t i = 0; i < kernels.size(); ++i)
+    for (size_t j = 0; j < i; ++j) {
+      const Kernel &a = *kernels[i], &b = *kernels[j];
+      if (a.device == b.device && a.dtype == b.dtype && a.priority == b.priority)
+        found.push_back(cat("kernels '", a.name, "' and '", b.name, "' (", a.dtype, ") have the same priority ", a.priority));
+    }
+  return found;
+}
+
+}  // namespace
+
 std::vector<std::string> audit(const Op& op) {
   std::vector<std::string> problems;
   const auto expect = [&](bool condition, const std::string& problem) {
@@ -341,6 +358,7 @@ std::vector<std::string> audit(const Op& op) {
   for (int i : op.saved_outputs) expect(i >= 0 && i < static_cast<int>(op.outputs.size()), cat("saves output ", i, ", which does not exist"));
   for (const OpCase& c : op.cases)
     expect(op.variadic ? c.inputs.size() >= op.inputs.size() : c.inputs.size() == op.inputs.size(), "has a case with " + std::to_string(c.inputs.size()) + " inputs");
+  for (const std::string& tie : ties(op)) expect(false, tie);
   if (!any_differentiable || !op.mutated_inputs.empty()) {
     expect(op.backward == nullptr, "has a backward but nothing differentiable");
     return problems;

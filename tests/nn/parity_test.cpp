@@ -137,7 +137,7 @@ TEST(Parity, RefusesWhatIsNoFixture) {
     return what;
   };
   EXPECT_NE(message("{").find("not a fixture"), std::string::npos);
-  EXPECT_NE(message("[1, 2]").find("not a fixture of a known kind (classifier, regressor"), std::string::npos) << message("[1, 2]");
+  EXPECT_NE(message("[1, 2]").find("not a fixture of a known kind (GAN, classifier, regression networks, regressor)"), std::string::npos) << message("[1, 2]");
   EXPECT_NE(message("{\"model\": \"resnet8\"}").find("'input' not found"), std::string::npos);
   EXPECT_NE(message(R"({"model": "resnet9", "input": [4, 3, 32, 32], "num_classes": 100})").find("did you mean"), std::string::npos);
 }
