@@ -36,23 +36,31 @@ FLAGS_base   := -O2
 FLAGS_avx2   := -mavx2 -mfma
 FLAGS_avx512 := -mavx512f -mavx512bw -mavx512dq -mavx512vl -mfma -mprefer-vector-width=512
 
+# What only steers the work is compiled with less optimisation, and so are the reference operators that do not sum over many terms: it
+# saves a third of their compile time and no run time. (At -Og, GCC 12 takes members of std::optional for uninitialised.)
+LIGHT := apps/% kd/% gan/% nn/% autograd/% ops/% $(addprefix data/,folder.cpp stb.cpp idx.cpp cifar.cpp load.cpp dataset.cpp) tensor/safetensors.cpp tests/%
+HOT   := $(addprefix ops/,conv2d.cpp conv_transpose2d.cpp matmul.cpp linear.cpp batch_norm.cpp reduce.cpp)
+level  = $(if $(filter $(LIGHT),$(filter-out $(HOT),$(1))),$(patsubst -O2,-Og -Wno-maybe-uninitialized,$(OPT)),$(OPT))
+
 # `make V=1` shows the commands.
 say = $(if $(V),,@echo '  $(1) $(2)';)
 
 obj          = $(patsubst %.cpp,$(BUILD)/obj/%.o,$(1))
 SIMD_OBJ    := $(foreach isa,$(ISAS),$(patsubst %.cpp,$(BUILD)/obj/%.$(isa).o,$(SIMD_SRC)))
-LIBRARY_OBJ := $(call obj,$(LIBRARY_SRC)) $(SIMD_OBJ)
-APP_OBJ     := $(call obj,$(APP_SRC))
 TEST_OBJ    := $(call obj,$(TEST_SRC))
-APP_LIB_OBJ := $(filter-out %/main.o,$(APP_OBJ))
+include tools/make/unity.mk
+LIBRARY_OBJ := $(call joined_obj,$(LIBRARY_SRC)) $(SIMD_OBJ)
+APP_LIB_OBJ := $(call joined_obj,$(filter-out %/main.cpp,$(APP_SRC)))
+APP_OBJ     := $(APP_LIB_OBJ) $(call obj,apps/main.cpp)
 
+.DEFAULT_GOAL := all
 .PHONY: all deps demo test bench clean programs
 all: programs
 ifeq ($(CUDA),0)
 programs: $(BUILD)/limbeck
 endif
 
-include $(wildcard tools/make/*.mk)
+include $(filter-out %/unity.mk,$(wildcard tools/make/*.mk))
 
 # Operators and networks register themselves from static objects, so objects are linked directly, not from an archive.
 $(BUILD)/limbeck: $(LIBRARY_OBJ) $(APP_OBJ)
@@ -71,29 +79,22 @@ $(BUILD)/obj/ops_cpu/simd/%.$(1).o: ops_cpu/simd/%.cpp
 endef
 $(foreach isa,$(ISAS),$(eval $(call isa_rule,$(isa))))
 
-# The headers that nearly every file includes, compiled once: a third of the compile time of the others; and the same with JSON for the files
-# that read or write it. Files still include what they use (tests/layers_test.cpp compiles every header alone). ccache compares checksums.
-PCH      := $(addprefix $(BUILD)/obj/,common.h common_json.h)
-JSON_SRC := $(shell grep -rlE --include='*.cpp' 'nlohmann/json.hpp|apps/op_json.h' $(LIBRARY_DIRS) apps tests)
-pch       = $(BUILD)/obj/$(if $(filter $(JSON_SRC),$(1)),common_json,common).h
-$(BUILD)/obj/%.h.gch: tools/make/%.h
+# The headers that nearly every file includes, compiled once: a third of the compile time of the others. Files still include what they use
+# (tests/layers_test.cpp compiles every header alone). ccache compares checksums.
+PCH := $(BUILD)/obj/common.h
+$(PCH).gch: tools/make/common.h
 	@mkdir -p $(@D)
 	$(call say,PCH ,$<)cp $< $(@:.gch=) && $(CXX) $(CXXFLAGS) $(OPT) -x c++-header -MT $@ -MF $(@:.gch=.d) $(@:.gch=) -o $@
 	@$(CXX) $(CXXFLAGS) -E -P $< -MF /dev/null | cksum > $@.sum
-.SECONDARY: $(PCH:=.gch)
+.SECONDARY: $(PCH).gch
 export CCACHE_SLOPPINESS := pch_defines,time_macros,include_file_mtime,include_file_ctime
 export CCACHE_PCH_EXTSUM := true
 
-# What only steers the work is compiled with less optimisation, and so are the reference operators that do not sum over many terms: it
-# saves a third of their compile time and no run time. (At -Og, GCC 12 takes members of std::optional for uninitialised.)
-STEERING := apps/% kd/% gan/% nn/% autograd/% $(addprefix data/,folder.cpp stb.cpp idx.cpp cifar.cpp load.cpp dataset.cpp) tensor/safetensors.cpp tests/%
-HOT      := $(addprefix ops/,conv2d.cpp conv_transpose2d.cpp matmul.cpp linear.cpp batch_norm.cpp reduce.cpp)
-less      = $(if $(filter $(STEERING),$(1)),-Og,$(if $(filter $(HOT),$(1)),,$(if $(filter ops/%,$(1)),-O1)))
-level     = $(if $(and $(filter -O2,$(OPT)),$(call less,$(1))),$(patsubst -O2,$(call less,$(1)),$(OPT)) -Wno-maybe-uninitialized,$(OPT))
-
-$(BUILD)/obj/%.o: %.cpp $(PCH:=.gch)
+$(BUILD)/obj/%.o: %.cpp $(PCH).gch
 	@mkdir -p $(@D)
-	$(call say,CXX ,$<)$(CCACHE) $(CXX) $(CXXFLAGS) $(call level,$<) -include $(call pch,$<) -fpch-preprocess -c $< -o $@
+	$(call say,CXX ,$<)$(CCACHE) $(CXX) $(CXXFLAGS) $(call level,$<) -include $(PCH) -fpch-preprocess -c $< -o $@
+$(BUILD)/obj/unity/%.o: $(BUILD)/obj/unity/%.cpp $(PCH).gch
+	$(call say,CXX ,$(MEMBERS_$*))$(CCACHE) $(CXX) $(CXXFLAGS) $(call level,$(firstword $(MEMBERS_$*))) -include $(PCH) -fpch-preprocess -c $< -o $@
 
 ifeq ($(CUDA),0)
 test: $(BUILD)/limbeck $(BUILD)/limbeck_tests

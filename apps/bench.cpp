@@ -14,7 +14,7 @@
 #include "ops/profile.h"
 #include "tensor/device.h"
 
-namespace limbeck {
+namespace limbeck::bench_app {
 namespace {
 
 struct Options {
@@ -205,4 +205,4 @@ const RegisterCommand command({"bench", "measure throughput", [](CommandLine& ap
 }});
 
 }  // namespace
-}  // namespace limbeck
+}  // namespace limbeck::bench_app

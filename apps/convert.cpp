@@ -5,7 +5,7 @@
 #include "apps/command.h"
 #include "kd/checkpoint.h"
 
-namespace limbeck {
+namespace limbeck::convert_app {
 namespace {
 
 struct Options {
@@ -69,4 +69,4 @@ const RegisterCommand command({"convert", "make a checkpoint of plain PyTorch we
                                }});
 
 }  // namespace
-}  // namespace limbeck
+}  // namespace limbeck::convert_app

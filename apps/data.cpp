@@ -8,7 +8,7 @@
 #include "apps/command.h"
 #include "data/dataset.h"
 
-namespace limbeck {
+namespace limbeck::data_app {
 namespace {
 
 struct Options {
@@ -152,4 +152,4 @@ RegisterCommand command({"data", "look at a data set: info, preview", [](Command
 }});
 
 }  // namespace
-}  // namespace limbeck
+}  // namespace limbeck::data_app

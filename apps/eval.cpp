@@ -10,7 +10,7 @@
 #include "kd/checkpoint.h"
 #include "kd/trainer.h"
 
-namespace limbeck {
+namespace limbeck::eval_app {
 namespace {
 
 struct Options {
@@ -76,4 +76,4 @@ const RegisterCommand command({"eval", "accuracy of a saved network on a data se
                                }});
 
 }  // namespace
-}  // namespace limbeck
+}  // namespace limbeck::eval_app

@@ -13,7 +13,7 @@
 #include "nn/models/registry.h"
 #include "nn/trace.h"
 
-namespace limbeck {
+namespace limbeck::models_app {
 namespace {
 
 using nlohmann::json;
@@ -211,4 +211,4 @@ const RegisterCommand command({"models", "list the networks, or one of them laye
 }});
 
 }  // namespace
-}  // namespace limbeck
+}  // namespace limbeck::models_app

@@ -3,7 +3,7 @@
 #include "apps/command.h"
 #include "apps/op_file.h"
 
-namespace limbeck {
+namespace limbeck::op_app {
 namespace {
 
 struct Options {
@@ -27,4 +27,4 @@ void setup(CommandLine& app) {
 const RegisterCommand command({"op", "run one operator on tensors from a file", setup});
 
 }  // namespace
-}  // namespace limbeck
+}  // namespace limbeck::op_app

@@ -12,7 +12,7 @@
 #include "ops/check.h"
 #include "tensor/device.h"
 
-namespace limbeck {
+namespace limbeck::ops_app {
 namespace {
 
 using nlohmann::json;
@@ -297,4 +297,4 @@ void setup(CommandLine& app) {
 const RegisterCommand command({"ops", "check, time and list the operators", setup});
 
 }  // namespace
-}  // namespace limbeck
+}  // namespace limbeck::ops_app

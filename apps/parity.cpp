@@ -5,7 +5,7 @@
 #include "apps/command.h"
 #include "nn/parity.h"
 
-namespace limbeck {
+namespace limbeck::parity_app {
 namespace {
 
 struct Options {
@@ -61,4 +61,4 @@ const RegisterCommand command({"parity", "compare networks with numbers of the o
 }});
 
 }  // namespace
-}  // namespace limbeck
+}  // namespace limbeck::parity_app

@@ -7,7 +7,7 @@
 #include "apps/device_option.h"
 #include "kd/checkpoint.h"
 
-namespace limbeck {
+namespace limbeck::predict_app {
 namespace {
 
 struct Options {
@@ -59,4 +59,4 @@ const RegisterCommand command({"predict", "outputs of a saved network for images
                                }});
 
 }  // namespace
-}  // namespace limbeck
+}  // namespace limbeck::predict_app

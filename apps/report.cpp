@@ -9,7 +9,7 @@
 #include "tensor/error.h"
 #include "tensor/safetensors.h"
 
-namespace limbeck {
+namespace limbeck::report_app {
 namespace {
 
 namespace fs = std::filesystem;
@@ -55,4 +55,4 @@ RegisterCommand command({"report", "make an HTML page and tables of one or sever
 }});
 
 }  // namespace
-}  // namespace limbeck
+}  // namespace limbeck::report_app

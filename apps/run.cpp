@@ -12,7 +12,7 @@
 #include "apps/signals.h"
 #include "kd/workflow.h"
 
-namespace limbeck {
+namespace limbeck::run_app {
 namespace {
 
 constexpr int exit_interrupted = 3;
@@ -115,4 +115,4 @@ RegisterCommand config_command({"config", "print every key of a configuration wi
 }});
 
 }  // namespace
-}  // namespace limbeck
+}  // namespace limbeck::run_app

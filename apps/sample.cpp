@@ -7,7 +7,7 @@
 #include "data/dataset.h"
 #include "gan/sampler.h"
 
-namespace limbeck {
+namespace limbeck::sample_app {
 namespace {
 
 struct SampleArguments {
@@ -49,4 +49,4 @@ const RegisterCommand command({"sample", "draw images from a generator checkpoin
 }});
 
 }  // namespace
-}  // namespace limbeck
+}  // namespace limbeck::sample_app

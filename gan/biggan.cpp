@@ -5,16 +5,14 @@
 namespace limbeck::gan {
 namespace {
 
-constexpr int64_t bottom = 4;  // spatial size of the first feature map
-
 /// Widths in units of ch (BigGAN.py, G_arch and D_arch). D downsamples in all blocks but the last ones.
-struct Widths {
+struct BigGanWidths {
   std::vector<int64_t> generator_in, generator_out, discriminator_out;
   size_t downsampling;
   std::vector<int64_t> discriminator_resolution;  // as the original's table has it, 16 throughout at 32 pixels; it only places attention
 };
 
-Widths widths_at(int64_t resolution) {
+BigGanWidths biggan_widths(int64_t resolution) {
   switch (resolution) {
     case 32: return {{4, 4, 4}, {4, 4, 4}, {4, 4, 4, 4}, 2, {16, 16, 16, 16}};
     case 64: return {{16, 16, 8, 4}, {16, 8, 4, 2}, {1, 2, 4, 8, 16}, 4, {32, 16, 8, 4, 4}};
@@ -23,9 +21,9 @@ Widths widths_at(int64_t resolution) {
   }
 }
 
-int64_t chunks(const BigGanConfig& c) { return c.hierarchical ? static_cast<int64_t>(widths_at(c.resolution).generator_in.size()) + 1 : 1; }
+int64_t chunks(const BigGanConfig& c) { return c.hierarchical ? static_cast<int64_t>(biggan_widths(c.resolution).generator_in.size()) + 1 : 1; }
 
-BigGanConfig checked(BigGanConfig c) {
+BigGanConfig checked_biggan(BigGanConfig c) {
   check_sizes("BigGAN", c);
   c.arch = "biggan";
   LIMBECK_CHECK(!c.hierarchical || c.shared_dim > 0, "BigGAN: hierarchical z needs a shared embedding (shared_dim), found ", c.shared_dim);
@@ -34,7 +32,6 @@ BigGanConfig checked(BigGanConfig c) {
   return c;
 }
 
-bool attends(const BigGanConfig& c, int64_t resolution) { return std::find(c.attention.begin(), c.attention.end(), resolution) != c.attention.end(); }
 
 }  // namespace
 
@@ -103,22 +100,22 @@ Variable ProjectionHead::operator()(const Variable& x, const Tensor& classes) {
 // --- generator ------------------------------------------------------------------------------------------------------------------
 
 BigGanGenerator::BigGanGenerator(const BigGanConfig& config)
-    : Generator(checked(config)),
+    : Generator(checked_biggan(config)),
       chunk_(config_.dim_z / chunks(config_)),
-      width_(widths_at(config_.resolution).generator_in[0] * config_.ch),
-      linear_(chunk_, width_ * bottom * bottom, config_.sn_eps) {
-  const Widths widths = widths_at(config_.resolution);
+      width_(biggan_widths(config_.resolution).generator_in[0] * config_.ch),
+      linear_(chunk_, width_ * bottom_size * bottom_size, config_.sn_eps) {
+  const BigGanWidths widths = biggan_widths(config_.resolution);
   if (config_.shared_dim > 0) shared_ = &own("shared", std::make_unique<SharedEmbedding>(config_.classes, config_.shared_dim));
   add("linear", linear_);
   ConditionSource source = {.embedding = config_.shared_dim, .classes = config_.classes, .sn_eps = config_.sn_eps};
   if (config_.hierarchical) source.embedding += chunk_;
   Stages& stages = own("blocks", std::make_unique<Stages>());
-  int64_t resolution = bottom;
+  int64_t resolution = bottom_size;
   for (size_t i = 0; i < widths.generator_in.size(); ++i) {
     const int64_t in = widths.generator_in[i] * config_.ch, out = widths.generator_out[i] * config_.ch;
     stages.begin();
     Block b{&stages.append(std::make_unique<GeneratorBlock>(in, out, source, config_)), nullptr};
-    if (attends(config_, resolution *= 2)) b.attention = &stages.append(std::make_unique<SelfAttention>(out, config_.sn_eps));
+    if (config_.attends(resolution *= 2)) b.attention = &stages.append(std::make_unique<SelfAttention>(out, config_.sn_eps));
     blocks_.push_back(b);
   }
   output_ = &own("output_layer", std::make_unique<OutputLayer>(widths.generator_out.back() * config_.ch, config_));
@@ -130,7 +127,7 @@ Variable BigGanGenerator::forward(const Variable& z, const Condition& condition)
   // Hierarchical z: chunk 0 starts the image, chunk i + 1 joins the class embedding of block i.
   const auto chunk = [&](size_t i) { return slice(z, 1, static_cast<int64_t>(i) * chunk_, static_cast<int64_t>(i + 1) * chunk_); };
   const Variable y = shared_ ? (*shared_)(condition) : Variable();
-  Variable h = unflatten_chw(linear_(config_.hierarchical ? chunk(0) : z), width_, bottom, bottom);
+  Variable h = unflatten_chw(linear_(config_.hierarchical ? chunk(0) : z), width_, bottom_size, bottom_size);
   for (size_t i = 0; i < blocks_.size(); ++i) {
     Condition here = condition;
     if (shared_) here = {{}, config_.hierarchical ? concat({y, chunk(i + 1)}, 1) : y};
@@ -142,15 +139,15 @@ Variable BigGanGenerator::forward(const Variable& z, const Condition& condition)
 
 // --- discriminator --------------------------------------------------------------------------------------------------------------
 
-BigGanDiscriminator::BigGanDiscriminator(const BigGanConfig& config) : Discriminator(checked(config)) {
-  const Widths widths = widths_at(config_.resolution);
+BigGanDiscriminator::BigGanDiscriminator(const BigGanConfig& config) : Discriminator(checked_biggan(config)) {
+  const BigGanWidths widths = biggan_widths(config_.resolution);
   Stages& stages = own("blocks", std::make_unique<Stages>());
   int64_t in = config_.channels;
   for (size_t i = 0; i < widths.discriminator_out.size(); ++i) {
     const int64_t out = widths.discriminator_out[i] * config_.ch;
     stages.begin();
     blocks_.push_back(&stages.append(std::make_unique<DiscriminatorBlock>(in, out, i > 0, i < widths.downsampling, config_.sn_eps)));
-    if (attends(config_, widths.discriminator_resolution[i])) blocks_.push_back(&stages.append(std::make_unique<SelfAttention>(out, config_.sn_eps)));
+    if (config_.attends(widths.discriminator_resolution[i])) blocks_.push_back(&stages.append(std::make_unique<SelfAttention>(out, config_.sn_eps)));
     in = out;
   }
   head_ = std::make_unique<ProjectionHead>(in, config_);

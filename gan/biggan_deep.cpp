@@ -5,15 +5,14 @@
 namespace limbeck::gan {
 namespace {
 
-constexpr int64_t bottom = 4;  // spatial size of the first feature map
 constexpr int64_t ratio = 4;   // width of a block to that of its bottleneck
 
 /// Widths in units of ch (BigGANdeep.py, G_arch and D_arch); every stage changes the resolution by 2.
-struct Widths {
+struct BigGanDeepWidths {
   std::vector<int64_t> generator_in, generator_out, discriminator_in, discriminator_out;
 };
 
-Widths widths_at(int64_t resolution) {
+BigGanDeepWidths biggan_deep_widths(int64_t resolution) {
   switch (resolution) {
     case 64: return {{16, 16, 8, 4}, {16, 8, 4, 2}, {1, 2, 4, 8}, {2, 4, 8, 16}};
     case 128: return {{16, 16, 8, 4, 2}, {16, 8, 4, 2, 1}, {1, 2, 4, 8, 16}, {2, 4, 8, 16, 16}};
@@ -21,7 +20,7 @@ Widths widths_at(int64_t resolution) {
   }
 }
 
-NetworkConfig checked(NetworkConfig c) {
+NetworkConfig checked_biggan_deep(NetworkConfig c) {
   check_sizes("BigGAN-deep", c);
   c.arch = "biggan-deep";
   LIMBECK_CHECK(c.ch >= 2, "BigGAN-deep: ch must be at least 2 (bottlenecks have a quarter of the width), found ", c.ch);
@@ -31,7 +30,6 @@ NetworkConfig checked(NetworkConfig c) {
   return c;
 }
 
-bool attends(const NetworkConfig& c, int64_t resolution) { return std::find(c.attention.begin(), c.attention.end(), resolution) != c.attention.end(); }
 
 }  // namespace
 
@@ -92,16 +90,16 @@ Variable DeepDiscriminatorBlock::forward(const Variable& x) {
 // --- generator ------------------------------------------------------------------------------------------------------------------
 
 BigGanDeepGenerator::BigGanDeepGenerator(const NetworkConfig& config)
-    : Generator(checked(config)),
-      width_(widths_at(config_.resolution).generator_in[0] * config_.ch),
+    : Generator(checked_biggan_deep(config)),
+      width_(biggan_deep_widths(config_.resolution).generator_in[0] * config_.ch),
       shared_(config_.classes, config_.shared_dim),
-      linear_(config_.dim_z + config_.shared_dim, width_ * bottom * bottom, config_.sn_eps) {
-  const Widths widths = widths_at(config_.resolution);
+      linear_(config_.dim_z + config_.shared_dim, width_ * bottom_size * bottom_size, config_.sn_eps) {
+  const BigGanDeepWidths widths = biggan_deep_widths(config_.resolution);
   const ConditionSource source = {.embedding = config_.shared_dim + config_.dim_z, .classes = config_.classes, .sn_eps = config_.sn_eps};
   add("shared", shared_);
   add("linear", linear_);
   Stages& stages = own("blocks", std::make_unique<Stages>());
-  int64_t resolution = bottom;
+  int64_t resolution = bottom_size;
   for (size_t i = 0; i < widths.generator_in.size(); ++i) {
     const int64_t in = widths.generator_in[i] * config_.ch, out = widths.generator_out[i] * config_.ch;
     // All blocks but the first of a resolution change to the next width; the last one upsamples. The list is flat: one entry per block.
@@ -110,7 +108,7 @@ BigGanDeepGenerator::BigGanDeepGenerator(const NetworkConfig& config)
       const int64_t from = k <= 1 ? in : out, to = k == 0 ? in : out;
       blocks_.push_back({&stages.append(std::make_unique<DeepGeneratorBlock>(from, to, k + 1 == config_.depth, source, config_)), nullptr});
     }
-    if (attends(config_, resolution *= 2)) blocks_.back().attention = &stages.append(std::make_unique<SelfAttention>(out, config_.sn_eps));
+    if (config_.attends(resolution *= 2)) blocks_.back().attention = &stages.append(std::make_unique<SelfAttention>(out, config_.sn_eps));
   }
   output_ = &own("output_layer", std::make_unique<OutputLayer>(widths.generator_out.back() * config_.ch, config_));
 }
@@ -119,7 +117,7 @@ Variable BigGanDeepGenerator::forward(const Variable& z, const Condition& condit
   check_input("BigGAN-deep generator", z, {z.size(0), config_.dim_z});
   check_labels("BigGAN-deep generator", condition, z.size(0));
   const Condition c = {{}, concat({shared_(condition), z}, 1)};
-  Variable h = unflatten_chw(linear_(c.embedding), width_, bottom, bottom);
+  Variable h = unflatten_chw(linear_(c.embedding), width_, bottom_size, bottom_size);
   for (const Block& b : blocks_) {
     h = (*b.block)(h, c);
     if (b.attention) h = b.attention->forward(h);
@@ -130,8 +128,8 @@ Variable BigGanDeepGenerator::forward(const Variable& z, const Condition& condit
 // --- discriminator --------------------------------------------------------------------------------------------------------------
 
 BigGanDeepDiscriminator::BigGanDeepDiscriminator(const NetworkConfig& config)
-    : Discriminator(checked(config)), input_conv_(config_.channels, widths_at(config_.resolution).discriminator_in[0] * config_.ch, 3, config_.sn_eps) {
-  const Widths widths = widths_at(config_.resolution);
+    : Discriminator(checked_biggan_deep(config)), input_conv_(config_.channels, biggan_deep_widths(config_.resolution).discriminator_in[0] * config_.ch, 3, config_.sn_eps) {
+  const BigGanDeepWidths widths = biggan_deep_widths(config_.resolution);
   add("input_conv", input_conv_);
   Stages& stages = own("blocks", std::make_unique<Stages>());
   int64_t resolution = config_.resolution;
@@ -140,7 +138,7 @@ BigGanDeepDiscriminator::BigGanDeepDiscriminator(const NetworkConfig& config)
     stages.begin();
     for (int64_t k = 0; k < config_.depth; ++k)  // the first block of a stage downsamples and widens
       blocks_.push_back(&stages.append(std::make_unique<DeepDiscriminatorBlock>(k == 0 ? in : out, out, k == 0, config_.sn_eps)));
-    if (attends(config_, resolution /= 2)) blocks_.push_back(&stages.append(std::make_unique<SelfAttention>(out, config_.sn_eps)));
+    if (config_.attends(resolution /= 2)) blocks_.push_back(&stages.append(std::make_unique<SelfAttention>(out, config_.sn_eps)));
   }
   head_ = std::make_unique<ProjectionHead>(widths.discriminator_out.back() * config_.ch, config_);
   add("linear", head_->linear);

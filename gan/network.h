@@ -1,5 +1,6 @@
 // The face that every generator and discriminator shows to trainers and samplers, and the registry that builds them by name.
 #pragma once
+#include <algorithm>
 #include <functional>
 #include <memory>
 #include <string>
@@ -30,7 +31,13 @@ struct NetworkConfig {
   bool hierarchical = false;       ///< z enters every block, beside the shared embedding
   int64_t depth = 2;               ///< BigGAN-deep: blocks per resolution
   int64_t label_dim = 128;         ///< CcGAN: size of the embedded label
+
+  /// Whether a self-attention follows the block that ends at this resolution.
+  bool attends(int64_t at) const { return std::find(attention.begin(), attention.end(), at) != attention.end(); }
 };
+
+/// Height and width of the smallest feature map in every family.
+constexpr int64_t bottom_size = 4;
 
 /// "32_64" -> {32, 64}, "" and "0" -> {}: BigGAN-PyTorch's way to write resolutions. Throws naming `what`.
 std::vector<int64_t> parse_resolutions(const std::string& text, const std::string& what);

@@ -131,12 +131,12 @@ struct Run {
   }
 };
 
-bool recognises(const json& fixture) {
+bool is_gan_fixture(const json& fixture) {
   if (!fixture.contains("cases") || !fixture["cases"].is_object() || fixture["cases"].empty()) return false;
   return fixture["cases"].begin()->contains("g_state_dict");
 }
 
-std::vector<nn::ParityReport> run(const json& fixture, DType dtype) {
+std::vector<nn::ParityReport> run_gan_fixture(const json& fixture, DType dtype) {
   std::vector<nn::ParityReport> reports;
   for (const auto& [name, c] : fixture.at("cases").items()) {
     Run one(name, c, fixture.value("salt", ""), dtype);
@@ -148,7 +148,7 @@ std::vector<nn::ParityReport> run(const json& fixture, DType dtype) {
   return reports;
 }
 
-const nn::RegisterParityFixture registered({"GAN", recognises, run});
+const nn::RegisterParityFixture gan_fixture({"GAN", is_gan_fixture, run_gan_fixture});
 
 }  // namespace
 }  // namespace limbeck::gan

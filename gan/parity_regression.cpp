@@ -145,7 +145,7 @@ const Runner* find(const std::string& name, Numbers& numbers) {
   return nullptr;
 }
 
-bool recognises(const json& fixture) {
+bool is_regression_fixture(const json& fixture) {
   if (!fixture.contains("cases") || !fixture["cases"].is_object()) return false;
   Numbers numbers{};
   for (const auto& [name, unused] : fixture["cases"].items())
@@ -153,7 +153,7 @@ bool recognises(const json& fixture) {
   return false;
 }
 
-std::vector<ParityReport> run(const json& fixture, DType dtype) {
+std::vector<ParityReport> run_regression_fixture(const json& fixture, DType dtype) {
   std::vector<ParityReport> reports;
   for (const auto& [name, content] : fixture.at("cases").items()) {
     Numbers numbers{};
@@ -167,7 +167,7 @@ std::vector<ParityReport> run(const json& fixture, DType dtype) {
   return reports;
 }
 
-const nn::RegisterParityFixture registered({"regression networks", recognises, run});
+const nn::RegisterParityFixture regression_fixture({"regression networks", is_regression_fixture, run_regression_fixture});
 
 }  // namespace
 }  // namespace limbeck::gan

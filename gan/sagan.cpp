@@ -5,12 +5,11 @@
 namespace limbeck::gan {
 namespace {
 
-constexpr int64_t bottom = 4;  // spatial size of the smallest feature map
 constexpr double conditional_momentum = 1e-3, last_momentum = 1e-4;
 constexpr WeightRule normalised{.spectral = true, .gain = 1, .zero_bias = true};
 constexpr WeightRule plain{.spectral = false, .gain = 1, .zero_bias = true};
 
-NetworkConfig checked(const char* what, const NetworkConfig& c) {
+NetworkConfig checked_sagan(const char* what, const NetworkConfig& c) {
   NetworkConfig config = checked_label_config(what, c);
   config.arch = "sagan";
   LIMBECK_CHECK(c.ch >= 8, what, ": ch must be at least 8 (self-attention compares an eighth of the channels), found ", c.ch);
@@ -86,8 +85,8 @@ class SaganDiscriminatorBlock : public nn::Module {
 // --- generator ------------------------------------------------------------------------------------------------------------------
 
 SaganGenerator::SaganGenerator(const NetworkConfig& config)
-    : Generator(checked("SAGAN generator", config)),
-      linear_(config_.dim_z, 16 * config_.ch * bottom * bottom, true, normalised),
+    : Generator(checked_sagan("SAGAN generator", config)),
+      linear_(config_.dim_z, 16 * config_.ch * bottom_size * bottom_size, true, normalised),
       bn_(config_.ch, config_.bn_eps, last_momentum),
       conv_(config_.ch, config_.channels, 3, normalised) {
   const int64_t c = config_.ch;
@@ -109,7 +108,7 @@ SaganGenerator::~SaganGenerator() = default;
 Variable SaganGenerator::forward(const Variable& z, const Condition& condition) {
   check_input("SAGAN generator", z, {z.size(0), config_.dim_z});
   const Variable& h = label_of("SAGAN generator", condition, z.size(0), config_);
-  Variable x = unflatten_chw(linear_(z), 16 * config_.ch, bottom, bottom);
+  Variable x = unflatten_chw(linear_(z), 16 * config_.ch, bottom_size, bottom_size);
   for (size_t i = 0; i + 1 < blocks_.size(); ++i) x = (*blocks_[i])(x, h);
   x = (*blocks_.back())(attention_->forward(x), h);
   return tanh(conv_(bn_.relu(x)));
@@ -118,9 +117,9 @@ Variable SaganGenerator::forward(const Variable& z, const Condition& condition) 
 // --- discriminator --------------------------------------------------------------------------------------------------------------
 
 SaganDiscriminator::SaganDiscriminator(const NetworkConfig& config)
-    : Discriminator(checked("SAGAN discriminator", config)),
-      linear_(16 * config_.ch * bottom * bottom, 1, true, normalised),
-      embed_(config_.label_dim, 16 * config_.ch * bottom * bottom, false, normalised) {
+    : Discriminator(checked_sagan("SAGAN discriminator", config)),
+      linear_(16 * config_.ch * bottom_size * bottom_size, 1, true, normalised),
+      embed_(config_.label_dim, 16 * config_.ch * bottom_size * bottom_size, false, normalised) {
   const int64_t c = config_.ch;
   const auto block = [&](const char* name, int64_t in, int64_t out, bool first, bool downsample) {
     blocks_.push_back(&own(name, std::make_unique<SaganDiscriminatorBlock>(in, out, first, downsample)));

@@ -3,7 +3,7 @@
 namespace limbeck::gan {
 namespace {
 
-int64_t checked(int64_t channels) {
+int64_t checked_channels(int64_t channels) {
   LIMBECK_CHECK(channels >= 8, "self-attention: needs at least 8 channels (an eighth of them are compared), found ", channels);
   return channels;
 }
@@ -21,7 +21,7 @@ Variable attend(const Variable& theta, const Variable& phi, const Variable& g) {
 
 SelfAttention::SelfAttention(int64_t channels, double sn_eps)
     : gamma_(add_parameter("gamma", Shape{})),
-      theta_(checked(channels), channels / 8, 1, sn_eps, false),
+      theta_(checked_channels(channels), channels / 8, 1, sn_eps, false),
       phi_(channels, channels / 8, 1, sn_eps, false),
       g_(channels, channels / 2, 1, sn_eps, false),
       o_(channels / 2, channels, 1, sn_eps, false) {

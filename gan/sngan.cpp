@@ -5,15 +5,14 @@
 namespace limbeck::gan {
 namespace {
 
-constexpr int64_t bottom = 4;  // spatial size of the smallest feature map
-constexpr double momentum = 0.1;
+constexpr double bn_momentum = 0.1;
 const double root2 = std::sqrt(2.0);
 
 // Xavier with gain sqrt(2) for the blocks' 3x3 convolutions, 1 for the others; PyTorch's default for biases and the label's maps.
 WeightRule rule(bool spectral, double gain) { return {.spectral = spectral, .gain = gain, .zero_bias = false}; }
 constexpr WeightRule label_map{.spectral = false, .gain = 0, .zero_bias = false};
 
-NetworkConfig checked(const char* what, const NetworkConfig& c) {
+NetworkConfig checked_sngan(const char* what, const NetworkConfig& c) {
   NetworkConfig config = checked_label_config(what, c);
   config.arch = "sngan";
   return config;
@@ -27,8 +26,8 @@ class SnganGeneratorBlock : public nn::Module {
       : conv1_(in, out, 3, rule(false, root2)),
         conv2_(out, out, 3, rule(false, root2)),
         bypass_(in, out, 1, rule(false, 1)),
-        bn1_(in, c.label_dim, c.bn_eps, momentum, label_map),
-        bn2_(out, c.label_dim, c.bn_eps, momentum, label_map),
+        bn1_(in, c.label_dim, c.bn_eps, bn_momentum, label_map),
+        bn2_(out, c.label_dim, c.bn_eps, bn_momentum, label_map),
         unused1_(in, c.bn_eps),
         unused2_(out, c.bn_eps) {
     add("conv1", conv1_);
@@ -74,8 +73,8 @@ class SnganDiscriminatorBlock : public nn::Module {
 // --- generator ------------------------------------------------------------------------------------------------------------------
 
 SnganGenerator::SnganGenerator(const NetworkConfig& config)
-    : Generator(checked("SNGAN generator", config)),
-      dense_(config_.dim_z, 16 * config_.ch * bottom * bottom, true, rule(false, 1)),
+    : Generator(checked_sngan("SNGAN generator", config)),
+      dense_(config_.dim_z, 16 * config_.ch * bottom_size * bottom_size, true, rule(false, 1)),
       bn_(config_.ch, config_.bn_eps),
       conv_(config_.ch, config_.channels, 3, rule(false, 1)) {
   add("dense", dense_);
@@ -90,7 +89,7 @@ SnganGenerator::~SnganGenerator() = default;
 Variable SnganGenerator::forward(const Variable& z, const Condition& condition) {
   check_input("SNGAN generator", z, {z.size(0), config_.dim_z});
   const Variable& h = label_of("SNGAN generator", condition, z.size(0), config_);
-  Variable x = unflatten_chw(dense_(z), 16 * config_.ch, bottom, bottom);
+  Variable x = unflatten_chw(dense_(z), 16 * config_.ch, bottom_size, bottom_size);
   for (SnganGeneratorBlock* block : blocks_) x = (*block)(x, h);
   return tanh(conv_(bn_.relu(x)));
 }
@@ -98,9 +97,9 @@ Variable SnganGenerator::forward(const Variable& z, const Condition& condition) 
 // --- discriminator --------------------------------------------------------------------------------------------------------------
 
 SnganDiscriminator::SnganDiscriminator(const NetworkConfig& config)
-    : Discriminator(checked("SNGAN discriminator", config)),
-      linear_(16 * config_.ch * bottom * bottom, 1, true, rule(true, 1)),
-      embed_(config_.label_dim, 16 * config_.ch * bottom * bottom, false, rule(true, 1)) {
+    : Discriminator(checked_sngan("SNGAN discriminator", config)),
+      linear_(16 * config_.ch * bottom_size * bottom_size, 1, true, rule(true, 1)),
+      embed_(config_.label_dim, 16 * config_.ch * bottom_size * bottom_size, false, rule(true, 1)) {
   int64_t in = config_.channels, out = config_.ch;
   for (const char* name : {"discblock1.0", "discblock1.1", "discblock1.2", "discblock2", "discblock3.0"}) {
     blocks_.push_back(&own(name, std::make_unique<SnganDiscriminatorBlock>(in, out, blocks_.empty(), blocks_.size() < 4)));

@@ -11,7 +11,7 @@
 #include "ops/checks.h"
 #include "ops/op.h"
 
-namespace limbeck {
+namespace limbeck::attention_op {
 namespace {
 
 std::vector<TensorSpec> infer_attention(const Tensors& in, const Attrs&) {
@@ -106,4 +106,4 @@ const RegisterOp attention_op({
 });
 
 }  // namespace
-}  // namespace limbeck
+}  // namespace limbeck::attention_op

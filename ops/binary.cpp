@@ -7,7 +7,7 @@
 #include "ops/checks.h"
 #include "ops/op.h"
 
-namespace limbeck {
+namespace limbeck::binary_op {
 namespace {
 
 using namespace binary;
@@ -85,4 +85,4 @@ const RegisterOp maximum_op(make_op<Maximum, true>("maximum", "y = max(a, b)\nda
 const RegisterOp minimum_op(make_op<Minimum, true>("minimum", "y = min(a, b)\nda = dy [a < b], db = dy [b < a], half each on ties"));
 
 }  // namespace
-}  // namespace limbeck
+}  // namespace limbeck::binary_op

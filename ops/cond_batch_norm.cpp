@@ -10,7 +10,7 @@
 #include "ops/checks.h"
 #include "ops/norm.h"
 
-namespace limbeck {
+namespace limbeck::cond_batch_norm_op {
 namespace {
 
 struct Sizes {
@@ -165,4 +165,4 @@ const RegisterOp cond_batch_norm_eval_op({
 });
 
 }  // namespace
-}  // namespace limbeck
+}  // namespace limbeck::cond_batch_norm_op

@@ -2,7 +2,7 @@
 // Backward: dx = conv2d(dy, w), dw[i,ky,kx,o] = sum dy x, db = sum dy. OH = (H-1) s - 2p + d (kh-1) + output_padding + 1.
 #include "ops/conv2d.h"
 
-namespace limbeck {
+namespace limbeck::conv_transpose2d_op {
 namespace {
 
 std::vector<TensorSpec> infer(const Tensors& in, const Attrs& attrs) {
@@ -64,4 +64,4 @@ const RegisterOp conv_transpose2d_op({
 });
 
 }  // namespace
-}  // namespace limbeck
+}  // namespace limbeck::conv_transpose2d_op

@@ -10,7 +10,7 @@
 
 #include "ops/op.h"
 
-namespace limbeck {
+namespace limbeck::diffaugment_op {
 namespace {
 
 constexpr int64_t parameters_per_image = 7;
@@ -114,4 +114,4 @@ const RegisterOp registered({
 });
 
 }  // namespace
-}  // namespace limbeck
+}  // namespace limbeck::diffaugment_op

@@ -5,7 +5,7 @@
 #include "ops/checks.h"
 #include "tensor/random.h"
 
-namespace limbeck {
+namespace limbeck::dropout_op {
 namespace {
 
 template <class T>
@@ -48,4 +48,4 @@ const RegisterOp dropout_op({
 });
 
 }  // namespace
-}  // namespace limbeck
+}  // namespace limbeck::dropout_op

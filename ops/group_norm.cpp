@@ -9,7 +9,7 @@
 #include "ops/checks.h"
 #include "ops/norm.h"
 
-namespace limbeck {
+namespace limbeck::group_norm_op {
 namespace {
 
 struct Sizes {
@@ -157,4 +157,4 @@ const RegisterOp l2_normalize_op({
 });
 
 }  // namespace
-}  // namespace limbeck
+}  // namespace limbeck::group_norm_op

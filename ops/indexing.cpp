@@ -7,7 +7,7 @@
 #include "ops/checks.h"
 #include "ops/op.h"
 
-namespace limbeck {
+namespace limbeck::indexing_op {
 namespace {
 
 void check_index(const char* op, const Tensor& index) {
@@ -131,4 +131,4 @@ const RegisterOp gather_op({
 });
 
 }  // namespace
-}  // namespace limbeck
+}  // namespace limbeck::indexing_op

@@ -10,7 +10,7 @@
 #include "ops/op.h"
 #include "ops/softmax.h"
 
-namespace limbeck {
+namespace limbeck::losses_op {
 namespace {
 
 void check_matrix(const char* op, const char* name, const Tensor& t) {
@@ -217,4 +217,4 @@ const RegisterOp smooth_l1_op({
 });
 
 }  // namespace
-}  // namespace limbeck
+}  // namespace limbeck::losses_op

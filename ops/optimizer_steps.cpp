@@ -10,7 +10,7 @@
 
 #include "ops/checks.h"
 
-namespace limbeck {
+namespace limbeck::optimizer_steps_op {
 namespace {
 
 template <class T>
@@ -135,4 +135,4 @@ const RegisterOp moving_average_op({
 });
 
 }  // namespace
-}  // namespace limbeck
+}  // namespace limbeck::optimizer_steps_op

@@ -7,7 +7,7 @@
 #include "ops/checks.h"
 #include "ops/op.h"
 
-namespace limbeck {
+namespace limbeck::permute_op {
 namespace {
 
 std::vector<int64_t> order_of(const Tensor& x, const Attrs& attrs) {
@@ -124,4 +124,4 @@ const RegisterOp shuffle_op({
 });
 
 }  // namespace
-}  // namespace limbeck
+}  // namespace limbeck::permute_op

@@ -4,7 +4,7 @@
 #include "ops/checks.h"
 #include "ops/op.h"
 
-namespace limbeck {
+namespace limbeck::select_op {
 namespace {
 
 struct Equal { template <class T> static bool value(T a, T b) { return a == b; } };
@@ -103,4 +103,4 @@ const RegisterOp where_op({
 });
 
 }  // namespace
-}  // namespace limbeck
+}  // namespace limbeck::select_op

@@ -7,7 +7,7 @@
 #include "ops/checks.h"
 #include "ops/op.h"
 
-namespace limbeck {
+namespace limbeck::softmax_op {
 namespace {
 
 std::vector<TensorSpec> infer_rows(const Tensors& in, const Attrs&) {
@@ -89,4 +89,4 @@ const RegisterOp log_softmax_op({
 });
 
 }  // namespace
-}  // namespace limbeck
+}  // namespace limbeck::softmax_op

@@ -9,7 +9,7 @@
 #include "ops/checks.h"
 #include "ops/op.h"
 
-namespace limbeck {
+namespace limbeck::spectral_norm_op {
 namespace {
 
 struct Matrix {
@@ -168,4 +168,4 @@ const RegisterOp spectral_norm_fixed_op({
 });
 
 }  // namespace
-}  // namespace limbeck
+}  // namespace limbeck::spectral_norm_op

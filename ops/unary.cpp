@@ -6,7 +6,7 @@
 #include "ops/checks.h"
 #include "ops/op.h"
 
-namespace limbeck {
+namespace limbeck::unary_op {
 namespace {
 
 using namespace unary;
@@ -91,4 +91,4 @@ const RegisterOp affine_op(make_op<Affine>({"affine", "y = scale x + shift\ndx =
                                           {{{"scale", -1.5}, {"shift", 0.25}}, {{"shift", 3.0}}}}));
 
 }  // namespace
-}  // namespace limbeck
+}  // namespace limbeck::unary_op

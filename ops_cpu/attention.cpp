@@ -12,7 +12,7 @@
 #include "ops_cpu/parallel.h"
 #include "ops_cpu/row_kernels.h"
 
-namespace limbeck {
+namespace limbeck::cpu_attention {
 namespace {
 
 constexpr int64_t query_block = 64, key_block = 256;
@@ -122,4 +122,4 @@ void backward(const BackwardCall& c) {
 const RegisterKernel kernel({.op = "attention", .name = "cpu", .forward = forward, .backward = backward});
 
 }  // namespace
-}  // namespace limbeck
+}  // namespace limbeck::cpu_attention

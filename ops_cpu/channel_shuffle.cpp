@@ -7,7 +7,7 @@
 #include "ops_cpu/parallel.h"
 #include "ops_cpu/shuffle_kernels.h"
 
-namespace limbeck {
+namespace limbeck::cpu_channel_shuffle {
 namespace {
 
 /// One row of `streams` runs of `length` floats each to one run of interleaved values.
@@ -44,4 +44,4 @@ void backward(const BackwardCall& c) {
 const RegisterKernel kernel({.op = "channel_shuffle", .name = "cpu", .forward = forward, .backward = backward});
 
 }  // namespace
-}  // namespace limbeck
+}  // namespace limbeck::cpu_channel_shuffle

@@ -6,7 +6,7 @@
 #include "ops/op.h"
 #include "ops_cpu/parallel.h"
 
-namespace limbeck {
+namespace limbeck::cpu_concat {
 namespace {
 
 constexpr int64_t kGrain = 16384;  // floats per part
@@ -133,4 +133,4 @@ const RegisterKernel slice_kernel({.op = "slice", .name = "cpu", .forward = slic
 const RegisterKernel pad2d_kernel({.op = "pad2d", .name = "cpu", .forward = pad2d_forward, .backward = pad2d_backward, .supports = is_f32});
 
 }  // namespace
-}  // namespace limbeck
+}  // namespace limbeck::cpu_concat

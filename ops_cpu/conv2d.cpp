@@ -2,7 +2,7 @@
 // backward-data), conv2d_weight.cpp (weight gradient) and conv2d_depthwise.cpp.
 #include "ops_cpu/conv2d.h"
 
-namespace limbeck {
+namespace limbeck::cpu_conv2d {
 namespace {
 
 const float* bias_of(const Tensors& in) { return in.size() > 2 && in[2] ? in[2].data<float>() : nullptr; }
@@ -38,4 +38,4 @@ const RegisterKernel conv2d_kernel({.op = "conv2d", .name = "cpu", .forward = fo
 const RegisterKernel transpose_kernel({.op = "conv_transpose2d", .name = "cpu", .forward = transpose_forward, .backward = transpose_backward});
 
 }  // namespace
-}  // namespace limbeck
+}  // namespace limbeck::cpu_conv2d

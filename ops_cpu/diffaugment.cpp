@@ -9,7 +9,7 @@
 
 #include "ops/op.h"
 
-namespace limbeck {
+namespace limbeck::cpu_diffaugment {
 namespace {
 
 struct Parameters {
@@ -113,4 +113,4 @@ void backward(const BackwardCall& call) {
 const RegisterKernel registered({.op = "diffaugment", .device = DeviceKind::cpu, .name = "cpu", .forward = forward, .backward = backward});
 
 }  // namespace
-}  // namespace limbeck
+}  // namespace limbeck::cpu_diffaugment

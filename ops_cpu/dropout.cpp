@@ -3,7 +3,7 @@
 #include "ops_cpu/dropout_kernels.h"
 #include "ops_cpu/parallel.h"
 
-namespace limbeck {
+namespace limbeck::cpu_dropout {
 namespace {
 
 constexpr int64_t grain = 16384;  // a multiple of four: parts start at whole Philox blocks
@@ -27,4 +27,4 @@ const RegisterKernel dropout({
 });
 
 }  // namespace
-}  // namespace limbeck
+}  // namespace limbeck::cpu_dropout

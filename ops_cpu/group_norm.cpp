@@ -6,7 +6,7 @@
 #include "ops_cpu/group_norm_kernels.h"
 #include "ops_cpu/parallel.h"
 
-namespace limbeck {
+namespace limbeck::cpu_group_norm {
 namespace {
 
 const float* optional(const Tensor& t) { return t.defined() ? t.data<float>() : nullptr; }
@@ -72,4 +72,4 @@ void backward(const BackwardCall& c) {
 const RegisterKernel group_norm({.op = "group_norm", .name = "cpu", .forward = forward, .backward = backward});
 
 }  // namespace
-}  // namespace limbeck
+}  // namespace limbeck::cpu_group_norm

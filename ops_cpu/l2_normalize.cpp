@@ -8,7 +8,7 @@
 #include "ops_cpu/parallel.h"
 #include "ops_cpu/row_kernels.h"
 
-namespace limbeck {
+namespace limbeck::cpu_l2_normalize {
 namespace {
 
 double norm_of(const float* x, int64_t n) {
@@ -62,4 +62,4 @@ const RegisterKernel kernel({.op = "l2_normalize", .name = "cpu", .forward = for
                              .supports = [](const Tensors& in, const Attrs&) { return in[0].size(-1) >= 4; }});
 
 }  // namespace
-}  // namespace limbeck
+}  // namespace limbeck::cpu_l2_normalize

@@ -6,7 +6,7 @@
 #include "ops_cpu/conv2d.h"
 #include "ops_cpu/gemm.h"
 
-namespace limbeck {
+namespace limbeck::cpu_matmul {
 namespace {
 
 /// Matrices of a batch of row-major matrices [rows, columns], or one of them repeated (stride 0).
@@ -72,4 +72,4 @@ const RegisterKernel matmul_kernel({.op = "matmul", .name = "cpu", .forward = ma
 const RegisterKernel linear_kernel({.op = "linear", .name = "cpu", .forward = linear_forward, .backward = linear_backward});
 
 }  // namespace
-}  // namespace limbeck
+}  // namespace limbeck::cpu_matmul

@@ -5,7 +5,7 @@
 #include "ops_cpu/optimizer_kernels.h"
 #include "ops_cpu/parallel.h"
 
-namespace limbeck {
+namespace limbeck::cpu_optimizer_steps {
 namespace {
 
 constexpr int64_t grain = 16384;
@@ -50,4 +50,4 @@ const RegisterKernel ema_kernel({.op = "ema_step", .name = "cpu", .forward = ema
 const RegisterKernel moving_average_kernel({.op = "moving_average", .name = "cpu", .forward = moving_average});
 
 }  // namespace
-}  // namespace limbeck
+}  // namespace limbeck::cpu_optimizer_steps

@@ -8,7 +8,7 @@
 #include "ops/op.h"
 #include "ops_cpu/parallel.h"
 
-namespace limbeck {
+namespace limbeck::cpu_permute {
 namespace {
 
 /// order = 0 .. first-1 | second .. end-1 | first .. second-1 | end .. rank-1
@@ -66,4 +66,4 @@ const RegisterKernel kernel({.op = "permute", .name = "cpu", .forward = forward,
                              .supports = [](const Tensors&, const Attrs& attrs) { return swap_of(attrs.integers("order")).has_value(); }});
 
 }  // namespace
-}  // namespace limbeck
+}  // namespace limbeck::cpu_permute

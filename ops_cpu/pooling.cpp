@@ -8,7 +8,7 @@
 #include "ops_cpu/parallel.h"
 #include "ops_cpu/pooling_kernels.h"
 
-namespace limbeck {
+namespace limbeck::cpu_pooling {
 namespace {
 
 struct Range {
@@ -144,4 +144,4 @@ const RegisterKernel adaptive_avg_pool2d({.op = "adaptive_avg_pool2d", .name = "
 const RegisterKernel upsample_nearest({.op = "upsample_nearest", .name = "cpu", .forward = upsample_forward, .backward = upsample_backward});
 
 }  // namespace
-}  // namespace limbeck
+}  // namespace limbeck::cpu_pooling

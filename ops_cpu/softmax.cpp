@@ -6,7 +6,7 @@
 #include "ops_cpu/parallel.h"
 #include "ops_cpu/row_kernels.h"
 
-namespace limbeck {
+namespace limbeck::cpu_softmax {
 namespace {
 
 /// f(offset, size) for every row; about 4096 elements make one part.
@@ -115,4 +115,4 @@ const RegisterKernel soft_cross_entropy(
     {.op = "soft_cross_entropy", .name = "cpu", .forward = soft_cross_entropy_forward, .backward = soft_cross_entropy_backward});
 
 }  // namespace
-}  // namespace limbeck
+}  // namespace limbeck::cpu_softmax

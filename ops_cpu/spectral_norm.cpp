@@ -8,7 +8,7 @@
 #include "ops_cpu/parallel.h"
 #include "ops_cpu/row_kernels.h"
 
-namespace limbeck {
+namespace limbeck::cpu_spectral_norm {
 namespace {
 
 struct Matrix {
@@ -102,4 +102,4 @@ const RegisterKernel iterated({.op = "spectral_norm", .name = "cpu", .forward = 
 const RegisterKernel fixed({.op = "spectral_norm_fixed", .name = "cpu", .forward = fixed_forward, .backward = fixed_backward});
 
 }  // namespace
-}  // namespace limbeck
+}  // namespace limbeck::cpu_spectral_norm

@@ -5,7 +5,7 @@
 #include "ops_cpu/elementwise_kernels.h"
 #include "ops_cpu/parallel.h"
 
-namespace limbeck {
+namespace limbeck::cpu_unary {
 namespace {
 
 constexpr int64_t grain = 16384;
@@ -58,4 +58,4 @@ const RegisterKernel kernels[] = {
 };
 
 }  // namespace
-}  // namespace limbeck
+}  // namespace limbeck::cpu_unary

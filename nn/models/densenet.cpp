@@ -80,13 +80,13 @@ struct DenseNet : Network {
   }
 };
 
-ModelEntry entry(std::string name, std::array<int64_t, 4> counts, int64_t growth) {
+ModelEntry densenet_entry(std::string name, std::array<int64_t, 4> counts, int64_t growth) {
   return {std::move(name), "densenet", [=](const ModelOptions& o) { return std::make_unique<DenseNet>(counts, growth, o); }};
 }
 
-const RegisterModel registered[] = {
-    RegisterModel(entry("densenet121", {6, 12, 24, 16}, 32)), RegisterModel(entry("densenet169", {6, 12, 32, 32}, 32)),
-    RegisterModel(entry("densenet201", {6, 12, 48, 32}, 32)), RegisterModel(entry("densenet161", {6, 12, 36, 24}, 48))};
+const RegisterModel densenet_models[] = {
+    RegisterModel(densenet_entry("densenet121", {6, 12, 24, 16}, 32)), RegisterModel(densenet_entry("densenet169", {6, 12, 32, 32}, 32)),
+    RegisterModel(densenet_entry("densenet201", {6, 12, 48, 32}, 32)), RegisterModel(densenet_entry("densenet161", {6, 12, 36, 24}, 48))};
 
 }  // namespace
 }  // namespace limbeck::nn

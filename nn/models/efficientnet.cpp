@@ -81,12 +81,12 @@ struct EfficientNet : Network {
   }
 };
 
-ModelEntry entry(std::string name, std::array<int64_t, 7> strides) {
+ModelEntry efficientnet_entry(std::string name, std::array<int64_t, 7> strides) {
   return {std::move(name), "efficientnet", [=](const ModelOptions& o) { return std::make_unique<EfficientNet>(strides, o); }};
 }
 
-const RegisterModel registered[] = {RegisterModel(entry("efficientnetb0", {1, 2, 2, 2, 1, 2, 1})),
-                                    RegisterModel(entry("efficientnetb0_2", {1, 2, 2, 2, 2, 2, 1}))};
+const RegisterModel efficientnet_models[] = {RegisterModel(efficientnet_entry("efficientnetb0", {1, 2, 2, 2, 1, 2, 1})),
+                                    RegisterModel(efficientnet_entry("efficientnetb0_2", {1, 2, 2, 2, 2, 2, 1}))};
 
 }  // namespace
 }  // namespace limbeck::nn

@@ -19,10 +19,10 @@ Variable halving_pool(const Variable& x) { return max_pool2d(x, {.kernel = {3, 3
 Variable smoothing_pool(const Variable& x) { return avg_pool2d(x, {.kernel = {3, 3}, .stride = {1, 1}, .padding = {1, 1}}); }
 
 /// relu(bn(conv(x))).
-struct Unit : Module {
+struct ConvUnit : Module {
   Conv2d conv;
   BatchNorm2d bn;
-  Unit(int64_t in, int64_t out, const Conv2dConfig& config) : conv(in, out, config), bn(out, 1e-3) {
+  ConvUnit(int64_t in, int64_t out, const Conv2dConfig& config) : conv(in, out, config), bn(out, 1e-3) {
     add("conv", conv);
     add("bn", bn);
   }
@@ -37,17 +37,17 @@ struct Block : Module {
     Conv2dConfig config;
   };
   struct Branch {
-    std::vector<Unit*> units;
+    std::vector<ConvUnit*> units;
     Variable operator()(const Variable& x) const {
       Variable y = x;
-      for (Unit* unit : units) y = unit->forward(y);
+      for (ConvUnit* unit : units) y = unit->forward(y);
       return y;
     }
   };
   Branch branch(const std::string& name, int64_t in, const std::vector<Step>& steps) {
     Branch b;
     for (const Step& s : steps) {
-      b.units.push_back(&own(name + s.suffix, std::make_unique<Unit>(in, s.out, s.config)));
+      b.units.push_back(&own(name + s.suffix, std::make_unique<ConvUnit>(in, s.out, s.config)));
       in = s.out;
     }
     return b;
@@ -115,7 +115,7 @@ struct InceptionE : Block {
 
 /// The auxiliary classifier's parameters; it has no forward.
 struct AuxiliaryClassifier : Module {
-  Unit conv0, conv1;
+  ConvUnit conv0, conv1;
   Linear fc;
   AuxiliaryClassifier(int64_t in, int64_t classes) : conv0(in, 128, same(1)), conv1(128, 768, {.kernel = 5}), fc(768, classes) {
     add("conv0", conv0);
@@ -125,7 +125,7 @@ struct AuxiliaryClassifier : Module {
 };
 
 struct InceptionV3 : Network {
-  Unit stem1, stem2, stem3, stem4, stem5;
+  ConvUnit stem1, stem2, stem3, stem4, stem5;
   InceptionA mixed5b, mixed5c, mixed5d;
   InceptionB mixed6a;
   InceptionC mixed6b, mixed6c, mixed6d, mixed6e;
@@ -174,7 +174,7 @@ struct InceptionV3 : Network {
   }
 };
 
-const RegisterModel registered({.name = "InceptionV3", .family = "inception", .build = [](const ModelOptions& o) { return std::make_unique<InceptionV3>(o); },
+const RegisterModel inception_models({.name = "InceptionV3", .family = "inception", .build = [](const ModelOptions& o) { return std::make_unique<InceptionV3>(o); },
                                 .classification_only = true, .smallest_image = smallest_image});
 
 }  // namespace

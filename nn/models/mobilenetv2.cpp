@@ -111,7 +111,7 @@ struct MobileNetV2 : Network {
   }
 };
 
-const RegisterModel registered({"MobileNetV2", "mobilenetv2", [](const ModelOptions& o) { return std::make_unique<MobileNetV2>(o); }});
+const RegisterModel mobilenetv2_models({"MobileNetV2", "mobilenetv2", [](const ModelOptions& o) { return std::make_unique<MobileNetV2>(o); }});
 
 }  // namespace
 }  // namespace limbeck::nn

@@ -74,15 +74,15 @@ struct ResNet : Network {
   }
 };
 
-ModelEntry entry(std::string name, int64_t n, std::array<int64_t, 4> widths) {
+ModelEntry resnet_entry(std::string name, int64_t n, std::array<int64_t, 4> widths) {
   return {std::move(name), "resnet", [=](const ModelOptions& o) { return std::make_unique<ResNet>(n, widths, o); }};
 }
 constexpr std::array<int64_t, 4> thin{16, 16, 32, 64}, wide{32, 64, 128, 256};
 
-const RegisterModel registered[] = {
-    RegisterModel(entry("resnet8", 1, thin)),    RegisterModel(entry("resnet14", 2, thin)),  RegisterModel(entry("resnet20", 3, thin)),
-    RegisterModel(entry("resnet32", 5, thin)),   RegisterModel(entry("resnet44", 7, thin)),  RegisterModel(entry("resnet56", 9, thin)),
-    RegisterModel(entry("resnet110", 18, thin)), RegisterModel(entry("resnet8x4", 1, wide)), RegisterModel(entry("resnet32x4", 5, wide)),
+const RegisterModel resnet_models[] = {
+    RegisterModel(resnet_entry("resnet8", 1, thin)),    RegisterModel(resnet_entry("resnet14", 2, thin)),  RegisterModel(resnet_entry("resnet20", 3, thin)),
+    RegisterModel(resnet_entry("resnet32", 5, thin)),   RegisterModel(resnet_entry("resnet44", 7, thin)),  RegisterModel(resnet_entry("resnet56", 9, thin)),
+    RegisterModel(resnet_entry("resnet110", 18, thin)), RegisterModel(resnet_entry("resnet8x4", 1, wide)), RegisterModel(resnet_entry("resnet32x4", 5, wide)),
 };
 
 }  // namespace

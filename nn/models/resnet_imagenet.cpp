@@ -170,7 +170,7 @@ struct EmbeddingResNet : EmbeddingNetwork {
 };
 
 template <class Block>
-ModelEntry entry(std::string name, std::array<int64_t, 4> counts) {
+ModelEntry resnet_imagenet_entry(std::string name, std::array<int64_t, 4> counts) {
   return {std::move(name), "resnet_imagenet", [=](const ModelOptions& o) { return std::make_unique<WidthResNet<Block>>(counts, o); }};
 }
 template <class Block>
@@ -180,10 +180,10 @@ ModelEntry embedding_entry(std::string name, std::array<int64_t, 4> counts) {
 
 constexpr std::array<int64_t, 4> counts18{2, 2, 2, 2}, counts34{3, 4, 6, 3};
 
-const RegisterModel registered[] = {
-    RegisterModel(entry<Basic>("ResNet18", counts18)),
-    RegisterModel(entry<Basic>("ResNet34", counts34)),
-    RegisterModel(entry<Bottleneck>("ResNet50", counts34)),
+const RegisterModel resnet_imagenet_models[] = {
+    RegisterModel(resnet_imagenet_entry<Basic>("ResNet18", counts18)),
+    RegisterModel(resnet_imagenet_entry<Basic>("ResNet34", counts34)),
+    RegisterModel(resnet_imagenet_entry<Bottleneck>("ResNet50", counts34)),
     RegisterModel(embedding_entry<Basic>("ResNet18_embed", counts18)),
     RegisterModel(embedding_entry<Basic>("ResNet34_embed", counts34)),
     RegisterModel(embedding_entry<Bottleneck>("ResNet50_embed", counts34)),

@@ -6,7 +6,7 @@ namespace limbeck::nn {
 namespace {
 
 /// Grouped 1x1 - shuffle - depthwise 3x3 - grouped 1x1; stride 1 adds the input, stride 2 appends the average-pooled input.
-struct Unit : Module {
+struct ShuffleUnit : Module {
   const int64_t stride, shuffle;
   Conv2d conv1;
   BatchNorm2d bn1;
@@ -17,7 +17,7 @@ struct Unit : Module {
 
   static Conv2dConfig grouped(int64_t groups) { return {.kernel = 1, .groups = groups}; }
   // The very first unit (24 input channels) has one group in its first convolution, and so nothing to shuffle.
-  Unit(int64_t in, int64_t out, int64_t unit_stride, int64_t groups)
+  ShuffleUnit(int64_t in, int64_t out, int64_t unit_stride, int64_t groups)
       : stride(unit_stride),
         shuffle(in == 24 ? 1 : groups),
         conv1(in, out / 4, grouped(shuffle)),
@@ -49,7 +49,7 @@ struct Unit : Module {
 struct ShuffleNetV1 : Network {
   Conv2d conv1;
   BatchNorm2d bn1;
-  Stage<Unit> layers[3];
+  Stage<ShuffleUnit> layers[3];
   std::unique_ptr<Module> linear;
   const bool large;
 
@@ -72,8 +72,8 @@ struct ShuffleNetV1 : Network {
   Features forward_features(const Variable& x, bool preact) override {
     Variable h = stem_pool(bn1.relu(conv1(x)), large);
     Features f{{h}, {}};
-    for (Stage<Unit>& stage : layers) {
-      for (Unit* unit : stage.blocks) {
+    for (Stage<ShuffleUnit>& stage : layers) {
+      for (ShuffleUnit* unit : stage.blocks) {
         const bool split = preact && unit == stage.blocks.back();
         h = unit->run(h, !split);
         if (unit == stage.blocks.back()) f.taps.push_back(h);
@@ -86,7 +86,7 @@ struct ShuffleNetV1 : Network {
   }
 };
 
-const RegisterModel registered({"ShuffleV1", "shufflenet_v1", [](const ModelOptions& o) { return std::make_unique<ShuffleNetV1>(o); }});
+const RegisterModel shufflenet_v1_models({"ShuffleV1", "shufflenet_v1", [](const ModelOptions& o) { return std::make_unique<ShuffleNetV1>(o); }});
 
 }  // namespace
 }  // namespace limbeck::nn

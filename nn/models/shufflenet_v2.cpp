@@ -124,7 +124,7 @@ struct ShuffleNetV2 : Network {
   }
 };
 
-const RegisterModel registered({"ShuffleV2", "shufflenet_v2", [](const ModelOptions& o) { return std::make_unique<ShuffleNetV2>(o); }});
+const RegisterModel shufflenet_v2_models({"ShuffleV2", "shufflenet_v2", [](const ModelOptions& o) { return std::make_unique<ShuffleNetV2>(o); }});
 
 }  // namespace
 }  // namespace limbeck::nn

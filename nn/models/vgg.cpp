@@ -94,13 +94,13 @@ struct VGG : Network {
   }
 };
 
-ModelEntry entry(std::string name, std::array<int64_t, 5> counts) {
+ModelEntry vgg_entry(std::string name, std::array<int64_t, 5> counts) {
   return {std::move(name), "vgg", [=](const ModelOptions& o) { return std::make_unique<VGG>(counts, o); }};
 }
 
-const RegisterModel registered[] = {
-    RegisterModel(entry("vgg8", {1, 1, 1, 1, 1})),  RegisterModel(entry("vgg11", {1, 1, 2, 2, 2})), RegisterModel(entry("vgg13", {2, 2, 2, 2, 2})),
-    RegisterModel(entry("vgg16", {2, 2, 3, 3, 3})), RegisterModel(entry("vgg19", {2, 2, 4, 4, 4})),
+const RegisterModel vgg_models[] = {
+    RegisterModel(vgg_entry("vgg8", {1, 1, 1, 1, 1})),  RegisterModel(vgg_entry("vgg11", {1, 1, 2, 2, 2})), RegisterModel(vgg_entry("vgg13", {2, 2, 2, 2, 2})),
+    RegisterModel(vgg_entry("vgg16", {2, 2, 3, 3, 3})), RegisterModel(vgg_entry("vgg19", {2, 2, 4, 4, 4})),
 };
 
 }  // namespace

@@ -94,13 +94,13 @@ struct WideResNet : Network {
   }
 };
 
-ModelEntry entry(int64_t depth, int64_t width) {
+ModelEntry wrn_entry(int64_t depth, int64_t width) {
   return {"wrn_" + std::to_string(depth) + "_" + std::to_string(width), "wrn",
           [=](const ModelOptions& o) { return std::make_unique<WideResNet>(depth, width, o); }};
 }
 
-const RegisterModel registered[] = {RegisterModel(entry(16, 1)), RegisterModel(entry(16, 2)), RegisterModel(entry(40, 1)),
-                                    RegisterModel(entry(40, 2))};
+const RegisterModel wrn_models[] = {RegisterModel(wrn_entry(16, 1)), RegisterModel(wrn_entry(16, 2)), RegisterModel(wrn_entry(40, 1)),
+                                    RegisterModel(wrn_entry(40, 2))};
 
 }  // namespace
 }  // namespace limbeck::nn
