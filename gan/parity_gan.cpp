@@ -1,5 +1,6 @@
-// The parity runner of generators and discriminators: BigGAN (fixtures with "kwargs" per case), and SAGAN and SNGAN conditioned on an
-// embedded label ("g_kwargs"). Eval forward; then one hinge D step and one G step in train mode: losses, gradients, buffers.
+// The parity runner of generators and discriminators: BigGAN (fixtures with "kwargs" per case), BigGAN-deep (these have a "G_depth"), and
+// SAGAN and SNGAN conditioned on an embedded label ("g_kwargs"). Eval forward; then one hinge D step and one G step in train mode: losses,
+// gradients, buffers.
 #include <memory>
 #include <nlohmann/json.hpp>
 
@@ -21,6 +22,10 @@ Pair biggan_pair(const json& c) {
   const auto config = [&](const std::string& side) {
     NetworkConfig n = {.ch = kwargs.at(side + "_ch"), .dim_z = c.at("z_dim"), .classes = c.at("n_classes"), .resolution = c.at("resolution"),
                        .channels = 3, .sn_eps = c.at("SN_eps"), .bn_eps = c.at("BN_eps")};
+    if (kwargs.contains(side + "_depth")) {
+      n.arch = "biggan-deep";
+      n.depth = kwargs.at(side + "_depth");
+    }
     n.attention = parse_resolutions(kwargs.at(side + "_attn"), side + "_attn");
     n.shared_dim = kwargs.at("G_shared") ? kwargs.at("shared_dim").get<int64_t>() : 0;
     n.hierarchical = kwargs.at("hier");

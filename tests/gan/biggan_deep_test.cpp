@@ -1,11 +1,12 @@
-// BigGAN-deep: counts and keys of the original, shapes, and gradients against central differences. There are no numbers of the original
-// modules to compare with; the layers it is made of are compared in biggan_test.cpp.
+// BigGAN-deep: counts and keys of the original, parity with its modules, shapes, and gradients against central differences.
 #include "gan/biggan_deep.h"
 
 #include <gtest/gtest.h>
 
 #include <cmath>
 #include <functional>
+
+#include "nn/parity_fixture.h"
 
 namespace limbeck::gan {
 namespace {
@@ -15,6 +16,13 @@ const NetworkConfig imagenet = {.arch = "biggan-deep", .ch = 128, .dim_z = 128, 
                                 .hierarchical = true};
 const NetworkConfig toy = {.arch = "biggan-deep", .ch = 2, .dim_z = 5, .classes = 3, .resolution = 64, .channels = 1, .attention = {16}, .shared_dim = 4,
                            .hierarchical = true};
+
+class BigGanDeepParity : public testing::TestWithParam<DType> {};
+TEST_P(BigGanDeepParity, MatchesTheOriginalModules) {
+  for (const nn::ParityReport& report : nn::run_parity("tests/data/fixtures/oracle/BigGANdeep.json", GetParam()))
+    for (const nn::ParityLine& line : report.lines) EXPECT_TRUE(line.ok()) << line.group << ": " << line.quantity << ": " << line.detail;
+}
+INSTANTIATE_TEST_SUITE_P(Oracle, BigGanDeepParity, testing::Values(DType::f32, DType::f64), [](const auto& info) { return std::string(name_of(info.param)); });
 
 TEST(BigGanDeep, GeneratorHasTheOriginalsCountsAndKeys) {
   const auto g = create_generator(imagenet);
