@@ -6,6 +6,7 @@
 #include <unordered_map>
 
 #include "ops/profile.h"
+#include "ops/tuner.h"
 
 namespace limbeck {
 namespace {
@@ -45,7 +46,10 @@ Device device_of(const Tensors& a, const Tensors& b) {
   std::string known;
   if (const auto found = kernel_table().find(op.name); found != kernel_table().end())
     for (const auto& k : found->second)
-      if (k->device == device.kind && (!backward || k->backward)) known += cat(known.empty() ? "" : ", ", k->name, " ", k->dtype);
+      if (k->device == device.kind && (!backward || k->backward)) {
+        const std::string missing = k->missing && k->name == override_name ? k->missing() : "";
+        known += cat(known.empty() ? "" : ", ", k->name, " ", k->dtype, missing.empty() ? "" : " (" + missing + ")");
+      }
   const std::string wanted = override_name.empty() ? "" : " named '" + override_name + "'";
   fail(op.name, ": no ", dtype, backward ? " backward" : "", " kernel", wanted, " for device ", device, " serves this call; ",
        known.empty() ? "it has none there" : "registered there: " + known);
@@ -64,7 +68,7 @@ const Kernel* choose(const Op& op, DType dtype, Device device, const Tensors& in
   if (override_name != "reference" && found != kernel_table().end())
     for (const auto& k : found->second) {
       if (k->dtype != dtype || k->device != device.kind || (backward && !k->backward)) continue;
-      if (!override_name.empty() && k->name != override_name) continue;
+      if (override_name.empty() ? k->priority < 0 : k->name != override_name) continue;
       if (best && best->priority >= k->priority) continue;
       if (k->supports && !k->supports(in, attrs)) continue;
       best = k.get();
@@ -72,6 +76,9 @@ const Kernel* choose(const Op& op, DType dtype, Device device, const Tensors& in
   if (!best && device.kind != DeviceKind::cpu) complain_about_missing(op, dtype, device, backward);
   return best;
 }
+
+/// Null where the rule decides: without a tuner, for the reference, and for a kernel that was named.
+KernelTuner* tuner_for(const Kernel* by_rule) { return by_rule && override_name.empty() ? active_tuner(by_rule->device) : nullptr; }
 
 void check_inputs(const Op& op, const Tensors& in) {
   const size_t expected = op.inputs.size();
@@ -129,7 +136,8 @@ Tensors run_forward(const Op& op, const Tensors& in, const Attrs& attrs) {
   for (const auto& spec : specs) out.push_back(Tensor::empty(spec.shape, spec.dtype, device));
   const Kernel* kernel = choose(op, floating_type(in, out), device, in, attrs, false);
   const ProfileScope scope(op, in, attrs);
-  (kernel ? kernel->forward : op.forward)({in, out, attrs});
+  if (KernelTuner* tuner = tuner_for(kernel)) tuner->forward(op, *kernel, {in, out, attrs});
+  else (kernel ? kernel->forward : op.forward)({in, out, attrs});
   for (int i : op.mutated_inputs) in[static_cast<size_t>(i)].bump_version();
   return out;
 }
@@ -144,7 +152,8 @@ Tensors run_backward(const Op& op, const Tensors& saved_in, const Tensors& saved
     if (wanted[i]) din[i] = Tensor::empty(in_specs[i].shape, in_specs[i].dtype, device);
   const Kernel* kernel = choose(op, floating_type(dout, saved_in), device, saved_in, attrs, true);
   const ProfileScope scope(op, in_specs, wanted, attrs);
-  (kernel ? kernel->backward : op.backward)({saved_in, saved_out, dout, din, attrs});
+  if (KernelTuner* tuner = tuner_for(kernel)) tuner->backward(op, *kernel, {saved_in, saved_out, dout, din, attrs});
+  else (kernel ? kernel->backward : op.backward)({saved_in, saved_out, dout, din, attrs});
   return din;
 }
 

@@ -87,7 +87,8 @@ struct Op {
   std::vector<OpCase> bench_cases;     ///< sizes of real networks for `limbeck ops bench`; when empty, the largest of `cases`
 };
 
-/// A device implementation. Several per operator and device may coexist; the one with the highest priority whose `supports` says yes runs.
+/// A device implementation. Several per operator and device may coexist; the one with the highest priority whose `supports` says yes runs,
+/// or another one that ops/tuner.h measured to be faster.
 struct Kernel {
   std::string op;
   DeviceKind device = DeviceKind::cpu;
@@ -95,8 +96,9 @@ struct Kernel {
   DType dtype = DType::f32;            ///< floating type that it serves
   ForwardFn forward = nullptr;
   BackwardFn backward = nullptr;       ///< null: the reference's backward is used
-  int priority = 1;
+  int priority = 1;                    ///< negative: never by itself, only when it is named (KernelOverride) or measured
   bool (*supports)(const Tensors& in, const Attrs& attrs) = nullptr;  ///< null: everything that `infer` accepts
+  std::string (*missing)() = nullptr;  ///< why it cannot run in this process (a library that is not there), or empty; null: never
 };
 
 /// All operators by name; all kernels of one operator. Filled before main() by the registrars below.

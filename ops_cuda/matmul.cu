@@ -9,6 +9,7 @@
 #include "ops/matmul.h"
 
 #include "ops_cuda/column_sums.h"
+#include "ops_cuda/cublas.h"
 #include "ops_cuda/gemm.h"
 #include "ops_cuda/launch.h"
 #include "ops_cuda/register.h"
@@ -118,9 +119,17 @@ Matrix matrix_of(const View<const float>& v, bool k_is_column) {
   return {.data = v.data, .k_contiguous = columns_adjacent == k_is_column, .pitch = columns_adjacent ? v.row : v.column, .item = v.item, .term = v.term};
 }
 
+Product product_of(const View<const float>& a, const View<const float>& b, const float* bias, const View<float>& c, const Sizes& s) {
+  return {.a = matrix_of(a, true), .b = matrix_of(b, false), .bias = bias, .c = c.data, .c_row = c.row, .c_column = c.column, .c_item = c.item,
+          .m = s.m, .n = s.n, .k = s.k, .items = s.items, .terms = s.terms};
+}
+
 void run_tuned(View<const float> a, View<const float> b, const float* bias, View<float> c, const Sizes& s, const Tensor& to) {
-  gemm({.a = matrix_of(a, true), .b = matrix_of(b, false), .bias = bias, .c = c.data, .c_row = c.row, .c_column = c.column, .c_item = c.item,
-        .m = s.m, .n = s.n, .k = s.k, .items = s.items, .terms = s.terms}, to);
+  gemm(product_of(a, b, bias, c, s), to);
+}
+
+void run_cublas(View<const float> a, View<const float> b, const float* bias, View<float> c, const Sizes& s, const Tensor& to) {
+  cublas::gemm(product_of(a, b, bias, c, s), to);
 }
 
 bool small_enough(const Tensors& in, const Attrs& attrs) {
@@ -132,6 +141,15 @@ bool small_enough_linear(const Tensors& in, const Attrs&) {
   return gemm_serves(s.m, s.n, s.k, 1);
 }
 
+bool cublas_serves(const Tensors& in, const Attrs& attrs) {
+  const MatmulSizes s = matmul_sizes(in[0].shape(), in[1].shape(), attrs);
+  return cublas::serves(s.m, s.n, s.k, s.batch);
+}
+bool cublas_serves_linear(const Tensors& in, const Attrs&) {
+  const LinearSizes s = linear_sizes(in[0].shape(), in[1].shape());
+  return cublas::serves(s.m, s.n, s.k, 1);
+}
+
 template <class T>
 constexpr Functions naive_matmul{matmul_forward<T, run_naive<T>>, matmul_backward<T, run_naive<T>>};
 template <class T>
@@ -141,6 +159,12 @@ const RegisterNaive matmul_naive("matmul", naive_matmul<float>, naive_matmul<dou
 const RegisterNaive linear_naive("linear", naive_linear<float>, naive_linear<double>);
 const RegisterTuned matmul_tuned("matmul", matmul_forward<float, run_tuned>, matmul_backward<float, run_tuned>, small_enough);
 const RegisterTuned linear_tuned("linear", linear_forward<float, run_tuned>, linear_backward<float, run_tuned, column_sums>, small_enough_linear);
+
+const RegisterKernel matmul_cublas({.op = "matmul", .device = DeviceKind::cuda, .name = "cublas", .forward = matmul_forward<float, run_cublas>,
+                                    .backward = matmul_backward<float, run_cublas>, .priority = -1, .supports = cublas_serves, .missing = cublas::missing});
+const RegisterKernel linear_cublas({.op = "linear", .device = DeviceKind::cuda, .name = "cublas", .forward = linear_forward<float, run_cublas>,
+                                    .backward = linear_backward<float, run_cublas, column_sums>, .priority = -1, .supports = cublas_serves_linear,
+                                    .missing = cublas::missing});
 
 }  // namespace
 }  // namespace limbeck::cuda

@@ -1,0 +1,271 @@
+// conv2d and conv_transpose2d by cuDNN, under the kernel name "cudnn"; formulas in conv2d.cu. Our tensors are cuDNN's NHWC, our weights
+// [O, kh, kw, C/G] its NHWC filters. Of the algorithms that its heuristics offer, the first one that is deterministic and fits the workspace
+// serves. The bias is added, and its gradient summed, by our own kernels. f32 without TF32, or TF32, as product_precision() says.
+#include "ops_cuda/cudnn.h"
+
+#include <algorithm>
+#include <array>
+#include <bit>
+#include <limits>
+#include <map>
+#include <mutex>
+#include <tuple>
+
+#include "ops/conv2d.h"
+#include "ops_cuda/column_sums.h"
+#include "ops_cuda/precision.h"
+#include "ops_cuda/row_bias.h"
+#include "ops_cuda/vendor.h"
+
+namespace limbeck::cuda::cudnn {
+namespace {
+
+VendorLibrary& library() {
+  static auto* l = new VendorLibrary("cuDNN", "LIMBECK_CUDNN", {"libcudnn.so.9", "libcudnn.so.8"});
+  return *l;
+}
+
+/// The functions of one direction.
+template <class First_, class Second_, class Result_>
+struct Direction {
+  using First = First_;
+  using Second = Second_;
+  using Result = Result_;
+  const char* name;
+  GetAlgorithm<First, Second, Result>* algorithm;
+  GetWorkspaceSize<First, Second, Result>* workspace;
+  Convolve<First, Second, Result>* convolve;
+
+  Direction(const char* name_, const char* algorithm_, const char* workspace_) : name(name_) {
+    library().find(algorithm, algorithm_);
+    library().find(workspace, workspace_);
+    library().find(convolve, name_);
+  }
+};
+using Forward = Direction<TensorDescriptor, FilterDescriptor, TensorDescriptor>;         // x, w -> y
+using BackwardData = Direction<FilterDescriptor, TensorDescriptor, TensorDescriptor>;    // w, dy -> dx
+using BackwardFilter = Direction<TensorDescriptor, TensorDescriptor, FilterDescriptor>;  // x, dy -> dw
+
+struct Functions {
+  Create* create;
+  GetVersion* version;
+  GetErrorString* words;
+  SetStream* set_stream;
+  CreateTensor* create_tensor;
+  CreateFilter* create_filter;
+  CreateConvolution* create_convolution;
+  SetTensor4d* set_tensor;
+  SetFilter4d* set_filter;
+  SetConvolution2d* set_convolution;
+  SetGroupCount* set_groups;
+  SetMathType* set_math;
+  Forward forward{"cudnnConvolutionForward", "cudnnGetConvolutionForwardAlgorithm_v7", "cudnnGetConvolutionForwardWorkspaceSize"};
+  BackwardData backward_data{"cudnnConvolutionBackwardData", "cudnnGetConvolutionBackwardDataAlgorithm_v7", "cudnnGetConvolutionBackwardDataWorkspaceSize"};
+  BackwardFilter backward_filter{"cudnnConvolutionBackwardFilter", "cudnnGetConvolutionBackwardFilterAlgorithm_v7",
+                                 "cudnnGetConvolutionBackwardFilterWorkspaceSize"};
+
+  Functions() {
+    library().find(create, "cudnnCreate");
+    library().find(version, "cudnnGetVersion");
+    library().find(words, "cudnnGetErrorString");
+    library().find(set_stream, "cudnnSetStream");
+    library().find(create_tensor, "cudnnCreateTensorDescriptor");
+    library().find(create_filter, "cudnnCreateFilterDescriptor");
+    library().find(create_convolution, "cudnnCreateConvolutionDescriptor");
+    library().find(set_tensor, "cudnnSetTensor4dDescriptor");
+    library().find(set_filter, "cudnnSetFilter4dDescriptor");
+    library().find(set_convolution, "cudnnSetConvolution2dDescriptor");
+    library().find(set_groups, "cudnnSetConvolutionGroupCount");
+    library().find(set_math, "cudnnSetConvolutionMathType");
+  }
+};
+
+const Functions& functions() {
+  static const Functions f;  // tried again after an error
+  return f;
+}
+
+void check(Status status, const char* call) {
+  if (status != success) fail("cuDNN: ", call, ": ", functions().words(status), " (status ", static_cast<int>(status), ")");
+}
+
+/// One per device, for ever, like the device's stream.
+Handle handle_of(int device) {
+  static std::array<Handle, 64> handles{};
+  static std::mutex mutex;
+  const std::lock_guard lock(mutex);
+  Handle& h = handles.at(static_cast<size_t>(device));
+  if (h) return h;
+  const cudaStream_t s = stream(device);  // makes the device current
+  require_eager("cuDNN", device);
+  check(functions().create(&h), "cudnnCreate");
+  check(functions().set_stream(h, s), "cudnnSetStream");
+  return h;
+}
+
+int narrow(int64_t v) { return static_cast<int>(v); }
+
+/// Descriptors of one convolution; kept for ever.
+struct Descriptors {
+  TensorDescriptor x, y;
+  FilterDescriptor w;
+  ConvolutionDescriptor convolution;
+
+  Descriptors(const Conv2dSizes& s, Precision precision) {
+    const Functions& f = functions();
+    check(f.create_tensor(&x), "cudnnCreateTensorDescriptor");
+    check(f.create_tensor(&y), "cudnnCreateTensorDescriptor");
+    check(f.create_filter(&w), "cudnnCreateFilterDescriptor");
+    check(f.create_convolution(&convolution), "cudnnCreateConvolutionDescriptor");
+    check(f.set_tensor(x, nhwc, data_float, narrow(s.n), narrow(s.c), narrow(s.h), narrow(s.w)), "cudnnSetTensor4dDescriptor");
+    check(f.set_tensor(y, nhwc, data_float, narrow(s.n), narrow(s.o), narrow(s.oh), narrow(s.ow)), "cudnnSetTensor4dDescriptor");
+    check(f.set_filter(w, data_float, nhwc, narrow(s.o), narrow(s.c_per_group()), narrow(s.kh), narrow(s.kw)), "cudnnSetFilter4dDescriptor");
+    check(f.set_convolution(convolution, narrow(s.pad_h), narrow(s.pad_w), narrow(s.stride_h), narrow(s.stride_w), narrow(s.dilation_h),
+                            narrow(s.dilation_w), cross_correlation, data_float), "cudnnSetConvolution2dDescriptor");
+    check(f.set_groups(convolution, narrow(s.groups)), "cudnnSetConvolutionGroupCount");
+    check(f.set_math(convolution, precision == Precision::tf32 ? default_math : fma_math), "cudnnSetConvolutionMathType");
+  }
+};
+
+struct Plan {
+  Descriptors descriptors;
+  Algorithm algorithm = -1;
+  int64_t workspace_bytes = 0;
+};
+
+constexpr size_t largest_workspace = size_t{256} << 20;
+
+// Which descriptors a direction takes.
+void assign(const Descriptors& d, TensorDescriptor& first, FilterDescriptor& second, TensorDescriptor& result) { first = d.x, second = d.w, result = d.y; }
+void assign(const Descriptors& d, FilterDescriptor& first, TensorDescriptor& second, TensorDescriptor& result) { first = d.w, second = d.y, result = d.x; }
+void assign(const Descriptors& d, TensorDescriptor& first, TensorDescriptor& second, FilterDescriptor& result) { first = d.x, second = d.y, result = d.w; }
+
+template <class D>
+struct Arguments {
+  typename D::First first;
+  typename D::Second second;
+  typename D::Result result;
+  explicit Arguments(const Descriptors& d) { assign(d, first, second, result); }
+};
+
+template <class D>
+Plan make_plan(const D& direction, const Conv2dSizes& s, Precision precision, Handle handle) {
+  Plan plan{Descriptors(s, precision)};
+  const Arguments<D> a(plan.descriptors);
+  std::array<AlgorithmPerformance, 16> offers{};
+  int count = 0;
+  check(direction.algorithm(handle, a.first, a.second, plan.descriptors.convolution, a.result, static_cast<int>(offers.size()), &count, offers.data()), direction.name);
+  for (int i = 0; i < count; ++i) {
+    const AlgorithmPerformance& offer = offers[static_cast<size_t>(i)];
+    size_t bytes = 0;
+    if (offer.status != success || offer.determinism != deterministic) continue;
+    // In f32 the descriptor keeps saying that nothing but fused multiply-adds will do.
+    if (precision == Precision::tf32) check(functions().set_math(plan.descriptors.convolution, offer.math), "cudnnSetConvolutionMathType");
+    if (direction.workspace(handle, a.first, a.second, plan.descriptors.convolution, a.result, offer.algorithm, &bytes) != success) continue;
+    if (bytes > largest_workspace) continue;
+    plan.algorithm = offer.algorithm;
+    plan.workspace_bytes = static_cast<int64_t>(bytes);
+    return plan;
+  }
+  fail("cuDNN: ", direction.name, ": none of the ", count, " algorithms it offers is deterministic and needs at most ", largest_workspace >> 20, " MiB");
+}
+
+template <class D>
+const Plan& plan_for(const D& direction, const Conv2dSizes& s, int device, Handle handle) {
+  using Sizes = std::array<int64_t, sizeof(Conv2dSizes) / sizeof(int64_t)>;
+  static std::map<std::tuple<Sizes, int, Precision>, Plan> plans;
+  static std::mutex mutex;
+  const std::lock_guard lock(mutex);
+  const auto key = std::tuple(std::bit_cast<Sizes>(s), device, product_precision());
+  const auto found = plans.find(key);
+  return found != plans.end() ? found->second : plans.emplace(key, make_plan(direction, s, product_precision(), handle)).first->second;
+}
+
+template <class D>
+void run(const D& direction, const Conv2dSizes& s, const Tensor& first, const Tensor& second, const Tensor& result) {
+  const int device = result.device().index;
+  stream(device);  // makes the device current
+  const Handle handle = handle_of(device);
+  const Plan& plan = plan_for(direction, s, device, handle);
+  const Arguments<D> a(plan.descriptors);
+  const Tensor workspace = plan.workspace_bytes ? Tensor::empty({plan.workspace_bytes}, DType::u8, result.device()) : Tensor();
+  const float one = 1, zero = 0;
+  check(direction.convolve(handle, &one, a.first, first.raw(), a.second, second.raw(), plan.descriptors.convolution, plan.algorithm, workspace.raw(),
+                           static_cast<size_t>(plan.workspace_bytes), &zero, a.result, result.raw()),
+        direction.name);
+}
+
+void fill_zero(const Tensor& t) {
+  if (t.numel()) cuda_check(cudaMemsetAsync(t.raw(), 0, static_cast<size_t>(t.bytes()), stream_of(t)));
+}
+
+// --- the operators ----------------------------------------------------------------------------------------------------------------
+void convolve(const Conv2dSizes& s, const Tensor& x, const Tensor& w, const Tensor& b, const Tensor& y) {
+  if (y.numel() == 0) return;
+  run(functions().forward, s, x, w, y);
+  if (b) add_row_bias(y, s.n * s.oh * s.ow, s.o, b.data<float>());
+}
+
+void backward_data(const Conv2dSizes& s, const Tensor& dy, const Tensor& w, const Tensor& b, const Tensor& dx) {
+  if (dx.numel() == 0) return;
+  run(functions().backward_data, s, w, dy, dx);
+  if (b) add_row_bias(dx, s.n * s.h * s.w, s.c, b.data<float>());
+}
+
+void backward_weight(const Conv2dSizes& s, const Tensor& x, const Tensor& dy, const Tensor& dw) {
+  if (dy.numel() == 0) return fill_zero(dw);
+  run(functions().backward_filter, s, x, dy, dw);
+}
+
+/// Sizes fit cuDNN's integers, and cuDNN's formula for the output gives ours: a transposed convolution may have pixels that no window reads.
+bool serves(const Conv2dSizes& s) {
+  if (product_precision() == Precision::bf16) return false;
+  constexpr double limit = std::numeric_limits<int>::max();
+  const double x = double(s.n) * double(s.h) * double(s.w) * double(s.c), y = double(s.n) * double(s.oh) * double(s.ow) * double(s.o);
+  const double w = double(s.o) * double(s.kh) * double(s.kw) * double(s.c_per_group()), window = double(s.dilation_h) * double(s.kh) + double(s.dilation_w) * double(s.kw);
+  if (std::max({x, y, w, window, double(s.stride_h), double(s.stride_w), double(s.h + 2 * s.pad_h), double(s.w + 2 * s.pad_w)}) > limit) return false;
+  const auto positions = [](int64_t size, int64_t pad, int64_t taps, int64_t dilation, int64_t stride) { return (size + 2 * pad - dilation * (taps - 1) - 1) / stride + 1; };
+  if (positions(s.h, s.pad_h, s.kh, s.dilation_h, s.stride_h) != s.oh || positions(s.w, s.pad_w, s.kw, s.dilation_w, s.stride_w) != s.ow) return false;
+  return missing().empty();
+}
+
+Tensor optional(const Tensors& list, size_t i) { return i < list.size() ? list[i] : Tensor(); }
+Conv2dSizes sizes(const Tensors& in, const Attrs& attrs) { return conv2d_sizes(in[0].shape(), in[1].shape(), attrs); }
+Conv2dSizes transpose_sizes(const Tensors& in, const Attrs& attrs) { return conv_transpose2d_sizes(in[0].shape(), in[1].shape(), attrs); }
+
+void forward(const ForwardCall& c) { convolve(sizes(c.in, c.attrs), c.in[0], c.in[1], optional(c.in, 2), c.out[0]); }
+
+void backward(const BackwardCall& c) {
+  const Conv2dSizes s = sizes(c.in, c.attrs);
+  const Tensor &dy = c.dout[0], db = optional(c.din, 2);
+  if (c.din[0]) backward_data(s, dy, c.in[1], {}, c.din[0]);
+  if (c.din[1]) backward_weight(s, c.in[0], dy, c.din[1]);
+  if (db) column_sums(dy.data<float>(), s.n * s.oh * s.ow, s.o, db);
+}
+
+void transpose_forward(const ForwardCall& c) { backward_data(transpose_sizes(c.in, c.attrs), c.in[0], c.in[1], optional(c.in, 2), c.out[0]); }
+
+void transpose_backward(const BackwardCall& c) {
+  const Conv2dSizes s = transpose_sizes(c.in, c.attrs);
+  const Tensor &dy = c.dout[0], db = optional(c.din, 2);
+  if (c.din[0]) convolve(s, dy, c.in[1], {}, c.din[0]);
+  if (c.din[1]) backward_weight(s, dy, c.in[0], c.din[1]);
+  if (db) column_sums(dy.data<float>(), s.n * s.h * s.w, s.c, db);
+}
+
+const RegisterKernel conv2d({.op = "conv2d", .device = DeviceKind::cuda, .name = "cudnn", .forward = forward, .backward = backward, .priority = -1,
+                             .supports = [](const Tensors& in, const Attrs& a) { return serves(sizes(in, a)); }, .missing = missing});
+const RegisterKernel conv_transpose2d({.op = "conv_transpose2d", .device = DeviceKind::cuda, .name = "cudnn", .forward = transpose_forward,
+                                       .backward = transpose_backward, .priority = -1,
+                                       .supports = [](const Tensors& in, const Attrs& a) { return serves(transpose_sizes(in, a)); }, .missing = missing});
+
+}  // namespace
+
+std::string missing() { return library().missing(); }
+
+std::string description() {
+  const size_t v = functions().version(), scale = v >= 90000 ? 10000 : 1000;  // 8907 is 8.9.7, 91900 is 9.19.0
+  return cat("cuDNN ", v / scale, ".", v % scale / 100, ".", v % 100, " (", library().file(), ")");
+}
+
+}  // namespace limbeck::cuda::cudnn

@@ -1,0 +1,72 @@
+#include "ops_cuda/vendor.h"
+
+#include <dlfcn.h>
+
+#include <cstdlib>
+#include <mutex>
+
+#include "ops/tuner.h"
+
+namespace limbeck::cuda {
+namespace {
+
+std::recursive_mutex& mutex() {
+  static std::recursive_mutex m;
+  return m;
+}
+
+std::string loader_error() {
+  const char* words = dlerror();
+  return words ? words : "unknown error";
+}
+
+}  // namespace
+
+void VendorLibrary::open() {
+  if (tried_) return;
+  if (const char* path = std::getenv(variable_); path && *path) {
+    handle_ = dlopen(path, RTLD_NOW | RTLD_LOCAL);
+    LIMBECK_CHECK(handle_, "environment variable ", variable_, ": cannot open ", path, ": ", loader_error());
+    file_ = path;
+  }
+  std::string tried;
+  for (const char* candidate : names_) {
+    if (handle_) break;
+    handle_ = dlopen(candidate, RTLD_NOW | RTLD_LOCAL);
+    if (handle_) file_ = candidate;
+    else tried += (tried.empty() ? "" : "; ") + loader_error();
+  }
+  if (!handle_) problem_ = cat(name_, " is not on this machine: ", tried, " (", variable_, "=PATH names another file)");
+  tried_ = true;
+}
+
+std::string VendorLibrary::missing() {
+  if (kernel_policy() == KernelPolicy::own) return cat(name_, " is forbidden by --kernels own");
+  const std::lock_guard lock(mutex());
+  open();
+  return problem_;
+}
+
+const std::string& VendorLibrary::file() {
+  if (const std::string problem = missing(); !problem.empty()) fail(problem);
+  return file_;
+}
+
+void* VendorLibrary::address(const char* symbol) {
+  const std::string& path = file();
+  void* found = dlsym(handle_, symbol);
+  LIMBECK_CHECK(found, path, " has no function ", symbol, ": it is not the ", name_, " that this program knows");
+  return found;
+}
+
+bool is_capturing(int device) {
+  cudaStreamCaptureStatus status{};
+  cuda_check(cudaStreamIsCapturing(stream(device), &status));
+  return status != cudaStreamCaptureStatusNone;
+}
+
+void require_eager(const char* what, int device) {
+  LIMBECK_CHECK(!is_capturing(device), what, ": its first call must not be part of a recorded step, because it sets up the library");
+}
+
+}  // namespace limbeck::cuda
