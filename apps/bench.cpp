@@ -11,7 +11,10 @@
 #include "apps/bench_subject.h"
 #include "apps/command.h"
 #include "apps/device_option.h"
+#include "apps/kernels_option.h"
+#include "apps/op_json.h"
 #include "ops/profile.h"
+#include "ops/tuner.h"
 #include "tensor/device.h"
 
 namespace limbeck::bench_app {
@@ -20,6 +23,7 @@ namespace {
 struct Options {
   SubjectOptions subject;
   std::shared_ptr<DeviceOptions> device;
+  std::shared_ptr<std::string> kernels;
   int64_t steps = 10, warmup = 3;
   double seconds = 0;   // when given: at least that long and two steps, instead of `steps`
   std::string only;     // "", "train" or "inference"
@@ -152,6 +156,7 @@ void print_json(const Options& o, const Result& r, const Rate& train, const Rate
   if (r.train.count) j["train"] = {{"images_per_s", train.images_per_s}, {"seconds_per_step", r.train.median}, {"gflop_per_s", train.gflop_per_s}};
   if (r.inference.count)
     j["inference"] = {{"images_per_s", inference.images_per_s}, {"seconds_per_batch", r.inference.median}, {"gflop_per_s", inference.gflop_per_s}};
+  if (const KernelTuner* tuner = active_tuner(o.subject.device.kind)) j["kernel_choices"] = to_json(tuner->choices());
   std::printf("%s\n", j.dump().c_str());
 }
 
@@ -165,6 +170,7 @@ void print_text(const Options& o, const Result& r, const Rate& train, const Rate
     std::printf("inference      %9.1f images/s  %8.2f ms  %7.1f GFLOP/s\n", inference.images_per_s, 1e3 * r.inference.median, inference.gflop_per_s);
   std::printf("peak memory    %9.1f MiB in tensors, %.1f MiB resident; %zu allocations from the system after warm-up\n", peak, resident, r.system_calls);
   if (!r.profile.empty()) print_profile(r);
+  print_kernel_choices(o.subject.device);
 }
 
 void run(Options o) {
@@ -172,6 +178,7 @@ void run(Options o) {
   LIMBECK_CHECK(o.profile.empty() || o.profile == "operators" || o.profile == "shapes", "bench train: --profile expects operators or shapes, found '", o.profile, "'");
   LIMBECK_CHECK(o.only.empty() || o.only == "train" || o.only == "inference", "bench train: --only expects train or inference, found '", o.only, "'");
   o.subject.device = chosen_device(*o.device);
+  set_kernels(*o.kernels, o.subject.device);
   LIMBECK_CHECK(o.profile.empty() || o.subject.device == cpu, "bench train: --profile measures the CPU only; elsewhere operators return before they are done");
   if (o.threads > 0) omp_set_num_threads(o.threads);
   o.threads = omp_get_max_threads();
@@ -198,6 +205,7 @@ const RegisterCommand command({"bench", "measure throughput", [](CommandLine& ap
   train.add_option("--only", o->only, "`train` or `inference`; both otherwise");
   train.add_option("--warmup", o->warmup, "steps before the measurement").show_default();
   o->device = add_device_options(train);
+  o->kernels = add_kernels_option(train);
   train.add_option("--threads", o->threads, "threads; 0: as OMP_NUM_THREADS or the machine says").show_default();
   train.add_option("--profile", o->profile, "also print the time of each operator: `operators`, or `shapes` for a row per input shape");
   train.add_flag("--json", o->as_json, "print one line of JSON");

@@ -53,4 +53,12 @@ json to_json(const Attrs& attrs) {
   return result;
 }
 
+json to_json(const std::vector<TunedChoice>& choices) {
+  json result = json::array();
+  for (const TunedChoice& c : choices)
+    result.push_back({{"call", c.call}, {"kernel", c.kernel}, {"seconds", c.seconds}, {"rule", c.rule}, {"rule_seconds", c.rule_seconds},
+                      {"passed_over", c.passed_over}});
+  return result;
+}
+
 }  // namespace limbeck

@@ -4,12 +4,15 @@
 #include <algorithm>
 #include <cstdio>
 #include <map>
+#include <memory>
 
 #include "apps/command.h"
+#include "apps/kernels_option.h"
 #include "apps/op_json.h"
 #include "apps/ops_bench.h"
 #include "ops/cases.h"
 #include "ops/check.h"
+#include "ops/tuner.h"
 #include "tensor/device.h"
 
 namespace limbeck::ops_app {
@@ -20,6 +23,7 @@ using nlohmann::json;
 struct Options {
   std::vector<std::string> names, shapes;
   std::string kernel, attrs, device;
+  std::shared_ptr<std::string> kernels;
   uint64_t seed = 0;
   int64_t max_elements = 400;
   int threads = 0;
@@ -36,26 +40,43 @@ std::vector<const Op*> chosen(const Options& o) {
 
 std::vector<Kernel> kernels(const Op& op, const Options& o) {
   std::vector<Kernel> result;
-  for (const Kernel& k : implementations(op))
-    if ((o.kernel.empty() || k.name == o.kernel) && (o.device.empty() || k.device == parse_device(o.device).kind)) result.push_back(k);
+  for (const Kernel& k : implementations(op)) {
+    if ((!o.kernel.empty() && k.name != o.kernel) || (!o.device.empty() && k.device != parse_device(o.device).kind)) continue;
+    const std::string missing = k.missing ? k.missing() : "";
+    LIMBECK_CHECK(missing.empty() || o.kernel.empty(), op.name, ": kernel ", k.name, ": ", missing);
+    if (missing.empty()) result.push_back(k);
+  }
   return result;
 }
 
 /// Says early, and in full, that a device is not part of this program or of this machine.
-Device require_device(const Options& o) {
-  const Device device = o.device.empty() ? cpu : parse_device(o.device);
-  if (device != cpu) backend(device).describe(device.index);
-  return device;
+void require_device(const Options& o) {
+  if (!o.device.empty() && parse_device(o.device) != cpu) backend(parse_device(o.device)).describe(parse_device(o.device).index);
 }
 
-/// To time: without --kernel, the reference only where there is nothing else; on real sizes it takes seconds per call.
+Device device_to_time(const Options& o) { return o.device.empty() ? cpu : parse_device(o.device); }
+
+/// To time, ours first: without --kernel, the reference only where there is nothing else; on real sizes it takes seconds per call.
 std::vector<Kernel> kernels_to_time(const Op& op, const Options& o) {
   std::vector<Kernel> result;
-  const DeviceKind device = o.device.empty() ? DeviceKind::cpu : parse_device(o.device).kind;
   for (const Kernel& k : kernels(op, o))
-    if (k.device == device && (device == DeviceKind::cpu || k.dtype != DType::f64)) result.push_back(k);
-  if (device == DeviceKind::cpu && o.kernel.empty() && result.size() > 1) result.erase(result.begin());
+    if (k.device == device_to_time(o).kind && (k.device == DeviceKind::cpu || k.dtype == DType::f32)) result.push_back(k);
+  std::stable_sort(result.begin(), result.end(), [](const Kernel& a, const Kernel& b) { return a.priority > b.priority; });
+  if (o.kernel.empty() && result.size() > 1) std::erase_if(result, [](const Kernel& k) { return k.name == "reference"; });
   return result;
+}
+
+/// Vendors' libraries of a device's kernels, each once: "cudnn: cuDNN 9.1.0 (libcudnn.so.9)", or why it is not used.
+std::vector<std::string> libraries(const Options& o, bool all_devices) {
+  std::vector<std::string> lines;
+  for (const Op* op : chosen(o))
+    for (const Kernel* k : kernels_of(op->name)) {
+      if (!k->missing || (!all_devices && k->device != device_to_time(o).kind)) continue;
+      const std::string missing = k->missing();
+      const std::string line = k->name + ": " + (!missing.empty() ? missing : k->library ? k->library() : "here");
+      if (std::find(lines.begin(), lines.end(), line) == lines.end()) lines.push_back(line);
+    }
+  return lines;
 }
 
 std::string type_and_device(const Kernel& k) { return cat(k.device == DeviceKind::cpu ? "cpu" : "cuda", " ", k.dtype); }
@@ -191,29 +212,59 @@ void print(const BenchRow& r, const char* direction, const Speed& s) {
               s.bytes / s.seconds * 1e-9, s.flops / s.seconds * 1e-9, s.fraction * 100, r.which.c_str());
 }
 
+/// The kernels that pass their checks; the others are named on stderr and counted.
+std::vector<Kernel> sound_kernels(const Op& op, const Options& o, int& failed) {
+  std::vector<Kernel> sound;
+  for (const Kernel& k : kernels_to_time(op, o)) {
+    const std::string problem = failure(op, k, o);
+    if (problem.empty()) {
+      sound.push_back(k);
+      continue;
+    }
+    std::fprintf(stderr, "FAILED %s %s is not timed: %s\n", op.name.c_str(), k.name.c_str(), problem.c_str());
+    ++failed;
+  }
+  return sound;
+}
+
+/// Rows of one case, ours beside the vendors' and, with `--kernels tuned`, what the autotuner makes of them.
+std::vector<BenchRow> bench_case(const Op& op, const OpCase& c, const std::vector<Kernel>& sound, const Options& o, const Roofline& roofline) {
+  const Device device = device_to_time(o);
+  std::vector<BenchRow> rows;
+  bool choice = false;
+  for (const Kernel& k : sound) {
+    choice |= k.missing != nullptr;
+    if (!k.supports || k.supports(case_inputs(op, c, k.dtype), c.attrs)) rows.push_back(bench_kernel(op, c, k, device, roofline, o.seconds));
+  }
+  if (choice && active_tuner(device.kind)) rows.push_back(bench_dispatch(op, c, device, roofline, o.seconds));
+  return rows;
+}
+
+void print_yardstick(const Options& o, const Roofline& roofline) {
+  const Device device = device_to_time(o);
+  if (device == cpu)
+    std::printf("roofline, %d threads, %s: copy %.1f GB/s, multiply-add %.1f GFLOP/s (tensors that fit the cache can pass 100 %%)\n", omp_get_max_threads(),
+                name_of(current_isa()), roofline.bytes_per_second * 1e-9, roofline.flops_per_second * 1e-9);
+  else
+    std::printf("%s: copy %.1f GB/s; percentages are of this rate\n", backend(device).describe(device.index).c_str(), roofline.bytes_per_second * 1e-9);
+  for (const std::string& line : libraries(o, false)) std::printf("%s\n", line.c_str());
+}
+
 void bench(const Options& o) {
   LIMBECK_CHECK((o.shapes.empty() && o.attrs.empty()) || o.names.size() == 1, "--shape and --attrs need exactly one operator (-o NAME)");
   const std::vector<const Op*> ops = chosen(o);
+  require_device(o);
+  const Device device = device_to_time(o);
+  set_kernels(*o.kernels, device);
   if (o.threads > 0) omp_set_num_threads(o.threads);
-  const Device device = require_device(o);
   const Roofline roofline = device == cpu ? measure_roofline() : measure_roofline(device);
   json records = json::array();
   int failed = 0;
-  if (!o.as_json && device != cpu)
-    std::printf("%s: copy %.1f GB/s; percentages are of this rate\n", backend(device).describe(device.index).c_str(), roofline.bytes_per_second * 1e-9);
-  else if (!o.as_json)
-    std::printf("roofline, %d threads, %s: copy %.1f GB/s, multiply-add %.1f GFLOP/s (tensors that fit the cache can pass 100 %%)\n", omp_get_max_threads(), name_of(current_isa()),
-                roofline.bytes_per_second * 1e-9, roofline.flops_per_second * 1e-9);
-  for (const Op* op : ops)
-    for (const Kernel& k : kernels_to_time(*op, o)) {
-      if (const std::string problem = failure(*op, k, o); !problem.empty()) {
-        std::fprintf(stderr, "FAILED %s %s is not timed: %s\n", op->name.c_str(), k.name.c_str(), problem.c_str());
-        ++failed;
-        continue;
-      }
-      for (const OpCase& c : cases_to_time(*op, o)) {
-        if (k.supports && !k.supports(case_inputs(*op, c, k.dtype), c.attrs)) continue;
-        const BenchRow r = bench_kernel(*op, c, k, roofline, o.seconds);
+  if (!o.as_json) print_yardstick(o, roofline);
+  for (const Op* op : ops) {
+    const std::vector<Kernel> sound = sound_kernels(*op, o, failed);
+    for (const OpCase& c : cases_to_time(*op, o))
+      for (const BenchRow& r : bench_case(*op, c, sound, o, roofline)) {
         json record = {{"op", r.op}, {"kernel", r.kernel}, {"case", r.which}, {"threads", omp_get_max_threads()}, {"forward", to_json(r.forward)}};
         if (r.has_backward) record["backward"] = to_json(r.backward);
         records.push_back(record);
@@ -221,10 +272,15 @@ void bench(const Options& o) {
         print(r, "forward", r.forward);
         if (r.has_backward) print(r, "backward", r.backward);
       }
-    }
-  if (o.as_json)
-    std::printf("%s\n", json{{"roofline", {{"bytes_per_second", roofline.bytes_per_second}, {"flops_per_second", roofline.flops_per_second}}},
-                             {"results", records}}.dump(1).c_str());
+  }
+  if (o.as_json) {
+    json result{{"roofline", {{"bytes_per_second", roofline.bytes_per_second}, {"flops_per_second", roofline.flops_per_second}}}, {"results", records}};
+    if (device != cpu) result["device"] = backend(device).describe(device.index), result["libraries"] = libraries(o, false);
+    if (const KernelTuner* tuner = active_tuner(device.kind)) result["kernel_choices"] = to_json(tuner->choices());
+    std::printf("%s\n", result.dump(1).c_str());
+  } else {
+    print_kernel_choices(device);
+  }
   if (failed) throw ExitStatus{1};
 }
 
@@ -247,6 +303,8 @@ void support(const Options& o) {
     for (const Op* op : chosen(o)) {
       result[op->name] = {{"formula", op->formula}, {"source", op->source}, {"differentiable", op->backward != nullptr}, {"cases", op->cases.size()}};
       for (const std::string& c : columns) result[op->name]["kernels"][c] = cells[op->name][c];
+      for (const Kernel* k : kernels_of(op->name))
+        if (k->missing) result[op->name]["missing"][k->name] = k->missing();
     }
     std::printf("%s\n", result.dump(1).c_str());
     return;
@@ -260,6 +318,7 @@ void support(const Options& o) {
     std::printf("\n");
   }
   std::printf("* forward only: the gradient is the reference's\n");
+  for (const std::string& line : libraries(o, true)) std::printf("%s\n", line.c_str());
 }
 
 // --- command line ---------------------------------------------------------------------------------------------------------------
@@ -286,9 +345,10 @@ void setup(CommandLine& app) {
   g.add_flag("-v,--verbose", o->verbose, "print every case");
   CommandLine b = mode(app, o, "bench", "GB/s and GFLOP/s beside this machine's roofline, for kernels that pass the check", bench);
   b.add_option("--kernel", o->kernel, "only implementations of this name");
-  b.add_option("--device", o->device, "time this device's kernels: cpu or cuda");
   b.add_option("--threads", o->threads, "OpenMP threads").positive();
   b.add_option("--seconds", o->seconds, "time for each measurement").positive();
+  b.add_option("--device", o->device, "time this device's kernels: cpu or cuda");
+  o->kernels = add_kernels_option(b);
   b.add_option("--shape", o->shapes, "shape of an input in memory order, such as x=64x32x32x16 (repeatable; with one operator)");
   b.add_option("--attrs", o->attrs, "attributes as JSON (with one operator)");
   mode(app, o, "support", "the table operator x device x type", support);

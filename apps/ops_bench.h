@@ -26,7 +26,10 @@ std::vector<OpCase> bench_cases(const Op& op);
 /// The copy rate of a device other than the CPU; its arithmetic is not measured (infinite).
 Roofline measure_roofline(Device device);
 
-/// Times one kernel, on its device. Backward counts twice the forward's FLOPs, the reference's backward where the kernel has none of its own.
-BenchRow bench_kernel(const Op& op, const OpCase& c, const Kernel& kernel, const Roofline& roofline, double seconds_per_measure);
+/// Times one kernel on `device`, whose kind is the kernel's. Backward counts twice the forward's FLOPs, the reference's backward where the
+/// kernel has none of its own. On other devices than the CPU several calls are queued between two waits, and one of them is counted.
+BenchRow bench_kernel(const Op& op, const OpCase& c, const Kernel& kernel, Device device, const Roofline& roofline, double seconds_per_measure);
+/// Times the operator as programs call it, under the present ops/tuner.h policy: choosing and allocating are included. Row name "tuned".
+BenchRow bench_dispatch(const Op& op, const OpCase& c, Device device, const Roofline& roofline, double seconds_per_measure);
 
 }  // namespace limbeck

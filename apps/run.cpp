@@ -9,6 +9,7 @@
 #include "apps/config.h"
 #include "apps/device_option.h"
 #include "apps/executor.h"
+#include "apps/kernels_option.h"
 #include "apps/signals.h"
 #include "kd/workflow.h"
 
@@ -20,6 +21,7 @@ constexpr int exit_interrupted = 3;
 struct RunArguments {
   std::string config, out, stop_after;
   std::shared_ptr<DeviceOptions> device;
+  std::shared_ptr<std::string> kernels;
   std::vector<std::string> overrides;
   int threads = 0;
   double checkpoint_seconds = 60;
@@ -57,6 +59,7 @@ void print_plan(const std::vector<PlannedStage>& plan) {
 int run(const RunArguments& a) {
   kd::WorkflowSettings settings = read_settings(a.config, a.overrides);
   const Device device = chosen_device(*a.device);
+  set_kernels(*a.kernels, device);
   const auto stages = kd::workflow_stages(settings, device);
   const std::string text = to_toml(list_settings(settings));
   if (a.dry_run) {
@@ -90,6 +93,7 @@ RegisterCommand run_command({"run", "run the workflow of a configuration in a fo
   app.add_option("--set", a->overrides, "key=value: overrides the file; may be repeated").value_name("KEY=VALUE").one_value_each();
   app.add_option("--threads", a->threads, "threads (default: one per core, or OMP_NUM_THREADS); no influence on the result").positive();
   a->device = add_device_options(app);
+  a->kernels = add_kernels_option(app);
   app.add_option("--stop-after", a->stop_after, "run this stage and what it needs, then stop").value_name("STAGE");
   app.add_option("--checkpoint-seconds", a->checkpoint_seconds, "seconds between checkpoints; no influence on the result").non_negative().show_default();
   app.add_flag("--dry-run", a->dry_run, "print the effective settings and what would be run");

@@ -99,6 +99,7 @@ struct Kernel {
   int priority = 1;                    ///< negative: never by itself, only when it is named (KernelOverride) or measured
   bool (*supports)(const Tensors& in, const Attrs& attrs) = nullptr;  ///< null: everything that `infer` accepts
   std::string (*missing)() = nullptr;  ///< why it cannot run in this process (a library that is not there), or empty; null: never
+  std::string (*library)() = nullptr;  ///< the vendor's library that does the work, with version and file; null: ours. Not while missing
 };
 
 /// All operators by name; all kernels of one operator. Filled before main() by the registrars below.

@@ -17,8 +17,8 @@ KernelTuner*& tuner_of(DeviceKind kind) {
 }  // namespace
 
 void set_kernel_policy(KernelPolicy wanted, Device device) {
-  LIMBECK_CHECK(wanted != KernelPolicy::tuned || tuner_of(device.kind), "kernels tuned by measurement: the device ", device,
-                " has one tuned kernel for each call and nothing to choose from; on the device cuda there are several");
+  LIMBECK_CHECK(wanted != KernelPolicy::tuned || tuner_of(device.kind), "--kernels tuned: the device ", device,
+                " has one kernel for each call and nothing to choose from; use --device cuda, or leave it out");
   policy = wanted;
 }
 

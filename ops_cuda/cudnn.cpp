@@ -254,10 +254,10 @@ void transpose_backward(const BackwardCall& c) {
 }
 
 const RegisterKernel conv2d({.op = "conv2d", .device = DeviceKind::cuda, .name = "cudnn", .forward = forward, .backward = backward, .priority = -1,
-                             .supports = [](const Tensors& in, const Attrs& a) { return serves(sizes(in, a)); }, .missing = missing});
+                             .supports = [](const Tensors& in, const Attrs& a) { return serves(sizes(in, a)); }, .missing = missing, .library = description});
 const RegisterKernel conv_transpose2d({.op = "conv_transpose2d", .device = DeviceKind::cuda, .name = "cudnn", .forward = transpose_forward,
                                        .backward = transpose_backward, .priority = -1,
-                                       .supports = [](const Tensors& in, const Attrs& a) { return serves(transpose_sizes(in, a)); }, .missing = missing});
+                                       .supports = [](const Tensors& in, const Attrs& a) { return serves(transpose_sizes(in, a)); }, .missing = missing, .library = description});
 
 }  // namespace
 

@@ -161,10 +161,10 @@ const RegisterTuned matmul_tuned("matmul", matmul_forward<float, run_tuned>, mat
 const RegisterTuned linear_tuned("linear", linear_forward<float, run_tuned>, linear_backward<float, run_tuned, column_sums>, small_enough_linear);
 
 const RegisterKernel matmul_cublas({.op = "matmul", .device = DeviceKind::cuda, .name = "cublas", .forward = matmul_forward<float, run_cublas>,
-                                    .backward = matmul_backward<float, run_cublas>, .priority = -1, .supports = cublas_serves, .missing = cublas::missing});
+                                    .backward = matmul_backward<float, run_cublas>, .priority = -1, .supports = cublas_serves, .missing = cublas::missing, .library = cublas::description});
 const RegisterKernel linear_cublas({.op = "linear", .device = DeviceKind::cuda, .name = "cublas", .forward = linear_forward<float, run_cublas>,
                                     .backward = linear_backward<float, run_cublas, column_sums>, .priority = -1, .supports = cublas_serves_linear,
-                                    .missing = cublas::missing});
+                                    .missing = cublas::missing, .library = cublas::description});
 
 }  // namespace
 }  // namespace limbeck::cuda
