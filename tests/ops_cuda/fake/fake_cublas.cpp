@@ -1,0 +1,70 @@
+// cuBLAS's column-major product, as its manual defines it: C = alpha op(A) op(B) + beta C, and beta = 0 does not read C.
+#include <cstring>
+
+#include "ops_cuda/cublas.h"
+#include "tests/ops_cuda/fake/fake.h"
+
+namespace limbeck::cuda::cublas {
+struct HandleRecord {
+  cudaStream_t stream = nullptr;
+  void* workspace = nullptr;
+  size_t bytes = 0;
+  Math math = default_math;
+};
+}  // namespace limbeck::cuda::cublas
+
+using namespace limbeck::cuda::cublas;
+
+FAKE_EXPORT fake::State fake_state;
+fake::State fake_state;  // declared above with C linkage
+
+namespace {
+constexpr Status invalid_value{7}, execution_failed{13};
+}
+
+FAKE_EXPORT Status cublasCreate_v2(Handle* handle) {
+  ++fake_state.creations;
+  return *handle = new HandleRecord, success;
+}
+FAKE_EXPORT Status cublasGetProperty(Property property, int* value) { return *value = property == major_version ? 13 : property == minor_version ? 1 : 7, success; }
+FAKE_EXPORT const char* cublasGetStatusString(Status status) { return status == invalid_value ? "CUBLAS_STATUS_INVALID_VALUE" : "CUBLAS_STATUS_EXECUTION_FAILED"; }
+FAKE_EXPORT Status cublasSetStream_v2(Handle handle, cudaStream_t stream) {
+  handle->stream = stream;
+  handle->workspace = nullptr;  // as the manual says
+  handle->bytes = 0;
+  return success;
+}
+FAKE_EXPORT Status cublasSetWorkspace_v2(Handle handle, void* workspace, size_t bytes) {
+  if (reinterpret_cast<uintptr_t>(workspace) % 256) return invalid_value;
+  handle->workspace = workspace, handle->bytes = bytes;
+  return success;
+}
+FAKE_EXPORT Status cublasSetMathMode(Handle handle, Math math) { return handle->math = math, success; }
+
+FAKE_EXPORT Status cublasSgemmStridedBatched(Handle handle, Operation transa, Operation transb, int m, int n, int k, const float* alpha, const float* a, int lda,
+                                             long long stride_a, const float* b, int ldb, long long stride_b, const float* beta, float* c, int ldc,
+                                             long long stride_c, int batch) {
+  if (m < 0 || n < 0 || k < 0 || batch < 0 || lda < std::max(1, transa == op_n ? m : k) || ldb < std::max(1, transb == op_n ? k : n) || ldc < std::max(1, m))
+    return invalid_value;
+  if (!handle->stream || !handle->workspace) return execution_failed;  // the real one would take memory of its own
+  ++fake_state.calls;
+  fake_state.math = handle->math;
+  fake_state.workspace = handle->bytes;
+  if (fake_state.fail) return execution_failed;
+  const float alpha_now = *alpha, beta_now = *beta;  // host scalars are read by the call
+  limbeck::sim::enqueue(handle->stream, [=, workspace = handle->workspace, bytes = handle->bytes] {
+    fake::wait(fake_state.delay_ms);
+    std::memset(workspace, 0x5a, bytes);
+    for (long long p = 0; p < batch; ++p)
+      for (int j = 0; j < n; ++j)
+        for (int i = 0; i < m; ++i) {
+          double sum = 0;
+          for (int l = 0; l < k; ++l)
+            sum += double(a[p * stride_a + (transa == op_n ? i + int64_t{l} * lda : l + int64_t{i} * lda)]) *
+                   double(b[p * stride_b + (transb == op_n ? l + int64_t{j} * ldb : j + int64_t{l} * ldb)]);
+          float& to = c[p * stride_c + i + int64_t{j} * ldc];
+          to = static_cast<float>(alpha_now * sum + (beta_now != 0 ? double(beta_now) * to : 0.0));
+        }
+  });
+  return success;
+}

@@ -1,0 +1,194 @@
+// cuBLAS and cuDNN through stand-ins that compute what the manuals say (tests/ops_cuda/fake/): what is passed, on which stream, with which
+// mathematics; that graphs record it; and what happens without the libraries. That every case of the operators gives the reference's results
+// through them is in tests/ops_cuda/table_test.cpp.
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+
+#include "ops/cases.h"
+#include "ops/check.h"
+#include "ops/tuner.h"
+#include "ops_cuda/cublas.h"
+#include "ops_cuda/cudnn.h"
+#include "ops_cuda/precision.h"
+#include "ops_cuda/vendor.h"
+#include "tensor/device.h"
+#include "tensor/random.h"
+#include "tests/ops_cuda/sim/fake_libraries.h"
+
+namespace limbeck {
+namespace {
+
+using cuda::Precision;
+
+constexpr Device gpu{DeviceKind::cuda};
+
+template <class F>
+std::string error_of(F&& f) {
+  try {
+    f();
+  } catch (const Error& e) {
+    return e.what();
+  }
+  return "no error";
+}
+
+Tensor random(Shape shape, uint64_t seed, Device device = gpu) {
+  const Tensor t = Tensor::empty(shape);
+  Stream(seed).fill_uniform(t, -1, 1);
+  return t.to(device);
+}
+
+Tensor product(const Tensor& x, const Tensor& w) {
+  const KernelOverride only("cublas");
+  return run_forward(find_op("linear"), {x, w, {}}, {})[0];
+}
+Tensor convolution(const Tensor& x, const Tensor& w) {
+  const KernelOverride only("cudnn");
+  return run_forward(find_op("conv2d"), {x, w, {}}, {{"padding", int64_t{1}}})[0];
+}
+
+void expect_equal(const Tensor& found, const Tensor& expected) {
+  const Tensor a = found.to(cpu), b = expected.to(cpu);
+  ASSERT_EQ(a.shape(), b.shape());
+  for (int64_t i = 0; i < a.numel(); ++i) ASSERT_NEAR(a.data<float>()[i], b.data<float>()[i], 1e-5) << "element " << i;
+}
+
+Tensor reference(const char* op, const Tensor& x, const Tensor& w, const Attrs& attrs) {
+  const KernelOverride only("reference");
+  return run_forward(find_op(op), {x.to(cpu), w.to(cpu), {}}, attrs)[0];
+}
+
+TEST(Vendor, LibrariesAreCalledWithAWorkspaceOfOurs) {
+  const fake::State blas = fake_cublas(), dnn = fake_cudnn();
+  product(random({4, 3}, 1), random({5, 3}, 2));
+  convolution(random({1, 4, 4, 2}, 3), random({3, 3, 3, 2}, 4));
+  EXPECT_EQ(fake_cublas().calls, blas.calls + 1);
+  EXPECT_EQ(fake_cudnn().calls, dnn.calls + 1);
+  EXPECT_GE(fake_cublas().workspace, 4096u);
+  EXPECT_EQ(fake_cudnn().workspace, 1000u);
+  EXPECT_EQ(cuda::cublas::description(), cat("cuBLAS 13.1.7 (", std::getenv("LIMBECK_CUBLAS"), ")"));
+  EXPECT_EQ(cuda::cudnn::description(), cat("cuDNN 9.19.7 (", std::getenv("LIMBECK_CUDNN"), ")"));
+}
+
+TEST(Vendor, OneHandlePerDevice) {
+  product(random({4, 3}, 1), random({5, 3}, 2));
+  const int before = fake_cublas().creations;
+  product(random({4, 3}, 1), random({5, 3}, 2));
+  EXPECT_EQ(fake_cublas().creations, before);
+}
+
+TEST(Vendor, BatchesAndSumsThatLieTogetherAreOneCall) {
+  const KernelOverride only("cublas");
+  const Op& op = find_op("matmul");
+  const Tensor a = random({3, 4, 5}, 1), b = random({5, 2}, 2), dc = random({3, 4, 2}, 3);
+  int before = fake_cublas().calls;
+  const Tensor c = run_forward(op, {a, b}, {})[0];
+  EXPECT_EQ(fake_cublas().calls, before + 1);
+  before = fake_cublas().calls;
+  const std::vector<TensorSpec> specs{{a.shape(), DType::f32}, {b.shape(), DType::f32}};
+  run_backward(op, {a, b}, {}, {dc}, specs, {false, true}, {});  // sums over the batch: one product with a longer k
+  EXPECT_EQ(fake_cublas().calls, before + 1);
+}
+
+TEST(Vendor, MultipliesInTheAskedPrecision) {
+  const Precision before = cuda::product_precision();
+  const Tensor x = random({4, 3}, 1), w = random({5, 3}, 2), image = random({1, 4, 4, 2}, 3), filter = random({3, 3, 3, 2}, 4);
+  cuda::set_product_precision(Precision::f32);
+  product(x, w), convolution(image, filter);
+  EXPECT_EQ(fake_cublas().math, cuda::cublas::default_math);
+  EXPECT_EQ(fake_cudnn().math, cuda::cudnn::fma_math);  // default_math would allow TF32
+  cuda::set_product_precision(Precision::tf32);
+  product(x, w), convolution(image, filter);
+  EXPECT_EQ(fake_cublas().math, cuda::cublas::tf32_tensor_op_math);
+  EXPECT_EQ(fake_cudnn().math, cuda::cudnn::default_math);
+  cuda::set_product_precision(Precision::bf16);
+  EXPECT_NE(error_of([&] { product(x, w); }).find("no f32 kernel named 'cublas'"), std::string::npos);
+  EXPECT_NE(error_of([&] { convolution(image, filter); }).find("no f32 kernel named 'cudnn'"), std::string::npos);
+  cuda::set_product_precision(before);
+}
+
+TEST(Vendor, NeverRunByThemselves) {
+  const int blas = fake_cublas().calls, dnn = fake_cudnn().calls;
+  run_forward(find_op("linear"), {random({4, 3}, 1), random({5, 3}, 2), {}}, {});
+  run_forward(find_op("conv2d"), {random({1, 4, 4, 2}, 3), random({3, 3, 3, 2}, 4), {}}, {});
+  EXPECT_EQ(fake_cublas().calls, blas);
+  EXPECT_EQ(fake_cudnn().calls, dnn);
+}
+
+TEST(Vendor, AGraphRecordsThem) {
+  const Tensor x = random({4, 3}, 1), w = random({5, 3}, 2), image = random({1, 4, 4, 2}, 3), filter = random({3, 3, 3, 2}, 4);
+  product(x, w), convolution(image, filter);  // the first call is eager
+  DeviceBackend& device = backend(gpu);
+  device.begin_recording(0);
+  const Tensor y = product(x, w), z = convolution(image, filter);
+  const auto recorded = device.end_recording(0);
+  const Tensor new_x = random({4, 3}, 11), new_image = random({1, 4, 4, 2}, 13);
+  device.copy(x.raw(), gpu, new_x.raw(), gpu, static_cast<size_t>(x.bytes()));
+  device.copy(image.raw(), gpu, new_image.raw(), gpu, static_cast<size_t>(image.bytes()));
+  recorded->replay();
+  expect_equal(y, reference("linear", new_x, w, {}));
+  expect_equal(z, reference("conv2d", new_image, filter, {{"padding", int64_t{1}}}));
+}
+
+TEST(Vendor, SettingUpInsideARecordingIsAnError) {
+  const int devices = sim::machine().devices;
+  sim::machine().devices = std::max(devices, 4);
+  const Device last{DeviceKind::cuda, 3};  // no other test calls a library there
+  const Tensor x = random({4, 3}, 1, last), w = random({5, 3}, 2, last), image = random({1, 4, 4, 2}, 3, last), filter = random({3, 3, 3, 2}, 4, last);
+  backend(last).begin_recording(3);
+  const std::string blas = error_of([&] { product(x, w); }), dnn = error_of([&] { convolution(image, filter); });
+  backend(last).end_recording(3);
+  EXPECT_NE(blas.find("cuBLAS: its first call must not be part of a recorded step"), std::string::npos) << blas;
+  EXPECT_NE(dnn.find("cuDNN: its first call must not be part of a recorded step"), std::string::npos) << dnn;
+  expect_equal(product(x, w), reference("linear", x, w, {}));  // and outside it works
+  sim::machine().devices = devices;
+}
+
+TEST(Vendor, ErrorsNameTheCallAndTheStatus) {
+  fake_cublas().fail = fake_cudnn().fail = true;
+  const std::string blas = error_of([] { product(random({4, 3}, 1), random({5, 3}, 2)); });
+  const std::string dnn = error_of([] { convolution(random({1, 4, 4, 2}, 3), random({3, 3, 3, 2}, 4)); });
+  fake_cublas().fail = fake_cudnn().fail = false;
+  EXPECT_EQ(blas, "cuBLAS: cublasSgemmStridedBatched: CUBLAS_STATUS_EXECUTION_FAILED (status 13)");
+  EXPECT_EQ(dnn, "cuDNN: cudnnConvolutionForward: CUDNN_STATUS_EXECUTION_FAILED (status 5000)");
+}
+
+TEST(Vendor, OwnForbidsThem) {
+  set_kernel_policy(KernelPolicy::own, gpu);
+  const std::string missing = cuda::cublas::missing(), named = error_of([] { product(random({4, 3}, 1), random({5, 3}, 2)); });
+  set_kernel_policy(KernelPolicy::rule, gpu);
+  EXPECT_EQ(missing, "cuBLAS is forbidden by --kernels own");
+  EXPECT_NE(named.find("cublas f32 (cuBLAS is forbidden by --kernels own)"), std::string::npos) << named;
+  EXPECT_EQ(cuda::cublas::missing(), "");
+}
+
+TEST(VendorLibrary, NotThere) {
+  cuda::VendorLibrary library("cuNothing", "LIMBECK_CUNOTHING", {"libcunothing.so.2", "libcunothing.so.1"});
+  const std::string missing = library.missing();
+  EXPECT_EQ(missing.find("cuNothing is not on this machine: libcunothing.so.2: cannot open"), 0u) << missing;
+  EXPECT_NE(missing.find("libcunothing.so.1: cannot open"), std::string::npos) << missing;
+  EXPECT_NE(missing.find("LIMBECK_CUNOTHING=PATH names another file"), std::string::npos) << missing;
+  EXPECT_EQ(error_of([&] { library.file(); }), missing);
+}
+
+TEST(VendorLibrary, AWrongPathIsAnErrorEachTime) {
+  setenv("LIMBECK_CUNOTHING", "/nowhere/libcublas.so", 1);
+  cuda::VendorLibrary library("cuNothing", "LIMBECK_CUNOTHING", {"libc.so.6"});
+  for (int i = 0; i < 2; ++i)
+    EXPECT_EQ(error_of([&] { library.missing(); }).find("environment variable LIMBECK_CUNOTHING: cannot open /nowhere/libcublas.so: "), 0u);
+  unsetenv("LIMBECK_CUNOTHING");
+}
+
+TEST(VendorLibrary, AFileThatIsAnotherLibrary) {
+  setenv("LIMBECK_CUNOTHING", std::getenv("LIMBECK_CUDNN"), 1);
+  cuda::VendorLibrary library("cuNothing", "LIMBECK_CUNOTHING", {});
+  EXPECT_EQ(library.missing(), "");
+  cuda::cublas::Create* create = nullptr;
+  EXPECT_EQ(error_of([&] { library.find(create, "cublasCreate_v2"); }),
+            cat(std::getenv("LIMBECK_CUDNN"), " has no function cublasCreate_v2: it is not the cuNothing that this program knows"));
+  unsetenv("LIMBECK_CUNOTHING");
+}
+
+}  // namespace
+}  // namespace limbeck
