@@ -5,7 +5,7 @@ $(BUILD)/sim/fake_%.so: tests/ops_cuda/fake/fake_%.cpp tests/ops_cuda/fake/fake.
 	@mkdir -p $(@D)
 	$(call say,SIM ,$<)$(CCACHE) $(CXX) $(COMMON) -O1 -DLIMBECK_SIM -fPIC -c $< -o $(@:.so=.o) && $(CXX) $(COMMON) -shared $(@:.so=.o) -o $@
 
-$(BUILD)/sim/limbeck_tests: | $(FAKES)
+$(BUILD)/sim/limbeck_tests $(BUILD)/sim/sanitized_tests: | $(FAKES)
 # They queue their work in the shim, which the program exports to them.
-$(BUILD)/sim/limbeck $(BUILD)/sim/limbeck_tests: LDFLAGS += -rdynamic
-$(BUILD)/sim/limbeck $(BUILD)/sim/limbeck_tests: LDLIBS += -ldl
+$(BUILD)/sim/limbeck $(BUILD)/sim/limbeck_tests $(BUILD)/sim/sanitized_tests: LDFLAGS += -rdynamic
+$(BUILD)/sim/limbeck $(BUILD)/sim/limbeck_tests $(BUILD)/sim/sanitized_tests: LDLIBS += -ldl
