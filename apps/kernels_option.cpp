@@ -1,10 +1,32 @@
 #include "apps/kernels_option.h"
 
+#include <algorithm>
 #include <cstdio>
 
 #include "ops/tuner.h"
 
 namespace limbeck {
+namespace {
+
+template <class F>
+void for_each_library(const std::vector<const Op*>& ops, DeviceKind device, F&& f) {
+  std::vector<std::string> seen;
+  for (const Op* op : ops)
+    for (const Kernel* k : kernels_of(op->name)) {
+      if (!k->missing || k->device != device || std::find(seen.begin(), seen.end(), k->name) != seen.end()) continue;
+      seen.push_back(k->name);
+      f(*k, k->missing());
+    }
+}
+
+/// What a choice is made from must be known before its times mean anything.
+void say_what_is_missing(DeviceKind device) {
+  for_each_library(all_ops(), device, [](const Kernel&, const std::string& missing) {
+    if (!missing.empty()) std::fprintf(stderr, "limbeck: --kernels tuned: %s\n", missing.c_str());
+  });
+}
+
+}  // namespace
 
 std::shared_ptr<std::string> add_kernels_option(CommandLine& app) {
   auto value = std::make_shared<std::string>();
@@ -15,6 +37,13 @@ std::shared_ptr<std::string> add_kernels_option(CommandLine& app) {
 
 void set_kernels(const std::string& value, Device device) {
   set_kernel_policy(value == "own" ? KernelPolicy::own : value == "tuned" ? KernelPolicy::tuned : KernelPolicy::rule, device);
+  if (active_tuner(device.kind)) say_what_is_missing(device.kind);
+}
+
+std::vector<std::string> vendor_libraries(const std::vector<const Op*>& ops, DeviceKind device) {
+  std::vector<std::string> lines;
+  for_each_library(ops, device, [&](const Kernel& k, const std::string& missing) { lines.push_back(k.name + ": " + (missing.empty() ? k.library() : missing)); });
+  return lines;
 }
 
 void print_kernel_choices(Device device) {

@@ -66,19 +66,6 @@ std::vector<Kernel> kernels_to_time(const Op& op, const Options& o) {
   return result;
 }
 
-/// Vendors' libraries of a device's kernels, each once: "cudnn: cuDNN 9.1.0 (libcudnn.so.9)", or why it is not used.
-std::vector<std::string> libraries(const Options& o, bool all_devices) {
-  std::vector<std::string> lines;
-  for (const Op* op : chosen(o))
-    for (const Kernel* k : kernels_of(op->name)) {
-      if (!k->missing || (!all_devices && k->device != device_to_time(o).kind)) continue;
-      const std::string missing = k->missing();
-      const std::string line = k->name + ": " + (!missing.empty() ? missing : k->library ? k->library() : "here");
-      if (std::find(lines.begin(), lines.end(), line) == lines.end()) lines.push_back(line);
-    }
-  return lines;
-}
-
 std::string type_and_device(const Kernel& k) { return cat(k.device == DeviceKind::cpu ? "cpu" : "cuda", " ", k.dtype); }
 
 // --- check and grad -------------------------------------------------------------------------------------------------------------
@@ -122,6 +109,15 @@ class Summary {
   json records_ = json::array();
 };
 
+/// A kernel that throws has failed.
+CheckReport checked(const Op& op, const OpCase& c, const Kernel& k, uint64_t seed) {
+  try {
+    return check_kernel(op, c, k, seed);
+  } catch (const Error& e) {
+    return {.ok = false, .message = e.what()};
+  }
+}
+
 void add_audit(Summary& summary, const Op& op) {
   for (const std::string& problem : audit(op)) summary.add("record", {.ok = false, .message = problem});
 }
@@ -133,7 +129,7 @@ void check(const Options& o) {
     for (const Kernel& k : kernels(*op, o)) {
       summary.begin(op->name, k.name + " (" + type_and_device(k) + ")");
       add_audit(summary, *op);
-      for (const OpCase& c : op->cases) summary.add(describe(*op, c), check_kernel(*op, c, k, o.seed));
+      for (const OpCase& c : op->cases) summary.add(describe(*op, c), checked(*op, c, k, o.seed));
       summary.end();
     }
   summary.finish();
@@ -198,7 +194,7 @@ std::vector<OpCase> cases_to_time(const Op& op, const Options& o) {
 /// The first failed check of a kernel, or an empty text.
 std::string failure(const Op& op, const Kernel& k, const Options& o) {
   for (const OpCase& c : op.cases)
-    if (const CheckReport r = check_kernel(op, c, k, o.seed); !r.ok) return describe(op, c) + ": " + r.message;
+    if (const CheckReport r = checked(op, c, k, o.seed); !r.ok) return describe(op, c) + ": " + r.message;
   return {};
 }
 
@@ -234,7 +230,9 @@ std::vector<BenchRow> bench_case(const Op& op, const OpCase& c, const std::vecto
   bool choice = false;
   for (const Kernel& k : sound) {
     choice |= k.missing != nullptr;
-    if (!k.supports || k.supports(case_inputs(op, c, k.dtype), c.attrs)) rows.push_back(bench_kernel(op, c, k, device, roofline, o.seconds));
+    Tensors in = case_inputs(op, c, k.dtype);
+    for (Tensor& t : in) t = t.to(device);  // a library may answer for its device
+    if (!k.supports || k.supports(in, c.attrs)) rows.push_back(bench_kernel(op, c, k, device, roofline, o.seconds));
   }
   if (choice && active_tuner(device.kind)) rows.push_back(bench_dispatch(op, c, device, roofline, o.seconds));
   return rows;
@@ -247,7 +245,7 @@ void print_yardstick(const Options& o, const Roofline& roofline) {
                 name_of(current_isa()), roofline.bytes_per_second * 1e-9, roofline.flops_per_second * 1e-9);
   else
     std::printf("%s: copy %.1f GB/s; percentages are of this rate\n", backend(device).describe(device.index).c_str(), roofline.bytes_per_second * 1e-9);
-  for (const std::string& line : libraries(o, false)) std::printf("%s\n", line.c_str());
+  for (const std::string& line : vendor_libraries(chosen(o), device.kind)) std::printf("%s\n", line.c_str());
 }
 
 void bench(const Options& o) {
@@ -275,7 +273,7 @@ void bench(const Options& o) {
   }
   if (o.as_json) {
     json result{{"roofline", {{"bytes_per_second", roofline.bytes_per_second}, {"flops_per_second", roofline.flops_per_second}}}, {"results", records}};
-    if (device != cpu) result["device"] = backend(device).describe(device.index), result["libraries"] = libraries(o, false);
+    if (device != cpu) result["device"] = backend(device).describe(device.index), result["libraries"] = vendor_libraries(ops, device.kind);
     if (const KernelTuner* tuner = active_tuner(device.kind)) result["kernel_choices"] = to_json(tuner->choices());
     std::printf("%s\n", result.dump(1).c_str());
   } else {
@@ -318,7 +316,7 @@ void support(const Options& o) {
     std::printf("\n");
   }
   std::printf("* forward only: the gradient is the reference's\n");
-  for (const std::string& line : libraries(o, true)) std::printf("%s\n", line.c_str());
+  for (const std::string& line : vendor_libraries(chosen(o), DeviceKind::cuda)) std::printf("%s\n", line.c_str());
 }
 
 // --- command line ---------------------------------------------------------------------------------------------------------------
@@ -345,9 +343,9 @@ void setup(CommandLine& app) {
   g.add_flag("-v,--verbose", o->verbose, "print every case");
   CommandLine b = mode(app, o, "bench", "GB/s and GFLOP/s beside this machine's roofline, for kernels that pass the check", bench);
   b.add_option("--kernel", o->kernel, "only implementations of this name");
+  b.add_option("--device", o->device, "time this device's kernels: cpu or cuda");
   b.add_option("--threads", o->threads, "OpenMP threads").positive();
   b.add_option("--seconds", o->seconds, "time for each measurement").positive();
-  b.add_option("--device", o->device, "time this device's kernels: cpu or cuda");
   o->kernels = add_kernels_option(b);
   b.add_option("--shape", o->shapes, "shape of an input in memory order, such as x=64x32x32x16 (repeatable; with one operator)");
   b.add_option("--attrs", o->attrs, "attributes as JSON (with one operator)");

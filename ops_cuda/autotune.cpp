@@ -65,15 +65,25 @@ bool is_depthwise_call(const std::string& op, const Tensors& in, const Attrs& at
          in[1].shape()[0] == attrs.integer("groups", 1);
 }
 
-std::vector<Autotuner::Candidate> candidates(const Op& op, const Kernel& by_rule, const Tensors& in, const Attrs& attrs, bool aligned) {
+/// One more kernel that failed, in the words for readers.
+void pass_over(TunedChoice& choice, const std::string& kernel, const Error& e) {
+  choice.passed_over += cat(choice.passed_over.empty() ? "" : "; ", kernel, ": ", e.what());
+}
+
+/// Ours in every cut; and the libraries, whose first question may already fail (cuDNN is asked for its algorithms).
+std::vector<Autotuner::Candidate> candidates(const Op& op, const Kernel& by_rule, const Tensors& in, const Attrs& attrs, bool aligned, TunedChoice& choice) {
   std::vector<Autotuner::Candidate> list{{&by_rule, {}}};
   if (by_rule.name == "cuda" && !is_depthwise_call(op.name, in, attrs))
     for (const int tile : {64064, 128128, 128032, 128016})
       for (const int parts : {0, 1, 4}) list.push_back({&by_rule, {tile, parts}});
+  if (!aligned) return list;  // cuDNN may read 16 bytes at a time
   for (const Kernel* k : kernels_of(op.name)) {
-    const bool other = k->device == DeviceKind::cuda && k->dtype == by_rule.dtype && k->priority < 0;
-    // cuDNN may read 16 bytes at a time.
-    if (other && aligned && (!k->missing || k->missing().empty()) && (!k->supports || k->supports(in, attrs))) list.push_back({k, {}});
+    if (k->device != DeviceKind::cuda || k->dtype != by_rule.dtype || k->priority >= 0 || (k->missing && !k->missing().empty())) continue;
+    try {
+      if (!k->supports || k->supports(in, attrs)) list.push_back({k, {}});
+    } catch (const Error& e) {
+      pass_over(choice, k->name, e);
+    }
   }
   return list;
 }
@@ -179,8 +189,8 @@ std::string Autotuner::Request::key() const {
 }
 
 Autotuner::Candidate Autotuner::measure(const Request& r) {
-  const std::vector<Candidate> list = candidates(r.op, r.by_rule, r.in, r.attrs, r.aligned);
   TunedChoice choice{.call = r.call(), .kernel = {}, .seconds = 0, .rule = r.by_rule.name, .rule_seconds = 0, .passed_over = {}};
+  const std::vector<Candidate> list = candidates(r.op, r.by_rule, r.in, r.attrs, r.aligned, choice);
   Stopwatch watch(r.device());
   const Candidate* best = nullptr;
   for (const Candidate& c : list) {
@@ -189,7 +199,7 @@ Autotuner::Candidate Autotuner::measure(const Request& r) {
       seconds = median_of_three(watch, [&] { run(c, r.run); });
     } catch (const Error& e) {
       if (c.kernel == &r.by_rule) throw;
-      choice.passed_over += cat(choice.passed_over.empty() ? "" : "; ", c.name(), ": ", e.what());
+      pass_over(choice, c.name(), e);
       continue;
     }
     if (!best) choice.rule_seconds = seconds;  // the rule's kernel comes first

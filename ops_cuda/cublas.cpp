@@ -13,14 +13,17 @@
 namespace limbeck::cuda::cublas {
 namespace {
 
+constexpr int oldest_major = 12;
+
+std::string unfit();
+
 VendorLibrary& library() {
-  static auto* l = new VendorLibrary("cuBLAS", "LIMBECK_CUBLAS", {"libcublas.so.13", "libcublas.so.12"});
+  static auto* l = new VendorLibrary("cuBLAS", "LIMBECK_CUBLAS", {"libcublas.so.13", "libcublas.so.12"}, unfit);
   return *l;
 }
 
 struct Functions {
   Create* create;
-  GetProperty* property;
   GetStatusString* words;
   SetStream* set_stream;
   SetWorkspace* set_workspace;
@@ -29,7 +32,6 @@ struct Functions {
 
   Functions() {
     library().find(create, "cublasCreate_v2");
-    library().find(property, "cublasGetProperty");
     library().find(words, "cublasGetStatusString");
     library().find(set_stream, "cublasSetStream_v2");
     library().find(set_workspace, "cublasSetWorkspace_v2");
@@ -47,6 +49,20 @@ void check(Status status, const char* call) {
   if (status != success) fail("cuBLAS: ", call, ": ", functions().words(status), " (status ", static_cast<int>(status), ")");
 }
 
+int version(Property part) {
+  GetProperty* property = nullptr;
+  library().find(property, "cublasGetProperty");
+  int value = 0;
+  check(property(part, &value), "cublasGetProperty");
+  return value;
+}
+
+std::string unfit() {
+  if (version(major_version) < oldest_major) return cat(description(), " is too old: version ", oldest_major, " or newer serves");
+  functions();  // an error names the first one that is not there
+  return {};
+}
+
 /// One per device, for ever, like the device's stream.
 Handle handle_of(int device) {
   static std::array<Handle, 64> handles{};
@@ -56,9 +72,10 @@ Handle handle_of(int device) {
   if (h) return h;
   const cudaStream_t s = stream(device);  // makes the device current
   require_eager("cuBLAS", device);
-  check(functions().create(&h), "cublasCreate");
-  check(functions().set_stream(h, s), "cublasSetStream");
-  return h;
+  Handle made = nullptr;
+  check(functions().create(&made), "cublasCreate");
+  check(functions().set_stream(made, s), "cublasSetStream");
+  return h = made;
 }
 
 /// What NVIDIA recommends for its newest GPUs. It comes from the caching allocator at every call, so a recorded graph owns what it uses.
@@ -118,11 +135,7 @@ void multiply(const Product& p, const Tensor& c_of) {
 std::string missing() { return library().missing(); }
 
 std::string description() {
-  int major = 0, minor = 0, patch = 0;
-  check(functions().property(major_version, &major), "cublasGetProperty");
-  check(functions().property(minor_version, &minor), "cublasGetProperty");
-  check(functions().property(patch_level, &patch), "cublasGetProperty");
-  return cat("cuBLAS ", major, ".", minor, ".", patch, " (", library().file(), ")");
+  return cat("cuBLAS ", version(major_version), ".", version(minor_version), ".", version(patch_level), " (", library().file(), ")");
 }
 
 bool serves(int64_t m, int64_t n, int64_t k, int64_t items) {

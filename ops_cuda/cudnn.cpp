@@ -1,6 +1,6 @@
 // conv2d and conv_transpose2d by cuDNN, under the kernel name "cudnn"; formulas in conv2d.cu. Our tensors are cuDNN's NHWC, our weights
 // [O, kh, kw, C/G] its NHWC filters. Of the algorithms that its heuristics offer, the first one that is deterministic and fits the workspace
-// serves. The bias is added, and its gradient summed, by our own kernels. f32 without TF32, or TF32, as product_precision() says.
+// serves; where a direction has none the kernel does not support the call. The bias is added, and its gradient summed, by our own kernels. f32 without TF32, or TF32, as product_precision() says.
 #include "ops_cuda/cudnn.h"
 
 #include <algorithm>
@@ -20,8 +20,12 @@
 namespace limbeck::cuda::cudnn {
 namespace {
 
+constexpr size_t oldest_version = 8000;  // 8.0: fma_math, which makes f32 mean f32
+
+std::string unfit();
+
 VendorLibrary& library() {
-  static auto* l = new VendorLibrary("cuDNN", "LIMBECK_CUDNN", {"libcudnn.so.9", "libcudnn.so.8"});
+  static auto* l = new VendorLibrary("cuDNN", "LIMBECK_CUDNN", {"libcudnn.so.9", "libcudnn.so.8"}, unfit);
   return *l;
 }
 
@@ -48,7 +52,6 @@ using BackwardFilter = Direction<TensorDescriptor, TensorDescriptor, FilterDescr
 
 struct Functions {
   Create* create;
-  GetVersion* version;
   GetErrorString* words;
   SetStream* set_stream;
   CreateTensor* create_tensor;
@@ -66,7 +69,6 @@ struct Functions {
 
   Functions() {
     library().find(create, "cudnnCreate");
-    library().find(version, "cudnnGetVersion");
     library().find(words, "cudnnGetErrorString");
     library().find(set_stream, "cudnnSetStream");
     library().find(create_tensor, "cudnnCreateTensorDescriptor");
@@ -89,6 +91,18 @@ void check(Status status, const char* call) {
   if (status != success) fail("cuDNN: ", call, ": ", functions().words(status), " (status ", static_cast<int>(status), ")");
 }
 
+size_t version() {
+  GetVersion* get = nullptr;
+  library().find(get, "cudnnGetVersion");
+  return get();
+}
+
+std::string unfit() {
+  if (version() < oldest_version) return cat(description(), " is too old: version ", oldest_version / 1000, " or newer serves");
+  functions();  // an error names the first one that is not there
+  return {};
+}
+
 /// One per device, for ever, like the device's stream.
 Handle handle_of(int device) {
   static std::array<Handle, 64> handles{};
@@ -98,9 +112,10 @@ Handle handle_of(int device) {
   if (h) return h;
   const cudaStream_t s = stream(device);  // makes the device current
   require_eager("cuDNN", device);
-  check(functions().create(&h), "cudnnCreate");
-  check(functions().set_stream(h, s), "cudnnSetStream");
-  return h;
+  Handle made = nullptr;
+  check(functions().create(&made), "cudnnCreate");
+  check(functions().set_stream(made, s), "cudnnSetStream");
+  return h = made;
 }
 
 int narrow(int64_t v) { return static_cast<int>(v); }
@@ -129,7 +144,7 @@ struct Descriptors {
 
 struct Plan {
   Descriptors descriptors;
-  Algorithm algorithm = -1;
+  Algorithm algorithm = -1;  ///< -1: cuDNN offers none that we take
   int64_t workspace_bytes = 0;
 };
 
@@ -165,9 +180,9 @@ Plan make_plan(const D& direction, const Conv2dSizes& s, Precision precision, Ha
     if (bytes > largest_workspace) continue;
     plan.algorithm = offer.algorithm;
     plan.workspace_bytes = static_cast<int64_t>(bytes);
-    return plan;
+    break;
   }
-  fail("cuDNN: ", direction.name, ": none of the ", count, " algorithms it offers is deterministic and needs at most ", largest_workspace >> 20, " MiB");
+  return plan;
 }
 
 template <class D>
@@ -187,6 +202,7 @@ void run(const D& direction, const Conv2dSizes& s, const Tensor& first, const Te
   stream(device);  // makes the device current
   const Handle handle = handle_of(device);
   const Plan& plan = plan_for(direction, s, device, handle);
+  LIMBECK_CHECK(plan.algorithm >= 0, "cuDNN: ", direction.name, ": none of the algorithms it offers is deterministic and needs at most ", largest_workspace >> 20, " MiB");
   const Arguments<D> a(plan.descriptors);
   const Tensor workspace = plan.workspace_bytes ? Tensor::empty({plan.workspace_bytes}, DType::u8, result.device()) : Tensor();
   const float one = 1, zero = 0;
@@ -217,16 +233,29 @@ void backward_weight(const Conv2dSizes& s, const Tensor& x, const Tensor& dy, co
   run(functions().backward_filter, s, x, dy, dw);
 }
 
+/// Whether cuDNN has an algorithm for all three directions; only it can tell. Makes the plans, and the handle.
+bool offers_algorithms(const Conv2dSizes& s, int device) {
+  if (s.n * s.h * s.w * s.c == 0 || s.n * s.oh * s.ow * s.o == 0) return true;  // it is not called
+  stream(device);  // makes the device current
+  const Handle handle = handle_of(device);
+  const Functions& f = functions();
+  return plan_for(f.forward, s, device, handle).algorithm >= 0 && plan_for(f.backward_data, s, device, handle).algorithm >= 0 &&
+         plan_for(f.backward_filter, s, device, handle).algorithm >= 0;
+}
+
 /// Sizes fit cuDNN's integers, and cuDNN's formula for the output gives ours: a transposed convolution may have pixels that no window reads.
-bool serves(const Conv2dSizes& s) {
-  if (product_precision() == Precision::bf16) return false;
+bool fits(const Conv2dSizes& s) {
   constexpr double limit = std::numeric_limits<int>::max();
   const double x = double(s.n) * double(s.h) * double(s.w) * double(s.c), y = double(s.n) * double(s.oh) * double(s.ow) * double(s.o);
   const double w = double(s.o) * double(s.kh) * double(s.kw) * double(s.c_per_group()), window = double(s.dilation_h) * double(s.kh) + double(s.dilation_w) * double(s.kw);
   if (std::max({x, y, w, window, double(s.stride_h), double(s.stride_w), double(s.h + 2 * s.pad_h), double(s.w + 2 * s.pad_w)}) > limit) return false;
   const auto positions = [](int64_t size, int64_t pad, int64_t taps, int64_t dilation, int64_t stride) { return (size + 2 * pad - dilation * (taps - 1) - 1) / stride + 1; };
-  if (positions(s.h, s.pad_h, s.kh, s.dilation_h, s.stride_h) != s.oh || positions(s.w, s.pad_w, s.kw, s.dilation_w, s.stride_w) != s.ow) return false;
-  return missing().empty();
+  return positions(s.h, s.pad_h, s.kh, s.dilation_h, s.stride_h) == s.oh && positions(s.w, s.pad_w, s.kw, s.dilation_w, s.stride_w) == s.ow;
+}
+
+/// `x` says on which device; of tensors that are still on the CPU the first one is asked.
+bool serves(const Conv2dSizes& s, const Tensor& x) {
+  return product_precision() != Precision::bf16 && fits(s) && missing().empty() && offers_algorithms(s, x.device() == cpu ? 0 : x.device().index);
 }
 
 Tensor optional(const Tensors& list, size_t i) { return i < list.size() ? list[i] : Tensor(); }
@@ -254,17 +283,17 @@ void transpose_backward(const BackwardCall& c) {
 }
 
 const RegisterKernel conv2d({.op = "conv2d", .device = DeviceKind::cuda, .name = "cudnn", .forward = forward, .backward = backward, .priority = -1,
-                             .supports = [](const Tensors& in, const Attrs& a) { return serves(sizes(in, a)); }, .missing = missing, .library = description});
+                             .supports = [](const Tensors& in, const Attrs& a) { return serves(sizes(in, a), in[0]); }, .missing = missing, .library = description});
 const RegisterKernel conv_transpose2d({.op = "conv_transpose2d", .device = DeviceKind::cuda, .name = "cudnn", .forward = transpose_forward,
                                        .backward = transpose_backward, .priority = -1,
-                                       .supports = [](const Tensors& in, const Attrs& a) { return serves(transpose_sizes(in, a)); }, .missing = missing, .library = description});
+                                       .supports = [](const Tensors& in, const Attrs& a) { return serves(transpose_sizes(in, a), in[0]); }, .missing = missing, .library = description});
 
 }  // namespace
 
 std::string missing() { return library().missing(); }
 
 std::string description() {
-  const size_t v = functions().version(), scale = v >= 90000 ? 10000 : 1000;  // 8907 is 8.9.7, 91900 is 9.19.0
+  const size_t v = version(), scale = v >= 90000 ? 10000 : 1000;  // 8907 is 8.9.7, 91900 is 9.19.0
   return cat("cuDNN ", v / scale, ".", v % scale / 100, ".", v % 100, " (", library().file(), ")");
 }
 

@@ -6,6 +6,7 @@
 #include <mutex>
 
 #include "ops/tuner.h"
+#include "tensor/error.h"
 
 namespace limbeck::cuda {
 namespace {
@@ -36,8 +37,19 @@ void VendorLibrary::open() {
     if (handle_) file_ = candidate;
     else tried += (tried.empty() ? "" : "; ") + loader_error();
   }
-  if (!handle_) problem_ = cat(name_, " is not on this machine: ", tried, " (", variable_, "=PATH names another file)");
   tried_ = true;
+  problem_ = handle_ ? problem_with_open_file() : cat(name_, " is not on this machine: ", tried, " (", variable_, "=PATH names another file)");
+}
+
+std::string VendorLibrary::problem_with_open_file() const {
+  // The shim's streams and device memory mean nothing to a library that drives a GPU.
+  if (world::simulated && !dlsym(handle_, "limbeck_stand_in"))
+    return cat(name_, ": ", file_, " needs a GPU; the simulated device opens stand-ins only (", variable_, "=PATH)");
+  try {
+    return unfit_ ? unfit_() : "";
+  } catch (const Error& e) {
+    return e.what();
+  }
 }
 
 std::string VendorLibrary::missing() {
@@ -52,10 +64,10 @@ const std::string& VendorLibrary::file() {
   return file_;
 }
 
-void* VendorLibrary::address(const char* symbol) {
-  const std::string& path = file();
+void* VendorLibrary::address(const char* symbol) const {
+  LIMBECK_CHECK(handle_, name_, ": ", symbol, " was asked for before missing(), or although that gave a reason");
   void* found = dlsym(handle_, symbol);
-  LIMBECK_CHECK(found, path, " has no function ", symbol, ": it is not the ", name_, " that this program knows");
+  LIMBECK_CHECK(found, file_, " has no function ", symbol, ": it is not the ", name_, " that this program knows");
   return found;
 }
 

@@ -14,9 +14,12 @@ namespace limbeck::cuda {
 class VendorLibrary {
  public:
   /// `variable`: an environment variable with the path to open instead of `names`, which the system searches, first to last.
-  VendorLibrary(const char* name, const char* variable, std::initializer_list<const char*> names) : name_(name), variable_(variable), names_(names) {}
+  /// `unfit`: asked once, with the library open: why it cannot serve (too old), or empty; an Error (a function that is not there) is a reason too.
+  VendorLibrary(const char* name, const char* variable, std::initializer_list<const char*> names, std::string (*unfit)() = nullptr)
+      : name_(name), variable_(variable), names_(names), unfit_(unfit) {}
 
-  /// Why it cannot be used: not found (with the loader's words), or forbidden by `--kernels own`, which does not open it. Empty when it can.
+  /// Why it cannot be used: forbidden by `--kernels own`, which does not open it; not found (with the loader's words); unfit; or the device
+  /// is simulated and the library no stand-in for tests (one has the symbol limbeck_stand_in). Empty when it can.
   /// Throws Error naming the path when the variable is set and its file cannot be opened.
   std::string missing();
   /// The file that was opened. Throws Error when missing.
@@ -30,9 +33,11 @@ class VendorLibrary {
 
  private:
   void open();
-  void* address(const char* symbol);
+  std::string problem_with_open_file() const;
+  void* address(const char* symbol) const;
   const char *name_, *variable_;
   std::vector<const char*> names_;
+  std::string (*unfit_)();
   void* handle_ = nullptr;
   bool tried_ = false;
   std::string file_, problem_;

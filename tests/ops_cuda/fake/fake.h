@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cstddef>
+#include <cstdlib>
 #include <vector>
 
 #include "ops_cuda/sim/runtime.h"
@@ -18,8 +19,16 @@ struct State {
   int math = -1;                 ///< of the last call
   double delay_ms = 0;           ///< every call takes so much longer
   bool fail = false;             ///< calls return an error
+  bool fail_to_create = false;   ///< handles are refused
+  bool offer_nothing = false;    ///< no algorithm that is deterministic
   size_t workspace = 0;          ///< bytes of the last call
 };
+
+/// The version to claim: LIMBECK_STAND_IN_VERSION in the environment, or the usual one.
+inline int version(int usual) {
+  const char* text = std::getenv("LIMBECK_STAND_IN_VERSION");
+  return text ? std::atoi(text) : usual;
+}
 
 /// Busy for so long.
 inline void wait(double milliseconds) {
@@ -28,3 +37,6 @@ inline void wait(double milliseconds) {
 }
 
 }  // namespace fake
+
+FAKE_EXPORT const int limbeck_stand_in;  // by which ops_cuda/vendor.cpp knows it
+const int limbeck_stand_in = 1;

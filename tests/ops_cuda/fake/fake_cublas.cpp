@@ -19,15 +19,18 @@ FAKE_EXPORT fake::State fake_state;
 fake::State fake_state;  // declared above with C linkage
 
 namespace {
-constexpr Status invalid_value{7}, execution_failed{13};
+constexpr Status not_initialized{1}, invalid_value{7}, execution_failed{13};
 }
 
 FAKE_EXPORT Status cublasCreate_v2(Handle* handle) {
+  if (fake_state.fail_to_create) return not_initialized;
   ++fake_state.creations;
   return *handle = new HandleRecord, success;
 }
-FAKE_EXPORT Status cublasGetProperty(Property property, int* value) { return *value = property == major_version ? 13 : property == minor_version ? 1 : 7, success; }
-FAKE_EXPORT const char* cublasGetStatusString(Status status) { return status == invalid_value ? "CUBLAS_STATUS_INVALID_VALUE" : "CUBLAS_STATUS_EXECUTION_FAILED"; }
+FAKE_EXPORT Status cublasGetProperty(Property property, int* value) { return *value = property == major_version ? fake::version(13) : property == minor_version ? 1 : 7, success; }
+FAKE_EXPORT const char* cublasGetStatusString(Status status) {
+  return status == not_initialized ? "CUBLAS_STATUS_NOT_INITIALIZED" : status == invalid_value ? "CUBLAS_STATUS_INVALID_VALUE" : "CUBLAS_STATUS_EXECUTION_FAILED";
+}
 FAKE_EXPORT Status cublasSetStream_v2(Handle handle, cudaStream_t stream) {
   handle->stream = stream;
   handle->workspace = nullptr;  // as the manual says

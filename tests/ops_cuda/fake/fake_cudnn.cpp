@@ -28,7 +28,7 @@ fake::State fake_state;  // declared above with C linkage
 
 namespace {
 
-constexpr Status bad_parameter{2000}, not_supported{3000}, execution_failed{5000};
+constexpr Status not_initialized{1001}, bad_parameter{2000}, not_supported{3000}, execution_failed{5000};
 constexpr Algorithm serving = 3;
 constexpr size_t workspace_bytes = 1000;
 
@@ -42,7 +42,7 @@ Status offer(bool consistent_sizes, const ConvolutionRecord& c, int wanted, int*
   if (!consistent_sizes) return bad_parameter;
   const AlgorithmPerformance all[] = {{0, success, 1, 0, non_deterministic, c.math, {}}, {1, not_supported, -1, 0, deterministic, c.math, {}},
                                       {2, success, 2, size_t{1} << 40, deterministic, c.math, {}}, {serving, success, 3, workspace_bytes, deterministic, c.math, {}}};
-  *found = std::min(wanted, 4);
+  *found = std::min(wanted, fake_state.offer_nothing ? 3 : 4);
   std::copy(all, all + *found, offers);
   return success;
 }
@@ -92,11 +92,14 @@ const float* floats(const void* p) { return static_cast<const float*>(p); }
 }  // namespace
 
 FAKE_EXPORT Status cudnnCreate(Handle* handle) {
+  if (fake_state.fail_to_create) return not_initialized;
   ++fake_state.creations;
   return *handle = new HandleRecord, success;
 }
-FAKE_EXPORT size_t cudnnGetVersion() { return 91907; }
-FAKE_EXPORT const char* cudnnGetErrorString(Status status) { return status == bad_parameter ? "CUDNN_STATUS_BAD_PARAM" : "CUDNN_STATUS_EXECUTION_FAILED"; }
+FAKE_EXPORT size_t cudnnGetVersion() { return static_cast<size_t>(fake::version(91907)); }
+FAKE_EXPORT const char* cudnnGetErrorString(Status status) {
+  return status == not_initialized ? "CUDNN_STATUS_NOT_INITIALIZED" : status == bad_parameter ? "CUDNN_STATUS_BAD_PARAM" : "CUDNN_STATUS_EXECUTION_FAILED";
+}
 FAKE_EXPORT Status cudnnSetStream(Handle handle, cudaStream_t stream) { return handle->stream = stream, success; }
 FAKE_EXPORT Status cudnnCreateTensorDescriptor(TensorDescriptor* d) { return *d = new TensorRecord, success; }
 FAKE_EXPORT Status cudnnCreateFilterDescriptor(FilterDescriptor* d) { return *d = new FilterRecord, success; }

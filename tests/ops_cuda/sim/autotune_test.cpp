@@ -5,6 +5,7 @@
 #include <cstring>
 
 #include "apps/command.h"
+#include "nn/step_graph.h"
 #include "ops_cuda/autotune.h"
 #include "ops_cuda/precision.h"
 #include "tensor/device.h"
@@ -133,6 +134,44 @@ TEST_F(Autotune, NothingIsMeasuredWhileAGraphIsRecorded) {
   EXPECT_TRUE(same_bits(known, named("cublas")));
   const KernelOverride rule("cuda");
   EXPECT_TRUE(same_bits(unknown, run_forward(find_op("linear"), {other, b, {}}, {})[0]));
+}
+
+// Two steps as usual, where the first one measures; the third is recorded, and from then on replayed.
+TEST_F(Autotune, ARecordedStepKeepsWhatTheStepsBeforeItMeasured) {
+  int steps = 0;
+  std::vector<int> library_calls;
+  nn::StepGraph step(gpu, {}, [&](const Tensors& in) {
+    const int before = fake_cublas().calls;
+    const Tensors out = run_forward(find_op("linear"), {in[0], in[1], {}}, {});
+    library_calls.push_back(fake_cublas().calls - before);
+    ++steps;
+    return out;
+  });
+  Tensor last;
+  for (uint64_t i = 0; i < 5; ++i) {
+    last = step({random({4, 8}, i), w()})[0];
+    ASSERT_EQ(choices().size(), 1u) << "in step " << i;
+  }
+  EXPECT_EQ(choices()[0].kernel, "cublas");
+  ASSERT_EQ(steps, 3);
+  EXPECT_GT(library_calls[0], 1) << "measured";
+  EXPECT_EQ(library_calls[1], 1);
+  EXPECT_EQ(library_calls[2], 1) << "recorded, not measured";
+  const KernelOverride only("cublas");
+  EXPECT_TRUE(same_bits(last, run_forward(find_op("linear"), {random({4, 8}, 4), w(), {}}, {})[0])) << "the replay has the new input";
+}
+
+TEST_F(Autotune, ALibraryThatCannotBeSetUpIsPassedOverAndNamed) {
+  const int devices = sim::machine().devices;
+  sim::machine().devices = std::max(devices, 6);
+  const Device last{DeviceKind::cuda, 5};  // no other test calls a library there
+  fake_cudnn().fail_to_create = true;
+  run_forward(find_op("conv2d"), {random({1, 4, 4, 2}, 3).to(last), random({3, 3, 3, 2}, 4).to(last), {}}, {});
+  fake_cudnn().fail_to_create = false;
+  ASSERT_EQ(choices().size(), 1u);
+  EXPECT_EQ(choices()[0].kernel.rfind("cuda", 0), 0u);
+  EXPECT_EQ(choices()[0].passed_over, "cudnn: cuDNN: cudnnCreate: CUDNN_STATUS_NOT_INITIALIZED (status 1001)");
+  sim::machine().devices = devices;
 }
 
 TEST_F(Autotune, UnalignedTensorsAreOurs) {

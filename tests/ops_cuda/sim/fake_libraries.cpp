@@ -11,12 +11,18 @@
 namespace limbeck {
 namespace {
 
-std::string beside_this_program(const char* file) { return (std::filesystem::read_symlink("/proc/self/exe").parent_path() / file).string(); }
+#if defined(__SANITIZE_ADDRESS__)
+constexpr const char* suffix = ".sanitized.so";
+#else
+constexpr const char* suffix = ".so";
+#endif
+
+std::string beside_this_program(const std::string& name) { return (std::filesystem::read_symlink("/proc/self/exe").parent_path() / (name + suffix)).string(); }
 
 // Before main(), and so before any kernel asks for a library.
 const bool named = [] {
-  setenv("LIMBECK_CUBLAS", beside_this_program("fake_cublas.so").c_str(), 0);
-  setenv("LIMBECK_CUDNN", beside_this_program("fake_cudnn.so").c_str(), 0);
+  setenv("LIMBECK_CUBLAS", beside_this_program("fake_cublas").c_str(), 0);
+  setenv("LIMBECK_CUDNN", beside_this_program("fake_cudnn").c_str(), 0);
   return true;
 }();
 

@@ -145,6 +145,29 @@ TEST(Vendor, SettingUpInsideARecordingIsAnError) {
   sim::machine().devices = devices;
 }
 
+TEST(Vendor, AHandleThatCannotBeMadeIsAnErrorAndTriedAgain) {
+  const int devices = sim::machine().devices;
+  sim::machine().devices = std::max(devices, 5);
+  const Device last{DeviceKind::cuda, 4};  // no other test calls a library there
+  const Tensor x = random({4, 3}, 1, last), w = random({5, 3}, 2, last), image = random({1, 4, 4, 2}, 3, last), filter = random({3, 3, 3, 2}, 4, last);
+  fake_cublas().fail_to_create = fake_cudnn().fail_to_create = true;
+  const std::string blas = error_of([&] { product(x, w); }), dnn = error_of([&] { convolution(image, filter); });
+  fake_cublas().fail_to_create = fake_cudnn().fail_to_create = false;
+  EXPECT_EQ(blas, "cuBLAS: cublasCreate: CUBLAS_STATUS_NOT_INITIALIZED (status 1)");
+  EXPECT_EQ(dnn, "cuDNN: cudnnCreate: CUDNN_STATUS_NOT_INITIALIZED (status 1001)");
+  expect_equal(product(x, w), reference("linear", x, w, {}));
+  expect_equal(convolution(image, filter), reference("conv2d", image, filter, {{"padding", int64_t{1}}}));
+  sim::machine().devices = devices;
+}
+
+TEST(Vendor, AConvolutionForWhichCudnnOffersNothingIsNotItsOwn) {
+  const Tensor image = random({1, 5, 7, 2}, 3), filter = random({3, 3, 3, 2}, 4);  // a size of which no plan is kept
+  fake_cudnn().offer_nothing = true;
+  const std::string error = error_of([&] { convolution(image, filter); });
+  fake_cudnn().offer_nothing = false;
+  EXPECT_NE(error.find("conv2d: no f32 kernel named 'cudnn' for device cuda:0 serves this call"), std::string::npos) << error;
+}
+
 TEST(Vendor, ErrorsNameTheCallAndTheStatus) {
   fake_cublas().fail = fake_cudnn().fail = true;
   const std::string blas = error_of([] { product(random({4, 3}, 1), random({5, 3}, 2)); });
@@ -161,6 +184,19 @@ TEST(Vendor, OwnForbidsThem) {
   EXPECT_EQ(missing, "cuBLAS is forbidden by --kernels own");
   EXPECT_NE(named.find("cublas f32 (cuBLAS is forbidden by --kernels own)"), std::string::npos) << named;
   EXPECT_EQ(cuda::cublas::missing(), "");
+}
+
+// Policies that were set are what counts, not whether the library was opened before.
+TEST(Vendor, OwnNeverReachesALibrary) {
+  const fake::State blas = fake_cublas(), dnn = fake_cudnn();
+  set_kernel_policy(KernelPolicy::own, gpu);
+  run_forward(find_op("linear"), {random({4, 3}, 1), random({5, 3}, 2), {}}, {});
+  run_forward(find_op("conv2d"), {random({1, 4, 4, 2}, 3), random({3, 3, 3, 2}, 4), {}}, {});
+  const std::string dnn_named = error_of([] { convolution(random({1, 4, 4, 2}, 3), random({3, 3, 3, 2}, 4)); });
+  set_kernel_policy(KernelPolicy::rule, gpu);
+  EXPECT_NE(dnn_named.find("cudnn f32 (cuDNN is forbidden by --kernels own)"), std::string::npos) << dnn_named;
+  EXPECT_EQ(fake_cublas().calls, blas.calls);
+  EXPECT_EQ(fake_cudnn().calls, dnn.calls);
 }
 
 TEST(VendorLibrary, NotThere) {
@@ -188,6 +224,21 @@ TEST(VendorLibrary, AFileThatIsAnotherLibrary) {
   EXPECT_EQ(error_of([&] { library.find(create, "cublasCreate_v2"); }),
             cat(std::getenv("LIMBECK_CUDNN"), " has no function cublasCreate_v2: it is not the cuNothing that this program knows"));
   unsetenv("LIMBECK_CUNOTHING");
+}
+
+TEST(VendorLibrary, TooOld) {
+  setenv("LIMBECK_CUNOTHING", std::getenv("LIMBECK_CUDNN"), 1);
+  cuda::VendorLibrary library("cuNothing", "LIMBECK_CUNOTHING", {}, [] { return std::string("cuNothing 1.0 is too old: version 2 or newer serves"); });
+  EXPECT_EQ(library.missing(), "cuNothing 1.0 is too old: version 2 or newer serves");
+  EXPECT_EQ(error_of([&] { library.file(); }), library.missing());
+  cuda::VendorLibrary lacking("cuNothing", "LIMBECK_CUNOTHING", {}, []() -> std::string { fail("cuNothing has no function cuThink"); });
+  EXPECT_EQ(lacking.missing(), "cuNothing has no function cuThink");
+  unsetenv("LIMBECK_CUNOTHING");
+}
+
+TEST(VendorLibrary, TheSimulatedDeviceOpensStandInsOnly) {
+  cuda::VendorLibrary library("cuNothing", "LIMBECK_CUNOTHING", {"libz.so.1"});
+  EXPECT_EQ(library.missing(), "cuNothing: libz.so.1 needs a GPU; the simulated device opens stand-ins only (LIMBECK_CUNOTHING=PATH)");
 }
 
 }  // namespace
