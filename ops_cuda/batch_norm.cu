@@ -8,33 +8,12 @@
 // Sums in double, one chain per channel: deterministic.
 // Bytes an element (f32): forward 16 (x twice for the statistics, x and y), residual 4 more; backward 20 to 32. 7 FLOPs an element.
 // Source: Ioffe & Szegedy 2015, algorithm 1 and section 3.
-#include <cmath>
-
 #include "ops/norm.h"
+#include "ops_cuda/channel_statistics.h"
 #include "ops_cuda/pointers.h"
 
 namespace limbeck::cuda {
 namespace {
-
-template <class T>
-__global__ void statistics(const T* x, int64_t n, int64_t channels, double eps, T* mean, T* var, T* invstd) {
-  const int64_t c = global_index();
-  if (c >= channels) return;
-  const double divisor = n > 0 ? double(n) : 1.0;
-  double sum = 0, squares = 0;
-  for (int64_t i = 0; i < n; ++i) sum += x[i * channels + c];
-  const double m = sum / divisor;
-  for (int64_t i = 0; i < n; ++i) squares += (x[i * channels + c] - m) * (x[i * channels + c] - m);
-  mean[c] = T(m);
-  var[c] = T(squares / divisor);
-  invstd[c] = T(1 / std::sqrt(squares / divisor + eps));
-}
-
-template <class T>
-__global__ void invert(const T* var, int64_t channels, double eps, T* invstd) {
-  const int64_t c = global_index();
-  if (c < channels) invstd[c] = T(1 / std::sqrt(double(var[c]) + eps));
-}
 
 template <class T>
 __global__ void normalise(const T* x, const T* gamma, const T* beta, const T* residual, const T* mean, const T* invstd, int64_t elements,
@@ -105,19 +84,11 @@ void launch_backward(const Tensor& x, const Tensor& gamma, const Tensor& y, cons
 }
 
 template <class T>
-Tensor inverted(const Tensor& var, const Attrs& attrs) {
-  const Tensor invstd = Tensor::empty_like(var);
-  if (var.numel() > 0)
-    LAUNCH(invert<T>, blocks_for(var.numel()), 256, 0, stream_of(var))(var.data<T>(), var.numel(), attrs.number("eps", 1e-5), invstd.data<T>());
-  return invstd;
-}
-
-template <class T>
 void train_forward(const ForwardCall& c) {
   const Tensor &x = c.in[0], &mean = c.out[1], &var = c.out[2], &invstd = c.out[3];
   const int64_t channels = x.size(-1);
   if (channels == 0) return;
-  LAUNCH(statistics<T>, blocks_for(channels, 64), 64, 0, stream_of(x))
+  LAUNCH(channel_statistics<T>, blocks_for(channels, 64), 64, 0, stream_of(x))
   (x.data<T>(), x.numel() / channels, channels, c.attrs.number("eps", 1e-5), mean.data<T>(), var.data<T>(), invstd.data<T>());
   launch_normalise<T>(x, c.in[1], c.in[2], c.in[3], mean, invstd, fused_relu("batch_norm", c.attrs), c.out[0]);
 }

@@ -13,6 +13,7 @@
 #include <cmath>
 
 #include "ops/norm.h"
+#include "ops_cuda/channel_statistics.h"
 #include "ops_cuda/channel_tiles.h"
 #include "ops_cuda/pointers.h"
 
@@ -27,26 +28,6 @@ struct Sizes {
 };
 
 // --- naive ----------------------------------------------------------------------------------------------------------------------
-template <class T>
-__global__ void statistics(const T* x, int64_t n, int64_t channels, double eps, T* mean, T* var, T* invstd) {
-  const int64_t c = global_index();
-  if (c >= channels) return;
-  const double divisor = n > 0 ? double(n) : 1.0;
-  double sum = 0, squares = 0;
-  for (int64_t i = 0; i < n; ++i) sum += x[i * channels + c];
-  const double m = sum / divisor;
-  for (int64_t i = 0; i < n; ++i) squares += (x[i * channels + c] - m) * (x[i * channels + c] - m);
-  mean[c] = T(m);
-  var[c] = T(squares / divisor);
-  invstd[c] = T(1 / std::sqrt(squares / divisor + eps));
-}
-
-template <class T>
-__global__ void invert(const T* var, int64_t channels, double eps, T* invstd) {
-  const int64_t c = global_index();
-  if (c < channels) invstd[c] = T(1 / std::sqrt(double(var[c]) + eps));
-}
-
 template <class T>
 __global__ void normalise(const T* x, const T* gain, const T* bias, const T* mean, const T* invstd, Sizes s, bool relu, T* y) {
   const int64_t i = global_index();
@@ -125,20 +106,12 @@ void launch_backward(const BackwardCall& c, const T* mean, const T* invstd, bool
 }
 
 template <class T>
-Tensor inverted(const Tensor& var, const Attrs& attrs) {
-  const Tensor invstd = Tensor::empty_like(var);
-  if (var.numel() > 0)
-    LAUNCH(invert<T>, blocks_for(var.numel()), 256, 0, stream_of(var))(var.data<T>(), var.numel(), attrs.number("eps", 1e-5), invstd.data<T>());
-  return invstd;
-}
-
-template <class T>
 void train_forward(const ForwardCall& c) {
   const Tensor& x = c.in[0];
   const Sizes s(x.shape());
   if (s.channels == 0) return;
   T *mean = c.out[1].data<T>(), *invstd = c.out[3].data<T>();
-  LAUNCH(statistics<T>, blocks_for(s.channels, 64), 64, 0, stream_of(x))
+  LAUNCH(channel_statistics<T>, blocks_for(s.channels, 64), 64, 0, stream_of(x))
   (x.data<T>(), s.rows(), s.channels, c.attrs.number("eps", 1e-5), mean, c.out[2].data<T>(), invstd);
   launch_normalise<T>(c, mean, invstd);
 }
