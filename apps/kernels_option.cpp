@@ -4,6 +4,7 @@
 #include <cstdio>
 
 #include "ops/tuner.h"
+#include "tensor/error.h"
 
 namespace limbeck {
 namespace {
@@ -31,11 +32,12 @@ void say_what_is_missing(DeviceKind device) {
 std::shared_ptr<std::string> add_kernels_option(CommandLine& app) {
   auto value = std::make_shared<std::string>();
   app.add_option("--kernels", *value, "own: never a vendor's library; tuned: the fastest for each shape, cuBLAS and cuDNN among them, measured at first use "
-                                      "(--device cuda)").one_of({"own", "tuned"});
+                                      "(--device cuda)").value_name("own|tuned");
   return value;
 }
 
 void set_kernels(const std::string& value, Device device) {
+  LIMBECK_CHECK(value.empty() || value == "own" || value == "tuned", "--kernels: expected own or tuned, found '", value, "'");
   set_kernel_policy(value == "own" ? KernelPolicy::own : value == "tuned" ? KernelPolicy::tuned : KernelPolicy::rule, device);
   if (active_tuner(device.kind)) say_what_is_missing(device.kind);
 }
