@@ -38,6 +38,13 @@ check_output "show what was chosen" "${ours[@]}" "${theirs[@]}" "^matmul +tuned 
 check "tuned kernels as JSON" bench --kernels tuned --json
 check_output "have their choices there" '"kernel_choices"' '"rule_seconds"' '"libraries"'
 
+# A whole step, which measures at first, is then recorded, and replayed.
+train() { "$simulated" bench train --device cuda --model resnet8 --batch 2 --size 8 --steps 1 --only train "$@"; }
+check "training with own kernels" train --kernels own
+no_output "chooses nothing" "^chosen kernel"
+check "training with tuned kernels" train --kernels tuned
+check_output "chooses for every direction" "^chosen kernel" "conv2d forward" "conv2d gradient of x" "conv2d gradient of w" "linear gradient of w" "^(cudnn|cublas) "
+
 # A library that is not there, not the right one, too old, or made for a GPU.
 check "an old library is passed over" env LIMBECK_STAND_IN_VERSION=11 "$simulated" ops support -o matmul
 check_output "and said to be too old" "^cublas: cuBLAS 11\.1\.7 \($blas\) is too old: version 12 or newer serves"
