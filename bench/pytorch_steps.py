@@ -9,12 +9,14 @@ import io
 import os
 import sys
 import types
+import warnings
 from dataclasses import dataclass
 from typing import Callable
 
 import torch
 from torch import nn
 
+warnings.filterwarnings("ignore", message="torch.meshgrid")
 DIFF_AUGMENT = "color,translation,cutout"
 
 
