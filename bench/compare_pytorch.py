@@ -206,7 +206,7 @@ def processor():
 
 
 def number(x):
-    return f"{x:.1f}" if x < 100 else f"{x:.0f}"
+    return f"{x:.2f}" if x < 10 else f"{x:.1f}" if x < 100 else f"{x:.0f}"
 
 
 def label(row, rows):
