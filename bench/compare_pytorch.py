@@ -54,8 +54,9 @@ class Row:
 
 GROUPS = {  # name: (what, rows, settings or None for eager f32)
     "cifar": ("classifiers", [Row(m) for m in CIFAR], None),
-    "densenet": ("the slowest classifiers", [Row(m, batch=32) for m in SLOW], None),
-    "imagenet": ("classifiers of large images", [Row(m, batch=16, size=128) for m in CIFAR if m not in ("resnet14", "resnet44")], None),
+    "densenet": ("the slowest networks", [Row(m, task, batch, size) for task, batch, size in (
+        ("classification", 32, 32), ("classification", 16, 128), ("regression", 32, 64)) for m in SLOW], None),
+    "imagenet": ("classifiers of large images", [Row(m, batch=16, size=128) for m in CIFAR], None),
     "regression": ("regressors", [Row(m, "regression", 32, 64) for m in REGRESSORS], None),
     "gan": ("GANs (a step of D and one of G) and the networks around them", [
         Row("biggan", batch=32), Row("biggan-deep", batch=4, size=128), Row("sagan", "regression", 8, 64), Row("sngan", "regression", 8, 64),
@@ -289,7 +290,7 @@ def parse():
 def rows_of(args, group):
     rows = GROUPS[group][1]
     if args.models == ["all"] and group == "cifar":
-        rows = rows + GROUPS["densenet"][1]
+        rows = [Row(m) for m in CIFAR + SLOW]
     elif args.models:
         rows = [r for r in rows if r.model in args.models]
     changes = {name: value for name, value in (("batch", args.batch), ("size", args.size)) if value}
