@@ -33,6 +33,8 @@ Tensor join_rows(const Tensor& a, const Tensor& b) {
 
 }  // namespace
 
+Tensor take(const Tensor& all, const std::vector<int64_t>& index) { return all.defined() ? take_rows(all, index) : all; }
+
 Dataset Dataset::select(const std::vector<int64_t>& index) const {
   Dataset out;
   out.images = take_rows(images, index);

@@ -81,11 +81,22 @@ struct Augmentation {
 Tensor make_batch(const Tensor& images, const std::vector<int64_t>& index, const Augmentation& augmentation,
                   const Standardisation& standardisation, Stream stream);
 
+/// The same before the conversion, a quarter of the size: rows as they are and what was drawn for them, i32 [n, 3] (crop corner in rows
+/// and columns, flip). The operator crop_flip_normalize makes the images of make_batch from it, bit for bit.
+struct ByteBatch {
+  Tensor images, draws;
+};
+ByteBatch make_byte_batch(const Tensor& images, const std::vector<int64_t>& index, const Augmentation& augmentation, Stream stream);
+
+/// Rows of a tensor in the order of an index list (labels or targets of a batch); undefined stays so.
+Tensor take(const Tensor& all, const std::vector<int64_t>& index);
+
 struct Batch {
-  Tensor images;                          ///< f32, standardised
+  Tensor images;                          ///< f32, standardised; or u8, when `draws` says what is still to be done (Loader of a device)
   Tensor labels;                          ///< i64, or undefined
   Tensor targets;                         ///< f32, or undefined
   std::vector<int64_t> index;             ///< rows of the dataset
+  Tensor draws;                           ///< i32 [n, 3] beside u8 images, or undefined
   Batch to(Device device) const;          ///< the tensors there
 };
 
@@ -101,6 +112,7 @@ class Loader {
     Standardisation standardisation;
     int64_t threads = 1;                  ///< prefetch threads; 0: in the caller
     int64_t depth = 4;                    ///< batches made ahead
+    Device device = cpu;                  ///< where the batches go; on another device than the CPU their images are bytes with `draws`
   };
   Loader(const Dataset& dataset, Config config, Stream stream, int64_t first_step = 0);
   ~Loader();

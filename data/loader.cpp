@@ -54,18 +54,16 @@ struct Loader::State {
     } else {
       for (int64_t i = first; i < last; ++i) b.index.push_back(i);
     }
-    b.images = make_batch(dataset.images, b.index, config.augmentation, config.standardisation, stream.fork("augment", static_cast<uint64_t>(step)));
-    b.labels = take<int64_t>(dataset.labels, b.index);
-    b.targets = take<float>(dataset.targets, b.index);
+    const Stream augment = stream.fork("augment", static_cast<uint64_t>(step));
+    if (config.device == cpu) {
+      b.images = make_batch(dataset.images, b.index, config.augmentation, config.standardisation, augment);
+    } else {
+      const ByteBatch bytes = make_byte_batch(dataset.images, b.index, config.augmentation, augment);
+      b.images = bytes.images, b.draws = bytes.draws;
+    }
+    b.labels = take(dataset.labels, b.index);
+    b.targets = take(dataset.targets, b.index);
     return b;
-  }
-
-  template <class T>
-  static Tensor take(const Tensor& all, const std::vector<int64_t>& index) {
-    if (!all.defined()) return {};
-    Tensor out = Tensor::empty({static_cast<int64_t>(index.size())}, all.dtype());
-    for (size_t i = 0; i < index.size(); ++i) out.data<T>()[i] = all.data<T>()[index[i]];
-    return out;
   }
 
   void work() {
@@ -115,7 +113,7 @@ int64_t Loader::steps_per_epoch() const { return state_->per_epoch; }
 
 Batch Loader::next() {
   State& s = *state_;
-  if (s.threads.empty()) return s.make(s.to_hand_out++);
+  if (s.threads.empty()) return s.make(s.to_hand_out++).to(s.config.device);
   std::unique_lock lock(s.mutex);
   State::Slot& slot = s.ring[static_cast<size_t>(s.to_hand_out % s.config.depth)];
   s.changed.wait(lock, [&] { return slot.batch.has_value() || slot.error; });
@@ -125,7 +123,7 @@ Batch Loader::next() {
   lock.unlock();
   s.changed.notify_all();
   if (out.error) std::rethrow_exception(out.error);
-  return std::move(*out.batch);
+  return out.batch->to(s.config.device);
 }
 
 }  // namespace limbeck::data

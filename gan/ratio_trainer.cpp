@@ -4,6 +4,7 @@
 #include <optional>
 
 #include "gan/density_ratio.h"
+#include "nn/images.h"
 #include "nn/optim.h"
 
 namespace limbeck::gan {
@@ -17,13 +18,15 @@ struct Sums {
   double loss = 0, real = 0, fake = 0, count = 0;
 };
 
+/// Bytes become [-1, 1].
+std::vector<double> halves(const data::Dataset& d) { return std::vector<double>(d.images.defined() ? static_cast<size_t>(d.channels()) : 0, 0.5); }
+
 class RatioRun {
  public:
-  RatioRun(const RatioTask& task, const RatioSettings& s) : task_(task), s_(s) {
+  RatioRun(const RatioTask& task, const RatioSettings& s)
+      : task_(task), s_(s), half_{halves(task.real), halves(task.real)}, standardise_(half_.mean, half_.deviation, task.features.device()) {
     LIMBECK_CHECK(task.real.size() > 0, "ratio: the data set has no images");
     LIMBECK_CHECK(s.epochs > 0 && s.batch > 0, "ratio: expected epochs > 0 and batch > 0, found ", s.epochs, " and ", s.batch);
-    const size_t channels = static_cast<size_t>(task.real.channels());
-    half_ = {std::vector<double>(channels, 0.5), std::vector<double>(channels, 0.5)};
     steps_per_epoch_ = (task.real.size() + s.batch - 1) / s.batch;
   }
 
@@ -57,7 +60,8 @@ class RatioRun {
 
   /// Why the net is dead, or nothing when it lives to the end.
   std::optional<std::string> attempt() {
-    data::Loader loader(task_.real, {.batch = s_.batch, .augmentation = {0, s_.flip}, .standardisation = half_}, stream_.fork("shuffle"), step_);
+    data::Loader loader(task_.real, {.batch = s_.batch, .augmentation = {0, s_.flip}, .standardisation = half_, .device = task_.features.device()},
+                        stream_.fork("shuffle"), step_);
     const int64_t total = s_.epochs * steps_per_epoch_;
     const nn::StepSchedule schedule{s_.lr, s_.milestones, s_.lr_factor, false};
     while (step_ < total) {
@@ -82,10 +86,11 @@ class RatioRun {
   }
 
   void one_step(const data::Batch& batch) {
-    const Tensor& y = batch.labels.defined() ? batch.labels : batch.targets;
-    const Tensor condition = y.to(task_.net.device());
+    const bool by_class = batch.labels.defined();
+    const Tensor condition = (by_class ? batch.labels : batch.targets).to(task_.net.device());
+    const Tensor y = data::take(by_class ? task_.real.labels : task_.real.targets, batch.index);  // the same for the host
     task_.features.eval();
-    const Variable real_features = feature_of(batch.images);
+    const Variable real_features = feature_of(standardise_(batch.images, batch.draws));
     const Variable fake_features = feature_of(task_.source(y, stream_.fork("fake", static_cast<uint64_t>(step_))));
     task_.net.train();
     task_.net.set_streams(stream_.fork("dropout/real", static_cast<uint64_t>(step_)));
@@ -158,7 +163,8 @@ class RatioRun {
 
   const RatioTask& task_;
   const RatioSettings& s_;
-  data::Standardisation half_;
+  const data::Standardisation half_;
+  const nn::ImageStandardiser standardise_;
   Stream stream_;
   std::unique_ptr<nn::Adam> optimizer_;
   int64_t steps_per_epoch_ = 0, step_ = 0, attempt_ = 0;

@@ -52,10 +52,12 @@ void initialise(nn::Module& net, const std::string& rule, const Stream& stream) 
     if (p.value.rank() >= 2) nn::init::orthogonal(p.value, stream.fork("orthogonal/" + p.name));
 }
 
-data::Loader::Config loader_config(const data::Dataset& data, const GanSettings& s) {
-  const std::vector<double> half(static_cast<size_t>(data.channels()), 0.5);
+/// Mean and deviation 1/2: bytes become [-1, 1].
+std::vector<double> halves(const data::Dataset& data) { return std::vector<double>(static_cast<size_t>(data.channels()), 0.5); }
+
+data::Loader::Config loader_config(const data::Dataset& data, const GanSettings& s, Device device) {
   return {.batch = s.batch, .drop_last = true, .shuffle = true, .augmentation = {.crop_padding = 0, .flip = s.flip},
-          .standardisation = {half, half}, .threads = s.loader_threads};
+          .standardisation = {halves(data), halves(data)}, .threads = s.loader_threads, .device = device};
 }
 
 /// Rows of a, then rows of b.
@@ -119,7 +121,8 @@ void add_singular_values(nn::Values& values, const char* network, const nn::Modu
 }  // namespace
 
 GanTrainer::GanTrainer(const data::Dataset& data, const GanSettings& settings, const Stream& stream, nn::Monitor& monitor, Device device)
-    : data_(data), settings_(settings), stream_(stream), monitor_(monitor), device_(device), augment_(settings.augment) {
+    : data_(data), settings_(settings), stream_(stream), monitor_(monitor), device_(device), augment_(settings.augment),
+      standardise_(halves(data), halves(data), device) {
   check_settings(data, settings);
   g_ = create_generator(generator_config(data, settings));
   g_ema_ = create_generator(generator_config(data, settings));
@@ -138,7 +141,7 @@ GanTrainer::GanTrainer(const data::Dataset& data, const GanSettings& settings, c
   g_graph_ = std::make_unique<nn::StepGraph>(device_, both, [this](const Tensors& in) { return update_generator(in); });
   ema_ = std::make_unique<nn::EMA>(*g_ema_, *g_, settings.ema_decay, settings.ema_start);
   if (const auto saved = monitor_.load()) load(*saved);
-  loader_ = std::make_unique<data::Loader>(data_, loader_config(data_, settings_), stream_.fork("data"), step_ * settings_.d_steps);
+  loader_ = std::make_unique<data::Loader>(data_, loader_config(data_, settings_, device_), stream_.fork("data"), step_ * settings_.d_steps);
 }
 
 GanTrainer::~GanTrainer() = default;
@@ -193,14 +196,14 @@ void GanTrainer::check_loss(const char* name, double loss) const {
        broken.empty() ? std::string("; all weights are still finite") : "; first non-finite tensor: " + broken);
 }
 
-/// z, labels, real images, their labels, DiffAugment's numbers -> loss, scores on real, scores on fake.
+/// z, labels, real images (bytes with draws at the end, or floats), their labels, DiffAugment's numbers -> loss, scores on real, scores on fake.
 Tensors GanTrainer::update_discriminator(const Tensors& in) {
   Tensor fake;
   {
     NoGrad no_grad;
     fake = g_->forward(in[0], in[1]).data();
   }
-  const Variable images = augment_.apply(stacked(fake, in[2]), in[4]);
+  const Variable images = augment_.apply(stacked(fake, standardise_(in[2], in[5])), in[4]);
   const Variable scores = d_->forward(images, stacked(in[1], in[3]));
   const Variable on_fake = slice(scores, 0, 0, settings_.batch), on_real = slice(scores, 0, settings_.batch, 2 * settings_.batch);
   const Variable loss = hinge_loss_discriminator(on_real, on_fake);
@@ -224,7 +227,7 @@ Tensors GanTrainer::update_generator(const Tensors& in) {
 
 void GanTrainer::discriminator_step(const Stream& stream) {
   const data::Batch real = loader_->next();
-  const Tensors results = (*d_graph_)({draw_noise(stream), draw_labels(stream), real.images, real.labels, draw_augmentation(2 * settings_.batch, stream)});
+  const Tensors results = (*d_graph_)({draw_noise(stream), draw_labels(stream), real.images, real.labels, draw_augmentation(2 * settings_.batch, stream), real.draws});
   health_.d_loss = results[0].item();
   check_loss("the discriminator's loss", health_.d_loss);
   health_.real_accuracy = fraction_above_zero(results[1], 1);

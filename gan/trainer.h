@@ -9,6 +9,7 @@
 #include "data/dataset.h"
 #include "gan/diffaugment.h"
 #include "gan/network.h"
+#include "nn/images.h"
 #include "nn/monitor.h"
 #include "nn/optim.h"
 #include "nn/step_graph.h"
@@ -117,6 +118,7 @@ class GanTrainer {
   nn::Monitor& monitor_;
   const Device device_;
   const DiffAugment augment_;
+  const nn::ImageStandardiser standardise_;
   std::unique_ptr<Generator> g_, g_ema_;
   std::unique_ptr<Discriminator> d_;
   std::unique_ptr<nn::Adam> g_optimizer_, d_optimizer_;

@@ -4,16 +4,18 @@
 #include <memory>
 #include <numeric>
 
+#include "nn/images.h"
 #include "nn/step_graph.h"
 
 namespace limbeck::kd {
 namespace {
 
-data::Batch rows_of(const data::Dataset& d, int64_t begin, int64_t end, const data::Standardisation& standardisation) {
+/// Consecutive rows, the images as bytes.
+data::Batch rows_of(const data::Dataset& d, int64_t begin, int64_t end) {
   data::Batch batch;
   batch.index.resize(static_cast<size_t>(end - begin));
   std::iota(batch.index.begin(), batch.index.end(), begin);
-  batch.images = data::make_batch(d.images, batch.index, {}, standardisation, Stream());
+  batch.images = d.images.rows(begin, end);
   if (d.labels.defined()) batch.labels = d.labels.rows(begin, end);
   if (d.targets.defined()) batch.targets = d.targets.rows(begin, end);
   return batch;
@@ -22,7 +24,8 @@ data::Batch rows_of(const data::Dataset& d, int64_t begin, int64_t end, const da
 /// One training run in progress.
 class Run {
  public:
-  Run(const TrainTask& task, const TrainSettings& settings) : task_(task), s_(settings) {
+  Run(const TrainTask& task, const TrainSettings& settings)
+      : task_(task), s_(settings), device_(task.network.device()), standardise_(task.standardisation.mean, task.standardisation.deviation, device_) {
     check_arguments();
     prepare_method();
     std::vector<nn::Parameter> parameters = task.network.parameters();
@@ -36,7 +39,7 @@ class Run {
     std::vector<nn::Module*> modules{&task.network};
     for (nn::Module* m : {static_cast<nn::Module*>(task.teacher), auxiliary_})
       if (m) modules.push_back(m);
-    graph_ = std::make_unique<nn::StepGraph>(task.network.device(), modules, [this](const Tensors& inputs) { return forward_backward_update(inputs); });
+    graph_ = std::make_unique<nn::StepGraph>(device_, modules, [this](const Tensors& inputs) { return forward_backward_update(inputs); });
     const int64_t own = (task.train.size() + s_.batch - 1) / s_.batch;
     steps_per_epoch_ = task.steps_per_epoch > 0 ? task.steps_per_epoch : own;
   }
@@ -46,7 +49,8 @@ class Run {
     data::Loader loader(task_.train,
                         {.batch = s_.batch,
                          .augmentation = {s_.crop_padding, s_.flip},
-                         .standardisation = task_.standardisation},
+                         .standardisation = task_.standardisation,
+                         .device = device_},
                         task_.stream.fork("shuffle"), step_);
     const int64_t total = s_.epochs * steps_per_epoch_;
     const nn::StepSchedule schedule{s_.lr, s_.milestones, s_.lr_factor, s_.late_drop};
@@ -77,17 +81,17 @@ class Run {
   /// Checks the pair of networks on a two-image probe before any work starts. Eval mode: no running statistics change.
   void prepare_method() {
     NoGrad no_grad;
-    const data::Batch probe = rows_of(task_.train, 0, std::min<int64_t>(2, task_.train.size()), task_.standardisation).to(task_.network.device());
+    const Tensor images = standardise_(task_.train.images.rows(0, std::min<int64_t>(2, task_.train.size())).to(device_));
     task_.network.eval();
     const bool preact = task_.method && task_.method->preact();
-    const nn::Features student = task_.network.forward_features(Variable(probe.images), preact);
+    const nn::Features student = task_.network.forward_features(Variable(images), preact);
     task_.criterion.check(task_.train, student.output.size(1));
     if (!task_.method) return;
     task_.teacher->eval();
-    const nn::Features teacher = task_.teacher->forward_features(Variable(probe.images), preact);
+    const nn::Features teacher = task_.teacher->forward_features(Variable(images), preact);
     task_.method->prepare(student, teacher, task_.stream.fork("auxiliary"));
     auxiliary_ = task_.method->auxiliary();
-    if (auxiliary_) auxiliary_->to(task_.network.device());
+    if (auxiliary_) auxiliary_->to(device_);
   }
 
   Variable total_loss(const nn::Features& student, const data::Batch& batch, bool preact) {
@@ -101,9 +105,9 @@ class Run {
     return hard * task_.method->hard_weight() + task_.method->loss({student, teacher, batch});
   }
 
-  /// What the device does in a step: images, labels, targets -> loss, output.
+  /// What the device does in a step: images, labels, targets, draws of bytes -> loss, output.
   Tensors forward_backward_update(const Tensors& inputs) {
-    const data::Batch batch{inputs[0], inputs[1], inputs[2], index_};
+    const data::Batch batch{standardise_(inputs[0], inputs[3]), inputs[1], inputs[2], index_, {}};
     const bool preact = task_.method && task_.method->preact();
     const nn::Features features = task_.network.forward_features(Variable(batch.images), preact);
     const Variable loss = total_loss(features, batch, preact);
@@ -118,7 +122,7 @@ class Run {
     task_.network.set_streams(noise);
     if (auxiliary_) auxiliary_->set_streams(noise.fork("auxiliary"));
     index_ = batch.index;
-    const Tensors results = (*graph_)({batch.images, batch.labels, batch.targets});
+    const Tensors results = (*graph_)({batch.images, batch.labels, batch.targets, batch.draws});
     const double value = results[0].item();
     LIMBECK_CHECK(std::isfinite(value), "training diverged: the loss is ", value, " at step ", step_, " with learning rate ",
                   optimizer_->lr(), "; lower lr or look at the data");
@@ -167,6 +171,8 @@ class Run {
 
   const TrainTask& task_;
   const TrainSettings& s_;
+  const Device device_;
+  const nn::ImageStandardiser standardise_;
   std::unique_ptr<nn::StepGraph> graph_;
   std::vector<int64_t> index_;  // of the batch in work
   nn::Module* auxiliary_ = nullptr;
@@ -187,9 +193,11 @@ double evaluate(nn::Network& network, const data::Dataset& dataset, const data::
   const bool was_training = network.training();
   network.eval();
   double score = 0;
+  const Device device = network.device();
+  const nn::ImageStandardiser standardise(standardisation.mean, standardisation.deviation, device);
   for (int64_t begin = 0; begin < dataset.size(); begin += batch) {
-    const data::Batch b = rows_of(dataset, begin, std::min(begin + batch, dataset.size()), standardisation);
-    score += criterion.score(network(Variable(b.images.to(network.device()))).data(), b);
+    const data::Batch b = rows_of(dataset, begin, std::min(begin + batch, dataset.size()));
+    score += criterion.score(network(Variable(standardise(b.images.to(device)))).data(), b);
   }
   network.train(was_training);
   return score / static_cast<double>(dataset.size());
