@@ -1,4 +1,5 @@
-// Loader: background threads make batches ahead into a ring of slots; next() hands them out in the order of the steps.
+// Loader: background threads make batches ahead into a ring of slots; next() hands them out in the order of the steps. For a device they are put
+// into page-locked memory there, and when one is handed out the copies of the next one begin: they run beside its step.
 #include <algorithm>
 #include <condition_variable>
 #include <exception>
@@ -7,6 +8,7 @@
 #include <thread>
 
 #include "data/dataset.h"
+#include "tensor/transfer.h"
 
 namespace limbeck::data {
 
@@ -22,6 +24,8 @@ struct Loader::State {
   bool stop = false;
   struct Slot {
     std::optional<Batch> batch;
+    std::unique_ptr<Upload> upload;      // of the batch's tensors
+    bool travels = false;                // the upload has begun
     std::exception_ptr error;
   };
   std::vector<Slot> ring;                // step s lives in slot s % depth
@@ -66,6 +70,20 @@ struct Loader::State {
     return b;
   }
 
+  Slot make_slot(int64_t step) {
+    Slot slot;
+    slot.batch = make(step);
+    const Batch& b = *slot.batch;
+    slot.upload = stage({b.images, b.labels, b.targets, b.draws}, config.device);
+    return slot;
+  }
+
+  /// The batch of a slot, where it was sent to.
+  static Batch arrived(Slot slot) {
+    const std::vector<Tensor> tensors = slot.upload->finish();
+    return {tensors[0], tensors[1], tensors[2], std::move(slot.batch->index), tensors[3]};
+  }
+
   void work() {
     std::unique_lock lock(mutex);
     for (;;) {
@@ -75,7 +93,7 @@ struct Loader::State {
       lock.unlock();
       Slot slot;
       try {
-        slot.batch = make(step);
+        slot = make_slot(step);
       } catch (...) {
         slot.error = std::current_exception();
       }
@@ -113,7 +131,7 @@ int64_t Loader::steps_per_epoch() const { return state_->per_epoch; }
 
 Batch Loader::next() {
   State& s = *state_;
-  if (s.threads.empty()) return s.make(s.to_hand_out++).to(s.config.device);
+  if (s.threads.empty()) return State::arrived(s.make_slot(s.to_hand_out++));
   std::unique_lock lock(s.mutex);
   State::Slot& slot = s.ring[static_cast<size_t>(s.to_hand_out % s.config.depth)];
   s.changed.wait(lock, [&] { return slot.batch.has_value() || slot.error; });
@@ -123,7 +141,15 @@ Batch Loader::next() {
   lock.unlock();
   s.changed.notify_all();
   if (out.error) std::rethrow_exception(out.error);
-  return out.batch->to(s.config.device);
+  Batch batch = State::arrived(std::move(out));
+  lock.lock();
+  // After the wait for this batch and before its step is queued, so that the copies need not wait for that step. Not made yet: at the next call.
+  State::Slot& next = s.ring[static_cast<size_t>(s.to_hand_out % s.config.depth)];
+  if (next.upload && !next.travels) {
+    next.upload->begin();
+    next.travels = true;
+  }
+  return batch;
 }
 
 }  // namespace limbeck::data

@@ -146,7 +146,8 @@ GanTrainer::GanTrainer(const data::Dataset& data, const GanSettings& settings, c
 
 GanTrainer::~GanTrainer() = default;
 
-TensorFile GanTrainer::state() const {
+TensorFile GanTrainer::state() {
+  account(0);
   for (const auto& [name, module] : {std::pair<const char*, const nn::Module*>{"D", d_.get()}, {"G", g_.get()}})
     if (const std::string broken = first_broken(name, *module); !broken.empty())
       fail("GAN training diverged at step ", step_, ": ", broken, " is not finite");
@@ -188,11 +189,11 @@ Tensor GanTrainer::draw_augmentation(int64_t n, const Stream& stream) const {
   return augment_.draw(n, data_.height(), data_.width(), DType::f32, stream.fork("augment"));
 }
 
-void GanTrainer::check_loss(const char* name, double loss) const {
+void GanTrainer::check_loss(const char* name, double loss, int64_t step) const {
   if (std::isfinite(loss) && std::abs(loss) <= settings_.loss_bound) return;
   std::string broken = first_broken("D", *d_);
   if (broken.empty()) broken = first_broken("G", *g_);
-  fail("GAN training diverged at step ", step_, ": ", name, " = ", loss, " (bound gan.loss_bound = ", settings_.loss_bound, ")",
+  fail("GAN training diverged at step ", step, ": ", name, " = ", loss, " (bound gan.loss_bound = ", settings_.loss_bound, ")",
        broken.empty() ? std::string("; all weights are still finite") : "; first non-finite tensor: " + broken);
 }
 
@@ -227,17 +228,30 @@ Tensors GanTrainer::update_generator(const Tensors& in) {
 
 void GanTrainer::discriminator_step(const Stream& stream) {
   const data::Batch real = loader_->next();
-  const Tensors results = (*d_graph_)({draw_noise(stream), draw_labels(stream), real.images, real.labels, draw_augmentation(2 * settings_.batch, stream), real.draws});
-  health_.d_loss = results[0].item();
-  check_loss("the discriminator's loss", health_.d_loss);
-  health_.real_accuracy = fraction_above_zero(results[1], 1);
-  health_.fake_accuracy = fraction_above_zero(results[2], -1);
+  const Tensors results = (*d_graph_)({draw_noise(stream), draw_labels(stream), real.images, real.labels,
+                                       draw_augmentation(2 * settings_.batch, stream), real.draws});
+  pending_.push_back({step_, true, read_later(results, device_)});
+  account(device_ == cpu ? 0 : 1);
 }
 
 void GanTrainer::generator_step(const Stream& stream) {
   const Tensor labels = draw_labels(stream);
-  health_.g_loss = (*g_graph_)({draw_noise(stream), labels, draw_augmentation(settings_.batch, stream)})[0].item();
-  check_loss("the generator's loss", health_.g_loss);
+  pending_.push_back({step_, false, read_later((*g_graph_)({draw_noise(stream), labels, draw_augmentation(settings_.batch, stream)}), device_)});
+  account(device_ == cpu ? 0 : 1);
+}
+
+/// Takes in the results of all updates but the last `unread`: a device works on one update while the host reads those of the one before.
+void GanTrainer::account(size_t unread) {
+  for (; pending_.size() > unread; pending_.pop_front()) {
+    const Pending& p = pending_.front();
+    const std::vector<Tensor> results = p.results->wait();
+    double& loss = p.discriminator ? health_.d_loss : health_.g_loss;
+    loss = results[0].item();
+    check_loss(p.discriminator ? "the discriminator's loss" : "the generator's loss", loss, p.step);
+    if (!p.discriminator) continue;
+    health_.real_accuracy = fraction_above_zero(results[1], 1);
+    health_.fake_accuracy = fraction_above_zero(results[2], -1);
+  }
 }
 
 void GanTrainer::step() {
@@ -246,7 +260,9 @@ void GanTrainer::step() {
   generator_step(here.fork("G"));
   ++step_;
   ema_->update(step_);
-  monitor_.progress(step_, settings_.steps, settings_.batch * settings_.d_steps, {{"d_loss", health_.d_loss}, {"g_loss", health_.g_loss}});
+  nn::Values values{{"d_loss", health_.d_loss}};
+  if (!std::isnan(health_.g_loss)) values.emplace_back("g_loss", health_.g_loss);  // a device's first one is still on its way
+  monitor_.progress(step_, settings_.steps, settings_.batch * settings_.d_steps, values);
   if (step_ % settings_.health_every == 0 || step_ == settings_.steps) log_health();
   if (step_ == settings_.steps || (settings_.sample_every > 0 && step_ % settings_.sample_every == 0)) show_samples();
 }
@@ -259,6 +275,7 @@ void GanTrainer::run() {
 }
 
 void GanTrainer::log_health() {
+  account(0);
   nn::Values values = {{"d_loss", health_.d_loss},
                        {"g_loss", health_.g_loss},
                        {"d_accuracy_real", health_.real_accuracy},

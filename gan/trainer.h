@@ -3,6 +3,8 @@
 // batch, fake first, after DiffAugment; Adam}, then {draw z, y; G, DiffAugment, D; Adam on G}, then EMA of every state_dict entry.
 //   L_D = mean relu(1 - D(x)) + mean relu(1 + D(G(z))),  L_G = -mean D(G(z))
 #pragma once
+#include <deque>
+#include <limits>
 #include <memory>
 #include <string>
 
@@ -13,6 +15,7 @@
 #include "nn/monitor.h"
 #include "nn/optim.h"
 #include "nn/step_graph.h"
+#include "tensor/transfer.h"
 
 namespace limbeck::gan {
 
@@ -86,19 +89,25 @@ class GanTrainer {
 
   /// Trains to the last step. Throws Error naming the step and the tensor on divergence, nn::Interrupted after a requested stop.
   void run();
-  /// One iteration; run() calls it.
+  /// One iteration; run() calls it. On a device, divergence of an update is noticed while the next one runs.
   void step();
   int64_t steps_done() const { return step_; }
 
   Generator& generator() { return *g_; }
   Discriminator& discriminator() { return *d_; }
   Generator& average() { return *g_ema_; }
-  /// Everything a resume needs.
-  TensorFile state() const;
+  /// Everything a resume needs. Reads what is still on its way from the device, so it throws as step() does on divergence.
+  TensorFile state();
 
  private:
   struct Health {
-    double d_loss = 0, g_loss = 0, real_accuracy = 0, fake_accuracy = 0;
+    double d_loss = 0, g_loss = std::numeric_limits<double>::quiet_NaN(), real_accuracy = 0, fake_accuracy = 0;
+  };
+  /// An update whose results are on their way to the host.
+  struct Pending {
+    int64_t step;
+    bool discriminator;
+    std::unique_ptr<Download> results;
   };
   void load(const TensorFile& state);
   Tensors update_discriminator(const Tensors& inputs);
@@ -108,7 +117,8 @@ class GanTrainer {
   Tensor draw_labels(const Stream& stream) const;
   Tensor draw_noise(const Stream& stream) const;
   Tensor draw_augmentation(int64_t n, const Stream& stream) const;
-  void check_loss(const char* name, double loss) const;
+  void check_loss(const char* name, double loss, int64_t step) const;
+  void account(size_t unread);
   void log_health();
   void show_samples();
 
@@ -125,6 +135,7 @@ class GanTrainer {
   std::unique_ptr<nn::StepGraph> d_graph_, g_graph_;
   std::unique_ptr<nn::EMA> ema_;
   std::unique_ptr<data::Loader> loader_;
+  std::deque<Pending> pending_;
   Health health_;
   int64_t step_ = 0;
 };

@@ -1,11 +1,13 @@
 #include "kd/trainer.h"
 
 #include <cmath>
+#include <deque>
 #include <memory>
 #include <numeric>
 
 #include "nn/images.h"
 #include "nn/step_graph.h"
+#include "tensor/transfer.h"
 
 namespace limbeck::kd {
 namespace {
@@ -61,7 +63,9 @@ class Run {
       const data::Batch batch = loader.next();
       one_step(batch);
       ++step_;
-      task_.monitor.progress(step_, total, batch.images.size(0), {{"loss", loss_sum_ / count_}, {metric("train"), score_sum_ / count_}});
+      account(unread_steps());
+      const nn::Values seen{{"loss", loss_sum_ / count_}, {metric("train"), score_sum_ / count_}};
+      task_.monitor.progress(step_, total, batch.images.size(0), count_ > 0 ? seen : nn::Values{});
       if (step_ % steps_per_epoch_ == 0) end_epoch(epoch);
       nn::checkpoint(task_.monitor, [this] { return state(); });
     }
@@ -123,16 +127,33 @@ class Run {
     if (auxiliary_) auxiliary_->set_streams(noise.fork("auxiliary"));
     index_ = batch.index;
     const Tensors results = (*graph_)({batch.images, batch.labels, batch.targets, batch.draws});
-    const double value = results[0].item();
-    LIMBECK_CHECK(std::isfinite(value), "training diverged: the loss is ", value, " at step ", step_, " with learning rate ",
-                  optimizer_->lr(), "; lower lr or look at the data");
-    const double n = static_cast<double>(batch.images.size(0));
-    loss_sum_ += value * n;
-    score_sum_ += task_.criterion.score(results[1], batch);
-    count_ += n;
+    data::Batch labels;  // for the score, on the host
+    labels.index = batch.index;
+    labels.labels = data::take(task_.train.labels, batch.index);
+    labels.targets = data::take(task_.train.targets, batch.index);
+    pending_.push_back({step_, optimizer_->lr(), std::move(labels), read_later({results[0], results[1]}, device_)});
+  }
+
+  /// A device works on one step while the host reads the results of the one before; on the CPU nothing is gained by waiting.
+  size_t unread_steps() const { return device_ == cpu ? 0 : 1; }
+
+  /// Counts the results of all steps but the last `unread`.
+  void account(size_t unread) {
+    for (; pending_.size() > unread; pending_.pop_front()) {
+      const Pending& p = pending_.front();
+      const std::vector<Tensor> results = p.results->wait();
+      const double value = results[0].item();
+      LIMBECK_CHECK(std::isfinite(value), "training diverged: the loss is ", value, " at step ", p.step, " with learning rate ", p.lr,
+                    "; lower lr or look at the data");
+      const double n = static_cast<double>(p.labels.index.size());
+      loss_sum_ += value * n;
+      score_sum_ += task_.criterion.score(results[1], p.labels);
+      count_ += n;
+    }
   }
 
   void end_epoch(int64_t epoch) {
+    account(0);
     result_.loss = loss_sum_ / count_;
     result_.train_metric = score_sum_ / count_;
     loss_sum_ = score_sum_ = count_ = 0;
@@ -145,7 +166,8 @@ class Run {
     task_.monitor.metrics(epoch + 1, values);
   }
 
-  TensorFile state() const {
+  TensorFile state() {
+    account(0);
     TensorFile file;
     file.add_part("network.", task_.network.state_dict());
     if (auxiliary_) file.add_part("auxiliary.", auxiliary_->state_dict());
@@ -169,6 +191,14 @@ class Run {
     result_.loss = result[0], result_.train_metric = result[1], result_.test_metric = result[2];
   }
 
+  /// A step whose results are on their way to the host.
+  struct Pending {
+    int64_t step;
+    double lr;
+    data::Batch labels;
+    std::unique_ptr<Download> results;
+  };
+
   const TrainTask& task_;
   const TrainSettings& s_;
   const Device device_;
@@ -179,6 +209,7 @@ class Run {
   std::unique_ptr<nn::SGD> optimizer_;
   int64_t steps_per_epoch_ = 0, step_ = 0;
   double loss_sum_ = 0, score_sum_ = 0, count_ = 0;
+  std::deque<Pending> pending_;
   TrainResult result_;
 };
 

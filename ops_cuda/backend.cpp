@@ -1,9 +1,11 @@
 // The device `cuda` of tensor/device.h.
+#include <cstring>
 #include <iomanip>
 #include <sstream>
 
 #include "ops_cuda/copy.h"
 #include "ops_cuda/device.h"
+#include "ops_cuda/pinned.h"
 #include "ops_cuda/precision.h"
 #include "tensor/device.h"
 
@@ -30,6 +32,7 @@ class Backend final : public DeviceBackend {
     const cudaMemcpyKind kind = to_host ? cudaMemcpyDeviceToHost : from_host ? cudaMemcpyHostToDevice : cudaMemcpyDeviceToDevice;
     if (!to_host && !from_host && to_device.index != from_device.index) synchronise(from_device.index);  // streams of two devices
     const int acting = to_host ? from_device.index : to_device.index;
+    if (from_host && bytes <= largest_staged) return copy_staged(to, from, bytes, acting);
     cuda_check(cudaMemcpyAsync(to, from, bytes, kind, stream(acting)));
     if (to_host) synchronise(acting);  // from pageable host memory the call itself returns only when the bytes are staged
   }
@@ -60,6 +63,22 @@ class Backend final : public DeviceBackend {
   }
 
  private:
+  // Larger copies are rare (weights, once) and gain nothing from a copy in between.
+  static constexpr size_t largest_staged = size_t{4} << 20;
+
+  /// Through page-locked memory: from any other, CUDA may make the host wait for the work that is queued before the copy.
+  static void copy_staged(void* to, const void* from, size_t bytes, int device) {
+    PinnedPool& pool = pinned_pool(device);
+    const PinnedBlock block = pool.take(bytes);
+    std::memcpy(block.data, from, bytes);
+    const cudaStream_t s = stream(device);
+    const cudaError_t copied = cudaMemcpyAsync(to, block.data, bytes, cudaMemcpyHostToDevice, s);
+    const cudaError_t recorded = cudaEventRecord(block.done, s);
+    pool.give_back(block);
+    cuda_check(copied);
+    cuda_check(recorded);
+  }
+
   class Graph final : public Recording {
    public:
     Graph(cudaGraph_t recorded, int index, int pool) : index_(index), pool_(pool) {

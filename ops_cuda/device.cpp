@@ -107,9 +107,14 @@ cudaStream_t stream(int device) {
 Fault* fault_of(const Tensor& t) { return state(t.device().index).fault; }
 
 void synchronise(int device) {
-  State& s = state(device);
-  cuda_check(cudaStreamSynchronize(s.stream));
+  cuda_check(cudaStreamSynchronize(state(device).stream));
+  throw_fault(device);
+}
+
+void throw_fault(int device) {
+  const State& s = state(device);
   if (!s.fault->set) return;
+  cuda_check(cudaStreamSynchronize(s.stream));  // the kernel may still be writing the rest of its note
   const Fault f = *s.fault;
   *s.fault = {};
   fail(f.operation, ": index[", f.position, "] = ", f.index, " is outside [0, ", f.size, ")");

@@ -12,6 +12,8 @@ const cudaDeviceProp& properties(int device);
 CachingAllocator& caching_allocator(int device);
 /// Waits for the device's stream; throws what kernels reported (ops_cuda/fault.h) or how they died.
 void synchronise(int device);
+/// Throws what kernels have reported up to now, without waiting.
+void throw_fault(int device);
 
 /// What kernels cannot throw (ops_cuda/fault.h).
 struct Fault {
