@@ -119,7 +119,12 @@ TEST(LateStreams, LateComputeKeepsItsOrder) {
 }
 
 TEST(CudaTransfer, WaitsForLateCopiesAndLateCompute) {
-  for (const Late which : {Late::copies, Late::compute, Late::both}) late(which, [] { expect_round_trip(); });
+  for (const Late which : {Late::copies, Late::compute, Late::both})
+    late(which, [which] {
+      expect_round_trip();
+      const double value = 10 + static_cast<int>(which);  // page-locked memory may still hold the last one
+      EXPECT_EQ(read_later({Tensor::full({5}, value, DType::f32, cuda0)}, cuda0)->wait()[0].at(4), value);
+    });
 }
 
 // The copy gets the memory of a tensor that queued work still reads.
