@@ -8,7 +8,7 @@
 namespace limbeck::data {
 namespace {
 
-std::vector<float> table_of(const Standardisation& s, int64_t channels) {
+std::vector<float> byte_table_of(const Standardisation& s, int64_t channels) {
   const auto c_count = static_cast<size_t>(channels);
   LIMBECK_CHECK(s.mean.size() == c_count && s.deviation.size() == c_count, "make_batch: expected mean and deviation of ", channels,
                 " channels, found ", s.mean.size(), " and ", s.deviation.size());
@@ -26,7 +26,7 @@ CropDraw draw_at(const Stream& stream, int64_t position, const Augmentation& a) 
   return {shift(b[0]), shift(b[1]), a.flip && (b[2] >> 31)};
 }
 
-void check(const Tensor& images, const std::vector<int64_t>& index, const Augmentation& augmentation) {
+void check_rows(const Tensor& images, const std::vector<int64_t>& index, const Augmentation& augmentation) {
   LIMBECK_CHECK(images.defined() && images.rank() == 4 && images.dtype() == DType::u8, "make_batch: expected u8 images [N,H,W,C], found ", describe(images));
   LIMBECK_CHECK(augmentation.crop_padding >= 0, "make_batch: crop padding ", augmentation.crop_padding, ", expected 0 or more");
   for (const int64_t row : index) LIMBECK_CHECK(row >= 0 && row < images.size(0), "make_batch: row ", row, " asked from ", images.size(0), " images");
@@ -36,9 +36,9 @@ void check(const Tensor& images, const std::vector<int64_t>& index, const Augmen
 
 Tensor make_batch(const Tensor& images, const std::vector<int64_t>& index, const Augmentation& augmentation,
                   const Standardisation& standardisation, Stream stream) {
-  check(images, index, augmentation);
+  check_rows(images, index, augmentation);
   const int64_t h = images.size(1), w = images.size(2), c = images.size(3);
-  const std::vector<float> table = table_of(standardisation, c);
+  const std::vector<float> table = byte_table_of(standardisation, c);
   Tensor out = Tensor::empty({static_cast<int64_t>(index.size()), h, w, c});
   for (size_t i = 0; i < index.size(); ++i) {
     const auto position = static_cast<int64_t>(i);
@@ -49,7 +49,7 @@ Tensor make_batch(const Tensor& images, const std::vector<int64_t>& index, const
 }
 
 ByteBatch make_byte_batch(const Tensor& images, const std::vector<int64_t>& index, const Augmentation& augmentation, Stream stream) {
-  check(images, index, augmentation);
+  check_rows(images, index, augmentation);
   const auto n = static_cast<int64_t>(index.size());
   const size_t bytes = static_cast<size_t>(images.shape().numel(1, 4));
   ByteBatch b{Tensor::empty({n, images.size(1), images.size(2), images.size(3)}, DType::u8), Tensor::empty({n, 3}, DType::i32)};

@@ -33,6 +33,11 @@ Tensor join_rows(const Tensor& a, const Tensor& b) {
 
 }  // namespace
 
+Standardisation halves(const Dataset& d) {
+  const std::vector<double> half(d.images.defined() ? static_cast<size_t>(d.channels()) : 0, 0.5);
+  return {half, half};
+}
+
 Tensor take(const Tensor& all, const std::vector<int64_t>& index) { return all.defined() ? take_rows(all, index) : all; }
 
 Dataset Dataset::select(const std::vector<int64_t>& index) const {

@@ -70,6 +70,8 @@ struct Standardisation {
   std::vector<double> mean, deviation;
 };
 Standardisation standardisation_of(const Dataset& d);
+/// Mean and deviation 1/2 in every channel: pixels in [-1, 1], as GANs take them.
+Standardisation halves(const Dataset& d);
 
 /// What happens to a batch of bytes on its way to the network: zero-pad (black) and random crop, horizontal flip, /255, (x - mean) / deviation.
 struct Augmentation {

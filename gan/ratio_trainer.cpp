@@ -18,13 +18,10 @@ struct Sums {
   double loss = 0, real = 0, fake = 0, count = 0;
 };
 
-/// Bytes become [-1, 1].
-std::vector<double> halves(const data::Dataset& d) { return std::vector<double>(d.images.defined() ? static_cast<size_t>(d.channels()) : 0, 0.5); }
-
 class RatioRun {
  public:
   RatioRun(const RatioTask& task, const RatioSettings& s)
-      : task_(task), s_(s), half_{halves(task.real), halves(task.real)}, standardise_(half_.mean, half_.deviation, task.features.device()) {
+      : task_(task), s_(s), half_(data::halves(task.real)), standardise_(half_.mean, half_.deviation, task.features.device()) {
     LIMBECK_CHECK(task.real.size() > 0, "ratio: the data set has no images");
     LIMBECK_CHECK(s.epochs > 0 && s.batch > 0, "ratio: expected epochs > 0 and batch > 0, found ", s.epochs, " and ", s.batch);
     steps_per_epoch_ = (task.real.size() + s.batch - 1) / s.batch;

@@ -52,12 +52,9 @@ void initialise(nn::Module& net, const std::string& rule, const Stream& stream) 
     if (p.value.rank() >= 2) nn::init::orthogonal(p.value, stream.fork("orthogonal/" + p.name));
 }
 
-/// Mean and deviation 1/2: bytes become [-1, 1].
-std::vector<double> halves(const data::Dataset& data) { return std::vector<double>(static_cast<size_t>(data.channels()), 0.5); }
-
 data::Loader::Config loader_config(const data::Dataset& data, const GanSettings& s, Device device) {
   return {.batch = s.batch, .drop_last = true, .shuffle = true, .augmentation = {.crop_padding = 0, .flip = s.flip},
-          .standardisation = {halves(data), halves(data)}, .threads = s.loader_threads, .device = device};
+          .standardisation = data::halves(data), .threads = s.loader_threads, .device = device};
 }
 
 /// Rows of a, then rows of b.
@@ -122,7 +119,7 @@ void add_singular_values(nn::Values& values, const char* network, const nn::Modu
 
 GanTrainer::GanTrainer(const data::Dataset& data, const GanSettings& settings, const Stream& stream, nn::Monitor& monitor, Device device)
     : data_(data), settings_(settings), stream_(stream), monitor_(monitor), device_(device), augment_(settings.augment),
-      standardise_(halves(data), halves(data), device) {
+      standardise_(data::halves(data).mean, data::halves(data).deviation, device) {
   check_settings(data, settings);
   g_ = create_generator(generator_config(data, settings));
   g_ema_ = create_generator(generator_config(data, settings));

@@ -8,7 +8,7 @@
 #include "ops/checks.h"
 #include "ops/op.h"
 
-namespace limbeck {
+namespace limbeck::crop_flip_normalize_op {
 namespace {
 
 std::vector<TensorSpec> infer(const Tensors& in, const Attrs&) {
@@ -66,4 +66,4 @@ const RegisterOp registered({
 });
 
 }  // namespace
-}  // namespace limbeck
+}  // namespace limbeck::crop_flip_normalize_op

@@ -4,7 +4,7 @@
 #include "ops_cpu/parallel.h"
 #include "tensor/image_bytes.h"
 
-namespace limbeck {
+namespace limbeck::cpu_crop_flip_normalize {
 namespace {
 
 void forward(const ForwardCall& call) {
@@ -23,4 +23,4 @@ void forward(const ForwardCall& call) {
 const RegisterKernel registered({.op = "crop_flip_normalize", .name = "cpu", .forward = forward});
 
 }  // namespace
-}  // namespace limbeck
+}  // namespace limbeck::cpu_crop_flip_normalize

@@ -48,7 +48,7 @@ __device__ uint8_t byte_at(const uint8_t* images, const int32_t* draws, const Pl
 }
 
 template <class T>
-__global__ void convert_kernel(const uint8_t* images, const int32_t* draws, const T* mean, const T* deviation, T* y, Sizes s) {
+__global__ void crop_flip_naive(const uint8_t* images, const int32_t* draws, const T* mean, const T* deviation, T* y, Sizes s) {
   const int64_t i = global_index();
   if (i >= s.n) return;
   const Place p(i, s);
@@ -58,7 +58,7 @@ __global__ void convert_kernel(const uint8_t* images, const int32_t* draws, cons
 constexpr int most_channels = 16;  // the table of 16 KiB lets several blocks share an SM
 constexpr int per_thread = 4, threads = 256;
 
-__global__ void convert_by_table(const uint8_t* images, const int32_t* draws, const float* mean, const float* deviation, float* y, Sizes s) {
+__global__ void crop_flip_by_table(const uint8_t* images, const int32_t* draws, const float* mean, const float* deviation, float* y, Sizes s) {
   SHARED_DYN(float, table);
   for (int k = static_cast<int>(threadIdx.x); k < 256 * s.C; k += threads)
     table[k] = (static_cast<float>(k % 256) / 255.0f - mean[k / 256]) / deviation[k / 256];
@@ -66,12 +66,13 @@ __global__ void convert_by_table(const uint8_t* images, const int32_t* draws, co
   const int64_t step = static_cast<int64_t>(gridDim.x) * threads * per_thread;
   for (int64_t first = global_index() * per_thread; first < s.n; first += step) {
     Place p(first, s);
-    Vector<float, per_thread> v;
-    const int count = s.n - first < per_thread ? static_cast<int>(s.n - first) : per_thread;
-    for (int k = 0; k < count; ++k, p.next(s)) v[k] = table[p.c * 256 + byte_at(images, draws, p, s)];
-    if (count == per_thread) store_vector(y + first, v);
-    else
-      for (int k = 0; k < count; ++k) y[first + k] = v[k];
+    if (first + per_thread <= s.n) {
+      Vector<float, per_thread> v;
+      for (int k = 0; k < per_thread; ++k, p.next(s)) v[k] = table[p.c * 256 + byte_at(images, draws, p, s)];
+      store_vector(y + first, v);
+    } else {
+      for (int64_t i = first; i < s.n; ++i, p.next(s)) y[i] = table[p.c * 256 + byte_at(images, draws, p, s)];
+    }
   }
 }
 
@@ -83,7 +84,7 @@ template <class T>
 void forward(const ForwardCall& call) {
   const Sizes s = sizes_of(call.in[0]);
   if (s.n == 0) return;
-  LAUNCH(convert_kernel<T>, blocks_for(s.n), 256, 0, stream_of(call.out[0]))(call.in[0].data<uint8_t>(), call.in[1].data<int32_t>(), call.in[2].data<T>(),
+  LAUNCH(crop_flip_naive<T>, blocks_for(s.n), 256, 0, stream_of(call.out[0]))(call.in[0].data<uint8_t>(), call.in[1].data<int32_t>(), call.in[2].data<T>(),
                                                                            call.in[3].data<T>(), call.out[0].data<T>(), s);
 }
 
@@ -94,7 +95,7 @@ void forward_by_table(const ForwardCall& call) {
   if (s.n == 0) return;
   // Each block fills its own table, so no more blocks than keep a large GPU busy.
   const int64_t blocks = std::min<int64_t>(ceil_div(s.n, threads * per_thread), 1024);
-  LAUNCH(convert_by_table, static_cast<unsigned>(blocks), threads, static_cast<size_t>(s.C) * 256 * sizeof(float), stream_of(call.out[0]))(
+  LAUNCH(crop_flip_by_table, static_cast<unsigned>(blocks), threads, static_cast<size_t>(s.C) * 256 * sizeof(float), stream_of(call.out[0]))(
       call.in[0].data<uint8_t>(), call.in[1].data<int32_t>(), call.in[2].data<float>(), call.in[3].data<float>(), call.out[0].data<float>(), s);
 }
 

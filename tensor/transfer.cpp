@@ -7,16 +7,16 @@
 namespace limbeck {
 namespace {
 
-std::array<TransferBackend*, 2> transfers{};
+std::array<TransferBackend*, 2> transfer_backends{};
 
 TransferBackend& transfers_of(Device device) {
   backend(device);  // throws, saying how to build it, when the kind is not part of this build
-  return *transfers[static_cast<size_t>(device.kind)];
+  return *transfer_backends[static_cast<size_t>(device.kind)];
 }
 
-class Nothing final : public Upload, public Download {
+class NoTransfer final : public Upload, public Download {
  public:
-  explicit Nothing(const std::vector<Tensor>& tensors) : tensors_(tensors) {}
+  explicit NoTransfer(const std::vector<Tensor>& tensors) : tensors_(tensors) {}
   void begin() override {}
   std::vector<Tensor> finish() override { return tensors_; }
   std::vector<Tensor> wait() override { return tensors_; }
@@ -27,15 +27,15 @@ class Nothing final : public Upload, public Download {
 
 }  // namespace
 
-void register_transfers(DeviceKind kind, TransferBackend& backend) { transfers[static_cast<size_t>(kind)] = &backend; }
+void register_transfers(DeviceKind kind, TransferBackend& backend) { transfer_backends[static_cast<size_t>(kind)] = &backend; }
 
 std::unique_ptr<Upload> stage(const std::vector<Tensor>& tensors, Device device) {
-  if (device == cpu) return std::make_unique<Nothing>(tensors);
+  if (device == cpu) return std::make_unique<NoTransfer>(tensors);
   return transfers_of(device).stage(tensors, device.index);
 }
 
 std::unique_ptr<Download> read_later(const std::vector<Tensor>& tensors, Device device) {
-  if (device == cpu) return std::make_unique<Nothing>(tensors);
+  if (device == cpu) return std::make_unique<NoTransfer>(tensors);
   return transfers_of(device).read_later(tensors, device.index);
 }
 
