@@ -211,7 +211,7 @@ Tensors GanTrainer::update_discriminator(const Tensors& in) {
   return {loss.data(), on_real.data(), on_fake.data()};
 }
 
-/// z, labels, DiffAugment's numbers -> loss.
+/// z, labels, DiffAugment's numbers -> loss. The moving average belongs to the step, so that a device runs it without a launch of its own.
 Tensors GanTrainer::update_generator(const Tensors& in) {
   d_->set_requires_grad(false);
   const Variable fake = g_->forward(in[0], in[1]);
@@ -220,6 +220,7 @@ Tensors GanTrainer::update_generator(const Tensors& in) {
   g_optimizer_->zero_grad();
   loss.backward();
   g_optimizer_->step();
+  ema_->update([this] { return step_ + 1; });
   return {loss.data()};
 }
 
@@ -256,7 +257,6 @@ void GanTrainer::step() {
   for (int64_t k = 0; k < settings_.d_steps; ++k) discriminator_step(here.fork("D", static_cast<uint64_t>(k)));
   generator_step(here.fork("G"));
   ++step_;
-  ema_->update(step_);
   nn::Values values{{"d_loss", health_.d_loss}};
   if (!std::isnan(health_.g_loss)) values.emplace_back("g_loss", health_.g_loss);  // a device's first one is still on its way
   monitor_.progress(step_, settings_.steps, settings_.batch * settings_.d_steps, values);

@@ -133,6 +133,7 @@ EMA::EMA(Module& target, const Module& source, double decay, int64_t start)
   const auto c = target.buffers(), d = source.buffers();
   LIMBECK_CHECK(a.size() == b.size() && c.size() == d.size(), "EMA: the two modules differ: ", a.size(), " and ", b.size(), " parameters, ",
                 c.size(), " and ", d.size(), " buffers");
+  LIMBECK_CHECK(!a.empty(), "EMA: the modules have no parameters");
   for (size_t i = 0; i < a.size(); ++i)
     LIMBECK_CHECK(a[i].name == b[i].name && a[i].value.shape() == b[i].value.shape(), "EMA: parameter ", i, " is ", a[i].name, " ",
                   a[i].value.shape(), " in the target and ", b[i].name, " ", b[i].value.shape(), " in the source");
@@ -141,25 +142,31 @@ EMA::EMA(Module& target, const Module& source, double decay, int64_t start)
                   c[i].value.shape(), " in the target and ", d[i].name, " ", d[i].value.shape(), " in the source");
 }
 
-void EMA::update(int64_t step) {
-  static const Op& op = find_op("ema_step");
-  const bool copy = step < start_;
+/// A recorded step reads the decay that is written before its replay; 0 makes the blend a copy.
+void EMA::write_decay(std::function<int64_t()> step) {
+  const Tensor& like = target_.parameters().front().value.data();
   Tensor& decay = decay_scalar_;
+  if (!decay.defined() || decay.dtype() != like.dtype() || decay.device() != like.device()) decay = Tensor::empty({1}, like.dtype(), like.device());
+  host_effect([this, step = std::move(step)] {
+    decay_scalar_.copy_from(Tensor::full({1}, step() < start_ ? 0 : decay_, decay_scalar_.dtype()));
+  });
+}
+
+void EMA::update(std::function<int64_t()> step) {
+  static const Op& op = find_op("ema_step");
+  const bool copy = !recording() && step() < start_;  // a recorded step serves both phases
+  write_decay(std::move(step));
   std::vector<Tensors> each;
-  auto blend = [&](const Tensor& target, const Tensor& source) {
-    if (copy || !is_floating(target.dtype())) return target.copy_from(source);
-    if (!decay.defined() || decay.dtype() != target.dtype() || decay.device() != target.device()) {
-      run_steps(op, each, decay, {});
-      each.clear();
-      decay = Tensor::full({1}, decay_, target.dtype(), target.device());
-    }
-    each.push_back({target, source});
+  const auto blend = [&](const Tensor& target, const Tensor& source) {
+    if (target.device() == cpu && !is_floating(target.dtype())) host_effect([target, source] { target.copy_from(source); });  // counters (Module::to)
+    else if (copy || !is_floating(target.dtype())) target.copy_from(source);
+    else each.push_back({target, source});
   };
   const auto to = target_.parameters(), from = source_.parameters();
   for (size_t i = 0; i < to.size(); ++i) blend(to[i].value.data(), from[i].value.data());
   const auto to_buffers = target_.buffers(), from_buffers = source_.buffers();
   for (size_t i = 0; i < to_buffers.size(); ++i) blend(to_buffers[i].value, from_buffers[i].value);
-  run_steps(op, each, decay, {});
+  run_steps(op, each, decay_scalar_, {});
 }
 
 // --- StepSchedule ---------------------------------------------------------------------------------------------------------------

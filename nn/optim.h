@@ -68,9 +68,14 @@ class Adam : public Optimizer {
 class EMA {
  public:
   EMA(Module& target, const Module& source, double decay, int64_t start);
-  void update(int64_t step);
+  void update(int64_t step) {
+    update([step] { return step; });
+  }
+  /// The same as part of a step that may be recorded (StepGraph): `step` is asked before every replay. What it captures outlives the recording.
+  void update(std::function<int64_t()> step);
 
  private:
+  void write_decay(std::function<int64_t()> step);
   Module& target_;
   const Module& source_;
   double decay_;

@@ -91,24 +91,73 @@ TEST(CudaTraining, ClassifierLossesAreThoseOfTheCpu) {
 TEST(CudaTraining, GanLossesAreThoseOfTheCpu) {
   const data::Dataset set = toy_data(8, 32, 2);
   gan::GanSettings settings;
-  settings.steps = 4;
+  settings.steps = 5;  // from the third on replayed
   settings.batch = 2;
   settings.d_steps = 2;
   settings.g_ch = settings.d_ch = 2;
   settings.dim_z = 8;
   settings.g_lr = settings.d_lr = 1e-5;
   settings.ema_decay = 0.9;
-  settings.ema_start = 2;
+  settings.ema_start = 4;  // the recorded step copies first, then blends
   settings.health_every = 1;
   settings.sample_every = 0;
   std::map<DeviceKind, Recorder> log;
-  std::map<DeviceKind, TensorFile> weights;
+  std::map<DeviceKind, TensorFile> average;
   for (const Device device : {cpu, cuda}) {
     gan::GanTrainer trainer(set, settings, Stream(5), log[device.kind], device);
     trainer.run();
-    weights[device.kind] = trainer.state();
+    average[device.kind] = trainer.average().state_dict();
   }
   expect_close(log[DeviceKind::cuda], log[DeviceKind::cpu], 2e-3);
+  expect_close(average[DeviceKind::cuda], average[DeviceKind::cpu], 5e-3);
+}
+
+// The results of a step are read while the next one runs; still nothing is saved and the step is named.
+TEST(CudaTraining, DivergenceStopsTheRun) {
+  const data::Dataset set = toy_data(16, 8, 2), none = toy_data(0, 8, 2);
+  const kd::ClassificationCriterion criterion;
+  struct : nn::Monitor {
+    bool checkpoint_due() override { return ++steps, true; }
+    void save(const TensorFile&) override { ++saved; }
+    int steps = 0, saved = 0;
+  } monitor;
+  const auto train = [&](const Device device) -> std::string {
+    monitor.steps = monitor.saved = 0;
+    gan::FeatureNet net({.outputs = 2, .channels = 3, .size = 8}, {.width = 4, .blocks = {1, 1}, .feature = 16, .head = {8}, .dropout = 0});
+    net.initialise(Stream(3));
+    net.to(device);
+    kd::TrainSettings settings;
+    settings.epochs = 20, settings.batch = 4, settings.lr = 1e30;
+    try {
+      kd::train({.network = net, .train = set, .test = none, .standardisation = data::standardisation_of(set), .criterion = criterion,
+                 .stream = Stream(7), .monitor = monitor},
+                settings);
+    } catch (const Error& e) {
+      return e.what();
+    }
+    return "no error";
+  };
+  for (const Device device : {cpu, cuda}) {
+    const std::string error = train(device);
+    EXPECT_NE(error.find("training diverged: the loss is "), std::string::npos) << device << ": " << error;
+    EXPECT_NE(error.find(cat(" at step ", monitor.saved, " ")), std::string::npos) << device << ": " << monitor.saved << " saved, " << error;
+  }
+}
+
+TEST(CudaTraining, DivergenceStopsTheGan) {
+  const data::Dataset set = toy_data(8, 32, 2);
+  gan::GanSettings settings;
+  settings.steps = 2, settings.batch = 2, settings.d_steps = 2, settings.g_ch = settings.d_ch = 2, settings.dim_z = 8;
+  settings.sample_every = 0;
+  settings.loss_bound = 1e-6;
+  Recorder log;
+  gan::GanTrainer trainer(set, settings, Stream(5), log, cuda);
+  try {
+    trainer.run();
+    ADD_FAILURE() << "no error";
+  } catch (const Error& e) {
+    EXPECT_NE(std::string(e.what()).find("GAN training diverged at step 0: the discriminator's loss = "), std::string::npos) << e.what();
+  }
 }
 
 /// A running sum kept in a buffer that is replaced, and a count of host effects: what a replay must carry on.
