@@ -10,6 +10,7 @@
 #include "kd/trainer.h"
 #include "nn/layers.h"
 #include "nn/step_graph.h"
+#include "tests/ops_cuda/late.h"
 
 namespace limbeck {
 namespace {
@@ -159,6 +160,49 @@ TEST(CudaTraining, DivergenceStopsTheGan) {
     EXPECT_NE(std::string(e.what()).find("GAN training diverged at step 0: the discriminator's loss = "), std::string::npos) << e.what();
   }
 }
+
+#if defined(LIMBECK_SIM)
+/// Both loops on the device, with recorded steps; every weight and value, as bits.
+std::vector<double> train_on_device() {
+  std::vector<double> bits;
+  const auto take = [&bits](const TensorFile& file) {
+    for (const auto& [name, t] : file.tensors)
+      for (int64_t i = 0; i < t.numel(); ++i) bits.push_back(t.at(i));
+  };
+  Recorder log;
+  {
+    const data::Dataset set = toy_data(22, 8, 3), none = toy_data(0, 8, 3);
+    const kd::ClassificationCriterion criterion;
+    gan::FeatureNet net({.outputs = 3, .channels = 3, .size = 8}, {.width = 4, .blocks = {1, 1}, .feature = 16, .head = {8}, .dropout = 0.3});
+    net.initialise(Stream(3));
+    net.to(cuda);
+    kd::TrainSettings settings;
+    settings.epochs = 3, settings.batch = 8, settings.crop_padding = 1;
+    kd::train({.network = net, .train = set, .test = none, .standardisation = data::standardisation_of(set), .criterion = criterion,
+               .stream = Stream(7), .monitor = log},
+              settings);
+    take(net.state_dict());
+  }
+  {
+    const data::Dataset set = toy_data(8, 32, 2);
+    gan::GanSettings settings;
+    settings.steps = 3, settings.batch = 2, settings.d_steps = 1, settings.g_ch = settings.d_ch = 2, settings.dim_z = 8;
+    settings.ema_decay = 0.9, settings.ema_start = 2, settings.health_every = 2, settings.sample_every = 0;
+    gan::GanTrainer trainer(set, settings, Stream(5), log, cuda);
+    trainer.run();
+    take(trainer.average().state_dict());
+  }
+  bits.insert(bits.end(), log.values.begin(), log.values.end());
+  return bits;
+}
+
+// The batch, the recorded step's inputs at their fixed places, and the results on their way back are in order without the shim's help.
+TEST(CudaTraining, SameBitsWhateverRunsLate) {
+  const std::vector<double> expected = train_on_device();
+  for (const Late which : {Late::copies, Late::compute})
+    late(which, [&] { EXPECT_TRUE(train_on_device() == expected) << static_cast<int>(which); });
+}
+#endif
 
 /// A running sum kept in a buffer that is replaced, and a count of host effects: what a replay must carry on.
 class Accumulator : public nn::Module {

@@ -8,9 +8,7 @@
 #include "ops_cuda/pinned.h"
 #include "tensor/device.h"
 #include "tensor/transfer.h"
-#if defined(LIMBECK_SIM)
-#include "ops_cuda/sim/late.h"
-#endif
+#include "tests/ops_cuda/late.h"
 
 namespace limbeck {
 namespace {
@@ -76,16 +74,6 @@ TEST(CudaTransfer, StagedTensorsMayBeForgotten) {
 }
 
 #if defined(LIMBECK_SIM)
-enum class Late { copies, compute, both };
-
-/// Runs f with the compute stream, all others, or both as late as possible.
-template <class F>
-void late(Late which, F&& f) {
-  const cudaStream_t compute = cuda::stream(0);
-  const sim::RunLate now([=](cudaStream_t s) { return which == Late::both || (s == compute) == (which == Late::compute); });
-  f();
-}
-
 // The shim itself: without a wait, the copy has not happened; with it, it has.
 TEST(LateStreams, ShowAMissingWait) {
   const Tensor x = Tensor::zeros({4}, DType::f32, cuda0);
