@@ -1,5 +1,6 @@
 #include "ops_cuda/sim/runtime.h"
 
+#include <algorithm>
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
@@ -143,9 +144,14 @@ RunLate::~RunLate() {
 
 void expose(void* pointer, size_t bytes) {
   const std::lock_guard lock(memory().mutex);
-  memory().exposed[static_cast<char*>(pointer)] = bytes;
+  size_t& exposed = memory().exposed[static_cast<char*>(pointer)];
+  if (memory().late) {  // queued work may still use what the block held before
+    exposed = std::max(exposed, bytes);
+    if (memory().accessing) ASAN_UNPOISON_MEMORY_REGION(pointer, exposed);
+    return;
+  }
+  exposed = bytes;
   ASAN_UNPOISON_MEMORY_REGION(pointer, bytes);
-  if (memory().late) return;
   std::memset(pointer, 0xff, bytes);
   if (!memory().accessing) ASAN_POISON_MEMORY_REGION(pointer, bytes);
 }
@@ -198,7 +204,7 @@ cudaError_t cudaFree(void* pointer) {
   run_all();
   const auto found = memory().blocks.find(static_cast<char*>(pointer));
   if (found == memory().blocks.end()) return cudaErrorInvalidValue;
-  hide(pointer, found->second);
+  memory().exposed.erase(static_cast<char*>(pointer));
   ASAN_UNPOISON_MEMORY_REGION(pointer, found->second);
   memory().used -= found->second;
   memory().blocks.erase(found);

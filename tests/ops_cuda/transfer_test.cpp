@@ -31,6 +31,7 @@ void expect_round_trip() {
     EXPECT_EQ(there[i].device(), cuda0);
     EXPECT_EQ(back[i].shape(), sent[i].shape());
     EXPECT_EQ(back[i].dtype(), sent[i].dtype());
+    if (sent[i].numel() == 0) continue;
     EXPECT_EQ(std::memcmp(back[i].raw(), sent[i].raw(), static_cast<size_t>(sent[i].bytes())), 0);
   }
 }
