@@ -72,14 +72,14 @@ void StepGraph::record(const Tensors& inputs) {
   inputs_.clear();
   for (const Tensor& t : inputs) inputs_.push_back(t.defined() ? Tensor::empty(t.shape(), t.dtype(), device_) : t);
   DeviceBackend& device = backend(device_);
-  effects_ = std::make_unique<HostEffects>();
   BufferPlaces places(modules_);
   device.begin_recording(device_.index);
   try {
+    effects_ = std::make_unique<HostEffects>();  // after begin_recording: had that thrown, this thread would record for ever
     results_ = step_(inputs_);
     places.write_back();
   } catch (...) {
-    effects_->stop();
+    effects_.reset();
     try {
       device.end_recording(device_.index);
     } catch (const Error&) {  // the first error says what happened

@@ -50,9 +50,9 @@ class Backend final : public DeviceBackend {
   void set_precision(Precision precision) override { set_product_precision(precision); }
 
   void begin_recording(int index) override {
-    pool_ = caching_allocator(index).begin_pool();
-    // Relaxed: the allocator may ask the system for memory meanwhile.
+    // Relaxed: the allocator may ask the system for memory meanwhile. First, because it refuses a recording within a recording.
     cuda_check(cudaStreamBeginCapture(stream(index), cudaStreamCaptureModeRelaxed));
+    pool_ = caching_allocator(index).begin_pool();
   }
 
   std::unique_ptr<Recording> end_recording(int index) override {

@@ -9,31 +9,16 @@ namespace limbeck::cuda {
 
 namespace sim_detail {
 
+/// One lane's part of D = A B + C of a warp.
 struct Product {
   float* c;
   const uint32_t *a, *b;
 };
-inline float half_of(uint32_t word, int which) { return std::bit_cast<float>(which ? word & 0xffff0000u : word << 16); }
-inline float tf32_of(uint32_t word) { return std::bit_cast<float>(word & 0xffffe000u); }
+void multiply_bf16_k16(void* const* lanes, unsigned mask);
+void multiply_bf16_k8(void* const* lanes, unsigned mask);
+void multiply_tf32_k8(void* const* lanes, unsigned mask);
 
-/// D = A B + C of one warp; PerWord is 2 for bf16 and 1 for tf32.
-template <int K, int PerWord>
-void multiply(void* const* lanes, unsigned) {
-  constexpr int row_words = 2;  // A interleaves rows g and g + 8
-  for (int row = 0; row < 16; ++row)
-    for (int column = 0; column < 8; ++column) {
-      Product& out = *static_cast<Product*>(lanes[row % 8 * 4 + column / 2]);
-      float& sum = out.c[row / 8 * 2 + column % 2];
-      for (int k = 0; k < K; ++k) {
-        const int quad = k / PerWord % 4, step = k / (4 * PerWord);
-        const uint32_t a = static_cast<Product*>(lanes[row % 8 * 4 + quad])->a[step * row_words + row / 8];
-        const uint32_t b = static_cast<Product*>(lanes[column * 4 + quad])->b[step];
-        const float x = PerWord == 2 ? half_of(a, k % 2) : tf32_of(a), y = PerWord == 2 ? half_of(b, k % 2) : tf32_of(b);
-        sum += x * y;
-      }
-    }
-}
-
+/// One lane's part of loading four 8x8 matrices of 16-bit words. Here, because the sanitizers must see what the kernel reads.
 struct Rows {
   const void* row;
   uint32_t* r;
@@ -56,15 +41,15 @@ void spread(void* const* lanes, unsigned) {
 
 inline void mma_bf16_k16(float (&c)[4], const uint32_t (&a)[4], const uint32_t (&b)[2]) {
   sim_detail::Product p{c, a, b};
-  simt::collective("mma_bf16_k16", 0xffffffffu, &p, sim_detail::multiply<16, 2>);
+  simt::collective("mma_bf16_k16", 0xffffffffu, &p, sim_detail::multiply_bf16_k16);
 }
 inline void mma_bf16_k8(float (&c)[4], const uint32_t (&a)[2], const uint32_t (&b)[1]) {
   sim_detail::Product p{c, a, b};
-  simt::collective("mma_bf16_k8", 0xffffffffu, &p, sim_detail::multiply<8, 2>);
+  simt::collective("mma_bf16_k8", 0xffffffffu, &p, sim_detail::multiply_bf16_k8);
 }
 inline void mma_tf32_k8(float (&c)[4], const uint32_t (&a)[4], const uint32_t (&b)[2]) {
   sim_detail::Product p{c, a, b};
-  simt::collective("mma_tf32_k8", 0xffffffffu, &p, sim_detail::multiply<8, 1>);
+  simt::collective("mma_tf32_k8", 0xffffffffu, &p, sim_detail::multiply_tf32_k8);
 }
 inline uint32_t to_tf32(float x) {
   const uint32_t u = std::bit_cast<uint32_t>(x);

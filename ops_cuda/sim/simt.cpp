@@ -1,7 +1,10 @@
 #include "ops_cuda/sim/simt.h"
 
 #include <algorithm>
+#include <bit>
+#include <cstddef>
 #include <cstdlib>
+#include <cstring>
 #include <memory>
 #include <mutex>
 #include <numeric>
@@ -34,8 +37,29 @@ struct Thread {
   const char* what = nullptr;
   unsigned mask = 0;
   void* lane = nullptr;
-  std::vector<std::vector<Copy>> copies;  // committed groups, oldest first
-  std::vector<Copy> open;                 // not committed yet
+  // Asynchronous copies that have not been waited for, oldest first: committed groups, then `open` more.
+  std::vector<Copy> copies;
+  std::vector<size_t> groups;  // their sizes
+  size_t open = 0;
+
+  void restart() {
+    state = State::fresh;
+    copies.clear(), groups.clear();
+    open = 0;
+  }
+};
+
+/// One bit per lane, kept so that warp instructions need not ask every thread.
+struct Warp {
+  unsigned present = 0, done = 0, waiting = 0;  // waiting: in a warp instruction
+  const char* what = nullptr;                   // which one, and its mask, while all that wait agree
+  unsigned mask = 0;
+  bool mixed = false;  // they do not
+
+  void open(unsigned lanes) {
+    waiting &= ~lanes;
+    if (!waiting) mixed = false;
+  }
 };
 
 struct SharedVariable {
@@ -51,12 +75,13 @@ struct Machine {
   dim3 grid, block;
   const std::function<void()>* body = nullptr;
   std::vector<Thread> threads;
+  std::vector<Warp> warps;
   std::vector<int> order;  // of the threads
   std::vector<SharedVariable> shared;
   std::unique_ptr<char[]> dynamic;
   size_t dynamic_bytes = 0;
   Thread* current = nullptr;
-  int live = 0;
+  int live = 0, at_barrier = 0;
   bool failed = false;
   std::string failure;
   std::vector<std::unique_ptr<Fiber>> fibers;  // all, kept between launches
@@ -116,6 +141,19 @@ Fiber* take_fiber() {
 
 bool runnable(const Thread& t) { return t.state == State::fresh || t.state == State::ready; }
 
+/// The other threads stay where they are; their stacks are given up.
+[[noreturn]] void abandon() {
+  Machine& m = machine();
+  m.fibers.clear();
+  m.idle.clear();
+  m.shared.clear();
+  m.dynamic.reset();
+  throw Error(std::exchange(m.failure, {}));
+}
+
+Warp& warp_of(const Thread& t) { return machine().warps[static_cast<size_t>(t.number / 32)]; }
+unsigned bit_of(const Thread& t) { return 1u << t.number % 32; }
+
 void check_left_behind(const Thread& gone);
 
 void resume(Thread& t) {
@@ -125,18 +163,13 @@ void resume(Thread& t) {
   m.current = &t;
   threadIdx = t.index;
   t.fiber->resume();
-  if (m.failed) {
-    // The other threads stay where they are; their stacks are given up.
-    m.fibers.clear();
-    m.idle.clear();
-    m.shared.clear();
-    m.dynamic.reset();
-    throw Error(std::exchange(m.failure, {}));
-  }
+  if (m.failed) abandon();
   if (t.state != State::done) return;
   m.idle.push_back(std::exchange(t.fiber, nullptr));
   --m.live;
-  check_left_behind(t);
+  Warp& warp = warp_of(t);
+  warp.done |= bit_of(t);
+  if (warp.waiting) check_left_behind(t);
 }
 
 void record_failure(const std::string& message, uint3 thread) {
@@ -145,13 +178,8 @@ void record_failure(const std::string& message, uint3 thread) {
   m.failure = cat("kernel ", m.kernel, ": ", message, " [block ", place(blockIdx), ", thread ", place(thread), "]");
 }
 [[noreturn]] void fail_from_scheduler(const std::string& message, const Thread& t) {
-  Machine& m = machine();
   record_failure(message, t.index);
-  m.fibers.clear();
-  m.idle.clear();
-  m.shared.clear();
-  m.dynamic.reset();
-  throw Error(std::exchange(m.failure, {}));
+  abandon();
 }
 
 /// Lanes that wait for a thread which has left would wait for ever.
@@ -163,10 +191,11 @@ void check_left_behind(const Thread& gone) {
       fail_from_scheduler(cat(t.what, ": the mask names lane ", bit, ", which has left the kernel"), t);
 }
 
-bool sweep(const std::vector<int>& order) {
+bool sweep() {
+  Machine& m = machine();
   bool any = false;
-  for (const int i : order)
-    if (Thread& t = machine().threads[i]; runnable(t)) resume(t), any = true;
+  for (const int i : m.order)
+    if (Thread& t = m.threads[i]; runnable(t)) resume(t), any = true;
   return any;
 }
 
@@ -191,7 +220,8 @@ void open_barrier() {
   for (const Thread& t : m.threads) {
     if (t.state != State::at_barrier) continue;
     if (!first) first = &t;
-    if (t.barrier.line() != first->barrier.line() || std::string_view(t.barrier.file_name()) != first->barrier.file_name())
+    if (t.barrier.line() != first->barrier.line() ||
+        (t.barrier.file_name() != first->barrier.file_name() && std::string_view(t.barrier.file_name()) != first->barrier.file_name()))
       fail_from_scheduler(cat("divergent __syncthreads: thread ", place(first->index), " waits at ", short_name(first->barrier), ", this one at ",
                               short_name(t.barrier)), t);
   }
@@ -199,6 +229,7 @@ void open_barrier() {
     fail_from_scheduler(cat("divergent __syncthreads at ", short_name(first->barrier), ": ", total - m.live, " of ", total,
                             " threads left the kernel before it"), *first);
   for (Thread& t : m.threads) t.state = State::ready;
+  m.at_barrier = 0;
 }
 
 [[noreturn]] void report_deadlock() {
@@ -216,20 +247,17 @@ void open_barrier() {
 
 void run_block() {
   Machine& m = machine();
-  for (Thread& t : m.threads) {
-    t.state = State::fresh;
-    if (!t.copies.empty()) t.copies.clear();
-    if (!t.open.empty()) t.open.clear();
-  }
+  for (Thread& t : m.threads) t.restart();
+  for (Warp& w : m.warps) w = {.present = w.present};
   for (SharedVariable& v : m.shared) v.fresh = true;
   if (m.dynamic_bytes) std::memset(m.dynamic.get(), 0xff, m.dynamic_bytes);
   m.live = static_cast<int>(m.threads.size());
+  m.at_barrier = 0;
   if (setting().order == Order::random) std::shuffle(m.order.begin(), m.order.end(), m.random);
   while (m.live > 0) {
-    const bool moved = setting().order == Order::warp_depth_first ? sweep_warps() : sweep(m.order);
+    const bool moved = setting().order == Order::warp_depth_first ? sweep_warps() : sweep();
     if (m.live == 0) return;
-    const bool all_wait = std::all_of(m.threads.begin(), m.threads.end(), [](const Thread& t) { return t.state == State::done || t.state == State::at_barrier; });
-    if (all_wait) open_barrier();
+    if (m.at_barrier == m.live) open_barrier();
     else if (!moved) report_deadlock();
   }
 }
@@ -244,14 +272,17 @@ void prepare(const std::string& kernel, dim3 grid, dim3 block, size_t dynamic_sh
   m.shared.clear();
   m.dynamic_bytes = dynamic_shared;
   m.dynamic.reset(dynamic_shared ? new char[dynamic_shared] : nullptr);
-  m.threads.clear();
   m.threads.resize(size_t{block.x} * block.y * block.z);
+  m.warps.assign((m.threads.size() + 31) / 32, {});
   m.order.resize(m.threads.size());
   std::iota(m.order.begin(), m.order.end(), 0);
   if (setting().order == Order::reverse) std::reverse(m.order.begin(), m.order.end());
   for (unsigned i = 0; i < m.threads.size(); ++i) {
-    m.threads[i].number = static_cast<int>(i);
-    m.threads[i].index = {i % block.x, i / block.x % block.y, i / block.x / block.y};
+    Thread& t = m.threads[i];
+    t.number = static_cast<int>(i);
+    t.index = {i % block.x, i / block.x % block.y, i / block.x / block.y};
+    t.fiber = nullptr;  // a failed launch leaves them parked
+    warp_of(t).present |= bit_of(t);
   }
   m.random.seed(setting().seed);
 }
@@ -300,6 +331,7 @@ void barrier(const std::source_location& at) {
   Thread& t = *machine().current;
   t.barrier = at;
   t.state = State::at_barrier;
+  ++machine().at_barrier;
   Fiber::park();
 }
 
@@ -328,21 +360,20 @@ void* dynamic_shared() {
   return m.dynamic.get();
 }
 
-void collective(const char* what, unsigned mask, void* lane_data, Complete complete) {
+namespace {
+
+/// Have all lanes of the mask come? Fills lanes[]; whatever is wrong with this call ends the launch.
+bool all_lanes_here(const char* what, unsigned mask, const Thread& self, void** lanes) {
   Machine& m = machine();
-  Thread& self = *m.current;
   const int first = self.number / 32 * 32, own = self.number % 32;
   if (!(mask >> own & 1)) fault(cat(what, ": lane ", own, " calls with a mask that does not name it"));
   bool all_here = true;
-  void* lanes[32] = {};
   for (int i = 0; i < 32; ++i) {
-    if (!(mask >> i & 1)) continue;
+    if (!(mask >> i & 1) || i == own) continue;
     if (first + i >= static_cast<int>(m.threads.size())) fault(cat(what, ": the mask names lane ", i, ", but the block has only ", m.threads.size(), " threads"));
     const Thread& t = m.threads[first + i];
     if (t.state == State::done) fault(cat(what, ": the mask names lane ", i, ", which has left the kernel"));
-    if (i == own) {
-      lanes[i] = lane_data;
-    } else if (t.state == State::in_warp && (t.mask >> own & 1)) {  // in an instruction of other lanes it may still be on its way here
+    if (t.state == State::in_warp && (t.mask >> own & 1)) {  // in an instruction of other lanes it may still be on its way here
       if (t.mask != mask || std::string_view(t.what) != what)
         fault(cat(what, " with mask 0x", std::hex, mask, ": lane ", std::dec, i, " waits in ", t.what, " with mask 0x", std::hex, t.mask));
       lanes[i] = t.lane;
@@ -350,12 +381,37 @@ void collective(const char* what, unsigned mask, void* lane_data, Complete compl
       all_here = false;
     }
   }
+  return all_here;
+}
+
+}  // namespace
+
+void collective(const char* what, unsigned mask, void* lane_data, Complete complete) {
+  Machine& m = machine();
+  Thread& self = *m.current;
+  Warp& warp = warp_of(self);
+  Thread* const threads = &m.threads[static_cast<size_t>(self.number / 32 * 32)];
+  const unsigned own = bit_of(self);
+  void* lanes[32] = {};
+  const bool alike = !warp.waiting || (!warp.mixed && warp.what == what && warp.mask == mask);
+  bool all_here;
+  if (alike && (mask & own) && !(mask & (warp.done | ~warp.present))) {  // nothing can be wrong
+    all_here = (warp.waiting | own) == mask;
+    if (all_here)
+      for (unsigned rest = warp.waiting; rest; rest &= rest - 1) lanes[std::countr_zero(rest)] = threads[std::countr_zero(rest)].lane;
+  } else {
+    all_here = all_lanes_here(what, mask, self, lanes);
+  }
   if (all_here) {
+    lanes[self.number % 32] = lane_data;
     complete(lanes, mask);
-    for (int i = 0; i < 32; ++i)
-      if ((mask >> i & 1) && i != own) m.threads[first + i].state = State::ready;
+    for (unsigned rest = mask & ~own; rest; rest &= rest - 1) threads[std::countr_zero(rest)].state = State::ready;
+    warp.open(mask);
     return;
   }
+  if (!warp.waiting) warp.what = what, warp.mask = mask;
+  warp.mixed |= !alike;
+  warp.waiting |= own;
   self.what = what;
   self.mask = mask;
   self.lane = lane_data;
@@ -390,23 +446,27 @@ void vote(void* const* lanes, unsigned mask) {
 void copy_async(void* to, const void* from, size_t bytes, size_t valid_bytes) {
   check_alignment(to, bytes, "asynchronous copy, destination");
   check_alignment(from, bytes, "asynchronous copy, source");
-  machine().current->open.push_back({to, from, bytes, valid_bytes});
+  Thread& t = *machine().current;
+  t.copies.push_back({to, from, bytes, valid_bytes});
+  ++t.open;
 }
 
 void commit_copies() {
   Thread& t = *machine().current;
-  t.copies.push_back(std::exchange(t.open, {}));
+  t.groups.push_back(std::exchange(t.open, 0));
 }
 
 void wait_for_copies(int groups_left) {
-  auto& groups = machine().current->copies;
-  while (static_cast<int>(groups.size()) > groups_left) {
-    for (const Copy& c : groups.front()) {
-      std::memcpy(c.to, c.from, c.valid);
-      std::memset(static_cast<char*>(c.to) + c.valid, 0, c.bytes - c.valid);
-    }
-    groups.erase(groups.begin());
+  Thread& t = *machine().current;
+  const auto finished = static_cast<std::ptrdiff_t>(t.groups.size()) - groups_left;
+  if (finished <= 0) return;
+  const auto count = static_cast<std::ptrdiff_t>(std::accumulate(t.groups.begin(), t.groups.begin() + finished, size_t{0}));
+  for (auto c = t.copies.begin(); c != t.copies.begin() + count; ++c) {
+    std::memcpy(c->to, c->from, c->valid);
+    std::memset(static_cast<char*>(c->to) + c->valid, 0, c->bytes - c->valid);
   }
+  t.copies.erase(t.copies.begin(), t.copies.begin() + count);
+  t.groups.erase(t.groups.begin(), t.groups.begin() + finished);
 }
 
 void check_alignment(const void* p, size_t bytes, const char* what) {

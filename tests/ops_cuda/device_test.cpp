@@ -13,26 +13,12 @@
 #include "tensor/device.h"
 #include "tensor/random.h"
 #include "tensor/safetensors.h"
+#include "tests/ops_cuda/errors.h"
 
 namespace limbeck {
 namespace {
 
 constexpr Device cuda0{DeviceKind::cuda, 0};
-
-template <class F>
-std::string error_of(F&& f) {
-  try {
-    f();
-  } catch (const Error& e) {
-    return e.what();
-  }
-  return "no error";
-}
-#define EXPECT_ERROR(statement, text)                                               \
-  do {                                                                              \
-    const std::string found = error_of([&] { statement; });                         \
-    EXPECT_NE(found.find(text), std::string::npos) << "expected '" << (text) << "' in: " << found; \
-  } while (0)
 
 Tensors run(const char* op, const Tensors& in, const Attrs& attrs = {}) { return run_forward(find_op(op), in, attrs); }
 

@@ -8,6 +8,7 @@
 
 #include "ops_cuda/instructions.h"
 #include "ops_cuda/sim/asan.h"
+#include "tests/ops_cuda/errors.h"
 #include "tests/ops_cuda/orders.h"
 
 namespace limbeck::cuda {
@@ -20,22 +21,6 @@ std::vector<T> counting(size_t n) {
   std::iota(v.begin(), v.end(), T(0));
   return v;
 }
-
-template <class F>
-std::string error_of(F&& f) {
-  try {
-    f();
-  } catch (const Error& e) {
-    return e.what();
-  }
-  return "no error";
-}
-
-#define EXPECT_ERROR(statement, text)                                               \
-  do {                                                                              \
-    const std::string found = error_of([&] { statement; });                         \
-    EXPECT_NE(found.find(text), std::string::npos) << "expected '" << (text) << "' in: " << found; \
-  } while (0)
 
 /// Every order, the default included.
 template <class F>
