@@ -46,6 +46,8 @@ $(SIM_DIR)/sanitized/ops_cuda/sim/%.cpp.o: ops_cuda/sim/%.cpp $(BUILD)/obj/commo
 	$(call say,SIM ,$<)$(CCACHE) $(CXX) $(CXXFLAGS) $(OPT) -DLIMBECK_SIM -DLIMBECK_ASAN=1 -include $(BUILD)/obj/common.h -fpch-preprocess -c $< -o $@
 $(SIM_DIR)/sanitized_tests: $(LIBRARY_OBJ) $(APP_LIB_OBJ) $(call sim_obj,sanitized,$(SIM_SRC) $(SIM_TEST_SRC))
 	$(call say,LINK,$@)$(CXX) $(LDFLAGS) $(SIM_SANITIZE) $^ -o $@ $(LDLIBS) -lgtest_main -lgtest
+$(SIM_DIR)/sanitized_limbeck: $(LIBRARY_OBJ) $(call sim_obj,sanitized,$(SIM_SRC)) $(APP_OBJ)
+	$(call say,LINK,$@)$(CXX) $(LDFLAGS) $(SIM_SANITIZE) $^ -o $@ $(LDLIBS)
 $(call sim_obj,obj,$(SIM_TEST_SRC)) $(call sim_obj,sanitized,$(SIM_TEST_SRC)): | $(BUILD)/deps.test
 
 ifeq ($(CUDA),sim)
