@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Runs every test: the GoogleTest binaries in shards (the second one, where it was built: CUDA kernels on the CPU, under the sanitizers), then
+# Runs every test: the GoogleTest binaries in shards (the second one: CUDA kernels on the CPU, under the sanitizers), then
 # the end-to-end scripts in tests/e2e/.
 #   tests/run.sh BUILD_DIR [NAME-FILTER of e2e scripts]
 #   tests/run.sh BUILD_DIR --cuda       the CUDA kernels only
@@ -14,18 +14,25 @@ passed=0; failed=0; skipped=0
 
 count() { grep -c "$1" "$2" || true; }
 
-# run_units BINARY LABEL
+# run_shard BINARY LABEL SHARDS I: two threads, so that threaded paths run; passive waiting, because the shards share the cores.
+run_shard() {
+  GTEST_TOTAL_SHARDS=$3 GTEST_SHARD_INDEX=$4 OMP_NUM_THREADS=${OMP_NUM_THREADS:-2} OMP_WAIT_POLICY=passive \
+    "$1" --gtest_brief=0 > "$logs/$2.$4" 2>&1
+  echo $? > "$logs/$2.$4.status"
+}
+
+# run_units BINARY LABEL: more shards than cores, so that no core is left waiting for the one with the slow tests.
 run_units() {
-  local binary=$1 label=$2 shards pids=() i status ran
-  shards=$(nproc 2> /dev/null || echo 2)
-  # Two threads each, so that threaded paths run; passive waiting, because the shards share the cores.
+  local binary=$1 label=$2 cores shards i status ran
+  cores=$(nproc 2> /dev/null || echo 2)
+  shards=$((cores * 6))
   for ((i = 0; i < shards; ++i)); do
-    GTEST_TOTAL_SHARDS=$shards GTEST_SHARD_INDEX=$i OMP_NUM_THREADS=${OMP_NUM_THREADS:-2} OMP_WAIT_POLICY=passive \
-      "$binary" --gtest_brief=0 > "$logs/$label.$i" 2>&1 &
-    pids+=($!)
+    while (($(jobs -rp | wc -l) >= cores)); do wait -n; done
+    run_shard "$binary" "$label" "$shards" "$i" &
   done
+  wait
   for ((i = 0; i < shards; ++i)); do
-    wait "${pids[$i]}"; status=$?
+    status=$(cat "$logs/$label.$i.status")
     local log=$logs/$label.$i ok bad skip
     ok=$(count '^\[       OK \] ' "$log")
     bad=$(grep -c '^\[  FAILED  \] .* ms)$' "$log" || true)
@@ -34,7 +41,7 @@ run_units() {
     if ((status != 0 && bad == 0)) || ((ran != ok + bad + skip)); then
       bad=$((bad + 1))  # the binary died inside a test
       echo "$label tests, shard $i: ended with status $status in: $(grep '^\[ RUN      \] ' "$log" | tail -1)"
-      tail -5 "$log"
+      tail -40 "$log"
     fi
     if ((bad > 0)); then
       awk '/^\[ RUN      \]/ { text = "" } { text = text $0 "\n" } /^\[  FAILED  \] .* ms\)$/ { printf "%s", text }' "$log"

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# The workflow at toy size on the device cuda, through the SIMT shim, beside the CPU: the same losses within rounding from the same seed.
+# The workflow at toy size on the device cuda, through the SIMT shim (under the sanitizers, which 'make test' builds), beside the CPU: the same
+# losses within rounding from the same seed.
 # Also what a program without the device says, and commands that compute on it.
 source "$(dirname "$0")/lib.sh"
 check_error "a program without CUDA says how to build it" "--device|CUDA" "$limbeck" run configs/tiny.toml --out "$work/none" --device cuda
@@ -7,7 +8,8 @@ check_error "and refuses unknown devices" "unknown device 'gpu'" "$limbeck" run 
 
 check_error "the CPU has one precision" "the CPU computes in f32" "$limbeck" bench train --precision bf16
 
-simulated=$(dirname "$limbeck")/sim/limbeck
+simulated=$(dirname "$limbeck")/sim/sanitized_limbeck
+[[ -x $simulated ]] || simulated=$(dirname "$limbeck")/sim/limbeck
 if [[ ! -x $simulated ]]; then
   skip "the workflow on the device cuda" "no $simulated (make CUDA=sim)"
   finish
@@ -15,7 +17,7 @@ fi
 check_error "a device that the machine lacks" "cuda:7" "$simulated" run configs/tiny.toml --out "$work/none" --device cuda:7
 
 settings=()
-for s in data.shapes_train=10 data.shapes_test=10 teacher.model=resnet8 teacher.epochs=1 teacher.batch=10 student.epochs=1 student.batch=10 \
+for s in data.shapes_train=6 data.shapes_test=4 teacher.model=resnet8 teacher.epochs=1 teacher.batch=6 student.epochs=1 student.batch=6 \
   gan.steps=3 gan.batch=2 gan.g_ch=2 gan.d_ch=2 gan.g_lr=1e-4 gan.d_lr=1e-4 gan.sample_every=0 features.epochs=1 features.net.width=2 ratio.epochs=1 \
   fakes.per_class=1 fakes.filter_burn_in=2 fakes.sampling.burn_in=2 fakes.sampling.batch=2 transfer.epochs=1 transfer.batch=20 ablation=false; do
   settings+=(--set "$s")

@@ -4,7 +4,9 @@
 
 #include <cmath>
 #include <map>
+#include <memory>
 
+#include "gan/density_ratio.h"
 #include "gan/feature_net.h"
 #include "gan/trainer.h"
 #include "kd/trainer.h"
@@ -86,6 +88,57 @@ TEST(CudaTraining, ClassifierLossesAreThoseOfTheCpu) {
     weights[device.kind] = net.state_dict();
   }
   expect_close(log[DeviceKind::cuda], log[DeviceKind::cpu], 2e-4);
+  expect_close(weights[DeviceKind::cuda], weights[DeviceKind::cpu], 5e-3);
+}
+
+TEST(CudaTraining, DistillationLossesAreThoseOfTheCpu) {
+  const data::Dataset set = toy_data(16, 8, 3), none = toy_data(0, 8, 3);
+  const kd::ClassificationCriterion criterion;
+  kd::TrainSettings settings;
+  settings.epochs = 2;
+  settings.batch = 4;
+  settings.crop_padding = 0;
+  std::map<DeviceKind, Recorder> log;
+  for (const Device device : {cpu, cuda}) {
+    const auto network = [&](uint64_t seed) {
+      auto net = std::make_unique<gan::FeatureNet>(nn::ModelOptions{.outputs = 3, .channels = 3, .size = 8},
+                                                   gan::FeatureNetSize{.width = 4, .blocks = {1}, .feature = 8, .head = {}, .dropout = 0});
+      net->initialise(Stream(seed));
+      net->to(device);
+      return net;
+    };
+    const auto student = network(3), teacher = network(4);
+    const auto method = kd::create_method({});
+    kd::train({.network = *student, .train = set, .test = none, .standardisation = data::standardisation_of(set), .criterion = criterion,
+               .stream = Stream(7), .monitor = log[device.kind], .method = method.get(), .teacher = teacher.get()},
+              settings);
+  }
+  expect_close(log[DeviceKind::cuda], log[DeviceKind::cpu], 2e-4);
+}
+
+TEST(CudaTraining, DensityRatioLossesAreThoseOfTheCpu) {
+  const data::Dataset set = toy_data(16, 8, 2);
+  const gan::ImageSource source = [](const Tensor& y, const Stream& stream) {
+    const Tensor x = Tensor::empty({y.size(0), 8, 8, 3});
+    Stream s = stream;
+    s.fill_uniform(x, -1, 0.5);
+    return x;
+  };
+  gan::RatioSettings settings;
+  settings.epochs = 3;
+  settings.batch = 8;
+  settings.lr = 1e-3;
+  std::map<DeviceKind, Recorder> log;
+  std::map<DeviceKind, TensorFile> weights;
+  for (const Device device : {cpu, cuda}) {
+    gan::FeatureNet features({.outputs = 2, .channels = 3, .size = 8}, {.width = 4, .blocks = {1}, .feature = 8, .head = {}});
+    features.initialise(Stream(3));
+    gan::ClassRatioNet net(2, 2, 8, {16, 16}, 0.5);
+    features.to(device), net.to(device);
+    gan::train_ratio({net, features, source, set, Stream(2), log[device.kind]}, settings);
+    weights[device.kind] = net.state_dict();
+  }
+  expect_close(log[DeviceKind::cuda], log[DeviceKind::cpu], 1e-3);
   expect_close(weights[DeviceKind::cuda], weights[DeviceKind::cpu], 5e-3);
 }
 
@@ -253,6 +306,17 @@ TEST(CudaStepGraph, AStepThatReadsTheDeviceIsRefused) {
   EXPECT_THROW(graph({x}), Error);
   EXPECT_FALSE(recording());
   EXPECT_EQ(Tensor::full({2}, 3, DType::f32, cuda).to(cpu).at(1), 3) << "the device works afterwards";
+}
+
+TEST(CudaStepGraph, ARecordingThatCannotBeginLeavesNoneOpen) {
+  nn::StepGraph graph(cuda, {}, [](const Tensors& in) { return run_forward(find_op("square"), in, {}); });
+  const Tensor x = Tensor::full({1}, 3, DType::f32, cuda);
+  graph({x}), graph({x});
+  backend(cuda).begin_recording(0);  // by somebody else
+  EXPECT_THROW(graph({x}), Error);
+  EXPECT_FALSE(recording());
+  backend(cuda).end_recording(0);
+  EXPECT_EQ(graph({x})[0].to(cpu).at(0), 9) << "the next call records";
 }
 
 }  // namespace

@@ -1,7 +1,9 @@
 # The device cuda. Plain `make` builds for the CPU alone, in a minute and without nvcc. With
 #   make CUDA=1      nvcc (from PATH, CUDA_HOME or /usr/local/cuda) builds build/cuda/limbeck; no nvcc is an error
 #   make CUDA=sim    the host compiler builds build/sim/limbeck: the same kernel files run on the CPU (ops_cuda/sim/)
-# Both add ops_cuda/ to the objects of the CPU build. `make CUDA=sim test` and `make CUDA=1 test` run tests/ops_cuda/ only.
+# Both add ops_cuda/ to the objects of the CPU build. `make CUDA=sim test` and `make CUDA=1 test` run the tests of the device cuda only; plain
+# `make test` runs those of the shim too.
+#   make sanitize-gpu runs the kernels' tests under compute-sanitizer, where there is a GPU
 #   make cuda-report writes registers, spills and shared memory of every kernel to ops_cuda/ptxas.txt
 CUDA_ARCHS ?= 80 90
 
@@ -29,7 +31,7 @@ $(SIM_DIR)/limbeck: $(LIBRARY_OBJ) $(call sim_obj,obj,$(SIM_SRC)) $(APP_OBJ)
 $(SIM_DIR)/limbeck_tests: $(LIBRARY_OBJ) $(APP_LIB_OBJ) $(call sim_obj,obj,$(SIM_SRC) $(SIM_TEST_SRC))
 	$(call say,LINK,$@)$(CXX) $(LDFLAGS) $^ -o $@ $(LDLIBS) -lgtest_main -lgtest
 
-# The tests that `make test` runs: kernels, shim and tests under the sanitizers, linked with the plain objects of the rest. Less optimised,
+# What `make test` runs: kernels, shim and tests under the sanitizers, linked with the plain objects of the rest. Less optimised,
 # which halves the compile time.
 SIM_SANITIZE := -fsanitize=address,undefined -fno-sanitize-recover=undefined -g1
 SAN_FLAGS    := $(OPT:-O2=-Og) $(SIM_SANITIZE)
@@ -50,14 +52,15 @@ $(SIM_DIR)/sanitized_limbeck: $(LIBRARY_OBJ) $(call sim_obj,sanitized,$(SIM_SRC)
 	$(call say,LINK,$@)$(CXX) $(LDFLAGS) $(SIM_SANITIZE) $^ -o $@ $(LDLIBS)
 $(call sim_obj,obj,$(SIM_TEST_SRC)) $(call sim_obj,sanitized,$(SIM_TEST_SRC)): | $(BUILD)/deps.test
 
+SIM_TESTED := $(addprefix $(SIM_DIR)/,sanitized_tests sanitized_limbeck)
 ifeq ($(CUDA),sim)
 programs: $(SIM_DIR)/limbeck
-test: $(SIM_DIR)/limbeck $(SIM_DIR)/sanitized_tests
+test: $(SIM_TESTED)
 	tests/run.sh $(BUILD) --cuda
 endif
 
 # --- with nvcc ------------------------------------------------------------------------------------------------------------------
-NEEDS_NVCC := $(or $(filter 1,$(CUDA)),$(filter cuda-report check-nvcc,$(MAKECMDGOALS)))
+NEEDS_NVCC := $(or $(filter 1,$(CUDA)),$(filter cuda-report check-nvcc sanitize-gpu,$(MAKECMDGOALS)))
 ifneq ($(NEEDS_NVCC),)
 NVCC ?= $(firstword $(shell command -v nvcc 2>/dev/null) $(wildcard $(addsuffix /bin/nvcc,$(CUDA_HOME) /usr/local/cuda /opt/cuda)))
 ifeq ($(NVCC),)
@@ -80,7 +83,7 @@ GENCODE  := $(foreach a,$(ARCHS),-gencode arch=compute_$(a),code=sm_$(a)) -genco
 NVWARN   := -Werror all-warnings $(addprefix -Xcompiler ,$(filter-out -Werror,$(WARN)))
 NVFLAGS  := -std=c++20 --expt-relaxed-constexpr -ccbin $(CXX) -I. $(NVWARN) -lineinfo
 NVCC_OBJ := $(patsubst %,$(NVCC_DIR)/obj/%.o,$(CUDA_CPP) $(CUDA_CU) $(wildcard ops_cuda/native/*.cpp))
-NVCC_TEST_OBJ := $(patsubst %,$(NVCC_DIR)/obj/%.o,$(wildcard tests/ops_cuda/*.cpp tests/ops_cuda/*.cu))
+NVCC_TEST_OBJ := $(patsubst %,$(NVCC_DIR)/obj/%.o,$(wildcard tests/ops_cuda/*.cpp tests/ops_cuda/*.cu tests/ops_cuda/native/*.cpp))
 
 $(NVCC_DIR)/obj/%.cu.o: %.cu
 	@mkdir -p $(@D)
@@ -96,8 +99,19 @@ $(NVCC_DIR)/limbeck_tests: $(LIBRARY_OBJ) $(NVCC_OBJ) $(APP_LIB_OBJ) $(NVCC_TEST
 	$(call say,LINK,$@)$(CXX) $(LDFLAGS) $^ -o $@ $(LDLIBS) $(CUDA_LIBS) -lgtest_main -lgtest
 $(NVCC_TEST_OBJ): | $(BUILD)/deps.test
 
-# Every kernel file through nvcc for every architecture, without linking.
-check-nvcc: $(NVCC_OBJ)
+# Every kernel file through nvcc for every architecture, without linking; and the example of docs/cuda.md.
+check-nvcc: $(NVCC_OBJ) $(NVCC_DIR)/docs/scale.o
+$(NVCC_DIR)/docs/scale.o: docs/cuda.md ops_cuda/launch.h ops_cuda/register.h
+	@mkdir -p $(@D)
+	@sed -n '/^```cpp/,/^```/{/^```/!p;/^```$$/q}' docs/cuda.md > $(@:.o=.cu)
+	$(call say,NVCC,the example of docs/cuda.md)$(NVCC) $(NVFLAGS) $(GENCODE) $(OPT) -c $(@:.o=.cu) -o $@
+
+# With a GPU: the kernels under compute-sanitizer, every tool. Slow: SANITIZE_FILTER='*relu*' takes a part.
+SANITIZE_FILTER ?= *CudaTable*:*CudaProducts*:*CudaSteps*
+COMPUTE_SANITIZER ?= $(firstword $(shell command -v compute-sanitizer 2>/dev/null) $(TOOLKIT)/bin/compute-sanitizer)
+sanitize-gpu: $(NVCC_DIR)/limbeck_tests
+	for tool in memcheck racecheck synccheck initcheck; do echo "$$tool:"; \
+	  $(COMPUTE_SANITIZER) --tool $$tool --error-exitcode 1 $(NVCC_DIR)/limbeck_tests --gtest_brief=1 --gtest_filter='$(SANITIZE_FILTER)' || exit 1; done
 
 # What ptxas said about them, in the file that is kept.
 cuda-report: $(NVCC_OBJ)
@@ -113,5 +127,5 @@ test: $(NVCC_DIR)/limbeck $(NVCC_DIR)/limbeck_tests
 	$(NVCC_DIR)/limbeck_tests
 endif
 
-.PHONY: test cuda-report check-nvcc
+.PHONY: test cuda-report check-nvcc sanitize-gpu
 -include $(shell find $(SIM_DIR) $(NVCC_DIR) -name '*.d' 2>/dev/null)
