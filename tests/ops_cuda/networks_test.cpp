@@ -126,7 +126,8 @@ std::vector<Subject> subjects() {
     list.push_back({name, [name](DType t, Device d) { return classifier(name, t, d); }, name == "resnet8" || name == "wrn_16_1"});
   const gan::NetworkConfig plain{.ch = 2, .dim_z = 6, .classes = 3, .attention = {16}};
   const gan::NetworkConfig shared{.ch = 2, .dim_z = 8, .classes = 3, .shared_dim = 4, .hierarchical = true};
-  const gan::NetworkConfig deep{.arch = "biggan-deep", .ch = 2, .dim_z = 5, .classes = 3, .shared_dim = 4, .hierarchical = true};
+  const gan::NetworkConfig deep{.arch = "biggan-deep", .ch = 2, .dim_z = 5, .classes = 3, .resolution = 64, .channels = 1, .shared_dim = 4,
+                                .hierarchical = true};
   list.push_back({"BigGanWithAttention", [=](DType t, Device d) { return gan_pair(plain, t, d); }});
   list.push_back({"BigGanHierarchical", [=](DType t, Device d) { return gan_pair(shared, t, d); }});
   list.push_back({"BigGanDeep", [=](DType t, Device d) { return gan_pair(deep, t, d); }});

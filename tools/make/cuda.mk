@@ -110,6 +110,7 @@ $(NVCC_DIR)/docs/scale.o: docs/cuda.md ops_cuda/launch.h ops_cuda/register.h
 SANITIZE_FILTER ?= *CudaTable*:*CudaProducts*:*CudaSteps*
 COMPUTE_SANITIZER ?= $(firstword $(shell command -v compute-sanitizer 2>/dev/null) $(TOOLKIT)/bin/compute-sanitizer)
 sanitize-gpu: $(NVCC_DIR)/limbeck_tests
+	@[ -x "$(COMPUTE_SANITIZER)" ] || { echo "sanitize-gpu needs compute-sanitizer, in PATH or in $(TOOLKIT)/bin" >&2; exit 1; }
 	for tool in memcheck racecheck synccheck initcheck; do echo "$$tool:"; \
 	  $(COMPUTE_SANITIZER) --tool $$tool --error-exitcode 1 $(NVCC_DIR)/limbeck_tests --gtest_brief=1 --gtest_filter='$(SANITIZE_FILTER)' || exit 1; done
 
