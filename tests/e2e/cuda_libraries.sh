@@ -12,7 +12,10 @@ done
 check_absent "nothing was begun" "$work/none"
 check "own on the CPU changes nothing" "$limbeck" ops bench -o relu --kernels own --seconds 0.001 --shape x=4x8
 
-simulated=$(dirname "$limbeck")/sim/limbeck blas=$(dirname "$limbeck")/sim/fake_cublas.so dnn=$(dirname "$limbeck")/sim/fake_cudnn.so
+folder=$(dirname "$limbeck")/sim
+if [[ -x $folder/sanitized_limbeck ]]; then simulated=$folder/sanitized_limbeck suffix=.sanitized.so
+else simulated=$folder/limbeck suffix=.so; fi
+blas=$folder/fake_cublas$suffix dnn=$folder/fake_cudnn$suffix
 if [[ ! -x $simulated || ! -f $blas || ! -f $dnn ]]; then
   skip "kernels on the device cuda" "no $simulated with its stand-ins (make CUDA=sim test)"
   finish

@@ -12,7 +12,7 @@ $(BUILD)/sim/fake_%.sanitized.so: tests/ops_cuda/fake/fake_%.cpp $(FAKE_NEEDS)
 	$(call say,SAN ,$<)$(call make_fake,$(SAN_FLAGS))
 
 $(BUILD)/sim/limbeck_tests: | $(FAKES)
-$(BUILD)/sim/sanitized_tests: | $(FAKES:.so=.sanitized.so)
+$(SIM_TESTED): | $(FAKES:.so=.sanitized.so)
 # They queue their work in the shim, which the program exports to them.
-$(BUILD)/sim/limbeck $(BUILD)/sim/limbeck_tests $(BUILD)/sim/sanitized_tests: LDFLAGS += -rdynamic
-$(BUILD)/sim/limbeck $(BUILD)/sim/limbeck_tests $(BUILD)/sim/sanitized_tests: LDLIBS += -ldl
+$(BUILD)/sim/limbeck $(BUILD)/sim/limbeck_tests $(SIM_TESTED): LDFLAGS += -rdynamic
+$(BUILD)/sim/limbeck $(BUILD)/sim/limbeck_tests $(SIM_TESTED): LDLIBS += -ldl

@@ -14,6 +14,7 @@
 #include "ops_cuda/vendor.h"
 #include "tensor/device.h"
 #include "tensor/random.h"
+#include "tests/ops_cuda/errors.h"
 #include "tests/ops_cuda/sim/fake_libraries.h"
 
 namespace limbeck {
@@ -22,16 +23,6 @@ namespace {
 using cuda::Precision;
 
 constexpr Device gpu{DeviceKind::cuda};
-
-template <class F>
-std::string error_of(F&& f) {
-  try {
-    f();
-  } catch (const Error& e) {
-    return e.what();
-  }
-  return "no error";
-}
 
 Tensor random(Shape shape, uint64_t seed, Device device = gpu) {
   const Tensor t = Tensor::empty(shape);
