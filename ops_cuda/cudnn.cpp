@@ -188,7 +188,7 @@ Plan make_plan(const D& direction, const Conv2dSizes& s, Precision precision, Ha
 template <class D>
 const Plan& plan_for(const D& direction, const Conv2dSizes& s, int device, Handle handle) {
   using Sizes = std::array<int64_t, sizeof(Conv2dSizes) / sizeof(int64_t)>;
-  static std::map<std::tuple<Sizes, int, Precision>, Plan> plans;
+  static auto& plans = *new std::map<std::tuple<Sizes, int, Precision>, Plan>;  // like the descriptors never destroyed
   static std::mutex mutex;
   const std::lock_guard lock(mutex);
   const auto key = std::tuple(std::bit_cast<Sizes>(s), device, product_precision());
