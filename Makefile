@@ -97,7 +97,7 @@ $(BUILD)/obj/unity/%.o: $(BUILD)/obj/unity/%.cpp $(PCH).gch
 	$(call say,CXX ,$(MEMBERS_$*))$(CCACHE) $(CXX) $(CXXFLAGS) $(call level,$(firstword $(MEMBERS_$*))) -include $(PCH) -fpch-preprocess -c $< -o $@
 
 ifeq ($(CUDA),0)
-test: $(BUILD)/limbeck $(BUILD)/limbeck_tests
+test: $(BUILD)/limbeck $(BUILD)/limbeck_tests $(if $(SANITIZE),,$(SIM_TESTED))
 	tests/run.sh $(BUILD)
 endif
 

@@ -2,7 +2,7 @@
 #   make CUDA=1      nvcc (from PATH, CUDA_HOME or /usr/local/cuda) builds build/cuda/limbeck; no nvcc is an error
 #   make CUDA=sim    the host compiler builds build/sim/limbeck: the same kernel files run on the CPU (ops_cuda/sim/)
 # Both add ops_cuda/ to the objects of the CPU build. `make CUDA=sim test` and `make CUDA=1 test` run the tests of the device cuda only; plain
-# `make test` runs those of the shim too, once they are built.
+# `make test` runs those of the shim too.
 #   make sanitize-gpu runs the kernels' tests under compute-sanitizer, where there is a GPU
 #   make cuda-report writes registers, spills and shared memory of every kernel to ops_cuda/ptxas.txt
 CUDA_ARCHS ?= 80 90
@@ -31,7 +31,7 @@ $(SIM_DIR)/limbeck: $(LIBRARY_OBJ) $(call sim_obj,obj,$(SIM_SRC)) $(APP_OBJ)
 $(SIM_DIR)/limbeck_tests: $(LIBRARY_OBJ) $(APP_LIB_OBJ) $(call sim_obj,obj,$(SIM_SRC) $(SIM_TEST_SRC))
 	$(call say,LINK,$@)$(CXX) $(LDFLAGS) $^ -o $@ $(LDLIBS) -lgtest_main -lgtest
 
-# What the tests run: kernels, shim and tests under the sanitizers, linked with the plain objects of the rest. Less optimised,
+# What `make test` runs: kernels, shim and tests under the sanitizers, linked with the plain objects of the rest. Less optimised,
 # which halves the compile time.
 SIM_SANITIZE := -fsanitize=address,undefined -fno-sanitize-recover=undefined -g1
 SAN_FLAGS    := $(OPT:-O2=-Og) $(SIM_SANITIZE)
