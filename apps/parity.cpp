@@ -1,8 +1,10 @@
 // `limbeck parity FIXTURE.json...`: our networks beside numbers computed with the original PyTorch modules.
 #include <cstdio>
 #include <map>
+#include <memory>
 
 #include "apps/command.h"
+#include "apps/device_option.h"
 #include "nn/parity.h"
 
 namespace limbeck::parity_app {
@@ -12,6 +14,7 @@ struct Options {
   std::vector<std::string> fixtures;
   std::string dtype = "f64";
   bool all = false;
+  std::shared_ptr<DeviceOptions> device;
 };
 
 void print_line(const std::string& model, const std::string& quantity, const nn::ParityLine& worst, size_t count) {
@@ -40,9 +43,10 @@ void print_report(const nn::ParityReport& report, bool all) {
 
 void run(const Options& o) {
   const DType dtype = parse_dtype(o.dtype);
+  const Device device = chosen_device(*o.device);
   bool ok = true;
   for (const std::string& path : o.fixtures) {
-    for (const nn::ParityReport& report : nn::run_parity(path, dtype)) {
+    for (const nn::ParityReport& report : nn::run_parity(path, dtype, device)) {
       print_report(report, o.all);
       std::fflush(stdout);
       ok = ok && report.ok();
@@ -57,6 +61,7 @@ const RegisterCommand command({"parity", "compare networks with numbers of the o
   app.add_option("fixtures", o->fixtures, "fixture files (tests/data/fixtures/*.json)").required();
   app.add_option("--dtype", o->dtype, "element type of the computation").one_of({"f32", "f64"}).show_default();
   app.add_flag("--all", o->all, "one line per quantity instead of one per group");
+  o->device = add_device_options(app);
   app.callback([o] { run(*o); });
 }});
 

@@ -46,31 +46,33 @@ Pair label_pair(const std::string& name, const json& c) {
 struct Run {
   const json& fixture;
   const DType dtype;
+  const Device device;
   const bool by_label;
   nn::ParityReport report;
   Pair nets;
   Tensor z, real, w_real, w_fake;
   Condition condition;
 
-  Run(const std::string& name, const json& c, const std::string& salt, DType type)
-      : fixture(c), dtype(type), by_label(c.contains("g_kwargs")), nets(by_label ? label_pair(name, c) : biggan_pair(c)) {
+  Run(const std::string& name, const json& c, const std::string& salt, DType type, Device place)
+      : fixture(c), dtype(type), device(place), by_label(c.contains("g_kwargs")), nets(by_label ? label_pair(name, c) : biggan_pair(c)) {
     report.name = name;
     const NetworkConfig &g = nets.g->config(), &d = nets.d->config();
     const int64_t n = c.at("batch");
-    z = nn::parity_fill(salt + "z", {n, g.dim_z}).to(dtype);
-    real = to_channels_last(nn::parity_fill(salt + "input", {n, d.channels, d.resolution, d.resolution})).to(dtype);
+    z = nn::parity_fill(salt + "z", {n, g.dim_z}).to(dtype).to(device);
+    real = to_channels_last(nn::parity_fill(salt + "input", {n, d.channels, d.resolution, d.resolution})).to(dtype).to(device);
     if (by_label) {
-      condition.embedding = abs(Variable(nn::parity_fill(salt + "label_embedding", {n, g.label_dim}).to(dtype))).data();
-      w_real = nn::parity_fill_uniform(salt + "w_real", {n, 1}).to(dtype);
-      w_fake = nn::parity_fill_uniform(salt + "w_fake", {n, 1}).to(dtype);
+      condition.embedding = abs(Variable(nn::parity_fill(salt + "label_embedding", {n, g.label_dim}).to(dtype))).data().to(device);
+      w_real = nn::parity_fill_uniform(salt + "w_real", {n, 1}).to(dtype).to(device);
+      w_fake = nn::parity_fill_uniform(salt + "w_fake", {n, 1}).to(dtype).to(device);
     } else {
       std::vector<int64_t> labels;
       for (int64_t i = 0; i < n; ++i) labels.push_back((3 * i + 1) % d.classes);
-      condition.classes = Tensor::of(labels);
+      condition.classes = Tensor::of(labels).to(device);
     }
     for (nn::Module* m : {static_cast<nn::Module*>(nets.g.get()), static_cast<nn::Module*>(nets.d.get())}) {
       m->to(dtype);
       nn::parity_fill_state(*m);
+      m->to(device);
     }
   }
 
@@ -106,9 +108,9 @@ struct Run {
       return mean(Variable(w_real) * relu(affine(on_real, -1, 1))) + mean(Variable(w_fake) * relu(affine(on_fake, 1, 1)));
     }
     const int64_t n = real.size(0);
-    std::vector<int64_t> twice = condition.classes.to_vector<int64_t>();
+    std::vector<int64_t> twice = condition.classes.to(cpu).to_vector<int64_t>();
     twice.insert(twice.end(), twice.begin(), twice.begin() + n);
-    const Variable scores = nets.d->forward(concat({fake, real}, 0), Condition{Tensor::of(twice), {}});
+    const Variable scores = nets.d->forward(concat({fake, real}, 0), Condition{Tensor::of(twice).to(device), {}});
     return hinge_loss_discriminator(slice(scores, 0, n, 2 * n), slice(scores, 0, 0, n));
   }
 
@@ -141,10 +143,10 @@ bool is_gan_fixture(const json& fixture) {
   return fixture["cases"].begin()->contains("g_state_dict");
 }
 
-std::vector<nn::ParityReport> run_gan_fixture(const json& fixture, DType dtype) {
+std::vector<nn::ParityReport> run_gan_fixture(const json& fixture, DType dtype, Device device) {
   std::vector<nn::ParityReport> reports;
   for (const auto& [name, c] : fixture.at("cases").items()) {
-    Run one(name, c, fixture.value("salt", ""), dtype);
+    Run one(name, c, fixture.value("salt", ""), dtype, device);
     one.check_state();
     one.check_eval();
     one.check_training();

@@ -24,24 +24,26 @@ struct Case {
   const json& fixture;
   const std::string salt;
   const DType dtype;
+  const Device device;
   ParityReport report;
 
   nn::ParityBounds bounds() const { return nn::parity_bounds(dtype, ParityKind::train); }
   Tensor images(int64_t batch, int64_t channels, int64_t size) const {
-    return to_channels_last(nn::parity_fill(salt + "input", {batch, channels, size, size})).to(dtype);
+    return to_channels_last(nn::parity_fill(salt + "input", {batch, channels, size, size})).to(dtype).to(device);
   }
-  Tensor responses(const Shape& shape) const { return nn::parity_fill_uniform(salt + "labels", shape).to(dtype); }
+  Tensor responses(const Shape& shape) const { return nn::parity_fill_uniform(salt + "labels", shape).to(dtype).to(device); }
   /// |s|.
   Tensor magnitudes(const std::string& name, const Shape& shape) const {
     const Tensor t = nn::parity_fill(salt + name, shape);
     for (double& v : t.span<double>()) v = std::abs(v);
-    return t.to(dtype);
+    return t.to(dtype).to(device);
   }
 
   /// Type, values, keys and shapes; gradients on, train mode.
   void prepare(nn::Module& module) {
     module.to(dtype);
     nn::parity_fill_state(module);
+    module.to(device);
     module.train();
   }
   void check_state(const nn::Module& module) {
@@ -87,7 +89,7 @@ void run_label_to_embedding(Case& c, const Numbers&) {
 
 void run_ratio(Case& c, const Numbers& name) {
   const int64_t feature = name[1], embedding = name[2], batch = static_cast<int64_t>(c.fixture.at("dr_real").size());
-  const Tensor h = c.magnitudes("label_embedding", {batch, embedding}), y = Tensor::zeros({batch}, c.dtype);
+  const Tensor h = c.magnitudes("label_embedding", {batch, embedding}), y = Tensor::zeros({batch}, c.dtype, c.device);
   ResponseRatioNet net([h](const Tensor&) { return h; }, embedding, feature, response_ratio_widths(cat("MLP", name[0])), 0);
   c.prepare(net);
   c.check_state(net);
@@ -153,13 +155,13 @@ bool is_regression_fixture(const json& fixture) {
   return false;
 }
 
-std::vector<ParityReport> run_regression_fixture(const json& fixture, DType dtype) {
+std::vector<ParityReport> run_regression_fixture(const json& fixture, DType dtype, Device device) {
   std::vector<ParityReport> reports;
   for (const auto& [name, content] : fixture.at("cases").items()) {
     Numbers numbers{};
     const Runner* runner = find(name, numbers);
     LIMBECK_CHECK(runner, "unknown case '", name, "'");
-    Case c{content, fixture.value("salt", ""), dtype, {}};
+    Case c{content, fixture.value("salt", ""), dtype, device, {}};
     c.report.name = name;
     runner->run(c, numbers);
     reports.push_back(std::move(c.report));

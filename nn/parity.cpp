@@ -76,7 +76,7 @@ void parity_fill_state(Module& module, const double* one_element_bias) {
 Summary summarise(const Tensor& t) {
   Summary s;
   s.n = t.numel();
-  const Tensor values = t.to(DType::f64);
+  const Tensor values = t.to(cpu).to(DType::f64);
   double squares = 0;
   for (double v : values.span<double>()) {
     s.sum += v;
@@ -87,7 +87,7 @@ Summary summarise(const Tensor& t) {
   return s;
 }
 
-Summary summarise_memory(const Tensor& t) { return summarise(t.rank() == 4 ? to_channels_first(t) : t); }
+Summary summarise_memory(const Tensor& t) { return summarise(t.rank() == 4 ? to_channels_first(t.to(cpu)) : t); }
 
 // --- comparison -----------------------------------------------------------------------------------------------------------------
 

@@ -74,7 +74,8 @@ ParityBounds parity_bounds(DType dtype, ParityKind kind);
 /// Runs a fixture (a JSON file as in tests/data/fixtures) with the runner that recognises its content (nn/parity_fixture.h); one report per
 /// network or case in it. Of classifiers and regressors: keys and shapes, outputs and taps in eval mode (also pre-activation), the
 /// gradients and batch-norm buffers of the first training step, the losses of three SGD steps. Gradients and losses of networks
-/// with dropout hang on PyTorch's random numbers and are left out, with a note. Throws on files that are no fixture of a known kind.
-std::vector<ParityReport> run_parity(const std::string& path, DType dtype);
+/// with dropout hang on PyTorch's random numbers and are left out, with a note. Throws on files that are no fixture of a known kind. `device` is where
+/// the networks and their inputs are; what is compared comes back to the CPU.
+std::vector<ParityReport> run_parity(const std::string& path, DType dtype, Device device = cpu);
 
 }  // namespace limbeck::nn

@@ -31,12 +31,12 @@ RegisterParityFixture::RegisterParityFixture(ParityFixtureKind kind) {
   kinds().insert(std::upper_bound(kinds().begin(), kinds().end(), kind, by_name), std::move(kind));  // static objects register in no particular order
 }
 
-std::vector<ParityReport> run_parity(const std::string& path, DType dtype) {
+std::vector<ParityReport> run_parity(const std::string& path, DType dtype, Device device) {
   try {
     const json fixture = json::parse(read_file(path));
     const ParityFixtureKind& kind = kind_of(fixture);
     try {
-      return kind.run(fixture, dtype);
+      return kind.run(fixture, dtype, device);
     } catch (const json::exception& e) {
       fail("not a ", kind.name, " fixture: ", e.what());
     }
@@ -99,7 +99,8 @@ void check_buffers(ParityReport& report, const Module& module, const json& expec
   report.add_exact(group, "count", seen == expected.size(), cat("expected ", expected.size(), ", found ", seen));
 }
 
-void check_outputs(ParityReport& report, const std::string& group, const Tensor& found, const json& expected, const ParityBounds& bounds) {
+void check_outputs(ParityReport& report, const std::string& group, const Tensor& output, const json& expected, const ParityBounds& bounds) {
+  const Tensor found = output.to(cpu);
   const Summary all = summarise(found);
   const double rms = all.l2 / std::sqrt(static_cast<double>(std::max<int64_t>(all.n, 1)));
   const bool fits = found.rank() == 2 && static_cast<int64_t>(expected.size()) == found.size(0);

@@ -14,7 +14,7 @@ struct ParityFixtureKind {
   /// Whether a file's content (a JSON object) is of this kind. At most one kind may claim a file.
   std::function<bool(const nlohmann::json& fixture)> recognises;
   /// One report per network or case of the file. Throws on missing or malformed entries.
-  std::function<std::vector<ParityReport>(const nlohmann::json& fixture, DType dtype)> run;
+  std::function<std::vector<ParityReport>(const nlohmann::json& fixture, DType dtype, Device device)> run;
 };
 struct RegisterParityFixture {
   explicit RegisterParityFixture(ParityFixtureKind kind);

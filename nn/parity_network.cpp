@@ -34,7 +34,7 @@ struct Run {
   std::unique_ptr<Network> network;
   Tensor input, labels;
 
-  Run(const json& parsed, DType type) : fixture(parsed), dtype(type), regressor(is_regressor(parsed)) {
+  Run(const json& parsed, DType type, Device device) : fixture(parsed), dtype(type), regressor(is_regressor(parsed)) {
     const auto sizes = fixture.at("input").get<std::vector<int64_t>>();
     LIMBECK_CHECK(sizes.size() == 4, "\"input\" must have four sizes, found ", sizes.size());
     report.name = fixture.at("model");
@@ -48,15 +48,16 @@ struct Run {
     } else {
       parity_fill_state(*network);
     }
+    network->to(device);
     const std::string salt = fixture.value("salt", "");
-    input = to_channels_last(parity_fill(salt + "input", sizes)).to(dtype);
+    input = to_channels_last(parity_fill(salt + "input", sizes)).to(dtype).to(device);
     if (regressor) {
-      labels = parity_fill_uniform(salt + "labels", {sizes[0], 1}).to(dtype);
+      labels = parity_fill_uniform(salt + "labels", {sizes[0], 1}).to(dtype).to(device);
       return;
     }
     std::vector<int64_t> label;
     for (int64_t i = 0; i < sizes[0]; ++i) label.push_back((7 * i + 3) % outputs);
-    labels = Tensor::of(label);
+    labels = Tensor::of(label).to(device);
   }
 
   Variable loss() const {
@@ -70,7 +71,7 @@ struct Run {
     report.add_exact(group, "count", expected.size() == found.taps.size(),
                      cat("expected ", expected.size(), " taps, found ", found.taps.size()));
     for (size_t i = 0; i < std::min(expected.size(), found.taps.size()); ++i) {
-      const Tensor t = found.taps[i].data().rank() == 4 ? to_channels_first(found.taps[i].data()) : found.taps[i].data();
+      const Tensor memory = found.taps[i].data().to(cpu), t = memory.rank() == 4 ? to_channels_first(memory) : memory;
       const Shape wanted(expected[i].at("shape").get<std::vector<int64_t>>());
       report.add_exact(group, cat("f", i, " shape"), t.shape() == wanted, cat("expected ", wanted, ", found ", t.shape()));
       report.add(group, cat("f", i), summarise(t), read_summary(expected[i]), parity_bounds(dtype, ParityKind::eval));
@@ -135,8 +136,8 @@ struct Run {
   }
 };
 
-std::vector<ParityReport> run(const json& fixture, DType dtype) {
-  Run run(fixture, dtype);
+std::vector<ParityReport> run(const json& fixture, DType dtype, Device device) {
+  Run run(fixture, dtype, device);
   check_state_dict(run.report, *run.network, fixture.at("state_dict"));
   check_parameter_count(run.report, *run.network, fixture.at("params"));
   run.check_eval();
