@@ -117,7 +117,7 @@ sanitize-gpu: $(NVCC_DIR)/limbeck_tests
 # What ptxas said about them, in the file that is kept.
 cuda-report: $(NVCC_OBJ)
 	@{ echo "# Written by 'make cuda-report' with $$($(NVCC) --version | sed -n 's/.*release \([0-9.]*\).*/nvcc \1/p')."; \
-	   echo "# arch registers spill-store spill-load shared(bytes) kernel"; \
+	   echo "# arch registers spill-store spill-load shared(bytes) file kernel"; \
 	   tools/make/ptxas.sh $(patsubst %,$(NVCC_DIR)/obj/%.o.log,$(CUDA_CU)); } > ops_cuda/ptxas.txt
 	@echo "ops_cuda/ptxas.txt: $$(grep -vc '^#' ops_cuda/ptxas.txt) lines, $$(awk '!/^#/ && $$3 + $$4 > 0' ops_cuda/ptxas.txt | wc -l) with spills"
 endif
