@@ -11,7 +11,7 @@
 #include <numeric>
 
 #include "ops/conv2d.h"
-#include "ops_cuda/column_sums.h"
+#include "ops_cuda/convolution_calls.h"
 #include "ops_cuda/conv2d_depthwise.h"
 #include "ops_cuda/gemm.h"
 #include "ops_cuda/implicit_gemm.h"
@@ -309,33 +309,11 @@ bool serves(const Conv2dSizes& s) {
   return s.groups == 1 || (s.c_per_group() >= 4 && s.o_per_group() >= 4);
 }
 
-Tensor optional(const Tensors& list, size_t i) { return i < list.size() ? list[i] : Tensor(); }
-Conv2dSizes sizes(const Tensors& in, const Attrs& attrs) { return conv2d_sizes(in[0].shape(), in[1].shape(), attrs); }
-Conv2dSizes transpose_sizes(const Tensors& in, const Attrs& attrs) { return conv_transpose2d_sizes(in[0].shape(), in[1].shape(), attrs); }
+using Calls = ConvolutionCalls<convolve, backward_data, backward_weight>;
 
-void forward(const ForwardCall& c) { convolve(sizes(c.in, c.attrs), c.in[0], c.in[1], optional(c.in, 2), c.out[0]); }
-
-void backward(const BackwardCall& c) {
-  const Conv2dSizes s = sizes(c.in, c.attrs);
-  const Tensor &dy = c.dout[0], db = optional(c.din, 2);
-  if (c.din[0]) backward_data(s, dy, c.in[1], {}, c.din[0]);
-  if (c.din[1]) backward_weight(s, c.in[0], dy, c.din[1]);
-  if (db) column_sums(dy.data<float>(), s.n * s.oh * s.ow, s.o, db);
-}
-
-void transpose_forward(const ForwardCall& c) { backward_data(transpose_sizes(c.in, c.attrs), c.in[0], c.in[1], optional(c.in, 2), c.out[0]); }
-
-void transpose_backward(const BackwardCall& c) {
-  const Conv2dSizes s = transpose_sizes(c.in, c.attrs);
-  const Tensor &dy = c.dout[0], db = optional(c.din, 2);
-  if (c.din[0]) convolve(s, dy, c.in[1], {}, c.din[0]);
-  if (c.din[1]) backward_weight(s, dy, c.in[0], c.din[1]);
-  if (db) column_sums(dy.data<float>(), s.n * s.h * s.w, s.c, db);
-}
-
-const RegisterTuned conv2d("conv2d", forward, backward, [](const Tensors& in, const Attrs& a) { return serves(sizes(in, a)); });
-const RegisterTuned conv_transpose2d("conv_transpose2d", transpose_forward, transpose_backward,
-                                     [](const Tensors& in, const Attrs& a) { return serves(transpose_sizes(in, a)); });
+const RegisterTuned conv2d("conv2d", Calls::forward, Calls::backward, [](const Tensors& in, const Attrs& a) { return serves(Calls::sizes(in, a)); });
+const RegisterTuned conv_transpose2d("conv_transpose2d", Calls::transpose_forward, Calls::transpose_backward,
+                                     [](const Tensors& in, const Attrs& a) { return serves(Calls::transpose_sizes(in, a)); });
 
 }  // namespace
 }  // namespace limbeck::cuda

@@ -12,7 +12,7 @@
 #include <tuple>
 
 #include "ops/conv2d.h"
-#include "ops_cuda/column_sums.h"
+#include "ops_cuda/convolution_calls.h"
 #include "ops_cuda/precision.h"
 #include "ops_cuda/row_bias.h"
 #include "ops_cuda/vendor.h"
@@ -258,35 +258,13 @@ bool serves(const Conv2dSizes& s, const Tensor& x) {
   return product_precision() != Precision::bf16 && fits(s) && missing().empty() && offers_algorithms(s, x.device() == cpu ? 0 : x.device().index);
 }
 
-Tensor optional(const Tensors& list, size_t i) { return i < list.size() ? list[i] : Tensor(); }
-Conv2dSizes sizes(const Tensors& in, const Attrs& attrs) { return conv2d_sizes(in[0].shape(), in[1].shape(), attrs); }
-Conv2dSizes transpose_sizes(const Tensors& in, const Attrs& attrs) { return conv_transpose2d_sizes(in[0].shape(), in[1].shape(), attrs); }
+using Calls = ConvolutionCalls<convolve, backward_data, backward_weight>;
 
-void forward(const ForwardCall& c) { convolve(sizes(c.in, c.attrs), c.in[0], c.in[1], optional(c.in, 2), c.out[0]); }
-
-void backward(const BackwardCall& c) {
-  const Conv2dSizes s = sizes(c.in, c.attrs);
-  const Tensor &dy = c.dout[0], db = optional(c.din, 2);
-  if (c.din[0]) backward_data(s, dy, c.in[1], {}, c.din[0]);
-  if (c.din[1]) backward_weight(s, c.in[0], dy, c.din[1]);
-  if (db) column_sums(dy.data<float>(), s.n * s.oh * s.ow, s.o, db);
-}
-
-void transpose_forward(const ForwardCall& c) { backward_data(transpose_sizes(c.in, c.attrs), c.in[0], c.in[1], optional(c.in, 2), c.out[0]); }
-
-void transpose_backward(const BackwardCall& c) {
-  const Conv2dSizes s = transpose_sizes(c.in, c.attrs);
-  const Tensor &dy = c.dout[0], db = optional(c.din, 2);
-  if (c.din[0]) convolve(s, dy, c.in[1], {}, c.din[0]);
-  if (c.din[1]) backward_weight(s, dy, c.in[0], c.din[1]);
-  if (db) column_sums(dy.data<float>(), s.n * s.h * s.w, s.c, db);
-}
-
-const RegisterKernel conv2d({.op = "conv2d", .device = DeviceKind::cuda, .name = "cudnn", .forward = forward, .backward = backward, .priority = -1,
-                             .supports = [](const Tensors& in, const Attrs& a) { return serves(sizes(in, a), in[0]); }, .missing = missing, .library = description});
-const RegisterKernel conv_transpose2d({.op = "conv_transpose2d", .device = DeviceKind::cuda, .name = "cudnn", .forward = transpose_forward,
-                                       .backward = transpose_backward, .priority = -1,
-                                       .supports = [](const Tensors& in, const Attrs& a) { return serves(transpose_sizes(in, a), in[0]); }, .missing = missing, .library = description});
+const RegisterKernel conv2d({.op = "conv2d", .device = DeviceKind::cuda, .name = "cudnn", .forward = Calls::forward, .backward = Calls::backward, .priority = -1,
+                             .supports = [](const Tensors& in, const Attrs& a) { return serves(Calls::sizes(in, a), in[0]); }, .missing = missing, .library = description});
+const RegisterKernel conv_transpose2d({.op = "conv_transpose2d", .device = DeviceKind::cuda, .name = "cudnn", .forward = Calls::transpose_forward,
+                                       .backward = Calls::transpose_backward, .priority = -1,
+                                       .supports = [](const Tensors& in, const Attrs& a) { return serves(Calls::transpose_sizes(in, a), in[0]); }, .missing = missing, .library = description});
 
 }  // namespace
 

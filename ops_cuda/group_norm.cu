@@ -206,21 +206,6 @@ const RegisterTypes group_norm("group_norm", LIMBECK_TYPES(group_forward, group_
 const RegisterTuned group_norm_tuned("group_norm", group_forward_tuned, group_backward_tuned);
 
 // --- l2_normalize: one thread (naive, double) or one warp (tuned) per row -------------------------------------------------------------
-struct Thread {
-  using Sum = double;
-  static constexpr int lanes = 1, threads = 64;
-  __device__ static int64_t row() { return global_index(); }
-  __device__ static int64_t first() { return 0; }
-  __device__ static double total(double x) { return x; }
-};
-struct Warp {
-  using Sum = float;
-  static constexpr int lanes = 32, threads = 32 * rows_per_block;
-  __device__ static int64_t row() { return warp_row(); }
-  __device__ static int64_t first() { return warp_lane(); }
-  __device__ static float total(float x) { return warp_total(x); }
-};
-
 template <class W, class T>
 __device__ typename W::Sum length(const T* x, int64_t width) {
   typename W::Sum sum = 0;
@@ -263,15 +248,15 @@ void l2(const Tensor& x, const Tensor* dy, const Attrs& attrs, const Tensor& res
 
 template <class T>
 void l2_naive(const ForwardCall& c) {
-  l2<Thread, T>(c.in[0], nullptr, c.attrs, c.out[0]);
+  l2<RowThread, T>(c.in[0], nullptr, c.attrs, c.out[0]);
 }
 template <class T>
 void l2_naive_gradient(const BackwardCall& c) {
-  if (c.din[0].defined()) l2<Thread, T>(c.in[0], &c.dout[0], c.attrs, c.din[0]);
+  if (c.din[0].defined()) l2<RowThread, T>(c.in[0], &c.dout[0], c.attrs, c.din[0]);
 }
-void l2_tuned(const ForwardCall& c) { l2<Warp, float>(c.in[0], nullptr, c.attrs, c.out[0]); }
+void l2_tuned(const ForwardCall& c) { l2<RowWarp, float>(c.in[0], nullptr, c.attrs, c.out[0]); }
 void l2_tuned_gradient(const BackwardCall& c) {
-  if (c.din[0].defined()) l2<Warp, float>(c.in[0], &c.dout[0], c.attrs, c.din[0]);
+  if (c.din[0].defined()) l2<RowWarp, float>(c.in[0], &c.dout[0], c.attrs, c.din[0]);
 }
 
 const RegisterTypes l2_normalize("l2_normalize", LIMBECK_TYPES(l2_naive, l2_naive_gradient));

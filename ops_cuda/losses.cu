@@ -16,22 +16,11 @@
 namespace limbeck::cuda {
 namespace {
 
-// One row is worked on by `Worker::lanes` threads, of which this one takes elements first(), first() + lanes, ..; total() joins their sums.
-// So each loss is written once: with one lane in double it is the naive kernel, with 32 lanes in float the tuned one.
-struct Thread {
-  using Sum = double;
-  static constexpr int lanes = 1, threads = 64;
-  __device__ static int64_t row() { return global_index(); }
-  __device__ static int64_t first() { return 0; }
-  __device__ static double total(double x) { return x; }
+// Each loss is written once for a worker (ops_cuda/rows.h): RowThread gives the naive kernel, RowWarp the tuned one.
+struct Thread : RowThread {
   template <class T> __device__ static LogSumExp<double> log_sum_exp(const T* x, int64_t size) { return thread_log_sum_exp(x, size); }
 };
-struct Warp {
-  using Sum = float;
-  static constexpr int lanes = 32, threads = 32 * rows_per_block;
-  __device__ static int64_t row() { return warp_row(); }
-  __device__ static int64_t first() { return warp_lane(); }
-  __device__ static float total(float x) { return warp_total(x); }
+struct Warp : RowWarp {
   __device__ static LogSumExp<float> log_sum_exp(const float* x, int64_t size) { return warp_log_sum_exp(x, size); }
 };
 

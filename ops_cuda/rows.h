@@ -54,4 +54,21 @@ __device__ inline LogSumExp<float> warp_log_sum_exp(const float* x, int64_t size
   return {largest, warp_total(sum)};
 }
 
+// A worker owns one row: `lanes` threads, of which this one takes elements first(), first() + lanes, ..; total() joins their sums. A kernel
+// written for a worker is naive with one lane in double, tuned with 32 lanes in float.
+struct RowThread {
+  using Sum = double;
+  static constexpr int lanes = 1, threads = 64;
+  __device__ static int64_t row() { return global_index(); }
+  __device__ static int64_t first() { return 0; }
+  __device__ static double total(double x) { return x; }
+};
+struct RowWarp {
+  using Sum = float;
+  static constexpr int lanes = 32, threads = 32 * rows_per_block;
+  __device__ static int64_t row() { return warp_row(); }
+  __device__ static int64_t first() { return warp_lane(); }
+  __device__ static float total(float x) { return warp_total(x); }
+};
+
 }  // namespace limbeck::cuda
