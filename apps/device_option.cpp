@@ -1,5 +1,6 @@
 #include "apps/device_option.h"
 
+#include "autograd/autocast.h"
 #include "tensor/device.h"
 
 namespace limbeck {
@@ -7,7 +8,7 @@ namespace limbeck {
 std::shared_ptr<DeviceOptions> add_device_options(CommandLine& app) {
   auto o = std::make_shared<DeviceOptions>();
   app.add_option("--device", o->device, "cpu, cuda or cuda:N").show_default();
-  app.add_option("--precision", o->precision, "factors of matrix products and convolutions: f32, or on cuda tf32 or bf16 (sums stay f32)").show_default();
+  app.add_option("--precision", o->precision, "f32, or on cuda tf32 (factors of products) or bf16 (also the activations in memory); weights and sums are f32 always").show_default();
   return o;
 }
 
@@ -20,6 +21,7 @@ Device chosen_device(const DeviceOptions& o) {
   }
   backend(device).describe(device.index);
   backend(device).set_precision(precision);
+  set_activation_type(precision == Precision::bf16 ? DType::bf16 : DType::f32);
   return device;
 }
 

@@ -1,6 +1,8 @@
 // The differentiable functions over the operator table: argument packing, and the composites. Formulas live with the operators in ops/.
 #include "autograd/functions.h"
 
+#include "autograd/autocast.h"
+
 namespace limbeck {
 
 namespace {
@@ -80,11 +82,11 @@ Variable linear(const Variable& x, const Variable& w, const Variable& b) { retur
 
 // --- convolution and pooling ----------------------------------------------------------------------------------------------------
 Variable conv2d(const Variable& x, const Variable& w, const Variable& b, const Conv2dOptions& o) {
-  return apply1("conv2d", {x, w, b}, Attrs{{"stride", list(o.stride)}, {"padding", list(o.padding)},
+  return apply1("conv2d", {as_activation(x), w, b}, Attrs{{"stride", list(o.stride)}, {"padding", list(o.padding)},
                                            {"dilation", list(o.dilation)}, {"groups", o.groups}});
 }
 Variable conv_transpose2d(const Variable& x, const Variable& w, const Variable& b, const ConvTranspose2dOptions& o) {
-  return apply1("conv_transpose2d", {x, w, b},
+  return apply1("conv_transpose2d", {as_activation(x), w, b},
                 Attrs{{"stride", list(o.stride)}, {"padding", list(o.padding)}, {"output_padding", list(o.output_padding)},
                       {"dilation", list(o.dilation)}, {"groups", o.groups}});
 }

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <unordered_map>
 
+#include "autograd/autocast.h"
+
 namespace limbeck {
 namespace detail {
 
@@ -65,6 +67,8 @@ Saved save(const Tensor& t) { return {t, t.version()}; }
 /// Through the table, so that every device and type is served.
 Tensor sum_of(const Tensor& a, const Tensor& b) {
   static const Op& add_op = find_op("add");
+  if (a.dtype() == DType::bf16 && !has_kernel(add_op, DType::bf16, a.device().kind))
+    return run_forward(add_op, {a.to(DType::f32), b.to(DType::f32)}, {})[0].to(DType::bf16);
   return run_forward(add_op, {a, b}, {})[0];
 }
 
@@ -178,6 +182,7 @@ std::shared_ptr<Node> new_node(const std::string& name, const Variables& inputs)
 }  // namespace
 
 Variables apply(const Op& op, const Variables& inputs, const Attrs& attrs) {
+  if (const auto agreed = with_agreed_types(op, inputs)) return apply(op, *agreed, attrs);
   Tensors in;
   in.reserve(inputs.size());
   for (const Variable& v : inputs) in.push_back(v.defined() ? v.data() : Tensor());

@@ -60,7 +60,8 @@ class Variable {
   std::shared_ptr<detail::VariableImpl> impl_;
 };
 
-/// Runs a table operator and records it when gradients are on and some differentiable input requires one. Returns all outputs.
+/// Runs a table operator and records it when gradients are on and some differentiable input requires one. Returns all outputs. Inputs in bf16
+/// follow the rules of autograd/autocast.h.
 Variables apply(const Op& op, const Variables& inputs, const Attrs& attrs = {});
 Variable apply1(const char* op, const Variables& inputs, const Attrs& attrs = {});  ///< the first output only
 

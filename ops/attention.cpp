@@ -25,7 +25,7 @@ std::vector<TensorSpec> infer_attention(const Tensors& in, const Attrs&) {
   check_shape("attention", "k", in[1], in[0], {N, S, in[0].size(2)});
   check_shape("attention", "v", in[2], in[0], {N, S, in[2].size(2)});
   LIMBECK_CHECK(S >= 1 || N * L == 0, "attention: no keys to attend to in ", describe(in[1]));
-  return {{Shape{N, L, in[2].size(2)}, in[0].dtype()}, {Shape{N, L}, in[0].dtype()}};
+  return {{Shape{N, L, in[2].size(2)}, in[0].dtype()}, {Shape{N, L}, accumulation_type(in[0].dtype())}};
 }
 
 template <class T>

@@ -100,11 +100,11 @@ void backward(const Tensor& x, const Tensor& gamma, const Tensor& y, const Tenso
 std::vector<TensorSpec> infer_train(const Tensors& in, const Attrs& attrs) {
   const Tensor& x = in[0];
   check_normalised("batch_norm", x, true);
-  check_shape("batch_norm", "gamma", in[1], x, {x.size(-1)}, true);
-  check_shape("batch_norm", "beta", in[2], x, {x.size(-1)}, true);
+  check_parameter("batch_norm", "gamma", in[1], x, {x.size(-1)}, true);
+  check_parameter("batch_norm", "beta", in[2], x, {x.size(-1)}, true);
   check_shape("batch_norm", "residual", in[3], x, x.shape(), true);
   fused_relu("batch_norm", attrs);
-  const TensorSpec channel{{x.size(-1)}, x.dtype()};
+  const TensorSpec channel{{x.size(-1)}, accumulation_type(x.dtype())};
   return {{x.shape(), x.dtype()}, channel, channel, channel};
 }
 
@@ -132,10 +132,10 @@ void train_backward(const BackwardCall& c) {
 std::vector<TensorSpec> infer_eval(const Tensors& in, const Attrs& attrs) {
   const Tensor& x = in[0];
   check_normalised("batch_norm_eval", x, false);
-  check_shape("batch_norm_eval", "gamma", in[1], x, {x.size(-1)}, true);
-  check_shape("batch_norm_eval", "beta", in[2], x, {x.size(-1)}, true);
-  check_shape("batch_norm_eval", "mean", in[3], x, {x.size(-1)});
-  check_shape("batch_norm_eval", "var", in[4], x, {x.size(-1)});
+  check_parameter("batch_norm_eval", "gamma", in[1], x, {x.size(-1)}, true);
+  check_parameter("batch_norm_eval", "beta", in[2], x, {x.size(-1)}, true);
+  check_parameter("batch_norm_eval", "mean", in[3], x, {x.size(-1)});
+  check_parameter("batch_norm_eval", "var", in[4], x, {x.size(-1)});
   check_shape("batch_norm_eval", "residual", in[5], x, x.shape(), true);
   fused_relu("batch_norm_eval", attrs);
   return {{x.shape(), x.dtype()}};
@@ -196,7 +196,8 @@ const RegisterOp batch_norm_op({
     .formula = "y = act(gamma (x - mean) invstd + beta + residual)\n"
                "g = dy [y > 0 if relu], dbeta = sum g, dgamma = sum g xhat, dx = gamma invstd (g - dbeta / n - xhat dgamma / n), dresidual = g",
     .source = "Ioffe & Szegedy 2015, algorithm 1 and section 3",
-    .inputs = {{"x"}, {"gamma", true, true}, {"beta", true, true}, {"residual", true, true}},
+    .inputs = {{"x"}, {.name = "gamma", .optional = true, .parameter = true}, {.name = "beta", .optional = true, .parameter = true},
+               {"residual", true, true}},
     .outputs = {{"y"}, {"mean", false}, {"var", false}, {"invstd", false}},
     // beta and residual serve kernels that recompute the ReLU's mask instead of reading y.
     .saved_inputs = {0, 1, 2, 3}, .saved_outputs = {0, 1, 3},
@@ -215,7 +216,8 @@ const RegisterOp batch_norm_eval_op({
     .formula = "y = act(gamma (x - mean) / sqrt(var + eps) + beta + residual)\n"
                "g = dy [y > 0 if relu], dbeta = sum g, dgamma = sum g xhat, dx = gamma invstd g, dresidual = g",
     .source = "Ioffe & Szegedy 2015, algorithm 2",
-    .inputs = {{"x"}, {"gamma", true, true}, {"beta", true, true}, {"mean", false}, {"var", false}, {"residual", true, true}},
+    .inputs = {{"x"}, {.name = "gamma", .optional = true, .parameter = true}, {.name = "beta", .optional = true, .parameter = true},
+               {"mean", false, false, true}, {"var", false, false, true}, {"residual", true, true}},
     .outputs = {{"y"}},
     .saved_inputs = {0, 1, 2, 3, 4, 5}, .saved_outputs = {0},
     .infer = infer_eval,

@@ -41,8 +41,15 @@ Tensors case_inputs(const Op& op, const OpCase& c, DType floating, uint64_t seed
   Tensors result;
   for (size_t i = 0; i < c.inputs.size(); ++i) {
     const double shift = (static_cast<double>(i) + 1) / static_cast<double>(c.inputs.size() + 1);
-    result.push_back(c.inputs[i].given ? draw(op, c.inputs[i], floating, shift, Stream(seed).fork(op.name, i)) : Tensor());
+    const DType type = floating == DType::bf16 && input_of(op, i).parameter ? DType::f32 : floating;
+    result.push_back(c.inputs[i].given ? draw(op, c.inputs[i], type, shift, Stream(seed).fork(op.name, i)) : Tensor());
   }
+  return result;
+}
+
+Tensors widened(const Tensors& inputs) {
+  Tensors result;
+  for (const Tensor& t : inputs) result.push_back(t.defined() && is_floating(t.dtype()) ? t.to(DType::f64) : t);
   return result;
 }
 

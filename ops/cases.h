@@ -14,8 +14,10 @@ inline CaseInput indices(const Shape& shape, int64_t below) { return {shape, 0, 
 inline OpCase big_case(std::vector<CaseInput> inputs, Attrs attrs = {}) { return {std::move(inputs), std::move(attrs), false}; }
 
 /// The tensors of a case: floating ones of type `floating`, all representable in f32, at least 0.02 away from the operator's kinks and,
-/// where it says so, all distinct. The same (operator, case, seed) gives the same numbers.
+/// where it says so, all distinct. The same (operator, case, seed) gives the same numbers. With `floating` bf16, parameters are f32.
 Tensors case_inputs(const Op& op, const OpCase& c, DType floating, uint64_t seed = 0);
+/// The same numbers in f64.
+Tensors widened(const Tensors& inputs);
 
 /// "x f[2, 5, 6, 3], w f[4, 3, 3, 3], b none; padding=1": names a case in reports.
 std::string describe(const Op& op, const OpCase& c);

@@ -10,7 +10,7 @@
 namespace limbeck {
 namespace {
 
-constexpr double eps_f32 = 0x1p-24, eps_f64 = 0x1p-53;
+constexpr double eps_f32 = 0x1p-24, eps_f64 = 0x1p-53, eps_bf16 = 0x1p-8;
 
 /// Everything one implementation produced: outputs, inputs after the call, gradients.
 struct Result {
@@ -54,13 +54,14 @@ Tensors only_saved(const Op& op, const Tensors& list, const std::vector<int>& sa
   return result;
 }
 
-Tensors cotangents(const Op& op, const Tensors& out, uint64_t seed) {
+/// Of the types of `out`, or rounded to `types` first.
+Tensors cotangents(const Op& op, const Tensors& out, uint64_t seed, const std::vector<DType>& types = {}) {
   Tensors result(out.size());
   for (size_t j = 0; j < out.size(); ++j) {
     if (!op.outputs[j].differentiable) continue;
     const Tensor t = Tensor::empty(out[j].shape(), DType::f32);
     Stream(seed).fork("cotangent", j).fill_uniform(t, -1, 1);
-    result[j] = t.to(out[j].dtype());
+    result[j] = (types.empty() ? t : t.to(types[j])).to(out[j].dtype());
   }
   return result;
 }
@@ -87,33 +88,73 @@ Tensors backward_of(const Op& op, const Kernel& kernel, const Tensors& in, const
   return din;
 }
 
-Tensor perturbed(const Tensor& t, uint64_t seed, size_t index) {
+/// Relative noise of at most `amplitude` on a f64 tensor.
+Tensor perturbed(const Tensor& t, double amplitude, uint64_t seed, size_t index) {
   if (!t.defined() || t.dtype() != DType::f64) return t;
   const Tensor noise = Tensor::empty_like(t), result = t.clone();
-  Stream(seed).fork("perturbation", index).fill_uniform(noise, -eps_f32, eps_f32);
+  Stream(seed).fork("perturbation", index).fill_uniform(noise, -amplitude, amplitude);
   for (int64_t i = 0; i < t.numel(); ++i) result.data<double>()[i] *= 1 + noise.data<double>()[i];
   return result;
 }
 
-/// The reference in f64; with `noise`, on inputs, saved outputs and cotangents that are off by the rounding of f32.
-Result reference_result(const Op& op, const OpCase& c, uint64_t seed, uint64_t noise) {
-  const Kernel reference = reference_kernel(op, DType::f64);
+/// What a kernel of one type is held against: its numbers in f64, and the types in which it keeps its results.
+struct Subject {
+  const Op& op;
+  const OpCase& c;
+  uint64_t seed;
+  Tensors in;                        // f64 and integers
+  std::vector<DType> in_types, out_types;
+
+  Subject(const Op& op_, const OpCase& c_, DType type, uint64_t seed_) : op(op_), c(c_), seed(seed_) {
+    const Tensors stored = case_inputs(op, c, type, seed);
+    in = widened(stored);
+    for (const Tensor& t : stored) in_types.push_back(t.dtype());
+    for (const TensorSpec& spec : op.infer(stored, c.attrs)) out_types.push_back(spec.dtype);
+  }
+  bool rounds_parameters(size_t i) const { return input_of(op, i).parameter && !out_types.empty() && out_types[0] == DType::bf16; }
+  Tensor as_stored(const Tensor& out, size_t j) const { return out_types[j] == DType::bf16 ? out.to(DType::bf16).to(out.dtype()) : out; }
+};
+
+enum class Noise { none, arithmetic, storage };  ///< of f32 rounding everywhere; of bf16 rounding where a kernel may round
+
+/// The reference in f64; with noise, on inputs, saved outputs and cotangents that are off.
+Result reference_result(const Subject& s, Noise noise, uint64_t noise_seed) {
+  const Kernel reference = reference_kernel(s.op, DType::f64);
   Result r;
-  r.in = copies(case_inputs(op, c, DType::f64, seed));
-  if (noise)
-    for (size_t i = 0; i < r.in.size(); ++i) r.in[i] = perturbed(r.in[i], noise, i);
-  r.out = forward_of(op, reference, r.in, c.attrs);
-  if (!differentiable(op)) return r;
-  Tensors dout = cotangents(op, r.out, seed), saved = r.out;
-  if (noise)
-    for (size_t j = 0; j < saved.size(); ++j) {
-      saved[j] = perturbed(saved[j], noise, 100 + j);
-      dout[j] = perturbed(dout[j], noise, 200 + j);
+  r.in = copies(s.in);
+  for (size_t i = 0; i < r.in.size(); ++i) {
+    if (noise == Noise::arithmetic) r.in[i] = perturbed(r.in[i], eps_f32, noise_seed, i);
+    else if (noise == Noise::storage && s.rounds_parameters(i)) r.in[i] = perturbed(r.in[i], eps_bf16, noise_seed, i);
+  }
+  r.out = forward_of(s.op, reference, r.in, s.c.attrs);
+  if (!differentiable(s.op)) return r;
+  Tensors dout = cotangents(s.op, r.out, s.seed, s.out_types), saved = r.out;
+  for (size_t j = 0; j < saved.size(); ++j) {
+    saved[j] = s.as_stored(saved[j], j);
+    if (noise == Noise::arithmetic) {
+      saved[j] = perturbed(saved[j], eps_f32, noise_seed, 100 + j);
+      dout[j] = perturbed(dout[j], eps_f32, noise_seed, 200 + j);
+    } else if (noise == Noise::storage && s.out_types[j] == DType::bf16) {
+      saved[j] = perturbed(saved[j], eps_bf16, noise_seed, 100 + j);
     }
-  r.din = backward_of(op, reference, r.in, saved, dout, all_wanted(op, r.in), c.attrs);
+  }
+  r.din = backward_of(s.op, reference, r.in, saved, dout, all_wanted(s.op, r.in), s.c.attrs);
   r.has_backward = true;
   return r;
 }
+
+/// The exact results of one case, and those of disturbed numbers.
+struct References {
+  Subject subject;
+  Result expected, arithmetic[2], storage[2];
+
+  References(const Op& op, const OpCase& c, DType type, uint64_t seed)
+      : subject(op, c, type, seed), expected(reference_result(subject, Noise::none, 0)),
+        arithmetic{reference_result(subject, Noise::arithmetic, 1), reference_result(subject, Noise::arithmetic, 2)} {
+    if (type == DType::bf16)
+      for (uint64_t i = 0; i < 2; ++i) storage[i] = reference_result(subject, Noise::storage, 3 + i);
+  }
+};
 
 double largest(const Tensor& t) {
   double m = 0;
@@ -127,20 +168,22 @@ double largest_difference(const Tensor& a, const Tensor& b) {
   return m;
 }
 
-/// Compares one tensor; `terms` is the number of terms summed per element, `spread` the reference's own movement.
-void compare(CheckReport& report, const std::string& name, const Tensor& got_on_device, const Tensor& expected, double terms, double spread,
-             double eps) {
+/// How far one tensor may be off: `flat`, and `relative` to each element.
+struct Tolerance {
+  double flat = 0, relative = 0;
+};
+
+void compare(CheckReport& report, const std::string& name, const Tensor& got_on_device, const Tensor& expected, Tolerance allowed) {
   const Tensor got = got_on_device.to(cpu);
   if (got.shape() != expected.shape() || is_floating(got.dtype()) != is_floating(expected.dtype())) {
     report.ok = false;
     report.message = cat(name, ": expected ", describe(expected), ", found ", describe(got));
     return;
   }
-  const bool exact = !is_floating(expected.dtype());
-  const double tolerance = exact ? 0 : (8 + 2 * std::sqrt(terms)) * eps * (largest(expected) + spread / eps_f32);
   for (int64_t i = 0; i < got.numel() && report.ok; ++i) {
     const double a = got.at(i), b = expected.at(i), error = a == b ? 0 : std::abs(a - b);
-    if (!exact && tolerance > 0) report.worst = std::max(report.worst, error / tolerance);
+    const double tolerance = allowed.flat + allowed.relative * std::abs(b);
+    if (tolerance > 0) report.worst = std::max(report.worst, error / tolerance);
     if (error <= tolerance) continue;  // NaN falls through
     report.ok = false;
     report.message = cat(name, " element ", i, " of ", expected.shape(), ": found ", a, ", expected ", b, ", tolerance ", tolerance);
@@ -166,27 +209,45 @@ double terms_of(const Op& op, const Tensors& in, const Tensors& out, const Attrs
 }
 
 struct KernelCheck {
-  const Op& op;
-  const OpCase& c;
+  const References& references;
   const Kernel& kernel;
-  uint64_t seed;
-  const Result &expected, &moved_a, &moved_b;
+  const Op& op = references.subject.op;
+  const OpCase& c = references.subject.c;
+  const Result& expected = references.expected;
   CheckReport report{};
 
-  double eps() const { return kernel.dtype == DType::f64 ? eps_f64 : eps_f32; }
-  void compare_tensor(const std::string& name, const Tensor& got, const Tensor& want, const Tensor& a, const Tensor& b) {
+  /// `pick` names one tensor of a Result; `stored` is the type that it is kept in.
+  template <class Pick>
+  void compare_tensor(const std::string& name, const Tensor& got, DType stored, Pick&& pick) {
     if (!report.ok) return;
-    const bool floating = is_floating(want.dtype());
-    const double spread = floating ? std::max(largest_difference(want, a), largest_difference(want, b)) : 0;
-    compare(report, name, got, want, terms_of(op, expected.in, expected.out, c.attrs, want), spread, eps());
+    const Tensor& want = pick(expected);
+    if (got.dtype() != stored && is_floating(stored) && kernel.dtype == DType::bf16) {
+      report.ok = false;
+      report.message = cat(name, ": expected type ", stored, ", found ", got.dtype());
+      return;
+    }
+    Tolerance allowed;
+    if (is_floating(want.dtype())) {
+      const auto movement = [&](const Result (&moved)[2]) {
+        return std::max(largest_difference(want, pick(moved[0])), largest_difference(want, pick(moved[1])));
+      };
+      const double eps = kernel.dtype == DType::f64 ? eps_f64 : eps_f32, terms = terms_of(op, expected.in, expected.out, c.attrs, want);
+      allowed.flat = (8 + 2 * std::sqrt(terms)) * eps * (largest(want) + movement(references.arithmetic) / eps_f32);
+      if (kernel.dtype == DType::bf16) {
+        const double moved = movement(references.storage);
+        allowed.flat += moved == 0 ? 0 : 4 * moved + eps_bf16 * largest(want);
+      }
+      if (stored == DType::bf16) allowed.relative = 1.01 * eps_bf16;
+    }
+    compare(report, name, got, want, allowed);
   }
 
   void check_backward(const Tensors& in, const Tensors& out) {
-    const Tensors dout = moved(cotangents(op, out, seed), Device{kernel.device});
+    const Tensors dout = moved(cotangents(op, out, references.subject.seed), Device{kernel.device});
     const std::vector<bool> wanted = all_wanted(op, in);
     const Tensors din = backward_of(op, kernel, in, out, dout, wanted, c.attrs);
     for (size_t i = 0; i < din.size(); ++i)
-      if (wanted[i]) compare_tensor("gradient of '" + input_name(op, i) + "'", din[i], expected.din[i], moved_a.din[i], moved_b.din[i]);
+      if (wanted[i]) compare_tensor("gradient of '" + input_name(op, i) + "'", din[i], in[i].dtype(), [i](const Result& r) -> const Tensor& { return r.din[i]; });
     for (size_t i = 0; i < din.size() && report.ok; ++i) {
       if (!wanted[i]) continue;
       std::vector<bool> alone(in.size(), false);
@@ -197,14 +258,14 @@ struct KernelCheck {
   }
 
   CheckReport run() {
-    const Tensors original = case_inputs(op, c, kernel.dtype, seed);
+    const Tensors original = case_inputs(op, c, kernel.dtype, references.subject.seed);
     const Tensors in = moved(copies(original), Device{kernel.device});
     if (kernel.supports && !kernel.supports(in, c.attrs)) return {.skipped = true};
     const Tensors out = forward_of(op, kernel, in, c.attrs);
     for (size_t j = 0; j < out.size(); ++j)
-      compare_tensor("output '" + op.outputs[j].name + "'", out[j], expected.out[j], moved_a.out[j], moved_b.out[j]);
+      compare_tensor("output '" + op.outputs[j].name + "'", out[j], out[j].dtype(), [j](const Result& r) -> const Tensor& { return r.out[j]; });
     for (int i : op.mutated_inputs)
-      compare_tensor("input '" + input_name(op, i) + "' after the call", in[i], expected.in[i], moved_a.in[i], moved_b.in[i]);
+      compare_tensor("input '" + input_name(op, i) + "' after the call", in[i], in[i].dtype(), [i](const Result& r) -> const Tensor& { return r.in[i]; });
     const bool serves_backward =
         !kernel.supports || kernel.supports(only_saved(op, in, op.saved_inputs, true), c.attrs);
     if (report.ok && expected.has_backward && kernel.backward && serves_backward) check_backward(in, out);
@@ -282,17 +343,18 @@ std::vector<Kernel> implementations(const Op& op) {
   return result;
 }
 
-struct CaseReference::Results {
-  Result expected, moved_a, moved_b;
-};
-
-CaseReference::CaseReference(const Op& op, const OpCase& c, uint64_t seed)
-    : op_(op), case_(c), seed_(seed),
-      results_(new Results{reference_result(op, c, seed, 0), reference_result(op, c, seed, 1), reference_result(op, c, seed, 2)}) {}
+CaseReference::CaseReference(const Op& op, const OpCase& c, uint64_t seed) : op_(op), case_(c), seed_(seed) {}
 CaseReference::~CaseReference() = default;
 
+struct CaseReference::Results : References {
+  using References::References;
+};
+
 CheckReport CaseReference::check(const Kernel& kernel) const {
-  return KernelCheck{op_, case_, kernel, seed_, results_->expected, results_->moved_a, results_->moved_b}.run();
+  const bool half = kernel.dtype == DType::bf16;
+  auto& results = half ? bf16_results_ : results_;
+  if (!results) results = std::make_unique<Results>(op_, case_, half ? DType::bf16 : DType::f32, seed_);
+  return KernelCheck{*results, kernel}.run();
 }
 
 CheckReport check_kernel(const Op& op, const OpCase& c, const Kernel& kernel, uint64_t seed) { return CaseReference(op, c, seed).check(kernel); }

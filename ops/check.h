@@ -25,9 +25,11 @@ std::vector<Kernel> implementations(const Op& op);
 /// an element that is not written shows; each gradient is also asked for alone; inputs changed in place are compared like outputs, all others
 /// must stay untouched. Tolerance of one tensor: (8 + 2 sqrt(n)) (eps max|reference| + s), where n is the number of terms summed per element
 /// and s how much the reference moves when its inputs are perturbed by eps: a stable kernel cannot do better, a wrong one does worse.
+/// A bf16 kernel is compared with the reference of the same bf16 numbers. Its sums are held to the tolerance of f32; what it stores as bf16 may be
+/// rounded (2^-8 of each element), and it may read its parameters as bf16: four times what rounding those moves the reference is allowed.
 CheckReport check_kernel(const Op& op, const OpCase& c, const Kernel& kernel, uint64_t seed = 0);
 
-/// The f64 results of one case, computed once for the checks of several kernels. `op` and `c` must outlive it.
+/// The f64 results of one case, computed once for the checks of several kernels (once more for bf16 kernels, which get other numbers). `op` and `c` must outlive it.
 class CaseReference {
  public:
   CaseReference(const Op& op, const OpCase& c, uint64_t seed = 0);
@@ -39,7 +41,7 @@ class CaseReference {
   const Op& op_;
   const OpCase& case_;
   uint64_t seed_;
-  std::unique_ptr<const Results> results_;
+  mutable std::unique_ptr<const Results> results_, bf16_results_;
 };
 
 /// Outputs, inputs after the call, and gradients of one case under `kernel`: for comparing bits between settings.

@@ -77,21 +77,21 @@ void backward(const BackwardCall& c, const std::vector<double>& mean, const std:
 
 void check_inputs(const char* op, const Tensors& in, const Attrs& attrs, bool batch) {
   check_normalised(op, in[0], batch);
-  check_shape(op, "gain", in[1], in[0], {in[0].size(0), in[0].size(-1)});
-  check_shape(op, "bias", in[2], in[0], {in[0].size(0), in[0].size(-1)});
+  check_parameter(op, "gain", in[1], in[0], {in[0].size(0), in[0].size(-1)});
+  check_parameter(op, "bias", in[2], in[0], {in[0].size(0), in[0].size(-1)});
   fused_relu(op, attrs);
 }
 
 std::vector<TensorSpec> infer_train(const Tensors& in, const Attrs& attrs) {
   check_inputs("cond_batch_norm", in, attrs, true);
-  const TensorSpec channel{{in[0].size(-1)}, in[0].dtype()};
+  const TensorSpec channel{{in[0].size(-1)}, accumulation_type(in[0].dtype())};
   return {{in[0].shape(), in[0].dtype()}, channel, channel, channel};
 }
 
 std::vector<TensorSpec> infer_eval(const Tensors& in, const Attrs& attrs) {
   check_inputs("cond_batch_norm_eval", in, attrs, false);
-  check_shape("cond_batch_norm_eval", "mean", in[3], in[0], {in[0].size(-1)});
-  check_shape("cond_batch_norm_eval", "var", in[4], in[0], {in[0].size(-1)});
+  check_parameter("cond_batch_norm_eval", "mean", in[3], in[0], {in[0].size(-1)});
+  check_parameter("cond_batch_norm_eval", "var", in[4], in[0], {in[0].size(-1)});
   return {{in[0].shape(), in[0].dtype()}};
 }
 
@@ -127,7 +127,7 @@ const RegisterOp cond_batch_norm_op({
                "g = dy [y > 0 if relu], dbias = sum_pixels g, dgain = sum_pixels g xhat, dx = invstd (gain g - (A + xhat B) / m), "
                "A = sum_n gain dbias, B = sum_n gain dgain",
     .source = "de Vries et al. 2017; Brock et al. 2019, appendix B",
-    .inputs = {{"x"}, {"gain"}, {"bias"}},
+    .inputs = {{"x"}, {.name = "gain", .parameter = true}, {.name = "bias", .parameter = true}},
     .outputs = {{"y"}, {"mean", false}, {"var", false}, {"invstd", false}},
     // The bias serves kernels that recompute the ReLU's mask instead of reading y.
     .saved_inputs = {0, 1, 2}, .saved_outputs = {0, 1, 3},
@@ -147,7 +147,7 @@ const RegisterOp cond_batch_norm_eval_op({
     .formula = "y = act(gain[n] (x - mean) / sqrt(var + eps) + bias[n])\n"
                "g = dy [y > 0 if relu], dbias = sum_pixels g, dgain = sum_pixels g xhat, dx = invstd gain g",
     .source = "de Vries et al. 2017; Brock et al. 2019, appendix B",
-    .inputs = {{"x"}, {"gain"}, {"bias"}, {"mean", false}, {"var", false}},
+    .inputs = {{"x"}, {.name = "gain", .parameter = true}, {.name = "bias", .parameter = true}, {"mean", false, false, true}, {"var", false, false, true}},
     .outputs = {{"y"}},
     .saved_inputs = {0, 1, 2, 3, 4}, .saved_outputs = {0},
     .infer = infer_eval,

@@ -103,7 +103,7 @@ const RegisterOp conv2d_op({
     .formula = "y[n,oy,ox,o] = b[o] + sum_{ky,kx,i} x[n,oy s-p+ky d,ox s-p+kx d,i] w[o,ky,kx,i]\n"
                "dx = transposed convolution of dy with w; dw[o,ky,kx,i] = sum_{n,oy,ox} dy x; db = sum dy",
     .source = "LeCun et al., Backpropagation applied to handwritten zip code recognition, 1989; groups: Krizhevsky et al. 2012",
-    .inputs = {{"x"}, {"w"}, {.name = "b", .optional = true}},
+    .inputs = {{"x"}, {.name = "w", .parameter = true}, {.name = "b", .optional = true, .parameter = true}},
     .outputs = {{"y"}},
     .saved_inputs = {0, 1},
     .infer = infer,

@@ -39,7 +39,7 @@ const RegisterOp conv_transpose2d_op({
     .formula = "y[n,iy s-p+ky d,ix s-p+kx d,o] += x[n,iy,ix,i] w[i,ky,kx,o]; y += b\n"
                "dx = conv2d(dy, w); dw[i,ky,kx,o] = sum_{n,iy,ix} x dy; db = sum dy",
     .source = "Zeiler et al., Deconvolutional networks, CVPR 2010",
-    .inputs = {{"x"}, {"w"}, {.name = "b", .optional = true}},
+    .inputs = {{"x"}, {.name = "w", .parameter = true}, {.name = "b", .optional = true, .parameter = true}},
     .outputs = {{"y"}},
     .saved_inputs = {0, 1},
     .infer = infer,

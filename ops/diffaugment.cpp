@@ -8,7 +8,7 @@
 #include <cmath>
 #include <vector>
 
-#include "ops/op.h"
+#include "ops/checks.h"
 
 namespace limbeck::diffaugment_op {
 namespace {
@@ -29,8 +29,7 @@ struct Augmented {
 
 std::vector<TensorSpec> infer(const Tensors& in, const Attrs& attrs) {
   LIMBECK_CHECK(in[0].rank() == 4, "diffaugment: x must be [N,H,W,C], found ", describe(in[0]));
-  LIMBECK_CHECK(in[1].shape() == Shape({in[0].size(0), parameters_per_image}) && in[1].dtype() == in[0].dtype(),
-                "diffaugment: parameters must be ", in[0].dtype(), "[", in[0].size(0), ", ", parameters_per_image, "], found ", describe(in[1]));
+  check_parameter("diffaugment", "parameters", in[1], in[0], {in[0].size(0), parameters_per_image});
   const auto cut = attrs.pair("cutout", 0);
   LIMBECK_CHECK(cut.first >= 0 && cut.second >= 0, "diffaugment: cutout must not be negative, found [", cut.first, ", ", cut.second, "]");
   return {{in[0].shape(), in[0].dtype()}};
@@ -101,7 +100,7 @@ const RegisterOp registered({
     .name = "diffaugment",
     .formula = "y = cut(shift(contrast(saturate(x + b)))) with per-image parameters; dx = the transposed steps in reverse",
     .source = "Zhao et al. 2020, DiffAugment_pytorch.py",
-    .inputs = {{"x"}, {"parameters", false}},
+    .inputs = {{"x"}, {"parameters", false, false, true}},
     .outputs = {{"y"}},
     .saved_inputs = {1},
     .infer = infer,

@@ -74,9 +74,9 @@ std::vector<TensorSpec> infer_group(const Tensors& in, const Attrs& attrs) {
   const int64_t groups = attrs.integer("groups", 1);
   LIMBECK_CHECK(groups >= 1 && x.size(-1) % groups == 0, "group_norm: groups must divide the channels of 'x', found groups=", groups, " and ",
                 describe(x));
-  check_shape("group_norm", "gamma", in[1], x, {x.size(-1)}, true);
-  check_shape("group_norm", "beta", in[2], x, {x.size(-1)}, true);
-  const TensorSpec statistic{{x.size(0), groups}, x.dtype()};
+  check_parameter("group_norm", "gamma", in[1], x, {x.size(-1)}, true);
+  check_parameter("group_norm", "beta", in[2], x, {x.size(-1)}, true);
+  const TensorSpec statistic{{x.size(0), groups}, accumulation_type(x.dtype())};
   return {{x.shape(), x.dtype()}, statistic, statistic};
 }
 
@@ -90,7 +90,7 @@ const RegisterOp group_norm_op({
     .formula = "y = gamma (x - mean) invstd + beta, statistics per sample and group\n"
                "dbeta = sum dy, dgamma = sum dy xhat, h = gamma dy, dx = invstd (h - mean(h) - xhat mean(h xhat))",
     .source = "Wu & He 2018, equations 1 to 7",
-    .inputs = {{"x"}, {"gamma", true, true}, {"beta", true, true}},
+    .inputs = {{"x"}, {.name = "gamma", .optional = true, .parameter = true}, {.name = "beta", .optional = true, .parameter = true}},
     .outputs = {{"y"}, {"mean", false}, {"invstd", false}},
     .saved_inputs = {0, 1}, .saved_outputs = {1, 2},
     .infer = infer_group,

@@ -63,7 +63,7 @@ const RegisterOp linear_op({
     .name = "linear",
     .formula = "y = x w^T + b\ndx = dy w; dw = dy^T x; db = sum dy",
     .source = "elementary",
-    .inputs = {{"x"}, {"w"}, {.name = "b", .optional = true}},
+    .inputs = {{"x"}, {.name = "w", .parameter = true}, {.name = "b", .optional = true, .parameter = true}},
     .outputs = {{"y"}},
     .saved_inputs = {0, 1},
     .infer = infer,

@@ -27,10 +27,15 @@ std::unordered_map<std::string, std::vector<std::unique_ptr<Kernel>>>& kernel_ta
 
 thread_local std::string override_name;
 
-DType floating_type(const Tensors& a, const Tensors& b) {
-  for (const Tensors* list : {&a, &b})
+DType floating_type(const Tensors& in, const Tensors& out) {
+  for (const Tensors* list : {&in, &out})
     for (const Tensor& t : *list)
       if (t.defined() && is_floating(t.dtype())) return t.dtype();
+  return DType::f32;
+}
+DType floating_type(const std::vector<TensorSpec>& in) {
+  for (const TensorSpec& spec : in)
+    if (is_floating(spec.dtype)) return spec.dtype;
   return DType::f32;
 }
 
@@ -113,6 +118,12 @@ std::vector<const Kernel*> kernels_of(const std::string& op) {
   return result;
 }
 
+bool has_kernel(const Op& op, DType dtype, DeviceKind device) {
+  const auto found = kernel_table().find(op.name);
+  return found != kernel_table().end() &&
+         std::any_of(found->second.begin(), found->second.end(), [&](const auto& k) { return k->dtype == dtype && k->device == device; });
+}
+
 RegisterOp::RegisterOp(Op op) {
   auto owned = std::make_unique<Op>(std::move(op));
   Op* raw = owned.get();
@@ -150,7 +161,7 @@ Tensors run_backward(const Op& op, const Tensors& saved_in, const Tensors& saved
   Tensors din(in_specs.size());
   for (size_t i = 0; i < in_specs.size(); ++i)
     if (wanted[i]) din[i] = Tensor::empty(in_specs[i].shape, in_specs[i].dtype, device);
-  const Kernel* kernel = choose(op, floating_type(dout, saved_in), device, saved_in, attrs, true);
+  const Kernel* kernel = choose(op, floating_type(in_specs), device, saved_in, attrs, true);
   const ProfileScope scope(op, in_specs, wanted, attrs);
   if (KernelTuner* tuner = tuner_for(kernel)) tuner->backward(op, *kernel, {saved_in, saved_out, dout, din, attrs});
   else (kernel ? kernel->backward : op.backward)({saved_in, saved_out, dout, din, attrs});

@@ -43,6 +43,7 @@ struct OpInput {
   std::string name;
   bool differentiable = true;
   bool optional = false;
+  bool parameter = false;  ///< stays f32 where the others are bf16: weights, gains, given statistics
 };
 
 struct OpOutput {
@@ -106,6 +107,8 @@ struct Kernel {
 const std::vector<const Op*>& all_ops();
 const Op& find_op(const std::string& name);
 std::vector<const Kernel*> kernels_of(const std::string& op);
+/// Whether some kernel of `op` is registered for this type and device (references are not).
+bool has_kernel(const Op& op, DType dtype, DeviceKind device);
 
 struct RegisterOp {
   explicit RegisterOp(Op op);
@@ -114,7 +117,8 @@ struct RegisterKernel {
   explicit RegisterKernel(Kernel kernel);
 };
 
-/// Runs an operator: infer, allocate, launch. Returns all outputs, auxiliaries included.
+/// Runs an operator: infer, allocate, launch. Returns all outputs, auxiliaries included. Forward and backward run the kernel for the type of
+/// the first floating input.
 Tensors run_forward(const Op& op, const Tensors& in, const Attrs& attrs);
 /// Runs its backward. Returns one tensor per input, undefined where `wanted` is false. `in_specs` are the inputs' shapes and types
 /// (saved inputs may be gone); undefined `dout` of differentiable outputs count as zero.

@@ -25,13 +25,13 @@ std::vector<TensorSpec> infer(const Tensors& in, const Attrs& attrs) {
   check_floating("reduction", "x", in[0]);
   const Shape& x = in[0].shape();
   const Shape kept = kept_shape(x, attrs);
-  if (attrs.flag("keepdim")) return {{kept, in[0].dtype()}};
+  if (attrs.flag("keepdim")) return {{kept, accumulation_type(in[0].dtype())}};
   std::vector<bool> reduced(x.rank(), attrs.integers("axes").empty());
   for (const int64_t axis : attrs.integers("axes")) reduced[x.normalise(static_cast<int>(axis))] = true;
   std::vector<int64_t> sizes;
   for (int d = 0; d < x.rank(); ++d)
     if (!reduced[d]) sizes.push_back(x[d]);
-  return {{Shape(sizes), in[0].dtype()}};
+  return {{Shape(sizes), accumulation_type(in[0].dtype())}};
 }
 
 // Calls f(i, j) for element i of x, which is reduced into element j of y.

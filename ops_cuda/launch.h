@@ -76,6 +76,20 @@ __device__ void store_vector(T* p, const Vector<T, N>& v) {
   world::check_alignment(p, sizeof(T) * N, "vector store");
   *reinterpret_cast<Vector<T, N>*>(p) = v;
 }
+/// The same for memory that holds S (float, or bfloat16: half the bytes) where the arithmetic is float.
+template <int N, class S>
+__device__ Vector<float, N> load_floats(const S* p) {
+  const auto stored = load_vector<N>(p);
+  Vector<float, N> v;
+  for (int i = 0; i < N; ++i) v[i] = static_cast<float>(stored[i]);
+  return v;
+}
+template <class S, int N>
+__device__ void store_floats(S* p, const Vector<float, N>& v) {
+  Vector<S, N> stored;
+  for (int i = 0; i < N; ++i) stored[i] = static_cast<S>(v[i]);
+  store_vector(p, stored);
+}
 /// Host side: may these pointers be read N elements at a time?
 template <class... T>
 bool aligned_for(int n, const T*... p) {

@@ -19,7 +19,8 @@ class Recording {
   virtual void replay() = 0;
 };
 
-/// In which format a device multiplies matrices and convolves. What is stored, sums, statistics, losses and weights stay f32.
+/// In which format a device multiplies matrices and convolves. Sums, statistics, losses and weights stay f32; with bf16, programs store activations in
+/// bf16 too (autograd/autocast.h).
 enum class Precision { f32, tf32, bf16 };
 /// "f32", "tf32", "bf16"; throws on other names.
 Precision parse_precision(const std::string& name);

@@ -1,6 +1,7 @@
 // The harness itself: each of these operators or kernels is wrong in one way, and the harness must say so.
 #include <gtest/gtest.h>
 
+#include <bit>
 #include <cmath>
 
 #include "ops/cases.h"
@@ -109,6 +110,60 @@ TEST(OpHarness, CatchesWrongKernelForwards) {
 
 TEST(OpHarness, ToleratesRounding) {
   EXPECT_TRUE(kernel([](const ForwardCall& c) { forward<float>(c); c.out[0].data<float>()[3] *= 1 + 0x1p-23f; }, planted<nothing>).ok);
+}
+
+// --- bf16: data and results are rounded, parameters and sums are not ---------------------------------------------------------------
+bfloat16 rounded(float x) { return bfloat16(x); }
+bfloat16 truncated(float x) {
+  bfloat16 r(0.0f);
+  r.bits = static_cast<uint16_t>(std::bit_cast<uint32_t>(x) >> 16);
+  return r;
+}
+
+template <class W, bfloat16 (*Round)(float)>
+void bf16_forward(const ForwardCall& c) {
+  for (int64_t i = 0; i < c.out[0].numel(); ++i) {
+    const float x = c.in[0].data<bfloat16>()[i];
+    c.out[0].data<bfloat16>()[i] = Round(x * x * static_cast<float>(c.in[1].data<W>()[i]));
+  }
+}
+/// `Round` applies to the parameter's gradient, which is f32.
+template <class W, float (*Round)(float)>
+void bf16_backward(const BackwardCall& c) {
+  for (int64_t i = 0; i < c.dout[0].numel(); ++i) {
+    const float x = c.in[0].data<bfloat16>()[i], w = static_cast<float>(c.in[1].data<W>()[i]), dy = c.dout[0].data<bfloat16>()[i];
+    if (c.din[0].defined()) c.din[0].data<bfloat16>()[i] = bfloat16(2 * x * w * dy);
+    if (c.din[1].defined()) c.din[1].data<W>()[i] = static_cast<W>(Round(x * x * dy));
+  }
+}
+float exact(float x) { return x; }
+float as_bf16(float x) { return bfloat16(x); }
+
+CheckReport bf16_kernel(bool w_is_parameter, ForwardFn f, Backward b) {
+  Op op = weighted_square(planted<nothing>);
+  op.inputs[1].parameter = w_is_parameter;
+  Kernel k = reference_kernel(op, DType::bf16);
+  k.forward = f;
+  k.backward = b;
+  return check_kernel(op, op.cases[0], k);
+}
+
+TEST(OpHarness, HoldsBf16KernelsToTheRoundingOfWhatTheyStore) {
+  const auto all_data = [](ForwardFn f) { return bf16_kernel(false, f, bf16_backward<bfloat16, exact>); };
+  const CheckReport right = all_data(bf16_forward<bfloat16, rounded>);
+  EXPECT_TRUE(right.ok && !right.skipped) << right.message;
+  EXPECT_FALSE(all_data(bf16_forward<bfloat16, truncated>).ok);
+  EXPECT_FALSE(all_data([](const ForwardCall& c) { bf16_forward<bfloat16, rounded>(c); c.out[0].data<bfloat16>()[7].bits += 1; }).ok);
+}
+
+TEST(OpHarness, HoldsGradientsOfParametersToF32) {
+  const CheckReport right = bf16_kernel(true, bf16_forward<float, rounded>, bf16_backward<float, exact>);
+  EXPECT_TRUE(right.ok && !right.skipped) << right.message;
+  EXPECT_FALSE(bf16_kernel(true, bf16_forward<float, rounded>, bf16_backward<float, as_bf16>).ok);
+  EXPECT_TRUE(bf16_kernel(true, [](const ForwardCall& c) {  // tensor cores take parameters as bf16
+                const Tensor w = c.in[1].to(DType::bf16).to(DType::f32);
+                bf16_forward<float, rounded>({{c.in[0], w}, c.out, c.attrs});
+              }, bf16_backward<float, exact>).ok);
 }
 
 TEST(OpHarness, AuditNamesWhatIsMissing) {

@@ -1,0 +1,35 @@
+// Activations in bf16 (Micikevicius et al., "Mixed precision training", 2018, with bfloat16 and therefore without loss scaling).
+//   - conv2d and conv_transpose2d take an f32 input as bf16 while activation_type() is bf16, and so everything behind them is bf16 too;
+//   - an operator on bf16 data runs in bf16 where its device has a kernel for that; parameters and statistics are f32;
+//   - any other operator gets its bf16 inputs as f32: linear layers, losses, softmax, and whatever mixes bf16 with f32 data.
+// Parameters, their gradients, losses and all sums stay f32; f64 is left alone.
+#pragma once
+#include <optional>
+
+#include "autograd/variable.h"
+
+namespace limbeck {
+
+/// In which type activations are stored between operators: f32 or bf16. Of the whole process.
+DType activation_type();
+void set_activation_type(DType type);
+/// Sets it while alive.
+class ActivationType {
+ public:
+  explicit ActivationType(DType type) : previous_(activation_type()) { set_activation_type(type); }
+  ~ActivationType() { set_activation_type(previous_); }
+  ActivationType(const ActivationType&) = delete;
+
+ private:
+  DType previous_;
+};
+
+/// The same numbers, rounded, in another floating type; the gradient comes back in x's type.
+Variable cast(const Variable& x, DType type);
+/// f32 becomes activation_type(), other types stay.
+Variable as_activation(const Variable& x);
+
+/// The inputs as `op` can take them when some are bf16; nothing when they are fine as they are. apply() calls it.
+std::optional<Variables> with_agreed_types(const Op& op, const Variables& inputs);
+
+}  // namespace limbeck
