@@ -40,6 +40,8 @@ Variable cast(const Variable& x, DType type) {
 
 Variable as_activation(const Variable& x) { return x.dtype() == DType::f32 ? cast(x, activation_type()) : x; }
 
+Variable from_activation(const Variable& x) { return x.dtype() == DType::bf16 ? cast(x, DType::f32) : x; }
+
 std::optional<Variables> with_agreed_types(const Op& op, const Variables& inputs) {
   if (std::none_of(inputs.begin(), inputs.end(), [](const Variable& v) { return floating(v) && v.dtype() == DType::bf16; })) return {};
   const bool in_bf16 = runs_in_bf16(op, inputs);

@@ -26,8 +26,10 @@ class ActivationType {
 
 /// The same numbers, rounded, in another floating type; the gradient comes back in x's type.
 Variable cast(const Variable& x, DType type);
-/// f32 becomes activation_type(), other types stay.
+/// f32 becomes activation_type(), other types stay: for what enters a network's convolutional part in front of its first convolution.
 Variable as_activation(const Variable& x);
+/// bf16 becomes f32, other types stay: for what leaves a network.
+Variable from_activation(const Variable& x);
 
 /// The inputs as `op` can take them when some are bf16; nothing when they are fine as they are. apply() calls it.
 std::optional<Variables> with_agreed_types(const Op& op, const Variables& inputs);

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "autograd/autocast.h"
+
 namespace limbeck::gan {
 namespace {
 
@@ -87,7 +89,7 @@ OutputLayer::OutputLayer(int64_t in, const BigGanConfig& c) : bn_(in, c.bn_eps),
   add("2", conv_);  // "1" is the ReLU
 }
 
-Variable OutputLayer::forward(const Variable& x) { return tanh(conv_(bn_.relu(x))); }
+Variable OutputLayer::forward(const Variable& x) { return tanh(from_activation(conv_(bn_.relu(x)))); }
 
 ProjectionHead::ProjectionHead(int64_t in, const BigGanConfig& c) : linear(in, 1, c.sn_eps), embed(c.classes, in, c.sn_eps) {}
 
@@ -127,7 +129,7 @@ Variable BigGanGenerator::forward(const Variable& z, const Condition& condition)
   // Hierarchical z: chunk 0 starts the image, chunk i + 1 joins the class embedding of block i.
   const auto chunk = [&](size_t i) { return slice(z, 1, static_cast<int64_t>(i) * chunk_, static_cast<int64_t>(i + 1) * chunk_); };
   const Variable y = shared_ ? (*shared_)(condition) : Variable();
-  Variable h = unflatten_chw(linear_(config_.hierarchical ? chunk(0) : z), width_, bottom_size, bottom_size);
+  Variable h = as_activation(unflatten_chw(linear_(config_.hierarchical ? chunk(0) : z), width_, bottom_size, bottom_size));
   for (size_t i = 0; i < blocks_.size(); ++i) {
     Condition here = condition;
     if (shared_) here = {{}, config_.hierarchical ? concat({y, chunk(i + 1)}, 1) : y};

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "autograd/autocast.h"
+
 namespace limbeck::gan {
 namespace {
 
@@ -117,7 +119,7 @@ Variable BigGanDeepGenerator::forward(const Variable& z, const Condition& condit
   check_input("BigGAN-deep generator", z, {z.size(0), config_.dim_z});
   check_labels("BigGAN-deep generator", condition, z.size(0));
   const Condition c = {{}, concat({shared_(condition), z}, 1)};
-  Variable h = unflatten_chw(linear_(c.embedding), width_, bottom_size, bottom_size);
+  Variable h = as_activation(unflatten_chw(linear_(c.embedding), width_, bottom_size, bottom_size));
   for (const Block& b : blocks_) {
     h = (*b.block)(h, c);
     if (b.attention) h = b.attention->forward(h);

@@ -1,5 +1,6 @@
 #include "gan/sagan.h"
 
+#include "autograd/autocast.h"
 #include "gan/self_attention.h"
 
 namespace limbeck::gan {
@@ -32,7 +33,10 @@ class SaganAttention : public nn::Module {
     add("snconv1x1_g", g_);
     add("snconv1x1_attn", attn_);
   }
-  Variable forward(const Variable& x) override { return x + sigma_ * attn_(attend(theta_(x), phi_(x), g_(x))); }
+  Variable forward(const Variable& x) override {
+    const Variable attended = attn_(attend(theta_(x), phi_(x), g_(x)));
+    return x + cast(sigma_, attended.dtype()) * attended;
+  }
 
  protected:
   void reset(Stream) override { sigma_.data().fill(0); }
@@ -108,10 +112,10 @@ SaganGenerator::~SaganGenerator() = default;
 Variable SaganGenerator::forward(const Variable& z, const Condition& condition) {
   check_input("SAGAN generator", z, {z.size(0), config_.dim_z});
   const Variable& h = label_of("SAGAN generator", condition, z.size(0), config_);
-  Variable x = unflatten_chw(linear_(z), 16 * config_.ch, bottom_size, bottom_size);
+  Variable x = as_activation(unflatten_chw(linear_(z), 16 * config_.ch, bottom_size, bottom_size));
   for (size_t i = 0; i + 1 < blocks_.size(); ++i) x = (*blocks_[i])(x, h);
   x = (*blocks_.back())(attention_->forward(x), h);
-  return tanh(conv_(bn_.relu(x)));
+  return tanh(from_activation(conv_(bn_.relu(x))));
 }
 
 // --- discriminator --------------------------------------------------------------------------------------------------------------

@@ -1,5 +1,7 @@
 #include "gan/self_attention.h"
 
+#include "autograd/autocast.h"
+
 namespace limbeck::gan {
 namespace {
 
@@ -31,7 +33,10 @@ SelfAttention::SelfAttention(int64_t channels, double sn_eps)
   add("o", o_);
 }
 
-Variable SelfAttention::forward(const Variable& x) { return x + gamma_ * o_(attend(theta_(x), phi_(x), g_(x))); }
+Variable SelfAttention::forward(const Variable& x) {
+  const Variable attended = o_(attend(theta_(x), phi_(x), g_(x)));
+  return x + cast(gamma_, attended.dtype()) * attended;
+}
 
 void SelfAttention::reset(Stream) { gamma_.data().fill(0); }
 

@@ -2,6 +2,8 @@
 
 #include <cmath>
 
+#include "autograd/autocast.h"
+
 namespace limbeck::gan {
 namespace {
 
@@ -89,9 +91,9 @@ SnganGenerator::~SnganGenerator() = default;
 Variable SnganGenerator::forward(const Variable& z, const Condition& condition) {
   check_input("SNGAN generator", z, {z.size(0), config_.dim_z});
   const Variable& h = label_of("SNGAN generator", condition, z.size(0), config_);
-  Variable x = unflatten_chw(dense_(z), 16 * config_.ch, bottom_size, bottom_size);
+  Variable x = as_activation(unflatten_chw(dense_(z), 16 * config_.ch, bottom_size, bottom_size));
   for (SnganGeneratorBlock* block : blocks_) x = (*block)(x, h);
-  return tanh(conv_(bn_.relu(x)));
+  return tanh(from_activation(conv_(bn_.relu(x))));
 }
 
 // --- discriminator --------------------------------------------------------------------------------------------------------------

@@ -3,6 +3,8 @@
 #include <string>
 #include <utility>
 
+#include "autograd/autocast.h"
+
 namespace limbeck::gan {
 namespace {
 
@@ -64,7 +66,7 @@ SparseDecoder::SparseDecoder(const SparseAutoencoderSize& s) : channels_(4 * s.c
   add("deconv", deconv_);
 }
 
-Variable SparseDecoder::forward(const Variable& features) { return tanh(deconv_(unflatten_chw(fc_(features), channels_, side_, side_))); }
+Variable SparseDecoder::forward(const Variable& features) { return tanh(from_activation(deconv_(unflatten_chw(fc_(features), channels_, side_, side_)))); }
 
 SparsePredictor::SparsePredictor(int64_t bottleneck) {
   int64_t in = bottleneck;
