@@ -105,8 +105,9 @@ Variable upsample_nearest(const Variable& x, int64_t scale) { return apply1("ups
 
 // --- normalisation --------------------------------------------------------------------------------------------------------------
 BatchNormResult batch_norm(const Variable& x, const Variable& gamma, const Variable& beta, double eps, bool relu,
-                           const Variable& residual) {
-  const Variables out = apply(find_op("batch_norm"), {x, gamma, beta, residual}, Attrs{{"eps", eps}, {"act", activation(relu)}});
+                           const Variable& residual, const RunningStatistics& running) {
+  const Variables out = apply(find_op("batch_norm"), {x, gamma, beta, residual, constant(running.mean), constant(running.var)},
+                              Attrs{{"eps", eps}, {"act", activation(relu)}, {"momentum", running.momentum}});
   return {out[0], out[1].data(), out[2].data()};
 }
 Variable batch_norm_eval(const Variable& x, const Variable& gamma, const Variable& beta, const Tensor& mean, const Tensor& var,
@@ -114,8 +115,10 @@ Variable batch_norm_eval(const Variable& x, const Variable& gamma, const Variabl
   return apply1("batch_norm_eval", {x, gamma, beta, constant(mean), constant(var), residual},
                 Attrs{{"eps", eps}, {"act", activation(relu)}});
 }
-BatchNormResult cond_batch_norm(const Variable& x, const Variable& gain, const Variable& bias, double eps, bool relu) {
-  const Variables out = apply(find_op("cond_batch_norm"), {x, gain, bias}, Attrs{{"eps", eps}, {"act", activation(relu)}});
+BatchNormResult cond_batch_norm(const Variable& x, const Variable& gain, const Variable& bias, double eps, bool relu,
+                                const RunningStatistics& running) {
+  const Variables out = apply(find_op("cond_batch_norm"), {x, gain, bias, constant(running.mean), constant(running.var)},
+                              Attrs{{"eps", eps}, {"act", activation(relu)}, {"momentum", running.momentum}});
   return {out[0], out[1].data(), out[2].data()};
 }
 Variable cond_batch_norm_eval(const Variable& x, const Variable& gain, const Variable& bias, const Tensor& mean, const Tensor& var,

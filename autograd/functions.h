@@ -85,21 +85,28 @@ Variable global_avg_pool(const Variable& x);                           ///< [N,H
 Variable upsample_nearest(const Variable& x, int64_t scale = 2);       ///< op upsample_nearest{scale}
 
 // --- normalisation --------------------------------------------------------------------------------------------------------------
-/// op batch_norm(x [.., C], gamma [C] or none, beta [C] or none, residual (as x) or none){eps, act: "none"|"relu"}
+/// op batch_norm(x [.., C], gamma [C] or none, beta [C] or none, residual (as x) or none, running_mean, running_var [C] or none)
+///   {eps, act: "none"|"relu", momentum}
 ///   -> y, mean [C], var [C] (biased; both not differentiable), invstd [C].
 /// y = act(gamma * (x - mean) * invstd + beta + residual); statistics over all axes but the last.
 struct BatchNormResult {
   Variable y;
   Tensor mean, var;
 };
+/// Running statistics that a call moves, in place, by `momentum` towards those of the batch (variance unbiased); none by default.
+struct RunningStatistics {
+  Tensor mean, var;  ///< [C]
+  double momentum = 0.1;
+};
 BatchNormResult batch_norm(const Variable& x, const Variable& gamma, const Variable& beta, double eps = 1e-5, bool relu = false,
-                           const Variable& residual = {});
+                           const Variable& residual = {}, const RunningStatistics& running = {});
 /// op batch_norm_eval(x, gamma?, beta?, mean, var, residual?){eps, act}: with given statistics (constants).
 Variable batch_norm_eval(const Variable& x, const Variable& gamma, const Variable& beta, const Tensor& mean, const Tensor& var,
                          double eps = 1e-5, bool relu = false, const Variable& residual = {});
-/// Conditional batch norm: op cond_batch_norm(x [N,..,C], gain [N, C], bias [N, C]){eps, act} -> y, mean, var, invstd:
+/// Conditional batch norm: op cond_batch_norm(x [N,..,C], gain [N, C], bias [N, C], running_mean?, running_var?){eps, act, momentum} -> y, mean, var, invstd:
 /// y = act((x - mean) * invstd * gain + bias). Callers pass gain already including BigGAN's "1 +".
-BatchNormResult cond_batch_norm(const Variable& x, const Variable& gain, const Variable& bias, double eps = 1e-5, bool relu = false);
+BatchNormResult cond_batch_norm(const Variable& x, const Variable& gain, const Variable& bias, double eps = 1e-5, bool relu = false,
+                                const RunningStatistics& running = {});
 Variable cond_batch_norm_eval(const Variable& x, const Variable& gain, const Variable& bias, const Tensor& mean, const Tensor& var,
                               double eps = 1e-5, bool relu = false);   ///< op cond_batch_norm_eval(x, gain, bias, mean, var)
 /// op group_norm(x [N,..,C], gamma?, beta?){groups, eps} -> y, mean [N,G], invstd [N,G]

@@ -83,13 +83,9 @@ LabelBatchNorm::Statistics::Statistics(int64_t channels)
       var_(add_buffer("running_var", Tensor::full({channels}, 1))),
       count_(add_buffer("num_batches_tracked", Tensor::zeros({}, DType::i64))) {}
 
-void LabelBatchNorm::Statistics::update(const Tensor& mean, const Tensor& biased_var, int64_t count, double momentum) {
-  const double unbias = count > 1 ? static_cast<double>(count) / static_cast<double>(count - 1) : 1;
-  const NoGrad no_grad;
-  Tensor &m = buffer(mean_), &v = buffer(var_);
-  m = (affine(m, 1 - momentum, 0) + affine(mean, momentum, 0)).data();
-  v = (affine(v, 1 - momentum, 0) + affine(biased_var, momentum * unbias, 0)).data();
+RunningStatistics LabelBatchNorm::Statistics::count_batch(double momentum) {
   host_effect([counter = buffer(count_)] { ++counter.span<int64_t>()[0]; });
+  return {buffer(mean_), buffer(var_), momentum};
 }
 
 void LabelBatchNorm::Statistics::reset(Stream) {
@@ -108,9 +104,7 @@ LabelBatchNorm::LabelBatchNorm(int64_t channels, int64_t label_dim, double eps, 
 Variable LabelBatchNorm::relu(const Variable& x, const Variable& h) {
   const Variable gain = affine(embed_gamma_(h), 1, 1), shift = embed_beta_(h);
   if (!training()) return cond_batch_norm_eval(x, gain, shift, bn_.mean(), bn_.var(), eps_, true);
-  const BatchNormResult result = cond_batch_norm(x, gain, shift, eps_, true);
-  bn_.update(result.mean, result.var, x.data().numel() / x.size(-1), momentum_);
-  return result.y;
+  return cond_batch_norm(x, gain, shift, eps_, true, bn_.count_batch(momentum_)).y;
 }
 
 // --- residuals and projection ---------------------------------------------------------------------------------------------------

@@ -59,7 +59,7 @@ class LabelBatchNorm : public nn::Module {
   class Statistics : public nn::Module {
    public:
     explicit Statistics(int64_t channels);
-    void update(const Tensor& mean, const Tensor& biased_var, int64_t count, double momentum);
+    RunningStatistics count_batch(double momentum);  ///< for the batch norm of the next batch
     const Tensor& mean() const { return buffer(mean_); }
     const Tensor& var() const { return buffer(var_); }
 

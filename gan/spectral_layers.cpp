@@ -87,15 +87,6 @@ StoredStatistics::StoredStatistics(int64_t channels) : channels_(channels) {
   var_ = add_buffer("stored_var", Tensor::full({channels}, 1));
 }
 
-void StoredStatistics::update(const Tensor& mean, const Tensor& biased_var, int64_t count) {
-  const double unbias = count > 1 ? static_cast<double>(count) / static_cast<double>(count - 1) : 1;
-  NoGrad no_grad;
-  Tensor& m = buffer(mean_);
-  Tensor& v = buffer(var_);
-  m = (affine(m, 1 - momentum, 0) + affine(mean, momentum, 0)).data();
-  v = (affine(v, 1 - momentum, 0) + affine(biased_var, momentum * unbias, 0)).data();
-}
-
 void StoredStatistics::reset(Stream) {
   buffer(mean_).fill(0);
   buffer(var_).fill(1);
@@ -113,9 +104,7 @@ Variable ConditionalBatchNorm::relu(const Variable& x, const Condition& conditio
   const Variable gain = affine(gain_->map(condition), 1, 1);
   const Variable bias = bias_->map(condition);
   if (!training()) return cond_batch_norm_eval(x, gain, bias, stored_mean(), stored_var(), eps_, true);
-  const BatchNormResult result = cond_batch_norm(x, gain, bias, eps_, true);
-  update(result.mean, result.var, x.data().numel() / channels_);
-  return result.y;
+  return cond_batch_norm(x, gain, bias, eps_, true, running()).y;
 }
 
 BatchNorm::BatchNorm(int64_t channels, double eps)
@@ -123,9 +112,7 @@ BatchNorm::BatchNorm(int64_t channels, double eps)
 
 Variable BatchNorm::relu(const Variable& x) {
   if (!training()) return batch_norm_eval(x, gain, bias, stored_mean(), stored_var(), eps_, true);
-  const BatchNormResult result = batch_norm(x, gain, bias, eps_, true);
-  update(result.mean, result.var, x.data().numel() / channels_);
-  return result.y;
+  return batch_norm(x, gain, bias, eps_, true, {}, running()).y;
 }
 
 void BatchNorm::reset(Stream stream) {

@@ -105,7 +105,7 @@ struct ConditionSource {
 class StoredStatistics : public nn::Module {
  protected:
   explicit StoredStatistics(int64_t channels);
-  void update(const Tensor& mean, const Tensor& biased_var, int64_t count);
+  RunningStatistics running() { return {buffer(mean_), buffer(var_)}; }
   const Tensor& stored_mean() const { return buffer(mean_); }
   const Tensor& stored_var() const { return buffer(var_); }
   void reset(Stream stream) override;

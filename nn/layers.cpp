@@ -85,13 +85,6 @@ BatchNorm::BatchNorm(int64_t channels, double eps, double momentum) : eps_(eps),
 
 namespace {
 
-/// running += momentum * (scale * batch - running), in place.
-void moving_average(const Tensor& running, const Tensor& batch, double momentum, double scale) {
-  static const Op& op = find_op("moving_average");
-  run_forward(op, {running, batch}, Attrs{{"momentum", momentum}, {"scale", scale}});
-  running.bump_version();
-}
-
 /// Counters stay on the CPU (Module::to).
 void count_one(const Tensor& counter) {
   host_effect([counter] {
@@ -109,11 +102,8 @@ Variable BatchNorm::apply(const Variable& x, bool relu, const Variable& residual
   if (training()) {
     const int64_t samples = x.data().numel() / x.size(-1);
     LIMBECK_CHECK(samples > 1, "BatchNorm: training needs more than one value per channel, found shape ", x.shape());
-    BatchNormResult r = batch_norm(x, weight, bias, eps_, relu, residual);
-    moving_average(buffer(mean_), r.mean, momentum_, 1);
-    moving_average(buffer(var_), r.var, momentum_, static_cast<double>(samples) / static_cast<double>(samples - 1));
+    y = batch_norm(x, weight, bias, eps_, relu, residual, {buffer(mean_), buffer(var_), momentum_}).y;
     count_one(buffer(count_));
-    y = r.y;
   } else {
     y = batch_norm_eval(x, weight, bias, buffer(mean_), buffer(var_), eps_, relu, residual);
   }

@@ -1,9 +1,11 @@
 // Batch normalisation with fused residual and ReLU: contract and reference.
-//   forward   xhat = (x - mean) invstd,  y = act(gamma xhat + beta + residual),  invstd = 1 / sqrt(var + eps)
+//   forward   running mean and variance, where given, move towards those of the batch (ops/norm.h)
+//             xhat = (x - mean) invstd,  y = act(gamma xhat + beta + residual),  invstd = 1 / sqrt(var + eps)
 //   backward  g = dy [y > 0 if act is relu];  dresidual = g,  dbeta = sum g,  dgamma = sum g xhat
 //             batch statistics:  dx = gamma invstd (g - dbeta / n - xhat dgamma / n);   given statistics:  dx = gamma invstd g
 // x, y, residual [.., C]; gamma, beta, mean, var (biased), invstd [C]; n values per channel. Missing gamma is 1, missing beta 0.
 // Source: Ioffe & Szegedy 2015, algorithm 1 and section 3.
+#include <algorithm>
 #include <cmath>
 
 #include "ops/checks.h"
@@ -44,6 +46,34 @@ ChannelStatistics channel_statistics(const Tensor& x, double eps) {
 }
 template ChannelStatistics channel_statistics<float>(const Tensor&, double);
 template ChannelStatistics channel_statistics<double>(const Tensor&, double);
+
+RunningFactors::RunningFactors(const Tensor& x, const Attrs& attrs) {
+  const double momentum = attrs.number("momentum", 0.1), n = static_cast<double>(x.numel()) / static_cast<double>(std::max<int64_t>(1, x.size(-1)));
+  keep = 1 - momentum;
+  take_mean = momentum;
+  take_var = n > 1 ? momentum * n / (n - 1) : momentum;
+}
+
+void check_running_statistics(const char* op, const Tensors& in, size_t running) {
+  LIMBECK_CHECK(in[running].defined() == in[running + 1].defined(), op, ": running_mean and running_var must be given together, found ",
+                describe(in[running]), " and ", describe(in[running + 1]));
+  check_parameter(op, "running_mean", in[running], in[0], {in[0].size(-1)}, true);
+  check_parameter(op, "running_var", in[running + 1], in[0], {in[0].size(-1)}, true);
+}
+
+template <class T>
+void update_running_statistics(const ForwardCall& c, size_t running) {
+  if (!c.in[running].defined() || c.in[0].numel() == 0) return;
+  const RunningFactors f(c.in[0], c.attrs);
+  T *mean = c.in[running].data<T>(), *var = c.in[running + 1].data<T>();
+  const T *batch_mean = c.out[1].data<T>(), *batch_var = c.out[2].data<T>();
+  for (int64_t i = 0; i < c.in[running].numel(); ++i) {
+    mean[i] = static_cast<T>(f.keep * mean[i] + f.take_mean * batch_mean[i]);
+    var[i] = static_cast<T>(f.keep * var[i] + f.take_var * batch_var[i]);
+  }
+}
+template void update_running_statistics<float>(const ForwardCall&, size_t);
+template void update_running_statistics<double>(const ForwardCall&, size_t);
 
 namespace {
 
@@ -103,6 +133,7 @@ std::vector<TensorSpec> infer_train(const Tensors& in, const Attrs& attrs) {
   check_parameter("batch_norm", "gamma", in[1], x, {x.size(-1)}, true);
   check_parameter("batch_norm", "beta", in[2], x, {x.size(-1)}, true);
   check_shape("batch_norm", "residual", in[3], x, x.shape(), true);
+  check_running_statistics("batch_norm", in, 4);
   fused_relu("batch_norm", attrs);
   const TensorSpec channel{{x.size(-1)}, accumulation_type(x.dtype())};
   return {{x.shape(), x.dtype()}, channel, channel, channel};
@@ -115,6 +146,7 @@ void train_forward(const ForwardCall& c) {
   std::copy(s.var.begin(), s.var.end(), c.out[2].data<T>());
   std::copy(s.invstd.begin(), s.invstd.end(), c.out[3].data<T>());
   normalise<T>(c.in[0], c.in[1], c.in[2], c.in[3], s.mean, s.invstd, fused_relu("batch_norm", c.attrs), c.out[0]);
+  update_running_statistics<T>(c, 4);
 }
 
 template <class T>
@@ -172,6 +204,12 @@ std::vector<OpCase> cases(bool eval) {
       c.inputs.push_back({channel, 0.2, 2});
     }
     c.inputs.push_back({x, -1, 1, DType::f32, residual});
+    if (!eval) {
+      const bool running = list.size() % 2 == 0;
+      c.inputs.push_back({channel, -0.5, 0.5, DType::f32, running});
+      c.inputs.push_back({channel, 0.2, 2, DType::f32, running});
+      if (list.size() % 4 == 0) c.attrs.set("momentum", 0.25);
+    }
     list.push_back(c);
   };
   for (const char* act : {"none", "relu"})
@@ -197,18 +235,18 @@ const RegisterOp batch_norm_op({
                "g = dy [y > 0 if relu], dbeta = sum g, dgamma = sum g xhat, dx = gamma invstd (g - dbeta / n - xhat dgamma / n), dresidual = g",
     .source = "Ioffe & Szegedy 2015, algorithm 1 and section 3",
     .inputs = {{"x"}, {.name = "gamma", .optional = true, .parameter = true}, {.name = "beta", .optional = true, .parameter = true},
-               {"residual", true, true}},
+               {"residual", true, true}, {"running_mean", false, true, true}, {"running_var", false, true, true}},
     .outputs = {{"y"}, {"mean", false}, {"var", false}, {"invstd", false}},
     // beta and residual serve kernels that recompute the ReLU's mask instead of reading y.
-    .saved_inputs = {0, 1, 2, 3}, .saved_outputs = {0, 1, 3},
+    .saved_inputs = {0, 1, 2, 3}, .saved_outputs = {0, 1, 3}, .mutated_inputs = {4, 5},
     .infer = infer_train,
     .forward = floating<ForwardCall, [](auto t, const ForwardCall& c) { train_forward<decltype(t)>(c); }>,
     .backward = floating<BackwardCall, [](auto t, const BackwardCall& c) { train_backward<decltype(t)>(c); }>,
     .cases = cases(false),
     .flops = [](const Tensors& in, const Attrs&) { return 7.0 * double(in[0].numel()); },
     .images = true,
-    .bench_cases = {{{{{64, 32, 32, 16}}, {{16}, 0.5, 1.5}, {{16}}, {{}, 0, 0, DType::f32, false}}, {{"act", std::string("relu")}}, false},
-                    {{{{64, 8, 8, 256}}, {{256}, 0.5, 1.5}, {{256}}, {{64, 8, 8, 256}}}, {{"act", std::string("relu")}}, false}},
+    .bench_cases = {{{{{64, 32, 32, 16}}, {{16}, 0.5, 1.5}, {{16}}, {{}, 0, 0, DType::f32, false}, {{16}}, {{16}}}, {{"act", std::string("relu")}}, false},
+                    {{{{64, 8, 8, 256}}, {{256}, 0.5, 1.5}, {{256}}, {{64, 8, 8, 256}}, {{256}}, {{256}}}, {{"act", std::string("relu")}}, false}},
 });
 
 const RegisterOp batch_norm_eval_op({

@@ -20,7 +20,7 @@ struct Result {
 
 bool differentiable(const Op& op) {
   for (const OpInput& i : op.inputs)
-    if (i.differentiable) return op.mutated_inputs.empty() && op.backward != nullptr;
+    if (i.differentiable) return op.backward != nullptr;
   return false;
 }
 
@@ -265,7 +265,7 @@ struct KernelCheck {
     for (size_t j = 0; j < out.size(); ++j)
       compare_tensor("output '" + op.outputs[j].name + "'", out[j], out[j].dtype(), [j](const Result& r) -> const Tensor& { return r.out[j]; });
     for (int i : op.mutated_inputs)
-      compare_tensor("input '" + input_name(op, i) + "' after the call", in[i], in[i].dtype(), [i](const Result& r) -> const Tensor& { return r.in[i]; });
+      if (in[i].defined()) compare_tensor("input '" + input_name(op, i) + "' after the call", in[i], in[i].dtype(), [i](const Result& r) -> const Tensor& { return r.in[i]; });
     const bool serves_backward =
         !kernel.supports || kernel.supports(only_saved(op, in, op.saved_inputs, true), c.attrs);
     if (report.ok && expected.has_backward && kernel.backward && serves_backward) check_backward(in, out);
@@ -421,7 +421,11 @@ std::vector<std::string> audit(const Op& op) {
   for (const OpCase& c : op.cases)
     expect(op.variadic ? c.inputs.size() >= op.inputs.size() : c.inputs.size() == op.inputs.size(), "has a case with " + std::to_string(c.inputs.size()) + " inputs");
   for (const std::string& tie : ties(op)) expect(false, tie);
-  if (!any_differentiable || !op.mutated_inputs.empty()) {
+  for (int i : op.mutated_inputs) {
+    expect(!op.inputs[static_cast<size_t>(i)].differentiable, cat("changes input ", i, " in place, which is differentiable"));
+    expect(std::find(op.saved_inputs.begin(), op.saved_inputs.end(), i) == op.saved_inputs.end(), cat("changes input ", i, " in place and saves it"));
+  }
+  if (!any_differentiable) {
     expect(op.backward == nullptr, "has a backward but nothing differentiable");
     return problems;
   }

@@ -84,6 +84,7 @@ void check_inputs(const char* op, const Tensors& in, const Attrs& attrs, bool ba
 
 std::vector<TensorSpec> infer_train(const Tensors& in, const Attrs& attrs) {
   check_inputs("cond_batch_norm", in, attrs, true);
+  check_running_statistics("cond_batch_norm", in, 3);
   const TensorSpec channel{{in[0].size(-1)}, accumulation_type(in[0].dtype())};
   return {{in[0].shape(), in[0].dtype()}, channel, channel, channel};
 }
@@ -102,6 +103,7 @@ void train_forward(const ForwardCall& c) {
   std::copy(s.var.begin(), s.var.end(), c.out[2].data<T>());
   std::copy(s.invstd.begin(), s.invstd.end(), c.out[3].data<T>());
   normalise<T>(c, s.mean, s.invstd);
+  update_running_statistics<T>(c, 3);
 }
 
 std::vector<OpCase> cases(bool eval) {
@@ -112,10 +114,9 @@ std::vector<OpCase> cases(bool eval) {
                                                                      {{33, 130}, false}}) {
       const Shape per_sample{x[0], x[-1]}, channel{x[-1]};
       OpCase c{{{x, -1, 2}, {per_sample, 0.5, 1.5}, {per_sample}}, {{"act", std::string(act)}, {"eps", 1e-4}}, grad};
-      if (eval) {
-        c.inputs.push_back({channel, -0.5, 0.5});
-        c.inputs.push_back({channel, 0.2, 2});
-      }
+      const bool given = eval || list.size() % 2 == 0;
+      c.inputs.push_back({channel, -0.5, 0.5, DType::f32, given});
+      c.inputs.push_back({channel, 0.2, 2, DType::f32, given});
       list.push_back(c);
     }
   return list;
@@ -127,10 +128,11 @@ const RegisterOp cond_batch_norm_op({
                "g = dy [y > 0 if relu], dbias = sum_pixels g, dgain = sum_pixels g xhat, dx = invstd (gain g - (A + xhat B) / m), "
                "A = sum_n gain dbias, B = sum_n gain dgain",
     .source = "de Vries et al. 2017; Brock et al. 2019, appendix B",
-    .inputs = {{"x"}, {.name = "gain", .parameter = true}, {.name = "bias", .parameter = true}},
+    .inputs = {{"x"}, {.name = "gain", .parameter = true}, {.name = "bias", .parameter = true},
+               {"running_mean", false, true, true}, {"running_var", false, true, true}},
     .outputs = {{"y"}, {"mean", false}, {"var", false}, {"invstd", false}},
     // The bias serves kernels that recompute the ReLU's mask instead of reading y.
-    .saved_inputs = {0, 1, 2}, .saved_outputs = {0, 1, 3},
+    .saved_inputs = {0, 1, 2}, .saved_outputs = {0, 1, 3}, .mutated_inputs = {3, 4},
     .infer = infer_train,
     .forward = floating<ForwardCall, [](auto t, const ForwardCall& c) { train_forward<decltype(t)>(c); }>,
     .backward = floating<BackwardCall, [](auto t, const BackwardCall& c) {

@@ -149,7 +149,8 @@ Tensors run_forward(const Op& op, const Tensors& in, const Attrs& attrs) {
   const ProfileScope scope(op, in, attrs);
   if (KernelTuner* tuner = tuner_for(kernel)) tuner->forward(op, *kernel, {in, out, attrs});
   else (kernel ? kernel->forward : op.forward)({in, out, attrs});
-  for (int i : op.mutated_inputs) in[static_cast<size_t>(i)].bump_version();
+  for (int i : op.mutated_inputs)
+    if (const Tensor& t = in[static_cast<size_t>(i)]; t.defined()) t.bump_version();
   return out;
 }
 

@@ -75,7 +75,7 @@ struct Op {
   std::vector<OpOutput> outputs;
   std::vector<int> saved_inputs;       ///< inputs that backward reads
   std::vector<int> saved_outputs;      ///< outputs that backward reads
-  std::vector<int> mutated_inputs;     ///< inputs changed in place (optimiser steps); such operators have no backward
+  std::vector<int> mutated_inputs;     ///< inputs changed in place (optimiser steps, running statistics): neither differentiable nor saved
   /// Checks shapes, types and attributes (throws Error naming the operator, the argument, expected and found) and says the outputs.
   std::vector<TensorSpec> (*infer)(const Tensors& in, const Attrs& attrs) = nullptr;
   ForwardFn forward = nullptr;         ///< reference

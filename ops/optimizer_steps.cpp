@@ -3,7 +3,6 @@
 //   adam_step          g += weight_decay w;  m = b1 m + (1 - b1) g;  v = b2 v + (1 - b2) g^2
 //                      w -= lr / (1 - b1^step) * m / (sqrt(v) / sqrt(1 - b2^step) + eps)
 //   ema_step           target = decay target + (1 - decay) source
-//   moving_average     running = (1 - momentum) running + momentum scale batch_value   (scale n / (n - 1) makes a variance unbiased)
 // w, g, v, m (target, source; running, batch_value) share one shape. lr[1], hyper[2] = {lr, step from 1}, decay[1] are tensors of w's type, so that
 // a recorded graph can replay with new values. Sources: PyTorch's SGD; Kingma & Ba 2015, algorithm 1.
 #include <cmath>
@@ -51,14 +50,6 @@ void ema(const ForwardCall& c) {
   for (int64_t i = 0; i < c.in[0].numel(); ++i) target[i] = static_cast<T>(decay * target[i] + (1 - decay) * source[i]);
 }
 
-template <class T>
-void moving_average(const ForwardCall& c) {
-  const double momentum = c.attrs.number("momentum", 0.1), scale = c.attrs.number("scale", 1);
-  T* running = c.in[0].data<T>();
-  const T* batch = c.in[1].data<T>();
-  for (int64_t i = 0; i < c.in[0].numel(); ++i) running[i] = static_cast<T>((1 - momentum) * running[i] + momentum * scale * batch[i]);
-}
-
 // `names`: tensors shaped like the first; then one small tensor of `hyper` values (0: none).
 template <int tensors, int hyper>
 std::vector<TensorSpec> infer(const Tensors& in, const Attrs&) {
@@ -94,11 +85,9 @@ std::vector<OpCase> adam_cases() {
   return list;
 }
 
-std::vector<OpCase> average_cases(bool ema) {
+std::vector<OpCase> ema_cases() {
   std::vector<OpCase> list;
-  for (const Shape& s : shapes) {
-    list.push_back(ema ? OpCase{{{s}, {s}, {{1}, 0.5, 1}}, {}, false} : OpCase{{{s}, {s}}, {{"momentum", 0.25}, {"scale", 1.125}}, false});
-  }
+  for (const Shape& s : shapes) list.push_back({{{s}, {s}, {{1}, 0.5, 1}}, {}, false});
   return list;
 }
 
@@ -124,14 +113,7 @@ const RegisterOp ema_op({
     .inputs = {{"target", false}, {"source", false}, {"decay", false}}, .mutated_inputs = {0},
     .infer = infer<2, 1>,
     .forward = floating<ForwardCall, [](auto t, const ForwardCall& c) { ema<decltype(t)>(c); }>,
-    .cases = average_cases(true),
-});
-const RegisterOp moving_average_op({
-    .name = "moving_average", .formula = "running = (1 - momentum) running + momentum scale batch_value", .source = "elementary",
-    .inputs = {{"running", false}, {"batch_value", false}}, .mutated_inputs = {0},
-    .infer = infer<2, 0>,
-    .forward = floating<ForwardCall, [](auto t, const ForwardCall& c) { moving_average<decltype(t)>(c); }>,
-    .cases = average_cases(false),
+    .cases = ema_cases(),
 });
 
 }  // namespace

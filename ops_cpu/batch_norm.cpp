@@ -232,6 +232,7 @@ void train_forward(const ForwardCall& c) {
   const NormLayout l = NormLayout::plain(c.in[0].shape());
   batch_statistics(l, c.in[0], eps_of(c.attrs), c.out[1], c.out[2], c.out[3]);
   batch_apply(l, c.in[0], c.in[1], c.in[2], c.in[3], c.out[1], c.out[3], fused_relu("batch_norm", c.attrs), c.out[0]);
+  update_running_statistics<float>(c, 4);
 }
 void train_backward(const BackwardCall& c) {
   batch_gradients(NormLayout::plain(c.dout[0].shape()), c.in[0], c.in[1], c.in[2], c.in[3], c.out[1], c.out[3], c.out[0], c.dout[0],
@@ -250,6 +251,7 @@ void conditional_train_forward(const ForwardCall& c) {
   batch_statistics(NormLayout::plain(c.in[0].shape()), c.in[0], eps_of(c.attrs), c.out[1], c.out[2], c.out[3]);
   batch_apply(NormLayout::conditional(c.in[0].shape()), c.in[0], c.in[1], c.in[2], {}, c.out[1], c.out[3],
               fused_relu("cond_batch_norm", c.attrs), c.out[0]);
+  update_running_statistics<float>(c, 3);
 }
 void conditional_train_backward(const BackwardCall& c) {
   batch_gradients(NormLayout::conditional(c.dout[0].shape()), c.in[0], c.in[1], c.in[2], {}, c.out[1], c.out[3], c.out[0], c.dout[0],

@@ -27,27 +27,16 @@ void adam(const ForwardCall& c) {
   parallel_ranges(c.in[0].numel(), grain, [&](int64_t begin, int64_t end) { kernels.adam(run, begin, end); });
 }
 
-void blend(const Tensor& to, const Tensor& from, double a, double b) {
-  const OptimizerKernels& kernels = optimizer_kernels();
-  float* t = to.data<float>();
-  const float* f = from.data<float>();
-  parallel_ranges(to.numel(), grain, [&](int64_t begin, int64_t end) { kernels.blend(t, f, float(a), float(b), begin, end); });
-}
-
 void ema(const ForwardCall& c) {
-  const double decay = c.in[2].data<float>()[0];
-  blend(c.in[0], c.in[1], decay, 1 - decay);
-}
-
-void moving_average(const ForwardCall& c) {
-  const double momentum = c.attrs.number("momentum", 0.1);
-  blend(c.in[0], c.in[1], 1 - momentum, momentum * c.attrs.number("scale", 1));
+  const OptimizerKernels& kernels = optimizer_kernels();
+  float* target = c.in[0].data<float>();
+  const float *source = c.in[1].data<float>(), decay = c.in[2].data<float>()[0];
+  parallel_ranges(c.in[0].numel(), grain, [&](int64_t begin, int64_t end) { kernels.blend(target, source, decay, 1 - decay, begin, end); });
 }
 
 const RegisterKernel sgd_kernel({.op = "sgd_step", .name = "cpu", .forward = sgd});
 const RegisterKernel adam_kernel({.op = "adam_step", .name = "cpu", .forward = adam});
 const RegisterKernel ema_kernel({.op = "ema_step", .name = "cpu", .forward = ema});
-const RegisterKernel moving_average_kernel({.op = "moving_average", .name = "cpu", .forward = moving_average});
 
 }  // namespace
 }  // namespace limbeck::cpu_optimizer_steps

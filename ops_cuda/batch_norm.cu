@@ -11,6 +11,7 @@
 #include "ops/norm.h"
 #include "ops_cuda/channel_statistics.h"
 #include "ops_cuda/pointers.h"
+#include "ops_cuda/running_statistics.h"
 
 namespace limbeck::cuda {
 namespace {
@@ -91,6 +92,7 @@ void train_forward(const ForwardCall& c) {
   LAUNCH(channel_statistics<T>, blocks_for(channels, 64), 64, 0, stream_of(x))
   (x.data<T>(), x.numel() / channels, channels, c.attrs.number("eps", 1e-5), mean.data<T>(), var.data<T>(), invstd.data<T>());
   launch_normalise<T>(x, c.in[1], c.in[2], c.in[3], mean, invstd, fused_relu("batch_norm", c.attrs), c.out[0]);
+  update_running<T>(c, 4);
 }
 
 template <class T>

@@ -12,6 +12,7 @@
 #include "ops/norm.h"
 #include "ops_cuda/channel_tiles.h"
 #include "ops_cuda/pointers.h"
+#include "ops_cuda/running_statistics.h"
 
 namespace limbeck::cuda {
 namespace {
@@ -208,6 +209,7 @@ void train_forward(const ForwardCall& c) {
   channel_moments(x, c.attrs.number("eps", 1e-5), mean, c.out[2], invstd);
   const Affine affine{optional_data<float>(c.in[1]), optional_data<float>(c.in[2]), mean.data<float>(), invstd.data<float>(), nullptr, 0};
   launch_apply(x, c.in[3], affine, fused_relu("batch_norm", c.attrs), c.out[0]);
+  update_running<float>(c, 4);
 }
 
 void train_backward(const BackwardCall& c) {

@@ -16,6 +16,7 @@
 #include "ops_cuda/channel_statistics.h"
 #include "ops_cuda/channel_tiles.h"
 #include "ops_cuda/pointers.h"
+#include "ops_cuda/running_statistics.h"
 
 namespace limbeck::cuda {
 namespace {
@@ -114,6 +115,7 @@ void train_forward(const ForwardCall& c) {
   LAUNCH(channel_statistics<T>, blocks_for(s.channels, 64), 64, 0, stream_of(x))
   (x.data<T>(), s.rows(), s.channels, c.attrs.number("eps", 1e-5), mean, c.out[2].data<T>(), invstd);
   launch_normalise<T>(c, mean, invstd);
+  update_running<T>(c, 3);
 }
 template <class T>
 void train_backward(const BackwardCall& c) {
@@ -309,6 +311,7 @@ void train_forward_tuned(const ForwardCall& c) {
   if (c.in[0].numel() == 0) return train_forward<float>(c);
   channel_moments(c.in[0], c.attrs.number("eps", 1e-5), c.out[1], c.out[2], c.out[3]);
   apply_tuned(c, {c.out[1].data<float>(), c.out[3].data<float>(), nullptr, 0});
+  update_running<float>(c, 3);
 }
 void train_backward_tuned(const BackwardCall& c) {
   if (c.dout[0].numel() == 0) return train_backward<float>(c);

@@ -4,9 +4,8 @@
 //   adam_step          g += weight_decay w;  m = b1 m + (1 - b1) g;  v = b2 v + (1 - b2) g^2
 //                      w -= lr / (1 - b1^step) * m / (sqrt(v) / sqrt(1 - b2^step) + eps)
 //   ema_step           target = decay target + (1 - decay) source
-//   moving_average     running = (1 - momentum) running + momentum scale batch_value
-// w, g, v, m, target, source, running, batch_value [n]; lr [1], hyper [2] = {lr, step}, decay [1] are read on the device, so a captured
-// graph replays with new values. w, v, m, target, running are changed in place.
+// w, g, v, m, target, source [n]; lr [1], hyper [2] = {lr, step}, decay [1] are read on the device, so a captured
+// graph replays with new values. w, v, m, target are changed in place.
 // Naive: one element a thread, in double. Tuned (f32): four elements a thread by 16-byte loads, in float, the powers of the step in double
 // once a thread block. No shared memory but for those two numbers; deterministic.
 // Bytes an element (f32): sgd 20, adam 28, averages 12; 5 to 12 FLOPs: bandwidth-bound. Source: PyTorch's SGD; Kingma & Ba 2015, algorithm 1.
@@ -30,12 +29,11 @@ __global__ void adam_naive(Adam adam, T* w, const T* g, T* m, T* v, const T* hyp
   if (i < n) adam.step<double>(w[i], g[i], m[i], v[i], adam.now<double>(hyper[0], hyper[1]));
 }
 
-// to = a to + b from; with `decay` given, a = decay and b = 1 - decay.
 template <class T>
-__global__ void blend_naive(T* to, const T* from, const T* decay, double a, double b, int64_t n) {
+__global__ void ema_naive(T* target, const T* source, const T* decay, int64_t n) {
   const int64_t i = global_index();
-  if (decay) a = decay[0], b = 1 - a;
-  if (i < n) to[i] = T(a * to[i] + b * from[i]);
+  const double d = decay[0];
+  if (i < n) target[i] = T(d * target[i] + (1 - d) * source[i]);
 }
 
 template <class T>
@@ -54,30 +52,16 @@ void adam_step(const ForwardCall& c) {
   (Adam(c.attrs), w.data<T>(), c.in[1].data<T>(), c.in[2].data<T>(), c.in[3].data<T>(), c.in[4].data<T>(), w.numel());
 }
 
-struct Blend {
-  double a, b;
-  explicit Blend(const Attrs& attrs) : a(1 - attrs.number("momentum", 0.1)), b(attrs.number("momentum", 0.1) * attrs.number("scale", 1)) {}
-};
-
 template <class T>
 void ema_step(const ForwardCall& c) {
   const Tensor& to = c.in[0];
   if (to.numel() == 0) return;
-  LAUNCH(blend_naive<T>, blocks_for(to.numel()), 256, 0, stream_of(to))(to.data<T>(), c.in[1].data<T>(), c.in[2].data<T>(), 0, 0, to.numel());
-}
-
-template <class T>
-void moving_average(const ForwardCall& c) {
-  const Tensor& to = c.in[0];
-  if (to.numel() == 0) return;
-  const Blend blend(c.attrs);
-  LAUNCH(blend_naive<T>, blocks_for(to.numel()), 256, 0, stream_of(to))(to.data<T>(), c.in[1].data<T>(), nullptr, blend.a, blend.b, to.numel());
+  LAUNCH(ema_naive<T>, blocks_for(to.numel()), 256, 0, stream_of(to))(to.data<T>(), c.in[1].data<T>(), c.in[2].data<T>(), to.numel());
 }
 
 const RegisterTypes sgd_op("sgd_step", sgd_step<float>, sgd_step<double>);
 const RegisterTypes adam_op("adam_step", adam_step<float>, adam_step<double>);
 const RegisterTypes ema_op("ema_step", ema_step<float>, ema_step<double>);
-const RegisterTypes moving_average_op("moving_average", moving_average<float>, moving_average<double>);
 
 // --- tuned: V elements a thread --------------------------------------------------------------------------------------------------
 template <int V>
@@ -107,14 +91,14 @@ __global__ void adam_vector(Adam adam, float* w, const float* g, float* m, float
 }
 
 template <int V>
-__global__ void blend_vector(float* to, const float* from, const float* decay, float a, float b, int64_t vectors) {
+__global__ void ema_vector(float* target, const float* source, const float* decay, int64_t vectors) {
   const int64_t at = global_index() * V;
   if (at >= vectors * V) return;
-  if (decay) a = decay[0], b = 1 - a;
-  auto x = load_vector<V>(to + at);
-  const auto y = load_vector<V>(from + at);
-  for (int i = 0; i < V; ++i) x[i] = a * x[i] + b * y[i];
-  store_vector(to + at, x);
+  const float d = decay[0];
+  auto x = load_vector<V>(target + at);
+  const auto y = load_vector<V>(source + at);
+  for (int i = 0; i < V; ++i) x[i] = d * x[i] + (1 - d) * y[i];
+  store_vector(target + at, x);
 }
 
 // body(V): 4 where the length and the addresses allow 16-byte accesses.
@@ -143,21 +127,18 @@ void adam_tuned(const ForwardCall& c) {
   });
 }
 
-void blend_tuned(const Tensor& to, const Tensor& from, const float* decay, double a, double b) {
-  by_vectors(to.numel(), aligned_for(4, to.data<float>(), from.data<float>()), [&](auto size) {
+void ema_tuned(const ForwardCall& c) {
+  const Tensor &target = c.in[0], &source = c.in[1];
+  by_vectors(target.numel(), aligned_for(4, target.data<float>(), source.data<float>()), [&](auto size) {
     constexpr int V = decltype(size)::value;
-    LAUNCH(blend_vector<V>, blocks_for(to.numel() / V), 256, 0, stream_of(to))
-    (to.data<float>(), from.data<float>(), decay, float(a), float(b), to.numel() / V);
+    LAUNCH(ema_vector<V>, blocks_for(target.numel() / V), 256, 0, stream_of(target))
+    (target.data<float>(), source.data<float>(), c.in[2].data<float>(), target.numel() / V);
   });
 }
 
 const RegisterTuned sgd_vectors("sgd_step", sgd_tuned, nullptr);
 const RegisterTuned adam_vectors("adam_step", adam_tuned, nullptr);
-const RegisterTuned ema_vectors("ema_step", [](const ForwardCall& c) { blend_tuned(c.in[0], c.in[1], c.in[2].data<float>(), 0, 0); }, nullptr);
-const RegisterTuned moving_average_vectors("moving_average", [](const ForwardCall& c) {
-  const Blend blend(c.attrs);
-  blend_tuned(c.in[0], c.in[1], nullptr, blend.a, blend.b);
-}, nullptr);
+const RegisterTuned ema_vectors("ema_step", ema_tuned, nullptr);
 
 }  // namespace
 }  // namespace limbeck::cuda

@@ -48,10 +48,10 @@ std::vector<Call> calls() {
   const Tensor gain = random_tensor({9, 67}, 5), bias = random_tensor({9, 67}, 6);
   const Attrs relu{{"act", std::string("relu")}};
   return {
-      {"batch_norm", {x, gamma, beta, {}}, relu},
-      {"batch_norm", {x, gamma, beta, residual}, relu},
-      {"batch_norm", {random_tensor({64, 16, 16, 32}, 7), {}, {}, {}}, {}},
-      {"cond_batch_norm", {x, gain, bias}, relu},
+      {"batch_norm", {x, gamma, beta, {}, {}, {}}, relu},
+      {"batch_norm", {x, gamma, beta, residual, {}, {}}, relu},
+      {"batch_norm", {random_tensor({64, 16, 16, 32}, 7), {}, {}, {}, {}, {}}, {}},
+      {"cond_batch_norm", {x, gain, bias, {}, {}}, relu},
       {"group_norm", {random_tensor({65, 3, 3, 66}, 8), random_tensor({66}, 9), random_tensor({66}, 10)}, {{"groups", int64_t{3}}}},
       {"sum", {x}, {}},
       {"mean", {x}, {{"axes", std::vector<int64_t>{0, 2}}}},
@@ -106,7 +106,7 @@ TEST(CpuKernels, AgreeWithTheReferenceOnEveryInstructionSet) {
 TEST(BatchNorm, KnownValues) {
   // Channel 0: 1, 3 (mean 2, variance 1); channel 1: -4, 0 (mean -2, variance 4).
   const Tensor x = Tensor::of<float>({1, -4, 3, 0}, {2, 2});
-  const Tensors out = run_forward(find_op("batch_norm"), {x, Tensor::of<float>({2, 1}), Tensor::of<float>({1, 0.5f}), {}}, {{"eps", 0.0}});
+  const Tensors out = run_forward(find_op("batch_norm"), {x, Tensor::of<float>({2, 1}), Tensor::of<float>({1, 0.5f}), {}, {}, {}}, {{"eps", 0.0}});
   EXPECT_EQ(out[0].to_vector<float>(), (std::vector<float>{-1, -0.5f, 3, 1.5f}));
   EXPECT_EQ(out[1].to_vector<float>(), (std::vector<float>{2, -2}));
   EXPECT_EQ(out[2].to_vector<float>(), (std::vector<float>{1, 4}));
@@ -116,22 +116,30 @@ TEST(BatchNorm, KnownValues) {
 TEST(BatchNorm, VarianceSurvivesALargeMean) {
   // A one-pass sum of squares in float would be off by more than the variance itself here.
   const Tensor x = random_tensor({4096, 24}, 11, 3000, 0.5);
-  const Tensor var = run_forward(find_op("batch_norm"), {x, {}, {}, {}}, {})[2];
+  const Tensor var = run_forward(find_op("batch_norm"), {x, {}, {}, {}, {}, {}}, {})[2];
   const Tensor exact = run_forward(find_op("var"), {x.to(DType::f64)}, {{"axes", std::vector<int64_t>{0}}, {"unbiased", false}})[0];
   for (int64_t c = 0; c < 24; ++c) EXPECT_NEAR(var.at(c), exact.at(c), 1e-5 * exact.at(c));
 }
 
 TEST(BatchNorm, RefusesOneValuePerChannelAndUnknownActivations) {
   const Op& op = find_op("batch_norm");
-  EXPECT_THROW(run_forward(op, {Tensor::zeros({1, 1, 1, 4}), {}, {}, {}}, {}), Error);
-  EXPECT_THROW(run_forward(op, {Tensor::zeros({2, 4}), {}, {}, {}}, {{"act", std::string("gelu")}}), Error);
-  EXPECT_THROW(run_forward(op, {Tensor::zeros({2, 4}), Tensor::zeros({3}), {}, {}}, {}), Error);
+  EXPECT_THROW(run_forward(op, {Tensor::zeros({1, 1, 1, 4}), {}, {}, {}, {}, {}}, {}), Error);
+  EXPECT_THROW(run_forward(op, {Tensor::zeros({2, 4}), {}, {}, {}, {}, {}}, {{"act", std::string("gelu")}}), Error);
+  EXPECT_THROW(run_forward(op, {Tensor::zeros({2, 4}), Tensor::zeros({3}), {}, {}, {}, {}}, {}), Error);
+  EXPECT_THROW(run_forward(op, {Tensor::zeros({2, 4}), {}, {}, {}, Tensor::zeros({4}), {}}, {}), Error) << "a mean without variance"
+}
+
+TEST(BatchNorm, MovesRunningStatisticsInPlace) {
+  const Tensor x = Tensor::of<float>({1, 3, 8}, {3, 1}), mean = Tensor::of<float>({10}), var = Tensor::of<float>({2});  // mean 4, unbiased variance 13
+  run_forward(find_op("batch_norm"), {x, {}, {}, {}, mean, var}, {{"momentum", 0.25}});
+  EXPECT_FLOAT_EQ(mean.at(0), 0.75f * 10 + 0.25f * 4);
+  EXPECT_FLOAT_EQ(var.at(0), 0.75f * 2 + 0.25f * 13);
 }
 
 TEST(BatchNorm, NanReachesTheOutputThroughReLU) {
   Tensor x = random_tensor({8, 16}, 12);
   x.data<float>()[5] = NAN;
-  const Tensor y = run_forward(find_op("batch_norm"), {x, {}, {}, {}}, {{"act", std::string("relu")}})[0];
+  const Tensor y = run_forward(find_op("batch_norm"), {x, {}, {}, {}, {}, {}}, {{"act", std::string("relu")}})[0];
   EXPECT_TRUE(std::isnan(y.at(5)));
   EXPECT_FALSE(std::isnan(y.at(6)));
 }
