@@ -126,7 +126,7 @@ TEST(BatchNorm, RefusesOneValuePerChannelAndUnknownActivations) {
   EXPECT_THROW(run_forward(op, {Tensor::zeros({1, 1, 1, 4}), {}, {}, {}, {}, {}}, {}), Error);
   EXPECT_THROW(run_forward(op, {Tensor::zeros({2, 4}), {}, {}, {}, {}, {}}, {{"act", std::string("gelu")}}), Error);
   EXPECT_THROW(run_forward(op, {Tensor::zeros({2, 4}), Tensor::zeros({3}), {}, {}, {}, {}}, {}), Error);
-  EXPECT_THROW(run_forward(op, {Tensor::zeros({2, 4}), {}, {}, {}, Tensor::zeros({4}), {}}, {}), Error) << "a mean without variance"
+  EXPECT_THROW(run_forward(op, {Tensor::zeros({2, 4}), {}, {}, {}, Tensor::zeros({4}), {}}, {}), Error) << "a mean without variance";
 }
 
 TEST(BatchNorm, MovesRunningStatisticsInPlace) {
