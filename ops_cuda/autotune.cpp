@@ -161,7 +161,8 @@ std::string Autotuner::Request::call() const {
   std::string text = cat(op.name, " ", direction, gradient < 0 ? "" : " " + op.inputs[std::min(static_cast<size_t>(gradient), op.inputs.size() - 1)].name);
   for (const Tensor& t : in) text += t.defined() ? cat(" ", t.shape()) : " -";
   const std::string settings = to_string(attrs);
-  return cat(text, settings.empty() ? "" : " ", settings, " ", name_of(product_precision()), aligned ? "" : " unaligned",
+  const char* type = by_rule.dtype == DType::bf16 ? "stored in bf16" : name_of(product_precision());
+  return cat(text, settings.empty() ? "" : " ", settings, " ", type, aligned ? "" : " unaligned",
              device() ? cat(" cuda:", device()) : "");
 }
 
@@ -170,6 +171,7 @@ std::string Autotuner::Request::key() const {
   k.reserve(256);
   append_bytes(k, &op);
   append_bytes(k, gradient);
+  append_bytes(k, by_rule.dtype);
   append_bytes(k, product_precision());
   append_bytes(k, aligned);
   append_bytes(k, device());
@@ -215,7 +217,7 @@ Autotuner::Candidate Autotuner::measure(const Request& r) {
 
 void Autotuner::serve(const Request& r) {
   const bool empty = std::all_of(r.result.begin(), r.result.end(), [](const Tensor& t) { return !t.defined() || t.numel() == 0; });
-  if (empty || !is_product(r.op.name) || r.by_rule.dtype != DType::f32) return r.run(r.by_rule);
+  if (empty || !is_product(r.op.name) || r.by_rule.dtype == DType::f64) return r.run(r.by_rule);
   const std::lock_guard lock(mutex_);
   const std::string key = r.key();
   auto found = chosen_.find(key);

@@ -7,7 +7,8 @@ namespace limbeck::cuda {
 /// sum[c] = sum over rows of d [rows, channels]; writes all of `sum`; zero rows give zeros.
 template <class T>
 void column_sums_naive(const T* d, int64_t rows, int64_t channels, const Tensor& sum);
-/// The same in f32, for many rows.
-void column_sums(const float* d, int64_t rows, int64_t channels, const Tensor& sum);
+/// The same for many rows of float or bfloat16; f32 sums.
+template <class S>
+void column_sums(const S* d, int64_t rows, int64_t channels, const Tensor& sum);
 
 }  // namespace limbeck::cuda

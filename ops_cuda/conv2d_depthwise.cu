@@ -1,13 +1,13 @@
-// Depthwise convolution (groups = C = O), forward and backward, f32.
+// Depthwise convolution (groups = C = O), forward and backward; images stored in S = f32 or bf16, arithmetic and the rest in f32.
 //   y[n,oy,ox,c]  = b[c] + sum_{ky,kx} x[n, oy s - p + ky d, ox s - p + kx d, c] w[c,ky,kx]
 //   dx[n,ih,iw,c] = b[c] + sum over the taps with oy s - p + ky d = ih, ox s - p + kx d = iw of dy[n,oy,ox,c] w[c,ky,kx]
 //   dw[c,ky,kx]   = sum_{n,oy,ox} dy[n,oy,ox,c] x[n, oy s - p + ky d, ox s - p + kx d, c]
 // x, dx [N,H,W,C], w, dw [C,kh,kw], b [C], y, dy [N,OH,OW,C]; every result is overwritten.
-// A block is 32 x 8 threads: 32 neighbours along the channels, of four channels each where C % 4 == 0 (16-byte loads; otherwise one), and
+// A block is 32 x 8 threads: 32 neighbours along the channels, of four channels each where C % 4 == 0 (16- or 8-byte loads; otherwise one), and
 // 8 pixels at a time. Forward and backward-data keep the weights of the block's channels in shared memory, [tap][channel], at most 32 KiB,
 // for 64 pixels. The weight gradient: a block sums one row of taps (up to 8 wide, in registers) over a chunk of pixels, its eight pixel
 // lanes meet in shared memory (4 KiB) in a fixed order; a second kernel adds the chunks, first to last. Deterministic.
-// FLOPs: 2 kh kw per element of y. Bytes at best 4 (x + y); each x is read up to kh kw times, by neighbours and mostly from caches. The
+// FLOPs: 2 kh kw per element of y. Bytes at best sizeof(S) (x + y); each x is read up to kh kw times, by neighbours and mostly from caches. The
 // weight gradient reads dy and x kh times. Source: Chollet, Xception, CVPR 2017.
 #include "ops_cuda/conv2d_depthwise.h"
 
@@ -54,8 +54,8 @@ __device__ bool other_position(int& found, int at, int k, int stride, int pad, i
 }
 
 /// Forward (to = y, from = x) and backward-data (to = dx, from = dy).
-template <int VEC, bool backward>
-__global__ void window_kernel(Sizes s, const float* from, const float* w, const float* b, float* to) {
+template <class S, int VEC, bool backward>
+__global__ void window_kernel(Sizes s, const S* from, const float* w, const float* b, S* to) {
   SHARED_DYN(float, weights);
   constexpr int count = lanes * VEC;
   const int chunk = static_cast<int>(blockIdx.x) % s.channel_blocks, first = static_cast<int>(blockIdx.x) / s.channel_blocks * pixels_per_block;
@@ -71,18 +71,18 @@ __global__ void window_kernel(Sizes s, const float* from, const float* w, const 
       if (!other_position<backward>(y, at.y, ky, s.stride_h, s.pad_h, s.dilation_h, from_h)) continue;
       for (int kx = 0; kx < s.kw; ++kx) {
         if (!other_position<backward>(x, at.x, kx, s.stride_w, s.pad_w, s.dilation_w, from_w)) continue;
-        const auto v = load_vector<VEC>(from + ((at.n * from_h + y) * from_w + x) * s.c + c);
+        const auto v = load_floats<VEC>(from + ((at.n * from_h + y) * from_w + x) * s.c + c);
         const auto weight = load_vector<VEC>(weights + (ky * s.kw + kx) * count + static_cast<int>(threadIdx.x) * VEC);
         for (int e = 0; e < VEC; ++e) sum[e] += v[e] * weight[e];
       }
     }
-    store_vector(to + p * s.c + c, sum);
+    store_floats(to + p * s.c + c, sum);
   }
 }
 
 /// partial[chunk][ky][kx][c].
-template <int VEC>
-__global__ void weight_kernel(Sizes s, const float* x, const float* dy, float* partial, int pixels_per_chunk) {
+template <class S, int VEC>
+__global__ void weight_kernel(Sizes s, const S* x, const S* dy, float* partial, int pixels_per_chunk) {
   SHARED(float, lane_sums, [pixel_lanes][lanes * VEC]);
   const int channel_block = static_cast<int>(blockIdx.x) % s.channel_blocks, rest = static_cast<int>(blockIdx.x) / s.channel_blocks;
   const int ky = rest % s.kh, chunk = rest / s.kh, c = (channel_block * lanes + static_cast<int>(threadIdx.x)) * VEC;
@@ -94,10 +94,10 @@ __global__ void weight_kernel(Sizes s, const float* x, const float* dy, float* p
     const Pixel at = pixel_of(p, s.oh, s.ow);
     int iy, ix;
     if (!other_position<false>(iy, at.y, ky, s.stride_h, s.pad_h, s.dilation_h, s.h)) continue;
-    const auto gradient = load_vector<VEC>(dy + p * s.c + c);
+    const auto gradient = load_floats<VEC>(dy + p * s.c + c);
     for (int kx = 0; kx < widest; ++kx)  // a constant bound keeps `sums` in registers
       if (kx < s.kw && other_position<false>(ix, at.x, kx, s.stride_w, s.pad_w, s.dilation_w, s.w)) {
-        const auto v = load_vector<VEC>(x + ((at.n * s.h + iy) * s.w + ix) * s.c + c);
+        const auto v = load_floats<VEC>(x + ((at.n * s.h + iy) * s.w + ix) * s.c + c);
         for (int e = 0; e < VEC; ++e) sums[kx][e] += gradient[e] * v[e];
       }
   }
@@ -129,16 +129,16 @@ Sizes sizes_of(const Conv2dSizes& s, int vec) {
           i(s.stride_h), i(s.stride_w), i(s.pad_h), i(s.pad_w), i(s.dilation_h), i(s.dilation_w), i(ceil_div(s.c, lanes * vec))};
 }
 
-template <int VEC, bool backward>
+template <class S, int VEC, bool backward>
 void window(const Conv2dSizes& sizes, const Tensor& from, const Tensor& w, const Tensor& b, const Tensor& to) {
   const Sizes s = sizes_of(sizes, VEC);
   const dim3 grid = blocks_for(s.channel_blocks * ceil_div(to.numel() / s.c, pixels_per_block), 1);
   const size_t shared = sizeof(float) * static_cast<size_t>(s.kh * s.kw * lanes * VEC);
-  LAUNCH((window_kernel<VEC, backward>), grid, dim3(lanes, pixel_lanes), shared, stream_of(to))
-  (s, from.data<float>(), w.data<float>(), b ? b.data<float>() : nullptr, to.data<float>());
+  LAUNCH((window_kernel<S, VEC, backward>), grid, dim3(lanes, pixel_lanes), shared, stream_of(to))
+  (s, from.data<S>(), w.data<float>(), b ? b.data<float>() : nullptr, to.data<S>());
 }
 
-template <int VEC>
+template <class S, int VEC>
 void weight(const Conv2dSizes& sizes, const Tensor& x, const Tensor& dy, const Tensor& dw) {
   const Sizes s = sizes_of(sizes, VEC);
   const int64_t pixels = sizes.n * sizes.oh * sizes.ow, taps = sizes.kh * sizes.kw;
@@ -146,14 +146,14 @@ void weight(const Conv2dSizes& sizes, const Tensor& x, const Tensor& dy, const T
   const int64_t wanted = std::clamp<int64_t>(512 / (int64_t{s.channel_blocks} * s.kh), 1, std::max<int64_t>(1, pixels / 64));
   const int64_t per_chunk = std::max<int64_t>(1, ceil_div(pixels, wanted)), chunks = std::max<int64_t>(1, ceil_div(pixels, per_chunk));
   const Tensor partial = Tensor::empty({chunks, taps, sizes.c}, DType::f32, dw.device());
-  LAUNCH(weight_kernel<VEC>, blocks_for(chunks * s.kh * s.channel_blocks, 1), dim3(lanes, pixel_lanes), 0, stream_of(dw))
-  (s, x.data<float>(), dy.data<float>(), partial.data<float>(), static_cast<int>(per_chunk));
+  LAUNCH((weight_kernel<S, VEC>), blocks_for(chunks * s.kh * s.channel_blocks, 1), dim3(lanes, pixel_lanes), 0, stream_of(dw))
+  (s, x.data<S>(), dy.data<S>(), partial.data<float>(), static_cast<int>(per_chunk));
   LAUNCH(sum_chunks_kernel, blocks_for(taps * sizes.c), 256, 0, stream_of(dw))
   (partial.data<float>(), dw.data<float>(), static_cast<int>(chunks), static_cast<int>(taps), s.c);
 }
 
-template <class... T>
-bool in_fours(const Conv2dSizes& s, const T&... t) { return s.c % 4 == 0 && aligned_for(4, t.template data<float>()...); }
+template <class S>
+bool in_fours(const Conv2dSizes& s, const Tensor& a, const Tensor& b) { return s.c % 4 == 0 && aligned_for(4, a.data<S>(), b.data<S>()); }
 
 }  // namespace
 
@@ -164,16 +164,26 @@ bool depthwise_serves(const Conv2dSizes& s) {
          s.stride_w < limit && s.dilation_h * s.kh < limit && s.dilation_w * s.kw < limit;
 }
 
+template <class S>
 void depthwise_forward(const Conv2dSizes& s, const Tensor& x, const Tensor& w, const Tensor& b, const Tensor& y) {
   if (y.numel() == 0) return;
-  in_fours(s, x, y) ? window<4, false>(s, x, w, b, y) : window<1, false>(s, x, w, b, y);
+  in_fours<S>(s, x, y) ? window<S, 4, false>(s, x, w, b, y) : window<S, 1, false>(s, x, w, b, y);
 }
+template <class S>
 void depthwise_backward_data(const Conv2dSizes& s, const Tensor& dy, const Tensor& w, const Tensor& b, const Tensor& dx) {
   if (dx.numel() == 0) return;
-  in_fours(s, dy, dx) ? window<4, true>(s, dy, w, b, dx) : window<1, true>(s, dy, w, b, dx);
+  in_fours<S>(s, dy, dx) ? window<S, 4, true>(s, dy, w, b, dx) : window<S, 1, true>(s, dy, w, b, dx);
 }
+template <class S>
 void depthwise_backward_weight(const Conv2dSizes& s, const Tensor& x, const Tensor& dy, const Tensor& dw) {
-  in_fours(s, x, dy) ? weight<4>(s, x, dy, dw) : weight<1>(s, x, dy, dw);
+  in_fours<S>(s, x, dy) ? weight<S, 4>(s, x, dy, dw) : weight<S, 1>(s, x, dy, dw);
 }
+
+template void depthwise_forward<float>(const Conv2dSizes&, const Tensor&, const Tensor&, const Tensor&, const Tensor&);
+template void depthwise_backward_data<float>(const Conv2dSizes&, const Tensor&, const Tensor&, const Tensor&, const Tensor&);
+template void depthwise_backward_weight<float>(const Conv2dSizes&, const Tensor&, const Tensor&, const Tensor&);
+template void depthwise_forward<bfloat16>(const Conv2dSizes&, const Tensor&, const Tensor&, const Tensor&, const Tensor&);
+template void depthwise_backward_data<bfloat16>(const Conv2dSizes&, const Tensor&, const Tensor&, const Tensor&, const Tensor&);
+template void depthwise_backward_weight<bfloat16>(const Conv2dSizes&, const Tensor&, const Tensor&, const Tensor&);
 
 }  // namespace limbeck::cuda

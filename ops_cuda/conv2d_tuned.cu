@@ -1,5 +1,6 @@
-// Convolution as a product of matrices that are never stored (implicit GEMM), f32, TF32 or bf16 (precision.h); formulas in conv2d.cu, tiles,
-// shared memory and determinism in implicit_gemm.h. Per group of the channels, with taps (ky, kx):
+// Convolution as a product of matrices that are never stored (implicit GEMM); formulas in conv2d.cu, tiles, shared memory and determinism in
+// implicit_gemm.h. Images are stored in f32 (multiplied as precision.h says) or in bf16 (x, y, dx, dy; multiplied in bf16); weights, biases,
+// their gradients and all sums are f32. Per group of the channels, with taps (ky, kx):
 //   forward          y  [pixels of y, O/G]         = windows of x [pixels of y, (taps, C/G)]  times  w [O/G, (taps, C/G)]^T
 //   backward-data    dx [pixels of one phase, C/G] = windows of dy [pixels, (its taps, O/G)]  times  w [(its taps, O/G), C/G]
 //   backward-weight  dw [(taps, C/G), O/G]         = windows of x [pixels of y, (taps, C/G)]^T times dy [pixels of y, O/G]
@@ -7,12 +8,13 @@
 // phases, which are items of one launch. 1x1 windows with stride 1 and no padding are stored matrices and go to gemm(); groups with one
 // channel in and out go to conv2d_depthwise.cu. x, y, w etc. as in conv2d.cu; every result is overwritten.
 // FLOPs: 2 N OH OW O kh kw C/G each. Bytes at best: both operands and the result once; in tiles of R x S sums each operand is read
-// O/S (or pixels/R) times, windows overlap in the caches. Source: Chetlur et al., cuDNN, 2014 (lowering in shared memory).
+// O/S (or pixels/R) times, windows overlap in the caches; bf16 images halve what is not weights. Source: Chetlur et al., cuDNN, 2014 (lowering in shared memory).
 #include <numeric>
 
 #include "ops/conv2d.h"
-#include "ops_cuda/convolution_calls.h"
 #include "ops_cuda/conv2d_depthwise.h"
+#include "ops_cuda/conv2d_naive.h"
+#include "ops_cuda/convolution_calls.h"
 #include "ops_cuda/gemm.h"
 #include "ops_cuda/implicit_gemm.h"
 #include "ops_cuda/register.h"
@@ -22,9 +24,11 @@ namespace {
 
 // --- windows of x -----------------------------------------------------------------------------------------------------------------
 /// Element (pixel of y, (tap, i)) is x at that tap of the pixel's window, zero in the padding.
+template <class S>
 struct Windows {
-  const float* data = nullptr;
-  bool vectors = false;
+  using Element = S;
+  const S* data = nullptr;
+  int width = 1;
   int h, w, c, stride_h, stride_w, pad_h, pad_w, dilation_h, dilation_w;
   FastDivision per_image, per_row, per_tap, per_window_row;  // pixels, pixels, C/G, taps
 
@@ -44,94 +48,101 @@ struct Windows {
     const int y = ky * dilation_h, x = (t - ky * per_window_row.divisor) * dilation_w;
     return {(y * w + x) * c + k - t * per_tap.divisor, y, x};
   }
-  __device__ const float* element(const Pixel& p, const Tap& t) const {
+  __device__ const S* element(const Pixel& p, const Tap& t) const {
     const bool inside = static_cast<unsigned>(p.y + t.y) < static_cast<unsigned>(h) && static_cast<unsigned>(p.x + t.x) < static_cast<unsigned>(w);
     return inside ? data + (p.offset + t.offset) : nullptr;
   }
 };
-struct WindowsByPixel : Windows {
+template <class S>
+struct WindowsByPixel : Windows<S> {
   static constexpr bool k_contiguous = true;
-  using Row = Pixel;
-  using Step = Tap;
-  __device__ Row row(int r) const { return pixel(r); }
-  __device__ Step step(int k) const { return tap(k); }
-  __device__ const float* at(const Row& row, const Step& step) const { return element(row, step); }
+  using Row = typename Windows<S>::Pixel;
+  using Step = typename Windows<S>::Tap;
+  __device__ Row row(int r) const { return this->pixel(r); }
+  __device__ Step step(int k) const { return this->tap(k); }
+  __device__ const S* at(const Row& row, const Step& step) const { return this->element(row, step); }
 };
-struct WindowsByTap : Windows {
+template <class S>
+struct WindowsByTap : Windows<S> {
   static constexpr bool k_contiguous = false;
-  using Row = Tap;
-  using Step = Pixel;
-  __device__ Row row(int r) const { return tap(r); }
-  __device__ Step step(int k) const { return pixel(k); }
-  __device__ const float* at(const Row& row, const Step& step) const { return element(step, row); }
+  using Row = typename Windows<S>::Tap;
+  using Step = typename Windows<S>::Pixel;
+  __device__ Row row(int r) const { return this->tap(r); }
+  __device__ Step step(int k) const { return this->pixel(k); }
+  __device__ const S* at(const Row& row, const Step& step) const { return this->element(step, row); }
 };
 
 template <class W>
-W windows(const Conv2dSizes& s, const float* x) {
+W windows(const Conv2dSizes& s, const typename W::Element* x) {
   const auto i = [](int64_t v) { return static_cast<int>(v); };
   W w;
   w.data = x;
-  w.vectors = s.c_per_group() % 4 == 0 && aligned_for(4, x);
+  w.width = copy_width(x, {s.c_per_group()});
   w.h = i(s.h), w.w = i(s.w), w.c = i(s.c), w.stride_h = i(s.stride_h), w.stride_w = i(s.stride_w), w.pad_h = i(s.pad_h), w.pad_w = i(s.pad_w);
   w.dilation_h = i(s.dilation_h), w.dilation_w = i(s.dilation_w);
   w.per_image = FastDivision(s.oh * s.ow), w.per_row = FastDivision(s.ow), w.per_tap = FastDivision(s.c_per_group()), w.per_window_row = FastDivision(s.kw);
   return w;
 }
 
-template <bool k_contiguous>
-StoredMatrix<k_contiguous> stored(const float* data, int64_t pitch, int64_t k, int64_t contiguous) {
-  StoredMatrix<k_contiguous> m;
+template <bool k_contiguous, class E>
+StoredMatrix<E, k_contiguous> stored(const E* data, int64_t pitch, int64_t k, int64_t contiguous) {
+  StoredMatrix<E, k_contiguous> m;
   m.data = data;
-  m.vectors = contiguous % 4 == 0 && pitch % 4 == 0 && aligned_for(4, data);
+  m.width = copy_width(data, {contiguous, pitch});
   m.pitch = static_cast<int>(pitch);
   m.inner = FastDivision(std::max<int64_t>(1, k));
   return m;
 }
 
-template <class A_, class B_>
+template <class A_, class B_, class Out>
 struct ItemOf {
   A_ a;
   B_ b;
   int m, n, k;
-  float* out;
+  Out* out;
   const float* bias;
 };
 
+template <class S>
 struct ForwardProblem {
-  using A = WindowsByPixel;
-  using B = StoredMatrix<true>;
+  using A = WindowsByPixel<S>;
+  using B = StoredMatrix<float, true>;
+  using Item = ItemOf<A, B, S>;
   A x;
   B w;
   int pixels, o, og, cg, k;  // o: channels of y
-  float* y;
+  S* y;
   const float* bias;
+  bool pairs;
   int column_stride = 1;
 
-  __device__ ItemOf<A, B> item(int g) const {
-    ItemOf<A, B> i{x, w, pixels, og, k, y + g * og, bias ? bias + g * og : nullptr};
+  __device__ Item item(int g) const {
+    Item i{x, w, pixels, og, k, y + g * og, bias ? bias + g * og : nullptr};
     i.a.data += g * cg;
     i.b.data += int64_t{g} * og * k;
     return i;
   }
-  __device__ int row_offset(const ItemOf<A, B>&, int m) const { return m * o; }
+  __device__ int row_offset(const Item&, int m) const { return m * o; }
 };
 
+template <class S>
 struct WeightProblem {
-  using A = WindowsByTap;
-  using B = StoredMatrix<false>;
+  using A = WindowsByTap<S>;
+  using B = StoredMatrix<S, false>;
+  using Item = ItemOf<A, B, float>;
   A x;
   B dy;
   int taps, og, cg, pixels;  // taps: kh kw C/G
   float* dw;
   int column_stride;
 
-  __device__ ItemOf<A, B> item(int g) const {
-    ItemOf<A, B> i{x, dy, taps, og, pixels, dw + int64_t{g} * og * taps, nullptr};
+  __device__ Item item(int g) const {
+    Item i{x, dy, taps, og, pixels, dw + int64_t{g} * og * taps, nullptr};
     i.a.data += g * cg;
     i.b.data += g * og;
     return i;
   }
-  __device__ int row_offset(const ItemOf<A, B>&, int m) const { return m; }
+  __device__ int row_offset(const Item&, int m) const { return m; }
 };
 
 // --- backward-data ----------------------------------------------------------------------------------------------------------------
@@ -160,10 +171,12 @@ Axis axis(int64_t size, int64_t out_size, int64_t window, int64_t stride, int64_
 }
 
 /// Element (pixel of the phase, (tap of the phase, o)) is dy where that tap comes from, zero outside.
+template <class S>
 struct GradientWindows {
   static constexpr bool k_contiguous = true;
-  const float* data = nullptr;
-  bool vectors = false;
+  using Element = S;
+  const S* data = nullptr;
+  int width = 1;
   int oh, ow, o, reach_y, reach_x;
   FastDivision per_tap;  // O/G
   Phase y, x;
@@ -182,7 +195,7 @@ struct GradientWindows {
     const int t = per_tap.quotient(k), ty = t / x.taps, py = -ty * reach_y, px = -(t - ty * x.taps) * reach_x;
     return {(py * ow + px) * o + k - t * per_tap.divisor, py, px};
   }
-  __device__ const float* at(const Row& r, const Step& s) const {
+  __device__ const S* at(const Row& r, const Step& s) const {
     const bool inside = static_cast<unsigned>(r.y + s.y) < static_cast<unsigned>(oh) && static_cast<unsigned>(r.x + s.x) < static_cast<unsigned>(ow);
     return inside ? data + (r.offset + s.offset) : nullptr;
   }
@@ -191,10 +204,11 @@ struct GradientWindows {
 /// Row i of the right operand: w[o, ky, kx, i] over (tap of the phase, o).
 struct WeightsByTap {
   static constexpr bool k_contiguous = false;
+  using Element = float;
   using Row = int;
   using Step = int;
   const float* data = nullptr;
-  bool vectors = false;
+  int width = 1;
   int window_h, window_w, cg, tap_step_y, tap_step_x, first_tap_y, first_tap_x, taps_x;
   FastDivision per_tap;
 
@@ -206,18 +220,20 @@ struct WeightsByTap {
   __device__ const float* at(Row row, Step step) const { return data + row + step; }
 };
 
+template <class S>
 struct DataProblem {
-  using A = GradientWindows;
+  using A = GradientWindows<S>;
   using B = WeightsByTap;
-  struct Item : ItemOf<A, B> {
+  struct Item : ItemOf<A, B, S> {
     int first_y, first_x;
   };
   A dy;
   B w;
   Axis y, x;
   int n, h, width, c, cg, og;
-  float* dx;
+  S* dx;
   const float* bias;  // of a transposed convolution
+  bool pairs;
   int column_stride = 1;
 
   __device__ Item item(int z) const {
@@ -250,34 +266,41 @@ void run(const Problem& p, int64_t items, int64_t m, int64_t n, int64_t k, const
 }
 const float* pointer(const Tensor& t) { return t ? t.data<float>() : nullptr; }
 
+/// Whether results of neighbouring channels can be written two at a time.
+template <class S>
+bool in_pairs(const S* p, int64_t channels, int64_t per_group) { return channels % 2 == 0 && per_group % 2 == 0 && aligned_for(2, p); }
+
+template <class S>
 void convolve(const Conv2dSizes& s, const Tensor& x, const Tensor& w, const Tensor& b, const Tensor& y) {
   if (y.numel() == 0) return;
-  if (is_depthwise(s)) return depthwise_forward(s, x, w, b, y);
+  if (is_depthwise(s)) return depthwise_forward<S>(s, x, w, b, y);
   const int64_t pixels = s.n * s.oh * s.ow, cg = s.c_per_group(), og = s.o_per_group(), k = s.kh * s.kw * cg;
   if (is_gemm(s))
-    return gemm({.a = {x.data<float>(), true, s.c, cg}, .b = {w.data<float>(), true, cg, og * cg}, .bias = pointer(b), .c = y.data<float>(), .c_row = s.o,
-                 .c_item = og, .m = pixels, .n = og, .k = cg, .items = s.groups}, y);
+    return gemm<S, float, S>({.a = {x.data<S>(), true, s.c, cg}, .b = {w.data<float>(), true, cg, og * cg}, .bias = pointer(b), .c = y.data<S>(),
+                              .c_row = s.o, .c_item = og, .m = pixels, .n = og, .k = cg, .items = s.groups}, y);
   const auto i = [](int64_t v) { return static_cast<int>(v); };
-  const ForwardProblem p{windows<WindowsByPixel>(s, x.data<float>()), stored<true>(w.data<float>(), k, k, k), i(pixels), i(s.o), i(og), i(cg), i(k),
-                         y.data<float>(), pointer(b)};
+  const ForwardProblem<S> p{windows<WindowsByPixel<S>>(s, x.data<S>()), stored<true>(w.data<float>(), k, k, k), i(pixels), i(s.o), i(og), i(cg),
+                            i(k), y.data<S>(), pointer(b), in_pairs(y.data<S>(), s.o, og)};
   run(p, s.groups, pixels, og, k, y);
 }
 
+template <class S>
 void backward_data(const Conv2dSizes& s, const Tensor& dy, const Tensor& w, const Tensor& b, const Tensor& dx) {
   if (dx.numel() == 0) return;
-  if (is_depthwise(s)) return depthwise_backward_data(s, dy, w, b, dx);
+  if (is_depthwise(s)) return depthwise_backward_data<S>(s, dy, w, b, dx);
   const int64_t cg = s.c_per_group(), og = s.o_per_group();
   if (is_gemm(s))
-    return gemm({.a = {dy.data<float>(), true, s.o, og}, .b = {w.data<float>(), false, cg, og * cg}, .bias = pointer(b), .c = dx.data<float>(),
-                 .c_row = s.c, .c_item = cg, .m = s.n * s.h * s.w, .n = cg, .k = og, .items = s.groups}, dx);
+    return gemm<S, float, S>({.a = {dy.data<S>(), true, s.o, og}, .b = {w.data<float>(), false, cg, og * cg}, .bias = pointer(b), .c = dx.data<S>(),
+                              .c_row = s.c, .c_item = cg, .m = s.n * s.h * s.w, .n = cg, .k = og, .items = s.groups}, dx);
   const auto i = [](int64_t v) { return static_cast<int>(v); };
-  DataProblem p{.y = axis(s.h, s.oh, s.kh, s.stride_h, s.pad_h, s.dilation_h), .x = axis(s.w, s.ow, s.kw, s.stride_w, s.pad_w, s.dilation_w),
-                .n = i(s.n), .h = i(s.h), .width = i(s.w), .c = i(s.c), .cg = i(cg), .og = i(og), .dx = dx.data<float>(), .bias = pointer(b)};
-  p.dy.data = dy.data<float>();
-  p.dy.vectors = og % 4 == 0 && aligned_for(4, dy.data<float>());
+  DataProblem<S> p{.y = axis(s.h, s.oh, s.kh, s.stride_h, s.pad_h, s.dilation_h), .x = axis(s.w, s.ow, s.kw, s.stride_w, s.pad_w, s.dilation_w),
+                   .n = i(s.n), .h = i(s.h), .width = i(s.w), .c = i(s.c), .cg = i(cg), .og = i(og), .dx = dx.data<S>(), .bias = pointer(b),
+                   .pairs = in_pairs(dx.data<S>(), s.c, cg)};
+  p.dy.data = dy.data<S>();
+  p.dy.width = copy_width(p.dy.data, {og});
   p.dy.oh = i(s.oh), p.dy.ow = i(s.ow), p.dy.o = i(s.o), p.dy.reach_y = p.y.reach, p.dy.reach_x = p.x.reach;
   p.w.data = w.data<float>();
-  p.w.vectors = cg % 4 == 0 && aligned_for(4, w.data<float>());
+  p.w.width = copy_width(p.w.data, {cg});
   p.w.window_h = i(s.kh), p.w.window_w = i(s.kw), p.w.cg = i(cg), p.w.tap_step_y = p.y.tap_step, p.w.tap_step_x = p.x.tap_step;
   p.dy.per_tap = p.w.per_tap = FastDivision(og);
   const int64_t most_pixels = s.n * ceil_div(s.h, s.stride_h) * ceil_div(s.w, s.stride_w);
@@ -285,15 +308,16 @@ void backward_data(const Conv2dSizes& s, const Tensor& dy, const Tensor& w, cons
   run(p, s.groups * p.y.phases * p.x.phases, most_pixels, cg, most_taps * og, dx);
 }
 
+template <class S>
 void backward_weight(const Conv2dSizes& s, const Tensor& x, const Tensor& dy, const Tensor& dw) {
-  if (is_depthwise(s)) return depthwise_backward_weight(s, x, dy, dw);
+  if (is_depthwise(s)) return depthwise_backward_weight<S>(s, x, dy, dw);
   const int64_t pixels = s.n * s.oh * s.ow, cg = s.c_per_group(), og = s.o_per_group(), taps = s.kh * s.kw * cg;
   if (is_gemm(s))
-    return gemm({.a = {dy.data<float>(), false, s.o, og}, .b = {x.data<float>(), false, s.c, cg}, .c = dw.data<float>(), .c_row = cg, .c_item = og * cg,
-                 .m = og, .n = cg, .k = pixels, .items = s.groups}, dw);
+    return gemm<S, S, float>({.a = {dy.data<S>(), false, s.o, og}, .b = {x.data<S>(), false, s.c, cg}, .c = dw.data<float>(), .c_row = cg,
+                              .c_item = og * cg, .m = og, .n = cg, .k = pixels, .items = s.groups}, dw);
   const auto i = [](int64_t v) { return static_cast<int>(v); };
-  const WeightProblem p{windows<WindowsByTap>(s, x.data<float>()), stored<false>(dy.data<float>(), s.o, pixels, og), i(taps), i(og), i(cg), i(pixels),
-                        dw.data<float>(), i(taps)};
+  const WeightProblem<S> p{windows<WindowsByTap<S>>(s, x.data<S>()), stored<false>(dy.data<S>(), s.o, pixels, og), i(taps), i(og), i(cg), i(pixels),
+                           dw.data<float>(), i(taps)};
   run(p, s.groups, taps, og, pixels, dw);
 }
 
@@ -309,11 +333,26 @@ bool serves(const Conv2dSizes& s) {
   return s.groups == 1 || (s.c_per_group() >= 4 && s.o_per_group() >= 4);
 }
 
-using Calls = ConvolutionCalls<convolve, backward_data, backward_weight>;
+using Calls = ConvolutionCalls<float, convolve<float>, backward_data<float>, backward_weight<float>>;
 
 const RegisterTuned conv2d("conv2d", Calls::forward, Calls::backward, [](const Tensors& in, const Attrs& a) { return serves(Calls::sizes(in, a)); });
 const RegisterTuned conv_transpose2d("conv_transpose2d", Calls::transpose_forward, Calls::transpose_backward,
                                      [](const Tensors& in, const Attrs& a) { return serves(Calls::transpose_sizes(in, a)); });
+
+// --- bf16 storage: no other kernel stands behind this one, so the naive ones serve what the tiles do not ---------------------------------
+void convolve_bf16(const Conv2dSizes& s, const Tensor& x, const Tensor& w, const Tensor& b, const Tensor& y) {
+  serves(s) ? convolve<bfloat16>(s, x, w, b, y) : naive_convolution<bfloat16, float>(s, x, w, b, y);
+}
+void backward_data_bf16(const Conv2dSizes& s, const Tensor& dy, const Tensor& w, const Tensor& b, const Tensor& dx) {
+  serves(s) ? backward_data<bfloat16>(s, dy, w, b, dx) : naive_backward_data<bfloat16, float>(s, dy, w, b, dx);
+}
+void backward_weight_bf16(const Conv2dSizes& s, const Tensor& x, const Tensor& dy, const Tensor& dw) {
+  serves(s) ? backward_weight<bfloat16>(s, x, dy, dw) : naive_backward_weight<bfloat16, float>(s, x, dy, dw);
+}
+using Bf16Calls = ConvolutionCalls<bfloat16, convolve_bf16, backward_data_bf16, backward_weight_bf16>;
+
+const RegisterTuned conv2d_bf16("conv2d", Bf16Calls::forward, Bf16Calls::backward, nullptr, DType::bf16);
+const RegisterTuned conv_transpose2d_bf16("conv_transpose2d", Bf16Calls::transpose_forward, Bf16Calls::transpose_backward, nullptr, DType::bf16);
 
 }  // namespace
 }  // namespace limbeck::cuda

@@ -6,7 +6,8 @@
 namespace limbeck::cuda {
 
 /// Convolve(sizes, x, weight, bias, y), BackwardData(sizes, dy, weight, bias, dx), BackwardWeight(sizes, x, dy, dweight); an undefined bias is none.
-template <auto Convolve, auto BackwardData, auto BackwardWeight>
+/// S is what images are stored in, float or bfloat16; weights and biases are f32.
+template <class S, auto Convolve, auto BackwardData, auto BackwardWeight>
 struct ConvolutionCalls {
   static Tensor optional(const Tensors& list, size_t i) { return i < list.size() ? list[i] : Tensor(); }
   static Conv2dSizes sizes(const Tensors& in, const Attrs& attrs) { return conv2d_sizes(in[0].shape(), in[1].shape(), attrs); }
@@ -19,7 +20,7 @@ struct ConvolutionCalls {
     const Tensor &dy = c.dout[0], db = optional(c.din, 2);
     if (c.din[0]) BackwardData(s, dy, c.in[1], Tensor(), c.din[0]);
     if (c.din[1]) BackwardWeight(s, c.in[0], dy, c.din[1]);
-    if (db) column_sums(dy.data<float>(), s.n * s.oh * s.ow, s.o, db);
+    if (db) column_sums(dy.data<S>(), s.n * s.oh * s.ow, s.o, db);
   }
 
   static void transpose_forward(const ForwardCall& c) {
@@ -31,7 +32,7 @@ struct ConvolutionCalls {
     const Tensor &dy = c.dout[0], db = optional(c.din, 2);
     if (c.din[0]) Convolve(s, dy, c.in[1], Tensor(), c.din[0]);
     if (c.din[1]) BackwardWeight(s, dy, c.in[0], c.din[1]);
-    if (db) column_sums(dy.data<float>(), s.n * s.h * s.w, s.c, db);
+    if (db) column_sums(dy.data<S>(), s.n * s.h * s.w, s.c, db);
   }
 };
 

@@ -90,14 +90,14 @@ struct Argument {
 };
 
 /// `m` holds `rows` rows of `k`. As a column-major matrix [rows, k] (or its transpose, [k, rows], where `transposed`).
-Argument argument(const Matrix& m, int64_t rows, int64_t k, bool transposed) {
+Argument argument(const Matrix<float>& m, int64_t rows, int64_t k, bool transposed) {
   const int64_t pitch = std::max({m.pitch, m.k_contiguous ? k : rows, int64_t{1}});  // of a single line it may be anything
   return {m.data, m.k_contiguous == transposed ? op_n : op_t, static_cast<int>(pitch), m.item};
 }
 
 /// The terms of a sum as one longer k, where they follow each other in memory.
-void join_terms(Product& p) {
-  const auto follows = [&](const Matrix& m) { return m.term == (m.k_contiguous ? p.k : p.k * m.pitch); };
+void join_terms(FloatProduct& p) {
+  const auto follows = [&](const Matrix<float>& m) { return m.term == (m.k_contiguous ? p.k : p.k * m.pitch); };
   if (p.terms > 1 && follows(p.a) && follows(p.b)) {
     p.k *= p.terms;
     p.terms = 1;
@@ -105,14 +105,14 @@ void join_terms(Product& p) {
 }
 
 /// A batch with one right operand as one product with more rows, where the rows follow each other in memory.
-void join_items(Product& p) {
+void join_items(FloatProduct& p) {
   if (p.items > 1 && !p.bias && p.a.k_contiguous && p.b.item == 0 && p.a.item == p.m * p.a.pitch && p.c_item == p.m * p.c_row) {
     p.m *= p.items;
     p.items = 1;
   }
 }
 
-void multiply(const Product& p, const Tensor& c_of) {
+void multiply(const FloatProduct& p, const Tensor& c_of) {
   const int device = c_of.device().index;
   const Functions& f = functions();
   const Handle handle = handle_of(device);
@@ -144,8 +144,8 @@ bool serves(int64_t m, int64_t n, int64_t k, int64_t items) {
   return m <= limit && n <= limit && k <= limit && std::max({m, n, k}) * std::max<int64_t>(items, 1) <= limit && missing().empty();
 }
 
-void gemm(const Product& given, const Tensor& c_of) {
-  Product p = given;
+void gemm(const FloatProduct& given, const Tensor& c_of) {
+  FloatProduct p = given;
   if (p.items == 0 || p.m == 0 || p.n == 0) return;
   if (p.c_column != 1) {  // c^T = b a^T
     LIMBECK_CHECK(!p.bias && p.c_row == 1, "cuBLAS: a product whose result is contiguous along neither rows nor columns, or with a bias along its rows");

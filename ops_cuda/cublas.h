@@ -29,8 +29,9 @@ std::string missing();
 std::string description();
 /// Whether gemm() takes these sizes and their gradients in the present product_precision(): 32-bit sizes; bf16 is left to our kernels.
 bool serves(int64_t m, int64_t n, int64_t k, int64_t items);
+using FloatProduct = Product<float, float, float>;
 /// As cuda::gemm, in f32 or, when that is the precision, TF32. Same bits in every run on one kind of GPU: one stream, a workspace of ours,
 /// no atomics.
-void gemm(const Product& p, const Tensor& c_of);
+void gemm(const FloatProduct& p, const Tensor& c_of);
 
 }  // namespace limbeck::cuda::cublas

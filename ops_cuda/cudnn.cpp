@@ -258,7 +258,7 @@ bool serves(const Conv2dSizes& s, const Tensor& x) {
   return product_precision() != Precision::bf16 && fits(s) && missing().empty() && offers_algorithms(s, x.device() == cpu ? 0 : x.device().index);
 }
 
-using Calls = ConvolutionCalls<convolve, backward_data, backward_weight>;
+using Calls = ConvolutionCalls<float, convolve, backward_data, backward_weight>;
 
 const RegisterKernel conv2d({.op = "conv2d", .device = DeviceKind::cuda, .name = "cudnn", .forward = Calls::forward, .backward = Calls::backward, .priority = -1,
                              .supports = [](const Tensors& in, const Attrs& a) { return serves(Calls::sizes(in, a), in[0]); }, .missing = missing, .library = description});

@@ -1,8 +1,10 @@
 // Tuned matrix products (gemm.h) on the engine of implicit_gemm.h, which describes tiles, shared memory, determinism, FLOPs and bytes.
 // Three arrangements of the operands are compiled: rows along k for both (x w^T), for the left one only (dy w), for none (dy^T x). The
-// fourth, for the right one only, is the second with the operands exchanged: c^T = b a^T.
+// fourth, for the right one only, is the second with the operands exchanged: c^T = b a^T. With bf16 activations and f32 weights only the
+// first two occur, with bf16 operands and an f32 result (the gradient of a weight) only the third.
 #include "ops_cuda/gemm.h"
 
+#include <type_traits>
 #include <utility>
 
 #include "ops_cuda/implicit_gemm.h"
@@ -10,24 +12,25 @@
 namespace limbeck::cuda {
 namespace {
 
-template <bool a_along_k, bool b_along_k>
+template <class TypeA, class TypeB, class TypeC, bool a_along_k, bool b_along_k>
 struct StoredProblem {
-  using A = StoredMatrix<a_along_k>;
-  using B = StoredMatrix<b_along_k>;
+  using A = StoredMatrix<TypeA, a_along_k>;
+  using B = StoredMatrix<TypeB, b_along_k>;
   struct Item {
     A a;
     B b;
     int m, n, k;
-    float* out;
+    TypeC* out;
     const float* bias;
   };
   A a;
   B b;
   int m, n, k;
-  float* c;
+  TypeC* c;
   const float* bias;
   int64_t a_item, b_item, c_item;
   int row_stride, column_stride;
+  bool pairs;
 
   __device__ Item item(int z) const {
     Item i{a, b, m, n, k, c + z * c_item, bias ? bias + int64_t{z} * n : nullptr};
@@ -38,31 +41,31 @@ struct StoredProblem {
   __device__ int row_offset(const Item&, int row) const { return row * row_stride; }
 };
 
-bool fours(int64_t a, int64_t b) { return a % 4 == 0 && b % 4 == 0; }
-
 /// `rows` of the operand, `k` of one term.
-template <bool along_k>
-StoredMatrix<along_k> stored(const Matrix& m, int64_t rows, int64_t k) {
-  StoredMatrix<along_k> s;
+template <bool along_k, class E>
+StoredMatrix<E, along_k> stored(const Matrix<E>& m, int64_t rows, int64_t k) {
+  StoredMatrix<E, along_k> s;
   s.data = m.data;
-  s.vectors = fours(m.pitch, along_k ? k : rows) && fours(m.item, m.term) && aligned_for(4, m.data);
+  s.width = copy_width(m.data, {m.pitch, along_k ? k : rows, m.item, m.term});
   s.pitch = static_cast<int>(m.pitch);
   s.term = static_cast<int>(m.term);
   s.inner = FastDivision(std::max<int64_t>(1, k));
   return s;
 }
 
-template <bool a_along_k, bool b_along_k>
-void run(const Product& p, const Tensor& to) {
+template <bool a_along_k, bool b_along_k, class A, class B, class C>
+void run(const Product<A, B, C>& p, const Tensor& to) {
   const int64_t k = p.terms * p.k;
-  const StoredProblem<a_along_k, b_along_k> problem{stored<a_along_k>(p.a, p.m, p.k), stored<b_along_k>(p.b, p.n, p.k), static_cast<int>(p.m),
-                                                    static_cast<int>(p.n), static_cast<int>(k), p.c, p.bias, p.a.item, p.b.item, p.c_item, static_cast<int>(p.c_row),
-                                                    static_cast<int>(p.c_column)};
+  const bool pairs = p.c_column == 1 && p.c_row % 2 == 0 && p.c_item % 2 == 0 && p.n % 2 == 0 && aligned_for(2, p.c);
+  const StoredProblem<A, B, C, a_along_k, b_along_k> problem{stored<a_along_k>(p.a, p.m, p.k), stored<b_along_k>(p.b, p.n, p.k), static_cast<int>(p.m),
+                                                             static_cast<int>(p.n), static_cast<int>(k), p.c, p.bias, p.a.item, p.b.item, p.c_item,
+                                                             static_cast<int>(p.c_row), static_cast<int>(p.c_column), pairs};
   run_products<Tile128x32, Tile64x64, Tile128x128>(problem, p.items, p.m, p.n, k, to);
 }
 
 /// c^T = b a^T.
-Product exchanged(Product p) {
+template <class A, class C>
+Product<A, A, C> exchanged(Product<A, A, C> p) {
   LIMBECK_CHECK(!p.bias, "gemm: the bias of an exchanged product would lie along its rows");
   std::swap(p.a, p.b);
   std::swap(p.m, p.n);
@@ -77,12 +80,28 @@ bool gemm_serves(int64_t m, int64_t n, int64_t k, int64_t items) {
   return m < (1 << 24) && n < (1 << 24) && k < (1 << 24) && m * k <= limit && n * k <= limit && m * n <= limit;
 }
 
-void gemm(const Product& p, const Tensor& c_of) {
-  const bool same = p.a.k_contiguous == p.b.k_contiguous;
-  // A narrow tile is 128 rows tall: the longer side of the product belongs there.
-  if ((same && !p.bias && p.m <= 32 && p.n > p.m) || (!p.a.k_contiguous && p.b.k_contiguous)) return gemm(exchanged(p), c_of);
-  if (p.a.k_contiguous) return p.b.k_contiguous ? run<true, true>(p, c_of) : run<true, false>(p, c_of);
-  run<false, false>(p, c_of);
+template <class A, class B, class C>
+void gemm(const Product<A, B, C>& p, const Tensor& c_of) {
+  constexpr bool gradient_of_weights = std::is_same_v<A, B> && !std::is_same_v<B, C>;
+  if constexpr (gradient_of_weights) {
+    if (p.a.k_contiguous && p.m == 1) {  // a single row lies along k and across it
+      Product<A, B, C> across = p;
+      across.a.k_contiguous = false, across.a.pitch = 1;
+      return gemm(across, c_of);
+    }
+  }
+  if constexpr (std::is_same_v<A, B>) {
+    const bool same = p.a.k_contiguous == p.b.k_contiguous;
+    // A narrow tile is 128 rows tall: the longer side of the product belongs there.
+    if ((same && !p.bias && p.m <= 32 && p.n > p.m) || (!p.a.k_contiguous && p.b.k_contiguous)) return gemm(exchanged(p), c_of);
+    if (!p.a.k_contiguous) return run<false, false>(p, c_of);
+  }
+  LIMBECK_CHECK(p.a.k_contiguous && !gradient_of_weights, "gemm: operands of these types are not compiled in this arrangement");
+  if constexpr (!gradient_of_weights) return p.b.k_contiguous ? run<true, true>(p, c_of) : run<true, false>(p, c_of);
 }
+template void gemm(const Product<float, float, float>&, const Tensor&);
+template void gemm(const Product<bfloat16, float, bfloat16>&, const Tensor&);
+template void gemm(const Product<bfloat16, bfloat16, float>&, const Tensor&);
+template void gemm(const Product<bfloat16, bfloat16, bfloat16>&, const Tensor&);
 
 }  // namespace limbeck::cuda

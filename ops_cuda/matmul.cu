@@ -2,6 +2,7 @@
 //   matmul  c[p] = op(a[p]) op(b[p]);  d op(a) = dc op(b)^T, d op(b) = op(a)^T dc, summed over p where one matrix serves the whole batch
 //   linear  y = x w^T + bias;          dx = dy w, dw = dy^T x, dbias = column sums of dy
 // a [.., m, k] (stored [.., k, m] when transposed), b [.., k, n], c [.., m, n]; x [m, k], w [n, k], y [m, n]; row-major, results overwritten.
+// With bf16 storage all of matmul is bf16, and x, y, dx, dy of linear; w, bias, their gradients and all sums stay f32.
 // All of them are one kernel, c[p](i, j) = bias[j] + sum_{s,l} a[p, s](i, l) b[p, s](l, j), on matrices with free strides. One thread per
 // element of c; no shared memory; deterministic: each thread adds in the order of s and l.
 // FLOPs: 2 per product. Bytes: both operands from memory for every product, 8 bytes for 2 FLOPs, and only caches help; the tiles of
@@ -30,22 +31,23 @@ struct Sizes {
   int64_t m, n, k, items = 1, terms = 1;
 };
 
-template <class T>
-__global__ void product_kernel(View<const T> a, View<const T> b, const T* bias, View<T> c, Sizes s) {
+template <class T, class A, class B, class C>
+__global__ void product_kernel(View<const A> a, View<const B> b, const T* bias, View<C> c, Sizes s) {
   const int64_t e = global_index();
   if (e >= s.items * s.m * s.n) return;
   const int64_t j = e % s.n, i = e / s.n % s.m, p = e / (s.n * s.m);
   T sum = bias ? bias[j] : T(0);
   for (int64_t t = 0; t < s.terms; ++t)
-    for (int64_t l = 0; l < s.k; ++l) sum += a.at(p, t, i, l) * b.at(p, t, l, j);
-  c.at(p, 0, i, j) = sum;
+    for (int64_t l = 0; l < s.k; ++l) sum += T(a.at(p, t, i, l)) * T(b.at(p, t, l, j));
+  c.at(p, 0, i, j) = C(sum);
 }
 
-template <class T>
-void product(View<const T> a, View<const T> b, const T* bias, View<T> c, const Sizes& s, cudaStream_t stream) {
+/// T: of biases and sums.
+template <class T, class A, class B, class C>
+void product(View<const A> a, View<const B> b, const T* bias, View<C> c, const Sizes& s, cudaStream_t stream) {
   const int64_t count = s.items * s.m * s.n;
   if (count == 0) return;
-  LAUNCH(product_kernel<T>, blocks_for(count), 256, 0, stream)(a, b, bias, c, s);
+  LAUNCH((product_kernel<T, A, B, C>), blocks_for(count), 256, 0, stream)(a, b, bias, c, s);
 }
 
 // --- matmul ---------------------------------------------------------------------------------------------------------------------
@@ -70,67 +72,91 @@ struct Matmul {
 template <class T>
 View<T> summed(View<T> v) { return {v.data, v.row, v.column, 0, v.item}; }
 
-template <class T, auto run>
+template <class T, class Run>
 void matmul_forward(const ForwardCall& c) {
   const Matmul<T> f(c.in, c.attrs);
-  run(f.a, f.b, nullptr, View<T>{c.out[0].data<T>(), f.s.n, 1, f.s.m * f.s.n}, Sizes{f.s.m, f.s.n, f.s.k, f.s.batch}, c.out[0]);
+  Run::product(f.a, f.b, View<T>{c.out[0].data<T>(), f.s.n, 1, f.s.m * f.s.n}, Sizes{f.s.m, f.s.n, f.s.k, f.s.batch}, c.out[0]);
 }
 
-template <class T, auto run>
+template <class T, class Run>
 void matmul_backward(const BackwardCall& c) {
   const Matmul<T> f(c.in, c.attrs);
   const MatmulSizes& s = f.s;
   const View<const T> dc{c.dout[0].data<T>(), s.n, 1, s.m * s.n};
   const auto into = [&](View<const T> left, View<const T> right, const Tensor& to, bool transpose, bool repeated, int64_t m, int64_t n, int64_t k) {
     const View<T> result = view_of<T>(to.data<T>(), transpose, m, n, repeated ? 0 : m * n);
-    if (repeated) run(summed(left), summed(right), nullptr, result, Sizes{m, n, k, 1, s.batch}, to);
-    else run(left, right, nullptr, result, Sizes{m, n, k, s.batch}, to);
+    if (repeated) Run::product(summed(left), summed(right), result, Sizes{m, n, k, 1, s.batch}, to);
+    else Run::product(left, right, result, Sizes{m, n, k, s.batch}, to);
   };
   if (c.din[0]) into(dc, f.b.transposed(), c.din[0], s.transpose_a, c.in[0].rank() == 2, s.m, s.k, s.n);
   if (c.din[1]) into(f.a.transposed(), dc, c.din[1], s.transpose_b, c.in[1].rank() == 2, s.k, s.n, s.m);
 }
 
 // --- linear ---------------------------------------------------------------------------------------------------------------------
-template <class T, auto run>
+/// x, y and their gradients are stored in S; w, bias and theirs in T.
+template <class S, class T, class Run>
 void linear_forward(const ForwardCall& c) {
   const auto [m, n, k] = linear_sizes(c.in[0].shape(), c.in[1].shape());
   const T* bias = c.in.size() > 2 && c.in[2] ? c.in[2].data<T>() : nullptr;
-  run(View<const T>{c.in[0].data<T>(), k, 1}, View<const T>{c.in[1].data<T>(), 1, k}, bias, View<T>{c.out[0].data<T>(), n, 1}, Sizes{m, n, k}, c.out[0]);
+  Run::product(View<const S>{c.in[0].data<S>(), k, 1}, View<const T>{c.in[1].data<T>(), 1, k}, View<S>{c.out[0].data<S>(), n, 1}, Sizes{m, n, k}, c.out[0], bias);
 }
 
-template <class T, auto run, auto sum_columns>
+template <class S, class T, class Run>
 void linear_backward(const BackwardCall& c) {
   const auto [m, n, k] = linear_sizes(c.in[0].shape(), c.in[1].shape());
-  const View<const T> x{c.in[0].data<T>(), k, 1}, w{c.in[1].data<T>(), k, 1}, dy{c.dout[0].data<T>(), n, 1};
-  if (c.din[0]) run(dy, w, nullptr, View<T>{c.din[0].data<T>(), k, 1}, Sizes{m, k, n}, c.din[0]);
-  if (c.din[1]) run(dy.transposed(), x, nullptr, View<T>{c.din[1].data<T>(), k, 1}, Sizes{n, k, m}, c.din[1]);
-  if (c.din.size() > 2 && c.din[2]) sum_columns(dy.data, m, n, c.din[2]);
+  const View<const S> x{c.in[0].data<S>(), k, 1}, dy{c.dout[0].data<S>(), n, 1};
+  const View<const T> w{c.in[1].data<T>(), k, 1};
+  if (c.din[0]) Run::product(dy, w, View<S>{c.din[0].data<S>(), k, 1}, Sizes{m, k, n}, c.din[0]);
+  if (c.din[1]) Run::product(dy.transposed(), x, View<T>{c.din[1].data<T>(), k, 1}, Sizes{n, k, m}, c.din[1]);
+  if (c.din.size() > 2 && c.din[2]) Run::column_sums(dy.data, m, n, c.din[2]);
 }
 
-// --- the two forms --------------------------------------------------------------------------------------------------------------
+// --- the forms ------------------------------------------------------------------------------------------------------------------
 template <class T>
-void run_naive(View<const T> a, View<const T> b, const T* bias, View<T> c, const Sizes& s, const Tensor& to) {
-  product<T>(a, b, bias, c, s, stream_of(to));
-}
+struct Naive {
+  template <class A, class B, class C>
+  static void product(View<const A> a, View<const B> b, View<C> c, const Sizes& s, const Tensor& to, const T* bias = nullptr) {
+    cuda::product<T>(a, b, bias, c, s, stream_of(to));
+  }
+  static void column_sums(const T* d, int64_t rows, int64_t columns, const Tensor& sum) { column_sums_naive<T>(d, rows, columns, sum); }
+};
 
 /// Of a and b, one of the two strides is 1 for matrices that are stored whole.
-Matrix matrix_of(const View<const float>& v, bool k_is_column) {
+template <class T>
+Matrix<T> matrix_of(const View<const T>& v, bool k_is_column) {
   const bool columns_adjacent = v.column == 1;
   return {.data = v.data, .k_contiguous = columns_adjacent == k_is_column, .pitch = columns_adjacent ? v.row : v.column, .item = v.item, .term = v.term};
 }
 
-Product product_of(const View<const float>& a, const View<const float>& b, const float* bias, const View<float>& c, const Sizes& s) {
+template <class A, class B, class C>
+Product<A, B, C> product_of(const View<const A>& a, const View<const B>& b, const float* bias, const View<C>& c, const Sizes& s) {
   return {.a = matrix_of(a, true), .b = matrix_of(b, false), .bias = bias, .c = c.data, .c_row = c.row, .c_column = c.column, .c_item = c.item,
           .m = s.m, .n = s.n, .k = s.k, .items = s.items, .terms = s.terms};
 }
 
-void run_tuned(View<const float> a, View<const float> b, const float* bias, View<float> c, const Sizes& s, const Tensor& to) {
-  gemm(product_of(a, b, bias, c, s), to);
-}
+struct Tuned {
+  template <class A, class B, class C>
+  static void product(View<const A> a, View<const B> b, View<C> c, const Sizes& s, const Tensor& to, const float* bias = nullptr) {
+    gemm(product_of(a, b, bias, c, s), to);
+  }
+  template <class S>
+  static void column_sums(const S* d, int64_t rows, int64_t columns, const Tensor& sum) { cuda::column_sums(d, rows, columns, sum); }
+};
 
-void run_cublas(View<const float> a, View<const float> b, const float* bias, View<float> c, const Sizes& s, const Tensor& to) {
-  cublas::gemm(product_of(a, b, bias, c, s), to);
-}
+/// bf16 data: no naive kernel stands behind this one, so it serves sizes that the tiles do not count, too.
+struct TunedBf16 : Tuned {
+  template <class A, class B, class C>
+  static void product(View<const A> a, View<const B> b, View<C> c, const Sizes& s, const Tensor& to, const float* bias = nullptr) {
+    if (gemm_serves(s.m, s.n, s.k, s.items * s.terms)) Tuned::product(a, b, c, s, to, bias);
+    else cuda::product<float>(a, b, bias, c, s, stream_of(to));
+  }
+};
+
+struct Cublas : Tuned {
+  static void product(View<const float> a, View<const float> b, View<float> c, const Sizes& s, const Tensor& to, const float* bias = nullptr) {
+    cublas::gemm(product_of(a, b, bias, c, s), to);
+  }
+};
 
 bool small_enough(const Tensors& in, const Attrs& attrs) {
   const MatmulSizes s = matmul_sizes(in[0].shape(), in[1].shape(), attrs);
@@ -150,20 +176,22 @@ bool cublas_serves_linear(const Tensors& in, const Attrs&) {
   return cublas::serves(s.m, s.n, s.k, 1);
 }
 
-template <class T>
-constexpr Functions naive_matmul{matmul_forward<T, run_naive<T>>, matmul_backward<T, run_naive<T>>};
-template <class T>
-constexpr Functions naive_linear{linear_forward<T, run_naive<T>>, linear_backward<T, run_naive<T>, column_sums_naive<T>>};
+template <class T, class Run>
+constexpr Functions matmul_functions{matmul_forward<T, Run>, matmul_backward<T, Run>};
+template <class S, class T, class Run>
+constexpr Functions linear_functions{linear_forward<S, T, Run>, linear_backward<S, T, Run>};
 
-const RegisterNaive matmul_naive("matmul", naive_matmul<float>, naive_matmul<double>);
-const RegisterNaive linear_naive("linear", naive_linear<float>, naive_linear<double>);
-const RegisterTuned matmul_tuned("matmul", matmul_forward<float, run_tuned>, matmul_backward<float, run_tuned>, small_enough);
-const RegisterTuned linear_tuned("linear", linear_forward<float, run_tuned>, linear_backward<float, run_tuned, column_sums>, small_enough_linear);
+const RegisterNaive matmul_naive("matmul", matmul_functions<float, Naive<float>>, matmul_functions<double, Naive<double>>);
+const RegisterNaive linear_naive("linear", linear_functions<float, float, Naive<float>>, linear_functions<double, double, Naive<double>>);
+const RegisterTuned matmul_tuned("matmul", matmul_functions<float, Tuned>, small_enough);
+const RegisterTuned linear_tuned("linear", linear_functions<float, float, Tuned>, small_enough_linear);
+const RegisterTuned matmul_bf16("matmul", matmul_functions<bfloat16, TunedBf16>, nullptr, DType::bf16);
+const RegisterTuned linear_bf16("linear", linear_functions<bfloat16, float, TunedBf16>, nullptr, DType::bf16);
 
-const RegisterKernel matmul_cublas({.op = "matmul", .device = DeviceKind::cuda, .name = "cublas", .forward = matmul_forward<float, run_cublas>,
-                                    .backward = matmul_backward<float, run_cublas>, .priority = -1, .supports = cublas_serves, .missing = cublas::missing, .library = cublas::description});
-const RegisterKernel linear_cublas({.op = "linear", .device = DeviceKind::cuda, .name = "cublas", .forward = linear_forward<float, run_cublas>,
-                                    .backward = linear_backward<float, run_cublas, column_sums>, .priority = -1, .supports = cublas_serves_linear,
+const RegisterKernel matmul_cublas({.op = "matmul", .device = DeviceKind::cuda, .name = "cublas", .forward = matmul_forward<float, Cublas>,
+                                    .backward = matmul_backward<float, Cublas>, .priority = -1, .supports = cublas_serves, .missing = cublas::missing, .library = cublas::description});
+const RegisterKernel linear_cublas({.op = "linear", .device = DeviceKind::cuda, .name = "cublas", .forward = linear_forward<float, float, Cublas>,
+                                    .backward = linear_backward<float, float, Cublas>, .priority = -1, .supports = cublas_serves_linear,
                                     .missing = cublas::missing, .library = cublas::description});
 
 }  // namespace

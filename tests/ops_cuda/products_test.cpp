@@ -1,5 +1,5 @@
 // The tuned matrix products and convolutions beyond what tests/ops_cuda/table_test.cpp runs: every tile, split and whole sums, TF32 and bf16,
-// on the cases of their operators. Tiles take turns over the cases: through the SIMT shim all of them with all cases would take minutes.
+// f32 and bf16 storage, on the cases of their operators. Tiles take turns over the cases: through the SIMT shim all of them with all cases would take minutes.
 #include <gtest/gtest.h>
 
 #include <cmath>
@@ -37,10 +37,10 @@ class Setting {
 
 constexpr int tiles[] = {64064, 128128, 128032, 128016};
 
-const Kernel& tuned(const Op& op) {
+const Kernel& tuned(const Op& op, DType dtype = DType::f32) {
   for (const Kernel* k : kernels_of(op.name))
-    if (k->device == DeviceKind::cuda && k->name == "cuda") return *k;
-  fail(op.name, " has no tuned kernel");
+    if (k->device == DeviceKind::cuda && k->name == "cuda" && k->dtype == dtype) return *k;
+  fail(op.name, " has no tuned kernel for ", dtype);
 }
 
 bool served(const Op& op, const OpCase& c) {
@@ -75,6 +75,33 @@ TEST_P(CudaProducts, EveryTileAgreesWithTheReferenceInF32) {
     const CheckReport report = reference.check(tuned(op()));
     EXPECT_TRUE(report.ok) << op().name << ", tile " << tile << ", " << parts << " parts, " << describe(op(), c) << ": " << report.message;
   }
+}
+
+TEST_P(CudaProducts, EveryTileAgreesWithTheReferenceInBf16Storage) {
+  for (size_t i = 0; i < op().cases.size(); ++i) {
+    const OpCase& c = op().cases[i];
+    const int tile = tiles[(i + 1) % 4], parts = i / 4 % 2 ? 1 : 3;
+    const Setting setting(Precision::f32, tile, parts);  // the precision is that of f32 operands: it must not matter
+    const CheckReport report = check_kernel(op(), c, tuned(op(), DType::bf16));
+    EXPECT_TRUE(report.ok) << op().name << ", tile " << tile << ", " << parts << " parts, " << describe(op(), c) << ": " << report.message;
+  }
+}
+
+// Copies take 8, 4, 2 or 1 elements, and results are written in pairs or one by one: whatever divides the channels.
+TEST(CudaBf16Storage, EveryWidthOfCopies) {
+  const std::pair<int64_t, int64_t> channels[] = {{16, 24}, {8, 12}, {12, 8}, {20, 6}, {6, 20}, {2, 5}, {5, 16}, {7, 7}, {24, 1}, {1, 40}};
+  for (const char* name : {"conv2d", "conv_transpose2d"})
+    for (const int64_t window : {1, 3})
+      for (const auto& [in, out] : channels)
+        for (const int64_t groups : {1, 2}) {
+          const bool transposed = std::string(name) == "conv_transpose2d";
+          if (groups == 2 && (in % 2 || out % 2 || in / 2 < 4 || out / 2 < 4)) continue;
+          const Shape w = transposed ? Shape{in, window, window, out / groups} : Shape{out, window, window, in / groups};
+          const OpCase c{{CaseInput{{2, 5, 4, in}}, CaseInput{w}, CaseInput{{out}}},
+                         Attrs{{"groups", groups}, {"stride", std::vector<int64_t>{window == 1 ? 1 : 2, 1}}, {"padding", std::vector<int64_t>{window / 2, window / 2}}}};
+          const CheckReport report = check_kernel(find_op(name), c, tuned(find_op(name), DType::bf16));
+          EXPECT_TRUE(report.ok && !report.skipped) << name << ", " << describe(find_op(name), c) << ": " << report.message;
+        }
 }
 
 struct Results {
@@ -151,19 +178,22 @@ TEST_P(CudaProducts, LessPrecisionStaysWithinTheErrorOfItsFormat) {
 
 TEST_P(CudaProducts, SameBitsInEveryOrderOfThreads) {
   size_t turn = 0;
-  for (const Precision precision : {Precision::f32, Precision::tf32, Precision::bf16})
-    for (const int tile : tiles) {
-      const Setting setting(precision, tile, 2);
-      for (size_t i = turn++; i < op().cases.size(); i += 24) {  // the table test runs all of them with the tiles that they get
-        const OpCase& c = op().cases[i];
-        if (!served(op(), c)) continue;
-        const Tensors expected = run_case(op(), c, tuned(op()));
-        for_each_order([&](const char* order) {
-          const Tensors found = run_case(op(), c, tuned(op()));
-          for (size_t t = 0; t < expected.size(); ++t) EXPECT_TRUE(same_bits(found[t], expected[t])) << order << ", tile " << tile << ": " << describe(op(), c);
-        });
-      }
+  const auto compare_orders = [&](const Kernel& kernel, Precision precision, int tile) {
+    const Setting setting(precision, tile, 2);
+    for (size_t i = turn++; i < op().cases.size(); i += 24) {  // the table test runs all of them with the tiles that they get
+      const OpCase& c = op().cases[i];
+      if (kernel.supports && !served(op(), c)) continue;
+      const Tensors expected = run_case(op(), c, kernel);
+      for_each_order([&](const char* order) {
+        const Tensors found = run_case(op(), c, kernel);
+        for (size_t t = 0; t < expected.size(); ++t) EXPECT_TRUE(same_bits(found[t], expected[t])) << order << ", tile " << tile << ": " << describe(op(), c);
+      });
     }
+  };
+  for (const int tile : tiles) {
+    for (const Precision precision : {Precision::f32, Precision::tf32, Precision::bf16}) compare_orders(tuned(op()), precision, tile);
+    compare_orders(tuned(op(), DType::bf16), Precision::f32, tile);
+  }
 }
 
 INSTANTIATE_TEST_SUITE_P(Ops, CudaProducts, testing::Values("conv2d", "conv_transpose2d", "linear", "matmul"), [](const auto& info) { return info.param; });

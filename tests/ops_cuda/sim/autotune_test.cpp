@@ -119,6 +119,18 @@ TEST_F(Autotune, EachDirectionShapeAttributeAndPrecisionIsAChoice) {
   EXPECT_EQ(choices().size(), 5u);
 }
 
+TEST_F(Autotune, StorageInBf16IsAChoiceOfItsOwn) {
+  const Op& op = find_op("conv2d");
+  const Tensor image = random({1, 4, 4, 2}, 3), filter = random({3, 3, 3, 2}, 4);
+  run_forward(op, {image, filter, {}}, {});
+  const Tensor y = run_forward(op, {image.to(DType::bf16), filter, {}}, {})[0];
+  ASSERT_EQ(choices().size(), 2u);
+  EXPECT_EQ(choices()[1].call, "conv2d forward [1, 4, 4, 2] [3, 3, 3, 2] - stored in bf16");
+  EXPECT_EQ(y.dtype(), DType::bf16);
+  run_forward(op, {image.to(DType::bf16), filter, {}}, {});
+  EXPECT_EQ(choices().size(), 2u);
+}
+
 TEST_F(Autotune, NothingIsMeasuredWhileAGraphIsRecorded) {
   linear();  // chosen: cublas
   const int before = fake_cublas().calls;
