@@ -37,6 +37,7 @@ struct Node {
   bool freed = false;
 
   Tensors run(Tensors dout);
+  Tensors gradients_of_inputs(const Tensors& dout) const;
   ~Node();
 };
 
@@ -90,11 +91,26 @@ Node::~Node() {
   }
 }
 
+/// What passes through as it is costs no kernel; a leaf gets a copy, because its gradient is the user's.
+Tensors Node::gradients_of_inputs(const Tensors& dout) const {
+  std::vector<bool> passes(wanted.size(), false), computed = wanted;
+  for (size_t i = 0; i < wanted.size(); ++i) {
+    passes[i] = wanted[i] && op->passes_gradient && op->passes_gradient(in_specs, out_specs[0], i, attrs);
+    if (passes[i]) computed[i] = false;
+  }
+  Tensors din(wanted.size());
+  if (std::find(computed.begin(), computed.end(), true) != computed.end())
+    din = run_backward(*op, checked(*this, saved_in), checked(*this, saved_out), dout, in_specs, computed, attrs);
+  for (size_t i = 0; i < wanted.size(); ++i)
+    if (passes[i]) din[i] = inputs[i].node ? dout[0] : dout[0].clone();
+  return din;
+}
+
 Tensors Node::run(Tensors dout) {
   LIMBECK_CHECK(!freed, name, ": backward through a tape that was already freed by an earlier backward");
   for (size_t j = 0; j < dout.size(); ++j)
     if (!dout[j].defined() && (!op || op->outputs[j].differentiable)) dout[j] = Tensor::zeros(out_specs[j].shape, out_specs[j].dtype, device);
-  Tensors din = op ? run_backward(*op, checked(*this, saved_in), checked(*this, saved_out), dout, in_specs, wanted, attrs) : function(dout[0]);
+  Tensors din = op ? gradients_of_inputs(dout) : function(dout[0]);
   saved_in.clear();
   saved_out.clear();
   function = nullptr;

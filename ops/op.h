@@ -83,6 +83,8 @@ struct Op {
   std::vector<OpCase> cases;
   std::vector<double> kinks;           ///< input values that gradient checks keep away from (ReLU: 0)
   bool distinct_values = false;        ///< gradient checks need distinct input values (max)
+  /// Whether the gradient of input i is the (only) output's gradient as it is, so that the tape may hand it on without a kernel; null: never.
+  bool (*passes_gradient)(const std::vector<TensorSpec>& in, const TensorSpec& out, size_t i, const Attrs& attrs) = nullptr;
   double (*flops)(const Tensors& in, const Attrs& attrs) = nullptr;  ///< of one forward; null: one per output element
   bool images = false;                 ///< rank-4 tensors are images or convolution weights: `limbeck op` reads them channels-first
   std::vector<OpCase> bench_cases;     ///< sizes of real networks for `limbeck ops bench`; when empty, the largest of `cases`

@@ -49,6 +49,8 @@ std::vector<TensorSpec> infer(const Tensors& in, const Attrs& attrs) {
   return {{in[0].shape(), in[0].dtype()}};
 }
 
+bool shifts_only(const std::vector<TensorSpec>&, const TensorSpec&, size_t, const Attrs& attrs) { return attrs.number("scale", 1) == 1; }
+
 template <class F>
 Op make_op(const Unary& u) {
   std::vector<OpCase> cases;
@@ -66,6 +68,7 @@ Op make_op(const Unary& u) {
       .forward = floating<ForwardCall, [](auto t, const ForwardCall& c) { forward<F, decltype(t)>(c); }>,
       .backward = floating<BackwardCall, [](auto t, const BackwardCall& c) { backward<F, decltype(t)>(c); }>,
       .cases = cases, .kinks = u.kinks,
+      .passes_gradient = std::is_same_v<F, Affine> ? shifts_only : nullptr,
       .bench_cases = {{{{{64, 32, 32, 64}, u.low, u.high}}, u.attrs.front(), false}},
   };
 }

@@ -19,6 +19,7 @@ struct State {
   cudaStream_t stream = nullptr;
   std::unique_ptr<CachingAllocator> allocator;
   Fault* fault = nullptr;
+  unsigned* counters = nullptr;
 };
 
 void check_architecture(int device, const cudaDeviceProp& p) {
@@ -44,6 +45,11 @@ std::unique_ptr<State> set_up(int device) {
   cuda_check(cudaHostAlloc(&record, sizeof(Fault), cudaHostAllocMapped));
   s->fault = static_cast<Fault*>(record);
   *s->fault = {};
+  void* counters = nullptr;
+  cuda_check(cudaMalloc(&counters, most_block_groups * sizeof(unsigned)));
+  cuda_check(cudaMemsetAsync(counters, 0, most_block_groups * sizeof(unsigned), s->stream));
+  cuda_check(cudaStreamSynchronize(s->stream));
+  s->counters = static_cast<unsigned*>(counters);
   return s;
 }
 
@@ -105,6 +111,11 @@ cudaStream_t stream(int device) {
 }
 
 Fault* fault_of(const Tensor& t) { return state(t.device().index).fault; }
+
+unsigned* block_counters(const Tensor& t, int64_t groups) {
+  LIMBECK_CHECK(groups <= most_block_groups, "block_counters: ", groups, " groups of blocks, at most ", most_block_groups, " have a counter");
+  return state(t.device().index).counters;
+}
 
 void synchronise(int device) {
   cuda_check(cudaStreamSynchronize(state(device).stream));

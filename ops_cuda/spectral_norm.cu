@@ -5,15 +5,16 @@
 // w, w_sn, dw_sn, dw [rows, rest]; u, u_new [rows]; v [rest]; sigma [1]. All outputs are overwritten. sigma never leaves the device: no
 // host round trip, so the iteration can be part of a captured graph.
 // Naive: one thread per column for u W, one per row for W v^T, one block for each norm, sums in double; 4 launches an iteration.
-// Tuned (f32), 3 launches an iteration and 1 for the quotient, with the norms left out of the products:
+// Tuned (f32), 2 launches an iteration and 1 for the quotient, with the norms left out of the products:
 //   a = u W       a block per 32 columns, its 8 warps share the rows, partial sums meet in shared memory
-//   b = W a       a warp per row, lanes along the row (coalesced)
-//   v = a / |a|, W v^T = b / |a|, u = W v^T / |W v^T|, sigma = u W v^T: one block
+//   b = W a       a warp per row, lanes along the row (coalesced); the last block then has
+//                 v = a / |a|, W v^T = b / |a|, u = W v^T / |W v^T|, sigma = u W v^T
 // Backward: up to 512 blocks sum dw_sn w_sn, then every block of the second launch joins those sums in the same order. Shared memory 1 KiB.
 // Deterministic. Bytes: W twice an iteration (from the second-level cache), W and w_sn once; backward reads dw_sn twice, w_sn once and writes dw.
 // 4 FLOPs an element and iteration. Source: Miyato et al., ICLR 2018, equations 8 to 12; BigGAN's layers.py.
 #include <cmath>
 
+#include "ops_cuda/last_block.h"
 #include "ops_cuda/pointers.h"
 #include "ops_cuda/rows.h"
 
@@ -163,9 +164,11 @@ __global__ void columns_product(const float* u, const float* w, Matrix m, float*
   a[column] = sum;
 }
 
-// b = W a, a warp per row.
-__global__ void rows_product(const float* w, const float* a, Matrix m, float* b) {
-  const int64_t r = warp_row();
+constexpr int row_threads = 32 * warps;  // of the kernels below; a warp per row
+
+// b = W a.
+__device__ void rows_product(const float* w, const float* a, Matrix m, float* b) {
+  const int64_t r = static_cast<int64_t>(blockIdx.x) * warps + threadIdx.x / 32;
   if (r >= m.rows) return;
   float sum = 0;
   for (int64_t i = warp_lane(); i < m.rest; i += 32) sum += w[r * m.rest + i] * a[i];
@@ -173,24 +176,31 @@ __global__ void rows_product(const float* w, const float* a, Matrix m, float* b)
   if (warp_lane() == 0) b[r] = sum;
 }
 
-// One block: v = a / |a|, b is divided by |a| (then it is W v^T), u = b / |b|, sigma = u b.
-__global__ void finish_iteration(const float* a, const float* b, Matrix m, float eps, float* u, float* v, float* sigma) {
+// The last block: v = a / |a|, b is divided by |a| (then it is W v^T), u = b / |b|, sigma = u b.
+__global__ void iterate(const float* w, const float* a, Matrix m, float eps, float* b, float* u, float* v, float* sigma, unsigned* counter) {
+  rows_product(w, a, m, b);
+  if (!last_of(gridDim.x, counter)) return;
   float square = 0;
-  for (int64_t i = threadIdx.x; i < m.rest; i += blockDim.x) square += a[i] * a[i];
+  for (int64_t i = threadIdx.x; i < m.rest; i += row_threads) square += a[i] * a[i];
   const float length_a = std::sqrt(block_sum(square)), norm_a = length_a > eps ? length_a : eps;
-  for (int64_t i = threadIdx.x; i < m.rest; i += blockDim.x) v[i] = a[i] / norm_a;
+  for (int64_t i = threadIdx.x; i < m.rest; i += row_threads) v[i] = a[i] / norm_a;
   square = 0;
-  for (int64_t r = threadIdx.x; r < m.rows; r += blockDim.x) square += (b[r] / norm_a) * (b[r] / norm_a);
+  for (int64_t r = threadIdx.x; r < m.rows; r += row_threads) {
+    const float wv = load_fresh(b + r) / norm_a;
+    square += wv * wv;
+  }
   square = block_sum(square);
   const float length_b = std::sqrt(square), norm_b = length_b > eps ? length_b : eps;
-  for (int64_t r = threadIdx.x; r < m.rows; r += blockDim.x) u[r] = b[r] / norm_a / norm_b;
+  for (int64_t r = threadIdx.x; r < m.rows; r += row_threads) u[r] = load_fresh(b + r) / norm_a / norm_b;
   if (threadIdx.x == 0) sigma[0] = square / norm_b;
 }
 
-// One block: sigma = u b.
-__global__ void row_dot(const float* u, const float* b, int64_t n, float* sigma) {
+// The last block: sigma = u b, b = W v.
+__global__ void sigma_of(const float* w, const float* u, const float* v, Matrix m, float* b, float* sigma, unsigned* counter) {
+  rows_product(w, v, m, b);
+  if (!last_of(gridDim.x, counter)) return;
   float sum = 0;
-  for (int64_t i = threadIdx.x; i < n; i += blockDim.x) sum += u[i] * b[i];
+  for (int64_t i = threadIdx.x; i < m.rows; i += row_threads) sum += u[i] * load_fresh(b + i);
   sum = block_sum(sum);
   if (threadIdx.x == 0) sigma[0] = sum;
 }
@@ -227,9 +237,8 @@ void iterated_tuned(const ForwardCall& c) {
   const Tensor a = workspace<float>(w, {m.rest}), b = workspace<float>(w, {m.rows});
   for (int64_t n = 0; n < c.attrs.integer("training_iterations", 1); ++n) {
     LAUNCH(columns_product, blocks_for(m.rest, 32), 32 * warps, 0, stream)(n == 0 ? c.in[1].data<float>() : u, w.data<float>(), m, a.data<float>());
-    LAUNCH(rows_product, blocks_for_rows(m.rows), 32 * rows_per_block, 0, stream)(w.data<float>(), a.data<float>(), m, b.data<float>());
-    LAUNCH(finish_iteration, 1, threads_for(std::max(m.rows, m.rest)), 0, stream)
-    (a.data<float>(), b.data<float>(), m, static_cast<float>(c.attrs.number("eps", 1e-12)), u, v, sigma);
+    LAUNCH(iterate, blocks_for(m.rows, warps), row_threads, 0, stream)
+    (w.data<float>(), a.data<float>(), m, static_cast<float>(c.attrs.number("eps", 1e-12)), b.data<float>(), u, v, sigma, block_counters(w, 1));
   }
   quotient(w, sigma, c.out[0]);
 }
@@ -239,8 +248,8 @@ void fixed_tuned(const ForwardCall& c) {
   const Matrix m(w.shape());
   const Tensor b = workspace<float>(w, {m.rows});
   float* sigma = c.out[1].data<float>();
-  LAUNCH(rows_product, blocks_for_rows(m.rows), 32 * rows_per_block, 0, stream_of(w))(w.data<float>(), c.in[2].data<float>(), m, b.data<float>());
-  LAUNCH(row_dot, 1, threads_for(m.rows), 0, stream_of(w))(c.in[1].data<float>(), b.data<float>(), m.rows, sigma);
+  LAUNCH(sigma_of, blocks_for(m.rows, warps), row_threads, 0, stream_of(w))
+  (w.data<float>(), c.in[1].data<float>(), c.in[2].data<float>(), m, b.data<float>(), sigma, block_counters(w, 1));
   quotient(w, sigma, c.out[0]);
 }
 

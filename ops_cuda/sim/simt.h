@@ -149,6 +149,8 @@ template <class T> T atomicOr(T* p, std::type_identity_t<T> v) { return limbeck:
 template <class T> T atomicCAS(T* p, std::type_identity_t<T> expected, std::type_identity_t<T> v) {
   return limbeck::simt::atomically(p, [&](T old) { return old == expected ? v : old; });
 }
+template <class T> T atomicInc(T* p, std::type_identity_t<T> limit) { return limbeck::simt::atomically(p, [&](T old) { return old >= limit ? T(0) : static_cast<T>(old + 1); }); }
+template <class T> T __ldcg(const T* p) { return *p; }
 inline void __threadfence() {}
 inline void __threadfence_block() {}
 inline void __threadfence_system() {}

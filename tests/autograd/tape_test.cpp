@@ -21,6 +21,23 @@ TEST(Tape, GradientsAccumulateOverBackwards) {
   EXPECT_EQ(x.grad().item(), 7);
 }
 
+TEST(Tape, LeavesOwnTheirGradients) {  // a sum hands its cotangent on without a copy
+  const Variable a(Tensor::of<float>({1, 2}), true), b(Tensor::of<float>({3, 4}), true);
+  const Tensor cotangent = Tensor::of<float>({5, 6});
+  ((a + b) + 1.0).backward(cotangent);
+  a.grad().fill(0);
+  EXPECT_EQ(b.grad().to_vector<float>(), (std::vector<float>{5, 6}));
+  EXPECT_EQ(cotangent.to_vector<float>(), (std::vector<float>{5, 6}));
+}
+
+TEST(Tape, SumsPassGradientsThroughToInnerVariables) {
+  const Variable x(Tensor::of<float>({1, 2}), true), row(Tensor::of<float>({1}), true);
+  const Variable inner = x * 2.0;
+  ((inner + inner * 3.0) + row).backward(Tensor::of<float>({1, 10}));  // row is repeated: its gradient is summed
+  EXPECT_EQ(x.grad().to_vector<float>(), (std::vector<float>{8, 80}));
+  EXPECT_EQ(row.grad().to_vector<float>(), (std::vector<float>{11}));
+}
+
 TEST(Tape, SecondBackwardIsRefused) {
   const Variable x = leaf({1});
   const Variable y = sum(x * x);
