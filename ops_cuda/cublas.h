@@ -9,6 +9,9 @@ using Handle = struct HandleRecord*;
 enum Status : int { success = 0 };
 enum Operation : int { op_n = 0, op_t = 1 };
 enum Math : int { default_math = 0, tf32_tensor_op_math = 3 };
+enum Type : int { real_f32 = 0, real_bf16 = 14 };
+enum Compute : int { compute_f32 = 68 };
+enum Algorithm : int { default_algorithm = -1 };
 enum Property : int { major_version = 0, minor_version = 1, patch_level = 2 };
 
 // Names as in the library: cublasCreate_v2 and so on. Scalars lie in host memory (the library's default).
@@ -23,15 +26,21 @@ using SgemmStridedBatched = Status(Handle, Operation transa, Operation transb, i
                                    long long stride_a, const float* b, int ldb, long long stride_b, const float* beta, float* c, int ldc,
                                    long long stride_c, int batch);
 
+/// The same with types of its own for each matrix; scalars of the type of the sums.
+using GemmStridedBatchedEx = Status(Handle, Operation transa, Operation transb, int m, int n, int k, const void* alpha, const void* a, Type, int lda,
+                                    long long stride_a, const void* b, Type, int ldb, long long stride_b, const void* beta, void* c, Type, int ldc,
+                                    long long stride_c, int batch, Compute, Algorithm);
+
 /// Why it cannot run here, or empty (VendorLibrary::missing).
 std::string missing();
 /// "cuBLAS 13.1.0 (libcublas.so.13)".
 std::string description();
-/// Whether gemm() takes these sizes and their gradients in the present product_precision(): 32-bit sizes; bf16 is left to our kernels.
-bool serves(int64_t m, int64_t n, int64_t k, int64_t items);
-using FloatProduct = Product<float, float, float>;
-/// As cuda::gemm, in f32 or, when that is the precision, TF32. Same bits in every run on one kind of GPU: one stream, a workspace of ours,
-/// no atomics.
-void gemm(const FloatProduct& p, const Tensor& c_of);
+/// Whether gemm() takes these sizes and their gradients: 32-bit sizes, and f32 data not while product_precision() is bf16, which is left to
+/// our kernels.
+bool serves(int64_t m, int64_t n, int64_t k, int64_t items, DType data);
+/// As cuda::gemm, for operands in f32 (f32 or, when that is the precision, TF32), or in bf16 with a result in bf16 or f32 (sums in f32). Same
+/// bits in every run on one kind of GPU: one stream, a workspace of ours, no atomics.
+template <class A, class C>
+void gemm(const Product<A, A, C>& p, const Tensor& c_of);
 
 }  // namespace limbeck::cuda::cublas

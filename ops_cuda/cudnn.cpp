@@ -1,11 +1,14 @@
 // conv2d and conv_transpose2d by cuDNN, under the kernel name "cudnn"; formulas in conv2d.cu. Our tensors are cuDNN's NHWC, our weights
 // [O, kh, kw, C/G] its NHWC filters. Of the algorithms that its heuristics offer, the first one that is deterministic and fits the workspace
-// serves; where a direction has none the kernel does not support the call. The bias is added, and its gradient summed, by our own kernels. f32 without TF32, or TF32, as product_precision() says.
+// serves; where a direction has none the kernel does not support the call. The bias is added, and its gradient summed, by our own kernels.
+// Images in f32: without TF32, or in TF32, as product_precision() says. Images in bf16: tensor cores with f32 sums; cuDNN wants all three tensors
+// in one type, so weights are rounded to bf16 for each call, and so is their gradient, which then becomes f32 again.
 #include "ops_cuda/cudnn.h"
 
 #include <algorithm>
 #include <array>
 #include <bit>
+#include <compare>
 #include <limits>
 #include <map>
 #include <mutex>
@@ -13,6 +16,7 @@
 
 #include "ops/conv2d.h"
 #include "ops_cuda/convolution_calls.h"
+#include "ops_cuda/copy.h"
 #include "ops_cuda/precision.h"
 #include "ops_cuda/row_bias.h"
 #include "ops_cuda/vendor.h"
@@ -120,25 +124,33 @@ Handle handle_of(int device) {
 
 int narrow(int64_t v) { return static_cast<int>(v); }
 
+/// What is multiplied, and how; sums are f32.
+struct Numbers {
+  DataType type;
+  bool tensor_cores;
+  auto operator<=>(const Numbers&) const = default;
+};
+Numbers numbers_of(DType images) { return images == DType::bf16 ? Numbers{data_bfloat16, true} : Numbers{data_float, product_precision() == Precision::tf32}; }
+
 /// Descriptors of one convolution; kept for ever.
 struct Descriptors {
   TensorDescriptor x, y;
   FilterDescriptor w;
   ConvolutionDescriptor convolution;
 
-  Descriptors(const Conv2dSizes& s, Precision precision) {
+  Descriptors(const Conv2dSizes& s, const Numbers& numbers) {
     const Functions& f = functions();
     check(f.create_tensor(&x), "cudnnCreateTensorDescriptor");
     check(f.create_tensor(&y), "cudnnCreateTensorDescriptor");
     check(f.create_filter(&w), "cudnnCreateFilterDescriptor");
     check(f.create_convolution(&convolution), "cudnnCreateConvolutionDescriptor");
-    check(f.set_tensor(x, nhwc, data_float, narrow(s.n), narrow(s.c), narrow(s.h), narrow(s.w)), "cudnnSetTensor4dDescriptor");
-    check(f.set_tensor(y, nhwc, data_float, narrow(s.n), narrow(s.o), narrow(s.oh), narrow(s.ow)), "cudnnSetTensor4dDescriptor");
-    check(f.set_filter(w, data_float, nhwc, narrow(s.o), narrow(s.c_per_group()), narrow(s.kh), narrow(s.kw)), "cudnnSetFilter4dDescriptor");
+    check(f.set_tensor(x, nhwc, numbers.type, narrow(s.n), narrow(s.c), narrow(s.h), narrow(s.w)), "cudnnSetTensor4dDescriptor");
+    check(f.set_tensor(y, nhwc, numbers.type, narrow(s.n), narrow(s.o), narrow(s.oh), narrow(s.ow)), "cudnnSetTensor4dDescriptor");
+    check(f.set_filter(w, numbers.type, nhwc, narrow(s.o), narrow(s.c_per_group()), narrow(s.kh), narrow(s.kw)), "cudnnSetFilter4dDescriptor");
     check(f.set_convolution(convolution, narrow(s.pad_h), narrow(s.pad_w), narrow(s.stride_h), narrow(s.stride_w), narrow(s.dilation_h),
                             narrow(s.dilation_w), cross_correlation, data_float), "cudnnSetConvolution2dDescriptor");
     check(f.set_groups(convolution, narrow(s.groups)), "cudnnSetConvolutionGroupCount");
-    check(f.set_math(convolution, precision == Precision::tf32 ? default_math : fma_math), "cudnnSetConvolutionMathType");
+    check(f.set_math(convolution, numbers.tensor_cores ? default_math : fma_math), "cudnnSetConvolutionMathType");
   }
 };
 
@@ -164,8 +176,8 @@ struct Arguments {
 };
 
 template <class D>
-Plan make_plan(const D& direction, const Conv2dSizes& s, Precision precision, Handle handle) {
-  Plan plan{Descriptors(s, precision)};
+Plan make_plan(const D& direction, const Conv2dSizes& s, const Numbers& numbers, Handle handle) {
+  Plan plan{Descriptors(s, numbers)};
   const Arguments<D> a(plan.descriptors);
   std::array<AlgorithmPerformance, 16> offers{};
   int count = 0;
@@ -175,7 +187,7 @@ Plan make_plan(const D& direction, const Conv2dSizes& s, Precision precision, Ha
     size_t bytes = 0;
     if (offer.status != success || offer.determinism != deterministic) continue;
     // In f32 the descriptor keeps saying that nothing but fused multiply-adds will do.
-    if (precision == Precision::tf32) check(functions().set_math(plan.descriptors.convolution, offer.math), "cudnnSetConvolutionMathType");
+    if (numbers.tensor_cores) check(functions().set_math(plan.descriptors.convolution, offer.math), "cudnnSetConvolutionMathType");
     if (direction.workspace(handle, a.first, a.second, plan.descriptors.convolution, a.result, offer.algorithm, &bytes) != success) continue;
     if (bytes > largest_workspace) continue;
     plan.algorithm = offer.algorithm;
@@ -186,14 +198,14 @@ Plan make_plan(const D& direction, const Conv2dSizes& s, Precision precision, Ha
 }
 
 template <class D>
-const Plan& plan_for(const D& direction, const Conv2dSizes& s, int device, Handle handle) {
+const Plan& plan_for(const D& direction, const Conv2dSizes& s, const Numbers& numbers, int device, Handle handle) {
   using Sizes = std::array<int64_t, sizeof(Conv2dSizes) / sizeof(int64_t)>;
-  static auto& plans = *new std::map<std::tuple<Sizes, int, Precision>, Plan>;  // like the descriptors never destroyed
+  static auto& plans = *new std::map<std::tuple<Sizes, int, Numbers>, Plan>;  // like the descriptors never destroyed
   static std::mutex mutex;
   const std::lock_guard lock(mutex);
-  const auto key = std::tuple(std::bit_cast<Sizes>(s), device, product_precision());
+  const auto key = std::tuple(std::bit_cast<Sizes>(s), device, numbers);
   const auto found = plans.find(key);
-  return found != plans.end() ? found->second : plans.emplace(key, make_plan(direction, s, product_precision(), handle)).first->second;
+  return found != plans.end() ? found->second : plans.emplace(key, make_plan(direction, s, numbers, handle)).first->second;
 }
 
 template <class D>
@@ -201,7 +213,7 @@ void run(const D& direction, const Conv2dSizes& s, const Tensor& first, const Te
   const int device = result.device().index;
   stream(device);  // makes the device current
   const Handle handle = handle_of(device);
-  const Plan& plan = plan_for(direction, s, device, handle);
+  const Plan& plan = plan_for(direction, s, numbers_of(result.dtype()), device, handle);
   LIMBECK_CHECK(plan.algorithm >= 0, "cuDNN: ", direction.name, ": none of the algorithms it offers is deterministic and needs at most ", largest_workspace >> 20, " MiB");
   const Arguments<D> a(plan.descriptors);
   const Tensor workspace = plan.workspace_bytes ? Tensor::empty({plan.workspace_bytes}, DType::u8, result.device()) : Tensor();
@@ -216,31 +228,36 @@ void fill_zero(const Tensor& t) {
 }
 
 // --- the operators ----------------------------------------------------------------------------------------------------------------
+Tensor in_type_of(const Tensor& images, const Tensor& w) { return w.dtype() == images.dtype() ? w : w.to(images.dtype()); }
+
 void convolve(const Conv2dSizes& s, const Tensor& x, const Tensor& w, const Tensor& b, const Tensor& y) {
   if (y.numel() == 0) return;
-  run(functions().forward, s, x, w, y);
+  run(functions().forward, s, x, in_type_of(x, w), y);
   if (b) add_row_bias(y, s.n * s.oh * s.ow, s.o, b.data<float>());
 }
 
 void backward_data(const Conv2dSizes& s, const Tensor& dy, const Tensor& w, const Tensor& b, const Tensor& dx) {
   if (dx.numel() == 0) return;
-  run(functions().backward_data, s, w, dy, dx);
+  run(functions().backward_data, s, in_type_of(dy, w), dy, dx);
   if (b) add_row_bias(dx, s.n * s.h * s.w, s.c, b.data<float>());
 }
 
 void backward_weight(const Conv2dSizes& s, const Tensor& x, const Tensor& dy, const Tensor& dw) {
   if (dy.numel() == 0) return fill_zero(dw);
-  run(functions().backward_filter, s, x, dy, dw);
+  if (dw.dtype() == dy.dtype()) return run(functions().backward_filter, s, x, dy, dw);
+  const Tensor rounded = Tensor::empty(dw.shape(), dy.dtype(), dw.device());
+  run(functions().backward_filter, s, x, dy, rounded);
+  convert_elements(dw.raw(), dw.dtype(), rounded.raw(), rounded.dtype(), dw.numel(), stream_of(dw));
 }
 
 /// Whether cuDNN has an algorithm for all three directions; only it can tell. Makes the plans, and the handle.
-bool offers_algorithms(const Conv2dSizes& s, int device) {
+bool offers_algorithms(const Conv2dSizes& s, const Numbers& numbers, int device) {
   if (s.n * s.h * s.w * s.c == 0 || s.n * s.oh * s.ow * s.o == 0) return true;  // it is not called
   stream(device);  // makes the device current
   const Handle handle = handle_of(device);
   const Functions& f = functions();
-  return plan_for(f.forward, s, device, handle).algorithm >= 0 && plan_for(f.backward_data, s, device, handle).algorithm >= 0 &&
-         plan_for(f.backward_filter, s, device, handle).algorithm >= 0;
+  return plan_for(f.forward, s, numbers, device, handle).algorithm >= 0 && plan_for(f.backward_data, s, numbers, device, handle).algorithm >= 0 &&
+         plan_for(f.backward_filter, s, numbers, device, handle).algorithm >= 0;
 }
 
 /// Sizes fit cuDNN's integers, and cuDNN's formula for the output gives ours: a transposed convolution may have pixels that no window reads.
@@ -255,16 +272,26 @@ bool fits(const Conv2dSizes& s) {
 
 /// `x` says on which device; of tensors that are still on the CPU the first one is asked.
 bool serves(const Conv2dSizes& s, const Tensor& x) {
-  return product_precision() != Precision::bf16 && fits(s) && missing().empty() && offers_algorithms(s, x.device() == cpu ? 0 : x.device().index);
+  if (x.dtype() == DType::f32 && product_precision() == Precision::bf16) return false;  // left to our kernels
+  return fits(s) && missing().empty() && offers_algorithms(s, numbers_of(x.dtype()), x.device() == cpu ? 0 : x.device().index);
 }
 
-using Calls = ConvolutionCalls<float, convolve, backward_data, backward_weight>;
+template <class S>
+using Calls = ConvolutionCalls<S, convolve, backward_data, backward_weight>;
 
-const RegisterKernel conv2d({.op = "conv2d", .device = DeviceKind::cuda, .name = "cudnn", .forward = Calls::forward, .backward = Calls::backward, .priority = -1,
-                             .supports = [](const Tensors& in, const Attrs& a) { return serves(Calls::sizes(in, a), in[0]); }, .missing = missing, .library = description});
-const RegisterKernel conv_transpose2d({.op = "conv_transpose2d", .device = DeviceKind::cuda, .name = "cudnn", .forward = Calls::transpose_forward,
-                                       .backward = Calls::transpose_backward, .priority = -1,
-                                       .supports = [](const Tensors& in, const Attrs& a) { return serves(Calls::transpose_sizes(in, a), in[0]); }, .missing = missing, .library = description});
+template <class S>
+Kernel conv2d_by_cudnn() {
+  return {.op = "conv2d", .device = DeviceKind::cuda, .name = "cudnn", .dtype = dtype_of<S>, .forward = Calls<S>::forward, .backward = Calls<S>::backward, .priority = -1,
+          .supports = [](const Tensors& in, const Attrs& a) { return serves(Calls<S>::sizes(in, a), in[0]); }, .missing = missing, .library = description};
+}
+template <class S>
+Kernel conv_transpose2d_by_cudnn() {
+  return {.op = "conv_transpose2d", .device = DeviceKind::cuda, .name = "cudnn", .dtype = dtype_of<S>, .forward = Calls<S>::transpose_forward,
+          .backward = Calls<S>::transpose_backward, .priority = -1,
+          .supports = [](const Tensors& in, const Attrs& a) { return serves(Calls<S>::transpose_sizes(in, a), in[0]); }, .missing = missing, .library = description};
+}
+const RegisterKernel conv2d(conv2d_by_cudnn<float>()), conv2d_bf16(conv2d_by_cudnn<bfloat16>());
+const RegisterKernel conv_transpose2d(conv_transpose2d_by_cudnn<float>()), conv_transpose2d_bf16(conv_transpose2d_by_cudnn<bfloat16>());
 
 }  // namespace
 

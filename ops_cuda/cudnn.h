@@ -13,7 +13,7 @@ using TensorDescriptor = struct TensorRecord*;
 using FilterDescriptor = struct FilterRecord*;
 using ConvolutionDescriptor = struct ConvolutionRecord*;
 enum Status : int { success = 0 };
-enum DataType : int { data_float = 0 };
+enum DataType : int { data_float = 0, data_bfloat16 = 9 };
 enum Format : int { nhwc = 1 };
 enum Mode : int { cross_correlation = 1 };
 enum Math : int { default_math = 0, fma_math = 3 };  ///< default: TF32 is allowed

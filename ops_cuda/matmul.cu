@@ -10,6 +10,7 @@
 #include "ops/matmul.h"
 
 #include "ops_cuda/column_sums.h"
+#include "ops_cuda/copy.h"
 #include "ops_cuda/cublas.h"
 #include "ops_cuda/gemm.h"
 #include "ops_cuda/launch.h"
@@ -153,8 +154,15 @@ struct TunedBf16 : Tuned {
 };
 
 struct Cublas : Tuned {
-  static void product(View<const float> a, View<const float> b, View<float> c, const Sizes& s, const Tensor& to, const float* bias = nullptr) {
+  template <class S, class C>
+  static void product(View<const S> a, View<const S> b, View<C> c, const Sizes& s, const Tensor& to, const float* bias = nullptr) {
     cublas::gemm(product_of(a, b, bias, c, s), to);
+  }
+  /// Activations times weights [k, n], which are rounded to bf16 first.
+  static void product(View<const bfloat16> a, View<const float> b, View<bfloat16> c, const Sizes& s, const Tensor& to, const float* bias = nullptr) {
+    const Tensor rounded = Tensor::empty({s.k * s.n}, DType::bf16, to.device());
+    if (rounded.numel()) convert_elements(rounded.raw(), DType::bf16, b.data, DType::f32, rounded.numel(), stream_of(to));
+    product(a, View<const bfloat16>{rounded.data<bfloat16>(), b.row, b.column}, c, s, to, bias);
   }
 };
 
@@ -169,11 +177,11 @@ bool small_enough_linear(const Tensors& in, const Attrs&) {
 
 bool cublas_serves(const Tensors& in, const Attrs& attrs) {
   const MatmulSizes s = matmul_sizes(in[0].shape(), in[1].shape(), attrs);
-  return cublas::serves(s.m, s.n, s.k, s.batch);
+  return cublas::serves(s.m, s.n, s.k, s.batch, in[0].dtype());
 }
 bool cublas_serves_linear(const Tensors& in, const Attrs&) {
   const LinearSizes s = linear_sizes(in[0].shape(), in[1].shape());
-  return cublas::serves(s.m, s.n, s.k, 1);
+  return cublas::serves(s.m, s.n, s.k, 1, in[0].dtype());
 }
 
 template <class T, class Run>
@@ -188,11 +196,14 @@ const RegisterTuned linear_tuned("linear", linear_functions<float, float, Tuned>
 const RegisterTuned matmul_bf16("matmul", matmul_functions<bfloat16, TunedBf16>, nullptr, DType::bf16);
 const RegisterTuned linear_bf16("linear", linear_functions<bfloat16, float, TunedBf16>, nullptr, DType::bf16);
 
-const RegisterKernel matmul_cublas({.op = "matmul", .device = DeviceKind::cuda, .name = "cublas", .forward = matmul_forward<float, Cublas>,
-                                    .backward = matmul_backward<float, Cublas>, .priority = -1, .supports = cublas_serves, .missing = cublas::missing, .library = cublas::description});
-const RegisterKernel linear_cublas({.op = "linear", .device = DeviceKind::cuda, .name = "cublas", .forward = linear_forward<float, float, Cublas>,
-                                    .backward = linear_backward<float, float, Cublas>, .priority = -1, .supports = cublas_serves_linear,
-                                    .missing = cublas::missing, .library = cublas::description});
+Kernel by_cublas(const char* op, DType type, Functions f, bool (*supports)(const Tensors&, const Attrs&)) {
+  return {.op = op, .device = DeviceKind::cuda, .name = "cublas", .dtype = type, .forward = f.forward, .backward = f.backward, .priority = -1,
+          .supports = supports, .missing = cublas::missing, .library = cublas::description};
+}
+const RegisterKernel matmul_cublas(by_cublas("matmul", DType::f32, matmul_functions<float, Cublas>, cublas_serves));
+const RegisterKernel linear_cublas(by_cublas("linear", DType::f32, linear_functions<float, float, Cublas>, cublas_serves_linear));
+const RegisterKernel matmul_cublas_bf16(by_cublas("matmul", DType::bf16, matmul_functions<bfloat16, Cublas>, cublas_serves));
+const RegisterKernel linear_cublas_bf16(by_cublas("linear", DType::bf16, linear_functions<bfloat16, float, Cublas>, cublas_serves_linear));
 
 }  // namespace
 }  // namespace limbeck::cuda

@@ -59,6 +59,15 @@ SAME_CALL(SetStream, cublasSetStream_v2);
 SAME_CALL(SetWorkspace, cublasSetWorkspace_v2);
 SAME_CALL(SetMathMode, cublasSetMathMode);
 SAME_CALL(SgemmStridedBatched, cublasSgemmStridedBatched);
+SAME_VALUE(real_f32, CUDA_R_32F);
+SAME_VALUE(real_bf16, CUDA_R_16BF);
+SAME_VALUE(compute_f32, CUBLAS_COMPUTE_32F);
+SAME_VALUE(default_algorithm, CUBLAS_GEMM_DEFAULT);
+// Their C++ header overloads this name: the conversion picks the function that the library exports.
+using TheirGemm = cublasStatus_t(cublasHandle_t, cublasOperation_t, cublasOperation_t, int, int, int, const void*, const void*, cudaDataType, int, long long,
+                                 const void*, cudaDataType, int, long long, const void*, void*, cudaDataType, int, long long, int, cublasComputeType_t,
+                                 cublasGemmAlgo_t);
+static_assert(sizeof(static_cast<TheirGemm*>(&cublasGemmStridedBatchedEx)) && ::limbeck::cuda::SameCall<GemmStridedBatchedEx, TheirGemm>::value);
 }  // namespace limbeck::cuda::cublas
 #endif
 
@@ -67,6 +76,7 @@ SAME_CALL(SgemmStridedBatched, cublasSgemmStridedBatched);
 namespace limbeck::cuda::cudnn {
 SAME_VALUE(success, CUDNN_STATUS_SUCCESS);
 SAME_VALUE(data_float, CUDNN_DATA_FLOAT);
+SAME_VALUE(data_bfloat16, CUDNN_DATA_BFLOAT16);
 SAME_VALUE(nhwc, CUDNN_TENSOR_NHWC);
 SAME_VALUE(cross_correlation, CUDNN_CROSS_CORRELATION);
 SAME_VALUE(default_math, CUDNN_DEFAULT_MATH);

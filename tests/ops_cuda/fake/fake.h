@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "ops_cuda/sim/runtime.h"
+#include "tensor/bfloat16.h"
 
 #define FAKE_EXPORT extern "C" __attribute__((visibility("default")))
 
@@ -17,6 +18,7 @@ namespace fake {
 struct State {
   int creations = 0, calls = 0;  ///< handles; products or convolutions
   int math = -1;                 ///< of the last call
+  bool in_bf16 = false;          ///< whether the operands of the last call were
   double delay_ms = 0;           ///< every call takes so much longer
   bool fail = false;             ///< calls return an error
   bool fail_to_create = false;   ///< handles are refused
@@ -29,6 +31,19 @@ inline int version(int usual) {
   const char* text = std::getenv("LIMBECK_STAND_IN_VERSION");
   return text ? std::atoi(text) : usual;
 }
+
+/// Numbers in memory that are f32 or bf16.
+struct Numbers {
+  void* data;
+  bool in_bf16;
+  Numbers(const void* p, bool bf16) : data(const_cast<void*>(p)), in_bf16(bf16) {}
+  double operator[](int64_t i) const { return in_bf16 ? double(float(static_cast<const limbeck::bfloat16*>(data)[i])) : double(static_cast<const float*>(data)[i]); }
+  void set(int64_t i, double value) const {
+    const auto rounded = static_cast<float>(value);
+    if (in_bf16) static_cast<limbeck::bfloat16*>(data)[i] = limbeck::bfloat16(rounded);
+    else static_cast<float*>(data)[i] = rounded;
+  }
+};
 
 /// Busy for so long.
 inline void wait(double milliseconds) {

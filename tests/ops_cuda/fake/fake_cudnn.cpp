@@ -11,9 +11,11 @@ struct HandleRecord {
 };
 struct TensorRecord {
   int64_t n = 0, c = 0, h = 0, w = 0;
+  DataType type = data_float;
 };
 struct FilterRecord {
   int64_t k = 0, c = 0, h = 0, w = 0;
+  DataType type = data_float;
 };
 struct ConvolutionRecord {
   int64_t pad_h = 0, pad_w = 0, stride_h = 0, stride_w = 0, dilation_h = 0, dilation_w = 0, groups = 1;
@@ -36,7 +38,7 @@ constexpr size_t workspace_bytes = 1000;
 
 bool consistent(const TensorRecord& x, const FilterRecord& w, const ConvolutionRecord& c, const TensorRecord& y) {
   const auto positions = [](int64_t size, int64_t pad, int64_t taps, int64_t dilation, int64_t stride) { return (size + 2 * pad - ((taps - 1) * dilation + 1)) / stride + 1; };
-  return x.n == y.n && w.c * c.groups == x.c && w.k == y.c && w.k % c.groups == 0 && y.h == positions(x.h, c.pad_h, w.h, c.dilation_h, c.stride_h) &&
+  return x.type == y.type && x.type == w.type && x.n == y.n && w.c * c.groups == x.c && w.k == y.c && w.k % c.groups == 0 && y.h == positions(x.h, c.pad_h, w.h, c.dilation_h, c.stride_h) &&
          y.w == positions(x.w, c.pad_w, w.w, c.dilation_w, c.stride_w);
 }
 
@@ -62,6 +64,7 @@ Status run(Handle handle, const ConvolutionRecord& c, const TensorRecord& x, con
   if (!handle->stream || algorithm != serving || bytes < workspace_bytes || !workspace) return bad_parameter;
   ++fake_state.calls;
   fake_state.math = c.math;
+  fake_state.in_bf16 = x.type == data_bfloat16;
   fake_state.workspace = bytes;
   if (fake_state.fail) return execution_failed;
   const double a = *static_cast<const float*>(alpha), b = *static_cast<const float*>(beta);
@@ -81,15 +84,17 @@ Status run(Handle handle, const ConvolutionRecord& c, const TensorRecord& x, con
                 for (int64_t i = 0; i < w.c; ++i)
                   term(sum, ((n * x.h + ih) * x.w + iw) * x.c + o / og * w.c + i, ((o * w.h + ky) * w.w + kx) * w.c + i, ((n * y.h + oy) * y.w + ox) * y.c + o);
             }
-    float* const to = static_cast<float*>(result);
-    for (int64_t i = 0; i < count; ++i) to[i] = static_cast<float>(a * sum[static_cast<size_t>(i)] + (b != 0 ? b * to[i] : 0.0));
+    const fake::Numbers to(result, x.type == data_bfloat16);
+    for (int64_t i = 0; i < count; ++i) to.set(i, a * sum[static_cast<size_t>(i)] + (b != 0 ? b * to[i] : 0.0));
   });
   return success;
 }
 
 int64_t count(const TensorRecord& t) { return t.n * t.c * t.h * t.w; }
 int64_t count(const FilterRecord& f) { return f.k * f.c * f.h * f.w; }
-const float* floats(const void* p) { return static_cast<const float*>(p); }
+template <class Descriptor>
+fake::Numbers numbers(const void* p, Descriptor d) { return {p, d->type == data_bfloat16}; }
+bool known(DataType type) { return type == data_float || type == data_bfloat16; }
 
 }  // namespace
 
@@ -107,12 +112,12 @@ FAKE_EXPORT Status cudnnCreateTensorDescriptor(TensorDescriptor* d) { return *d 
 FAKE_EXPORT Status cudnnCreateFilterDescriptor(FilterDescriptor* d) { return *d = new FilterRecord, success; }
 FAKE_EXPORT Status cudnnCreateConvolutionDescriptor(ConvolutionDescriptor* d) { return *d = new ConvolutionRecord, success; }
 FAKE_EXPORT Status cudnnSetTensor4dDescriptor(TensorDescriptor d, Format format, DataType type, int n, int c, int h, int w) {
-  if (format != nhwc || type != data_float || std::min({n, c, h, w}) < 1) return bad_parameter;
-  return *d = {n, c, h, w}, success;
+  if (format != nhwc || !known(type) || std::min({n, c, h, w}) < 1) return bad_parameter;
+  return *d = {n, c, h, w, type}, success;
 }
 FAKE_EXPORT Status cudnnSetFilter4dDescriptor(FilterDescriptor d, DataType type, Format format, int k, int c, int h, int w) {
-  if (format != nhwc || type != data_float || std::min({k, c, h, w}) < 1) return bad_parameter;
-  return *d = {k, c, h, w}, success;
+  if (format != nhwc || !known(type) || std::min({k, c, h, w}) < 1) return bad_parameter;
+  return *d = {k, c, h, w, type}, success;
 }
 FAKE_EXPORT Status cudnnSetConvolution2dDescriptor(ConvolutionDescriptor d, int pad_h, int pad_w, int stride_h, int stride_w, int dilation_h, int dilation_w, Mode mode,
                                                    DataType type) {
@@ -134,7 +139,7 @@ FAKE_EXPORT Status cudnnConvolutionForward(Handle handle, const void* alpha, Ten
                                            ConvolutionDescriptor c, Algorithm algorithm, void* workspace, size_t bytes, const void* beta, TensorDescriptor y,
                                            void* y_data) {
   return run(handle, *c, *x, *w, *y, algorithm, workspace, bytes, alpha, beta, count(*y), y_data,
-             [xd = floats(x_data), wd = floats(w_data)](auto& sum, int64_t xi, int64_t wi, int64_t yi) { sum[static_cast<size_t>(yi)] += double(xd[xi]) * double(wd[wi]); });
+             [xd = numbers(x_data, x), wd = numbers(w_data, w)](auto& sum, int64_t xi, int64_t wi, int64_t yi) { sum[static_cast<size_t>(yi)] += xd[xi] * wd[wi]; });
 }
 
 // w, dy -> dx
@@ -150,7 +155,7 @@ FAKE_EXPORT Status cudnnConvolutionBackwardData(Handle handle, const void* alpha
                                                 ConvolutionDescriptor c, Algorithm algorithm, void* workspace, size_t bytes, const void* beta, TensorDescriptor dx,
                                                 void* dx_data) {
   return run(handle, *c, *dx, *w, *dy, algorithm, workspace, bytes, alpha, beta, count(*dx), dx_data,
-             [wd = floats(w_data), dyd = floats(dy_data)](auto& sum, int64_t xi, int64_t wi, int64_t yi) { sum[static_cast<size_t>(xi)] += double(dyd[yi]) * double(wd[wi]); });
+             [wd = numbers(w_data, w), dyd = numbers(dy_data, dy)](auto& sum, int64_t xi, int64_t wi, int64_t yi) { sum[static_cast<size_t>(xi)] += dyd[yi] * wd[wi]; });
 }
 
 // x, dy -> dw
@@ -166,5 +171,5 @@ FAKE_EXPORT Status cudnnConvolutionBackwardFilter(Handle handle, const void* alp
                                                   ConvolutionDescriptor c, Algorithm algorithm, void* workspace, size_t bytes, const void* beta, FilterDescriptor dw,
                                                   void* dw_data) {
   return run(handle, *c, *x, *dw, *dy, algorithm, workspace, bytes, alpha, beta, count(*dw), dw_data,
-             [xd = floats(x_data), dyd = floats(dy_data)](auto& sum, int64_t xi, int64_t wi, int64_t yi) { sum[static_cast<size_t>(wi)] += double(xd[xi]) * double(dyd[yi]); });
+             [xd = numbers(x_data, x), dyd = numbers(dy_data, dy)](auto& sum, int64_t xi, int64_t wi, int64_t yi) { sum[static_cast<size_t>(wi)] += xd[xi] * dyd[yi]; });
 }

@@ -126,6 +126,7 @@ TEST_F(Autotune, StorageInBf16IsAChoiceOfItsOwn) {
   const Tensor y = run_forward(op, {image.to(DType::bf16), filter, {}}, {})[0];
   ASSERT_EQ(choices().size(), 2u);
   EXPECT_EQ(choices()[1].call, "conv2d forward [1, 4, 4, 2] [3, 3, 3, 2] - stored in bf16");
+  EXPECT_EQ(choices()[1].kernel, "cudnn");
   EXPECT_EQ(y.dtype(), DType::bf16);
   run_forward(op, {image.to(DType::bf16), filter, {}}, {});
   EXPECT_EQ(choices().size(), 2u);

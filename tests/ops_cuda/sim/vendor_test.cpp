@@ -99,6 +99,37 @@ TEST(Vendor, MultipliesInTheAskedPrecision) {
   cuda::set_product_precision(before);
 }
 
+TEST(Vendor, DataInBf16IsMultipliedAsItIs) {
+  const Tensor x = random({4, 3}, 1), w = random({5, 3}, 2), image = random({1, 4, 4, 2}, 3), filter = random({3, 3, 3, 2}, 4);
+  for (const Precision precision : {Precision::f32, Precision::bf16}) {  // the precision is that of products of f32 data
+    const Precision before = cuda::product_precision();
+    cuda::set_product_precision(precision);
+    const Tensor y = product(x.to(DType::bf16), w), z = convolution(image.to(DType::bf16), filter);
+    cuda::set_product_precision(before);
+    EXPECT_TRUE(fake_cublas().in_bf16 && fake_cudnn().in_bf16);
+    EXPECT_EQ(fake_cublas().math, cuda::cublas::default_math);
+    EXPECT_EQ(fake_cudnn().math, cuda::cudnn::default_math);
+    EXPECT_EQ(y.dtype(), DType::bf16);
+    EXPECT_EQ(z.dtype(), DType::bf16);
+  }
+  product(x, w), convolution(image, filter);
+  EXPECT_FALSE(fake_cublas().in_bf16 || fake_cudnn().in_bf16);
+}
+
+// The gradient of a matrix that serves the whole batch is a sum of products: rounded to bf16 after each, 256 + 1 + 1 - 256 would be 0.
+TEST(Vendor, SumsOfProductsStayInF32) {
+  const KernelOverride only("cublas");
+  const Tensor a = Tensor::empty({2, 1}), b = Tensor::empty({4, 1, 1}), dc = Tensor::empty({4, 2, 1});
+  a.fill(1), b.fill(1);
+  const float terms[] = {256, 1, 1, -256};
+  for (int64_t i = 0; i < 8; ++i) dc.data<float>()[i] = terms[i / 2];
+  const auto there = [](const Tensor& t) { return t.to(DType::bf16).to(gpu); };
+  const std::vector<TensorSpec> specs{{a.shape(), DType::bf16}, {b.shape(), DType::bf16}};
+  const Tensor da = run_backward(find_op("matmul"), {there(a), there(b)}, {}, {there(dc)}, specs, {true, false}, {})[0].to(DType::f32).to(cpu);
+  EXPECT_EQ(da.data<float>()[0], 2.f);
+  EXPECT_EQ(da.data<float>()[1], 2.f);
+}
+
 TEST(Vendor, NeverRunByThemselves) {
   const int blas = fake_cublas().calls, dnn = fake_cudnn().calls;
   run_forward(find_op("linear"), {random({4, 3}, 1), random({5, 3}, 2), {}}, {});
