@@ -12,12 +12,14 @@
 // Mapping: a block computes one tile of C (tiles of one row of tiles are neighbours in the grid: they share rows of A in the L2 cache) over
 // one part of the sum (split-K). Shared memory, dynamic: `stages` slices of both operands (operand_slices.h), filled by asynchronous copies
 // two slices ahead; at most 61440 bytes, for the largest tile. One barrier per slice. What the warps do with a slice: tile_sums.h.
-// Deterministic: the parts of a split sum go to a workspace (f32), and a second kernel adds them, first to last. The number of parts depends
-// on the sizes only. Of each k a block reads (rows + columns) elements and does 2 rows columns FLOPs.
+// Deterministic: the parts of a split sum go to a workspace (f32). Up to eight parts are added, first to last, by the block that finishes its tile's last
+// part (last_block.h: no launch for very little work); more, as weight gradients have, by a second kernel whose eight warps share the parts of 32
+// results. The number of parts depends on the sizes only. Of each k a block reads (rows + columns) elements and does 2 rows columns FLOPs.
 // Source: tiling as in Goto and van de Geijn 2008 and NVIDIA's CUTLASS documentation.
 #pragma once
 #include <algorithm>
 
+#include "ops_cuda/last_block.h"
 #include "ops_cuda/precision.h"
 #include "ops_cuda/tile_sums.h"
 #include "ops_cuda/tuning.h"
@@ -30,6 +32,7 @@ inline constexpr int stages = 3;
 /// How one launch is cut. m is the largest of the items'.
 struct Plan {
   int m = 0, n = 0, tiles_m = 0, tiles_n = 0, items = 0, parts = 1, k_per_part = 0;
+  unsigned* counters = nullptr;  ///< one for each tile; null: whole sums, or a second kernel adds the parts
 };
 
 /// The slices of both operands and where a stage has them.
@@ -59,6 +62,27 @@ __device__ inline void store_pair(bfloat16* to, int stride, bool second, bool ad
   if (adjacent) return store_vector(reinterpret_cast<uint32_t*>(to), Vector<uint32_t, 1>{word});
   to[0].bits = static_cast<uint16_t>(word);
   if (second) to[stride].bits = static_cast<uint16_t>(word >> 16);
+}
+
+/// c(m, n) from the parts begin, begin + step, .. of its sum.
+__device__ inline float part_of_sum(const Plan& plan, const float* workspace, int z, int m, int n, int begin, int step) {
+  const int64_t all = int64_t{plan.items} * plan.m * plan.n;
+  const float* const first = workspace + (int64_t{z} * plan.m + m) * plan.n + n;
+  float sum = 0;
+  for (int part = begin; part < plan.parts; part += step) sum += load_fresh(first + part * all);
+  return sum;
+}
+
+/// The results of one tile from its parts, by one block.
+template <class Problem, class Tile>
+__device__ void join_parts(const Problem& problem, const Plan& plan, const typename Problem::Item& item, const float* workspace, int z, int m0, int n0) {
+  LIMBECK_DO_NOT_UNROLL
+  for (int i = static_cast<int>(threadIdx.x); i < Tile::rows * Tile::columns; i += Tile::threads) {
+    const int m = m0 + i / Tile::columns, n = n0 + i % Tile::columns;
+    if (m >= item.m || n >= item.n) continue;
+    const float sum = part_of_sum(plan, workspace, z, m, n, 0, 1);
+    item.out[problem.row_offset(item, m) + n * problem.column_stride] = OutOf<Problem>(item.bias ? sum + item.bias[n] : sum);
+  }
 }
 
 template <class Problem, class Tile, class Multiply>
@@ -122,17 +146,26 @@ __global__ void __launch_bounds__(Tile::threads, Tile::resident_blocks) product_
       else store_pair(parts + place, column_stride, second, false, v, w);
     });
   }
+  if (plan.counters && last_of(static_cast<unsigned>(plan.parts), plan.counters + (z * plan.tiles_m + m0 / Tile::rows) * plan.tiles_n + n0 / Tile::columns))
+    join_parts<Problem, Tile>(problem, plan, item, workspace, z, m0, n0);
 }
 
+inline constexpr int sharing_warps = 8;
+
+/// A block has 32 results side by side; warp w adds parts w, w + 8, .., and then the first warp the eight sums.
 template <class Problem>
-__global__ void sum_parts_kernel(Problem problem, Plan plan, const float* workspace) {
-  const int64_t i = global_index(), size = int64_t{plan.items} * plan.m * plan.n;
-  if (i >= size) return;
-  const int n = static_cast<int>(i % plan.n), m = static_cast<int>(i / plan.n % plan.m);
-  const auto item = problem.item(static_cast<int>(i / plan.n / plan.m));
-  if (m >= item.m) return;
+__global__ void __launch_bounds__(32 * sharing_warps) sum_parts_kernel(Problem problem, Plan plan, const float* workspace) {
+  SHARED(float, partial, [sharing_warps][32]);
+  const int lane = static_cast<int>(threadIdx.x) % 32, warp = static_cast<int>(threadIdx.x) / 32;
+  const int64_t i = static_cast<int64_t>(blockIdx.x) * 32 + lane, size = int64_t{plan.items} * plan.m * plan.n;
+  const int n = static_cast<int>(i % plan.n), m = static_cast<int>(i / plan.n % plan.m), z = static_cast<int>((i < size ? i : 0) / plan.n / plan.m);
+  const auto item = problem.item(z);
+  const bool inside = i < size && m < item.m;
+  partial[warp][lane] = inside ? part_of_sum(plan, workspace, z, m, n, warp, sharing_warps) : 0.0f;
+  __syncthreads();
+  if (warp > 0 || !inside) return;
   float sum = 0;
-  for (int part = 0; part < plan.parts; ++part) sum += workspace[part * size + i];
+  for (int w = 0; w < sharing_warps; ++w) sum += partial[w][lane];
   item.out[problem.row_offset(item, m) + n * problem.column_stride] = OutOf<Problem>(item.bias ? sum + item.bias[n] : sum);
 }
 
@@ -161,9 +194,11 @@ void launch_product(const Problem& problem, Plan plan, int k, const Tensor& to) 
   const int64_t outputs = int64_t{plan.items} * plan.m * plan.n;
   const Tensor workspace = plan.parts > 1 ? Tensor::empty({plan.parts, outputs}, DType::f32, to.device()) : Tensor();
   float* const parts = workspace ? workspace.data<float>() : nullptr;
-  const dim3 grid = blocks_for(int64_t{plan.items} * plan.parts * plan.tiles_m * plan.tiles_n, 1);
-  LAUNCH((product_tiles_kernel<Problem, Tile, Multiply>), grid, Tile::threads, shared, stream_of(to))(problem, plan, parts);
-  if (workspace) LAUNCH(sum_parts_kernel<Problem>, blocks_for(outputs), 256, 0, stream_of(to))(problem, plan, parts);
+  const int64_t tiles = int64_t{plan.items} * plan.tiles_m * plan.tiles_n;
+  if (plan.parts > 1 && plan.parts <= sharing_warps && tiles <= most_block_groups) plan.counters = block_counters(to, tiles);
+  LAUNCH((product_tiles_kernel<Problem, Tile, Multiply>), blocks_for(tiles * plan.parts, 1), Tile::threads, shared, stream_of(to))(problem, plan, parts);
+  if (plan.parts > 1 && !plan.counters)
+    LAUNCH(sum_parts_kernel<Problem>, blocks_for(outputs, 32), 32 * sharing_warps, 0, stream_of(to))(problem, plan, parts);
 }
 
 /// The tile for a product of m x n sums per item: not much wider than n, and the largest one only where there are tiles enough of it.
