@@ -1,11 +1,16 @@
 // Element-wise arithmetic of two tensors under NumPy broadcasting; functions and slopes in ops/binary.h.
 //   forward  y[i] = f(a[.], b[.])     backward  da = sum of dy df/da over the repeats of a, db likewise
-// a, b: shapes that broadcast to y's; y, da, db are overwritten. Forward: one thread per element of y. Backward: ops_cuda/reduction.h.
-// No shared memory forward; deterministic. Bytes: 3 sizeof(T) an element without repeats. Source: elementary.
+// a, b: shapes that broadcast to y's; y, da, db are overwritten. Deterministic. Source: elementary.
+// Naive: one thread per element of y; gradients by ops_cuda/reduction.h, each for itself. No shared memory forward.
+// Tuned (f32, bf16 with arithmetic in float): 16 bytes a thread (ops_cuda/elements.h) where the elements of a chunk lie side by side in an
+// operand or are one (equal shapes, a factor per channel or per image, a scalar); one launch for the gradients of all operands that are not
+// repeated, so that dy is read once. Repeated operands: ops_cuda/reduction.h. Odd shapes: element by element.
+// Bytes: 3 sizeof(T) an element without repeats; backward 3 (add, sub) or 5 (mul) for both gradients.
 #include "ops/binary.h"
 
+#include "ops_cuda/elements.h"
+#include "ops_cuda/pointers.h"
 #include "ops_cuda/reduction.h"
-#include "ops_cuda/register.h"
 
 namespace limbeck::cuda {
 namespace {
@@ -25,14 +30,18 @@ void forward(const ForwardCall& c) {
                                                                          broadcast_nest(c.in[1].shape(), shape), c.out[0].data<T>(), n);
 }
 
-/// dy times the slope towards one operand; a and b are null where the slope does not read them.
-template <class F, class T, int which>
+/// dy times the slope towards one operand, in T, of tensors of S; a and b are null where the slope does not read them.
+template <class F, class T, class S, int which>
 struct SlopeTerm {
-  const T *dy, *a, *b;
+  const S *dy, *a, *b;
   Nest at_a, at_b;
+  SlopeTerm(const BackwardCall& c, const Shape& shape) : dy(c.dout[0].data<S>()), a(optional_data<S>(c.in[0])), b(optional_data<S>(c.in[1])) {
+    if (a) at_a = broadcast_nest(c.in[0].shape(), shape);
+    if (b) at_b = broadcast_nest(c.in[1].shape(), shape);
+  }
   __device__ T operator()(int64_t i) const {
-    const T x = a ? a[at_a.at(i)] : T(0), y = b ? b[at_b.at(i)] : T(0);
-    return dy[i] * (which == 0 ? F::slope_a(x, y) : F::slope_b(x, y));
+    const T x = a ? T(a[at_a.at(i)]) : T(0), y = b ? T(b[at_b.at(i)]) : T(0);
+    return T(dy[i]) * (which == 0 ? F::slope_a(x, y) : F::slope_b(x, y));
   }
 };
 
@@ -41,10 +50,7 @@ void gradient(const BackwardCall& c) {
   const Tensor& din = c.din[which];
   if (!din.defined()) return;
   const Shape& shape = c.dout[0].shape();
-  SlopeTerm<F, T, which> term{c.dout[0].data<T>(), nullptr, nullptr, {}, {}};
-  if (c.in[0].defined()) term.a = c.in[0].data<T>(), term.at_a = broadcast_nest(c.in[0].shape(), shape);
-  if (c.in[1].defined()) term.b = c.in[1].data<T>(), term.at_b = broadcast_nest(c.in[1].shape(), shape);
-  sum_groups<T>(groups_of(shape, din.shape()), term, din);
+  sum_groups<T>(groups_of(shape, din.shape()), SlopeTerm<F, T, T, which>(c, shape), din);
 }
 
 template <class F, class T>
@@ -53,15 +59,98 @@ void backward(const BackwardCall& c) {
   gradient<F, T, 1>(c);
 }
 
-template <class F>
-RegisterNaive naive(const char* op) {
-  return {op, {forward<F, float>, backward<F, float>}, {forward<F, double>, backward<F, double>}};
+// --- tuned ----------------------------------------------------------------------------------------------------------------------
+template <class F, class S>
+__global__ void value_vectors(Operand<S> a, Operand<S> b, S* y, int64_t n, bool vectors) {
+  constexpr int V = per_thread<S>;
+  const Chunk<V> chunk(n, vectors);
+  if (chunk.whole) {
+    auto x = a.template chunk<V>(chunk.first);
+    const auto z = b.template chunk<V>(chunk.first);
+    for (int v = 0; v < V; ++v) x[v] = F::value(x[v], z[v]);
+    store_floats(y + chunk.first, x);
+  } else {
+    for (int64_t i = chunk.first; i < chunk.end; ++i) y[i] = S(F::value(a[i], b[i]));
+  }
 }
 
-const RegisterNaive kernels[] = {
-    naive<binary::Add>("add"), naive<binary::Sub>("sub"),         naive<binary::Mul>("mul"),
-    naive<binary::Div>("div"), naive<binary::Maximum>("maximum"), naive<binary::Minimum>("minimum"),
+/// Gradients of operands that are not repeated; da or db is null where that is not so or nobody wants it.
+template <class F, class S>
+__global__ void slope_vectors(const S* dy, Operand<S> a, Operand<S> b, S* da, S* db, int64_t n, bool vectors) {
+  constexpr int V = per_thread<S>;
+  const Chunk<V> chunk(n, vectors);
+  if (chunk.whole) {
+    const auto g = load_floats<V>(dy + chunk.first), x = a.template chunk<V>(chunk.first), z = b.template chunk<V>(chunk.first);
+    Vector<float, V> result;
+    if (da) {
+      for (int v = 0; v < V; ++v) result[v] = g[v] * F::slope_a(x[v], z[v]);
+      store_floats(da + chunk.first, result);
+    }
+    if (db) {
+      for (int v = 0; v < V; ++v) result[v] = g[v] * F::slope_b(x[v], z[v]);
+      store_floats(db + chunk.first, result);
+    }
+  } else {
+    for (int64_t i = chunk.first; i < chunk.end; ++i) {
+      const float g = static_cast<float>(dy[i]), x = a[i], z = b[i];
+      if (da) da[i] = S(g * F::slope_a(x, z));
+      if (db) db[i] = S(g * F::slope_b(x, z));
+    }
+  }
+}
+
+template <class F, class S>
+void forward_vectors(const ForwardCall& c) {
+  constexpr int V = per_thread<S>;
+  const Shape& shape = c.out[0].shape();
+  const int64_t n = shape.numel();
+  if (n == 0) return;
+  const Operand<S> a(c.in[0], shape), b(c.in[1], shape);
+  S* y = c.out[0].data<S>();
+  LAUNCH((value_vectors<F, S>), blocks_for_chunks<S>(n), 256, 0, stream_of(c.out[0]))(a, b, y, n, a.in_vectors(V) && b.in_vectors(V) && aligned_for(V, y));
+}
+
+template <class F, class S, int which>
+void repeated_gradient(const BackwardCall& c) {
+  const Shape& shape = c.dout[0].shape();
+  if (c.din[which].defined() && c.din[which].numel() != shape.numel())
+    sum_groups_tuned<S>(groups_of(shape, c.din[which].shape()), SlopeTerm<F, float, S, which>(c, shape), c.din[which]);
+}
+
+template <class F, class S>
+void backward_vectors(const BackwardCall& c) {
+  constexpr int V = per_thread<S>;
+  const Shape& shape = c.dout[0].shape();
+  const int64_t n = shape.numel();
+  S* din[2] = {};
+  for (const size_t i : {0, 1})
+    if (c.din[i].defined() && c.din[i].numel() == n) din[i] = c.din[i].data<S>();
+  if (n > 0 && (din[0] || din[1])) {
+    const Operand<S> a(c.in[0], shape), b(c.in[1], shape);
+    const S* dy = c.dout[0].data<S>();
+    const bool vectors = a.in_vectors(V) && b.in_vectors(V) && aligned_for(V, dy, din[0], din[1]);
+    LAUNCH((slope_vectors<F, S>), blocks_for_chunks<S>(n), 256, 0, stream_of(c.dout[0]))(dy, a, b, din[0], din[1], n, vectors);
+  }
+  repeated_gradient<F, S, 0>(c);
+  repeated_gradient<F, S, 1>(c);
+}
+
+template <class F>
+struct Kernels {
+  RegisterNaive naive;
+  RegisterTuned f32, bf16;
+  explicit Kernels(const char* op)
+      : naive(op, {forward<F, float>, backward<F, float>}, {forward<F, double>, backward<F, double>}),
+        f32(op, {forward_vectors<F, float>, backward_vectors<F, float>}),
+        bf16(op, {forward_vectors<F, bfloat16>, backward_vectors<F, bfloat16>}, nullptr, DType::bf16) {}
 };
+
+const Kernels<binary::Add> add("add");
+const Kernels<binary::Sub> sub("sub");
+const Kernels<binary::Mul> mul("mul");
+const Kernels<binary::Div> div_op("div");
+const Kernels<binary::Maximum> maximum("maximum");
+const Kernels<binary::Minimum> minimum("minimum");
 
 }  // namespace
 }  // namespace limbeck::cuda

@@ -4,9 +4,10 @@
 //   g[h, w] = dy[h - th, w - tw] where that is inside and not cut;  g = k g + (1 - k) sum(g) / (H W C);  dx = s g + (1 - s) mean over C of g
 // x, y, dy, dx [N, H, W, C], parameters [N, 7] = b, s, k, th, tw, and the corner oh, ow of the cut; y and dx are overwritten.
 // Saturation keeps the sum of a pixel, so M = mean(x) + b needs no other step.
-// Naive: a thread per image sums, then a thread per pixel computes. Tuned (f32): one block per image does both; the second reading of the
+// Naive: a thread per image sums, then a thread per pixel computes. Tuned (f32; x, y, dy, dx in bf16 with arithmetic and parameters in f32): one
+// block per image does both; the second reading of the
 // image comes from the caches. No shared memory but for the block's sum; sums in one fixed order: deterministic.
-// Bytes an element: 8 from memory and 4 from the caches; 5 FLOPs. Source: Zhao et al. 2020, DiffAugment_pytorch.py.
+// Bytes an element: 2 sizeof(T) from memory and sizeof(T) from the caches; 5 FLOPs. Source: Zhao et al. 2020, DiffAugment_pytorch.py.
 #include <cmath>
 
 #include "ops_cuda/pointers.h"
@@ -39,34 +40,37 @@ struct Augmented {
     return !cut && from_h >= 0 && from_h < s.h && from_w >= 0 && from_w < s.w;
   }
   /// Element (h, w, channel) of `dy` moved back to its input pixel, or 0.
-  __device__ T moved_back(const T* dy, const Size& s, int64_t h, int64_t w, int64_t channel) const {
+  template <class S>
+  __device__ T moved_back(const S* dy, const Size& s, int64_t h, int64_t w, int64_t channel) const {
     const int64_t to_h = h - shift_h, to_w = w - shift_w;
     if (to_h < 0 || to_h >= s.h || to_w < 0 || to_w >= s.w || !shows(s, to_h, to_w)) return T(0);
-    return dy[(to_h * s.w + to_w) * s.channels + channel];
+    return T(dy[(to_h * s.w + to_w) * s.channels + channel]);
   }
 
-  // `x`, `y`, .. point to the image. `mean`: of x over the image.
-  __device__ void forward_pixel(const T* x, T* y, const Size& s, int64_t pixel, T mean) const {
+  // `x`, `y`, .. point to the image, of T or stored as S. `mean`: of x over the image.
+  template <class S>
+  __device__ void forward_pixel(const S* x, S* y, const Size& s, int64_t pixel, T mean) const {
     const int64_t h = pixel / s.w, w = pixel % s.w;
     y += pixel * s.channels;
     if (!shows(s, h, w)) {
-      for (int64_t c = 0; c < s.channels; ++c) y[c] = T(0);
+      for (int64_t c = 0; c < s.channels; ++c) y[c] = S(0);
       return;
     }
     x += ((h + shift_h) * s.w + w + shift_w) * s.channels;
     T grey = 0;
-    for (int64_t c = 0; c < s.channels; ++c) grey += (x[c] + brightness) / T(s.channels);
+    for (int64_t c = 0; c < s.channels; ++c) grey += (T(x[c]) + brightness) / T(s.channels);
     const T all = mean + brightness;
-    for (int64_t c = 0; c < s.channels; ++c) y[c] = contrast * (saturation * (x[c] + brightness - grey) + grey - all) + all;
+    for (int64_t c = 0; c < s.channels; ++c) y[c] = S(contrast * (saturation * (T(x[c]) + brightness - grey) + grey - all) + all);
   }
   // `total`: sum of the moved-back dy over the image.
-  __device__ void backward_pixel(const T* dy, T* dx, const Size& s, int64_t pixel, T total) const {
+  template <class S>
+  __device__ void backward_pixel(const S* dy, S* dx, const Size& s, int64_t pixel, T total) const {
     const int64_t h = pixel / s.w, w = pixel % s.w;
     const T through_mean = (1 - contrast) * total / T(s.image());
     T grey = 0;
     for (int64_t c = 0; c < s.channels; ++c) grey += (contrast * moved_back(dy, s, h, w, c) + through_mean) / T(s.channels);
     for (int64_t c = 0; c < s.channels; ++c)
-      dx[pixel * s.channels + c] = saturation * (contrast * moved_back(dy, s, h, w, c) + through_mean) + (1 - saturation) * grey;
+      dx[pixel * s.channels + c] = S(saturation * (contrast * moved_back(dy, s, h, w, c) + through_mean) + (1 - saturation) * grey);
   }
 };
 
@@ -130,24 +134,26 @@ void backward(const BackwardCall& c) {
 }
 
 // --- tuned: one block per image, both steps in one launch ------------------------------------------------------------------------------
-__global__ void __launch_bounds__(512) forward_image(const float* x, const float* parameters, Size s, float* y) {
+template <class S>
+__global__ void __launch_bounds__(512) forward_image(const S* x, const float* parameters, Size s, S* y) {
   const int64_t n = blockIdx.x;
   x += n * s.image();
   float sum = 0;
-  for (int64_t i = threadIdx.x; i < s.image(); i += blockDim.x) sum += x[i];
+  for (int64_t i = threadIdx.x; i < s.image(); i += blockDim.x) sum += static_cast<float>(x[i]);
   const float mean = block_sum(sum) / static_cast<float>(s.image());
   const Augmented<float> a(parameters + n * parameters_per_image, s);
   for (int64_t pixel = threadIdx.x; pixel < s.pixels(); pixel += blockDim.x) a.forward_pixel(x, y + n * s.image(), s, pixel, mean);
 }
 
-__global__ void __launch_bounds__(512) backward_image(const float* dy, const float* parameters, Size s, float* dx) {
+template <class S>
+__global__ void __launch_bounds__(512) backward_image(const S* dy, const float* parameters, Size s, S* dx) {
   const int64_t n = blockIdx.x;
   dy += n * s.image();
   const Augmented<float> a(parameters + n * parameters_per_image, s);
   float sum = 0;
   for (int64_t pixel = threadIdx.x; pixel < s.pixels(); pixel += blockDim.x)
     if (a.shows(s, pixel / s.w, pixel % s.w))
-      for (int64_t c = 0; c < s.channels; ++c) sum += dy[pixel * s.channels + c];
+      for (int64_t c = 0; c < s.channels; ++c) sum += static_cast<float>(dy[pixel * s.channels + c]);
   const float total = block_sum(sum);
   for (int64_t pixel = threadIdx.x; pixel < s.pixels(); pixel += blockDim.x) a.backward_pixel(dy, dx + n * s.image(), s, pixel, total);
 }
@@ -155,22 +161,25 @@ __global__ void __launch_bounds__(512) backward_image(const float* dy, const flo
 // A multiple of 32, no more than the pixels need.
 unsigned threads_for(const Size& s) { return static_cast<unsigned>(std::min<int64_t>(512, ceil_div(s.pixels(), 32) * 32)); }
 
+template <class S>
 void forward_tuned(const ForwardCall& c) {
   const Tensor& x = c.in[0];
   if (x.numel() == 0) return;
   const Size s(x.shape(), c.attrs);
-  LAUNCH(forward_image, blocks_for(s.images, 1), threads_for(s), 0, stream_of(x))(x.data<float>(), c.in[1].data<float>(), s, c.out[0].data<float>());
+  LAUNCH(forward_image<S>, blocks_for(s.images, 1), threads_for(s), 0, stream_of(x))(x.data<S>(), c.in[1].data<float>(), s, c.out[0].data<S>());
 }
 
+template <class S>
 void backward_tuned(const BackwardCall& c) {
   const Tensor &dy = c.dout[0], &dx = c.din[0];
   if (!dx.defined() || dx.numel() == 0) return;
   const Size s(dx.shape(), c.attrs);
-  LAUNCH(backward_image, blocks_for(s.images, 1), threads_for(s), 0, stream_of(dy))(dy.data<float>(), c.in[1].data<float>(), s, dx.data<float>());
+  LAUNCH(backward_image<S>, blocks_for(s.images, 1), threads_for(s), 0, stream_of(dy))(dy.data<S>(), c.in[1].data<float>(), s, dx.data<S>());
 }
 
 const RegisterTypes diffaugment("diffaugment", LIMBECK_TYPES(forward, backward));
-const RegisterTuned diffaugment_tuned("diffaugment", forward_tuned, backward_tuned);
+const RegisterTuned diffaugment_tuned("diffaugment", forward_tuned<float>, backward_tuned<float>);
+const RegisterTuned diffaugment_bf16("diffaugment", forward_tuned<bfloat16>, backward_tuned<bfloat16>, nullptr, DType::bf16);
 
 }  // namespace
 }  // namespace limbeck::cuda

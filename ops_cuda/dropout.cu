@@ -2,8 +2,10 @@
 //   forward  y[i] = u[i] >= p ? x[i] / (1 - p) : 0     backward  dx[i] = u[i] >= p ? dy[i] / (1 - p) : 0
 // u[i] is word i % 4 of Philox block rng[1] + i / 4 under key rng[0], read on the device: a captured graph replays with new numbers.
 // x, y, dy, dx [n], rng i64 [2]; y and dx are overwritten. The bits are the CPU's; the mask is drawn again in backward, never stored.
-// Threads: one per Philox block of four elements; tuned (f32): a 16-byte access each, where the length allows. No shared memory.
+// Threads: one per Philox block of four elements; tuned (f32, bf16 with arithmetic in float): a 16- or 8-byte access for each block, 16 bytes
+// a thread. No shared memory.
 // Bytes: 2 sizeof(T) an element, and about 10 multiplications. Deterministic. Source: Srivastava et al. 2014; Salmon et al. 2011 (Philox).
+#include "ops_cuda/elements.h"
 #include "ops_cuda/pointers.h"
 #include "tensor/philox.h"
 
@@ -31,13 +33,21 @@ __global__ void naive(const T* x, T* y, const int64_t* rng, int64_t n, Mask mask
   for (int64_t i = block * 4; i < n && i < block * 4 + 4; ++i) y[i] = mask(bits[static_cast<size_t>(i % 4)], x[i]);
 }
 
-__global__ void tuned(const float* x, float* y, const int64_t* rng, int64_t blocks, Mask mask) {
-  const int64_t block = global_index();
-  if (block >= blocks) return;
-  const PhiloxBlock bits = Mask::bits(rng, block);
-  auto value = load_vector<4>(x + block * 4);
-  for (int i = 0; i < 4; ++i) value[i] = mask(bits[static_cast<size_t>(i)], value[i]);
-  store_vector(y + block * 4, value);
+template <class S>
+__global__ void tuned(const S* x, S* y, const int64_t* rng, int64_t n, bool vectors, Mask mask) {
+  constexpr int V = per_thread<S>;
+  const Chunk<V> chunk(n, vectors);
+  if (chunk.first >= n) return;
+  for (int64_t first = chunk.first; first < chunk.end; first += 4) {
+    const PhiloxBlock bits = Mask::bits(rng, first / 4);
+    if (chunk.whole) {
+      auto value = load_floats<4>(x + first);
+      for (int i = 0; i < 4; ++i) value[i] = mask(bits[static_cast<size_t>(i)], value[i]);
+      store_floats(y + first, value);
+    } else {
+      for (int i = 0; i < 4 && first + i < n; ++i) y[first + i] = S(mask(bits[static_cast<size_t>(i)], static_cast<float>(x[first + i])));
+    }
+  }
 }
 
 template <class T>
@@ -47,11 +57,13 @@ void launch(const Tensor& from, const Tensor& rng, const Attrs& attrs, const Ten
   (from.data<T>(), to.data<T>(), rng.data<int64_t>(), from.numel(), Mask(attrs));
 }
 
+template <class S>
 void launch_tuned(const Tensor& from, const Tensor& rng, const Attrs& attrs, const Tensor& to) {
-  if (from.numel() % 4 != 0 || !aligned_for(4, from.data<float>(), to.data<float>())) return launch<float>(from, rng, attrs, to);
-  if (from.numel() == 0) return;
-  LAUNCH(tuned, blocks_for(from.numel() / 4), 256, 0, stream_of(from))
-  (from.data<float>(), to.data<float>(), rng.data<int64_t>(), from.numel() / 4, Mask(attrs));
+  const int64_t n = from.numel();
+  if (n == 0) return;
+  const S* x = from.data<S>();
+  S* y = to.data<S>();
+  LAUNCH(tuned<S>, blocks_for_chunks<S>(n), 256, 0, stream_of(from))(x, y, rng.data<int64_t>(), n, aligned_for(4, x, y), Mask(attrs));
 }
 
 template <class T>
@@ -62,13 +74,18 @@ template <class T>
 void backward(const BackwardCall& c) {
   if (c.din[0].defined()) launch<T>(c.dout[0], c.in[1], c.attrs, c.din[0]);
 }
-void forward_tuned(const ForwardCall& c) { launch_tuned(c.in[0], c.in[1], c.attrs, c.out[0]); }
+template <class S>
+void forward_tuned(const ForwardCall& c) {
+  launch_tuned<S>(c.in[0], c.in[1], c.attrs, c.out[0]);
+}
+template <class S>
 void backward_tuned(const BackwardCall& c) {
-  if (c.din[0].defined()) launch_tuned(c.dout[0], c.in[1], c.attrs, c.din[0]);
+  if (c.din[0].defined()) launch_tuned<S>(c.dout[0], c.in[1], c.attrs, c.din[0]);
 }
 
 const RegisterTypes dropout("dropout", LIMBECK_TYPES(forward, backward));
-const RegisterTuned dropout_tuned("dropout", forward_tuned, backward_tuned);
+const RegisterTuned dropout_tuned("dropout", forward_tuned<float>, backward_tuned<float>);
+const RegisterTuned dropout_bf16("dropout", forward_tuned<bfloat16>, backward_tuned<bfloat16>, nullptr, DType::bf16);
 
 }  // namespace
 }  // namespace limbeck::cuda

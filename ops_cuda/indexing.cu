@@ -1,7 +1,8 @@
 // index_select, embedding and gather; contract in ops/indexing.cpp.
 //   index_select, embedding:  y[j, :] = x[index[j], :];     dx[i, :] = sum of dy[j, :] over the j with index[j] = i, in the order of j
 //   gather:                   y[n] = x[n, index[n]];        dx[n, c] = dy[n] if c = index[n], else 0
-// x [rows, row], index i64 [m], y [m, row]; outputs are overwritten. One thread per element written. The gradient of a row reads all indices
+// x [rows, row], index i64 [m], y [m, row]; outputs are overwritten. One thread per element written, or for whole rows per word of up to 16
+// bytes (index_select also in bf16, with sums in float). The gradient of a row reads all indices
 // instead of adding with atomics: m rows * row index reads from the cache, the same bits in every run. No shared memory.
 // Bytes: 2 sizeof(T) an element of y, and 8 an index. An index outside x is reported (ops_cuda/fault.h). Source: elementary.
 #include "ops_cuda/fault.h"
@@ -20,32 +21,36 @@ __global__ void select_rows_kernel(const Word* x, int64_t rows, int64_t row, con
 }
 
 template <class Word>
-void launch_select_rows(const char* op, const Tensor& x, const Tensor& index, const Tensor& y) {
-  LAUNCH(select_rows_kernel<Word>, blocks_for(y.numel()), 256, 0, stream_of(y))(words<Word>(x), x.size(0), x.shape().numel(1, x.rank()),
-                                                                             index.data<int64_t>(), words<Word>(y), y.numel(), op, fault_of(y));
+void launch_select_rows(const char* op, const Tensor& x, int64_t row_bytes, const Tensor& index, const Tensor& y) {
+  constexpr int64_t word = sizeof(Word);
+  LAUNCH(select_rows_kernel<Word>, blocks_for(y.bytes() / word), 256, 0, stream_of(y))(words<Word>(x), x.size(0), row_bytes / word, index.data<int64_t>(),
+                                                                                    words<Word>(y), y.bytes() / word, op, fault_of(y));
 }
 
 void select_rows(const char* op, const ForwardCall& c) {
-  const Tensor& y = c.out[0];
-  if (y.numel() > 0) dispatch_words(y.dtype(), [&](auto w) { launch_select_rows<decltype(w)>(op, c.in[0], c.in[1], y); });
+  const Tensor &x = c.in[0], &y = c.out[0];
+  if (y.numel() == 0) return;
+  const int64_t row_bytes = x.shape().numel(1, x.rank()) * size_of(x.dtype());
+  dispatch_words(widest_word({row_bytes}, {&x, &y}), [&](auto w) { launch_select_rows<decltype(w)>(op, x, row_bytes, c.in[1], y); });
 }
 
-template <class T>
-__global__ void add_rows_kernel(const T* dy, const int64_t* index, int64_t m, int64_t row, T* dx, int64_t n) {
+/// Sums in T of elements stored as S.
+template <class T, class S>
+__global__ void add_rows_kernel(const S* dy, const int64_t* index, int64_t m, int64_t row, S* dx, int64_t n) {
   const int64_t i = global_index();
   if (i >= n) return;
   T sum = 0;
   for (int64_t j = 0; j < m; ++j)
-    if (index[j] == i / row) sum += dy[j * row + i % row];
-  dx[i] = sum;
+    if (index[j] == i / row) sum += T(dy[j * row + i % row]);
+  dx[i] = S(sum);
 }
 
-template <class T>
+template <class T, class S = T>
 void add_rows(const BackwardCall& c) {
   const Tensor& dx = c.din[0];
   if (!dx.defined() || dx.numel() == 0) return;
-  LAUNCH(add_rows_kernel<T>, blocks_for(dx.numel()), 256, 0, stream_of(dx))(c.dout[0].data<T>(), c.in[1].data<int64_t>(), c.in[1].numel(),
-                                                                         dx.shape().numel(1, dx.rank()), dx.data<T>(), dx.numel());
+  LAUNCH((add_rows_kernel<T, S>), blocks_for(dx.numel()), 256, 0, stream_of(dx))(c.dout[0].data<S>(), c.in[1].data<int64_t>(), c.in[1].numel(),
+                                                                              dx.shape().numel(1, dx.rank()), dx.data<S>(), dx.numel());
 }
 
 template <class Word>
@@ -84,6 +89,7 @@ template <const char* op>
 void rows_forward(const ForwardCall& c) { select_rows(op, c); }
 
 const RegisterNaive index_select_op("index_select", {rows_forward<index_select_name>, add_rows<float>}, {rows_forward<index_select_name>, add_rows<double>});
+const RegisterTuned index_select_bf16("index_select", rows_forward<index_select_name>, add_rows<float, bfloat16>, nullptr, DType::bf16);
 const RegisterNaive embedding_op("embedding", {rows_forward<embedding_name>, add_rows<float>}, {rows_forward<embedding_name>, add_rows<double>});
 const RegisterNaive gather_op("gather", {gather_forward, gather_backward<float>}, {gather_forward, gather_backward<double>});
 

@@ -1,12 +1,12 @@
 // max_pool2d, avg_pool2d, adaptive_avg_pool2d, upsample_nearest; contract in ops/pooling.cpp. One source, two registrations:
-// naive (any floating type, one element a thread, 64-bit indices) and tuned (f32, four channels a thread, 32-bit indices).
+// naive (any floating type, one element a thread, 64-bit indices) and tuned (f32 and bf16, 16 bytes of channels a thread, 32-bit indices).
 //   max_pool2d  y = max over the window; index = h * W + w of the first maximum;  dx = sum of dy over the windows whose index is here
 //   avg_pool2d  y = sum over the window / its size;   dx = sum of dy / size over the windows that cover the pixel
 //   adaptive_avg_pool2d  windows floor(o S / O) .. ceil((o + 1) S / O) per axis, mean
 //   upsample_nearest  y[h, w] = x[h / scale, w / scale];  dx = sum of dy over the scale x scale block
 // x, dx [N, H, W, C]; y, dy [N, H', W', C]; index i32 like y. All outputs are overwritten.
 // Threads: one per V channels of an output pixel (forward) or of an input pixel (backward), channels fastest: coalesced. The backward
-// gathers instead of scattering: no atomics, one fixed order of additions. No shared memory. Sums in double (naive) or float (tuned).
+// gathers instead of scattering: no atomics, one fixed order of additions. No shared memory. Sums in double (f64) or float (f32, bf16).
 // Bytes: each tensor once from memory, overlapping windows from the caches. FLOPs: one per pixel of a window.
 // Source: elementary.
 #include "ops/pooling.h"
@@ -74,7 +74,19 @@ struct Place {
 };
 
 template <class T>
-using Sum = std::conditional_t<std::is_same_v<T, float>, float, double>;
+using Sum = std::conditional_t<std::is_same_v<T, double>, double, float>;
+
+/// V elements as they enter the sums, and back.
+template <int V, class T>
+__device__ auto load_terms(const T* p) {
+  if constexpr (std::is_same_v<T, double>) return load_vector<V>(p);
+  else return load_floats<V>(p);
+}
+template <class T, int V>
+__device__ void store_terms(T* p, const Vector<Sum<T>, V>& value) {
+  if constexpr (std::is_same_v<T, double>) store_vector(p, value);
+  else store_floats(p, value);
+}
 
 template <class T, int V, class I, class A>
 __global__ void max_forward(const T* x, T* y, int32_t* index, Pooling<I, A> p) {
@@ -82,16 +94,16 @@ __global__ void max_forward(const T* x, T* y, int32_t* index, Pooling<I, A> p) {
   if (i >= int64_t(p.images) * p.rows.out * p.columns.out * p.channels) return;
   const Place<I> at(I(i), p.rows.out, p.columns.out, p.channels);
   const auto rows = p.rows.window(at.h), columns = p.columns.window(at.w);
-  Vector<T, V> best;
+  Vector<Sum<T>, V> best;
   Vector<int32_t, V> where;
-  for (int v = 0; v < V; ++v) best[v] = -std::numeric_limits<T>::infinity(), where[v] = int32_t(rows.begin * p.columns.size + columns.begin);
+  for (int v = 0; v < V; ++v) best[v] = -std::numeric_limits<Sum<T>>::infinity(), where[v] = int32_t(rows.begin * p.columns.size + columns.begin);
   for (I h = rows.begin; h < rows.end; ++h)
     for (I w = columns.begin; w < columns.end; ++w) {
-      const auto value = load_vector<V>(x + int64_t(((at.n * p.rows.size + h) * p.columns.size + w) * p.channels + at.c) * V);
+      const auto value = load_terms<V>(x + int64_t(((at.n * p.rows.size + h) * p.columns.size + w) * p.channels + at.c) * V);
       for (int v = 0; v < V; ++v)
         if (value[v] > best[v] || value[v] != value[v]) best[v] = value[v], where[v] = int32_t(h * p.columns.size + w);
     }
-  store_vector(y + i * V, best);
+  store_terms(y + i * V, best);
   store_vector(index + i * V, where);
 }
 
@@ -101,18 +113,16 @@ __global__ void max_backward(const T* dy, const int32_t* index, T* dx, Pooling<I
   if (i >= int64_t(p.images) * p.rows.size * p.columns.size * p.channels) return;
   const Place<I> at(I(i), p.rows.size, p.columns.size, p.channels);
   const int32_t here = int32_t(at.h * p.columns.size + at.w);
-  Sum<T> sum[V] = {};
+  Vector<Sum<T>, V> sum{};
   for (I oh = p.rows.first(at.h); oh < p.rows.last(at.h); ++oh)
     for (I ow = p.columns.first(at.w); ow < p.columns.last(at.w); ++ow) {
       const int64_t o = int64_t(((at.n * p.rows.out + oh) * p.columns.out + ow) * p.channels + at.c) * V;
       const auto which = load_vector<V>(index + o);
-      const auto g = load_vector<V>(dy + o);
+      const auto g = load_terms<V>(dy + o);
       for (int v = 0; v < V; ++v)
         if (which[v] == here) sum[v] += g[v];
     }
-  Vector<T, V> result;
-  for (int v = 0; v < V; ++v) result[v] = T(sum[v]);
-  store_vector(dx + i * V, result);
+  store_terms(dx + i * V, sum);
 }
 
 template <class T, int V, class I, class A>
@@ -121,15 +131,14 @@ __global__ void average_forward(const T* x, T* y, Pooling<I, A> p) {
   if (i >= int64_t(p.images) * p.rows.out * p.columns.out * p.channels) return;
   const Place<I> at(I(i), p.rows.out, p.columns.out, p.channels);
   const auto rows = p.rows.window(at.h), columns = p.columns.window(at.w);
-  Sum<T> sum[V] = {};
+  Vector<Sum<T>, V> sum{};
   for (I h = rows.begin; h < rows.end; ++h)
     for (I w = columns.begin; w < columns.end; ++w) {
-      const auto value = load_vector<V>(x + int64_t(((at.n * p.rows.size + h) * p.columns.size + w) * p.channels + at.c) * V);
+      const auto value = load_terms<V>(x + int64_t(((at.n * p.rows.size + h) * p.columns.size + w) * p.channels + at.c) * V);
       for (int v = 0; v < V; ++v) sum[v] += value[v];
     }
-  Vector<T, V> result;
-  for (int v = 0; v < V; ++v) result[v] = T(sum[v] / Sum<T>(rows.counted * columns.counted));
-  store_vector(y + i * V, result);
+  for (int v = 0; v < V; ++v) sum[v] = sum[v] / Sum<T>(rows.counted * columns.counted);
+  store_terms(y + i * V, sum);
 }
 
 template <class T, int V, class I, class A>
@@ -137,16 +146,14 @@ __global__ void average_backward(const T* dy, T* dx, Pooling<I, A> p) {
   const int64_t i = global_index();
   if (i >= int64_t(p.images) * p.rows.size * p.columns.size * p.channels) return;
   const Place<I> at(I(i), p.rows.size, p.columns.size, p.channels);
-  Sum<T> sum[V] = {};
+  Vector<Sum<T>, V> sum{};
   for (I oh = p.rows.first(at.h); oh < p.rows.last(at.h); ++oh)
     for (I ow = p.columns.first(at.w); ow < p.columns.last(at.w); ++ow) {
-      const auto g = load_vector<V>(dy + int64_t(((at.n * p.rows.out + oh) * p.columns.out + ow) * p.channels + at.c) * V);
+      const auto g = load_terms<V>(dy + int64_t(((at.n * p.rows.out + oh) * p.columns.out + ow) * p.channels + at.c) * V);
       const Sum<T> size = Sum<T>(p.rows.window(oh).counted * p.columns.window(ow).counted);
       for (int v = 0; v < V; ++v) sum[v] += g[v] / size;
     }
-  Vector<T, V> result;
-  for (int v = 0; v < V; ++v) result[v] = T(sum[v]);
-  store_vector(dx + i * V, result);
+  store_terms(dx + i * V, sum);
 }
 
 template <class T, int V, class I>
@@ -162,29 +169,31 @@ __global__ void upsample_backward(const T* dy, T* dx, I images, I height, I widt
   const int64_t i = global_index();
   if (i >= int64_t(images) * height * width * channels) return;
   const Place<I> at(I(i), height, width, channels);
-  Sum<T> sum[V] = {};
+  Vector<Sum<T>, V> sum{};
   for (I h = at.h * scale; h < (at.h + 1) * scale; ++h)
     for (I w = at.w * scale; w < (at.w + 1) * scale; ++w) {
-      const auto g = load_vector<V>(dy + int64_t(((at.n * height * scale + h) * width * scale + w) * channels + at.c) * V);
+      const auto g = load_terms<V>(dy + int64_t(((at.n * height * scale + h) * width * scale + w) * channels + at.c) * V);
       for (int v = 0; v < V; ++v) sum[v] += g[v];
     }
-  Vector<T, V> result;
-  for (int v = 0; v < V; ++v) result[v] = T(sum[v]);
-  store_vector(dx + i * V, result);
+  store_terms(dx + i * V, sum);
 }
 
 // --- launches: body(V, index type) -----------------------------------------------------------------------------------------------
 struct Naive {
+  static constexpr int vector = 1;
   template <class Body>
   static void run(int64_t, int64_t, bool, Body&& body) { body(std::integral_constant<int, 1>{}, int64_t{}); }
 };
+/// V channels a thread.
+template <int V>
 struct Tuned {
+  static constexpr int vector = V;
   template <class Body>
   static void run(int64_t elements, int64_t channels, bool aligned, Body&& body) {
-    const bool vectors = channels % 4 == 0 && aligned, narrow = elements < (int64_t{1} << 30);
-    if (vectors && narrow) body(std::integral_constant<int, 4>{}, int32_t{});
+    const bool vectors = channels % V == 0 && aligned, narrow = elements < (int64_t{1} << 30);
+    if (vectors && narrow) body(std::integral_constant<int, V>{}, int32_t{});
     else if (narrow) body(std::integral_constant<int, 1>{}, int32_t{});
-    else if (vectors) body(std::integral_constant<int, 4>{}, int64_t{});
+    else if (vectors) body(std::integral_constant<int, V>{}, int64_t{});
     else body(std::integral_constant<int, 1>{}, int64_t{});
   }
 };
@@ -210,7 +219,7 @@ void max_pool(const ForwardCall& call) {
   const PoolGeometry g("max_pool2d", x.shape(), call.attrs);
   if (y.numel() == 0) return;
   int32_t* index = call.out[1].data<int32_t>();
-  Way::run(larger(x, y), g.c, aligned_for(4, x.data<T>(), y.data<T>(), index), [&](auto v, auto i) {
+  Way::run(larger(x, y), g.c, aligned_for(Way::vector, x.data<T>(), y.data<T>(), index), [&](auto v, auto i) {
     constexpr int V = decltype(v)::value;
     using I = decltype(i);
     LAUNCH((max_forward<T, V, I, Axis<I>>), blocks_for(y.numel() / V), 256, 0, stream_of(x))(x.data<T>(), y.data<T>(), index, described<I>(g, g.c / V));
@@ -223,7 +232,7 @@ void max_pool_gradient(const BackwardCall& call) {
   if (!dx.defined() || dx.numel() == 0) return;
   const PoolGeometry g("max_pool2d", dx.shape(), call.attrs);
   const int32_t* index = call.out[1].data<int32_t>();
-  Way::run(larger(dx, dy), g.c, aligned_for(4, dx.data<T>(), dy.data<T>(), index), [&](auto v, auto i) {
+  Way::run(larger(dx, dy), g.c, aligned_for(Way::vector, dx.data<T>(), dy.data<T>(), index), [&](auto v, auto i) {
     constexpr int V = decltype(v)::value;
     using I = decltype(i);
     LAUNCH((max_backward<T, V, I, Axis<I>>), blocks_for(dx.numel() / V), 256, 0, stream_of(dy))
@@ -236,7 +245,7 @@ void avg_pool(const ForwardCall& call) {
   const Tensor &x = call.in[0], &y = call.out[0];
   const PoolGeometry g("avg_pool2d", x.shape(), call.attrs);
   if (y.numel() == 0) return;
-  Way::run(larger(x, y), g.c, aligned_for(4, x.data<T>(), y.data<T>()), [&](auto v, auto i) {
+  Way::run(larger(x, y), g.c, aligned_for(Way::vector, x.data<T>(), y.data<T>()), [&](auto v, auto i) {
     constexpr int V = decltype(v)::value;
     using I = decltype(i);
     LAUNCH((average_forward<T, V, I, Axis<I>>), blocks_for(y.numel() / V), 256, 0, stream_of(x))(x.data<T>(), y.data<T>(), described<I>(g, g.c / V));
@@ -248,7 +257,7 @@ void avg_pool_gradient(const BackwardCall& call) {
   const Tensor &dy = call.dout[0], &dx = call.din[0];
   if (!dx.defined() || dx.numel() == 0) return;
   const PoolGeometry g("avg_pool2d", dx.shape(), call.attrs);
-  Way::run(larger(dx, dy), g.c, aligned_for(4, dx.data<T>(), dy.data<T>()), [&](auto v, auto i) {
+  Way::run(larger(dx, dy), g.c, aligned_for(Way::vector, dx.data<T>(), dy.data<T>()), [&](auto v, auto i) {
     constexpr int V = decltype(v)::value;
     using I = decltype(i);
     LAUNCH((average_backward<T, V, I, Axis<I>>), blocks_for(dx.numel() / V), 256, 0, stream_of(dy))(dy.data<T>(), dx.data<T>(), described<I>(g, g.c / V));
@@ -259,7 +268,7 @@ template <class T, class Way>
 void adaptive_pool(const ForwardCall& call) {
   const Tensor &x = call.in[0], &y = call.out[0];
   if (y.numel() == 0) return;
-  Way::run(larger(x, y), x.size(3), aligned_for(4, x.data<T>(), y.data<T>()), [&](auto v, auto i) {
+  Way::run(larger(x, y), x.size(3), aligned_for(Way::vector, x.data<T>(), y.data<T>()), [&](auto v, auto i) {
     constexpr int V = decltype(v)::value;
     using I = decltype(i);
     LAUNCH((average_forward<T, V, I, AdaptiveAxis<I>>), blocks_for(y.numel() / V), 256, 0, stream_of(x))
@@ -271,7 +280,7 @@ template <class T, class Way>
 void adaptive_pool_gradient(const BackwardCall& call) {
   const Tensor &dy = call.dout[0], &dx = call.din[0];
   if (!dx.defined() || dx.numel() == 0) return;
-  Way::run(larger(dx, dy), dx.size(3), aligned_for(4, dx.data<T>(), dy.data<T>()), [&](auto v, auto i) {
+  Way::run(larger(dx, dy), dx.size(3), aligned_for(Way::vector, dx.data<T>(), dy.data<T>()), [&](auto v, auto i) {
     constexpr int V = decltype(v)::value;
     using I = decltype(i);
     LAUNCH((average_backward<T, V, I, AdaptiveAxis<I>>), blocks_for(dx.numel() / V), 256, 0, stream_of(dy))
@@ -283,7 +292,7 @@ template <class T, class Way>
 void upsample(const ForwardCall& call) {
   const Tensor &x = call.in[0], &y = call.out[0];
   if (y.numel() == 0) return;
-  Way::run(y.numel(), x.size(3), aligned_for(4, x.data<T>(), y.data<T>()), [&](auto v, auto i) {
+  Way::run(y.numel(), x.size(3), aligned_for(Way::vector, x.data<T>(), y.data<T>()), [&](auto v, auto i) {
     constexpr int V = decltype(v)::value;
     using I = decltype(i);
     LAUNCH((upsample_forward<T, V, I>), blocks_for(y.numel() / V), 256, 0, stream_of(x))
@@ -295,7 +304,7 @@ template <class T, class Way>
 void upsample_gradient(const BackwardCall& call) {
   const Tensor &dy = call.dout[0], &dx = call.din[0];
   if (!dx.defined() || dx.numel() == 0) return;
-  Way::run(dy.numel(), dx.size(3), aligned_for(4, dx.data<T>(), dy.data<T>()), [&](auto v, auto i) {
+  Way::run(dy.numel(), dx.size(3), aligned_for(Way::vector, dx.data<T>(), dy.data<T>()), [&](auto v, auto i) {
     constexpr int V = decltype(v)::value;
     using I = decltype(i);
     LAUNCH((upsample_backward<T, V, I>), blocks_for(dx.numel() / V), 256, 0, stream_of(dy))
@@ -307,7 +316,8 @@ void upsample_gradient(const BackwardCall& call) {
   template <class T> void name##_naive(const ForwardCall& c) { forward<T, Naive>(c); }                       \
   template <class T> void name##_naive_gradient(const BackwardCall& c) { backward<T, Naive>(c); }            \
   const RegisterTypes name##_op(op, LIMBECK_TYPES(name##_naive, name##_naive_gradient));                     \
-  const RegisterTuned name##_tuned(op, forward<float, Tuned>, backward<float, Tuned>)
+  const RegisterTuned name##_tuned(op, forward<float, Tuned<4>>, backward<float, Tuned<4>>);                 \
+  const RegisterTuned name##_bf16(op, forward<bfloat16, Tuned<8>>, backward<bfloat16, Tuned<8>>, nullptr, DType::bf16)
 
 LIMBECK_POOL(maximum, "max_pool2d", max_pool, max_pool_gradient);
 LIMBECK_POOL(average, "avg_pool2d", avg_pool, avg_pool_gradient);

@@ -3,12 +3,14 @@
 //   dx[i] = dy[j] | dy[j] / n | dy[j] [x = y] / ties | 2 dy[j] (x[i] - mean) / (n - unbiased)
 // x any shape, y its shape without the axes; outputs and dx are overwritten. Sums: ops_cuda/reduction.h. max and var: one block per group.
 // Gradients: one thread per element of x, after one pass that finds ties or means. Shared memory: 32 partial results. Deterministic.
+// sum and mean, tuned (f32; x, dx in bf16 with y, dy in f32): groups side by side forward, 16 bytes of dx a thread backward.
 // Bytes: sizeof(T) an element forward (var: twice), 1 to 3 sizeof(T) backward. Source: elementary; var in two passes.
 #include "ops/reduce.h"
 
 #include <cmath>
 #include <limits>
 
+#include "ops_cuda/elements.h"
 #include "ops_cuda/reduction.h"
 #include "ops_cuda/register.h"
 
@@ -20,10 +22,10 @@ Groups groups_for(const Shape& x, const Attrs& attrs) { return groups_of(x, kept
 /// Group of each element of x.
 Nest group_nest(const Shape& x, const Attrs& attrs) { return broadcast_nest(kept_shape(x, attrs), x); }
 
-template <class T>
+template <class T, class S = T>
 struct ElementTerm {
-  const T* x;
-  __device__ T operator()(int64_t i) const { return x[i]; }
+  const S* x;
+  __device__ T operator()(int64_t i) const { return T(x[i]); }
 };
 
 template <class T, bool average>
@@ -45,6 +47,36 @@ void sum_backward(const BackwardCall& c) {
   const double divisor = average ? static_cast<double>(groups_for(shape, c.attrs).members) : 1.0;
   LAUNCH(spread_kernel<T>, blocks_for(shape.numel()), 256, 0, stream_of(c.dout[0]))(c.dout[0].data<T>(), group_nest(shape, c.attrs), T(divisor),
                                                                                  c.din[0].data<T>(), shape.numel());
+}
+
+template <class S>
+__global__ void spread_vectors(Operand<float> dy, float divisor, S* dx, int64_t n, bool vectors) {
+  constexpr int V = per_thread<S>;
+  const Chunk<V> chunk(n, vectors);
+  if (chunk.whole) {
+    auto g = dy.chunk<V>(chunk.first);
+    for (int v = 0; v < V; ++v) g[v] = g[v] / divisor;
+    store_floats(dx + chunk.first, g);
+  } else {
+    for (int64_t i = chunk.first; i < chunk.end; ++i) dx[i] = S(dy[i] / divisor);
+  }
+}
+
+template <class S, bool average>
+void sum_forward_tuned(const ForwardCall& c) {
+  const Groups groups = groups_for(c.in[0].shape(), c.attrs);
+  sum_groups_tuned<float>(groups, ElementTerm<float, S>{c.in[0].data<S>()}, c.out[0], average ? static_cast<double>(groups.members) : 1.0);
+}
+
+template <class S, bool average>
+void sum_backward_tuned(const BackwardCall& c) {
+  constexpr int V = per_thread<S>;
+  const Tensor& dx = c.din[0];
+  if (!dx.defined() || dx.numel() == 0) return;
+  const double divisor = average ? static_cast<double>(groups_for(dx.shape(), c.attrs).members) : 1.0;
+  const Operand<float> dy(c.dout[0], group_nest(dx.shape(), c.attrs));
+  LAUNCH(spread_vectors<S>, blocks_for_chunks<S>(dx.numel()), 256, 0, stream_of(dx))(dy, float(divisor), dx.data<S>(), dx.numel(),
+                                                                                   dy.in_vectors(V) && aligned_for(V, dx.data<S>()));
 }
 
 // --- max ------------------------------------------------------------------------------------------------------------------------
@@ -142,8 +174,18 @@ void var_backward(const BackwardCall& c) {
       shape.numel());
 }
 
-const RegisterNaive sum_op("sum", {sum_forward<float, false>, sum_backward<float, false>}, {sum_forward<double, false>, sum_backward<double, false>});
-const RegisterNaive mean_op("mean", {sum_forward<float, true>, sum_backward<float, true>}, {sum_forward<double, true>, sum_backward<double, true>});
+template <bool average>
+struct SumKernels {
+  RegisterNaive naive;
+  RegisterTuned f32, bf16;
+  explicit SumKernels(const char* op)
+      : naive(op, {sum_forward<float, average>, sum_backward<float, average>}, {sum_forward<double, average>, sum_backward<double, average>}),
+        f32(op, {sum_forward_tuned<float, average>, sum_backward_tuned<float, average>}),
+        bf16(op, {sum_forward_tuned<bfloat16, average>, sum_backward_tuned<bfloat16, average>}, nullptr, DType::bf16) {}
+};
+
+const SumKernels<false> sum_op("sum");
+const SumKernels<true> mean_op("mean");
 const RegisterNaive max_op("max", {max_forward<float>, max_backward<float>}, {max_forward<double>, max_backward<double>});
 const RegisterNaive var_op("var", {var_forward<float>, var_backward<float>}, {var_forward<double>, var_backward<double>});
 

@@ -1,7 +1,7 @@
 // Comparisons (equal, less, greater) and where, under NumPy broadcasting; contract in ops/select.cpp.
 //   y[i] = a op b as bool, any type;   where: y = condition ? a : b, da = dy [condition], db = dy [not condition], summed over repeats
 // Outputs are overwritten. Forward: one thread per element; backward: ops_cuda/reduction.h. Deterministic.
-// Bytes: 2 sizeof(T) + 1 an element (comparison), 2 sizeof(T) + 1 (where). Source: elementary.
+// Bytes: 2 sizeof(T) + 1 an element (comparison), 2 sizeof(T) + 1 (where; also in bf16, with sums in float). Source: elementary.
 #include "ops_cuda/reduction.h"
 #include "ops_cuda/register.h"
 
@@ -51,23 +51,24 @@ void where_forward(const ForwardCall& c) {
 }
 
 /// dy where the condition is `chosen`.
-template <class T>
+template <class T, class S>
 struct ChosenTerm {
-  const T* dy;
+  const S* dy;
   const uint8_t* condition;
   Nest at;
   bool chosen;
-  __device__ T operator()(int64_t i) const { return (condition[at.at(i)] != 0) == chosen ? dy[i] : T(0); }
+  __device__ T operator()(int64_t i) const { return (condition[at.at(i)] != 0) == chosen ? T(dy[i]) : T(0); }
 };
 
-template <class T>
+/// Sums in T over gradients stored as S.
+template <class T, class S = T>
 void where_backward(const BackwardCall& c) {
   const Shape& shape = c.dout[0].shape();
   for (const int which : {1, 2}) {
     const Tensor& din = c.din[static_cast<size_t>(which)];
     if (!din.defined()) continue;
-    const ChosenTerm<T> term{c.dout[0].data<T>(), condition_of(c.in[0]), broadcast_nest(c.in[0].shape(), shape), which == 1};
-    sum_groups<T>(groups_of(shape, din.shape()), term, din);
+    const ChosenTerm<T, S> term{c.dout[0].data<S>(), condition_of(c.in[0]), broadcast_nest(c.in[0].shape(), shape), which == 1};
+    sum_groups<T, S>(groups_of(shape, din.shape()), term, din);
   }
 }
 
@@ -75,6 +76,7 @@ const RegisterNaive equal("equal", {compare<Equal>});
 const RegisterNaive less("less", {compare<Less>});
 const RegisterNaive greater("greater", {compare<Greater>});
 const RegisterNaive where_op("where", {where_forward<float>, where_backward<float>}, {where_forward<double>, where_backward<double>});
+const RegisterTuned where_bf16("where", {where_forward<bfloat16>, where_backward<float, bfloat16>}, nullptr, DType::bf16);
 
 }  // namespace
 }  // namespace limbeck::cuda
