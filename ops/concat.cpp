@@ -77,7 +77,8 @@ const RegisterOp concat_op({
               {{values({2, 1, 3}), values({2, 4, 3})}, Attrs{{"axis", int64_t{1}}}},
               {{values({3})}, Attrs{{"axis", int64_t{0}}}},
               {{values({0, 3}), values({2, 3}), values({0, 3})}, Attrs{{"axis", int64_t{0}}}},
-              big_case({values({5, 9, 11, 33}), values({5, 9, 11, 12})}, Attrs{{"axis", int64_t{3}}})},
+              big_case({values({5, 9, 11, 33}), values({5, 9, 11, 12})}, Attrs{{"axis", int64_t{3}}}),
+              big_case({values({3, 5, 7, 32}), values({3, 5, 7, 8}), values({3, 5, 7, 24})}, Attrs{{"axis", int64_t{3}}})},
 });
 
 // --- slice ----------------------------------------------------------------------------------------------------------------------
@@ -144,7 +145,8 @@ const RegisterOp slice_op({
               {{values({4})}, range(0, 2, 2)},
               {{values({3, 4})}, range(1, -3, -1)},
               {{values({0, 4})}, range(1, 1, 3)},
-              big_case({values({6, 13, 11, 40})}, range(3, 7, 33))},
+              big_case({values({6, 13, 11, 40})}, range(3, 7, 33)),
+              big_case({values({3, 5, 7, 48})}, range(3, 8, 32))},
 });
 
 // --- pad2d ----------------------------------------------------------------------------------------------------------------------
@@ -194,7 +196,8 @@ const RegisterOp pad2d_op({
               {{values({1, 2, 5, 1})}, padding({0, 2, 3, 1}, 0.5)},
               {{values({3, 1, 1, 5})}, padding({0, 0, 0, 0})},
               {{values({0, 2, 2, 3})}, padding({1, 0, 0, 1})},
-              big_case({values({4, 13, 9, 33})}, padding({2, 1, 0, 3}, -2))},
+              big_case({values({4, 13, 9, 33})}, padding({2, 1, 0, 3}, -2)),
+              big_case({values({3, 5, 6, 16})}, padding({1, 2, 3, 1}, -2))},
     .images = true,
 });
 

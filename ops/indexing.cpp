@@ -64,7 +64,8 @@ const RegisterOp index_select_op({
               {{values({3, 2, 2, 2}), indices({7}, 3)}},
               {{values({4}), indices({6}, 4)}},
               {{values({2, 3}), indices({0}, 2)}},
-              big_case({values({50, 33}), indices({301}, 50)})},
+              big_case({values({50, 33}), indices({301}, 50)}),
+              big_case({values({20, 3, 8}), indices({33}, 20)})},
 });
 
 std::vector<TensorSpec> infer_embedding(const Tensors& in, const Attrs&) {

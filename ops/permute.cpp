@@ -79,7 +79,8 @@ const RegisterOp permute_op({
               {{values({0, 3, 2})}, Attrs{{"order", Order{1, 0, 2}}}},
               {{values({2, 1, 3, 2, 2})}, Attrs{{"order", Order{4, 2, 0, 3, 1}}}},
               big_case({values({3, 33, 17, 19})}, Attrs{{"order", Order{0, 3, 1, 2}}}),
-              big_case({values({2, 64, 8, 8})}, Attrs{{"order", Order{0, 2, 3, 1}}})},
+              big_case({values({2, 64, 8, 8})}, Attrs{{"order", Order{0, 2, 3, 1}}}),
+              big_case({values({9, 5, 3, 24})}, Attrs{{"order", Order{2, 0, 1, 3}}})},
     .bench_cases = {big_case({values({64, 4, 4, 256})}, Attrs{{"order", Order{0, 3, 1, 2}}}),
                     big_case({values({256, 32, 32, 3})}, Attrs{{"order", Order{0, 3, 1, 2}}})},
 });

@@ -137,6 +137,7 @@ std::vector<OpCase> cases(bool allow_empty) {
       {{{{3, 5}}}, axes({-1})},   {{{{2, 3, 2, 3}}}, axes({1, 2})},    {{{{2, 3, 2}}}, axes({0})},  {{{{0, 3}}}, axes({1})},
       {{{{5, 13, 11, 67}}}, axes({1, 2}), false}, {{{{257, 33}}}, axes({0}), false},
       {{{{33, 515}}}, axes({1}, true), false},    {{{{70001}}}, {}, false}, {{{{6, 5, 4, 3, 9}}}, axes({0, 2, 4}), false},
+      {{{{3, 6, 6, 40}}}, axes({1, 2}), false},   {{{{2, 12, 11, 24}}}, axes({1, 2}, true), false},
   };
   if (allow_empty) list.push_back({{{{0, 3}}}, axes({0})});
   return list;

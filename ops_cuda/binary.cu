@@ -74,7 +74,8 @@ __global__ void value_vectors(Operand<S> a, Operand<S> b, S* y, int64_t n, bool 
   }
 }
 
-/// Gradients of operands that are not repeated; da or db is null where that is not so or nobody wants it.
+/// Gradients of operands that are not repeated; da or db is null where that is not so or nobody wants it. "0 +" is the naive kernel's sum of one
+/// term: no zero is negative.
 template <class F, class S>
 __global__ void slope_vectors(const S* dy, Operand<S> a, Operand<S> b, S* da, S* db, int64_t n, bool vectors) {
   constexpr int V = per_thread<S>;
@@ -83,18 +84,18 @@ __global__ void slope_vectors(const S* dy, Operand<S> a, Operand<S> b, S* da, S*
     const auto g = load_floats<V>(dy + chunk.first), x = a.template chunk<V>(chunk.first), z = b.template chunk<V>(chunk.first);
     Vector<float, V> result;
     if (da) {
-      for (int v = 0; v < V; ++v) result[v] = g[v] * F::slope_a(x[v], z[v]);
+      for (int v = 0; v < V; ++v) result[v] = 0 + g[v] * F::slope_a(x[v], z[v]);
       store_floats(da + chunk.first, result);
     }
     if (db) {
-      for (int v = 0; v < V; ++v) result[v] = g[v] * F::slope_b(x[v], z[v]);
+      for (int v = 0; v < V; ++v) result[v] = 0 + g[v] * F::slope_b(x[v], z[v]);
       store_floats(db + chunk.first, result);
     }
   } else {
     for (int64_t i = chunk.first; i < chunk.end; ++i) {
       const float g = static_cast<float>(dy[i]), x = a[i], z = b[i];
-      if (da) da[i] = S(g * F::slope_a(x, z));
-      if (db) db[i] = S(g * F::slope_b(x, z));
+      if (da) da[i] = S(0 + g * F::slope_a(x, z));
+      if (db) db[i] = S(0 + g * F::slope_b(x, z));
     }
   }
 }
