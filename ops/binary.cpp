@@ -67,7 +67,7 @@ Op make_op(const char* name, const char* formula, double low = -1, double high =
   for (const auto& [a, b] : small) cases.push_back({{{a, low, high}, {b, low, high}}, {}, true});
   for (const auto& [a, b] : std::vector<std::pair<Shape, Shape>>{
            {{5, 3, 1031}, {5, 3, 1031}}, {{9, 11, 67}, {67}}, {{9, 1, 1, 67}, {9, 5, 7, 67}}, {{301, 33}, {301, 1}}, {{4099}, {}},
-           {{9, 11, 64}, {64}}, {{5, 1, 1, 24}, {5, 6, 6, 24}}, {{3, 12, 11, 40}, {3, 1, 1, 40}}, {{30, 1}, {30, 32}}})
+           {{9, 11, 64}, {64}}, {{5, 1, 1, 24}, {5, 6, 6, 24}}, {{3, 12, 11, 40}, {3, 1, 1, 40}}, {{30, 1}, {30, 32}}, {{}, {3, 17, 331}}})
     cases.push_back({{{a, low, high}, {b, low, high}}, {}, false});
   return {
       .name = name, .formula = formula, .source = "elementary",

@@ -115,7 +115,7 @@ template <class F, class S, int which>
 void repeated_gradient(const BackwardCall& c) {
   const Shape& shape = c.dout[0].shape();
   if (c.din[which].defined() && c.din[which].numel() != shape.numel())
-    sum_groups_tuned<S>(groups_of(shape, c.din[which].shape()), SlopeTerm<F, float, S, which>(c, shape), c.din[which]);
+    sum_groups_tuned<S, S>(groups_of(shape, c.din[which].shape()), SlopeTerm<F, float, S, which>(c, shape), c.din[which]);
 }
 
 template <class F, class S>

@@ -7,8 +7,13 @@
 // Side by side (tuned): where neighbouring groups lie side by side in memory (channels: the mean over an image, the gradient of a factor per
 // channel), a block of one group would use 4 bytes of each 32 it fetches. So a block takes several neighbouring groups, with the same
 // number of threads for each and the same tree: the same bits. Shared memory: a partial sum a thread.
+// In slices (tuned, bf16): large groups (the gradient of a scalar) are spread over many blocks, whose sums a second launch adds.
 #pragma once
+#include <algorithm>
+#include <type_traits>
+
 #include "ops_cuda/index.h"
+#include "ops_cuda/pointers.h"
 
 namespace limbeck::cuda {
 
@@ -68,12 +73,43 @@ __global__ void __launch_bounds__(lanes * across) sum_side_by_side(Groups groups
   y[j] = Y(sum / divisor);
 }
 
-/// The bits of sum_groups in float, faster where groups lie side by side.
+// --- in slices --------------------------------------------------------------------------------------------------------------------
+/// partial [groups, slices]: block (j, slice) adds `size` members of group j.
+template <class Term>
+__global__ void sum_slices(Groups groups, Term term, int64_t size, float* partial) {
+  const int64_t j = blockIdx.x, first = blockIdx.y * size, last = first + size < groups.members ? first + size : groups.members;
+  const int64_t begin = groups.group.at(j);
+  float sum = 0;
+  for (int64_t r = first + threadIdx.x; r < last; r += blockDim.x) sum += term(begin + groups.member.at(r));
+  sum = block_sum(sum);
+  if (threadIdx.x == 0) partial[j * gridDim.y + blockIdx.y] = sum;
+}
+
+struct PartialTerm {
+  const float* partial;
+  __device__ float operator()(int64_t i) const { return partial[i]; }
+};
+
+constexpr int64_t slice_members = 4096;
+
 template <class Y, class Term>
+void sum_groups_in_slices(const Groups& groups, const Term& term, const Tensor& y, double divisor) {
+  const int64_t size = ceil_div(groups.members, std::min<int64_t>(1024, ceil_div(groups.members, slice_members))), slices = ceil_div(groups.members, size);
+  const Tensor partial = workspace<float>(y, {groups.count, slices});
+  LAUNCH(sum_slices<Term>, dim3(blocks_for(groups.count, 1).x, static_cast<unsigned>(slices)), 256, 0, stream_of(y))(groups, term, size,
+                                                                                                                   partial.data<float>());
+  sum_groups<float, Y>(groups_of({groups.count, slices}, {groups.count, 1}), PartialTerm{partial.data<float>()}, y, divisor);
+}
+
+/// Terms of elements stored as S, summed in float: the bits of sum_groups for f32, faster where groups lie side by side; large groups in slices
+/// for bf16.
+template <class S, class Y, class Term>
 void sum_groups_tuned(const Groups& groups, const Term& term, const Tensor& y, double divisor = 1) {
   const Nest& group = groups.group;
   const bool neighbours = group.rank > 0 && group.stride[group.rank - 1] == 1;
   const unsigned threads = threads_for(groups.members);
+  if constexpr (std::is_same_v<S, bfloat16>)
+    if (groups.count > 0 && groups.members > slice_members) return sum_groups_in_slices<Y>(groups, term, y, divisor);
   if (!neighbours || groups.count == 0 || groups.members <= 32 || threads > 128) return sum_groups<float, Y>(groups, term, y, divisor);
   if (threads == 32)
     LAUNCH((sum_side_by_side<32, 16, Y, Term>), blocks_for(groups.count, 16), 32 * 16, 0, stream_of(y))(groups, term, y.data<Y>(), float(divisor));
