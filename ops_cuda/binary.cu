@@ -8,6 +8,8 @@
 // Bytes: 3 sizeof(T) an element without repeats; backward 3 (add, sub) or 5 (mul) for both gradients.
 #include "ops/binary.h"
 
+#include <type_traits>
+
 #include "ops_cuda/elements.h"
 #include "ops_cuda/pointers.h"
 #include "ops_cuda/reduction.h"
@@ -111,11 +113,18 @@ void forward_vectors(const ForwardCall& c) {
   LAUNCH((value_vectors<F, S>), blocks_for_chunks<S>(n), 256, 0, stream_of(c.out[0]))(a, b, y, n, a.in_vectors(V) && b.in_vectors(V) && aligned_for(V, y));
 }
 
+/// Operators whose operands networks repeat; the others are spared the compile time of the tuned sums.
+template <class F>
+constexpr bool often_repeated = std::is_same_v<F, binary::Add> || std::is_same_v<F, binary::Sub> || std::is_same_v<F, binary::Mul>;
+
 template <class F, class S, int which>
 void repeated_gradient(const BackwardCall& c) {
+  const Tensor& din = c.din[which];
   const Shape& shape = c.dout[0].shape();
-  if (c.din[which].defined() && c.din[which].numel() != shape.numel())
-    sum_groups_tuned<S, S>(groups_of(shape, c.din[which].shape()), SlopeTerm<F, float, S, which>(c, shape), c.din[which]);
+  if (!din.defined() || din.numel() == shape.numel()) return;
+  const SlopeTerm<F, float, S, which> term(c, shape);
+  if constexpr (often_repeated<F>) sum_groups_tuned<S, S>(groups_of(shape, din.shape()), term, din);
+  else sum_groups<float, S>(groups_of(shape, din.shape()), term, din);
 }
 
 template <class F, class S>

@@ -2,7 +2,8 @@
 //   permute:          y.dim(i) = x.dim(order[i]);             dx = permute(dy, inverse order)
 //   channel_shuffle:  y[.., i g + j] = x[.., j C/g + i];      dx = channel_shuffle(dy, C/g)
 // x, y: any element type, moved as words of its size; y is overwritten. One thread per element of y, which reads x at a stride (the reads of a
-// warp do not coalesce where the last dimension moves). Where it stays, words of up to 16 bytes. No shared memory; deterministic.
+// warp do not coalesce where the last dimension moves). Where it stays, words of up to 16 bytes. channel_shuffle, where channels are a multiple of
+// 16 bytes: a thread collects 16 bytes of y, with two divisions for all of them. No shared memory; deterministic.
 // Bytes: 2 an element and byte; no FLOPs.
 // Source: elementary; Zhang et al., ShuffleNet, CVPR 2018, section 3.1.
 #include <algorithm>
@@ -57,9 +58,34 @@ void permute_backward(const BackwardCall& c) {
   permute(c.dout[0], c.din[0], inverse);
 }
 
+template <class Word>
+__global__ void shuffle_kernel(const Word* x, Word* y, int64_t n, int32_t groups, int32_t per_group) {
+  constexpr int V = 16 / sizeof(Word);
+  const int64_t first = global_index() * V, channels = int64_t{groups} * per_group;
+  if (first >= n) return;
+  const int64_t row = first / channels * channels;
+  int32_t i = static_cast<int32_t>(first - row) / groups, j = static_cast<int32_t>(first - row) % groups;
+  Vector<Word, V> value;
+  for (int v = 0; v < V; ++v) {
+    value[v] = x[row + int64_t{j} * per_group + i];
+    if (++j == groups) j = 0, ++i;
+  }
+  store_vector(y + first, value);
+}
+
+template <class Word>
+void launch_shuffle(const Tensor& x, const Tensor& y, int64_t groups) {
+  LAUNCH(shuffle_kernel<Word>, blocks_for(y.bytes() / 16), 256, 0, stream_of(y))(words<Word>(x), words<Word>(y), y.numel(), static_cast<int32_t>(groups),
+                                                                              static_cast<int32_t>(y.size(-1) / groups));
+}
+
 void shuffle(const Tensor& x, const Tensor& y, int64_t groups) {
   if (x.numel() == 0) return;
   const int64_t channels = x.size(-1);
+  if (channels < (int64_t{1} << 31) && widest_word({channels * size_of(x.dtype())}, {&y}) == 16) {
+    dispatch_words(x.dtype(), [&](auto w) { launch_shuffle<decltype(w)>(x, y, groups); });
+    return;
+  }
   Nest at;
   at.add(x.numel() / channels, channels);
   at.add(channels / groups, 1);
