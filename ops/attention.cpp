@@ -7,9 +7,9 @@
 #include <cmath>
 #include <limits>
 
+#include "ops/attention.h"
 #include "ops/cases.h"
 #include "ops/checks.h"
-#include "ops/op.h"
 
 namespace limbeck::attention_op {
 namespace {
@@ -37,8 +37,7 @@ double dot(const T* a, const T* b, int64_t n) {
 
 template <class T>
 void attention_forward(const ForwardCall& c) {
-  const int64_t N = c.in[0].size(0), L = c.in[0].size(1), S = c.in[1].size(1), d = c.in[0].size(2), e = c.in[2].size(2);
-  const double scale = c.attrs.number("scale", 1);
+  const auto [N, L, S, d, e, scale] = AttentionSizes<double>(c.in, c.attrs);
   std::vector<double> acc(e);
   for (int64_t n = 0; n < N; ++n)
     for (int64_t l = 0; l < L; ++l) {
@@ -60,8 +59,7 @@ void attention_forward(const ForwardCall& c) {
 
 template <class T>
 void attention_backward(const BackwardCall& c) {
-  const int64_t N = c.in[0].size(0), L = c.in[0].size(1), S = c.in[1].size(1), d = c.in[0].size(2), e = c.in[2].size(2);
-  const double scale = c.attrs.number("scale", 1);
+  const auto [N, L, S, d, e, scale] = AttentionSizes<double>(c.in, c.attrs);
   // Sums over positions in double; written out once.
   std::vector<double> dq(c.in[0].numel(), 0.0), dk(c.in[1].numel(), 0.0), dv(c.in[2].numel(), 0.0);
   for (int64_t n = 0; n < N; ++n)

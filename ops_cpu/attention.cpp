@@ -7,7 +7,7 @@
 #include <limits>
 #include <vector>
 
-#include "ops/op.h"
+#include "ops/attention.h"
 #include "ops_cpu/gemm.h"
 #include "ops_cpu/parallel.h"
 #include "ops_cpu/row_kernels.h"
@@ -17,14 +17,7 @@ namespace {
 
 constexpr int64_t query_block = 64, key_block = 256;
 
-struct Sizes {
-  int64_t batch, queries, keys, d, e;
-  float scale;
-  Sizes(const Tensors& in, const Attrs& attrs)
-      : batch(in[0].size(0)), queries(in[0].size(1)), keys(in[1].size(1)), d(in[0].size(2)), e(in[2].size(2)),
-        scale(static_cast<float>(attrs.number("scale", 1))) {}
-  int64_t work() const { return batch * queries * keys; }
-};
+using Sizes = AttentionSizes<float>;
 
 /// c [m, n] (+)= a [m, k] b^T for b [n, k].
 void times_transposed(const float* a, const float* b, float* c, int64_t m, int64_t n, int64_t k) {
@@ -69,7 +62,7 @@ void forward(const ForwardCall& c) {
   const Sizes s(c.in, c.attrs);
   const float *q = c.in[0].data<float>(), *k = c.in[1].data<float>(), *v = c.in[2].data<float>();
   float *y = c.out[0].data<float>(), *lse = c.out[1].data<float>();
-  parallel_parts(s.batch, s.work(), [&](int64_t n) {
+  parallel_parts(s.batch, s.batch * s.queries * s.keys, [&](int64_t n) {
     std::vector<float> scores(query_block * key_block);
     for (int64_t l = 0; l < s.queries; l += query_block) {
       const int64_t at = n * s.queries + l, rows = std::min(query_block, s.queries - l);
@@ -110,7 +103,7 @@ void backward(const BackwardCall& c) {
   const auto entry = [](const Tensor& t, int64_t n) { return t.defined() ? t.data<float>() + n * t.size(1) * (t.rank() == 3 ? t.size(2) : 1) : nullptr; };
   for (const Tensor& t : c.din)
     if (t.defined()) t.fill(0);
-  parallel_parts(s.batch, s.work(), [&](int64_t n) {
+  parallel_parts(s.batch, s.batch * s.queries * s.keys, [&](int64_t n) {
     const Entry at{entry(c.in[0], n),  entry(c.in[1], n),   entry(c.in[2], n),  entry(c.out[0], n), entry(c.out[1], n),
                    entry(c.dout[0], n), entry(c.din[0], n), entry(c.din[1], n), entry(c.din[2], n)};
     std::vector<float> p(query_block * key_block), ds(query_block * key_block);

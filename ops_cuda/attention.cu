@@ -11,17 +11,13 @@
 #include <cmath>
 #include <limits>
 
+#include "ops/attention.h"
 #include "ops_cuda/pointers.h"
 
 namespace limbeck::cuda {
 namespace {
 
-struct Sizes {
-  int64_t batch, queries, keys, d, e;
-  double scale;
-  Sizes(const Tensors& in, const Attrs& attrs)
-      : batch(in[0].size(0)), queries(in[0].size(1)), keys(in[1].size(1)), d(in[0].size(2)), e(in[2].size(2)), scale(attrs.number("scale", 1)) {}
-};
+using Sizes = AttentionSizes<double>;
 
 template <class T>
 __device__ double dot(const T* a, const T* b, int64_t n) {

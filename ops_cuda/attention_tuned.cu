@@ -1,7 +1,7 @@
-// attention, tuned (f32); naive in ops_cuda/attention.cu, contract in ops/attention.cpp.
+// attention, tuned (f32, bf16); naive in ops_cuda/attention.cu, contract in ops/attention.cpp.
 //   p = softmax_s(scale q k^T);  y = p v;  lse = log sum_s e^(scale q k_s)
 //   dv_s = sum_l p dy_l;  ds = p (dy v_s - delta_l), delta_l = sum_e dy y;  dq = scale sum_s ds k_s;  dk_s = scale sum_l ds q
-// q [N, L, d], k [N, S, d], v [N, S, e] -> y [N, L, e], lse [N, L]. All outputs are overwritten. Any sizes.
+// q [N, L, d], k [N, S, d], v [N, S, e] -> y [N, L, e] stored as f32 or bf16, lse [N, L] f32, arithmetic f32. All outputs are overwritten. Any sizes.
 // All four sums have one form: for 64 rows (queries, or keys for dk and dv) walk over tiles of 32 others, compute the 64 x 32 weights (p or ds)
 // from products over d (and e), and add weights x others to a 64 x E result in registers. No L x S matrix in memory, no atomics: every sum
 // has one owner and one order. Results wider than 128 columns are divided over grid.y, which recomputes the weights.
@@ -15,6 +15,7 @@
 #include <cmath>
 #include <limits>
 
+#include "ops/attention.h"
 #include "ops_cuda/pointers.h"
 #include "ops_cuda/rows.h"
 
@@ -29,8 +30,9 @@ struct alignas(16) OtherLine { float v[other_tile + 4]; };
 template <int E> struct alignas(16) ValueLine { float v[E]; };
 
 /// One side of a product: `count` vectors of length `width` of one batch entry.
+template <class S>
 struct Side {
-  const float* data;
+  const S* data;
   int64_t count, width;
 };
 
@@ -38,11 +40,11 @@ __device__ inline int row_group() { return static_cast<int>(threadIdx.x) / 16; }
 __device__ inline int column_group() { return static_cast<int>(threadIdx.x) % 16; }
 
 /// Columns [w, w + chunk) of vectors first, first + 1, .. (zero beyond the end), transposed.
-template <int lines, class Line>
-__device__ void load_transposed(Line* to, const Side& side, int64_t first, int64_t w) {
+template <int lines, class Line, class S>
+__device__ void load_transposed(Line* to, const Side<S>& side, int64_t first, int64_t w) {
   const int lane = static_cast<int>(threadIdx.x) % 32, warp = static_cast<int>(threadIdx.x) / 32;
   for (int r = warp; r < lines; r += threads / 32)
-    to[lane].v[r] = first + r < side.count && w + lane < side.width ? side.data[(first + r) * side.width + w + lane] : 0.0f;
+    to[lane].v[r] = first + r < side.count && w + lane < side.width ? static_cast<float>(side.data[(first + r) * side.width + w + lane]) : 0.0f;
 }
 
 struct Factors {
@@ -51,7 +53,8 @@ struct Factors {
 };
 
 /// result[i][j] = row (4 row_group + i) times other (column_group + 16 j). All threads of the block call it; ends with loaded chunks in use.
-__device__ void products(float (&result)[4][2], const Factors& f, const Side& rows, int64_t first_row, const Side& others, int64_t first_other) {
+template <class S>
+__device__ void products(float (&result)[4][2], const Factors& f, const Side<S>& rows, int64_t first_row, const Side<S>& others, int64_t first_other) {
   for (auto& row : result) row[0] = row[1] = 0;
   for (int64_t w = 0; w < rows.width; w += chunk) {
     __syncthreads();
@@ -71,11 +74,11 @@ __device__ void products(float (&result)[4][2], const Factors& f, const Side& ro
 }
 
 /// Columns [first_column, first_column + E) of other_tile vectors; zero beyond the end.
-template <int E>
-__device__ void load_values(ValueLine<E>* to, const Side& values, int64_t first, int64_t first_column) {
+template <int E, class S>
+__device__ void load_values(ValueLine<E>* to, const Side<S>& values, int64_t first, int64_t first_column) {
   for (int i = static_cast<int>(threadIdx.x); i < other_tile * E; i += threads) {
     const int64_t other = first + i / E, column = first_column + i % E;
-    to[i / E].v[i % E] = other < values.count && column < values.width ? values.data[other * values.width + column] : 0.0f;
+    to[i / E].v[i % E] = other < values.count && column < values.width ? static_cast<float>(values.data[other * values.width + column]) : 0.0f;
   }
 }
 
@@ -100,11 +103,12 @@ struct Accumulator {
       }
     }
   }
-  __device__ void store(float* result, int64_t first_row, int64_t rows, int64_t first_column, int64_t width) const {
+  template <class S>
+  __device__ void store(S* result, int64_t first_row, int64_t rows, int64_t first_column, int64_t width) const {
     for (int i = 0; i < 4; ++i) {
       const int64_t row = first_row + 4 * row_group() + i;
       for (int j = 0; j < columns; ++j)
-        if (row < rows && first_column + column(j) < width) result[row * width + first_column + column(j)] = value[i][j];
+        if (row < rows && first_column + column(j) < width) result[row * width + first_column + column(j)] = static_cast<S>(value[i][j]);
     }
   }
 };
@@ -125,13 +129,7 @@ __device__ float sum_of_row(float x) {
   return x;
 }
 
-struct Sizes {
-  int64_t batch, queries, keys, d, e;
-  float scale;
-  Sizes(const Tensors& in, const Attrs& attrs)
-      : batch(in[0].size(0)), queries(in[0].size(1)), keys(in[1].size(1)), d(in[0].size(2)), e(in[2].size(2)),
-        scale(static_cast<float>(attrs.number("scale", 1))) {}
-};
+using Sizes = AttentionSizes<float>;
 
 /// The 64 rows and the columns of this block.
 struct Block {
@@ -143,14 +141,14 @@ struct Block {
   }
 };
 
-template <int E>
-__global__ void __launch_bounds__(threads) forward_tile(const float* q, const float* k, const float* v, Sizes s, float* y, float* lse) {
+template <class S, int E>
+__global__ void __launch_bounds__(threads) forward_tile(const S* q, const S* k, const S* v, Sizes s, S* y, float* lse) {
   SHARED(RowLine, row_lines, [chunk]);
   SHARED(OtherLine, other_lines, [chunk]);
   SHARED(RowLine, weights, [other_tile]);
   SHARED(ValueLine<E>, values, [other_tile]);
   const auto block = Block::of<E>(s.queries);
-  const Side queries{q + block.entry * s.queries * s.d, s.queries, s.d}, keys{k + block.entry * s.keys * s.d, s.keys, s.d},
+  const Side<S> queries{q + block.entry * s.queries * s.d, s.queries, s.d}, keys{k + block.entry * s.keys * s.d, s.keys, s.d},
       value{v + block.entry * s.keys * s.e, s.keys, s.e};
   Accumulator<E> result;
   float largest[4], sum[4] = {};  // sum: of this lane's keys
@@ -185,12 +183,14 @@ __global__ void __launch_bounds__(threads) forward_tile(const float* q, const fl
 /// What a backward kernel sums: dq (rows are queries, weights ds, others k), dk (keys, ds, q), dv (keys, p, dy).
 enum class Sum { dq, dk, dv };
 
+template <class S>
 struct Saved {
-  const float *q, *k, *v, *dy, *lse, *delta;
+  const S *q, *k, *v, *dy;
+  const float *lse, *delta;
 };
 
-template <int E, Sum which>
-__global__ void __launch_bounds__(threads) backward_tile(Saved saved, Sizes s, float* gradient) {
+template <class S, int E, Sum which>
+__global__ void __launch_bounds__(threads) backward_tile(Saved<S> saved, Sizes s, S* gradient) {
   SHARED(RowLine, row_lines, [chunk]);
   SHARED(OtherLine, other_lines, [chunk]);
   SHARED(RowLine, weights, [other_tile]);
@@ -199,9 +199,9 @@ __global__ void __launch_bounds__(threads) backward_tile(Saved saved, Sizes s, f
   const int64_t rows = by_query ? s.queries : s.keys, other_count = by_query ? s.keys : s.queries;
   const auto block = Block::of<E>(rows);
   const int64_t query0 = block.entry * s.queries, key0 = block.entry * s.keys;
-  const Side q{saved.q + query0 * s.d, s.queries, s.d}, k{saved.k + key0 * s.d, s.keys, s.d}, v{saved.v + key0 * s.e, s.keys, s.e},
+  const Side<S> q{saved.q + query0 * s.d, s.queries, s.d}, k{saved.k + key0 * s.d, s.keys, s.d}, v{saved.v + key0 * s.e, s.keys, s.e},
       dy{saved.dy + query0 * s.e, s.queries, s.e};
-  const Side value = which == Sum::dq ? k : which == Sum::dk ? q : dy;
+  const Side<S> value = which == Sum::dq ? k : which == Sum::dk ? q : dy;
   Accumulator<E> result;
   for (int64_t first = 0; first < other_count; first += other_tile) {
     float p[4][2], dp[4][2];
@@ -229,11 +229,12 @@ __global__ void __launch_bounds__(threads) backward_tile(Saved saved, Sizes s, f
 }
 
 // A warp per query.
-__global__ void query_deltas(const float* y, const float* dy, int64_t queries, int64_t e, float* delta) {
+template <class S>
+__global__ void query_deltas(const S* y, const S* dy, int64_t queries, int64_t e, float* delta) {
   const int64_t at = warp_row();
   if (at >= queries) return;
   float sum = 0;
-  for (int64_t i = warp_lane(); i < e; i += 32) sum += y[at * e + i] * dy[at * e + i];
+  for (int64_t i = warp_lane(); i < e; i += 32) sum += static_cast<float>(y[at * e + i]) * static_cast<float>(dy[at * e + i]);
   sum = warp_total(sum);
   if (warp_lane() == 0) delta[at] = sum;
 }
@@ -252,39 +253,45 @@ dim3 grid(int64_t batch, int64_t rows, int64_t width, int columns) {
   return dim3(blocks_for(batch * ceil_div(rows, row_tile), 1).x, static_cast<unsigned>(parts));
 }
 
+template <class S, int E>
+void launch_forward(const ForwardCall& c, const Sizes& s) {
+  LAUNCH((forward_tile<S, E>), grid(s.batch, s.queries, s.e, E), threads, 0, stream_of(c.in[0]))
+  (c.in[0].data<S>(), c.in[1].data<S>(), c.in[2].data<S>(), s, c.out[0].data<S>(), c.out[1].data<float>());
+}
+
+template <class S>
 void forward(const ForwardCall& c) {
   const Sizes s(c.in, c.attrs);
   if (s.batch * s.queries == 0) return;
-  by_width(s.e, [&](auto columns) {
-    constexpr int E = decltype(columns)::value;
-    LAUNCH(forward_tile<E>, grid(s.batch, s.queries, s.e, E), threads, 0, stream_of(c.in[0]))
-    (c.in[0].data<float>(), c.in[1].data<float>(), c.in[2].data<float>(), s, c.out[0].data<float>(), c.out[1].data<float>());
-  });
+  by_width(s.e, [&](auto columns) { launch_forward<S, decltype(columns)::value>(c, s); });
 }
 
-template <Sum which>
-void launch_gradient(const Saved& saved, const Sizes& s, const Tensor& gradient) {
+template <class S, int E, Sum which>
+void launch_gradient(const Saved<S>& saved, const Sizes& s, const Tensor& gradient) {
+  LAUNCH((backward_tile<S, E, which>), grid(s.batch, gradient.size(1), gradient.size(2), E), threads, 0, stream_of(gradient))(saved, s, gradient.data<S>());
+}
+
+template <class S, Sum which>
+void compute_gradient(const Saved<S>& saved, const Sizes& s, const Tensor& gradient) {
   if (!gradient.defined() || gradient.numel() == 0) return;
-  const int64_t rows = which == Sum::dq ? s.queries : s.keys, width = which == Sum::dv ? s.e : s.d;
-  by_width(width, [&](auto columns) {
-    constexpr int E = decltype(columns)::value;
-    LAUNCH((backward_tile<E, which>), grid(s.batch, rows, width, E), threads, 0, stream_of(gradient))(saved, s, gradient.data<float>());
-  });
+  by_width(gradient.size(2), [&](auto columns) { launch_gradient<S, decltype(columns)::value, which>(saved, s, gradient); });
 }
 
+template <class S>
 void backward(const BackwardCall& c) {
   const Sizes s(c.in, c.attrs);
   const Tensor &dy = c.dout[0], delta = workspace<float>(dy, {s.batch * s.queries});
   if (s.batch * s.queries > 0)
-    LAUNCH(query_deltas, blocks_for_rows(s.batch * s.queries), 32 * rows_per_block, 0, stream_of(dy))
-    (c.out[0].data<float>(), dy.data<float>(), s.batch * s.queries, s.e, delta.data<float>());
-  const Saved saved{c.in[0].data<float>(), c.in[1].data<float>(), c.in[2].data<float>(), dy.data<float>(), c.out[1].data<float>(), delta.data<float>()};
-  launch_gradient<Sum::dq>(saved, s, c.din[0]);
-  launch_gradient<Sum::dk>(saved, s, c.din[1]);
-  launch_gradient<Sum::dv>(saved, s, c.din[2]);
+    LAUNCH(query_deltas<S>, blocks_for_rows(s.batch * s.queries), 32 * rows_per_block, 0, stream_of(dy))
+    (c.out[0].data<S>(), dy.data<S>(), s.batch * s.queries, s.e, delta.data<float>());
+  const Saved<S> saved{c.in[0].data<S>(), c.in[1].data<S>(), c.in[2].data<S>(), dy.data<S>(), c.out[1].data<float>(), delta.data<float>()};
+  compute_gradient<S, Sum::dq>(saved, s, c.din[0]);
+  compute_gradient<S, Sum::dk>(saved, s, c.din[1]);
+  compute_gradient<S, Sum::dv>(saved, s, c.din[2]);
 }
 
-const RegisterTuned attention("attention", forward, backward);
+const RegisterTuned attention("attention", forward<float>, backward<float>);
+const RegisterTuned attention_bf16("attention", forward<bfloat16>, backward<bfloat16>, nullptr, DType::bf16);
 
 }  // namespace
 }  // namespace limbeck::cuda

@@ -1,14 +1,23 @@
-// Passes over a channels-last matrix [rows, C] by blocks of 256 threads: `across` threads side by side along the channels (each V of them,
-// V = 4: one 16-byte access), 256 / across rows at a time, so that a warp always reads one or a few runs of neighbouring addresses.
+// Passes over a channels-last matrix [rows, C] of f32 or bf16 by blocks of 256 threads: `across` threads side by side along the channels (each V
+// of them, by one access of up to 16 bytes), 256 / across rows at a time, so that a warp always reads one or a few runs of neighbouring addresses.
+// Arithmetic, sums and statistics are float whatever the matrix is stored as.
 // Sums over rows take two launches: each block of the grid (tiles of channels x slices of rows) leaves a partial result, then a warp per channel
 // joins the slices. The grid is a function of the shape alone and the order of additions is fixed: the same bits on every GPU, in every run.
 #pragma once
 #include <algorithm>
 #include <cmath>
+#include <initializer_list>
 #include <type_traits>
 
 #include "ops_cuda/launch.h"
 #include "ops_cuda/rows.h"
+
+// Without stores in between, the loads of four rows are on their way at once.
+#if defined(__CUDACC__)
+#define LIMBECK_FOUR_ROWS _Pragma("unroll 4")
+#else
+#define LIMBECK_FOUR_ROWS
+#endif
 
 namespace limbeck::cuda {
 
@@ -68,16 +77,17 @@ struct Moments {
 };
 
 /// partial [2, C, slices]: mean and m2 of each slice.
-template <int V>
-__global__ void __launch_bounds__(tile_threads) partial_moments(const float* x, Tiles t, float* partial) {
+template <class S, int V>
+__global__ void __launch_bounds__(tile_threads) partial_moments(const S* x, Tiles t, float* partial) {
   SHARED(Moments, shared, [V][tile_threads]);
   const int at = static_cast<int>(threadIdx.x);
   const int64_t channel = t.channel<V>(), slice = blockIdx.y;
   float first[V] = {}, sum[V] = {}, squares[V] = {};
   int64_t count = 0;
-  if (channel < t.channels)
+  if (channel < t.channels) {
+    LIMBECK_FOUR_ROWS
     for (int64_t r = t.begin(slice) + t.y(); r < t.end(slice); r += t.down(), ++count) {
-      const auto value = load_vector<V>(x + r * t.channels + channel);
+      const auto value = load_floats<V>(x + r * t.channels + channel);
       for (int v = 0; v < V; ++v) {
         if (count == 0) first[v] = value[v];  // distances from the first value are small numbers
         const float d = value[v] - first[v];
@@ -85,6 +95,7 @@ __global__ void __launch_bounds__(tile_threads) partial_moments(const float* x, 
         squares[v] += d * d;
       }
     }
+  }
   const float n = static_cast<float>(count), inverse = count > 0 ? 1 / n : 0.0f;
   for (int v = 0; v < V; ++v) {
     const float rest = squares[v] - sum[v] * sum[v] * inverse;
@@ -119,24 +130,54 @@ __global__ void finish_moments(const float* partial, Tiles t, float eps, float* 
   invstd[c] = 1 / std::sqrt(variance + eps);
 }
 
-/// Calls body(integral_constant<int, V>): V = 4 where the number of channels and the addresses allow 16-byte accesses, else 1.
-template <class Body>
-void by_channels(int64_t channels, bool aligned, Body&& body) {
-  if (channels % 4 == 0 && aligned) body(std::integral_constant<int, 4>{});
-  else body(std::integral_constant<int, 1>{});
+/// Calls body(integral_constant<int, V>) with the widest V that divides the channels and whose accesses the addresses allow: f32 4 or 1, bf16 8, 4,
+/// 2 or 1. Null pointers allow any.
+template <class S, class Body>
+void by_channels(int64_t channels, std::initializer_list<const S*> pointers, Body&& body) {
+  const auto allows = [&](int v) {
+    return channels % v == 0 && std::all_of(pointers.begin(), pointers.end(), [v](const S* p) { return aligned_for(v, p); });
+  };
+  if constexpr (sizeof(S) == 2) {
+    if (allows(8)) return body(std::integral_constant<int, 8>{});
+    if (allows(4)) return body(std::integral_constant<int, 4>{});
+    if (allows(2)) return body(std::integral_constant<int, 2>{});
+  } else {
+    if (allows(4)) return body(std::integral_constant<int, 4>{});
+  }
+  body(std::integral_constant<int, 1>{});
 }
 
-/// Statistics of x [rows, C], rows >= 1, C >= 1, f32.
-inline void channel_moments(const Tensor& x, double eps, const Tensor& mean, const Tensor& var, const Tensor& invstd) {
-  const int64_t channels = x.size(-1), rows = x.numel() / channels;
-  by_channels(channels, aligned_for(4, x.data<float>()), [&](auto vector) {
-    constexpr int V = decltype(vector)::value;
-    const Tiles t(rows, channels, V);
-    const Tensor partial = Tensor::empty({2, channels, t.slices}, DType::f32, x.device());
-    LAUNCH(partial_moments<V>, t.grid(V), tile_threads, 0, stream_of(x))(x.data<float>(), t, partial.data<float>());
-    LAUNCH(finish_moments<>, blocks_for_rows(channels), 32 * rows_per_block, 0, stream_of(x))
-    (partial.data<float>(), t, static_cast<float>(eps), mean.data<float>(), var.data<float>(), invstd.data<float>());
-  });
+struct MomentsResult {
+  float *mean, *var, *invstd;  ///< [C] each
+};
+
+template <class S, int V>
+void launch_moments(const Tensor& x, double eps, const MomentsResult& result) {
+  const int64_t channels = x.size(-1);
+  const Tiles t(x.numel() / channels, channels, V);
+  const Tensor partial = Tensor::empty({2, channels, t.slices}, DType::f32, x.device());
+  LAUNCH((partial_moments<S, V>), t.grid(V), tile_threads, 0, stream_of(x))(x.data<S>(), t, partial.data<float>());
+  LAUNCH(finish_moments<>, blocks_for_rows(channels), 32 * rows_per_block, 0, stream_of(x))
+  (partial.data<float>(), t, static_cast<float>(eps), result.mean, result.var, result.invstd);
+}
+
+/// Statistics of x [.., C] of type S; mean, var, invstd [C] are f32. Those of nothing: mean 0, variance 0.
+template <class S>
+void channel_moments(const Tensor& x, double eps, const Tensor& mean, const Tensor& var, const Tensor& invstd) {
+  if (x.numel() == 0) {
+    mean.fill(0);
+    var.fill(0);
+    invstd.fill(1 / std::sqrt(eps));
+    return;
+  }
+  const MomentsResult result{mean.data<float>(), var.data<float>(), invstd.data<float>()};
+  by_channels<S>(x.size(-1), {x.data<S>()}, [&](auto vector) { launch_moments<S, decltype(vector)::value>(x, eps, result); });
+}
+
+/// Parameter gradients of nothing; either may be unwanted.
+inline void fill_with_zeros(const Tensor& a, const Tensor& b) {
+  for (const Tensor* t : {&a, &b})
+    if (t->defined()) t->fill(0);
 }
 
 }  // namespace limbeck::cuda

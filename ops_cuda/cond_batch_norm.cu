@@ -3,12 +3,13 @@
 //   backward  g = dy [y > 0 if act is relu];  dbias[n] = sum over pixels g,  dgain[n] = sum over pixels g xhat
 //             batch statistics:  dx = invstd (gain g - (A + xhat B) / m),  A = sum_n gain dbias,  B = sum_n gain dgain
 //             given statistics:  dx = invstd gain g
-// x, y, dy, dx [N, pixels, C]; gain, bias, dgain, dbias [N, C]; mean, var, invstd [C]; m = N pixels. All outputs are overwritten.
+// x, y, dy, dx [N, pixels, C]; gain, bias, dgain, dbias [N, C]; mean, var, invstd [C]; m = N pixels. All outputs are overwritten. The tuned
+// kernels store the former as S, f32 or bf16, and keep parameters, statistics, sums and arithmetic f32.
 // Naive: one thread per channel, per (sample, channel), per element; sums in double, one chain each.
-// Tuned (f32): statistics and tiles as batch_norm (ops_cuda/channel_tiles.h); a block takes a tile of channels of one sample, so gain and bias
+// Tuned: statistics and tiles as batch_norm (ops_cuda/channel_tiles.h); a block takes a tile of channels of one sample, so gain and bias
 // stay in registers; dgain, dbias are finished by one block each, A and B by a block per 32 channels. The ReLU's mask is recomputed from x
-// with forward's instructions. Shared memory up to 12 KiB. Fixed order of sums: deterministic.
-// Bytes an element: forward 12, backward 20 (x, dy | x, dy, dx). 7 FLOPs forward, 9 backward.
+// with forward's instructions. Shared memory up to 24 KiB. Fixed order of sums: deterministic.
+// Bytes an element (f32; bf16: half): forward 12, backward 20 (x, dy | x, dy, dx). 7 FLOPs forward, 9 backward.
 // Source: de Vries et al. 2017; Brock et al. 2019 (BigGAN), appendix B.
 #include <cmath>
 
@@ -155,28 +156,28 @@ struct Scale {
   __device__ float operator()(int v, float x) const { return fmaf(x - mean[v], scale[v], shift[v]); }
 };
 
-template <int V, bool relu>
-__global__ void __launch_bounds__(tile_threads) apply(const float* x, const float* gain, const float* bias, Statistics statistics, Tiles t, int64_t samples,
-                                                      float* y) {
+template <class S, int V, bool relu>
+__global__ void __launch_bounds__(tile_threads) apply(const S* x, const float* gain, const float* bias, Statistics statistics, Tiles t,
+                                                      int64_t samples, S* y) {
   const int64_t channel = t.channel<V>();
   if (channel >= t.channels) return;
   for (int64_t n = blockIdx.y; n < samples; n += gridDim.y) {
     const Scale<V> scale(statistics, gain, bias, n * t.channels + channel, channel);
     for (int64_t r = t.begin(blockIdx.z) + t.y(); r < t.end(blockIdx.z); r += t.down()) {
       const int64_t at = (n * t.rows + r) * t.channels + channel;
-      auto value = load_vector<V>(x + at);
+      auto value = load_floats<V>(x + at);
       for (int v = 0; v < V; ++v) {
         value[v] = scale(v, value[v]);
         if (relu && value[v] <= 0) value[v] = 0;
       }
-      store_vector(y + at, value);
+      store_floats(y + at, value);
     }
   }
 }
 
 // One z: a block sees all pixels of its samples. The loop is the same for all threads of a block, so its barriers are met by all.
-template <int V, bool relu>
-__global__ void __launch_bounds__(tile_threads) sample_sums_tile(const float* x, const float* dy, const float* gain, const float* bias, Statistics statistics,
+template <class S, int V, bool relu>
+__global__ void __launch_bounds__(tile_threads) sample_sums_tile(const S* x, const S* dy, const float* gain, const float* bias, Statistics statistics,
                                                                  Tiles t, int64_t samples, float* dgain, float* dbias) {
   const int64_t channel = t.channel<V>();
   const bool inside = channel < t.channels;
@@ -187,7 +188,7 @@ __global__ void __launch_bounds__(tile_threads) sample_sums_tile(const float* x,
       const Scale<V> scale(statistics, gain, bias, nc, channel);
       for (int64_t r = t.y(); r < t.rows; r += t.down()) {
         const int64_t at = (n * t.rows + r) * t.channels + channel;
-        const auto value = load_vector<V>(x + at), g = load_vector<V>(dy + at);
+        const auto value = load_floats<V>(x + at), g = load_floats<V>(dy + at);
         for (int v = 0; v < V; ++v) {
           if (relu && scale(v, value[v]) <= 0) continue;
           sum_g[v] += g[v];
@@ -228,9 +229,9 @@ __global__ void channel_sums_block(const float* dgain, const float* dbias, const
 }
 
 // `totals` null: given statistics.
-template <int V, bool relu>
-__global__ void __launch_bounds__(tile_threads) input_gradient_tile(const float* x, const float* dy, const float* gain, const float* bias,
-                                                                    Statistics statistics, const float* totals, Tiles t, int64_t samples, float* dx) {
+template <class S, int V, bool relu>
+__global__ void __launch_bounds__(tile_threads) input_gradient_tile(const S* x, const S* dy, const float* gain, const float* bias, Statistics statistics,
+                                                                    const float* totals, Tiles t, int64_t samples, S* dx) {
   const int64_t channel = t.channel<V>();
   if (channel >= t.channels) return;
   const float inverse_m = 1 / (static_cast<float>(t.rows) * static_cast<float>(samples));
@@ -244,13 +245,13 @@ __global__ void __launch_bounds__(tile_threads) input_gradient_tile(const float*
     const Scale<V> scale(statistics, gain, bias, n * t.channels + channel, channel);
     for (int64_t r = t.begin(blockIdx.z) + t.y(); r < t.end(blockIdx.z); r += t.down()) {
       const int64_t at = (n * t.rows + r) * t.channels + channel;
-      const auto value = load_vector<V>(x + at);
-      auto g = load_vector<V>(dy + at);
+      const auto value = load_floats<V>(x + at);
+      auto g = load_floats<V>(dy + at);
       for (int v = 0; v < V; ++v) {
         if (relu && scale(v, value[v]) <= 0) g[v] = 0;
         g[v] = scale.scale[v] * g[v] - offset[v] - (value[v] - scale.mean[v]) * slope[v];
       }
-      store_vector(dx + at, g);
+      store_floats(dx + at, g);
     }
   }
 }
@@ -260,76 +261,88 @@ dim3 sample_grid(const Tiles& t, int vector, int64_t samples, bool whole_samples
   return dim3(blocks_for(t.tiles_for(vector), 1).x, static_cast<unsigned>(std::min<int64_t>(samples, 65535)), parts);
 }
 
-// body(V, relu) with the tiles of one sample.
-template <class Body>
-void by_tiles(const Sizes& s, bool aligned, bool relu, Body&& body) {
-  by_channels(s.channels, aligned, [&](auto vector) {
-    const Tiles t(s.pixels, s.channels, decltype(vector)::value);
-    if (relu) body(vector, std::true_type{}, t);
-    else body(vector, std::false_type{}, t);
-  });
-}
-
-void apply_tuned(const ForwardCall& c, const Statistics& statistics) {
+template <class S, int V, bool relu>
+void launch_apply(const ForwardCall& c, const Statistics& statistics) {
   const Tensor& x = c.in[0];
   const Sizes s(x.shape());
-  const float *px = x.data<float>(), *gain = c.in[1].data<float>(), *bias = c.in[2].data<float>();
-  float* y = c.out[0].data<float>();
-  by_tiles(s, aligned_for(4, px, y), fused_relu("cond_batch_norm", c.attrs), [&](auto vector, auto relu, const Tiles& t) {
+  const Tiles t(s.pixels, s.channels, V);  // of one sample
+  LAUNCH((apply<S, V, relu>), sample_grid(t, V, s.samples, false), tile_threads, 0, stream_of(x))
+  (x.data<S>(), c.in[1].data<float>(), c.in[2].data<float>(), statistics, t, s.samples, c.out[0].data<S>());
+}
+
+template <class S>
+void apply_tuned(const ForwardCall& c, const Statistics& statistics) {
+  if (c.in[0].numel() == 0) return;
+  const bool relu = fused_relu("cond_batch_norm", c.attrs);
+  by_channels<S>(c.in[0].size(-1), {c.in[0].data<S>(), c.out[0].data<S>()}, [&](auto vector) {
     constexpr int V = decltype(vector)::value;
-    LAUNCH((apply<V, decltype(relu)::value>), sample_grid(t, V, s.samples, false), tile_threads, 0, stream_of(x))
-    (px, gain, bias, statistics, t, s.samples, y);
+    if (relu) launch_apply<S, V, true>(c, statistics);
+    else launch_apply<S, V, false>(c, statistics);
   });
 }
 
-void backward_tuned(const BackwardCall& c, const Statistics& statistics, bool batch) {
-  const Tensor &dy = c.dout[0], &dx = c.din[0];
+template <class S, int V, bool relu>
+void launch_gradients(const BackwardCall& c, const Statistics& statistics, bool batch) {
+  const Tensor& dy = c.dout[0];
   const Sizes s(dy.shape());
-  const float *x = c.in[0].data<float>(), *gain = c.in[1].data<float>(), *bias = c.in[2].data<float>(), *pdy = dy.data<float>();
-  float* pdx = optional_data<float>(dx);
+  const Tiles t(s.pixels, s.channels, V);
+  const S *x = c.in[0].data<S>(), *pdy = dy.data<S>();
+  const float *gain = c.in[1].data<float>(), *bias = c.in[2].data<float>();
+  S* dx = optional_data<S>(c.din[0]);
   const cudaStream_t stream = stream_of(dy);
   const Tensor dgain = c.din[1].defined() ? c.din[1] : workspace<float>(dy, {s.samples, s.channels});
   const Tensor dbias = c.din[2].defined() ? c.din[2] : workspace<float>(dy, {s.samples, s.channels});
   const Tensor totals = workspace<float>(dy, {2, s.channels});
-  by_tiles(s, aligned_for(4, x, pdy, pdx), fused_relu("cond_batch_norm", c.attrs), [&](auto vector, auto relu_value, const Tiles& t) {
+  if ((batch && dx) || c.din[1].defined() || c.din[2].defined())
+    LAUNCH((sample_sums_tile<S, V, relu>), sample_grid(t, V, s.samples, true), tile_threads, 0, stream)
+    (x, pdy, gain, bias, statistics, t, s.samples, dgain.data<float>(), dbias.data<float>());
+  if (!dx) return;
+  if (batch)
+    LAUNCH(channel_sums_block, blocks_for(s.channels, 32), 32 * warps, 0, stream)
+    (dgain.data<float>(), dbias.data<float>(), gain, s.samples, s.channels, totals.data<float>());
+  LAUNCH((input_gradient_tile<S, V, relu>), sample_grid(t, V, s.samples, false), tile_threads, 0, stream)
+  (x, pdy, gain, bias, statistics, batch ? totals.data<float>() : nullptr, t, s.samples, dx);
+}
+
+template <class S>
+void backward_tuned(const BackwardCall& c, const Statistics& statistics, bool batch) {
+  const Tensor& dy = c.dout[0];
+  if (dy.numel() == 0) return fill_with_zeros(c.din[1], c.din[2]);
+  const bool relu = fused_relu("cond_batch_norm", c.attrs);
+  by_channels<S>(dy.size(-1), {c.in[0].data<S>(), dy.data<S>(), optional_data<S>(c.din[0])}, [&](auto vector) {
     constexpr int V = decltype(vector)::value;
-    constexpr bool relu = decltype(relu_value)::value;
-    if ((batch && pdx) || c.din[1].defined() || c.din[2].defined())
-      LAUNCH((sample_sums_tile<V, relu>), sample_grid(t, V, s.samples, true), tile_threads, 0, stream)
-      (x, pdy, gain, bias, statistics, t, s.samples, dgain.data<float>(), dbias.data<float>());
-    if (!pdx) return;
-    if (batch)
-      LAUNCH(channel_sums_block, blocks_for(s.channels, 32), 32 * warps, 0, stream)
-      (dgain.data<float>(), dbias.data<float>(), gain, s.samples, s.channels, totals.data<float>());
-    LAUNCH((input_gradient_tile<V, relu>), sample_grid(t, V, s.samples, false), tile_threads, 0, stream)
-    (x, pdy, gain, bias, statistics, batch ? totals.data<float>() : nullptr, t, s.samples, pdx);
+    if (relu) launch_gradients<S, V, true>(c, statistics, batch);
+    else launch_gradients<S, V, false>(c, statistics, batch);
   });
 }
 
-// Empty tensors take the naive kernels, which know what the statistics of nothing are.
-void train_forward_tuned(const ForwardCall& c) {
-  if (c.in[0].numel() == 0) return train_forward<float>(c);
-  channel_moments(c.in[0], c.attrs.number("eps", 1e-5), c.out[1], c.out[2], c.out[3]);
-  apply_tuned(c, {c.out[1].data<float>(), c.out[3].data<float>(), nullptr, 0});
-  update_running<float>(c, 3);
-}
-void train_backward_tuned(const BackwardCall& c) {
-  if (c.dout[0].numel() == 0) return train_backward<float>(c);
-  backward_tuned(c, {c.out[1].data<float>(), c.out[3].data<float>(), nullptr, 0}, true);
-}
 Statistics given(const Tensors& in, const Attrs& attrs) {
   return {in[3].data<float>(), nullptr, in[4].data<float>(), static_cast<float>(attrs.number("eps", 1e-5))};
 }
-void eval_forward_tuned(const ForwardCall& c) {
-  if (c.in[0].numel() > 0) apply_tuned(c, given(c.in, c.attrs));
+
+template <class S>
+void train_forward_tuned(const ForwardCall& c) {
+  channel_moments<S>(c.in[0], c.attrs.number("eps", 1e-5), c.out[1], c.out[2], c.out[3]);
+  apply_tuned<S>(c, {c.out[1].data<float>(), c.out[3].data<float>(), nullptr, 0});
+  update_running<float>(c, 3);
 }
+template <class S>
+void train_backward_tuned(const BackwardCall& c) {
+  backward_tuned<S>(c, {c.out[1].data<float>(), c.out[3].data<float>(), nullptr, 0}, true);
+}
+template <class S>
+void eval_forward_tuned(const ForwardCall& c) {
+  apply_tuned<S>(c, given(c.in, c.attrs));
+}
+template <class S>
 void eval_backward_tuned(const BackwardCall& c) {
-  if (c.dout[0].numel() == 0) return eval_backward<float>(c);
-  backward_tuned(c, given(c.in, c.attrs), false);
+  backward_tuned<S>(c, given(c.in, c.attrs), false);
 }
 
-const RegisterTuned cond_batch_norm_tuned("cond_batch_norm", train_forward_tuned, train_backward_tuned);
-const RegisterTuned cond_batch_norm_eval_tuned("cond_batch_norm_eval", eval_forward_tuned, eval_backward_tuned);
+const RegisterTuned cond_batch_norm_tuned("cond_batch_norm", train_forward_tuned<float>, train_backward_tuned<float>);
+const RegisterTuned cond_batch_norm_bf16("cond_batch_norm", train_forward_tuned<bfloat16>, train_backward_tuned<bfloat16>, nullptr, DType::bf16);
+const RegisterTuned cond_batch_norm_eval_tuned("cond_batch_norm_eval", eval_forward_tuned<float>, eval_backward_tuned<float>);
+const RegisterTuned cond_batch_norm_eval_bf16("cond_batch_norm_eval", eval_forward_tuned<bfloat16>, eval_backward_tuned<bfloat16>, nullptr, DType::bf16);
 
 }  // namespace
 }  // namespace limbeck::cuda

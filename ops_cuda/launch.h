@@ -14,6 +14,7 @@
 // assembly outside ops_cuda/native, no float atomics, results that depend on no order of threads.
 #pragma once
 #include <cstdint>
+#include <type_traits>
 
 #include "ops_cuda/runtime.h"
 
@@ -79,16 +80,24 @@ __device__ void store_vector(T* p, const Vector<T, N>& v) {
 /// The same for memory that holds S (float, or bfloat16: half the bytes) where the arithmetic is float.
 template <int N, class S>
 __device__ Vector<float, N> load_floats(const S* p) {
-  const auto stored = load_vector<N>(p);
-  Vector<float, N> v;
-  for (int i = 0; i < N; ++i) v[i] = static_cast<float>(stored[i]);
-  return v;
+  if constexpr (std::is_same_v<S, float>) {
+    return load_vector<N>(p);
+  } else {
+    const auto stored = load_vector<N>(p);
+    Vector<float, N> v;
+    for (int i = 0; i < N; ++i) v[i] = static_cast<float>(stored[i]);
+    return v;
+  }
 }
 template <class S, int N>
 __device__ void store_floats(S* p, const Vector<float, N>& v) {
-  Vector<S, N> stored;
-  for (int i = 0; i < N; ++i) stored[i] = static_cast<S>(v[i]);
-  store_vector(p, stored);
+  if constexpr (std::is_same_v<S, float>) {
+    store_vector(p, v);
+  } else {
+    Vector<S, N> stored;
+    for (int i = 0; i < N; ++i) stored[i] = static_cast<S>(v[i]);
+    store_vector(p, stored);
+  }
 }
 /// Host side: may these pointers be read N elements at a time?
 template <class... T>
