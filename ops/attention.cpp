@@ -86,7 +86,7 @@ const RegisterOp attention_op({
     .formula = "y = softmax(scale q k^T) v, lse = log sum_s e^(scale q k_s)\n"
                "p = e^(scale q k - lse), ds = p (dy v - sum dy y): dv = p^T dy, dq = scale ds k, dk = scale ds^T q",
     .source = "Vaswani et al. 2017, equation 1; Zhang et al., SAGAN, 2019; backward as Dao et al., FlashAttention, 2022",
-    .inputs = {{"q"}, {"k"}, {"v"}}, .outputs = {{"y"}, {"lse", false}},
+    .inputs = {{"q"}, {"k"}, {.name = "v", .weighted = true}}, .outputs = {{"y"}, {"lse", false}},
     .saved_inputs = {0, 1, 2}, .saved_outputs = {0, 1},
     .infer = infer_attention,
     .forward = floating<ForwardCall, [](auto t, const ForwardCall& c) { attention_forward<decltype(t)>(c); }>,
@@ -97,7 +97,10 @@ const RegisterOp attention_op({
               {{values({1, 3, 2}, -20, 20), values({1, 4, 2}, -20, 20), values({1, 4, 2})}, Attrs{{"scale", 1.0}}},
               {{values({0, 3, 2}), values({0, 4, 2}), values({0, 4, 5})}},
               big_case({values({2, 65, 16}), values({2, 33, 16}), values({2, 33, 40})}, Attrs{{"scale", 1.0}}),
-              big_case({values({1, 130, 9}), values({1, 259, 9}), values({1, 259, 17})}, Attrs{{"scale", 0.25}})},
+              big_case({values({1, 130, 9}), values({1, 259, 9}), values({1, 259, 17})}, Attrs{{"scale", 0.25}}),
+              big_case({values({2, 70, 12}), values({2, 130, 12}), values({2, 130, 48})}, Attrs{{"scale", 1.0}}),
+              big_case({values({1, 130, 64}), values({1, 70, 64}), values({1, 70, 104})}, Attrs{{"scale", 0.5}}),
+              big_case({values({1, 40, 72}), values({1, 34, 72}), values({1, 34, 136})}, Attrs{{"scale", 0.25}})},
     .flops = [](const Tensors& in, const Attrs&) {
       return 2.0 * static_cast<double>(in[0].size(0) * in[0].size(1) * in[1].size(1) * (in[0].size(2) + in[2].size(2))); },
     .bench_cases = {big_case({values({16, 1024, 32}), values({16, 256, 32}), values({16, 256, 128})}, Attrs{{"scale", 1.0}})},

@@ -111,7 +111,11 @@ struct Subject {
     for (const Tensor& t : stored) in_types.push_back(t.dtype());
     for (const TensorSpec& spec : op.infer(stored, c.attrs)) out_types.push_back(spec.dtype);
   }
-  bool rounds_parameters(size_t i) const { return input_of(op, i).parameter && !out_types.empty() && out_types[0] == DType::bf16; }
+  bool rounds_input(size_t i) const {
+    return (input_of(op, i).parameter || input_of(op, i).weighted) && !out_types.empty() && out_types[0] == DType::bf16;
+  }
+  /// Backward weighs the cotangents as forward does the weighted inputs.
+  bool rounds_cotangents() const { return std::any_of(op.inputs.begin(), op.inputs.end(), [](const OpInput& i) { return i.weighted; }); }
   Tensor as_stored(const Tensor& out, size_t j) const { return out_types[j] == DType::bf16 ? out.to(DType::bf16).to(out.dtype()) : out; }
 };
 
@@ -124,7 +128,7 @@ Result reference_result(const Subject& s, Noise noise, uint64_t noise_seed) {
   r.in = copies(s.in);
   for (size_t i = 0; i < r.in.size(); ++i) {
     if (noise == Noise::arithmetic) r.in[i] = perturbed(r.in[i], eps_f32, noise_seed, i);
-    else if (noise == Noise::storage && s.rounds_parameters(i)) r.in[i] = perturbed(r.in[i], eps_bf16, noise_seed, i);
+    else if (noise == Noise::storage && s.rounds_input(i)) r.in[i] = perturbed(r.in[i], eps_bf16, noise_seed, i);
   }
   r.out = forward_of(s.op, reference, r.in, s.c.attrs);
   if (!differentiable(s.op)) return r;
@@ -136,6 +140,7 @@ Result reference_result(const Subject& s, Noise noise, uint64_t noise_seed) {
       dout[j] = perturbed(dout[j], eps_f32, noise_seed, 200 + j);
     } else if (noise == Noise::storage && s.out_types[j] == DType::bf16) {
       saved[j] = perturbed(saved[j], eps_bf16, noise_seed, 100 + j);
+      if (s.rounds_cotangents()) dout[j] = perturbed(dout[j], eps_bf16, noise_seed, 200 + j);
     }
   }
   r.din = backward_of(s.op, reference, r.in, saved, dout, all_wanted(s.op, r.in), s.c.attrs);

@@ -44,6 +44,7 @@ struct OpInput {
   bool differentiable = true;
   bool optional = false;
   bool parameter = false;  ///< stays f32 where the others are bf16: weights, gains, given statistics
+  bool weighted = false;   ///< summed with weights that a bf16 kernel may round to bf16 on their way to the tensor cores (attention's v)
 };
 
 struct OpOutput {

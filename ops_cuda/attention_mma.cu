@@ -5,8 +5,8 @@
 // other sizes run in ops_cuda/attention_tuned.cu.
 // Products take bf16 factors and sum in f32. Scores, maxima, sums and lse are f32; the weights (p, ds) are rounded to bf16 before the product
 // with v, dy, k or q, as FlashAttention does: the error of that is the one of rounding those inputs (OpInput::weighted).
-// A block is 4 warps and owns 64 rows: queries (forward, dq), or keys (dk and dv). It walks over tiles of others, 64 keys (forward) or 32. A warp has 16
-// rows; its scores come out of one product in the layout in which the next one takes its left factor, so weights never leave registers.
+// A block is 4 warps and owns 64 rows: queries (forward, dq), or keys (dk and dv). It walks over tiles of others, 64 keys (forward) or 32. A
+// warp has 16 rows; its scores come out of one product in the layout in which the next one takes its left factor, so weights never leave registers.
 //   forward   online softmax, per tile one rescaling by 2^(m - max(m, tile)); v arrives while q k^T is computed, the next k during p v
 //   backward  rows have two factors, x1 (q or k) and x2 (dy or v), and so have the others: w1 = x1 o1^T -> p, w2 = x2 o2^T -> ds;
 //             result1 += ds o1 (dq or dk), with key rows result2 += p o2 (dv). One kernel for both; the next tile arrives meanwhile.
@@ -167,7 +167,8 @@ struct Softmax {
 };
 
 template <int E>
-__global__ void __launch_bounds__(threads) forward_rows(const bfloat16* q, const bfloat16* k, const bfloat16* v, Sizes s, int unit, bfloat16* y, float* lse) {
+__global__ void __launch_bounds__(threads, 3)
+    forward_rows(const bfloat16* q, const bfloat16* k, const bfloat16* v, Sizes s, int unit, bfloat16* y, float* lse) {
   SHARED(Line<widest_d>, query_lines, [row_tile]);
   SHARED(Line<widest_d>, key_lines, [key_tile]);
   SHARED(Line<E>, value_lines, [key_tile]);
@@ -246,7 +247,8 @@ __device__ void copy_others(BackwardMemory<E>& m, int at, const Factors& others,
 
 /// dq of 64 queries, or dk and dv (either may be null) of 64 keys.
 template <bool key_rows, int E>
-__global__ void __launch_bounds__(threads) backward_rows(Saved saved, Sizes s, int unit, bfloat16* gradient_one, bfloat16* gradient_two) {
+__global__ void __launch_bounds__(threads, key_rows && E > 64 ? 2 : 3)
+    backward_rows(Saved saved, Sizes s, int unit, bfloat16* gradient_one, bfloat16* gradient_two) {
   SHARED_DYN(BackwardMemory<E>, memory);
   const Block block = Block::of(key_rows ? s.keys : s.queries);
   const Factors rows = key_rows ? saved.keys(block.entry, s) : saved.queries(block.entry, s);
@@ -256,7 +258,8 @@ __global__ void __launch_bounds__(threads) backward_rows(Saved saved, Sizes s, i
   float row_lse[2] = {}, row_delta[2] = {};
   for (int half = 0; half < 2; ++half)
     if (const int64_t row = first_row + group() + 8 * half; !key_rows && row < s.queries) row_lse[half] = lse[row], row_delta[half] = delta[row];
-  float one[widest_d / 8][4] = {}, two[key_rows ? E / 8 : 2][4] = {};
+  float one[widest_d / 8][4] = {};
+  [[maybe_unused]] float two[key_rows ? E / 8 : 2][4] = {};
   copy_lines(memory->row_one, row_tile, rows.one, block.first_row, unit);
   copy_lines(memory->row_two, row_tile, rows.two, block.first_row, unit);
   copy_others<key_rows>(*memory, 0, others, lse, delta, 0, unit);
@@ -326,7 +329,8 @@ void launch_backward(const Saved& saved, const Sizes& s, const Tensor& one, cons
 
 void backward(const BackwardCall& c) {
   const Sizes s(c.in, c.attrs);
-  const Tensor &dy = c.dout[0], delta = attention_deltas<bfloat16>(c.out[0], dy);
+  const Tensor dy = aligned_for(2, c.dout[0].data<bfloat16>()) ? c.dout[0] : c.dout[0].clone();
+  const Tensor delta = attention_deltas<bfloat16>(c.out[0], dy);
   const Saved saved{c.in[0].data<bfloat16>(), c.in[1].data<bfloat16>(), c.in[2].data<bfloat16>(), dy.data<bfloat16>(), c.out[1].data<float>(),
                     delta.data<float>()};
   const auto launch_query = s.e <= 64 ? launch_backward<false, 64> : launch_backward<false, widest_e>;

@@ -5,6 +5,7 @@
 // All four sums have one form: for 64 rows (queries, or keys for dk and dv) walk over tiles of 32 others, compute the 64 x 32 weights (p or ds)
 // from products over d (and e), and add weights x others to a 64 x E result in registers. No L x S matrix in memory, no atomics: every sum
 // has one owner and one order. Results wider than 128 columns are divided over grid.y, which recomputes the weights.
+// bf16: what ops_cuda/attention_mma.cu does not take (odd or large sizes); the same kernels, half the bytes.
 // Threads: 256 = 16 row groups x 16 column groups; a thread has 4 rows x 2 others of the weights and 4 rows x E/16 columns of the result, so
 // a row lives in 16 neighbouring lanes: its maximum and sum are shuffles, and weights pass between lanes of one warp only.
 // Forward: online softmax, per tile of keys one rescaling by e^(m - max(m, tile)) (Milakov and Gimelshein 2018).
@@ -16,8 +17,8 @@
 #include <limits>
 
 #include "ops/attention.h"
+#include "ops_cuda/attention_deltas.h"
 #include "ops_cuda/pointers.h"
-#include "ops_cuda/rows.h"
 
 namespace limbeck::cuda {
 namespace {
@@ -44,7 +45,7 @@ template <int lines, class Line, class S>
 __device__ void load_transposed(Line* to, const Side<S>& side, int64_t first, int64_t w) {
   const int lane = static_cast<int>(threadIdx.x) % 32, warp = static_cast<int>(threadIdx.x) / 32;
   for (int r = warp; r < lines; r += threads / 32)
-    to[lane].v[r] = first + r < side.count && w + lane < side.width ? static_cast<float>(side.data[(first + r) * side.width + w + lane]) : 0.0f;
+    to[lane].v[r] = first + r < side.count && w + lane < side.width ? float(side.data[(first + r) * side.width + w + lane]) : 0.0f;
 }
 
 struct Factors {
@@ -54,7 +55,8 @@ struct Factors {
 
 /// result[i][j] = row (4 row_group + i) times other (column_group + 16 j). All threads of the block call it; ends with loaded chunks in use.
 template <class S>
-__device__ void products(float (&result)[4][2], const Factors& f, const Side<S>& rows, int64_t first_row, const Side<S>& others, int64_t first_other) {
+__device__ void products(float (&result)[4][2], const Factors& f, const Side<S>& rows, int64_t first_row, const Side<S>& others,
+                         int64_t first_other) {
   for (auto& row : result) row[0] = row[1] = 0;
   for (int64_t w = 0; w < rows.width; w += chunk) {
     __syncthreads();
@@ -228,17 +230,6 @@ __global__ void __launch_bounds__(threads) backward_tile(Saved<S> saved, Sizes s
   result.store(gradient + block.entry * rows * width, block.first_row, rows, block.first_column, width);
 }
 
-// A warp per query.
-template <class S>
-__global__ void query_deltas(const S* y, const S* dy, int64_t queries, int64_t e, float* delta) {
-  const int64_t at = warp_row();
-  if (at >= queries) return;
-  float sum = 0;
-  for (int64_t i = warp_lane(); i < e; i += 32) sum += static_cast<float>(y[at * e + i]) * static_cast<float>(dy[at * e + i]);
-  sum = warp_total(sum);
-  if (warp_lane() == 0) delta[at] = sum;
-}
-
 // body(E): the columns of a block, for a result of `width` columns.
 template <class Body>
 void by_width(int64_t width, Body&& body) {
@@ -268,7 +259,8 @@ void forward(const ForwardCall& c) {
 
 template <class S, int E, Sum which>
 void launch_gradient(const Saved<S>& saved, const Sizes& s, const Tensor& gradient) {
-  LAUNCH((backward_tile<S, E, which>), grid(s.batch, gradient.size(1), gradient.size(2), E), threads, 0, stream_of(gradient))(saved, s, gradient.data<S>());
+  LAUNCH((backward_tile<S, E, which>), grid(s.batch, gradient.size(1), gradient.size(2), E), threads, 0, stream_of(gradient))
+  (saved, s, gradient.data<S>());
 }
 
 template <class S, Sum which>
@@ -280,10 +272,7 @@ void compute_gradient(const Saved<S>& saved, const Sizes& s, const Tensor& gradi
 template <class S>
 void backward(const BackwardCall& c) {
   const Sizes s(c.in, c.attrs);
-  const Tensor &dy = c.dout[0], delta = workspace<float>(dy, {s.batch * s.queries});
-  if (s.batch * s.queries > 0)
-    LAUNCH(query_deltas<S>, blocks_for_rows(s.batch * s.queries), 32 * rows_per_block, 0, stream_of(dy))
-    (c.out[0].data<S>(), dy.data<S>(), s.batch * s.queries, s.e, delta.data<float>());
+  const Tensor &dy = c.dout[0], delta = attention_deltas<S>(c.out[0], dy);
   const Saved<S> saved{c.in[0].data<S>(), c.in[1].data<S>(), c.in[2].data<S>(), dy.data<S>(), c.out[1].data<float>(), delta.data<float>()};
   compute_gradient<S, Sum::dq>(saved, s, c.din[0]);
   compute_gradient<S, Sum::dk>(saved, s, c.din[1]);

@@ -32,6 +32,13 @@
 #define SHARED_DYN(T, name) LIMBECK_SHARED_DYN_IMPL(T, name)
 #define LAUNCH(kernel, grid, block, shared_bytes, stream) (::limbeck::cuda::Launch{#kernel, kernel, grid, block, shared_bytes, stream})
 
+// Loops whose bodies index registers: nvcc must unroll them.
+#if defined(__CUDACC__)
+#define LIMBECK_UNROLL _Pragma("unroll")
+#else
+#define LIMBECK_UNROLL
+#endif
+
 namespace limbeck::cuda {
 
 template <class... P>
