@@ -9,6 +9,7 @@
 #include "ops/check.h"
 #include "ops_cuda/precision.h"
 #include "ops_cuda/tuning.h"
+#include "tensor/device.h"
 #include "tensor/random.h"
 #include "tests/ops_cuda/orders.h"
 
@@ -102,6 +103,39 @@ TEST(CudaBf16Storage, EveryWidthOfCopies) {
           const CheckReport report = check_kernel(find_op(name), c, tuned(find_op(name), DType::bf16));
           EXPECT_TRUE(report.ok && !report.skipped) << name << ", " << describe(find_op(name), c) << ": " << report.message;
         }
+}
+
+/// The same numbers `by` elements into a block, where 16-byte copies and writes of pairs may be impossible.
+Tensor shifted(const Tensor& t, int64_t by) {
+  const Tensor block = Tensor::empty({t.numel() + by}, t.dtype(), t.device()), view = block.rows(by, by + t.numel()).reshape(t.shape());
+  backend(t.device()).copy(view.raw(), t.device(), t.raw(), t.device(), static_cast<size_t>(t.bytes()));
+  return view;
+}
+
+// Narrower copies bring the same numbers in the same order.
+TEST(CudaBf16Storage, SameBitsWhereverTensorsStart) {
+  const Op& op = find_op("conv2d");
+  const Kernel& kernel = tuned(op, DType::bf16);
+  const Device gpu{DeviceKind::cuda};
+  const auto random = [&](Shape shape, uint64_t seed, DType type) {
+    const Tensor t = Tensor::empty(shape);
+    Stream(seed).fill_uniform(t, -1, 1);
+    return t.to(type).to(gpu);
+  };
+  for (const int64_t window : {1, 3}) {  // stored matrices, and windows
+    const Attrs attrs{{"padding", window / 2}};
+    const Tensor x = random({2, 5, 4, 16}, 1, DType::bf16), w = random({24, window, window, 16}, 2, DType::f32), dy = random({2, 5, 4, 24}, 3, DType::bf16);
+    Tensors expected;
+    for (const int64_t by : {0, 1, 2, 4, 8}) {
+      const Tensor y = shifted(dy, by), dx = shifted(x, by), dw = Tensor::empty(w.shape(), DType::f32, gpu);
+      const Tensors in{shifted(x, by), w, {}};
+      kernel.forward({in, {y}, attrs});
+      kernel.backward({in, {}, {shifted(dy, by)}, {dx, dw, {}}, attrs});
+      const Tensors found{y, dx, dw};
+      if (by == 0) expected = found;
+      for (size_t t = 0; t < found.size(); ++t) EXPECT_TRUE(same_bits(found[t], expected[t])) << "window " << window << ", shifted by " << by << ", result " << t;
+    }
+  }
 }
 
 struct Results {
