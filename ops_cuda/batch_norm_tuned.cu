@@ -14,7 +14,6 @@
 #include "ops/norm.h"
 #include "ops_cuda/channel_tiles.h"
 #include "ops_cuda/pointers.h"
-#include "ops_cuda/running_statistics.h"
 
 namespace limbeck::cuda {
 namespace {
@@ -211,10 +210,9 @@ void backward(const Tensor& x, const Affine& affine, const Tensor& residual, con
 template <class S>
 void train_forward(const ForwardCall& c) {
   const Tensor &x = c.in[0], &mean = c.out[1], &invstd = c.out[3];
-  channel_moments<S>(x, c.attrs.number("eps", 1e-5), mean, c.out[2], invstd);
+  channel_moments<S>(c, 4);
   const Affine affine{optional_data<float>(c.in[1]), optional_data<float>(c.in[2]), mean.data<float>(), invstd.data<float>(), nullptr, 0};
   forward<S>(x, c.in[3], affine, fused_relu("batch_norm", c.attrs), c.out[0]);
-  update_running<float>(c, 4);
 }
 
 template <class S>

@@ -11,6 +11,7 @@
 
 #include "ops_cuda/launch.h"
 #include "ops_cuda/rows.h"
+#include "ops_cuda/running_statistics.h"
 
 // Without stores in between, the loads of four rows are on their way at once.
 #if defined(__CUDACC__)
@@ -113,9 +114,13 @@ __global__ void __launch_bounds__(tile_threads) partial_moments(const S* x, Tile
   }
 }
 
-/// A warp per channel joins the slices.
+struct MomentsResult {
+  float *mean, *var, *invstd;  ///< [C] each
+};
+
+/// A warp per channel joins the slices, and moves the running statistics.
 template <class = void>  // a template, so that several files may include it
-__global__ void finish_moments(const float* partial, Tiles t, float eps, float* mean, float* var, float* invstd) {
+__global__ void finish_moments(const float* partial, Tiles t, float eps, MomentsResult result, Running<float> running) {
   const int64_t c = warp_row();
   if (c >= t.channels) return;
   const float *means = partial + c * t.slices, *m2s = partial + (t.channels + c) * t.slices, n = static_cast<float>(t.rows);
@@ -125,9 +130,10 @@ __global__ void finish_moments(const float* partial, Tiles t, float eps, float* 
   for (int s = warp_lane(); s < t.slices; s += 32) m2 += m2s[s] + static_cast<float>(t.end(s) - t.begin(s)) * (means[s] - m) * (means[s] - m);
   const float variance = warp_total(m2) / n;
   if (warp_lane() > 0) return;
-  mean[c] = m;
-  var[c] = variance;
-  invstd[c] = 1 / std::sqrt(variance + eps);
+  result.mean[c] = m;
+  result.var[c] = variance;
+  result.invstd[c] = 1 / std::sqrt(variance + eps);
+  running.move(c, m, variance);
 }
 
 /// Calls body(integral_constant<int, V>) with the widest V that divides the channels and whose accesses the addresses allow: f32 4 or 1, bf16 8, 4,
@@ -147,31 +153,31 @@ void by_channels(int64_t channels, std::initializer_list<const S*> pointers, Bod
   body(std::integral_constant<int, 1>{});
 }
 
-struct MomentsResult {
-  float *mean, *var, *invstd;  ///< [C] each
-};
-
 template <class S, int V>
-void launch_moments(const Tensor& x, double eps, const MomentsResult& result) {
+void launch_moments(const Tensor& x, double eps, const MomentsResult& result, const Running<float>& running) {
   const int64_t channels = x.size(-1);
   const Tiles t(x.numel() / channels, channels, V);
   const Tensor partial = Tensor::empty({2, channels, t.slices}, DType::f32, x.device());
   LAUNCH((partial_moments<S, V>), t.grid(V), tile_threads, 0, stream_of(x))(x.data<S>(), t, partial.data<float>());
   LAUNCH(finish_moments<>, blocks_for_rows(channels), 32 * rows_per_block, 0, stream_of(x))
-  (partial.data<float>(), t, static_cast<float>(eps), result.mean, result.var, result.invstd);
+  (partial.data<float>(), t, static_cast<float>(eps), result, running);
 }
 
-/// Statistics of x [.., C] of type S; mean, var, invstd [C] are f32. Those of nothing: mean 0, variance 0.
+/// What the batch normalisations start with: statistics of input 0 [.., C] of type S into outputs 1, 2, 3 (mean, variance, invstd [C], f32), and the
+/// running ones, inputs `running` and `running` + 1. Those of nothing: mean 0, variance 0.
 template <class S>
-void channel_moments(const Tensor& x, double eps, const Tensor& mean, const Tensor& var, const Tensor& invstd) {
+void channel_moments(const ForwardCall& c, size_t running) {
+  const Tensor& x = c.in[0];
+  const double eps = c.attrs.number("eps", 1e-5);
   if (x.numel() == 0) {
-    mean.fill(0);
-    var.fill(0);
-    invstd.fill(1 / std::sqrt(eps));
+    c.out[1].fill(0);
+    c.out[2].fill(0);
+    c.out[3].fill(1 / std::sqrt(eps));
     return;
   }
-  const MomentsResult result{mean.data<float>(), var.data<float>(), invstd.data<float>()};
-  by_channels<S>(x.size(-1), {x.data<S>()}, [&](auto vector) { launch_moments<S, decltype(vector)::value>(x, eps, result); });
+  const MomentsResult result{c.out[1].data<float>(), c.out[2].data<float>(), c.out[3].data<float>()};
+  const Running<float> statistics(c, running);
+  by_channels<S>(x.size(-1), {x.data<S>()}, [&](auto vector) { launch_moments<S, decltype(vector)::value>(x, eps, result, statistics); });
 }
 
 /// Parameter gradients of nothing; either may be unwanted.

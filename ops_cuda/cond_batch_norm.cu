@@ -322,9 +322,8 @@ Statistics given(const Tensors& in, const Attrs& attrs) {
 
 template <class S>
 void train_forward_tuned(const ForwardCall& c) {
-  channel_moments<S>(c.in[0], c.attrs.number("eps", 1e-5), c.out[1], c.out[2], c.out[3]);
+  channel_moments<S>(c, 3);
   apply_tuned<S>(c, {c.out[1].data<float>(), c.out[3].data<float>(), nullptr, 0});
-  update_running<float>(c, 3);
 }
 template <class S>
 void train_backward_tuned(const BackwardCall& c) {

@@ -139,9 +139,10 @@ void bf16_backward(const BackwardCall& c) {
 float exact(float x) { return x; }
 float as_bf16(float x) { return bfloat16(x); }
 
-CheckReport bf16_kernel(bool w_is_parameter, ForwardFn f, Backward b) {
+CheckReport bf16_kernel(bool w_is_parameter, ForwardFn f, Backward b, bool w_is_weighted = false) {
   Op op = weighted_square(planted<nothing>);
   op.inputs[1].parameter = w_is_parameter;
+  op.inputs[1].weighted = w_is_weighted;
   Kernel k = reference_kernel(op, DType::bf16);
   k.forward = f;
   k.backward = b;
@@ -164,6 +165,24 @@ TEST(OpHarness, HoldsGradientsOfParametersToF32) {
                 const Tensor w = c.in[1].to(DType::bf16).to(DType::f32);
                 bf16_forward<float, rounded>({{c.in[0], w}, c.out, c.attrs});
               }, bf16_backward<float, exact>).ok);
+}
+
+// As attention's weights on their way to the tensor cores: x^2 keeps `bits` bits of its fraction before it meets w.
+template <int bits>
+void forward_with_short_weights(const ForwardCall& c) {
+  for (int64_t i = 0; i < c.out[0].numel(); ++i) {
+    const float x = c.in[0].data<bfloat16>()[i];
+    const uint32_t cut = (1u << (23 - bits)) - 1, square = std::bit_cast<uint32_t>(x * x) + cut / 2;
+    c.out[0].data<bfloat16>()[i] = bfloat16(std::bit_cast<float>(square & ~cut) * c.in[1].data<bfloat16>()[i]);
+  }
+}
+
+TEST(OpHarness, AllowsRoundedWeightsWhereTheRecordSaysSo) {
+  const auto kernel = [](ForwardFn f, bool weighted) { return bf16_kernel(false, f, bf16_backward<bfloat16, exact>, weighted); };
+  const CheckReport right = kernel(forward_with_short_weights<7>, true);
+  EXPECT_TRUE(right.ok && !right.skipped) << right.message;
+  EXPECT_FALSE(kernel(forward_with_short_weights<7>, false).ok);
+  EXPECT_FALSE(kernel(forward_with_short_weights<3>, true).ok);
 }
 
 TEST(OpHarness, AuditNamesWhatIsMissing) {
