@@ -71,11 +71,16 @@ void pass_over(TunedChoice& choice, const std::string& kernel, const Error& e) {
 }
 
 /// Ours in every cut; and the libraries, whose first question may already fail (cuDNN is asked for its algorithms).
-std::vector<Autotuner::Candidate> candidates(const Op& op, const Kernel& by_rule, const Tensors& in, const Attrs& attrs, bool aligned, TunedChoice& choice) {
+std::vector<Autotuner::Candidate> candidates(const Op& op, const Kernel& by_rule, const Tensors& in, const Attrs& attrs, bool aligned, bool reads_weights,
+                                              TunedChoice& choice) {
   std::vector<Autotuner::Candidate> list{{&by_rule, {}}};
+  const bool rounds = by_rule.dtype == DType::bf16 && reads_weights && (op.name == "conv2d" || op.name == "conv_transpose2d");
   if (by_rule.name == "cuda" && !is_depthwise_call(op.name, in, attrs))
     for (const int tile : {64064, 128128, 128032, 128016})
-      for (const int parts : {0, 1, 4}) list.push_back({&by_rule, {tile, parts}});
+      for (const int parts : {0, 1, 4}) {
+        list.push_back({&by_rule, {tile, parts, 0}});
+        if (rounds && (tile == 64064 || tile == 128128)) list.push_back({&by_rule, {tile, parts, 1}});
+      }
   if (!aligned) return list;  // cuDNN may read 16 bytes at a time
   for (const Kernel* k : kernels_of(op.name)) {
     if (k->device != DeviceKind::cuda || k->dtype != by_rule.dtype || k->priority >= 0 || (k->missing && !k->missing().empty())) continue;
@@ -154,7 +159,8 @@ bool profiling() {
 
 std::string Autotuner::Candidate::name() const {
   if (!tuning.tile) return kernel->name;
-  return cat(kernel->name, " ", tuning.tile / 1000, "x", tuning.tile % 1000, tuning.parts ? cat(" in ", tuning.parts) : "");
+  return cat(kernel->name, " ", tuning.tile / 1000, "x", tuning.tile % 1000, tuning.parts ? cat(" in ", tuning.parts) : "",
+             tuning.round_weights > 0 ? " rounding weights first" : "");
 }
 
 std::string Autotuner::Request::call() const {
@@ -192,7 +198,7 @@ std::string Autotuner::Request::key() const {
 
 Autotuner::Candidate Autotuner::measure(const Request& r) {
   TunedChoice choice{.call = r.call(), .kernel = {}, .seconds = 0, .rule = r.by_rule.name, .rule_seconds = 0, .passed_over = {}};
-  const std::vector<Candidate> list = candidates(r.op, r.by_rule, r.in, r.attrs, r.aligned, choice);
+  const std::vector<Candidate> list = candidates(r.op, r.by_rule, r.in, r.attrs, r.aligned, r.gradient != 1, choice);
   Stopwatch watch(r.device());
   const Candidate* best = nullptr;
   for (const Candidate& c : list) {

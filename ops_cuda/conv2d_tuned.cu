@@ -8,8 +8,10 @@
 // phases, which are items of one launch. 1x1 windows with stride 1 and no padding are stored matrices and go to gemm(); groups with one
 // channel in and out go to conv2d_depthwise.cu. x, y, w etc. as in conv2d.cu; every result is overwritten.
 // FLOPs: 2 N OH OW O kh kw C/G each. Bytes at best: both operands and the result once; in tiles of R x S sums each operand is read
-// O/S (or pixels/R) times, windows overlap in the caches; bf16 images halve what is not weights. Source: Chetlur et al., cuDNN, 2014 (lowering in shared memory).
+// O/S (or pixels/R) times, windows overlap in the caches; bf16 images halve what is not weights, and
+// large products round the weights first (6 bytes a weight) to halve those, too. Source: Chetlur et al., cuDNN, 2014 (lowering in shared memory).
 #include <numeric>
+#include <type_traits>
 
 #include "ops/conv2d.h"
 #include "ops_cuda/conv2d_depthwise.h"
@@ -103,10 +105,10 @@ struct ItemOf {
   const float* bias;
 };
 
-template <class S>
+template <class S, class W>
 struct ForwardProblem {
   using A = WindowsByPixel<S>;
-  using B = StoredMatrix<float, true>;
+  using B = StoredMatrix<W, true>;
   using Item = ItemOf<A, B, S>;
   A x;
   B w;
@@ -202,12 +204,13 @@ struct GradientWindows {
 };
 
 /// Row i of the right operand: w[o, ky, kx, i] over (tap of the phase, o).
+template <class W>
 struct WeightsByTap {
   static constexpr bool k_contiguous = false;
-  using Element = float;
+  using Element = W;
   using Row = int;
   using Step = int;
-  const float* data = nullptr;
+  const W* data = nullptr;
   int width = 1;
   int window_h, window_w, cg, tap_step_y, tap_step_x, first_tap_y, first_tap_x, taps_x;
   FastDivision per_tap;
@@ -217,13 +220,13 @@ struct WeightsByTap {
     const int t = per_tap.quotient(k), o = k - t * per_tap.divisor, ty = t / taps_x;
     return ((o * window_h + first_tap_y + ty * tap_step_y) * window_w + first_tap_x + (t - ty * taps_x) * tap_step_x) * cg;
   }
-  __device__ const float* at(Row row, Step step) const { return data + row + step; }
+  __device__ const W* at(Row row, Step step) const { return data + row + step; }
 };
 
-template <class S>
+template <class S, class W>
 struct DataProblem {
   using A = GradientWindows<S>;
-  using B = WeightsByTap;
+  using B = WeightsByTap<W>;
   struct Item : ItemOf<A, B, S> {
     int first_y, first_x;
   };
@@ -262,7 +265,16 @@ bool is_depthwise(const Conv2dSizes& s) { return s.groups > 1 && s.groups == s.c
 
 template <class Problem>
 void run(const Problem& p, int64_t items, int64_t m, int64_t n, int64_t k, const Tensor& to) {
-  run_products<Tile64x64, Tile128x128, Tile128x32, Tile128x16>(p, items, m, n, k, to);
+  // Images with weights that were rounded before: large products only.
+  if constexpr (is_stored_in_bf16<typename Problem::B> && std::is_same_v<OutOf<Problem>, bfloat16>) run_products<Tile64x64, Tile128x128>(p, items, m, n, k, to);
+  else run_products<Tile64x64, Tile128x128, Tile128x32, Tile128x16>(p, items, m, n, k, to);
+}
+
+/// Whether bf16 images meet weights that one more launch has rounded to bf16. Weights in f32 are twice the traffic of shared memory, which
+/// binds wide tiles, and are rounded again by every block; small products cannot pay for the launch.
+bool rounds_weights_first(int64_t rows, int64_t columns, double flops) {
+  if (product_tuning().round_weights >= 0) return product_tuning().round_weights > 0;
+  return columns > 32 && rows >= 2048 && flops >= 4e9;
 }
 const float* pointer(const Tensor& t) { return t ? t.data<float>() : nullptr; }
 
@@ -270,42 +282,57 @@ const float* pointer(const Tensor& t) { return t ? t.data<float>() : nullptr; }
 template <class S>
 bool in_pairs(const S* p, int64_t channels, int64_t per_group) { return channels % 2 == 0 && per_group % 2 == 0 && aligned_for(2, p); }
 
-template <class S>
-void convolve(const Conv2dSizes& s, const Tensor& x, const Tensor& w, const Tensor& b, const Tensor& y) {
-  if (y.numel() == 0) return;
-  if (is_depthwise(s)) return depthwise_forward<S>(s, x, w, b, y);
+/// W: the type of w.
+template <class S, class W>
+void convolve_with(const Conv2dSizes& s, const Tensor& x, const Tensor& w, const Tensor& b, const Tensor& y) {
   const int64_t pixels = s.n * s.oh * s.ow, cg = s.c_per_group(), og = s.o_per_group(), k = s.kh * s.kw * cg;
   if (is_gemm(s))
-    return gemm<S, float, S>({.a = {x.data<S>(), true, s.c, cg}, .b = {w.data<float>(), true, cg, og * cg}, .bias = pointer(b), .c = y.data<S>(),
-                              .c_row = s.o, .c_item = og, .m = pixels, .n = og, .k = cg, .items = s.groups}, y);
+    return gemm<S, W, S>({.a = {x.data<S>(), true, s.c, cg}, .b = {w.data<W>(), true, cg, og * cg}, .bias = pointer(b), .c = y.data<S>(),
+                          .c_row = s.o, .c_item = og, .m = pixels, .n = og, .k = cg, .items = s.groups}, y);
   const auto i = [](int64_t v) { return static_cast<int>(v); };
-  const ForwardProblem<S> p{windows<WindowsByPixel<S>>(s, x.data<S>()), stored<true>(w.data<float>(), k, k, k), i(pixels), i(s.o), i(og), i(cg),
-                            i(k), y.data<S>(), pointer(b), in_pairs(y.data<S>(), s.o, og)};
+  const ForwardProblem<S, W> p{windows<WindowsByPixel<S>>(s, x.data<S>()), stored<true>(w.data<W>(), k, k, k), i(pixels), i(s.o), i(og), i(cg),
+                               i(k), y.data<S>(), pointer(b), in_pairs(y.data<S>(), s.o, og)};
   run(p, s.groups, pixels, og, k, y);
 }
 
 template <class S>
-void backward_data(const Conv2dSizes& s, const Tensor& dy, const Tensor& w, const Tensor& b, const Tensor& dx) {
-  if (dx.numel() == 0) return;
-  if (is_depthwise(s)) return depthwise_backward_data<S>(s, dy, w, b, dx);
+void convolve(const Conv2dSizes& s, const Tensor& x, const Tensor& w, const Tensor& b, const Tensor& y) {
+  if (y.numel() == 0) return;
+  if (is_depthwise(s)) return depthwise_forward<S>(s, x, w, b, y);
+  if constexpr (std::is_same_v<S, bfloat16>)
+    if (rounds_weights_first(s.n * s.oh * s.ow, s.o_per_group(), s.flops())) return convolve_with<S, S>(s, x, w.to(DType::bf16), b, y);
+  convolve_with<S, float>(s, x, w, b, y);
+}
+
+template <class S, class W>
+void backward_data_with(const Conv2dSizes& s, const Tensor& dy, const Tensor& w, const Tensor& b, const Tensor& dx) {
   const int64_t cg = s.c_per_group(), og = s.o_per_group();
   if (is_gemm(s))
-    return gemm<S, float, S>({.a = {dy.data<S>(), true, s.o, og}, .b = {w.data<float>(), false, cg, og * cg}, .bias = pointer(b), .c = dx.data<S>(),
-                              .c_row = s.c, .c_item = cg, .m = s.n * s.h * s.w, .n = cg, .k = og, .items = s.groups}, dx);
+    return gemm<S, W, S>({.a = {dy.data<S>(), true, s.o, og}, .b = {w.data<W>(), false, cg, og * cg}, .bias = pointer(b), .c = dx.data<S>(),
+                          .c_row = s.c, .c_item = cg, .m = s.n * s.h * s.w, .n = cg, .k = og, .items = s.groups}, dx);
   const auto i = [](int64_t v) { return static_cast<int>(v); };
-  DataProblem<S> p{.y = axis(s.h, s.oh, s.kh, s.stride_h, s.pad_h, s.dilation_h), .x = axis(s.w, s.ow, s.kw, s.stride_w, s.pad_w, s.dilation_w),
-                   .n = i(s.n), .h = i(s.h), .width = i(s.w), .c = i(s.c), .cg = i(cg), .og = i(og), .dx = dx.data<S>(), .bias = pointer(b),
-                   .pairs = in_pairs(dx.data<S>(), s.c, cg)};
+  DataProblem<S, W> p{.y = axis(s.h, s.oh, s.kh, s.stride_h, s.pad_h, s.dilation_h), .x = axis(s.w, s.ow, s.kw, s.stride_w, s.pad_w, s.dilation_w),
+                      .n = i(s.n), .h = i(s.h), .width = i(s.w), .c = i(s.c), .cg = i(cg), .og = i(og), .dx = dx.data<S>(), .bias = pointer(b),
+                      .pairs = in_pairs(dx.data<S>(), s.c, cg)};
   p.dy.data = dy.data<S>();
   p.dy.width = copy_width(p.dy.data, {og});
   p.dy.oh = i(s.oh), p.dy.ow = i(s.ow), p.dy.o = i(s.o), p.dy.reach_y = p.y.reach, p.dy.reach_x = p.x.reach;
-  p.w.data = w.data<float>();
+  p.w.data = w.data<W>();
   p.w.width = copy_width(p.w.data, {cg});
   p.w.window_h = i(s.kh), p.w.window_w = i(s.kw), p.w.cg = i(cg), p.w.tap_step_y = p.y.tap_step, p.w.tap_step_x = p.x.tap_step;
   p.dy.per_tap = p.w.per_tap = FastDivision(og);
   const int64_t most_pixels = s.n * ceil_div(s.h, s.stride_h) * ceil_div(s.w, s.stride_w);
   const int64_t most_taps = ceil_div(s.kh, p.y.tap_step) * ceil_div(s.kw, p.x.tap_step);
   run(p, s.groups * p.y.phases * p.x.phases, most_pixels, cg, most_taps * og, dx);
+}
+
+template <class S>
+void backward_data(const Conv2dSizes& s, const Tensor& dy, const Tensor& w, const Tensor& b, const Tensor& dx) {
+  if (dx.numel() == 0) return;
+  if (is_depthwise(s)) return depthwise_backward_data<S>(s, dy, w, b, dx);
+  if constexpr (std::is_same_v<S, bfloat16>)
+    if (rounds_weights_first(s.n * s.h * s.w, s.c_per_group(), s.flops())) return backward_data_with<S, S>(s, dy, w.to(DType::bf16), b, dx);
+  backward_data_with<S, float>(s, dy, w, b, dx);
 }
 
 template <class S>

@@ -21,9 +21,9 @@ using cuda::Precision;
 /// The settings of the products while alive.
 class Setting {
  public:
-  Setting(Precision precision, int tile, int parts) : precision_(cuda::product_precision()), tuning_(cuda::product_tuning()) {
+  Setting(Precision precision, int tile, int parts, int round_weights = -1) : precision_(cuda::product_precision()), tuning_(cuda::product_tuning()) {
     cuda::set_product_precision(precision);
-    cuda::product_tuning() = {tile, parts};
+    cuda::product_tuning() = {tile, parts, round_weights};
   }
   ~Setting() {
     cuda::set_product_precision(precision_);
@@ -82,9 +82,10 @@ TEST_P(CudaProducts, EveryTileAgreesWithTheReferenceInBf16Storage) {
   for (size_t i = 0; i < op().cases.size(); ++i) {
     const OpCase& c = op().cases[i];
     const int tile = tiles[(i + 1) % 4], parts = i / 4 % 2 ? 1 : 3;
-    const Setting setting(Precision::f32, tile, parts);  // the precision is that of f32 operands: it must not matter
+    const int round_weights = i / 2 % 2;
+    const Setting setting(Precision::f32, tile, parts, round_weights);  // the precision is that of f32 operands: it must not matter
     const CheckReport report = check_kernel(op(), c, tuned(op(), DType::bf16));
-    EXPECT_TRUE(report.ok) << op().name << ", tile " << tile << ", " << parts << " parts, " << describe(op(), c) << ": " << report.message;
+    EXPECT_TRUE(report.ok) << (round_weights ? "weights rounded first, " : "") << op().name << ", tile " << tile << ", " << parts << " parts, " << describe(op(), c) << ": " << report.message;
   }
 }
 
@@ -100,8 +101,11 @@ TEST(CudaBf16Storage, EveryWidthOfCopies) {
           const Shape w = transposed ? Shape{in, window, window, out / groups} : Shape{out, window, window, in / groups};
           const OpCase c{{CaseInput{{2, 5, 4, in}}, CaseInput{w}, CaseInput{{out}}},
                          Attrs{{"groups", groups}, {"stride", std::vector<int64_t>{window == 1 ? 1 : 2, 1}}, {"padding", std::vector<int64_t>{window / 2, window / 2}}}};
-          const CheckReport report = check_kernel(find_op(name), c, tuned(find_op(name), DType::bf16));
-          EXPECT_TRUE(report.ok && !report.skipped) << name << ", " << describe(find_op(name), c) << ": " << report.message;
+          for (const int round_weights : {0, 1}) {
+            const Setting setting(Precision::f32, 0, 0, round_weights);
+            const CheckReport report = check_kernel(find_op(name), c, tuned(find_op(name), DType::bf16));
+            EXPECT_TRUE(report.ok && !report.skipped) << name << ", " << describe(find_op(name), c) << ", " << round_weights << ": " << report.message;
+          }
         }
 }
 
@@ -112,7 +116,7 @@ Tensor shifted(const Tensor& t, int64_t by) {
   return view;
 }
 
-// Narrower copies bring the same numbers in the same order.
+// Narrower copies bring the same numbers in the same order, and so do weights that are rounded before.
 TEST(CudaBf16Storage, SameBitsWhereverTensorsStart) {
   const Op& op = find_op("conv2d");
   const Kernel& kernel = tuned(op, DType::bf16);
@@ -127,6 +131,7 @@ TEST(CudaBf16Storage, SameBitsWhereverTensorsStart) {
     const Tensor x = random({2, 5, 4, 16}, 1, DType::bf16), w = random({24, window, window, 16}, 2, DType::f32), dy = random({2, 5, 4, 24}, 3, DType::bf16);
     Tensors expected;
     for (const int64_t by : {0, 1, 2, 4, 8}) {
+      const Setting setting(Precision::f32, 64064, 1, by % 4 == 0);
       const Tensor y = shifted(dy, by), dx = shifted(x, by), dw = Tensor::empty(w.shape(), DType::f32, gpu);
       const Tensors in{shifted(x, by), w, {}};
       kernel.forward({in, {y}, attrs});
@@ -216,7 +221,7 @@ TEST_P(CudaProducts, LessPrecisionStaysWithinTheErrorOfItsFormat) {
 TEST_P(CudaProducts, SameBitsInEveryOrderOfThreads) {
   size_t turn = 0;
   const auto compare_orders = [&](const Kernel& kernel, Precision precision, int tile) {
-    const Setting setting(precision, tile, parts[2 + turn % 2]);
+    const Setting setting(precision, tile, parts[2 + turn % 2], tile == 64064 || tile == 128128);
     for (size_t i = turn++; i < op().cases.size(); i += 24) {  // the table test runs all of them with the tiles that they get
       const OpCase& c = op().cases[i];
       if (kernel.supports && !served(op(), c)) continue;
