@@ -97,6 +97,8 @@ TEST(CudaAutocast, ClassifiersKeepActivationsInBf16AndAllElseInF32) {
     SCOPED_TRACE(name);
     const Step half = classifier(name, DType::bf16), full = classifier(name, DType::f32);
     EXPECT_EQ(half.output.dtype(), DType::f32);
+    ASSERT_FALSE(half.taps.empty());
+    EXPECT_EQ(half.taps.front(), DType::bf16);
     expect_near(half, full, 0.1, 0.9);
   }
 }
