@@ -29,11 +29,15 @@ echo "workflow on cuda: $SECONDS s"
 
 # The losses of every line of every stage's metrics, side by side.
 losses() { grep -oE '"(d_|g_)?loss":[-+.e0-9]+' "$1" | cut -d: -f2; }
-for stage in teacher nokd blkd gan features ratio cgankd cgankd_blkd; do
-  paste <(losses "$work/cpu/stages/$stage/metrics.jsonl") <(losses "$work/cuda/stages/$stage/metrics.jsonl") > "$work/losses"
-  check "losses of $stage agree" awk 'NF != 2 { exit 1 } { d = $1 - $2; if (d < 0) d = -d; s = $1 < 0 ? -$1 : $1; if (d > 2e-3 * (1 + s)) exit 1; ++n }
-                                      END { if (!n) exit 1 }' "$work/losses"
-done
+losses_agree() { # STAGE RUN TOLERANCE: beside the CPU
+  paste <(losses "$work/cpu/stages/$1/metrics.jsonl") <(losses "$work/$2/stages/$1/metrics.jsonl") |
+    awk -v tolerance="$3" 'NF != 2 { exit 1 } { d = $1 - $2; if (d < 0) d = -d; s = $1 < 0 ? -$1 : $1; if (d > tolerance * (1 + s)) exit 1; ++n }
+                           END { if (!n) exit 1 }'
+}
+for stage in teacher nokd blkd gan features ratio cgankd cgankd_blkd; do check "losses of $stage agree" losses_agree $stage cuda 2e-3; done
+check "the GAN and the density ratio with activations in bf16" "$simulated" run configs/tiny.toml --out "$work/bf16" --device cuda --precision bf16 --quiet \
+  --stop-after ratio "${settings[@]}"
+for stage in gan features ratio; do check "losses of $stage in bf16 are near" losses_agree $stage bf16 0.02; done
 check "eval on the device" "$simulated" eval --ckpt "$work/cuda/stages/teacher/model.safetensors" --device cuda --kind shapes --shapes-train 10 --shapes-test 4
 check "sample on the device" "$simulated" sample --ckpt "$work/cuda/stages/gan/generator.safetensors" --class 1 --n 2 --out "$work/grid.png" --device cuda
 for precision in f32 tf32 bf16; do
