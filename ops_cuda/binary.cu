@@ -123,7 +123,7 @@ void repeated_gradient(const BackwardCall& c) {
   const Shape& shape = c.dout[0].shape();
   if (!din.defined() || din.numel() == shape.numel()) return;
   const SlopeTerm<F, float, S, which> term(c, shape);
-  if constexpr (often_repeated<F>) sum_groups_tuned<S, S>(groups_of(shape, din.shape()), term, din);
+  if constexpr (often_repeated<F>) sum_groups_tuned<S>(groups_of(shape, din.shape()), term, din);
   else sum_groups<float, S>(groups_of(shape, din.shape()), term, din);
 }
 

@@ -35,8 +35,10 @@
 // Loops whose bodies index registers: nvcc must unroll them.
 #if defined(__CUDACC__)
 #define LIMBECK_UNROLL _Pragma("unroll")
+#define LIMBECK_DO_NOT_UNROLL _Pragma("unroll 1")
 #else
 #define LIMBECK_UNROLL
+#define LIMBECK_DO_NOT_UNROLL
 #endif
 
 namespace limbeck::cuda {

@@ -17,13 +17,6 @@
 #include "ops_cuda/instructions.h"
 #include "ops_cuda/launch.h"
 
-#if defined(__CUDACC__)
-#define LIMBECK_UNROLL _Pragma("unroll")
-#define LIMBECK_DO_NOT_UNROLL _Pragma("unroll 1")
-#else
-#define LIMBECK_UNROLL
-#define LIMBECK_DO_NOT_UNROLL
-#endif
 // A function of the inner loop that only touches registers, at indices the compiler sees: the shim's sanitizers have nothing to find there.
 #if defined(LIMBECK_SIM) && defined(__clang__)
 #define LIMBECK_IN_REGISTERS __attribute__((no_sanitize("address", "undefined")))

@@ -65,7 +65,7 @@ __global__ void spread_vectors(Operand<float> dy, float divisor, S* dx, int64_t 
 template <class S, bool average>
 void sum_forward_tuned(const ForwardCall& c) {
   const Groups groups = groups_for(c.in[0].shape(), c.attrs);
-  sum_groups_tuned<S, float>(groups, ElementTerm<float, S>{c.in[0].data<S>()}, c.out[0], average ? static_cast<double>(groups.members) : 1.0);
+  sum_groups_tuned<float>(groups, ElementTerm<float, S>{c.in[0].data<S>()}, c.out[0], average ? static_cast<double>(groups.members) : 1.0);
 }
 
 template <class S, bool average>

@@ -101,15 +101,14 @@ void sum_groups_in_slices(const Groups& groups, const Term& term, const Tensor& 
   sum_groups<float, Y>(groups_of({groups.count, slices}, {groups.count, 1}), PartialTerm{partial.data<float>()}, y, divisor);
 }
 
-/// Terms of elements stored as S, summed in float: the bits of sum_groups for f32, faster where groups lie side by side; large groups in slices
-/// for bf16.
-template <class S, class Y, class Term>
+/// Summed in float: the bits of sum_groups<float>, faster where groups lie side by side. Groups of more than 4096
+/// members run in slices.
+template <class Y, class Term>
 void sum_groups_tuned(const Groups& groups, const Term& term, const Tensor& y, double divisor = 1) {
   const Nest& group = groups.group;
   const bool neighbours = group.rank > 0 && group.stride[group.rank - 1] == 1;
   const unsigned threads = threads_for(groups.members);
-  if constexpr (std::is_same_v<S, bfloat16>)
-    if (groups.count > 0 && groups.members > slice_members) return sum_groups_in_slices<Y>(groups, term, y, divisor);
+  if (groups.count > 0 && groups.members > slice_members) return sum_groups_in_slices<Y>(groups, term, y, divisor);
   if (!neighbours || groups.count == 0 || groups.members <= 32 || threads > 128) return sum_groups<float, Y>(groups, term, y, divisor);
   if (threads == 32)
     LAUNCH((sum_side_by_side<32, 16, Y, Term>), blocks_for(groups.count, 16), 32 * 16, 0, stream_of(y))(groups, term, y.data<Y>(), float(divisor));
