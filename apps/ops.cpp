@@ -3,15 +3,18 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <ctime>
 #include <map>
 #include <memory>
 
 #include "apps/command.h"
+#include "apps/gpu_record.h"
 #include "apps/kernels_option.h"
 #include "apps/op_json.h"
 #include "apps/ops_bench.h"
 #include "ops/cases.h"
 #include "ops/check.h"
+#include "ops/sources.h"
 #include "ops/tuner.h"
 #include "tensor/device.h"
 
@@ -22,13 +25,13 @@ using nlohmann::json;
 
 struct Options {
   std::vector<std::string> names, shapes;
-  std::string kernel, attrs, device;
+  std::string kernel, attrs, device, record, precision = "f32";
   std::shared_ptr<std::string> kernels;
   uint64_t seed = 0;
   int64_t max_elements = 400;
   int threads = 0;
   double seconds = 0.1;
-  bool as_json = false, verbose = false;
+  bool as_json = false, verbose = false, record_simulated = false;
 };
 
 std::vector<const Op*> chosen(const Options& o) {
@@ -56,11 +59,17 @@ void require_device(const Options& o) {
 
 Device device_to_time(const Options& o) { return o.device.empty() ? cpu : parse_device(o.device); }
 
+/// On a GPU: f32, and with `--precision bf16` what stores its tensors so, too.
+bool is_timed(const Kernel& k, const Options& o) {
+  if (k.device != device_to_time(o).kind) return false;
+  return k.device == DeviceKind::cpu || k.dtype == DType::f32 || (k.dtype == DType::bf16 && o.precision == "bf16");
+}
+
 /// To time, ours first: without --kernel, the reference only where there is nothing else; on real sizes it takes seconds per call.
 std::vector<Kernel> kernels_to_time(const Op& op, const Options& o) {
   std::vector<Kernel> result;
   for (const Kernel& k : kernels(op, o))
-    if (k.device == device_to_time(o).kind && (k.device == DeviceKind::cpu || k.dtype == DType::f32)) result.push_back(k);
+    if (is_timed(k, o)) result.push_back(k);
   std::stable_sort(result.begin(), result.end(), [](const Kernel& a, const Kernel& b) { return a.priority > b.priority; });
   if (o.kernel.empty() && result.size() > 1) std::erase_if(result, [](const Kernel& k) { return k.name == "reference"; });
   return result;
@@ -94,6 +103,8 @@ class Summary {
                   bad_, skipped_, worst_);
     total_ok_ += ok_, total_bad_ += bad_;
   }
+  int ok() const { return ok_; }
+  int failed() const { return bad_; }
   void finish() const {
     if (o_.as_json) std::printf("%s\n", records_.dump(1).c_str());
     else std::printf("%d checks passed, %d failed\n", total_ok_, total_bad_);
@@ -122,8 +133,41 @@ void add_audit(Summary& summary, const Op& op) {
   for (const std::string& problem : audit(op)) summary.add("record", {.ok = false, .message = problem});
 }
 
+/// `--record`: keeps the results file up to date while the checks run, so that what was found stays when one of them takes the program down.
+class Recorder {
+ public:
+  explicit Recorder(const Options& o) : path_(o.record) {
+    if (path_.empty()) return;
+    LIMBECK_CHECK(!o.device.empty() && parse_device(o.device) != cpu, "--record: keeps results of a GPU: expected --device cuda");
+    const Device device{parse_device(o.device).kind};  // the checks run on the first one
+    simulated_ = backend(device).simulated();
+    LIMBECK_CHECK(o.record_simulated || !simulated_, "--record: ", backend(device).describe(0), " is simulated, no GPU, and ", path_,
+                  " is for GPUs; --record-simulated writes it all the same");
+    device_ = backend(device).describe(0) + ", " + backend(device).software(0);
+    const std::time_t now = std::time(nullptr);
+    char text[16];
+    std::strftime(text, sizeof text, "%Y-%m-%d", std::gmtime(&now));
+    date_ = text;
+    records_ = GpuRecords::read(path_);
+    records_.keep_registered();
+    records_.write(path_);  // a place that cannot be written shows now, not after the checks
+  }
+  /// A kernel of which every case was skipped has not run.
+  void add(const Kernel& kernel, const Summary& summary) {
+    if (path_.empty() || summary.ok() + summary.failed() == 0) return;
+    records_.put(key_of(kernel), {summary.failed() == 0, simulated_, date_, build_commit(), digest_of(kernel), device_});
+    records_.write(path_);
+  }
+
+ private:
+  std::string path_, device_, date_;
+  bool simulated_ = false;
+  GpuRecords records_;
+};
+
 void check(const Options& o) {
   require_device(o);
+  Recorder recorder(o);
   Summary summary(o);
   for (const Op* op : chosen(o))
     for (const Kernel& k : kernels(*op, o)) {
@@ -131,6 +175,7 @@ void check(const Options& o) {
       add_audit(summary, *op);
       for (const OpCase& c : op->cases) summary.add(describe(*op, c), checked(*op, c, k, o.seed));
       summary.end();
+      recorder.add(k, summary);
     }
   summary.finish();
 }
@@ -206,6 +251,7 @@ json to_json(const Speed& s) {
 void print(const BenchRow& r, const char* direction, const Speed& s) {
   std::printf("%-20s %-10s %-8s %10.1f us %8.2f GB/s %9.2f GFLOP/s %5.1f %%  %s\n", r.op.c_str(), r.kernel.c_str(), direction, s.seconds * 1e6,
               s.bytes / s.seconds * 1e-9, s.flops / s.seconds * 1e-9, s.fraction * 100, r.which.c_str());
+  std::fflush(stdout);  // a long run may be cut off
 }
 
 /// The kernels that pass their checks; the others are named on stderr and counted.
@@ -223,16 +269,36 @@ std::vector<Kernel> sound_kernels(const Op& op, const Options& o, int& failed) {
   return sound;
 }
 
+/// Sets how the device multiplies. The kernels have been checked in f32, whose tolerances the other precisions would not hold.
+class TimedPrecision {
+ public:
+  TimedPrecision(Device device, const std::string& name) : device_(device) {
+    if (device_ != cpu) backend(device_).set_precision(parse_precision(name));
+    else LIMBECK_CHECK(name == "f32", "--precision ", name, ": the CPU computes in f32");
+  }
+  ~TimedPrecision() {
+    if (device_ != cpu) backend(device_).set_precision(Precision::f32);
+  }
+  TimedPrecision(const TimedPrecision&) = delete;
+  TimedPrecision& operator=(const TimedPrecision&) = delete;
+
+ private:
+  Device device_;
+};
+
 /// Rows of one case, ours beside the vendors' and, with `--kernels tuned`, what the autotuner makes of them.
 std::vector<BenchRow> bench_case(const Op& op, const OpCase& c, const std::vector<Kernel>& sound, const Options& o, const Roofline& roofline) {
   const Device device = device_to_time(o);
+  const TimedPrecision precision(device, o.precision);
   std::vector<BenchRow> rows;
   bool choice = false;
   for (const Kernel& k : sound) {
     choice |= k.missing != nullptr;
     Tensors in = case_inputs(op, c, k.dtype);
     for (Tensor& t : in) t = t.to(device);  // a library may answer for its device
-    if (!k.supports || k.supports(in, c.attrs)) rows.push_back(bench_kernel(op, c, k, device, roofline, o.seconds));
+    if (k.supports && !k.supports(in, c.attrs)) continue;
+    rows.push_back(bench_kernel(op, c, k, device, roofline, o.seconds));
+    if (k.dtype == DType::bf16) rows.back().kernel += " bf16";
   }
   if (choice && active_tuner(device.kind)) rows.push_back(bench_dispatch(op, c, device, roofline, o.seconds));
   return rows;
@@ -254,6 +320,7 @@ void bench(const Options& o) {
   require_device(o);
   const Device device = device_to_time(o);
   set_kernels(*o.kernels, device);
+  TimedPrecision(device, o.precision);  // names that are not known, or not the CPU's
   if (o.threads > 0) omp_set_num_threads(o.threads);
   const Roofline roofline = device == cpu ? measure_roofline() : measure_roofline(device);
   json records = json::array();
@@ -263,7 +330,7 @@ void bench(const Options& o) {
     const std::vector<Kernel> sound = sound_kernels(*op, o, failed);
     for (const OpCase& c : cases_to_time(*op, o))
       for (const BenchRow& r : bench_case(*op, c, sound, o, roofline)) {
-        json record = {{"op", r.op}, {"kernel", r.kernel}, {"case", r.which}, {"threads", omp_get_max_threads()}, {"forward", to_json(r.forward)}};
+        json record = {{"op", r.op}, {"kernel", r.kernel}, {"precision", o.precision}, {"case", r.which}, {"threads", omp_get_max_threads()}, {"forward", to_json(r.forward)}};
         if (r.has_backward) record["backward"] = to_json(r.backward);
         records.push_back(record);
         if (o.as_json) continue;
@@ -282,8 +349,38 @@ void bench(const Options& o) {
   if (failed) throw ExitStatus{1};
 }
 
+// --- on a GPU -------------------------------------------------------------------------------------------------------------------
+/// What the results file says about each kernel of the device cuda: nothing in a program without any.
+struct OnGpu {
+  std::string path;
+  std::vector<std::pair<Kernel, GpuVerdict>> rows;
+
+  explicit OnGpu(const Options& o) : path(o.record.empty() ? default_gpu_records : o.record) {
+    if (kernel_sources().empty()) return;
+    const GpuRecords records = GpuRecords::read(path);
+    for (const Op* op : chosen(o))
+      for (const Kernel* k : kernels_of(op->name))
+        if (k->device == DeviceKind::cuda) rows.emplace_back(*k, verdict(*k, records));
+  }
+  void print() const {
+    if (rows.empty()) return;
+    std::printf("\nOn a GPU, as %s says (limbeck ops check --device cuda --record %s):\n", path.c_str(), path.c_str());
+    std::map<GpuState, int> counts;
+    for (const auto& [k, v] : rows) {
+      ++counts[v.state];
+      std::printf("%-22s %-12s %-5s %s\n", k.op.c_str(), k.name.c_str(), cat(k.dtype).c_str(), v.text.c_str());
+    }
+    std::printf("%d kernels passed on a GPU, %d failed, %d changed since they ran, %d never ran\n", counts[GpuState::passed], counts[GpuState::failed],
+                counts[GpuState::changed], counts[GpuState::never] + counts[GpuState::simulated]);
+  }
+  void add_to(json& result) const {
+    for (const auto& [k, v] : rows) result[k.op]["on_gpu"][k.name + " " + cat(k.dtype)] = v.text;
+  }
+};
+
 // --- support --------------------------------------------------------------------------------------------------------------------
 void support(const Options& o) {
+  const OnGpu on_gpu(o);
   std::vector<std::string> columns{"cpu f32", "cpu f64"};
   std::map<std::string, std::map<std::string, std::string>> cells;
   for (const Op* op : chosen(o)) {
@@ -304,6 +401,7 @@ void support(const Options& o) {
       for (const Kernel* k : kernels_of(op->name))
         if (k->missing) result[op->name]["missing"][k->name] = k->missing();
     }
+    on_gpu.add_to(result);
     std::printf("%s\n", result.dump(1).c_str());
     return;
   }
@@ -317,6 +415,7 @@ void support(const Options& o) {
   }
   std::printf("* forward only: the gradient is the reference's\n");
   for (const std::string& line : vendor_libraries(chosen(o), DeviceKind::cuda)) std::printf("%s\n", line.c_str());
+  on_gpu.print();
 }
 
 // --- command line ---------------------------------------------------------------------------------------------------------------
@@ -335,6 +434,8 @@ void setup(CommandLine& app) {
   c.add_option("--kernel", o->kernel, "only implementations of this name, such as reference or cpu");
   c.add_option("--device", o->device, "only implementations of this device: cpu or cuda");
   c.add_option("--seed", o->seed, "of the random inputs");
+  c.add_option("--record", o->record, cat("with --device cuda: note each kernel's result in this file (", default_gpu_records, ")")).value_name("FILE");
+  c.add_flag("--record-simulated", o->record_simulated, "note results of the SIMT shim, too, under its name");
   c.add_flag("-v,--verbose", o->verbose, "print every case");
   CommandLine g = mode(app, o, "grad", "gradients against central differences in f64", grad);
   g.add_option("--device", o->device, "difference this device's f64 kernels: cpu (the reference) or cuda");
@@ -347,9 +448,11 @@ void setup(CommandLine& app) {
   b.add_option("--threads", o->threads, "OpenMP threads").positive();
   b.add_option("--seconds", o->seconds, "time for each measurement").positive();
   o->kernels = add_kernels_option(b);
+  b.add_option("--precision", o->precision, "with --device cuda: products in f32, tf32 or bf16; the checks before are in f32").show_default();
   b.add_option("--shape", o->shapes, "shape of an input in memory order, such as x=64x32x32x16 (repeatable; with one operator)");
   b.add_option("--attrs", o->attrs, "attributes as JSON (with one operator)");
-  mode(app, o, "support", "the table operator x device x type", support);
+  CommandLine s = mode(app, o, "support", "the table operator x device x type, and which CUDA kernels have run on a GPU", support);
+  s.add_option("--record", o->record, cat("results of CUDA kernels on a GPU (", default_gpu_records, ")")).value_name("FILE");
 }
 
 const RegisterCommand command({"ops", "check, time and list the operators", setup});

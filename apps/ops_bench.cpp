@@ -90,9 +90,9 @@ BenchRow bench_calls(const Op& op, const OpCase& c, const Calls& calls, Device d
       dout.emplace_back();
       continue;
     }
-    const Tensor cotangent = Tensor::empty(out[j].shape(), out[j].dtype());
+    const Tensor cotangent = Tensor::empty(out[j].shape(), DType::f32);
     Stream(j).fill_uniform(cotangent, -1, 1);
-    dout.push_back(cotangent.to(device));
+    dout.push_back(cotangent.to(out[j].dtype()).to(device));
   }
   for (size_t i = 0; i < in.size(); ++i) din.push_back(in[i].defined() && input_of(op, i).differentiable ? Tensor::empty_like(in[i]) : Tensor());
   const Tensors saved_in = only(in, op.saved_inputs), saved_out = only(out, op.saved_outputs);

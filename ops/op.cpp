@@ -131,7 +131,8 @@ RegisterOp::RegisterOp(Op op) {
   table().ordered.push_back(raw);
 }
 
-RegisterKernel::RegisterKernel(Kernel kernel) {
+RegisterKernel::RegisterKernel(Kernel kernel, const char* source) {
+  kernel.source = source;
   auto& list = kernel_table()[kernel.op];
   list.push_back(std::make_unique<Kernel>(std::move(kernel)));
 }

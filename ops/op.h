@@ -104,6 +104,7 @@ struct Kernel {
   bool (*supports)(const Tensors& in, const Attrs& attrs) = nullptr;  ///< null: everything that `infer` accepts
   std::string (*missing)() = nullptr;  ///< why it cannot run in this process (a library that is not there), or empty; null: never
   std::string (*library)() = nullptr;  ///< the vendor's library that does the work, with version and file; null: ours. Not while missing
+  const char* source = "";             ///< the file that registered it, as the compiler was given its name; set by RegisterKernel
 };
 
 /// All operators by name; all kernels of one operator. Filled before main() by the registrars below.
@@ -117,7 +118,7 @@ struct RegisterOp {
   explicit RegisterOp(Op op);
 };
 struct RegisterKernel {
-  explicit RegisterKernel(Kernel kernel);
+  explicit RegisterKernel(Kernel kernel, const char* source = __builtin_FILE());
 };
 
 /// Runs an operator: infer, allocate, launch. Returns all outputs, auxiliaries included. Forward and backward run the kernel for the type of

@@ -23,6 +23,12 @@ class Backend final : public DeviceBackend {
     return out.str();
   }
 
+  std::string software(int index) override {
+    properties(index);
+    return world::software();
+  }
+  bool simulated() const override { return world::simulated; }
+
   Allocator& allocator(int index) override { return caching_allocator(index); }
 
   void copy(void* to, Device to_device, const void* from, Device from_device, size_t bytes) override {

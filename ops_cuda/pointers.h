@@ -20,9 +20,10 @@ Tensor workspace(const Tensor& like, const Shape& shape) {
 /// Naive kernels are templates `template <class T> void forward(const ForwardCall&)`; named here one type at a time, because nvcc takes no
 /// lambda as a template argument at namespace scope.
 struct RegisterTypes {
-  RegisterTypes(const char* op, ForwardFn forward_f32, ForwardFn forward_f64, BackwardFn backward_f32 = nullptr, BackwardFn backward_f64 = nullptr) {
-    RegisterKernel({.op = op, .device = DeviceKind::cuda, .name = "cuda-naive", .dtype = DType::f32, .forward = forward_f32, .backward = backward_f32});
-    RegisterKernel({.op = op, .device = DeviceKind::cuda, .name = "cuda-naive", .dtype = DType::f64, .forward = forward_f64, .backward = backward_f64});
+  RegisterTypes(const char* op, ForwardFn forward_f32, ForwardFn forward_f64, BackwardFn backward_f32 = nullptr, BackwardFn backward_f64 = nullptr,
+                const char* source = __builtin_FILE()) {
+    RegisterKernel({.op = op, .device = DeviceKind::cuda, .name = "cuda-naive", .dtype = DType::f32, .forward = forward_f32, .backward = backward_f32}, source);
+    RegisterKernel({.op = op, .device = DeviceKind::cuda, .name = "cuda-naive", .dtype = DType::f64, .forward = forward_f64, .backward = backward_f64}, source);
   }
 };
 

@@ -32,6 +32,10 @@ class DeviceBackend {
   virtual int count() = 0;
   /// "NVIDIA H100 (sm_90, 79.6 GiB)" for reports. Throws when there is no such device, as all functions below do.
   virtual std::string describe(int index) = 0;
+  /// "driver 580.65.06 (CUDA 13.0), runtime 13.0".
+  virtual std::string software(int index) = 0;
+  /// True when there is no such hardware: what runs there proves nothing about any (the SIMT shim).
+  virtual bool simulated() const = 0;
   virtual Allocator& allocator(int index) = 0;
   /// Between the host and this device, within it, or between two devices of this kind. Ordered after the work already queued; when it
   /// returns, host memory may be read or used again.

@@ -91,5 +91,6 @@ namespace limbeck::cuda::world {
 
 inline constexpr bool simulated = true;
 inline constexpr size_t largest_shared = size_t{163} << 10;  // of sm_80, the smallest that we compile for
+inline std::string software() { return "no driver"; }
 
 }  // namespace limbeck::cuda::world

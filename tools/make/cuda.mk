@@ -4,6 +4,7 @@
 # Both add ops_cuda/ to the objects of the CPU build. `make CUDA=sim test` and `make CUDA=1 test` run the tests of the device cuda only; plain
 # `make test` runs those of the shim too.
 #   make sanitize-gpu runs the kernels' tests under compute-sanitizer, where there is a GPU
+#   make gpu-report runs all that bench/on_gpu.sh knows, where there is a GPU; make gpu-bundle packs the programs for such a machine
 #   make cuda-report writes registers, spills and shared memory of every kernel to ops_cuda/ptxas.txt
 CUDA_ARCHS ?= 80 90
 
@@ -16,6 +17,13 @@ CUDA_CU   := $(wildcard ops_cuda/*.cu)
 SIM_DIR   := $(BUILD)/sim
 NVCC_DIR  := $(BUILD)/cuda
 
+# What the kernels were made from, with their hashes (ops/sources.h). Rewritten only when it changes.
+KERNEL_SOURCES := $(BUILD)/obj/kernel_sources
+$(KERNEL_SOURCES).cpp: FORCE
+	@mkdir -p $(@D) && tools/make/sources.sh > $@.new && if cmp -s $@ $@.new; then rm $@.new; else mv $@.new $@; fi
+$(KERNEL_SOURCES).o: $(KERNEL_SOURCES).cpp ops/sources.h
+	$(call say,CXX ,$<)$(CXX) $(COMMON) -c $< -o $@
+
 # --- on the CPU -----------------------------------------------------------------------------------------------------------------
 SIM_SRC      := $(CUDA_CPP) $(CUDA_CU) $(wildcard ops_cuda/sim/*.cpp)
 SIM_TEST_SRC := $(wildcard tests/ops_cuda/*.cpp tests/ops_cuda/*.cu tests/ops_cuda/sim/*.cpp tests/ops_cuda/sim/*.cu)
@@ -26,9 +34,9 @@ $(SIM_DIR)/obj/%.o: % $(BUILD)/obj/common.h.gch
 	@mkdir -p $(@D)
 	$(call say,SIM ,$<)$(CCACHE) $(CXX) $(CXXFLAGS) $(SIM_FLAGS) -include $(BUILD)/obj/common.h -fpch-preprocess -c $< -o $@
 
-$(SIM_DIR)/limbeck: $(LIBRARY_OBJ) $(call sim_obj,obj,$(SIM_SRC)) $(APP_OBJ)
+$(SIM_DIR)/limbeck: $(LIBRARY_OBJ) $(KERNEL_SOURCES).o $(call sim_obj,obj,$(SIM_SRC)) $(APP_OBJ)
 	$(call say,LINK,$@)$(CXX) $(LDFLAGS) $^ -o $@ $(LDLIBS)
-$(SIM_DIR)/limbeck_tests: $(LIBRARY_OBJ) $(APP_LIB_OBJ) $(call sim_obj,obj,$(SIM_SRC) $(SIM_TEST_SRC))
+$(SIM_DIR)/limbeck_tests: $(LIBRARY_OBJ) $(KERNEL_SOURCES).o $(APP_LIB_OBJ) $(call sim_obj,obj,$(SIM_SRC) $(SIM_TEST_SRC))
 	$(call say,LINK,$@)$(CXX) $(LDFLAGS) $^ -o $@ $(LDLIBS) -lgtest_main -lgtest
 
 # What `make test` runs: kernels, shim and tests under the sanitizers, linked with the plain objects of the rest. Less optimised,
@@ -46,9 +54,9 @@ $(SIM_DIR)/sanitized/%.o: % $(SIM_DIR)/sanitized/common.h.gch
 $(SIM_DIR)/sanitized/ops_cuda/sim/%.cpp.o: ops_cuda/sim/%.cpp $(BUILD)/obj/common.h.gch
 	@mkdir -p $(@D)
 	$(call say,SIM ,$<)$(CCACHE) $(CXX) $(CXXFLAGS) $(OPT) -DLIMBECK_SIM -DLIMBECK_ASAN=1 -include $(BUILD)/obj/common.h -fpch-preprocess -c $< -o $@
-$(SIM_DIR)/sanitized_tests: $(LIBRARY_OBJ) $(APP_LIB_OBJ) $(call sim_obj,sanitized,$(SIM_SRC) $(SIM_TEST_SRC))
+$(SIM_DIR)/sanitized_tests: $(LIBRARY_OBJ) $(KERNEL_SOURCES).o $(APP_LIB_OBJ) $(call sim_obj,sanitized,$(SIM_SRC) $(SIM_TEST_SRC))
 	$(call say,LINK,$@)$(CXX) $(LDFLAGS) $(SIM_SANITIZE) $^ -o $@ $(LDLIBS) -lgtest_main -lgtest
-$(SIM_DIR)/sanitized_limbeck: $(LIBRARY_OBJ) $(call sim_obj,sanitized,$(SIM_SRC)) $(APP_OBJ)
+$(SIM_DIR)/sanitized_limbeck: $(LIBRARY_OBJ) $(KERNEL_SOURCES).o $(call sim_obj,sanitized,$(SIM_SRC)) $(APP_OBJ)
 	$(call say,LINK,$@)$(CXX) $(LDFLAGS) $(SIM_SANITIZE) $^ -o $@ $(LDLIBS)
 $(call sim_obj,obj,$(SIM_TEST_SRC)) $(call sim_obj,sanitized,$(SIM_TEST_SRC)): | $(BUILD)/deps.test
 
@@ -60,7 +68,7 @@ test: $(SIM_TESTED)
 endif
 
 # --- with nvcc ------------------------------------------------------------------------------------------------------------------
-NEEDS_NVCC := $(or $(filter 1,$(CUDA)),$(filter cuda-report check-nvcc sanitize-gpu,$(MAKECMDGOALS)))
+NEEDS_NVCC := $(or $(filter 1,$(CUDA)),$(filter cuda-report check-nvcc sanitize-gpu gpu-bundle gpu-report,$(MAKECMDGOALS)))
 ifneq ($(NEEDS_NVCC),)
 NVCC ?= $(firstword $(shell command -v nvcc 2>/dev/null) $(wildcard $(addsuffix /bin/nvcc,$(CUDA_HOME) /usr/local/cuda /opt/cuda)))
 ifeq ($(NVCC),)
@@ -93,9 +101,9 @@ $(NVCC_DIR)/obj/%.cpp.o: %.cpp
 	$(call say,CXX ,$<)$(CCACHE) $(CXX) $(CXXFLAGS) $(OPT) -isystem $(CUDA_INCLUDE) '-DLIMBECK_CUDA_ARCHITECTURES="$(subst $() ,$(comma) sm_,$(strip $(ARCHS)))"' -c $< -o $@
 
 CUDA_LIBS := $(CUDART) -ldl -lrt -lpthread
-$(NVCC_DIR)/limbeck: $(LIBRARY_OBJ) $(NVCC_OBJ) $(APP_OBJ)
+$(NVCC_DIR)/limbeck: $(LIBRARY_OBJ) $(KERNEL_SOURCES).o $(NVCC_OBJ) $(APP_OBJ)
 	$(call say,LINK,$@)$(CXX) $(LDFLAGS) $^ -o $@ $(LDLIBS) $(CUDA_LIBS)
-$(NVCC_DIR)/limbeck_tests: $(LIBRARY_OBJ) $(NVCC_OBJ) $(APP_LIB_OBJ) $(NVCC_TEST_OBJ)
+$(NVCC_DIR)/limbeck_tests: $(LIBRARY_OBJ) $(KERNEL_SOURCES).o $(NVCC_OBJ) $(APP_LIB_OBJ) $(NVCC_TEST_OBJ)
 	$(call say,LINK,$@)$(CXX) $(LDFLAGS) $^ -o $@ $(LDLIBS) $(CUDA_LIBS) -lgtest_main -lgtest
 $(NVCC_TEST_OBJ): | $(BUILD)/deps.test
 
@@ -114,6 +122,18 @@ sanitize-gpu: $(NVCC_DIR)/limbeck_tests
 	for tool in memcheck racecheck synccheck initcheck; do echo "$$tool:"; \
 	  $(COMPUTE_SANITIZER) --tool $$tool --error-exitcode 1 $(NVCC_DIR)/limbeck_tests --gtest_brief=1 --gtest_filter='$(SANITIZE_FILTER)' || exit 1; done
 
+# Both programs in one file, to be carried to a machine that cannot build them; bench/on_gpu.sh unpacks it there. It needs the C library of the
+# machine that built it, or a newer one.
+gpu-bundle: $(BUILD)/gpu-bundle.tar.gz
+$(BUILD)/gpu-bundle.tar.gz: $(NVCC_DIR)/limbeck $(NVCC_DIR)/limbeck_tests
+	@mkdir -p $(BUILD)/bundle/cuda && for p in limbeck limbeck_tests; do strip -o $(BUILD)/bundle/cuda/$$p $(NVCC_DIR)/$$p || exit 1; done
+	$(call say,TAR ,$@)tar -czf $@.new -C $(BUILD)/bundle cuda && rm -r $(BUILD)/bundle && mv $@.new $@
+	@echo "$@: $$(du -h $@ | cut -f1); needs glibc $$(objdump -T $(NVCC_DIR)/limbeck | grep -o 'GLIBC_[0-9.]*' | sort -uV | tail -n 1 | cut -d_ -f2), libstdc++ with $$(objdump -T $(NVCC_DIR)/limbeck | grep -o 'GLIBCXX_[0-9.]*' | sort -uV | tail -n 1), libgomp, libz"
+# What is to be known about a machine with a GPU, step by step: bench/on_gpu.sh says what.
+GPU_OUT ?= runs/gpu
+gpu-report: $(NVCC_DIR)/limbeck $(NVCC_DIR)/limbeck_tests
+	LIMBECK=$(NVCC_DIR)/limbeck LIMBECK_TESTS=$(NVCC_DIR)/limbeck_tests bench/on_gpu.sh all $(GPU_OUT)
+
 # What ptxas said about them, in the file that is kept.
 cuda-report: $(NVCC_OBJ)
 	@{ echo "# Written by 'make cuda-report' with $$($(NVCC) --version | sed -n 's/.*release \([0-9.]*\).*/nvcc \1/p')."; \
@@ -128,5 +148,5 @@ test: $(NVCC_DIR)/limbeck $(NVCC_DIR)/limbeck_tests
 	$(NVCC_DIR)/limbeck_tests
 endif
 
-.PHONY: test cuda-report check-nvcc sanitize-gpu
+.PHONY: test cuda-report check-nvcc sanitize-gpu gpu-bundle gpu-report
 -include $(shell find $(SIM_DIR) $(NVCC_DIR) -name '*.d' 2>/dev/null)
