@@ -38,31 +38,34 @@ struct Timing {
   int64_t count = 0;
 };
 
-/// Times calls after `warmup` calls that are not counted.
+/// Times calls after `warmup` calls that are not counted. On a device other than the CPU the host only queues them, and training waits for
+/// results now and then: about 50 ms of calls lie between two waits.
 template <class F>
 Timing time_steps(const Options& o, Device device, F&& step) {
   using Clock = std::chrono::steady_clock;
-  const auto finish = [&] {
+  const auto seconds_of = [&](int64_t calls) {
+    const auto begin = Clock::now();
+    for (int64_t i = 0; i < calls; ++i) step();
     if (device != cpu) backend(device).synchronise(device.index);
+    return std::chrono::duration<double>(Clock::now() - begin).count();
   };
-  for (int64_t i = 0; i < o.warmup; ++i) step();
-  finish();
+  // The last call of the warm-up says how long one takes.
+  const double one = o.warmup > 1 ? (seconds_of(o.warmup - 1), seconds_of(1)) : seconds_of(o.warmup);
+  int64_t calls = 1;
+  if (device != cpu && o.warmup > 0) calls = static_cast<int64_t>(std::clamp(0.05 / one, 1.0, 200.0));
+  if (o.seconds <= 0) calls = std::min(calls, o.steps);
   std::vector<double> seconds;
   double total = 0;
-  const auto enough = [&] {
-    const auto done = static_cast<int64_t>(seconds.size());
-    return o.seconds > 0 ? done >= 2 && total >= o.seconds : done >= o.steps;
-  };
+  const auto done = [&] { return static_cast<int64_t>(seconds.size()) * calls; };
+  const auto enough = [&] { return o.seconds > 0 ? seconds.size() >= 2 && total >= o.seconds : done() >= o.steps; };
   while (!enough()) {
-    const auto begin = Clock::now();
-    step();
-    finish();
-    seconds.push_back(std::chrono::duration<double>(Clock::now() - begin).count());
-    total += seconds.back();
+    const double taken = seconds_of(calls);
+    seconds.push_back(taken / static_cast<double>(calls));
+    total += taken;
   }
   std::sort(seconds.begin(), seconds.end());
   const size_t n = seconds.size();
-  return {n % 2 ? seconds[n / 2] : (seconds[n / 2 - 1] + seconds[n / 2]) / 2, static_cast<int64_t>(n)};
+  return {n % 2 ? seconds[n / 2] : (seconds[n / 2 - 1] + seconds[n / 2]) / 2, done()};
 }
 
 struct Result {
@@ -152,6 +155,11 @@ void print_json(const Options& o, const Result& r, const Rate& train, const Rate
   nlohmann::json j{{"model", o.subject.model}, {"batch", o.subject.batch}, {"size", r.size}, {"threads", o.threads}, {"step", r.step_text},
                    {"steps", std::max(r.train.count, r.inference.count)}, {"peak_tensor_mib", peak}, {"peak_resident_mib", resident},
                    {"system_allocations_after_warmup", r.system_calls}};
+  if (o.subject.device != cpu) {
+    DeviceBackend& b = backend(o.subject.device);
+    j["device"] = b.describe(o.subject.device.index), j["software"] = b.software(o.subject.device.index);
+    j["precision"] = o.device->precision, j["kernels"] = o.kernels->empty() ? "rule" : *o.kernels;
+  }
   if (r.macs > 0) j["macs_per_image"] = r.macs;
   if (r.train.count) j["train"] = {{"images_per_s", train.images_per_s}, {"seconds_per_step", r.train.median}, {"gflop_per_s", train.gflop_per_s}};
   if (r.inference.count)

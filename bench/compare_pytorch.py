@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
-"""Training steps of Limbeck and PyTorch side by side on this machine's CPU: throughput, peak memory and their ratios for every network.
+"""Training steps of Limbeck and PyTorch side by side on this machine's CPU or GPU: throughput, peak memory and their ratios for every network.
 
   git clone https://github.com/UBCDingXin/cGAN-KD
   python3 bench/compare_pytorch.py --checkout cGAN-KD                      # the CIFAR-100 classifiers
   python3 bench/compare_pytorch.py --checkout cGAN-KD --group gan          # others: --help lists the groups; `all` for all of them
+  python3 bench/compare_pytorch.py --checkout cGAN-KD --device cuda --limbeck build/cuda/limbeck
 
 --checkout is the original's repository; for classifiers it may also be any folder that holds networks as a package `models`, such as
 RepDistiller. Its code runs as it is (bench/pytorch_steps.py). Networks that it lacks are left out by name.
@@ -14,12 +15,16 @@ network and setting runs in a process of its own. The sides take turns; a turn's
 of its turns, because other programs on the machine can only take time away. The ratio is Limbeck over the fastest f32 setting.
 
 Memory is the largest resident size of the process less what it held before the network was made: programs and libraries do not count.
+
+With --device cuda Limbeck runs in f32, tf32 and bf16, each with its own kernels and with `--kernels tuned` (cuBLAS and cuDNN among the choices),
+and PyTorch in the settings of bench/settings.py: eager, the eager step as one CUDA graph, torch.compile, and torch.compile with CUDA graphs;
+optimisers are the fused ones, cuDNN measures its algorithms, TF32 is off for f32. Numbers are compared within a precision. A measurement
+is many steps between two waits for the device. Memory is the most that tensors took at once, by each side's own allocator.
 """
 import argparse
-import datetime
+import contextlib
 import json
 import os
-import platform
 import resource
 import signal
 import statistics
@@ -28,13 +33,10 @@ import sys
 import time
 from dataclasses import asdict, dataclass, replace
 
-SETTINGS = {  # name: (channels_last, compiled, bf16)
-    "contiguous": (False, False, False),
-    "channels_last": (True, False, False),
-    "contiguous compile": (False, True, False),
-    "channels_last compile": (True, True, False),
-    "bf16 autocast": (True, False, True),
-}
+import settings as all_settings
+from comparison_tables import PRECISIONS, cpu_report, gpu_report, update
+
+UNFINISHED = 3  # exit code: the time was up, run again with --resume
 CIFAR = ("resnet8 resnet14 resnet20 resnet32 resnet44 resnet56 resnet110 resnet8x4 resnet32x4 ResNet18 ResNet34 ResNet50 wrn_16_1 wrn_16_2 "
          "wrn_40_1 wrn_40_2 vgg8 vgg11 vgg13 vgg16 vgg19 MobileNetV2 ShuffleV1 ShuffleV2 efficientnetb0 densenet121").split()
 SLOW = ["densenet169", "densenet201", "densenet161"]  # seconds per step
@@ -62,7 +64,7 @@ GROUPS = {  # name: (what, rows, settings or None for eager f32)
         Row("biggan", batch=32), Row("biggan-deep", batch=4, size=128), Row("sagan", "regression", 8, 64), Row("sngan", "regression", 8, 64),
         Row("InceptionV3", batch=8, size=299, kind="inference"), Row("ResNet34_extract"), Row("ratio_MLP5", batch=256),
         Row("ratio_MLP5", "regression", 256, 64), Row("sparse_autoencoder", "regression", 32, 64), Row("y2h", "regression", 128, 0)], None),
-    "settings": ("classifiers under every setting", [Row(m) for m in ("resnet20", "resnet8x4", "vgg8", "wrn_40_1")], list(SETTINGS)),
+    "settings": ("classifiers under every setting", [Row(m) for m in ("resnet20", "resnet8x4", "vgg8", "wrn_40_1")], ["all"]),
 }
 
 
@@ -72,36 +74,77 @@ def resident_mib():
         return int(f.read().split()[1]) * resource.getpagesize() / 2**20
 
 
-def serve_network(args, row, setting, requests, answers):
-    """In the child: one JSON line for each request line."""
-    import torch
+def settings_of(args):
+    return all_settings.CUDA if args.device == "cuda" else all_settings.CPU
 
-    from pytorch_steps import build_case
 
-    before = resident_mib()
-    torch.set_num_threads(args.threads)
-    torch.manual_seed(0)
-    vars(args).update(vars(row))
-    case = build_case(args, *SETTINGS[setting])
-    step = case.train if row.kind == "train" else case.infer
-    for module in case.modules:
-        module.train(row.kind == "train")
-
+def turns_on_cpu(args, row, step, before):
+    """Warms up; the function that measures a turn. `before`: resident MiB without the network."""
     def turn():
         seconds = []
         while not seconds or sum(seconds) < args.seconds:
             begin = time.perf_counter()
             step()
             seconds.append(time.perf_counter() - begin)
-        return row.batch / statistics.median(seconds)
+        return {"rate": row.batch / statistics.median(seconds), "memory": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024 - before}
 
     for _ in range(2):
         step()
+    return turn
+
+
+def turns_on_gpu(args, row, step, setting):
+    """Measures 50 ms of steps between two waits. Compilation and cuDNN's measurements lie before; their memory does not count."""
+    import torch
+
+    from pytorch_steps import recorded
+
+    def seconds_of(steps):
+        torch.cuda.synchronize()
+        begin = time.perf_counter()
+        for _ in range(steps):
+            step()
+        torch.cuda.synchronize()
+        return (time.perf_counter() - begin) / steps
+
+    for _ in range(3):
+        step()
+    torch.cuda.synchronize()
+    torch.cuda.reset_peak_memory_stats()
+    if setting.graph:
+        step = recorded(step)
+    for _ in range(5):
+        step()
+    steps = max(1, min(200, int(0.05 / seconds_of(2))))
+
+    def turn():
+        seconds = []
+        while len(seconds) < 3 or sum(seconds) * steps < args.seconds:
+            seconds.append(seconds_of(steps))
+        return {"rate": row.batch / statistics.median(seconds), "memory": torch.cuda.max_memory_allocated() / 2**20}
+
+    return turn
+
+
+def serve_network(args, row, setting, requests, answers):
+    """In the child: one JSON line for each request line."""
+    import torch
+
+    from pytorch_steps import build_case
+
+    torch.set_num_threads(args.threads)
+    torch.manual_seed(0)
+    before = resident_mib()
+    vars(args).update(vars(row))
+    case = build_case(args, setting)
+    step = case.train if row.kind == "train" else case.infer
+    for module in case.modules:
+        module.train(row.kind == "train")
+    turn = turns_on_gpu(args, row, step, setting) if args.device == "cuda" else turns_on_cpu(args, row, step, before)
     answers.write("ready\n")
     answers.flush()
     for _ in requests:
-        rate = turn()
-        answers.write(json.dumps({"rate": rate, "memory": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024 - before}) + "\n")
+        answers.write(json.dumps(turn()) + "\n")
         answers.flush()
 
 
@@ -121,9 +164,9 @@ def server(args):
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # torch.compile waits for its own
             try:
                 with open(os.path.join(folder, "requests")) as requests, open(os.path.join(folder, "answers"), "w") as answers:
-                    serve_network(args, row, setting, requests, answers)
+                    serve_network(args, row, settings_of(args)[setting], requests, answers)
             except Exception as e:  # noqa: BLE001: the parent sees the pipe close and says which setting cannot run here
-                print(f"{row.model}, {setting}: {type(e).__name__}: {e}", file=sys.stderr)
+                print(f"{row.model}, {setting}: {type(e).__name__}: {str(e)[:1000]}", file=sys.stderr)
                 os._exit(1)
             os._exit(0)
 
@@ -142,22 +185,41 @@ class Worker:
         self.alive = self.answers.readline() == "ready\n"
 
     def turn(self):
-        self.requests.write("go\n")
-        self.requests.flush()
-        return json.loads(self.answers.readline())
+        try:
+            self.requests.write("go\n")
+            self.requests.flush()
+        except BrokenPipeError:
+            return None
+        return json.loads(self.answers.readline() or "null")  # None: it died
 
     def close(self):
-        self.requests.close()
+        with contextlib.suppress(BrokenPipeError):
+            self.requests.close()
         self.answers.read()
         self.answers.close()
 
 
 # --- Limbeck's side --------------------------------------------------------------------------------------------------------------------
-def limbeck_turn(args, row, idle):
+def limbeck_turn(args, row, options, idle):
+    """None when it failed, which it has said on stderr."""
     command = [args.limbeck, "bench", "train", "--model", row.model, "--task", row.task, "--batch", str(row.batch), "--size", str(row.size),
-               "--threads", str(args.threads), "--only", row.kind, "--json", "--warmup", "1", "--seconds", str(args.seconds)]
-    r = json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout)
-    return {"rate": r[row.kind]["images_per_s"], "memory": r["peak_resident_mib"] - idle, "gflops": r[row.kind]["gflop_per_s"]}
+               "--threads", str(args.threads), "--only", row.kind, "--json", "--seconds", str(args.seconds), *options]
+    try:
+        r = json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, timeout=300).stdout)
+    except (subprocess.CalledProcessError, subprocess.TimeoutExpired, json.JSONDecodeError) as e:
+        print(f"{row.model}: {' '.join(command)}: {e}", file=sys.stderr)
+        return None
+    memory = r["peak_tensor_mib"] if args.device == "cuda" else r["peak_resident_mib"] - idle
+    return {"rate": r[row.kind]["images_per_s"], "memory": memory, "gflops": r[row.kind]["gflop_per_s"],
+            **{name: r[name] for name in ("device", "software") if name in r}}
+
+
+def limbeck_sides(args):
+    """{side: options of the program}"""
+    if args.device != "cuda":
+        return {"Limbeck": ["--warmup", "1"]}
+    return {f"{kernels} {p}": ["--warmup", "8", "--device", "cuda", "--precision", p, "--kernels", kernels]
+            for p in args.precisions for kernels in args.kernels}
 
 
 def idle_limbeck(args):
@@ -171,8 +233,7 @@ def idle_limbeck(args):
 
 
 # --- the comparison ---------------------------------------------------------------------------------------------------------------------
-def compare(args, row, settings, process, folder, idle):
-    """{side: {"rate": images/s, "memory": MiB, ...}} of one network; the sides take turns. None when PyTorch has no such network."""
+def start_workers(args, row, settings, process, folder):
     workers = {}
     for setting in settings:
         worker = Worker(process, os.path.join(folder, setting), row, setting)
@@ -181,84 +242,38 @@ def compare(args, row, settings, process, folder, idle):
         else:
             worker.close()
             print(f"{row.model}: PyTorch cannot run '{setting}' here; left out", file=sys.stderr)
+    return workers
+
+
+def compare(args, row, settings, process, folder, idle):
+    """{side: {"rate": images/s, "memory": MiB, ...}} of one network; the sides take turns, and one that fails is left out. None when PyTorch
+    has no such network."""
+    begin = time.perf_counter()
+    workers = start_workers(args, row, settings, process, folder)
     if not workers:
         return None
-    turns = {side: [] for side in ["Limbeck", *workers]}
-    begin = time.perf_counter()
-    while len(turns["Limbeck"]) < min(2, args.turns) or (len(turns["Limbeck"]) < args.turns and time.perf_counter() - begin < args.patience):
-        turns["Limbeck"].append(limbeck_turn(args, row, idle))
+    ours = limbeck_sides(args)
+    turns = {side: [] for side in [*ours, *workers]}
+    done, started = 0, time.perf_counter()
+    while done < min(2, args.turns) or (done < args.turns and time.perf_counter() - started < args.patience):
+        for side, options in ours.items():
+            if done == 0 or turns[side]:  # not again what failed
+                turns[side].append(limbeck_turn(args, row, options, idle))
         for setting, worker in workers.items():
-            turns[setting].append(worker.turn())
+            if worker.alive:
+                turns[setting].append(worker.turn())
+                worker.alive = turns[setting][-1] is not None
+        for side in turns:
+            turns[side] = [a for a in turns[side] if a]
+        done += 1
     for worker in workers.values():
         worker.close()
-    result = {side: {**max(answers, key=lambda a: a["rate"]), "memory": max(a["memory"] for a in answers)} for side, answers in turns.items()}
-    best = max((result[s]["rate"] for s in workers if not SETTINGS[s][2]), default=float("nan"))
-    print(f"{row.model}: Limbeck {result['Limbeck']['rate']:.1f}, PyTorch {best:.1f} images/s, {len(turns['Limbeck'])} turns, "
-          f"{time.perf_counter() - begin:.0f} s", file=sys.stderr)
+    result = {side: {**max(answers, key=lambda a: a["rate"]), "memory": max(a["memory"] for a in answers)} for side, answers in turns.items() if answers}
+    if args.device != "cuda" and "Limbeck" not in result:
+        raise SystemExit(f"{row.model}: Limbeck failed, see above")
+    print(f"{row.model}, batch {row.batch}: " + ", ".join(f"{side} {r['rate']:.1f}" for side, r in result.items())
+          + f" images/s, {done} turns, {time.perf_counter() - begin:.0f} s", file=sys.stderr)
     return result
-
-
-def processor():
-    try:
-        with open("/proc/cpuinfo") as f:
-            return next(line.split(":", 1)[1].strip() for line in f if line.startswith("model name"))
-    except (OSError, StopIteration):
-        return platform.processor() or platform.machine()
-
-
-def number(x):
-    return f"{x:.2f}" if x < 10 else f"{x:.1f}" if x < 100 else f"{x:.0f}"
-
-
-def label(row, rows):
-    """The network's name, and what sets it apart from the others of its table."""
-    notes = [row.task] if any(r.model == row.model and r.task != row.task for r in rows) else []
-    if any((r.batch, r.size) != (row.batch, row.size) for r in rows):
-        notes.append(f"{row.batch} x {row.size}x{row.size}" if row.size else f"{row.batch}")
-    if row.kind != "train":
-        notes.append(row.kind)
-    return row.model + (f" ({', '.join(notes)})" if notes else "")
-
-
-def table(settings, results):
-    header = ["network", "Limbeck", *settings, "Limbeck / best f32", "GFLOP/s", "MiB Limbeck", "MiB PyTorch"]
-    other = [s for s in settings if SETTINGS[s][2]]
-    header[-3:-3] = [f"Limbeck f32 / {s}" for s in other]
-    lines = ["| " + " | ".join(header) + " |", "|---" * len(header) + "|"]
-    for row, result in results.items():
-        ours, sides = result["Limbeck"], {s: r for s, r in result.items() if s in settings}
-        cells = [label(row, results), number(ours["rate"])] + [number(sides[s]["rate"]) if s in sides else "-" for s in settings]
-        counted = {s: r for s, r in sides.items() if not SETTINGS[s][2]}
-        cells.append(f"**{ours['rate'] / max(r['rate'] for r in counted.values()):.2f}**" if counted else "-")
-        cells += [f"{ours['rate'] / sides[s]['rate']:.2f}" if s in sides else "-" for s in other]
-        cells += [f"{ours['gflops']:.0f}", f"{ours['memory']:.0f}", f"{min(r['memory'] for r in counted.values()):.0f}" if counted else "-"]
-        lines.append("| " + " | ".join(cells) + " |")
-    return "\n".join(lines)
-
-
-def report(args, group, settings, results, version, load):
-    shapes = {(r.batch, r.size) for r in results}
-    shape = "batch %d, %dx%d" % (*next(iter(shapes)), next(iter(shapes))[1]) if len(shapes) == 1 else "batch and image size in brackets"
-    policy = os.environ.get("OMP_WAIT_POLICY")
-    return "\n".join([
-        f"Images per second of a training step, {GROUPS[group][0]}, {shape}, f32, {args.threads} threads{f' (OMP_WAIT_POLICY={policy})' if policy else ''}, {processor()}, PyTorch {version};",
-        f"{datetime.date.today()}, commit {args.commit}, load average {load:.1f} before the run, priority {os.getpriority(os.PRIO_PROCESS, 0)}; best of up to {args.turns} turns of {args.seconds} s.",
-        "GFLOP/s are Limbeck's, PyTorch's memory is the least of its f32 settings:",
-        "",
-        table(settings, results),
-    ])
-
-
-def update(path, group, text):
-    """Replaces what lies between the group's two marker lines of a Markdown file."""
-    begin, end = f"<!-- compare_pytorch {group}: begin -->", f"<!-- compare_pytorch {group}: end -->"
-    with open(path) as f:
-        page = f.read()
-    if page.count(begin) != 1 or page.count(end) != 1:
-        raise SystemExit(f"{path}: expected one line '{begin}' and one line '{end}'")
-    page = page[: page.index(begin)] + begin + "\n" + text + "\n" + page[page.index(end):]
-    with open(path, "w") as f:
-        f.write(page)
 
 
 def parse():
@@ -268,20 +283,34 @@ def parse():
     parser.add_argument("--group", nargs="+", default=["cifar"], choices=[*GROUPS, "all"], metavar="GROUP",
                         help="; ".join(f"{name}: {what} ({len(rows)})" for name, (what, rows, _) in GROUPS.items()))
     parser.add_argument("--models", nargs="+", help="only these of the groups; `all` with the group cifar adds " + ", ".join(SLOW))
-    parser.add_argument("--settings", nargs="+", choices=list(SETTINGS), help="of PyTorch (contiguous channels_last; group settings: all)")
-    parser.add_argument("--batch", type=int, help="instead of the group's")
+    parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
+    parser.add_argument("--settings", nargs="+", metavar="SETTING", help="of PyTorch: `all`, or some of: " + ", ".join(all_settings.CPU)
+                        + " (default: contiguous channels_last; group settings: all); --device cuda: " + ", ".join(all_settings.CUDA)
+                        + " (default: all but f32 graphs, tf32 graphs, bf16 max-autotune)")
+    parser.add_argument("--precisions", nargs="+", choices=PRECISIONS, default=list(PRECISIONS), help="--device cuda: Limbeck's, and of PyTorch the settings of these")
+    parser.add_argument("--kernels", nargs="+", choices=("own", "tuned"), default=["own", "tuned"], help="--device cuda: Limbeck's")
+    parser.add_argument("--batch", type=int, nargs="+", help="instead of the group's (--device cuda, group cifar: 64 128 256)")
     parser.add_argument("--size", type=int, help="instead of the group's; classifiers of 96 pixels and more are the ImageNet ones")
     parser.add_argument("--inference", action="store_true", help="compare a forward pass in eval mode instead")
     parser.add_argument("--threads", type=int, default=os.cpu_count())
     parser.add_argument("--turns", type=int, default=4, help="turns of each side")
     parser.add_argument("--seconds", type=float, default=0.8, help="measured in each turn (Limbeck: at least two steps)")
     parser.add_argument("--patience", type=float, default=16, help="seconds after which a network begins no third turn")
-    parser.add_argument("--json", help="also write all numbers to this file")
+    parser.add_argument("--json", help="also write all numbers to this file, after every network")
+    parser.add_argument("--resume", action="store_true", help="what the file of --json has already is not measured again")
+    parser.add_argument("--deadline", type=float, metavar="SECONDS", help=f"begin no network after this time; exit code {UNFINISHED} when some are left")
     parser.add_argument("--update", metavar="PAGE.md", help="also put the tables between the markers of this page")
     parser.add_argument("--server", action="store_true", help=argparse.SUPPRESS)
+    parser.add_argument("--torch-device", help=argparse.SUPPRESS)  # where PyTorch's tensors are: a test without a GPU says cpu
     args = parser.parse_args()
     if "all" in args.group:
         args.group = list(GROUPS)
+    args.torch_device = args.torch_device or args.device
+    unknown = [s for s in args.settings or [] if s != "all" and s not in settings_of(args)]
+    if unknown:
+        parser.error(f"--settings: unknown for --device {args.device}: {', '.join(unknown)}; known: all, {', '.join(settings_of(args))}")
+    if args.resume and not args.json:
+        parser.error("--resume needs --json FILE")
     if not os.path.isdir(os.path.join(args.checkout, "CIFAR-100")) and not os.path.isfile(os.path.join(args.checkout, "models", "__init__.py")):
         raise SystemExit(f"{args.checkout}: neither CIFAR-100 nor models/__init__.py there; expected a checkout of the original networks")
     return args
@@ -293,16 +322,24 @@ def rows_of(args, group):
         rows = [Row(m) for m in CIFAR + SLOW]
     elif args.models:
         rows = [r for r in rows if r.model in args.models]
-    changes = {name: value for name, value in (("batch", args.batch), ("size", args.size)) if value}
+    changes = {"size": args.size} if args.size else {}
     if args.inference:
         changes["kind"] = "inference"
-    return [replace(r, **changes) for r in rows]
+    batches = args.batch or ((64, 128, 256) if args.device == "cuda" and group == "cifar" else (None,))
+    return [replace(r, batch=batch or r.batch, **changes) for batch in batches for r in rows]
+
+
+def chosen_settings(args, group):
+    names = args.settings or GROUPS[group][2] or (all_settings.CUDA_DEFAULT if args.device == "cuda" else ["contiguous", "channels_last"])
+    every = settings_of(args)
+    chosen = list(every) if "all" in names else names
+    return {s: every[s] for s in chosen if args.device == "cpu" or every[s].precision in args.precisions}
 
 
 def start_server(args):
     command = [sys.executable, os.path.abspath(__file__), "--server", "--checkout", args.checkout]
-    for name in ("threads", "seconds"):
-        command += [f"--{name}", str(getattr(args, name))]
+    for name in ("threads", "seconds", "device", "torch_device"):
+        command += [f"--{name.replace('_', '-')}", str(getattr(args, name))]
     process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
                                env=dict(os.environ, OMP_NUM_THREADS=str(args.threads)))
     line = process.stdout.readline()
@@ -311,12 +348,54 @@ def start_server(args):
     return process, json.loads(line)
 
 
+def earlier_results(args):
+    """{group: {Row: sides}} of the file of --json."""
+    if not (args.resume and os.path.exists(args.json)):
+        return {}
+    with open(args.json) as f:
+        groups = json.load(f)
+    fields = Row.__dataclass_fields__
+    return {group: {Row(**{name: r[name] for name in fields}): r["results"] for r in rows} for group, rows in groups.items()}
+
+
+def write_results(path, everything):
+    groups = {group: [{**asdict(row), "results": result} for row, result in results.items()] for group, results in everything.items()}
+    with open(path + ".tmp", "w") as f:
+        json.dump(groups, f, indent=1)
+    os.replace(path + ".tmp", path)
+
+
+def measure_group(args, group, process, folder, idle, everything, end):
+    """Adds the rows of a group that are not there yet; how many are left when the time is up."""
+    results, rows = everything.setdefault(group, {}), rows_of(args, group)
+    for i, row in enumerate(rows):
+        if row in results:
+            continue
+        if time.monotonic() >= end:
+            return sum(r not in results for r in rows)
+        result = compare(args, row, chosen_settings(args, group), process, os.path.join(folder, group, str(i)), idle)
+        if result:
+            results[row] = result
+            if args.json:
+                write_results(args.json, everything)
+    return 0
+
+
+def report_group(args, group, results, version, load):
+    what, settings = GROUPS[group][0], chosen_settings(args, group)
+    if args.device == "cpu":
+        return cpu_report(args, what, settings, results, version, load)
+    about = next((side for sides in results.values() for side in sides.values() if "device" in side), {})
+    return gpu_report(args, what, settings, results, version, about)
+
+
 def main():
     import tempfile
 
     args = parse()
     if args.server:
         return server(args)
+    end = time.monotonic() + (args.deadline or float("inf"))
     load = os.getloadavg()[0]
     if load > 0.3 * (os.cpu_count() or 1):
         print(f"warning: the load average is {load:.1f}; publish only what was measured on an idle machine", file=sys.stderr)
@@ -324,27 +403,25 @@ def main():
     args.commit = git.stdout.strip() or "unknown"
     idle = idle_limbeck(args)
     process, about = start_server(args)
-    everything = {}
+    everything, left = earlier_results(args), 0
     for group in args.group:
-        settings, results = args.settings or GROUPS[group][2] or ["contiguous", "channels_last"], {}
         with tempfile.TemporaryDirectory() as folder:
-            for i, row in enumerate(rows_of(args, group)):
-                result = compare(args, row, settings, process, os.path.join(folder, str(i)), idle)
-                if result:
-                    results[row] = result
-        if not results:
+            left += measure_group(args, group, process, folder, idle, everything, end)
+        if not everything[group]:
+            if left:
+                continue
             raise SystemExit(f"group {group}: nothing could be compared; the messages are above")
-        text = report(args, group, settings, results, about["torch"], load)
+        text = report_group(args, group, everything[group], about["torch"], load)
         print(text, flush=True)
-        everything[group] = [{**asdict(row), "results": result} for row, result in results.items()]
         if args.update:
-            update(args.update, group, text)
-        if args.json:
-            with open(args.json, "w") as f:
-                json.dump(everything, f, indent=1)
+            update(args.update, group if args.device == "cpu" else f"{group} cuda", text)
     process.stdin.close()
     process.wait()
+    if left:
+        print(f"the time is up: {left} networks are left; run again with --resume", file=sys.stderr)
+        return UNFINISHED
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -1,10 +1,12 @@
-"""PyTorch's side of bench/compare_pytorch.py: training steps of the original networks, from a checkout of cGAN-KD whose code runs as it is.
+"""PyTorch's side of bench/compare_pytorch.py: training steps of the original networks, from a checkout of cGAN-KD whose code runs as it is, on
+the CPU or a GPU.
 
 A builder takes (args, wrap) and returns a Case. args has model, task, batch, size, folder; wrap(module) gives the module in the wanted
 layout, to be called as the network (compiled, where the setting says so); args.images(tensor) gives images in that layout. Losses, optimisers
 and the order of a GAN's calls are those of the original training scripts, named at each builder; random numbers are drawn where they draw them.
 """
 import contextlib
+import functools
 import io
 import os
 import sys
@@ -267,21 +269,61 @@ def place_of(model, task, size):
     return ("ImageNet-100/RepDistiller" if size >= 96 else "CIFAR-100/RepDistiller"), classifier
 
 
-def build_case(args, channels_last, compiled, bf16):
-    """The case of args.model under a setting. args.checkout is cGAN-KD, or for classifiers a folder with a package `models`."""
+# --- settings -------------------------------------------------------------------------------------------------------------------------
+def prepare_gpu(args, setting):
+    """The fastest of what a user of PyTorch can set in a script: fused optimisers, cuDNN's own measurements, TF32 where the setting allows it."""
+    torch.set_default_device(args.torch_device)  # the originals make tensors and networks wherever that is
+    torch.backends.cudnn.benchmark = True
+    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = setting.precision != "f32"
+    torch.optim.SGD = functools.partial(torch.optim.SGD, fused=True)
+    torch.optim.Adam = functools.partial(torch.optim.Adam, fused=True, capturable=setting.graph)
+
+
+def recorded(step):
+    """The same step as one CUDA graph; see PyTorch's notes on whole-network capture."""
+    stream = torch.cuda.Stream()
+    stream.wait_stream(torch.cuda.current_stream())
+    with torch.cuda.stream(stream):
+        for _ in range(4):
+            step()
+    torch.cuda.current_stream().wait_stream(stream)
+    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(graph):
+        step()
+    return graph.replay
+
+
+def marked(step):
+    """With reduce-overhead the buffers of the call before are free again."""
+    def run():
+        torch.compiler.cudagraph_mark_step_begin()
+        step()
+
+    return run
+
+
+def build_case(args, setting):
+    """The case of args.model under a setting (settings.py). args.checkout is cGAN-KD, or for classifiers a folder with a package `models`."""
     folder, builder = place_of(args.model, args.task, args.size)
     if builder is classifier and os.path.isdir(os.path.join(args.checkout, "models")):
         folder = ""
     sys.path.insert(0, os.path.join(args.checkout, folder))
-    layout = torch.channels_last if channels_last else torch.contiguous_format
-    if channels_last and not compiled:
+    layout = torch.channels_last if setting.channels_last else torch.contiguous_format
+    if setting.channels_last and not setting.compile:
         torch.Tensor.view = torch.Tensor.reshape  # many of the originals flatten with view(), which refuses this layout
     args.images = lambda x: x.contiguous(memory_format=layout)
-    args.autocast = (lambda: torch.autocast("cpu", torch.bfloat16)) if bf16 else contextlib.nullcontext
+    kind = torch.device(args.torch_device).type
+    # A recorded step must not keep casted weights from one replay to the next.
+    args.autocast = (lambda: torch.autocast(kind, torch.bfloat16, cache_enabled=not setting.graph)) if setting.precision == "bf16" else contextlib.nullcontext
+    if args.device == "cuda":
+        prepare_gpu(args, setting)
 
     def wrap(module):
         module.to(memory_format=layout)
-        return torch.compile(module) if compiled else module
+        return torch.compile(module, mode=setting.compile) if setting.compile else module
 
     with contextlib.redirect_stdout(io.StringIO()):  # BigGAN's constructors print
-        return builder(args, wrap)
+        case = builder(args, wrap)
+    if setting.compile in ("reduce-overhead", "max-autotune"):
+        case.train, case.infer = marked(case.train), marked(case.infer)
+    return case
