@@ -67,7 +67,8 @@ TEST(GpuRecords, SayWhatChangedSince) {
   EXPECT_EQ(with(true, now).text, "passed on NVIDIA H100 at 565a450c1b, 2026-11-21");
   EXPECT_EQ(with(false, now).state, GpuState::failed);
   const std::string zeros(16, '0');
-  EXPECT_EQ(with(true, zeros + now.substr(16)).text, "changed since (ops_cuda/unary.cu): passed on NVIDIA H100 at 565a450c1b, 2026-11-21");
+  const std::string text = with(true, zeros + now.substr(16)).text;  // all files of the operator are named
+  EXPECT_TRUE(text.starts_with("changed since (ops_cuda/unary.cu") && text.ends_with("): passed on NVIDIA H100 at 565a450c1b, 2026-11-21")) << text;
   EXPECT_EQ(with(true, now.substr(0, 17) + zeros).text, "changed since (shared files): passed on NVIDIA H100 at 565a450c1b, 2026-11-21");
   EXPECT_EQ(with(true, zeros + "+" + zeros).state, GpuState::changed);
   EXPECT_EQ(verdict(add, records).state, GpuState::never);
