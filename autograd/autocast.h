@@ -1,7 +1,8 @@
 // Activations in bf16 (Micikevicius et al., "Mixed precision training", 2018, with bfloat16 and therefore without loss scaling).
 //   - conv2d and conv_transpose2d take an f32 input as bf16 while activation_type() is bf16, and so everything behind them is bf16 too;
 //   - an operator on bf16 data runs in bf16 where its device has a kernel for that; parameters and statistics are f32;
-//   - any other operator gets its bf16 inputs as f32: linear layers, losses, softmax, and whatever mixes bf16 with f32 data.
+//   - any other operator gets its bf16 inputs as f32: losses, softmax, and whatever mixes bf16 with f32 data;
+//   - linear() takes f32: it is the head of a network, little work, and its scores need more than eight bits.
 // Parameters, their gradients, losses and all sums stay f32; f64 is left alone.
 #pragma once
 #include <optional>

@@ -78,7 +78,8 @@ Variable var(const Variable& x, const std::vector<int64_t>& axes, bool unbiased,
 Variable matmul(const Variable& a, const Variable& b, bool transpose_a, bool transpose_b) {
   return apply1("matmul", {a, b}, Attrs{{"transpose_a", transpose_a}, {"transpose_b", transpose_b}});
 }
-Variable linear(const Variable& x, const Variable& w, const Variable& b) { return apply1("linear", {x, w, b}); }
+// From f32: a head is little work, and logits in bf16 would have eight bits.
+Variable linear(const Variable& x, const Variable& w, const Variable& b) { return apply1("linear", {from_activation(x), w, b}); }
 
 // --- convolution and pooling ----------------------------------------------------------------------------------------------------
 Variable conv2d(const Variable& x, const Variable& w, const Variable& b, const Conv2dOptions& o) {

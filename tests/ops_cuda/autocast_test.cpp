@@ -108,6 +108,7 @@ TEST(CudaAutocast, EveryKindOfBlockRuns) {
   for (const char* name : {"ShuffleV1", "ShuffleV2", "MobileNetV2", "efficientnetb0"}) {
     SCOPED_TRACE(name);
     const Step half = classifier(name, DType::bf16);
+    EXPECT_EQ(half.output.dtype(), DType::f32);
     EXPECT_TRUE(std::isfinite(half.loss));
     for (const auto& [parameter, gradient] : half.gradients)
       for (const float g : gradient) ASSERT_TRUE(std::isfinite(g)) << parameter;
