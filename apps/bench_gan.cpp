@@ -6,6 +6,7 @@
 #include "gan/network.h"
 #include "nn/optim.h"
 #include "nn/step_graph.h"
+#include "ops/random.h"
 
 namespace limbeck {
 namespace {
@@ -48,12 +49,12 @@ class GanSubject : public BenchSubject {
   void train_step(int64_t step) override {
     g_->train(), d_->train();
     const Stream here = Stream(3).fork("step", static_cast<uint64_t>(step));
-    (*d_graph_)({noise(here.fork("D")), draw_augmentation(2 * batch_, here.fork("D"))});
-    (*g_graph_)({noise(here.fork("G")), draw_augmentation(batch_, here.fork("G"))});
+    (*d_graph_)({places(here.fork("D"))});
+    (*g_graph_)({places(here.fork("G"))});
   }
   void begin_inference() override {
     g_->eval();
-    fixed_noise_ = noise(Stream(3)).to(real_.device());
+    fixed_noise_ = noise(places(Stream(3)).to(real_.device()));
   }
   void infer() override {
     const NoGrad no_grad;
@@ -62,12 +63,9 @@ class GanSubject : public BenchSubject {
   std::string step_text() const override { return "one step of D and one of G, hinge loss, DiffAugment, Adam"; }
 
  private:
-  Tensor noise(const Stream& stream) const {
-    const Tensor z = Tensor::empty({batch_, g_->config().dim_z});
-    stream.fork("z").fill_normal(z);
-    return z;
-  }
-  Tensor draw_augmentation(int64_t n, const Stream& stream) const { return augment_.draw(n, size_, size_, DType::f32, stream.fork("augment")); }
+  static Tensor places(const Stream& stream) { return places_of({stream.fork("z"), stream.fork("augment")}); }
+  Tensor noise(const Tensor& places) const { return draw_normal(place_at(places, 0), {batch_, g_->config().dim_z}); }
+  Tensor augmentation(int64_t n, const Tensor& places) const { return augment_.draw(n, size_, size_, place_at(places, 1)); }
   /// Of the first n images.
   gan::Condition condition(int64_t n) const {
     if (by_label_) return {{}, Variable(conditions_)};
@@ -90,17 +88,18 @@ class GanSubject : public BenchSubject {
     Tensor fake;
     {
       const NoGrad no_grad;
-      fake = g_->forward(in[0], condition(batch_)).data();
+      fake = g_->forward(noise(in[0]), condition(batch_)).data();
     }
     d_adam_->zero_grad();
-    discriminator_loss(fake, in[1]).backward();
+    discriminator_loss(fake, augmentation(2 * batch_, in[0])).backward();
     d_adam_->step();
     return {};
   }
 
   Tensors update_generator(const Tensors& in) {
     d_->set_requires_grad(false);
-    const Variable loss = hinge_loss_generator(d_->forward(augment_.apply(g_->forward(in[0], condition(batch_)), in[1]), condition(batch_)));
+    const Variable loss = hinge_loss_generator(
+        d_->forward(augment_.apply(g_->forward(noise(in[0]), condition(batch_)), augmentation(batch_, in[0])), condition(batch_)));
     d_->set_requires_grad(true);
     g_adam_->zero_grad();
     loss.backward();

@@ -74,7 +74,7 @@ Tensor ratios_of(RatioNet& net, FeatureNet& features, const Tensor& images, cons
   features.eval();
   net.eval();
   const Device device = net.device();
-  return net.ratio(features.feature(Variable(images.to(device))), y.to(device)).data().to(cpu).reshape({-1});
+  return net.ratio(features.feature(Variable(images.to(device))), y.to(device)).data().reshape({-1});
 }
 
 }  // namespace limbeck::gan

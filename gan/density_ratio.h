@@ -2,20 +2,16 @@
 // "Efficient subsampling of realistic images from GANs conditional on a class or a continuous variable", 2023; spec/classification.md 3.3, 3.4).
 // The ratio net learns r(h | y) = p_real(h | y) / p_fake(h | y) on features h of real and generated images.
 #pragma once
-#include <functional>
 #include <memory>
 #include <string>
 
 #include "data/dataset.h"
 #include "gan/feature_net.h"
+#include "gan/image_source.h"
 #include "nn/layers.h"
 #include "nn/monitor.h"
 
 namespace limbeck::gan {
-
-/// Images of given conditions: y is i64 [n] (classes) or f32 [n] (responses); the result is f32 [n, H, W, C] in [-1, 1] and depends on
-/// y and the stream only.
-using ImageSource = std::function<Tensor(const Tensor& y, const Stream& stream)>;
 
 /// Hidden widths of the named sizes MLP3, MLP5, MLP7, MLP9, scaled and rounded to a multiple of 16 (at least 16).
 std::vector<int64_t> ratio_widths(const std::string& name, double scale = 1);
@@ -101,7 +97,7 @@ struct RatioSettings {
 };
 
 struct RatioTask {
-  RatioNet& net;                    ///< initialised by the loop, again after a restart
+  RatioNet& net;                    ///< initialised by the loop, again after a restart; on the device of `features`
   FeatureNet& features;             ///< frozen, eval mode; sees images normalised to [-1, 1] on both sides (spec trap 22)
   const ImageSource& source;
   const data::Dataset& real;
@@ -111,10 +107,11 @@ struct RatioTask {
 
 /// Trains the net. Guard: a net whose closing ReLU is zero for every image of an epoch, or at the end for every fake of some class,
 /// has no gradient and no use; the loop then starts again with another seed and the last bias at 1 (a note tells), and after `restarts`
-/// times throws Error with advice. Resumable. Returns the last loss and mean ratios as values for the results.
+/// times throws Error with advice. Resumable. Returns the last loss and mean ratios as values for the results. On a device a step is recorded, with
+/// the fakes of a DrawnSource in it, and its loss and ratios are read while the next one runs.
 nn::Values train_ratio(const RatioTask& task, const RatioSettings& settings);
 
-/// Ratios f32 [N] of images f32 [N,H,W,C] in [-1, 1] under conditions y, in eval mode without gradient.
+/// Ratios f32 [N] on the net's device of images f32 [N,H,W,C] in [-1, 1] under conditions y, in eval mode without gradient.
 Tensor ratios_of(RatioNet& net, FeatureNet& features, const Tensor& images, const Tensor& y);
 
 }  // namespace limbeck::gan

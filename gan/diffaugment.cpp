@@ -2,6 +2,8 @@
 
 #include <sstream>
 
+#include "ops/random.h"
+
 namespace limbeck::gan {
 namespace {
 
@@ -21,28 +23,10 @@ DiffAugment::DiffAugment(const std::string& policy) {
   }
 }
 
-Tensor DiffAugment::draw(int64_t n, int64_t height, int64_t width, DType dtype, Stream stream) const {
-  const Tensor parameters = Tensor::empty({n, 7}, dtype);
-  const int64_t shift_h = part_of(height, 0.125), shift_w = part_of(width, 0.125);
-  const int64_t places_h = height + (cut_size(height) % 2 == 0), places_w = width + (cut_size(width) % 2 == 0);
-  dispatch_floating(dtype, "DiffAugment", [&](auto t) {
-    using T = decltype(t);
-    for (int64_t i = 0; i < n; ++i) {
-      T* p = parameters.data<T>() + i * 7;
-      // All numbers are drawn whatever the policy, so that one part does not change another's draws.
-      const double brightness = stream.uniform(), saturation = stream.uniform(), contrast = stream.uniform();
-      const int64_t th = stream.below(2 * shift_h + 1) - shift_h, tw = stream.below(2 * shift_w + 1) - shift_w;
-      const int64_t oh = stream.below(places_h), ow = stream.below(places_w);
-      p[0] = color_ ? static_cast<T>(brightness - 0.5) : T(0);
-      p[1] = color_ ? static_cast<T>(2 * saturation) : T(1);
-      p[2] = color_ ? static_cast<T>(contrast + 0.5) : T(1);
-      p[3] = translation_ ? static_cast<T>(th) : T(0);
-      p[4] = translation_ ? static_cast<T>(tw) : T(0);
-      p[5] = static_cast<T>(oh);
-      p[6] = static_cast<T>(ow);
-    }
-  });
-  return parameters;
+Tensor DiffAugment::draw(int64_t n, int64_t height, int64_t width, const Tensor& place) const {
+  if (identity()) return {};
+  const int64_t corners_h = height + (cut_size(height) % 2 == 0), corners_w = width + (cut_size(width) % 2 == 0);
+  return draw_diffaugment(place, n, {part_of(height, 0.125), part_of(width, 0.125), corners_h, corners_w, color_, translation_});
 }
 
 Variable DiffAugment::apply(const Variable& x, const Tensor& parameters) const {
@@ -53,7 +37,8 @@ Variable DiffAugment::apply(const Variable& x, const Tensor& parameters) const {
 
 Variable DiffAugment::operator()(const Variable& x, const Stream& stream) const {
   if (identity()) return x;
-  return apply(x, draw(x.size(0), x.size(1), x.size(2), x.dtype(), stream).to(x.data().device()));
+  const Tensor place = place_at(places_of({stream}), 0).to(x.data().device());
+  return apply(x, draw(x.size(0), x.size(1), x.size(2), place).to(x.dtype()));
 }
 
 }  // namespace limbeck::gan

@@ -1,4 +1,5 @@
 // Training of the density-ratio net, with the guard against a net that says zero.
+#include <algorithm>
 #include <cmath>
 #include <memory>
 #include <optional>
@@ -6,6 +7,9 @@
 #include "gan/density_ratio.h"
 #include "nn/images.h"
 #include "nn/optim.h"
+#include "nn/step_graph.h"
+#include "tensor/device.h"
+#include "tensor/transfer.h"
 
 namespace limbeck::gan {
 namespace {
@@ -21,8 +25,9 @@ struct Sums {
 class RatioRun {
  public:
   RatioRun(const RatioTask& task, const RatioSettings& s)
-      : task_(task), s_(s), half_(data::halves(task.real)), standardise_(half_.mean, half_.deviation, task.features.device()) {
+      : task_(task), s_(s), device_(task.net.device()), half_(data::halves(task.real)), standardise_(half_.mean, half_.deviation, device_) {
     LIMBECK_CHECK(task.real.size() > 0, "ratio: the data set has no images");
+    LIMBECK_CHECK(task.features.device() == device_, "ratio: the ratio net is on ", device_, ", the feature net on ", task.features.device());
     LIMBECK_CHECK(s.epochs > 0 && s.batch > 0, "ratio: expected epochs > 0 and batch > 0, found ", s.epochs, " and ", s.batch);
     steps_per_epoch_ = (task.real.size() + s.batch - 1) / s.batch;
   }
@@ -50,6 +55,7 @@ class RatioRun {
     if (attempt_ > 0) task_.net.start_alive();
     optimizer_ = std::make_unique<nn::Adam>(
         task_.net.parameters(), nn::Adam::Config{.lr = s_.lr, .beta1 = s_.beta1, .beta2 = s_.beta2, .weight_decay = s_.weight_decay});
+    graph_ = std::make_unique<nn::StepGraph>(device_, std::vector<nn::Module*>{&task_.net}, [this](const Tensors& in) { return update(in); });
     step_ = 0;
     sums_ = {};
     max_ = 0;
@@ -57,7 +63,7 @@ class RatioRun {
 
   /// Why the net is dead, or nothing when it lives to the end.
   std::optional<std::string> attempt() {
-    data::Loader loader(task_.real, {.batch = s_.batch, .augmentation = {0, s_.flip}, .standardisation = half_, .device = task_.features.device()},
+    data::Loader loader(task_.real, {.batch = s_.batch, .augmentation = {0, s_.flip}, .standardisation = half_, .device = device_},
                         stream_.fork("shuffle"), step_);
     const int64_t total = s_.epochs * steps_per_epoch_;
     const nn::StepSchedule schedule{s_.lr, s_.milestones, s_.lr_factor, false};
@@ -66,9 +72,10 @@ class RatioRun {
       optimizer_->set_lr(schedule(static_cast<double>(epoch)));
       one_step(loader.next());
       ++step_;
-      task_.monitor.progress(step_, total, static_cast<int64_t>(s_.batch),
-                             {{"loss", sums_.loss / sums_.count}, {"real", sums_.real / sums_.count}, {"fake", sums_.fake / sums_.count}});
+      const nn::Values seen{{"loss", sums_.loss / sums_.count}, {"real", sums_.real / sums_.count}, {"fake", sums_.fake / sums_.count}};
+      task_.monitor.progress(step_, total, static_cast<int64_t>(s_.batch), sums_.count > 0 ? seen : nn::Values{});
       if (step_ % steps_per_epoch_ == 0) {
+        reader_.finish();
         if (max_ <= 0) return cat("every ratio of epoch ", epoch + 1, " is zero");
         end_epoch(epoch);
       }
@@ -79,32 +86,43 @@ class RatioRun {
 
   Variable feature_of(const Tensor& images) {
     const NoGrad no_grad;
-    return task_.features.feature(Variable(images.to(task_.features.device())));
+    return task_.features.feature(Variable(images));
+  }
+
+  Stream stream_of_step(const char* purpose) const { return stream_.fork(purpose, static_cast<uint64_t>(step_)); }
+
+  /// What the device does in a step: real images, their draws, conditions, and fakes or the places they are drawn from -> loss, ratios of both.
+  Tensors update(const Tensors& in) {
+    const DrawnSource* drawn = task_.source.drawn();
+    const Variable real_features = feature_of(standardise_(in[0], in[1]));
+    const Variable fake_features = feature_of(drawn ? drawn->images(in[2], in[3]) : in[3]);
+    const Variable real = task_.net.ratio(real_features, in[2]);
+    host_effect([this] { task_.net.switch_streams(stream_of_step("dropout/fake")); });
+    const Variable fake = task_.net.ratio(fake_features, in[2]);
+    const Variable loss = ratio_loss(real, fake, s_.lambda);
+    optimizer_->zero_grad();
+    loss.backward();
+    optimizer_->step();
+    return {loss.data(), real.data(), fake.data()};
   }
 
   void one_step(const data::Batch& batch) {
     const bool by_class = batch.labels.defined();
-    const Tensor condition = (by_class ? batch.labels : batch.targets).to(task_.net.device());
-    const Tensor y = data::take(by_class ? task_.real.labels : task_.real.targets, batch.index);  // the same for the host
+    const Stream fake = stream_of_step("fake");
+    Tensor source;
+    if (const DrawnSource* drawn = task_.source.drawn()) source = drawn->places(fake);
+    else source = task_.source(data::take(by_class ? task_.real.labels : task_.real.targets, batch.index), fake);
     task_.features.eval();
-    const Variable real_features = feature_of(standardise_(batch.images, batch.draws));
-    const Variable fake_features = feature_of(task_.source(y, stream_.fork("fake", static_cast<uint64_t>(step_))));
     task_.net.train();
-    task_.net.set_streams(stream_.fork("dropout/real", static_cast<uint64_t>(step_)));
-    const Variable real = task_.net.ratio(real_features, condition);
-    task_.net.set_streams(stream_.fork("dropout/fake", static_cast<uint64_t>(step_)));
-    const Variable fake = task_.net.ratio(fake_features, condition);
-    const Variable loss = ratio_loss(real, fake, s_.lambda);
-    LIMBECK_CHECK(std::isfinite(loss.item()), "ratio: the loss is ", loss.item(), " at step ", step_, "; lower ratio.lr");
-    optimizer_->zero_grad();
-    loss.backward();
-    optimizer_->step();
-    account(loss, real.data().to(cpu), fake.data().to(cpu));
+    task_.net.set_streams(stream_of_step("dropout/real"));
+    const Tensors results = (*graph_)({batch.images, batch.draws, by_class ? batch.labels : batch.targets, source});
+    reader_.read(results, [this, step = step_](const Tensors& on_host) { account(step, on_host[0].item(), on_host[1], on_host[2]); });
   }
 
-  void account(const Variable& loss, const Tensor& real, const Tensor& fake) {
+  void account(int64_t step, double loss, const Tensor& real, const Tensor& fake) {
+    LIMBECK_CHECK(std::isfinite(loss), "ratio: the loss is ", loss, " at step ", step, "; lower ratio.lr");
     const double n = static_cast<double>(real.numel());
-    sums_.loss += loss.item() * n;
+    sums_.loss += loss * n;
     sums_.count += n;
     for (float r : real.span<float>()) sums_.real += r, max_ = std::max<double>(max_, r);
     for (float r : fake.span<float>()) sums_.fake += r, max_ = std::max<double>(max_, r);
@@ -133,12 +151,13 @@ class RatioRun {
 
   bool silent(const Tensor& y, int64_t index) {
     const Tensor ratios = ratios_of(task_.net, task_.features, task_.source(y, stream_.fork("probe", static_cast<uint64_t>(index))), y);
-    for (float r : ratios.span<float>())
+    for (float r : ratios.to_vector<float>())
       if (r > 0) return false;
     return true;
   }
 
-  TensorFile state() const {
+  TensorFile state() {
+    reader_.finish();
     TensorFile file;
     file.add_part("net.", task_.net.state_dict());
     file.add_part("optimizer.", optimizer_->state());
@@ -160,10 +179,13 @@ class RatioRun {
 
   const RatioTask& task_;
   const RatioSettings& s_;
+  const Device device_;
   const data::Standardisation half_;
   const nn::ImageStandardiser standardise_;
   Stream stream_;
   std::unique_ptr<nn::Adam> optimizer_;
+  std::unique_ptr<nn::StepGraph> graph_;
+  LateReader reader_;
   int64_t steps_per_epoch_ = 0, step_ = 0, attempt_ = 0;
   Sums sums_, last_;
   double max_ = 0;  // largest ratio of the epoch so far

@@ -3,6 +3,9 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <span>
+
+#include "tensor/transfer.h"
 
 namespace limbeck::gan {
 namespace {
@@ -41,9 +44,9 @@ Tensor quantised(const Tensor& images) {
   return out;
 }
 
+/// Samples where the source made them, ratios where they were computed.
 struct Proposal {
-  Tensor samples;
-  std::vector<float> ratios;
+  Tensor samples, ratios;
 };
 
 std::string name_of(const Tensor& condition) {
@@ -54,13 +57,90 @@ Proposal propose(const ImageSource& source, const RatioFunction& ratio, const Te
   const Tensor y = repeat(condition, n);
   const Tensor samples = source(y, stream);
   LIMBECK_CHECK(samples.rank() >= 1 && samples.size(0) == n, "rejection sampling: asked the generator for ", n, " samples, got ", describe(samples));
-  const Tensor r = ratio(quantise ? quantised(samples) : samples, y);
+  const Tensor r = ratio(quantise ? quantised(samples.to(cpu)) : samples, y);
   LIMBECK_CHECK(r.numel() == n, "rejection sampling: expected ", n, " ratios, found ", describe(r));
-  Proposal p{samples, r.to_vector<float>()};
-  for (float v : p.ratios)
-    LIMBECK_CHECK(std::isfinite(v) && v >= 0, "rejection sampling: a ratio of ", name_of(condition), " is ", v, "; expected a number >= 0");
-  return p;
+  return {samples, r};
 }
+
+void check_ratios(std::span<const float> ratios, const Tensor& condition) {
+  for (float v : ratios)
+    LIMBECK_CHECK(std::isfinite(v) && v >= 0, "rejection sampling: a ratio of ", name_of(condition), " is ", v, "; expected a number >= 0");
+}
+
+/// The samples of one condition that a batch's draws accept, the bound rising on the way.
+class Acceptance {
+ public:
+  Acceptance(const ImageSource& source, const RatioFunction& ratio, const Tensor& condition, int64_t n, const RejectionSettings& settings,
+             const Stream& stream, bool as_bytes)
+      : source_(source), ratio_(ratio), condition_(condition), s_(settings), stream_(stream), as_bytes_(as_bytes), n_(n), rows_(n) {}
+
+  Accepted operator()() {
+    burn_in();
+    for (int64_t k = 0; !rows_.full(); ++k) {
+      if (k == s_.max_batches) give_up();
+      propose_batch(k);
+      // The batch just queued may be the last one that is needed: wait for its acceptances before making another.
+      if (rows_.filled() + s_.batch >= n_) reader_.finish();
+    }
+    result_.samples = rows_.tensor();
+    return result_;
+  }
+
+ private:
+  /// The ratios of the burn-in alone travel.
+  void burn_in() {
+    for (int64_t begin = 0, k = 0; begin < s_.burn_in; begin += s_.batch, ++k) {
+      const int64_t count = std::min(s_.batch, s_.burn_in - begin);
+      const Proposal p = propose(source_, ratio_, condition_, count, s_.quantise, stream_.fork("burn-in", static_cast<uint64_t>(k)));
+      reader_.read({p.ratios}, [this](const Tensors& on_host) { raise_bound(on_host[0].span<float>()); });
+    }
+    reader_.finish();
+    LIMBECK_CHECK(result_.bound > 0, "rejection sampling: the density ratio of all ", s_.burn_in, " burn-in images of ", name_of(condition_),
+                  " is zero; train the ratio net again with another seed or longer");
+  }
+
+  void raise_bound(std::span<const float> ratios) {
+    check_ratios(ratios, condition_);
+    for (float r : ratios) result_.bound = std::max<double>(result_.bound, r);
+  }
+
+  void propose_batch(int64_t k) {
+    const Proposal p = propose(source_, ratio_, condition_, s_.batch, s_.quantise, stream_.fork("batch", static_cast<uint64_t>(k)));
+    if (p.samples.device() == p.ratios.device())
+      reader_.read({p.ratios, p.samples}, [this, k](const Tensors& on_host) { accept(k, on_host[0].span<float>(), on_host[1]); });
+    else  // one of the two functions runs on the CPU
+      reader_.read({p.ratios}, [this, k, samples = p.samples.to(cpu)](const Tensors& on_host) { accept(k, on_host[0].span<float>(), samples); });
+  }
+
+  void accept(int64_t k, std::span<const float> ratios, const Tensor& samples) {
+    raise_bound(ratios);
+    Stream psi = stream_.fork("psi", static_cast<uint64_t>(k));
+    const Tensor kept = as_bytes_ ? data::to_bytes(samples) : samples;
+    for (size_t i = 0; i < ratios.size(); ++i) {
+      if (psi.uniform() > ratios[i] / result_.bound) continue;
+      ++result_.accepted;
+      rows_.take(kept, static_cast<int64_t>(i));
+    }
+    result_.proposed += s_.batch;
+  }
+
+  [[noreturn]] void give_up() {
+    reader_.finish();  // for the numbers; a batch that may be the last one has been waited for already
+    fail("rejection sampling: only ", rows_.filled(), " of ", n_, " images of ", name_of(condition_), " accepted after ",
+                  result_.proposed, " proposals; the density ratio is concentrated on few images: train the gan or the ratio net longer, or raise max_batches");
+  }
+
+  const ImageSource& source_;
+  const RatioFunction& ratio_;
+  const Tensor condition_;
+  const RejectionSettings& s_;
+  const Stream stream_;
+  const bool as_bytes_;
+  const int64_t n_;
+  Rows rows_;
+  Accepted result_;
+  LateReader reader_;
+};
 
 }  // namespace
 
@@ -74,42 +154,21 @@ Accepted rejection_sample(const ImageSource& source, const RatioFunction& ratio,
                           const RejectionSettings& settings, const Stream& stream, bool as_bytes) {
   LIMBECK_CHECK(n > 0 && settings.batch > 0 && settings.burn_in > 0, "rejection sampling: expected positive numbers of images, batch and burn-in, found ",
                 n, ", ", settings.batch, ", ", settings.burn_in);
-  Accepted result;
-  for (int64_t begin = 0, k = 0; begin < settings.burn_in; begin += settings.batch, ++k) {
-    const int64_t count = std::min(settings.batch, settings.burn_in - begin);
-    const Proposal p = propose(source, ratio, condition, count, settings.quantise, stream.fork("burn-in", static_cast<uint64_t>(k)));
-    for (float r : p.ratios) result.bound = std::max<double>(result.bound, r);
-  }
-  LIMBECK_CHECK(result.bound > 0, "rejection sampling: the density ratio of all ", settings.burn_in, " burn-in images of ", name_of(condition),
-                " is zero; train the ratio net again with another seed or longer");
-  Rows rows(n);
-  for (int64_t k = 0; !rows.full(); ++k) {
-    LIMBECK_CHECK(k < settings.max_batches, "rejection sampling: only ", rows.filled(), " of ", n, " images of ", name_of(condition), " accepted after ",
-                  result.proposed, " proposals; the density ratio is concentrated on few images: train the gan or the ratio net longer, or raise max_batches");
-    const Proposal p = propose(source, ratio, condition, settings.batch, settings.quantise, stream.fork("batch", static_cast<uint64_t>(k)));
-    for (float r : p.ratios) result.bound = std::max<double>(result.bound, r);
-    Stream psi = stream.fork("psi", static_cast<uint64_t>(k));
-    const Tensor kept = as_bytes ? data::to_bytes(p.samples) : p.samples;
-    for (int64_t i = 0; i < settings.batch; ++i) {
-      if (psi.uniform() > p.ratios[static_cast<size_t>(i)] / result.bound) continue;
-      ++result.accepted;
-      rows.take(kept, i);
-    }
-    result.proposed += settings.batch;
-  }
-  result.samples = rows.tensor();
-  return result;
+  return Acceptance(source, ratio, condition, n, settings, stream, as_bytes)();
 }
 
 Tensor plain_sample(const ImageSource& source, const Tensor& condition, int64_t n, int64_t batch, const Stream& stream, bool as_bytes) {
   LIMBECK_CHECK(n > 0 && batch > 0, "sampling: expected positive numbers of images and batch, found ", n, " and ", batch);
   Rows rows(n);
-  for (int64_t k = 0; !rows.full(); ++k) {
-    const int64_t count = std::min(batch, n - rows.filled());
-    const Tensor samples = source(repeat(condition, count), stream.fork("batch", static_cast<uint64_t>(k)));
-    const Tensor kept = as_bytes ? data::to_bytes(samples) : samples;
-    for (int64_t i = 0; i < count; ++i) rows.take(kept, i);
+  LateReader reader;
+  for (int64_t begin = 0, k = 0; begin < n; begin += batch, ++k) {
+    const int64_t count = std::min(batch, n - begin);
+    reader.read({source(repeat(condition, count), stream.fork("batch", static_cast<uint64_t>(k)))}, [&rows, count, as_bytes](const Tensors& on_host) {
+      const Tensor kept = as_bytes ? data::to_bytes(on_host[0]) : on_host[0];
+      for (int64_t i = 0; i < count; ++i) rows.take(kept, i);
+    });
   }
+  reader.finish();
   return rows.tensor();
 }
 

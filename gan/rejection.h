@@ -22,7 +22,7 @@ struct RejectionSettings {
   }
 };
 
-/// Ratios f32 [n] of samples f32 [n, ...] under conditions y [n].
+/// Ratios f32 [n], on any device, of samples f32 [n, ...] of any device under conditions y [n] on the CPU.
 using RatioFunction = std::function<Tensor(const Tensor& samples, const Tensor& y)>;
 
 struct Accepted {
@@ -34,6 +34,7 @@ struct Accepted {
 
 /// `condition` is one class (i64 [1]) or one response (f32 [1]); source and ratio are as in density_ratio.h but need not be images. The
 /// first n accepted samples, a function of the stream only. as_bytes: keep data::to_bytes of the samples (a quarter of the memory).
+/// A device computes one batch while the host judges the one before it, as long as more than one is needed for certain.
 /// Throws when every ratio of the burn-in is zero, when a ratio is negative or not a number, or after max_batches.
 Accepted rejection_sample(const ImageSource& source, const RatioFunction& ratio, const Tensor& condition, int64_t n,
                           const RejectionSettings& settings, const Stream& stream, bool as_bytes = false);

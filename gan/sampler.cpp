@@ -4,6 +4,8 @@
 #include <cmath>
 
 #include "data/dataset.h"
+#include "ops/random.h"
+#include "tensor/transfer.h"
 
 namespace limbeck::gan {
 namespace {
@@ -80,21 +82,51 @@ class EvalMode {
   bool was_training_;
 };
 
-Tensor generate(Generator& generator, const Tensor& z, const Tensor& labels, int64_t batch) {
+/// z and labels on the generator's device; calls use(begin, end, images there) for one batch after the other.
+template <class F>
+void generate(Generator& generator, const Tensor& z, const Tensor& labels, int64_t batch, F&& use) {
   LIMBECK_CHECK(batch >= 1, "sample: batch must be at least 1, found ", batch);
-  for (int64_t y : labels.span<int64_t>())
-    LIMBECK_CHECK(y >= 0 && y < generator.config().classes, "sample: class ", y, " is outside 0..", generator.config().classes - 1);
   const NoGrad no_grad;
   const EvalMode eval(generator);
-  const int64_t n = labels.numel(), side = generator.config().resolution;
-  const Device device = generator.device();
-  const Tensor out = Tensor::empty({n, side, side, generator.config().channels});
-  for (int64_t i = 0; i < n; i += batch) {
-    const int64_t end = std::min(n, i + batch);
-    out.rows(i, end).copy_from(generator.forward(z.rows(i, end).to(device), labels.rows(i, end).to(device)).data());
+  const int64_t n = labels.numel();
+  for (int64_t begin = 0; begin < n; begin += batch) {
+    const int64_t end = std::min(n, begin + batch);
+    use(begin, end, generator.forward(z.rows(begin, end), labels.rows(begin, end)).data());
   }
+}
+
+Tensor room_for(int64_t n, const NetworkConfig& c, Device device) { return Tensor::empty({n, c.resolution, c.resolution, c.channels}, DType::f32, device); }
+
+/// To the CPU; a batch is computed while the one before it is copied out.
+Tensor generate_to_host(Generator& generator, const Tensor& z, const Tensor& labels, int64_t batch) {
+  for (int64_t y : labels.span<int64_t>())
+    LIMBECK_CHECK(y >= 0 && y < generator.config().classes, "sample: class ", y, " is outside 0..", generator.config().classes - 1);
+  const Device device = generator.device();
+  const Tensor out = room_for(labels.numel(), generator.config(), cpu);
+  LateReader reader;
+  generate(generator, z.to(device), labels.to(device), batch, [&](int64_t begin, int64_t end, const Tensor& images) {
+    reader.read({images}, [=](const Tensors& on_host) { out.rows(begin, end).copy_from(on_host[0]); });
+  });
+  reader.finish();
   return out;
 }
+
+Tensor generate_on_device(Generator& generator, const Tensor& z, const Tensor& labels, int64_t batch) {
+  const int64_t n = labels.numel();
+  Tensor out;
+  generate(generator, z, labels, batch, [&](int64_t begin, int64_t end, const Tensor& images) {
+    if (end - begin == n) {
+      out = images;
+      return;
+    }
+    if (!out.defined()) out = room_for(n, generator.config(), images.device());
+    out.rows(begin, end).copy_from(images);
+  });
+  return out;
+}
+
+/// draw_noise without truncation, from a place, where the place is.
+Tensor noise_at(const Tensor& place, int64_t n, int64_t dim_z) { return draw_normal(place, {n, dim_z}); }
 
 }  // namespace
 
@@ -148,7 +180,19 @@ Tensor draw_noise(int64_t n, int64_t dim_z, const Stream& stream, double truncat
 }
 
 Tensor sample(Generator& generator, const Tensor& labels, const Stream& stream, const SampleOptions& options) {
-  return generate(generator, draw_noise(labels.numel(), generator.config().dim_z, stream, options.truncation), labels, options.batch);
+  const int64_t n = labels.numel(), dim_z = generator.config().dim_z;
+  const Tensor z = options.truncation == 0 ? noise_at(place_at(places_of({stream.fork("z")}), 0).to(generator.device()), n, dim_z)
+                                           : draw_noise(n, dim_z, stream, options.truncation);
+  return generate_to_host(generator, z, labels, options.batch);
+}
+
+ImageSource source_of(const std::shared_ptr<Generator>& generator, int64_t batch) {
+  return DrawnSource{.device = generator->device(),
+                     .places = [](const Stream& stream) { return places_of({stream.fork("z")}); },
+                     .images = [generator, batch](const Tensor& y, const Tensor& places) {
+                       const Tensor z = noise_at(place_at(places, 0), y.numel(), generator->config().dim_z);
+                       return generate_on_device(*generator, z, y, batch);
+                     }};
 }
 
 Tensor class_sheet(Generator& generator, int64_t columns, const Stream& stream, const SampleOptions& options) {
@@ -156,7 +200,7 @@ Tensor class_sheet(Generator& generator, int64_t columns, const Stream& stream, 
   const Tensor labels = Tensor::empty({c.classes * columns}, DType::i64);
   for (int64_t i = 0; i < labels.numel(); ++i) labels.data<int64_t>()[i] = i / columns;
   const Tensor z = noise_for_sheet(c.classes, columns, c.dim_z, stream, options.truncation);
-  return data::grid(data::to_bytes(generate(generator, z, labels, options.batch)), columns);
+  return data::grid(data::to_bytes(generate_to_host(generator, z, labels, options.batch)), columns);
 }
 
 }  // namespace limbeck::gan

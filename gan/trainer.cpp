@@ -8,6 +8,7 @@
 #include "gan/sampler.h"
 #include "gan/spectral_layers.h"
 #include "nn/init.h"
+#include "ops/random.h"
 
 namespace limbeck::gan {
 namespace {
@@ -169,21 +170,12 @@ void GanTrainer::load(const TensorFile& file) {
   step_ = std::stoll(step->second);
 }
 
-Tensor GanTrainer::draw_labels(const Stream& stream) const {
-  const Tensor labels = Tensor::empty({settings_.batch}, DType::i64);
-  stream.fork("labels").fill_integers(labels, 0, data_.classes);
-  return labels;
-}
+/// All that an update's draws depend on: 48 bytes, which travel to the device.
+Tensor GanTrainer::places(const Stream& stream) { return places_of({stream.fork("z"), stream.fork("labels"), stream.fork("augment")}); }
 
-Tensor GanTrainer::draw_noise(const Stream& stream) const {
-  const Tensor z = Tensor::empty({settings_.batch, g_->config().dim_z});
-  stream.fork("z").fill_normal(z);
-  return z;
-}
-
-Tensor GanTrainer::draw_augmentation(int64_t n, const Stream& stream) const {
-  if (augment_.identity()) return {};
-  return augment_.draw(n, data_.height(), data_.width(), DType::f32, stream.fork("augment"));
+GanTrainer::Draws GanTrainer::draw(const Tensor& places, int64_t images) const {
+  return {draw_normal(place_at(places, 0), {settings_.batch, g_->config().dim_z}), draw_integers(place_at(places, 1), {settings_.batch}, 0, data_.classes),
+          augment_.draw(images, data_.height(), data_.width(), place_at(places, 2))};
 }
 
 void GanTrainer::check_loss(const char* name, double loss, int64_t step) const {
@@ -194,15 +186,16 @@ void GanTrainer::check_loss(const char* name, double loss, int64_t step) const {
        broken.empty() ? std::string("; all weights are still finite") : "; first non-finite tensor: " + broken);
 }
 
-/// z, labels, real images (bytes with draws at the end, or floats), their labels, DiffAugment's numbers -> loss, scores on real, scores on fake.
+/// Places, real images (bytes with draws at the end, or floats), their labels -> loss, scores on real, scores on fake.
 Tensors GanTrainer::update_discriminator(const Tensors& in) {
+  const Draws drawn = draw(in[0], 2 * settings_.batch);
   Tensor fake;
   {
     NoGrad no_grad;
-    fake = g_->forward(in[0], in[1]).data();
+    fake = g_->forward(drawn.z, drawn.labels).data();
   }
-  const Variable images = augment_.apply(stacked(fake, standardise_(in[2], in[5])), in[4]);
-  const Variable scores = d_->forward(images, stacked(in[1], in[3]));
+  const Variable images = augment_.apply(stacked(fake, standardise_(in[1], in[3])), drawn.augmentation);
+  const Variable scores = d_->forward(images, stacked(drawn.labels, in[2]));
   const Variable on_fake = slice(scores, 0, 0, settings_.batch), on_real = slice(scores, 0, settings_.batch, 2 * settings_.batch);
   const Variable loss = hinge_loss_discriminator(on_real, on_fake);
   d_optimizer_->zero_grad();
@@ -211,11 +204,12 @@ Tensors GanTrainer::update_discriminator(const Tensors& in) {
   return {loss.data(), on_real.data(), on_fake.data()};
 }
 
-/// z, labels, DiffAugment's numbers -> loss. The moving average belongs to the step, so that a device runs it without a launch of its own.
+/// Places -> loss. The moving average belongs to the step, so that a device runs it without a launch of its own.
 Tensors GanTrainer::update_generator(const Tensors& in) {
+  const Draws drawn = draw(in[0], settings_.batch);
   d_->set_requires_grad(false);
-  const Variable fake = g_->forward(in[0], in[1]);
-  const Variable loss = hinge_loss_generator(d_->forward(augment_.apply(fake, in[2]), in[1]));
+  const Variable fake = g_->forward(drawn.z, drawn.labels);
+  const Variable loss = hinge_loss_generator(d_->forward(augment_.apply(fake, drawn.augmentation), drawn.labels));
   d_->set_requires_grad(true);
   g_optimizer_->zero_grad();
   loss.backward();
@@ -226,15 +220,12 @@ Tensors GanTrainer::update_generator(const Tensors& in) {
 
 void GanTrainer::discriminator_step(const Stream& stream) {
   const data::Batch real = loader_->next();
-  const Tensors results = (*d_graph_)({draw_noise(stream), draw_labels(stream), real.images, real.labels,
-                                       draw_augmentation(2 * settings_.batch, stream), real.draws});
-  pending_.push_back({step_, true, read_later(results, device_)});
+  pending_.push_back({step_, true, read_later((*d_graph_)({places(stream), real.images, real.labels, real.draws}), device_)});
   account(device_ == cpu ? 0 : 1);
 }
 
 void GanTrainer::generator_step(const Stream& stream) {
-  const Tensor labels = draw_labels(stream);
-  pending_.push_back({step_, false, read_later((*g_graph_)({draw_noise(stream), labels, draw_augmentation(settings_.batch, stream)}), device_)});
+  pending_.push_back({step_, false, read_later((*g_graph_)({places(stream)}), device_)});
   account(device_ == cpu ? 0 : 1);
 }
 

@@ -81,7 +81,7 @@ struct GanSettings {
 class GanTrainer {
  public:
   /// `data` has classes and images of 32, 64 or 128 pixels; it must outlive the trainer. Resumes from monitor.load() when it has a state.
-  /// The networks live on `device`; all random numbers are drawn on the CPU, so the draws are the same on every device.
+  /// The networks live on `device`, which also draws noise, labels and DiffAugment's numbers within the step: the same on every device.
   /// Throws Error naming the setting that does not fit the data.
   GanTrainer(const data::Dataset& data, const GanSettings& settings, const Stream& stream, nn::Monitor& monitor,
              Device device = cpu);
@@ -110,13 +110,16 @@ class GanTrainer {
     std::unique_ptr<Download> results;
   };
   void load(const TensorFile& state);
+  /// What an update draws. `places`: of the noise, the labels and DiffAugment's numbers (of `images` images).
+  struct Draws {
+    Tensor z, labels, augmentation;
+  };
+  static Tensor places(const Stream& stream);
+  Draws draw(const Tensor& places, int64_t images) const;
   Tensors update_discriminator(const Tensors& inputs);
   Tensors update_generator(const Tensors& inputs);
   void discriminator_step(const Stream& stream);
   void generator_step(const Stream& stream);
-  Tensor draw_labels(const Stream& stream) const;
-  Tensor draw_noise(const Stream& stream) const;
-  Tensor draw_augmentation(int64_t n, const Stream& stream) const;
   void check_loss(const char* name, double loss, int64_t step) const;
   void account(size_t unread);
   void log_health();

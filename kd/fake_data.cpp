@@ -9,6 +9,8 @@
 #include <numeric>
 
 #include "kd/criterion.h"
+#include "nn/images.h"
+#include "tensor/transfer.h"
 
 namespace limbeck::kd {
 namespace {
@@ -210,20 +212,26 @@ std::vector<int64_t> keep_best(const std::vector<double>& loss, double rho) {
 }
 
 Judge classifier_judge(nn::Network& teacher, data::Standardisation standardisation, data::Augmentation augmentation, int64_t batch) {
-  return [&teacher, standardisation, augmentation, batch](const Tensor& images, const Tensor& y, const Stream& stream) {
+  const Device device = teacher.device();
+  const nn::ImageStandardiser standardise(standardisation.mean, standardisation.deviation, device);
+  return [&teacher, device, standardise, augmentation, batch](const Tensor& images, const Tensor& y, const Stream& stream) {
     const NoGrad no_grad;
     teacher.eval();
     Judgement j;
+    LateReader reader;
     for (int64_t begin = 0; begin < images.size(0); begin += batch) {
       const int64_t end = std::min(begin + batch, images.size(0));
       std::vector<int64_t> index(static_cast<size_t>(end - begin));
       std::iota(index.begin(), index.end(), begin);
-      const Tensor x = data::make_batch(images, index, augmentation, standardisation, stream.fork("batch", static_cast<uint64_t>(begin)));
-      const Variable logits = teacher(Variable(x.to(teacher.device())));
-      const Variable loss = cross_entropy(logits, y.rows(begin, end).to(teacher.device()), Reduction::none);
-      for (float l : loss.data().to_vector<float>()) j.loss.push_back(l);
-      for (int64_t p : argmax_rows(logits.data())) j.predicted.push_back(p);
+      const data::ByteBatch bytes = data::make_byte_batch(images, index, augmentation, stream.fork("batch", static_cast<uint64_t>(begin)));
+      const Variable logits = teacher(Variable(standardise(bytes.images.to(device), bytes.draws.to(device))));
+      const Variable loss = cross_entropy(logits, y.rows(begin, end).to(device), Reduction::none);
+      reader.read({loss.data(), logits.data()}, [&j](const Tensors& on_host) {
+        for (float l : on_host[0].span<float>()) j.loss.push_back(l);
+        for (int64_t p : argmax_rows(on_host[1])) j.predicted.push_back(p);
+      });
     }
+    reader.finish();
     return j;
   };
 }

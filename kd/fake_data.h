@@ -45,7 +45,8 @@ struct Judgement {
 /// u8 [n,H,W,C] images, conditions y [n], a stream for the augmentation.
 using Judge = std::function<Judgement(const Tensor& images, const Tensor& y, const Stream& stream)>;
 
-/// -log softmax(teacher(x))_y and argmax, teacher in eval mode, on images augmented and standardised as given. `teacher` outlives the result.
+/// -log softmax(teacher(x))_y and argmax, teacher in eval mode, on images augmented and standardised as given. `teacher` outlives the result and stays
+/// on its device.
 Judge classifier_judge(nn::Network& teacher, data::Standardisation standardisation, data::Augmentation augmentation, int64_t batch = 200);
 
 /// Linearly interpolated quantile (NumPy's default), q in [0, 1].

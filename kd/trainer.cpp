@@ -226,10 +226,13 @@ double evaluate(nn::Network& network, const data::Dataset& dataset, const data::
   double score = 0;
   const Device device = network.device();
   const nn::ImageStandardiser standardise(standardisation.mean, standardisation.deviation, device);
+  LateReader reader;
   for (int64_t begin = 0; begin < dataset.size(); begin += batch) {
     const data::Batch b = rows_of(dataset, begin, std::min(begin + batch, dataset.size()));
-    score += criterion.score(network(Variable(standardise(b.images.to(device)))).data(), b);
+    const Variable output = network(Variable(standardise(b.images.to(device))));
+    reader.read({output.data()}, [&score, &criterion, b](const Tensors& on_host) { score += criterion.score(on_host[0], b); });
   }
+  reader.finish();
   network.train(was_training);
   return score / static_cast<double>(dataset.size());
 }

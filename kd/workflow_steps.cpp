@@ -5,6 +5,8 @@
 
 #include "gan/metrics.h"
 #include "gan/sampler.h"
+#include "nn/images.h"
+#include "tensor/transfer.h"
 
 namespace limbeck::kd {
 namespace {
@@ -34,11 +36,7 @@ Distillation distillation_of(const World& world, const StageContext& context, co
   return d;
 }
 
-/// The generator of the gan stage as a source of images.
-gan::ImageSource source_of(const std::shared_ptr<gan::Generator>& generator, int64_t batch) {
-  return [generator, batch](const Tensor& y, const Stream& stream) { return gan::sample(*generator, y, stream, {.batch = batch}); };
-}
-
+/// Of the gan stage, on the device of the workflow.
 std::shared_ptr<gan::Generator> generator_of(const World& world, const StageContext& context) {
   std::shared_ptr<gan::Generator> generator = gan::load_generator(file_of(context, "gan", "generator.safetensors"));
   generator->to(world.device);
@@ -67,15 +65,17 @@ Tensor penultimate(nn::Network& network, const Tensor& images, const data::Stand
   network.eval();
   constexpr int64_t batch = 200;
   const int64_t n = images.size(0);
+  const Device device = network.device();
+  const nn::ImageStandardiser standardise(standardisation.mean, standardisation.deviation, device);
   Tensor all;
+  LateReader reader;
   for (int64_t begin = 0; begin < n; begin += batch) {
-    std::vector<int64_t> index;
-    for (int64_t i = begin; i < std::min(begin + batch, n); ++i) index.push_back(i);
-    const Tensor x = data::make_batch(images, index, {}, standardisation, Stream());
-    const Tensor f = network.forward_features(Variable(x.to(network.device()))).taps.back().data();
+    const Tensor x = standardise(images.rows(begin, std::min(begin + batch, n)).to(device));
+    const Tensor f = network.forward_features(Variable(x)).taps.back().data();
     if (!all.defined()) all = Tensor::empty({n, f.size(1)});
-    all.rows(begin, begin + f.size(0)).copy_from(f);
+    reader.read({f}, [&all, begin](const Tensors& on_host) { all.rows(begin, begin + on_host[0].size(0)).copy_from(on_host[0]); });
   }
+  reader.finish();
   return all;
 }
 
@@ -209,7 +209,7 @@ void train_density_ratio(World& world, StageContext& context) {
   const std::unique_ptr<gan::FeatureNet> features = features_of(world, context);
   const std::unique_ptr<gan::RatioNet> net = new_ratio_net(world, features->feature_size());
   net->to(world.device);
-  const gan::ImageSource source = source_of(generator_of(world, context), world.settings.ratio.batch);
+  const gan::ImageSource source = gan::source_of(generator_of(world, context), world.settings.ratio.batch);
   const nn::Values values =
       gan::train_ratio({*net, *features, source, world.data().train, world.stream("ratio"), context.monitor}, world.settings.ratio);
   TensorFile file = net->state_dict();
@@ -227,7 +227,7 @@ void make_fakes(World& world, StageContext& context, const std::string& stage, b
   std::unique_ptr<gan::FeatureNet> features;
   std::unique_ptr<gan::RatioNet> ratio;
   SavedNetwork teacher;
-  FakeTask task{.source = source_of(generator_of(world, context), settings.sampling.batch),
+  FakeTask task{.source = gan::source_of(generator_of(world, context), settings.sampling.batch),
                 .directory = context.directory,
                 .file = context.directory + "/fake_data.safetensors",
                 .metadata = {{"settings", settings_text(settings)}},

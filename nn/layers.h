@@ -104,6 +104,7 @@ class Dropout : public Module {
 
  protected:
   void set_stream(Stream stream) override;
+  void switch_stream(Stream stream) override { stream_ = stream; }
 
  private:
   double p_;

@@ -123,8 +123,13 @@ void Module::set_streams(const Stream& stream) {
   visit([&](const std::string& name, Module& m) { m.set_stream(stream.fork(name)); });
 }
 
+void Module::switch_streams(const Stream& stream) {
+  visit([&](const std::string& name, Module& m) { m.switch_stream(stream.fork(name)); });
+}
+
 void Module::reset(Stream) {}
 void Module::set_stream(Stream) {}
+void Module::switch_stream(Stream) {}
 
 TensorFile Module::state_dict() const {
   TensorFile file;

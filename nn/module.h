@@ -66,6 +66,8 @@ class Module {
   virtual void initialise(const Stream& stream);
   /// Gives each random layer (dropout) its own stream, forked by full name. Trainers call it every step, so a resume needs no state.
   void set_streams(const Stream& stream);
+  /// The same within a step that runs this module several times, each time with another stream: in a host_effect, so that a recorded step does it again.
+  void switch_streams(const Stream& stream);
 
   /// PyTorch names and layouts (OIHW). Tensors are copies on the CPU.
   TensorFile state_dict() const;
@@ -98,6 +100,7 @@ class Module {
   /// Layer's own default initialisation; `stream` is already forked by this module's full name.
   virtual void reset(Stream stream);
   virtual void set_stream(Stream stream);
+  virtual void switch_stream(Stream stream);
 
  private:
   struct Child {

@@ -1,20 +1,11 @@
 #include "tensor/random.h"
 
-#include <cmath>
-#include <numbers>
 #include <numeric>
 
 namespace limbeck {
 namespace {
 
-/// Box-Muller pair from one block; the radius uses 1 - u so that log never sees zero.
-std::pair<double, double> normal_pair(const PhiloxBlock& b) {
-  const double radius = std::sqrt(-2 * std::log(1 - uniform53(b[0], b[1])));
-  const double angle = 2 * std::numbers::pi * uniform53(b[2], b[3]);
-  return {radius * std::cos(angle), radius * std::sin(angle)};
-}
-
-/// Runs fill(host tensor) for a tensor of any device: numbers are drawn on the CPU, whose libm decides the bits of a normal draw.
+/// Runs fill(host tensor) for a tensor of any device: weights and the like, drawn once. What a step draws comes from operators (ops/random.h).
 template <class F>
 void on_host(const Tensor& t, F&& fill) {
   const Tensor host = Tensor::empty(t.shape(), t.dtype());
@@ -51,12 +42,7 @@ double Stream::normal() { return normal_pair(philox(key_, offset_++)).first; }
 
 int64_t Stream::below(int64_t n) {
   LIMBECK_CHECK(n >= 1, "Stream::below(", n, "): expected at least 1");
-  const uint64_t range = static_cast<uint64_t>(n), limit = UINT64_MAX - UINT64_MAX % range;
-  while (true) {
-    const PhiloxBlock b = philox(key_, offset_++);
-    const uint64_t x = static_cast<uint64_t>(b[0]) << 32 | b[1];
-    if (x < limit) return static_cast<int64_t>(x % range);
-  }
+  return static_cast<int64_t>(integer_below(key_, offset_++, static_cast<uint64_t>(n)));
 }
 
 void Stream::fill_uniform(const Tensor& t, double low, double high) {
@@ -95,7 +81,11 @@ void Stream::fill_normal(const Tensor& t, double mean, double deviation) {
 
 void Stream::fill_integers(const Tensor& t, int64_t low, int64_t high) {
   if (t.device() != cpu) return on_host(t, [&](const Tensor& host) { fill_integers(host, low, high); });
-  for (int64_t& x : t.span<int64_t>()) x = low + below(high - low);
+  LIMBECK_CHECK(low < high, "fill_integers: expected low < high, found ", low, " and ", high);
+  const auto range = static_cast<uint64_t>(high) - static_cast<uint64_t>(low);
+  const auto x = t.span<int64_t>();
+  for (size_t i = 0; i < x.size(); ++i) x[i] = low + static_cast<int64_t>(integer_below(key_, offset_ + i, range));
+  offset_ += x.size();
   t.bump_version();
 }
 
@@ -111,5 +101,16 @@ Tensor Stream::reserve(int64_t blocks) {
   offset_ += static_cast<uint64_t>(blocks);
   return t;
 }
+
+Tensor places_of(const std::vector<Stream>& streams) {
+  Tensor t = Tensor::empty({static_cast<int64_t>(streams.size()), 2}, DType::i64);
+  for (size_t i = 0; i < streams.size(); ++i) {
+    t.data<int64_t>()[2 * i] = static_cast<int64_t>(streams[i].key());
+    t.data<int64_t>()[2 * i + 1] = static_cast<int64_t>(streams[i].offset());
+  }
+  return t;
+}
+
+Tensor place_at(const Tensor& places, int64_t i) { return places.rows(i, i + 1).reshape({2}); }
 
 }  // namespace limbeck

@@ -30,11 +30,11 @@ class Stream {
   /// Fill float tensors of any shape and device; element i depends on (key, offset, i) only, whatever the thread count.
   void fill_uniform(const Tensor& t, double low = 0, double high = 1);
   void fill_normal(const Tensor& t, double mean = 0, double deviation = 1);
-  /// i64 tensor of uniform integers in [low, high).
+  /// i64 tensor of uniform integers in [low, high), low < high; one block each.
   void fill_integers(const Tensor& t, int64_t low, int64_t high);
   /// Random permutation of 0..n-1 (Fisher-Yates).
   std::vector<int64_t> permutation(int64_t n);
-  /// Reserves n blocks for a device-side consumer (dropout) and returns {key, first offset} as an i64[2] tensor.
+  /// Reserves n blocks for a consumer on a device (dropout) and returns its place, {key, first block} as an i64[2] tensor.
   Tensor reserve(int64_t blocks);
 
   uint64_t key() const { return key_; }
@@ -45,5 +45,10 @@ class Stream {
   uint64_t key_;
   uint64_t offset_;  // in blocks of four 32-bit words
 };
+
+/// Where streams stand, i64 [n, 2]: {key, first block} each. Small enough to travel to a device at every step; operators draw there (ops/random.h).
+Tensor places_of(const std::vector<Stream>& streams);
+/// One of them, i64 [2]; shares storage.
+Tensor place_at(const Tensor& places, int64_t i);
 
 }  // namespace limbeck

@@ -39,4 +39,18 @@ std::unique_ptr<Download> read_later(const std::vector<Tensor>& tensors, Device 
   return transfers_of(device).read_later(tensors, device.index);
 }
 
+void LateReader::read(const std::vector<Tensor>& tensors, Use use) {
+  const Device device = tensors.at(0).device();
+  turns_.push_back({limbeck::read_later(tensors, device), std::move(use)});
+  use_all_but(device == cpu ? 0 : 1);
+}
+
+void LateReader::use_all_but(size_t unread) {
+  while (turns_.size() > unread) {
+    const Turn turn = std::move(turns_.front());
+    turns_.pop_front();  // before the use, which may throw
+    turn.use(turn.results->wait());
+  }
+}
+
 }  // namespace limbeck

@@ -1,5 +1,7 @@
 // Copies between the host and a device that the host does not wait for. On the CPU the tensors are passed on as they are.
 #pragma once
+#include <deque>
+#include <functional>
 #include <memory>
 #include <vector>
 
@@ -31,6 +33,25 @@ class Download {
 
 /// Queues copies of what the tensors (all of one device) hold after the work queued so far; they may be overwritten by work queued later.
 std::unique_ptr<Download> read_later(const std::vector<Tensor>& tensors, Device device);
+
+/// Results of a loop's turns, read one turn late: the host uses those of one turn while the device computes the next. On the CPU they are used at
+/// once. In the order of the turns.
+class LateReader {
+ public:
+  using Use = std::function<void(const std::vector<Tensor>& on_host)>;
+  /// Tensors of one device, the first of them defined; calls what was given for the turn before (on the CPU: `use`).
+  void read(const std::vector<Tensor>& tensors, Use use);
+  /// Uses all that is left. Without it, what is left is forgotten.
+  void finish() { use_all_but(0); }
+
+ private:
+  struct Turn {
+    std::unique_ptr<Download> results;
+    Use use;
+  };
+  void use_all_but(size_t unread);
+  std::deque<Turn> turns_;
+};
 
 /// What a device registers before main(). Must live for ever.
 class TransferBackend {

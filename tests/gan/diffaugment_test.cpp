@@ -13,6 +13,10 @@ namespace {
 
 Tensor parameters(const std::vector<double>& p) { return Tensor::of(p, {1, 7}); }
 
+Tensor drawn(const DiffAugment& augment, int64_t n, int64_t height, int64_t width, uint64_t seed) {
+  return augment.draw(n, height, width, place_at(places_of({Stream(seed)}), 0));
+}
+
 Tensor run(const Tensor& x, const std::vector<double>& p, int64_t cut) {
   return apply1("diffaugment", {x, parameters(p)}, {{"cutout", std::vector<int64_t>{cut, cut}}}).data();
 }
@@ -57,7 +61,7 @@ TEST(DiffAugment, Gradient) {
   const DiffAugment augment("color,translation,cutout");
   const Tensor x = Tensor::empty({3, 8, 8, 3}, DType::f64);
   Stream(1).fill_uniform(x, -1, 1);
-  const Tensor p = augment.draw(3, 8, 8, DType::f64, Stream(2));
+  const Tensor p = drawn(augment, 3, 8, 8, 2).to(DType::f64);
   const GradcheckReport report = gradcheck([&](const Variables& v) { return augment.apply(v[0], p); }, {Variable(x, true)});
   EXPECT_TRUE(report.ok) << report.message;
 }
@@ -68,7 +72,7 @@ TEST(DiffAugment, FastKernelEqualsTheDefinition) {
     const Tensor x = Tensor::empty(shape), dy = Tensor::empty(shape);
     Stream(3).fill_uniform(x, -1, 1);
     Stream(4).fill_uniform(dy, -1, 1);
-    const Tensor p = augment.draw(shape[0], shape[1], shape[2], DType::f32, Stream(5));
+    const Tensor p = drawn(augment, shape[0], shape[1], shape[2], 5);
     const auto both = [&] {
       const Variable v(x, true);
       const Variable y = augment.apply(v, p);
@@ -86,7 +90,7 @@ TEST(DiffAugment, FastKernelEqualsTheDefinition) {
 }
 
 TEST(DiffAugment, DrawsCoverTheirRanges) {
-  const Tensor p = DiffAugment("color,translation,cutout").draw(4000, 32, 32, DType::f32, Stream(6));
+  const Tensor p = drawn(DiffAugment("color,translation,cutout"), 4000, 32, 32, 6);
   const double low[] = {-0.5, 0, 0.5, -4, -4, 0, 0}, high[] = {0.5, 2, 1.5, 4, 4, 32, 32};
   for (int64_t k = 0; k < 7; ++k) {
     std::set<float> seen;
@@ -99,9 +103,21 @@ TEST(DiffAugment, DrawsCoverTheirRanges) {
   }
 }
 
+// Seven draws of a stream for each image, one after the other.
+TEST(DiffAugment, DrawsAreThoseOfTheStream) {
+  const Tensor p = drawn(DiffAugment("color,translation,cutout"), 50, 32, 30, 8);
+  Stream s(8);
+  for (int64_t i = 0; i < 50; ++i) {
+    const double u[] = {s.uniform() - 0.5, 2 * s.uniform(), s.uniform() + 0.5};
+    for (int64_t k = 0; k < 3; ++k) ASSERT_EQ(p.at(i * 7 + k), static_cast<double>(static_cast<float>(u[k])));
+    const int64_t n[] = {s.below(9) - 4, s.below(9) - 4, s.below(33), s.below(30)};
+    for (int64_t k = 0; k < 4; ++k) ASSERT_EQ(p.at(i * 7 + 3 + k), static_cast<double>(n[k]));
+  }
+}
+
 TEST(DiffAugment, PolicyPartsAreIndependent) {
-  const Tensor all = DiffAugment("color,translation,cutout").draw(3, 32, 32, DType::f32, Stream(7));
-  const Tensor shifts = DiffAugment("translation").draw(3, 32, 32, DType::f32, Stream(7));
+  const Tensor all = drawn(DiffAugment("color,translation,cutout"), 3, 32, 32, 7);
+  const Tensor shifts = drawn(DiffAugment("translation"), 3, 32, 32, 7);
   for (int64_t i = 0; i < 3; ++i) {
     EXPECT_EQ(shifts.at(i * 7), 0);
     EXPECT_EQ(shifts.at(i * 7 + 1), 1);

@@ -127,6 +127,18 @@ TEST(LayerModules, DropoutDependsOnItsStreamOnly) {
   EXPECT_EQ(net(x).data().to_vector<float>(), x.to_vector<float>());
 }
 
+TEST(LayerModules, StreamsCanBeSwitchedWithinAStep) {
+  Sequential net;
+  net.emplace<Dropout>(0.5);
+  const Tensor x = Tensor::full({64, 64}, 1);
+  net.set_streams(Stream(1));
+  net(x);
+  net.switch_streams(Stream(2));
+  const std::vector<float> switched = net(x).data().to_vector<float>();
+  net.set_streams(Stream(2));
+  EXPECT_EQ(switched, net(x).data().to_vector<float>());
+}
+
 TEST(LayerModules, SequentialChainsAndNumbersItsChildren) {
   Sequential net;
   net.emplace<Linear>(3, 4);

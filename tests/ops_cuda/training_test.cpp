@@ -3,12 +3,16 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <limits>
 #include <map>
 #include <memory>
 
 #include "gan/density_ratio.h"
 #include "gan/feature_net.h"
+#include "gan/rejection.h"
+#include "gan/sampler.h"
 #include "gan/trainer.h"
+#include "kd/fake_data.h"
 #include "kd/trainer.h"
 #include "nn/layers.h"
 #include "nn/step_graph.h"
@@ -142,6 +146,89 @@ TEST(CudaTraining, DensityRatioLossesAreThoseOfTheCpu) {
   expect_close(weights[DeviceKind::cuda], weights[DeviceKind::cpu], 5e-3);
 }
 
+/// A small generator of 32 pixels and two classes on the device, as a source that the step draws from.
+gan::ImageSource toy_generator(Device device) {
+  const std::shared_ptr<gan::Generator> generator = gan::create_generator({.ch = 2, .dim_z = 6, .classes = 2, .sn_eps = 1e-7});
+  generator->initialise(Stream(4));
+  generator->to(device);
+  return gan::source_of(generator, 3);
+}
+
+struct RatioResult {
+  Recorder log;
+  TensorFile weights;
+};
+
+/// Steps of three images, the last one of an epoch of two; dropout twice in a step.
+RatioResult train_ratio_with_generator(Device device, double lambda = 0.01) {
+  const data::Dataset set = toy_data(11, 32, 2);
+  gan::RatioSettings settings;
+  settings.epochs = 2;
+  settings.batch = 3;
+  settings.lr = 1e-3;
+  settings.lambda = lambda;
+  gan::FeatureNet features({.outputs = 2, .channels = 3, .size = 32}, {.width = 2, .blocks = {1}, .feature = 8, .head = {}});
+  features.initialise(Stream(3));
+  gan::ClassRatioNet net(2, 2, 8, {16, 16}, 0.5);
+  features.to(device), net.to(device);
+  RatioResult result;
+  gan::train_ratio({net, features, toy_generator(device), set, Stream(2), result.log}, settings);
+  result.weights = net.state_dict();
+  return result;
+}
+
+TEST(CudaTraining, DensityRatioWithFakesDrawnInTheStepIsThatOfTheCpu) {
+  const RatioResult expected = train_ratio_with_generator(cpu), found = train_ratio_with_generator(cuda);
+  expect_close(found.log, expected.log, 1e-3);
+  expect_close(found.weights, expected.weights, 5e-3);
+}
+
+TEST(CudaTraining, DivergenceStopsTheDensityRatio) {
+  for (const Device device : {cpu, cuda}) try {
+      train_ratio_with_generator(device, std::numeric_limits<double>::infinity());
+      ADD_FAILURE() << device << ": no error";
+    } catch (const Error& e) {
+      EXPECT_NE(std::string(e.what()).find("ratio: the loss is "), std::string::npos) << device << ": " << e.what();
+      EXPECT_NE(std::string(e.what()).find(" at step 0;"), std::string::npos) << device << ": " << e.what();
+    }
+}
+
+// Rejection sampling and the teacher's judgement, a batch on the device and a batch in the host's hands.
+TEST(CudaTraining, FakesAreThoseOfTheCpu) {
+  std::map<DeviceKind, gan::Accepted> accepted;
+  std::map<DeviceKind, Tensor> plain;
+  std::map<DeviceKind, kd::Judgement> judgement;
+  const Tensor condition = Tensor::of<int64_t>({1});
+  for (const Device device : {cpu, cuda}) {
+    const gan::ImageSource source = toy_generator(device);
+    // The ratio: half the brightness of a corner, shifted to be positive.
+    const gan::RatioFunction ratio = [](const Tensor& x, const Tensor& y) {
+      return mean(affine(slice(reshape(Variable(x), {y.size(0), 32 * 32 * 3}), 1, 0, 12), 0.5, 0.6), {1}).data();
+    };
+    accepted[device.kind] = gan::rejection_sample(source, ratio, condition, 9, {.burn_in = 10, .batch = 4}, Stream(1), true);
+    plain[device.kind] = gan::plain_sample(source, condition, 7, 3, Stream(2), true);
+    gan::FeatureNet teacher({.outputs = 2, .channels = 3, .size = 32}, {.width = 2, .blocks = {1}, .feature = 8, .head = {}});
+    teacher.initialise(Stream(3));
+    teacher.to(device);
+    const kd::Judge judge = kd::classifier_judge(teacher, {{0.5, 0.4, 0.3}, {0.5, 0.4, 0.3}}, {2, true}, 4);
+    judgement[device.kind] = judge(toy_data(9, 32, 2).images, Tensor::of<int64_t>({0, 1, 0, 1, 0, 1, 0, 1, 0}), Stream(5));
+  }
+  const gan::Accepted &found = accepted[DeviceKind::cuda], &expected = accepted[DeviceKind::cpu];
+  EXPECT_EQ(found.proposed, expected.proposed);
+  EXPECT_EQ(found.accepted, expected.accepted);
+  EXPECT_NEAR(found.bound, expected.bound, 1e-5);
+  const auto expect_bytes = [](const Tensor& a, const Tensor& b) {
+    ASSERT_EQ(a.shape(), b.shape());
+    ASSERT_EQ(a.device(), cpu);
+    for (int64_t i = 0; i < a.numel(); ++i) ASSERT_LE(std::abs(a.at(i) - b.at(i)), 1) << i;
+  };
+  expect_bytes(found.samples, expected.samples);
+  expect_bytes(plain[DeviceKind::cuda], plain[DeviceKind::cpu]);
+  ASSERT_EQ(judgement[DeviceKind::cuda].loss.size(), 9u);
+  EXPECT_EQ(judgement[DeviceKind::cuda].predicted, judgement[DeviceKind::cpu].predicted);
+  for (size_t i = 0; i < 9; ++i) EXPECT_NEAR(judgement[DeviceKind::cuda].loss[i], judgement[DeviceKind::cpu].loss[i], 1e-4) << i;
+}
+
 TEST(CudaTraining, GanLossesAreThoseOfTheCpu) {
   const data::Dataset set = toy_data(8, 32, 2);
   gan::GanSettings settings;
@@ -215,7 +302,7 @@ TEST(CudaTraining, DivergenceStopsTheGan) {
 }
 
 #if defined(LIMBECK_SIM)
-/// Both loops on the device, with recorded steps; every weight and value, as bits.
+/// The three loops on the device, with recorded steps; every weight and value, as bits.
 std::vector<double> train_on_device() {
   std::vector<double> bits;
   const auto take = [&bits](const TensorFile& file) {
@@ -244,6 +331,11 @@ std::vector<double> train_on_device() {
     gan::GanTrainer trainer(set, settings, Stream(5), log, cuda);
     trainer.run();
     take(trainer.average().state_dict());
+  }
+  {
+    const RatioResult ratio = train_ratio_with_generator(cuda);
+    take(ratio.weights);
+    bits.insert(bits.end(), ratio.log.values.begin(), ratio.log.values.end());
   }
   bits.insert(bits.end(), log.values.begin(), log.values.end());
   return bits;

@@ -57,6 +57,27 @@ TEST(CudaTransfer, DownloadsThrowWhatKernelsReported) {
   EXPECT_THROW(read_later({rows}, cuda0)->wait(), Error);
 }
 
+// One turn late on a device, at once on the CPU, in order, and each turn with what it was when it was read.
+TEST(CudaTransfer, LateReaderIsOneTurnBehind) {
+  for (const Device device : {cuda0, cpu}) {
+    const size_t behind = device == cpu ? 0 : 1;
+    LateReader reader;
+    std::vector<double> seen, expected;
+    const Tensor x = Tensor::zeros({3}, DType::f32, device);
+    for (int i = 0; i < 5; ++i) {
+      x.fill(i);
+      reader.read({x}, [&](const std::vector<Tensor>& on_host) {
+        EXPECT_EQ(on_host[0].device(), cpu);
+        seen.push_back(on_host[0].at(2));
+      });
+      expected.push_back(i);
+      EXPECT_EQ(seen.size() + behind, expected.size()) << device;
+    }
+    reader.finish();
+    EXPECT_EQ(seen, expected) << device;
+  }
+}
+
 TEST(CudaTransfer, PageLockedBlocksComeBack) {
   for (int i = 0; i < 3; ++i) expect_round_trip();
   backend(cuda0).synchronise(0);

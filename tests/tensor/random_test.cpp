@@ -61,5 +61,36 @@ TEST(Stream, BelowIsUniform) {
   for (int c : count) EXPECT_NEAR(c, 10000, 400);
 }
 
+// Element i is a function of (key, offset, i) even where blocks are rejected (here a quarter of them), and below() walks through the same numbers.
+TEST(Stream, IntegersDependOnTheirPlaceOnly) {
+  const int64_t range = int64_t{3} << 61;
+  const Tensor all = Tensor::empty({200}, DType::i64), tail = Tensor::empty({120}, DType::i64);
+  Stream(4, 10).fill_integers(all, 0, range);
+  Stream behind(4, 90);
+  behind.fill_integers(tail, 0, range);
+  EXPECT_EQ(all.rows(80, 200).to_vector<int64_t>(), tail.to_vector<int64_t>());
+  EXPECT_EQ(behind.offset(), 210u);
+  Stream one(4, 10);
+  int64_t rejected = 0;
+  for (int64_t i = 0; i < 200; ++i) {
+    const PhiloxBlock b = philox(4, one.offset());
+    rejected += one.below(range) != static_cast<int64_t>((static_cast<uint64_t>(b[0]) << 32 | b[1]) % static_cast<uint64_t>(range));
+    EXPECT_EQ(all.at(i), static_cast<double>(Stream(4, 10 + static_cast<uint64_t>(i)).below(range)));
+  }
+  EXPECT_GT(rejected, 30);
+  EXPECT_LT(rejected, 70);
+  EXPECT_THROW(one.fill_integers(all, 3, 3), Error);
+}
+
+TEST(Stream, PlacesSayWhereStreamsStand) {
+  Stream a(7), b = a.fork("b");
+  a.uniform();
+  const Tensor places = places_of({a, b});
+  EXPECT_EQ(places.shape(), Shape({2, 2}));
+  EXPECT_EQ(place_at(places, 0).to_vector<int64_t>(), (std::vector<int64_t>{7, 1}));
+  EXPECT_EQ(place_at(places, 1).to_vector<int64_t>(), (std::vector<int64_t>{static_cast<int64_t>(b.key()), 0}));
+  EXPECT_EQ(b.reserve(3).to_vector<int64_t>(), place_at(places, 1).to_vector<int64_t>());
+}
+
 }  // namespace
 }  // namespace limbeck
