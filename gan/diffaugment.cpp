@@ -38,7 +38,8 @@ Variable DiffAugment::apply(const Variable& x, const Tensor& parameters) const {
 Variable DiffAugment::operator()(const Variable& x, const Stream& stream) const {
   if (identity()) return x;
   const Tensor place = place_at(places_of({stream}), 0).to(x.data().device());
-  return apply(x, draw(x.size(0), x.size(1), x.size(2), place).to(x.dtype()));
+  const Tensor parameters = draw(x.size(0), x.size(1), x.size(2), place);
+  return apply(x, x.dtype() == DType::f64 ? parameters.to(DType::f64) : parameters);
 }
 
 }  // namespace limbeck::gan

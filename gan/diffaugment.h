@@ -18,7 +18,7 @@ class DiffAugment {
   /// -s..s with s = int(side / 8 + 1/2); cut centre uniform on 0..side for an even square (0..side-1 for an odd one).
   /// f32, from a place i64 [2] (tensor/random.h) on the place's device; undefined for the identity.
   Tensor draw(int64_t n, int64_t height, int64_t width, const Tensor& place) const;
-  /// x [N,H,W,C] in [-1, 1] (not clamped afterwards); parameters from draw(), of x's type.
+  /// x [N,H,W,C] in [-1, 1] (not clamped afterwards); parameters from draw(), f64 where x is.
   Variable apply(const Variable& x, const Tensor& parameters) const;
   Variable operator()(const Variable& x, const Stream& stream) const;
 

@@ -159,12 +159,12 @@ struct RatioResult {
   TensorFile weights;
 };
 
-/// Steps of three images, the last one of an epoch of two; dropout twice in a step.
+/// Steps of two images, the last one of an epoch of one; the fourth is recorded, the fifth replayed. Dropout twice in a step.
 RatioResult train_ratio_with_generator(Device device, double lambda = 0.01) {
-  const data::Dataset set = toy_data(11, 32, 2);
+  const data::Dataset set = toy_data(5, 32, 2);
   gan::RatioSettings settings;
   settings.epochs = 2;
-  settings.batch = 3;
+  settings.batch = 2;
   settings.lr = 1e-3;
   settings.lambda = lambda;
   gan::FeatureNet features({.outputs = 2, .channels = 3, .size = 32}, {.width = 2, .blocks = {1}, .feature = 8, .head = {}});
