@@ -26,7 +26,7 @@ struct Fault {
 Fault* fault_of(const Tensor& t);
 
 /// Counters for ops_cuda/last_block.h, zero between launches. Kernels of a device run one after the other on its stream, so all share them.
-inline constexpr int64_t most_block_groups = int64_t{1} << 16;
+inline constexpr int64_t most_block_groups = int64_t{1} << 12;
 unsigned* block_counters(const Tensor& t, int64_t groups);
 
 }  // namespace limbeck::cuda
