@@ -127,7 +127,8 @@ TensorFile run_op_file(const std::string& name, const TensorFile& in, const OpFi
   const Tensors out = run_forward(op, inputs, attrs);
   TensorFile result;
   for (size_t j = 0; j < out.size(); ++j) result.add(op.outputs[j].name, layout.to_file(op.outputs[j].name, out[j]));
-  for (int i : op.mutated_inputs) result.add(names[i], layout.to_file(names[i], inputs[i]));
+  for (int i : op.mutated_inputs)
+    if (inputs[i].defined()) result.add(names[i], layout.to_file(names[i], inputs[i]));
   if (o.gradients) add_gradients(op, in, inputs, out, names, attrs, layout, o, result);
   result.metadata["op"] = name;
   result.metadata["attrs"] = to_json(attrs).dump();

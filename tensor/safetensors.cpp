@@ -137,6 +137,7 @@ void write_safetensors(const std::string& path, const TensorFile& file) {
   if (!file.metadata.empty()) header["__metadata__"] = file.metadata;
   uint64_t offset = 0;
   for (const auto& [name, t] : file.tensors) {
+    LIMBECK_CHECK(t.defined(), path, ": tensor '", name, "' is undefined");
     LIMBECK_CHECK(!header.contains(name), path, ": tensor '", name, "' given twice");
     const uint64_t end = offset + static_cast<uint64_t>(t.bytes());
     header[name] = {{"dtype", file_type(path, name, t.dtype())}, {"shape", t.shape().vec()}, {"data_offsets", {offset, end}}};

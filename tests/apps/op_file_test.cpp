@@ -67,6 +67,17 @@ TEST(OpFile, InputOfTheFileStaysUntouched) {
   EXPECT_NE(out.get("w").to_vector<double>(), before.to_vector<double>());
 }
 
+TEST(OpFile, InputsChangedInPlaceAreWrittenWhereGiven) {
+  TensorFile in;
+  in.add("x", random({4, 3}, 1));
+  EXPECT_EQ(run_op_file("batch_norm", in, {.gradients = true}).find("running_mean"), nullptr);
+  in.add("running_mean", Tensor::zeros({3}, DType::f64));
+  in.add("running_var", Tensor::full({3}, 1, DType::f64));
+  const TensorFile out = run_op_file("batch_norm", in, {.gradients = true});
+  for (int64_t c = 0; c < 3; ++c) EXPECT_NEAR(out.get("running_mean").at(c), 0.1 * out.get("mean").at(c), 1e-15);
+  EXPECT_EQ(in.get("running_mean").at(0), 0) << "the caller's tensors stay";
+}
+
 TEST(OpFile, AttributesComeFromTheMetadata) {
   TensorFile in;
   in.add("xs.0", random({2, 3}, 1));

@@ -130,6 +130,13 @@ for relu in (False, True):
     full = {"x": real(4, 5, 3, 6), "gamma": real(5), "beta": real(5), "residual": real(4, 5, 3, 6)}
     case("batch_norm", full, attrs, lambda relu=relu, **t: batch_norm(**t, relu=relu, eps=1e-3))
     case("batch_norm", {"x": real(9, 5)}, attrs, lambda relu=relu, **t: batch_norm(**t, relu=relu, eps=1e-3))
+
+    def with_running(x, gamma, beta, residual, running_mean, running_var, relu=relu):
+        mean, var = running_mean.detach().clone(), running_var.detach().clone()
+        y = F.batch_norm(x, mean, var, gamma, beta, True, 0.3, 1e-3) + residual
+        return {"y": F.relu(y) if relu else y, "running_mean": mean, "running_var": var}
+    running = {"running_mean": real(5), "running_var": real(5, low=0.5, high=2)}
+    case("batch_norm", full | running, attrs | {"momentum": 0.3}, with_running)
     case("batch_norm_eval", full | {"mean": real(5), "var": real(5, low=0.5, high=2)}, attrs,
          lambda relu=relu, **t: batch_norm(**t, relu=relu, eps=1e-3))
 

@@ -49,6 +49,16 @@ TEST_F(Files, SafetensorsRoundTrip) {
   EXPECT_THROW(read.get("a.weigth"), Error);
 }
 
+TEST_F(Files, UndefinedAndRepeatedTensorsAreNotWritten) {
+  TensorFile undefined, twice;
+  undefined.add("x", Tensor());
+  twice.add("x", Tensor::zeros({1}));
+  twice.add("x", Tensor::zeros({1}));
+  EXPECT_THROW(write_safetensors(path("x"), undefined), Error);
+  EXPECT_THROW(write_safetensors(path("x"), twice), Error);
+  EXPECT_FALSE(std::filesystem::exists(path("x")));
+}
+
 TEST_F(Files, DamagedSafetensorsAreNamed) {
   TensorFile file;
   file.add("w", Tensor::zeros({100}));
