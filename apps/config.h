@@ -1,41 +1,30 @@
 // Configuration: TOML files and --set onto settings structs (tensor/fields.h), and back to TOML.
 #pragma once
-#include <cstdint>
 #include <string>
-#include <type_traits>
-#include <variant>
 #include <vector>
+
+#include "tensor/fields.h"
 
 namespace limbeck {
 
 /// One settable value of a settings struct, by its dotted key.
 struct Setting {
-  using Target = std::variant<bool*, int64_t*, double*, std::string*, std::vector<int64_t>*, std::vector<double>*, std::vector<std::string>*>;
   std::string key;   ///< "gan.steps"
   std::string help;
-  Target value;      ///< points into the struct, which must outlive this
+  FieldTarget value; ///< points into the struct, which must outlive this
 };
 using Settings = std::vector<Setting>;
 
 /// Visitor that lists the fields of a struct.
-class SettingsList {
+class SettingsList : public FieldVisitor {
  public:
-  template <class T>
-  void operator()(const char* name, T& value, const char* help) {
-    if constexpr (std::is_class_v<T> && requires { value.fields(*this); }) {
-      const std::string outer = prefix_;
-      prefix_ += std::string(name) + ".";
-      value.fields(*this);
-      prefix_ = outer;
-    } else {
-      list_.push_back({prefix_ + name, help, Setting::Target(&value)});
-    }
-  }
   Settings take() { return std::move(list_); }
+
+ protected:
+  void visit(const std::string& key, FieldTarget value, const std::string& help) override { list_.push_back({key, help, value}); }
 
  private:
   Settings list_;
-  std::string prefix_;
 };
 
 template <class T>

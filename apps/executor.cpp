@@ -25,7 +25,9 @@ using nlohmann::json;
 using nlohmann::ordered_json;
 
 /// Goes into every fingerprint; raise it when stages mean something else by the same settings.
-constexpr const char* format_version = "limbeck stage 1";
+constexpr const char* format_version = "limbeck stage 2";
+/// Of run.json and result.json.
+constexpr int run_format = 2;
 
 std::string stage_folder(const std::string& directory, const std::string& stage) { return directory + "/stages/" + stage; }
 
@@ -53,8 +55,7 @@ const kd::Stage& find_stage(const std::vector<kd::Stage>& stages, const std::str
     if (s.name == name) return s;
     names.push_back(s.name);
   }
-  const std::string nearest = nearest_name(name, names);
-  fail(who, ": unknown stage '", name, "'", nearest.empty() ? "" : "; did you mean '" + nearest + "'?");
+  fail(who, ": unknown stage '", name, "'", did_you_mean(name, names));
 }
 
 /// Depth first: needs before the stage, otherwise in the given order.
@@ -160,9 +161,11 @@ void start_afresh(const PlannedStage& p, const std::string& folder) {
   write_file_atomically(folder + "/stage.json", text.dump(2) + "\n");
 }
 
-void write_results(const std::string& folder, const std::map<std::string, double>& results) {
+void write_results(const std::string& folder, const kd::Results& results) {
   std::string text = "{";
-  for (const auto& [key, value] : results) text += cat(text.size() > 1 ? "," : "", "\n  ", json_string(key), ": ", json_number(value));
+  for (const auto& [key, r] : results)
+    text += cat(text.size() > 1 ? "," : "", "\n  ", json_string(key), ": {\"value\": ", json_number(r.value), ", \"unit\": ", json_string(r.unit),
+                ", \"better\": ", json_string(name_of(r.better)), ", \"kind\": ", json_string(r.kind), "}");
   write_file_atomically(folder + "/result.json", text + "\n}\n");
 }
 
@@ -201,8 +204,8 @@ class Runner {
   void write_overview() {
     ordered_json list = ordered_json::array();
     for (const auto& p : plan_stages(stages_, root_))
-      list.push_back({{"name", p.stage->name}, {"title", p.stage->title}, {"needs", p.stage->needs}, {"fingerprint", p.fingerprint}});
-    write_file_atomically(root_ + "/run.json", ordered_json{{"stages", list}}.dump(2) + "\n");
+      list.push_back({{"name", p.stage->name}, {"title", p.stage->title}, {"needs", p.stage->needs}, {"fingerprint", p.fingerprint}, {"labels", p.stage->labels}});
+    write_file_atomically(root_ + "/run.json", ordered_json{{"format", run_format}, {"stages", list}}.dump(2) + "\n");
   }
 
   /// A kill between done.json and here may leave the checkpoint.
@@ -224,8 +227,8 @@ class Runner {
     else if (p.state == StageState::unfinished) console_.note("was interrupted before its first checkpoint; starting again");
 
     StageMonitor monitor({folder, p.fingerprint, options_.checkpoint_seconds, options_.stop_requested, [this] { times_.write(); }}, console_);
-    kd::StageContext context{folder, [&](const std::string& s) { return needed_folder(*p.stage, s); },
-                             [&](const std::string& s, const std::string& key) { return needed_result(*p.stage, s, key); }, monitor, {}};
+    kd::StageContext context{folder, [&](const kd::StageHandle& s) { return needed_folder(*p.stage, s.name()); },
+                             [&](const kd::StageHandle& s, const std::string& key) { return needed_result(*p.stage, s.name(), key); }, monitor, {}};
     p.stage->run(context);
     monitor.finish();
     write_results(folder, context.results);
@@ -235,11 +238,11 @@ class Runner {
     report_end(context.results);
   }
 
-  void report_end(const std::map<std::string, double>& results) {
+  void report_end(const kd::Results& results) {
     std::string text = cat("done in ", format_duration(times_.seconds()));
     int shown = 0;
-    for (const auto& [key, value] : results)
-      if (++shown <= 6) text += cat("  ", key, " ", format_number(value));
+    for (const auto& [key, r] : results)
+      if (++shown <= 6) text += cat("  ", key, " ", format_number(r.value));
     console_.end(text);
   }
 
@@ -251,11 +254,10 @@ class Runner {
   double needed_result(const kd::Stage& stage, const std::string& name, const std::string& key) const {
     const auto results = read_results(needed_folder(stage, name));
     const auto found = results.find(key);
-    if (found != results.end()) return found->second;
+    if (found != results.end()) return found->second.value;
     std::vector<std::string> keys;
-    for (const auto& [k, v] : results) keys.push_back(k);
-    const std::string nearest = nearest_name(key, keys);
-    fail("result.json of stage ", name, " has no '", key, "'", nearest.empty() ? "" : "; did you mean '" + nearest + "'?");
+    for (const auto& [k, r] : results) keys.push_back(k);
+    fail("result.json of stage ", name, " has no '", key, "'", did_you_mean(key, keys));
   }
 
   const std::vector<kd::Stage>& stages_;
@@ -310,14 +312,17 @@ RunStatus run_stages(const std::vector<kd::Stage>& stages, const RunFolder& fold
   return Runner(stages, folder, options, console).run();
 }
 
-std::map<std::string, double> read_results(const std::string& stage_directory) {
+kd::Results read_results(const std::string& stage_directory) {
   const std::string path = stage_directory + "/result.json";
   const json read = read_json(path);
   LIMBECK_CHECK(read.is_object(), path, ": missing or not JSON");
-  std::map<std::string, double> results;
-  for (const auto& [key, value] : read.items()) {
+  kd::Results results;
+  for (const auto& [key, entry] : read.items()) {
+    LIMBECK_CHECK(entry.is_object() && entry.contains("value"), path, ": '", key, "': expected an object with a value, found ", entry.dump());
+    const json& value = entry["value"];
     LIMBECK_CHECK(value.is_number() || value.is_null(), path, ": '", key, "': expected a number, found ", value.type_name());
-    results[key] = value.is_null() ? std::nan("") : value.get<double>();
+    results[key] = {value.is_null() ? std::nan("") : value.get<double>(), text_at(entry, "unit"), kd::parse_better(text_at(entry, "better")),
+                    text_at(entry, "kind")};
   }
   return results;
 }

@@ -62,6 +62,6 @@ enum class RunStatus { finished, interrupted };
 RunStatus run_stages(const std::vector<kd::Stage>& stages, const RunFolder& folder, const RunOptions& options, Console& console);
 
 /// The numbers of a finished stage (result.json). Non-finite numbers are stored as null and read as NaN.
-std::map<std::string, double> read_results(const std::string& stage_directory);
+kd::Results read_results(const std::string& stage_directory);
 
 }  // namespace limbeck

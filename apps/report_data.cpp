@@ -49,7 +49,8 @@ StageRecord read_stage(const std::string& folder, const json& entry) {
   stage.title = entry.value("title", "");
   const std::string done = folder + "/done.json";
   stage.finished = fs::exists(done) && parse(done).value("fingerprint", "") == entry.value("fingerprint", "-");
-  if (stage.finished) stage.results = read_results(folder);
+  if (stage.finished)
+    for (const auto& [key, r] : read_results(folder)) stage.results[key] = r.value;
   read_metrics(folder + "/metrics.jsonl", stage);
   if (fs::is_directory(folder + "/images"))
     for (const auto& file : fs::directory_iterator(folder + "/images"))

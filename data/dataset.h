@@ -47,8 +47,7 @@ struct DataSettings {
   int64_t shapes_train = 2000, shapes_test = 1000;  ///< images of the procedural set before the draw
   std::string label_column;               ///< folder: column of labels.csv; empty: the only one besides file and split
   double shapes_difficulty = 1;           ///< 0: plain figures, 1: full clutter
-  template <class V>
-  void fields(V& v) {
+  void fields(FieldVisitor& v) {
     v("kind", kind, "shapes | cifar10 | cifar100 | idx | folder");
     v("path", path, "folder of the data files (not for shapes)");
     v("train_per_class", train_per_class, "labelled training images per class, 0: all");

@@ -76,8 +76,7 @@ struct RatioSettings {
   double lambda = 0.01;
   bool flip = true;
   int64_t restarts = 3;
-  template <class V>
-  void fields(V& v) {
+  void fields(FieldVisitor& v) {
     v("net", net, "MLP3 | MLP5 | MLP7 | MLP9");
     v("width", width, "factor on the hidden widths");
     v("embedding", embedding, "dimension of the class embedding, 0: as many as classes");

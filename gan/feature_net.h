@@ -14,8 +14,7 @@ struct FeatureNetSize {
   int64_t feature = 0;                               ///< dimension of the feature; 0: channels * size * size
   std::vector<int64_t> head = {1024, 256};           ///< hidden layers behind the feature
   double dropout = 0.5;
-  template <class V>
-  void fields(V& v) {
+  void fields(FieldVisitor& v) {
     v("width", width, "channels of the first stage");
     v("blocks", blocks, "residual blocks of each stage");
     v("feature", feature, "dimension of the feature, 0: that of the image");

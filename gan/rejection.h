@@ -13,8 +13,7 @@ struct RejectionSettings {
   int64_t batch = 600;         ///< images generated at a time
   int64_t max_batches = 2000;  ///< of one call after the burn-in; more is an error, because hardly anything is accepted
   bool quantise = false;       ///< judge the images after rounding to bytes (ImageNet-100) instead of as floats (CIFAR-100)
-  template <class V>
-  void fields(V& v) {
+  void fields(FieldVisitor& v) {
     v("burn_in", burn_in, "images of the burn-in that finds the largest ratio");
     v("batch", batch, "images generated at a time");
     v("max_batches", max_batches, "batches per call before too low an acceptance is an error");

@@ -43,8 +43,7 @@ struct GanSettings {
   int64_t shared_dim = 0;
   bool hierarchical = false;
   int64_t depth = 2;
-  template <class V>
-  void fields(V& v) {
+  void fields(FieldVisitor& v) {
     v("steps", steps, "generator steps");
     v("batch", batch, "images per D step (real) and per G step");
     v("d_steps", d_steps, "discriminator steps per generator step");

@@ -23,8 +23,7 @@ struct FakeSettings {
   bool augment_filter = true;
   bool adjust = false;
   gan::RejectionSettings sampling;
-  template <class V>
-  void fields(V& v) {
+  void fields(FieldVisitor& v) {
     v("per_class", per_class, "images per class: kept ones in the official form, generated ones in the paper's form");
     v("subsample", subsample, "M1: rejection sampling by density ratio");
     v("filter", filter, "M2: drop images on which the teacher's loss is high");

@@ -19,8 +19,7 @@ struct MethodSettings {
   double hard_weight = 0.1;            ///< gamma: weight of the criterion on the labels
   double soft_weight = 0.9;            ///< alpha: weight of the soft targets
   double temperature = 4;
-  template <class V>
-  void fields(V& v) {
+  void fields(FieldVisitor& v) {
     v("name", name, "distillation method");
     v("form", form, "official | paper");
     v("hard_weight", hard_weight, "weight of the labels' loss");

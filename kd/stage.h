@@ -9,22 +9,60 @@
 
 namespace limbeck::kd {
 
+/// Which way a number is better.
+enum class Better { neither, higher, lower };
+/// "neither", "higher", "lower", and back; throws on other names.
+const char* name_of(Better better);
+Better parse_better(const std::string& name);
+
+/// A number that a stage found, and what it is.
+struct Result {
+  double value = 0;
+  std::string unit = {};             ///< "share" (in [0, 1], shown in percent), "degrees", "images", "steps", ...; "": a plain number
+  Better better = Better::neither;
+  std::string kind = "detail";       ///< "test" (what students are compared by), "train", "fakes" (of generated images), "cost", "detail"
+  bool operator==(const Result&) const = default;
+};
+using Results = std::map<std::string, Result>;
+
+/// What a stage is, by key; a key that says nothing about it is absent.
+///   role     teacher | judge | student | gan | features | ratio | fakes | evaluation
+///   task     classification | regression
+///   pair     "wrn_40_2 > wrn_40_1" (students); model: the network (teachers, students)
+///   method   none | blkd | ... (students)
+///   fakes    none | raw | m1 | m2, of students and sets of fakes; equal: the control on real images with as many steps as with m2
+///   seed     of the stage's random streams
+using Labels = std::map<std::string, std::string>;
+
+/// A stage that was added to a graph: what others read its files and results by. Only a graph makes one.
+class StageHandle {
+ public:
+  StageHandle() = default;
+  explicit StageHandle(std::string name) : name_(std::move(name)) {}
+  const std::string& name() const { return name_; }
+  explicit operator bool() const { return !name_.empty(); }
+
+ private:
+  std::string name_;
+};
+
 struct StageContext {
-  std::string directory;                                                   ///< of this stage; exists, private to it
-  std::function<std::string(const std::string& stage)> directory_of;       ///< of a finished stage named in `needs`
-  std::function<double(const std::string& stage, const std::string& key)> result_of;  ///< a result value of such a stage
+  std::string directory;                                                             ///< of this stage; exists, private to it
+  std::function<std::string(const StageHandle& stage)> directory_of;                 ///< of a finished stage among `needs`
+  std::function<double(const StageHandle& stage, const std::string& key)> result_of; ///< a result value of such a stage
   nn::Monitor& monitor;
-  std::map<std::string, double> results;                                   ///< to fill; becomes result.json when the stage is done
+  Results results;                                                                   ///< to fill; becomes result.json when the stage is done
 };
 
 struct Stage {
-  std::string name;                    ///< "teacher"; also its folder
+  std::string name;                    ///< "teacher"; also its folder: letters, digits and . _ - +
   std::string title;                   ///< one line for people
   std::vector<std::string> needs;
   /// Canonical text of every setting that influences the result. With the fingerprints of `needs` it keys the cache: a stage whose
   /// settings changed runs again, and so do the stages that need it.
   std::string settings;
   std::function<void(StageContext&)> run;  ///< files are written to context.directory (atomically); may throw nn::Interrupted
+  Labels labels = {};
 };
 
 }  // namespace limbeck::kd

@@ -25,8 +25,7 @@ struct TrainSettings {
   int64_t crop_padding = 4;
   bool flip = true;
   int64_t evaluate_every = 1;
-  template <class V>
-  void fields(V& v) {
+  void fields(FieldVisitor& v) {
     v("epochs", epochs, "passes over the training data");
     v("batch", batch, "images per step");
     v("lr", lr, "first learning rate");

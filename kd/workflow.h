@@ -17,8 +17,7 @@ namespace limbeck::kd {
 /// [teacher], [student]: a network of the registry and its training from scratch on real images.
 struct ClassifierSettings : TrainSettings {
   std::string model = "resnet8";
-  template <class V>
-  void fields(V& v) {
+  void fields(FieldVisitor& v) {
     v("model", model, "network of the registry (`limbeck models`)");
     TrainSettings::fields(v);
   }
@@ -30,8 +29,7 @@ struct FeatureSettings : TrainSettings {
   FeatureSettings() {
     epochs = 350, batch = 256, lr = 0.1, milestones = {150, 250}, late_drop = false, weight_decay = 1e-4;
   }
-  template <class V>
-  void fields(V& v) {
+  void fields(FieldVisitor& v) {
     v("net", net, "size of the feature network");
     TrainSettings::fields(v);
   }
@@ -42,8 +40,7 @@ struct TransferSettings : TrainSettings {
   int64_t fakes = 0;
   bool recompute_standardisation = true;
   TransferSettings() { batch = 128, lr = 0.01; }
-  template <class V>
-  void fields(V& v) {
+  void fields(FieldVisitor& v) {
     v("fakes", fakes, "fake images to draw from the set, equally from every class; 0: all");
     v("recompute_standardisation", recompute_standardisation, "mean and deviation of real + fake instead of those of the real images");
     TrainSettings::fields(v);
@@ -54,8 +51,7 @@ struct TransferSettings : TrainSettings {
 struct EvaluationSettings {
   std::string network = "teacher";
   std::string reference = "train";
-  template <class V>
-  void fields(V& v) {
+  void fields(FieldVisitor& v) {
     v("network", network, "features of the Frechet distance: teacher | features");
     v("reference", reference, "real images of the Frechet distance: train | test");
   }
@@ -74,8 +70,7 @@ struct WorkflowSettings {
   MethodSettings distillation;
   EvaluationSettings evaluation;
   WorkflowSettings() { teacher.model = "resnet20"; }
-  template <class V>
-  void fields(V& v) {
+  void fields(FieldVisitor& v) {
     v("seed", seed, "root of every random stream but those of [data]");
     v("ablation", ablation, "also train the student on raw and on subsampled fakes (Fig. 9), and BLKD with equal steps");
     v("data", data, "images");

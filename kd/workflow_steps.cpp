@@ -11,14 +11,14 @@
 namespace limbeck::kd {
 namespace {
 
-std::string file_of(const StageContext& context, const std::string& stage, const std::string& file) { return context.directory_of(stage) + "/" + file; }
+std::string file_of(const StageContext& context, const std::string& stage, const std::string& file) { return context.directory_of(StageHandle(stage)) + "/" + file; }
 
 void fill_results(StageContext& context, const TrainResult& r, const nn::Network& network, const Criterion& criterion) {
-  context.results[std::string("test_") + criterion.metric()] = r.test_metric;
-  context.results[std::string("train_") + criterion.metric()] = r.train_metric;
-  context.results["loss"] = r.loss;
-  context.results["steps"] = static_cast<double>(r.steps);
-  context.results["parameters"] = static_cast<double>(network.parameter_count());
+  context.results[std::string("test_") + criterion.metric()] = {r.test_metric};
+  context.results[std::string("train_") + criterion.metric()] = {r.train_metric};
+  context.results["loss"] = {r.loss};
+  context.results["steps"] = {static_cast<double>(r.steps)};
+  context.results["parameters"] = {static_cast<double>(network.parameter_count())};
 }
 
 /// The distillation method with its teacher, or neither.
@@ -157,7 +157,7 @@ void train_second_phase(World& world, StageContext& context, const std::string& 
     const data::Dataset fakes = load_fake_data(file_of(context, fakes_stage, "fake_data.safetensors"), real.classes);
     const data::Dataset drawn = draw_fakes(fakes, settings.fakes, world.stream("draw"));
     train_set = data::concatenate(real, drawn);
-    context.results["fakes"] = static_cast<double>(drawn.size());
+    context.results["fakes"] = {static_cast<double>(drawn.size())};
   } else {
     steps_per_epoch = (real.size() + world.fakes_used() + settings.batch - 1) / settings.batch;
   }
@@ -183,8 +183,8 @@ void train_gan(World& world, StageContext& context) {
   gan::GanTrainer trainer(world.data().train, world.settings.gan, world.stream("gan"), context.monitor, world.device);
   trainer.run();
   write_safetensors(context.directory + "/generator.safetensors", gan::generator_checkpoint(trainer.average()));
-  context.results["steps"] = static_cast<double>(trainer.steps_done());
-  context.results["parameters"] = static_cast<double>(trainer.average().parameter_count());
+  context.results["steps"] = {static_cast<double>(trainer.steps_done())};
+  context.results["parameters"] = {static_cast<double>(trainer.average().parameter_count())};
 }
 
 void train_features(World& world, StageContext& context) {
@@ -215,8 +215,8 @@ void train_density_ratio(World& world, StageContext& context) {
   TensorFile file = net->state_dict();
   file.metadata = {{"network", world.settings.ratio.net}, {"feature", std::to_string(features->feature_size())}};
   write_safetensors(context.directory + "/ratio.safetensors", file);
-  for (const auto& [name, value] : values) context.results[name] = value;
-  context.results["parameters"] = static_cast<double>(net->parameter_count());
+  for (const auto& [name, value] : values) context.results[name] = {value};
+  context.results["parameters"] = {static_cast<double>(net->parameter_count())};
 }
 
 void make_fakes(World& world, StageContext& context, const std::string& stage, bool subsample, bool filter) {
@@ -253,11 +253,11 @@ void make_fakes(World& world, StageContext& context, const std::string& stage, b
     sum.proposed += s.proposed, sum.accepted += s.accepted, sum.kept += s.kept;
     sum.candidates += s.candidates, sum.candidates_consistent += s.candidates_consistent, sum.kept_consistent += s.kept_consistent;
   }
-  context.results["images"] = sum.kept;
-  context.results["acceptance"] = sum.accepted / sum.proposed;
+  context.results["images"] = {sum.kept};
+  context.results["acceptance"] = {sum.accepted / sum.proposed};
   if (sum.candidates > 0) {
-    context.results["consistency_before"] = sum.candidates_consistent / sum.candidates;
-    context.results["consistency_after"] = sum.kept_consistent / sum.kept;
+    context.results["consistency_before"] = {sum.candidates_consistent / sum.candidates};
+    context.results["consistency_after"] = {sum.kept_consistent / sum.kept};
   }
   context.monitor.image(stage, sheet(load_fake_data(task.file, world.data().train.classes), 10));
 }
@@ -266,7 +266,7 @@ void evaluate_fakes(World& world, StageContext& context, const std::vector<std::
   const EvaluationSettings& s = world.settings.evaluation;
   const std::string metric = std::string("test_") + world.criterion().metric();
   for (const std::string& stage : classifiers)
-    context.results[std::string(world.criterion().metric()) + "_" + stage] = context.result_of(stage, metric);
+    context.results[std::string(world.criterion().metric()) + "_" + stage] = {context.result_of(StageHandle(stage), metric)};
 
   const SavedNetwork teacher = load_network(file_of(context, "teacher", "model.safetensors"), world.device);
   std::unique_ptr<gan::FeatureNet> features;
@@ -280,9 +280,9 @@ void evaluate_fakes(World& world, StageContext& context, const std::vector<std::
   int64_t done = 0;
   for (const auto& [name, stage] : sets) {
     const data::Dataset fakes = load_fake_data(file_of(context, stage, "fake_data.safetensors"), reference.classes);
-    context.results["fid_" + name] = gan::frechet_distance(real, gan::moments_of(penultimate(network, fakes.images, world.standardisation())));
+    context.results["fid_" + name] = {gan::frechet_distance(real, gan::moments_of(penultimate(network, fakes.images, world.standardisation())))};
     const Judgement j = judge(fakes.images, fakes.labels, Stream());
-    context.results["consistency_" + name] = gan::label_consistency(j.predicted, fakes.labels.to_vector<int64_t>());
+    context.results["consistency_" + name] = {gan::label_consistency(j.predicted, fakes.labels.to_vector<int64_t>())};
     if (name == "m1") {  // Table 6: the accepted images of each class, before and after dropping those above the rho-quantile
       std::vector<int64_t> predicted, assigned;
       const auto labels = fakes.labels.span<int64_t>();
@@ -296,10 +296,10 @@ void evaluate_fakes(World& world, StageContext& context, const std::vector<std::
           assigned.push_back(c);
         }
       }
-      context.results["table6_before"] = context.results["consistency_m1"];
-      context.results["table6_after"] = gan::label_consistency(predicted, assigned);
+      context.results["table6_before"] = {context.results["consistency_m1"].value};
+      context.results["table6_after"] = {gan::label_consistency(predicted, assigned)};
     }
-    context.monitor.progress(++done, static_cast<int64_t>(sets.size()), fakes.size(), {{"fid", context.results["fid_" + name]}});
+    context.monitor.progress(++done, static_cast<int64_t>(sets.size()), fakes.size(), {{"fid", context.results["fid_" + name].value}});
   }
 }
 

@@ -25,8 +25,10 @@ template <class... Parts>
   throw Error(cat(parts...));
 }
 
-/// "did you mean 'x'?" for unknown names: the candidate with the smallest edit distance, empty if none is near.
+/// The candidate with the smallest edit distance, empty if none is near.
 std::string nearest_name(const std::string& name, const std::vector<std::string>& candidates);
+/// The end of a message about an unknown name: "; did you mean 'x'?", or `otherwise` when no candidate is near.
+std::string did_you_mean(const std::string& name, const std::vector<std::string>& candidates, const std::string& otherwise = {});
 
 }  // namespace limbeck
 

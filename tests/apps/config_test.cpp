@@ -14,8 +14,7 @@ namespace {
 struct Inner {
   int64_t steps = 10;
   double rate = 0.5;
-  template <class V>
-  void fields(V& v) {
+  void fields(FieldVisitor& v) {
     v("steps", steps, "number of steps");
     v("rate", rate, "learning rate");
   }
@@ -28,8 +27,7 @@ struct Outer {
   std::vector<int64_t> sizes{1, 2};
   std::vector<double> rates{0.1};
   std::vector<std::string> students{"resnet8"};
-  template <class V>
-  void fields(V& v) {
+  void fields(FieldVisitor& v) {
     v("gan", gan, "");
     v("name", name, "of the run");
     v("flag", flag, "");

@@ -23,8 +23,7 @@ namespace fs = std::filesystem;
 struct Counter {
   int64_t steps = 20;
   double scale = 1;
-  template <class V>
-  void fields(V& v) {
+  void fields(FieldVisitor& v) {
     v("steps", steps, "");
     v("scale", scale, "");
   }
@@ -68,14 +67,14 @@ class ExecutorTest : public testing::Test {
     model.add("value", Tensor::scalar(value, DType::f64));
     write_safetensors(c.directory + "/model.safetensors", model);
     if (die_at_ == -1) raise(SIGKILL);  // after the last step, before done.json
-    c.results["final"] = value;
+    c.results["final"] = {value};
   }
 
   std::vector<kd::Stage> stages() {
     return {{"student", "fake student", {"teacher"}, settings_text(student_),
-             [this](kd::StageContext& c) { order_ += "s"; train(c, student_, c.result_of("teacher", "final")); }},
+             [this](kd::StageContext& c) { order_ += "s"; train(c, student_, c.result_of(kd::StageHandle("teacher"), "final")); }},
             {"teacher", "fake teacher", {}, settings_text(teacher_), [this](kd::StageContext& c) { order_ += "t"; train(c, teacher_, 0.25); }},
-            {"other", "independent", {}, "x = 1\n", [this](kd::StageContext& c) { order_ += "o"; c.results["one"] = 1; }}};
+            {"other", "independent", {}, "x = 1\n", [this](kd::StageContext& c) { order_ += "o"; c.results["one"] = {1}; }}};
   }
 
   RunStatus run(const std::string& root, RunOptions options = {}) {
@@ -277,24 +276,24 @@ TEST_F(ExecutorTest, BadGraphsAreRefused) {
 }
 
 TEST_F(ExecutorTest, StagesReadOnlyWhatTheyNeed) {
-  const std::vector<kd::Stage> graph{{"a", "", {}, "", [](kd::StageContext& c) { c.results["x"] = 0.1; }},
-                                     {"b", "", {}, "", [](kd::StageContext& c) { c.result_of("a", "x"); }}};
+  const std::vector<kd::Stage> graph{{"a", "", {}, "", [](kd::StageContext& c) { c.results["x"] = {0.1}; }},
+                                     {"b", "", {}, "", [](kd::StageContext& c) { c.result_of(kd::StageHandle("a"), "x"); }}};
   RunFolder folder(root_);
   Console console(stdout, Console::Mode::quiet);
   EXPECT_THROW(run_stages(graph, folder, {}, console), Error);
 }
 
 TEST_F(ExecutorTest, ResultsKeepTheirBits) {
-  const std::map<std::string, double> values{{"third", 1.0 / 3.0}, {"tiny", 5e-324}, {"big", 1.7976931348623157e308}, {"whole", 93}};
+  const kd::Results values{{"third", {1.0 / 3.0, "share", kd::Better::higher, "test"}}, {"tiny", {5e-324}}, {"big", {1.7976931348623157e308}}, {"whole", {93, "steps"}}};
   const std::vector<kd::Stage> graph{{"a", "", {}, "", [&](kd::StageContext& c) {
                                         c.results = values;
-                                        c.results["infinite"] = std::numeric_limits<double>::infinity();
+                                        c.results["infinite"] = {std::numeric_limits<double>::infinity()};
                                       }}};
   RunFolder folder(root_);
   Console console(stdout, Console::Mode::quiet);
   run_stages(graph, folder, {}, console);
   auto read = read_results(root_ + "/stages/a");
-  EXPECT_TRUE(std::isnan(read["infinite"]));
+  EXPECT_TRUE(std::isnan(read["infinite"].value));
   read.erase("infinite");
   EXPECT_EQ(read, values);
 }

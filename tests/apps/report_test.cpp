@@ -30,12 +30,12 @@ class ReportTest : public testing::Test {
     const std::vector<kd::Stage> stages{
         {"nokd", "NOKD: <plain> training", {}, "seed = 1\n", [accuracy](kd::StageContext& c) {
            for (int e = 1; e <= 3; ++e) c.monitor.metrics(e, {{"loss", 1.0 / e}, {"test_accuracy", accuracy * e / 3}, {"gap", std::nan("")}});
-           c.results = {{"test_accuracy", accuracy}, {"steps", 30}};
+           c.results = {{"test_accuracy", {accuracy, "share", kd::Better::higher, "test"}}, {"steps", {30, "steps", kd::Better::neither, "cost"}}};
          }},
         {"fakes", "fake images", {}, "", [](kd::StageContext& c) {
            for (int k = 1; k <= 2; ++k) c.monitor.metrics(k, {{"candidates", 10}, {"candidates_consistent", 5}, {"kept", 8}, {"kept_consistent", 6}});
            for (const char* image : {"samples-000100", "samples-000200", "classes-000100"}) c.monitor.image(image, Tensor::full({4, 4, 3}, 9, DType::u8));
-           c.results = {{"consistency_after", 0.75}};
+           c.results = {{"consistency_after", {0.75, "share", kd::Better::higher, "fakes"}}};
          }},
         {"later", "never runs", {}, "", [](kd::StageContext&) { fail("stop here"); }}};
     const std::string directory = root_ + "/" + name;
