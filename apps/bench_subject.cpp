@@ -4,9 +4,8 @@
 
 #include "gan/feature_net.h"
 #include "gan/network.h"
-#include "nn/optim.h"
-#include "nn/step_graph.h"
 #include "nn/trace.h"
+#include "train/supervised_step.h"
 
 namespace limbeck {
 namespace {
@@ -20,30 +19,27 @@ class NetworkSubject : public BenchSubject {
       : network_(std::move(network)), regression_(options.task == nn::Task::regression) {
     size_ = options.size;
     network_->initialise(Stream(1).fork("init"));
-    images_ = random_normal({o.batch, size_, size_, options.channels}, "images");
-    targets_ = regression_ ? random_uniform({o.batch, 1}, "targets") : random_classes(o.batch, options.outputs, "targets");
+    batch_.images = random_normal({o.batch, size_, size_, options.channels}, "images");
+    if (regression_) batch_.targets = random_uniform({o.batch}, "targets");
+    else batch_.labels = random_classes(o.batch, options.outputs, "targets");
     count_macs();
     network_->to(o.device);
-    images_ = images_.to(o.device), targets_ = targets_.to(o.device);
-    sgd_ = std::make_unique<nn::SGD>(network_->parameters(), nn::SGD::Config{.lr = regression_ ? 0.01 : 0.05, .momentum = 0.9, .weight_decay = 5e-4});
-    graph_ = std::make_unique<nn::StepGraph>(o.device, std::vector<nn::Module*>{network_.get()}, [this](const Tensors& in) {
-      sgd_->zero_grad();
-      const Variable output = network_->forward(in[0]);
-      (regression_ ? mse_loss(output, Variable(in[1])) : cross_entropy(output, in[1])).backward();
-      sgd_->step();
-      return Tensors{};
-    });
+    batch_ = batch_.to(o.device);
+    if (regression_) criterion_ = std::make_unique<train::RegressionCriterion>();
+    else criterion_ = std::make_unique<train::ClassificationCriterion>();
+    const std::vector<double> zero(static_cast<size_t>(options.channels), 0), one(zero.size(), 1);
+    step_ = std::make_unique<train::SupervisedStep>(*network_, *criterion_, data::Standardisation{zero, one},
+                                                    nn::SGD::Config{.lr = regression_ ? 0.01 : 0.05, .momentum = 0.9, .weight_decay = 5e-4});
   }
 
   void train_step(int64_t step) override {
     network_->train();
-    network_->set_streams(Stream(3).fork("step", static_cast<uint64_t>(step)));
-    (*graph_)({images_, targets_});
+    (*step_)(batch_, Stream(3).fork("step", static_cast<uint64_t>(step)), step);
   }
   void begin_inference() override { network_->eval(); }
   void infer() override {
     const NoGrad no_grad;
-    network_->forward(images_);
+    network_->forward(batch_.images);
   }
   int64_t macs() const override { return macs_; }
   std::string step_text() const override { return regression_ ? "squared error, SGD" : "cross entropy, SGD"; }
@@ -53,16 +49,16 @@ class NetworkSubject : public BenchSubject {
     const NoGrad no_grad;
     network_->eval();
     nn::LayerTrace trace;
-    network_->forward(images_.rows(0, 1));
+    network_->forward(batch_.images.rows(0, 1));
     macs_ = trace.macs();
   }
 
   std::unique_ptr<nn::Network> network_;
   bool regression_;
-  Tensor images_, targets_;
+  data::Batch batch_;
   int64_t macs_ = 0;
-  std::unique_ptr<nn::SGD> sgd_;
-  std::unique_ptr<nn::StepGraph> graph_;
+  std::unique_ptr<train::Criterion> criterion_;
+  std::unique_ptr<train::SupervisedStep> step_;
 };
 
 const nn::ModelEntry* entry_of(const std::string& name) {
@@ -125,8 +121,7 @@ std::unique_ptr<BenchSubject> create_subject(const SubjectOptions& o) {
   names.push_back(feature_net);
   for (const std::string& name : gan::gan_names()) names.push_back(name);
   for (const nn::ModelEntry& e : nn::all_models()) names.push_back(e.name);
-  const std::string near = nearest_name(o.model, names);
-  fail("bench train: unknown network '", o.model, "'", near.empty() ? "; `limbeck models` lists them" : "; did you mean '" + near + "'?");
+  fail("bench train: unknown network '", o.model, "'", did_you_mean(o.model, names, "; `limbeck models` lists them"));
 }
 
 }  // namespace limbeck

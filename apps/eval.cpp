@@ -8,7 +8,7 @@
 #include "apps/config.h"
 #include "apps/device_option.h"
 #include "kd/checkpoint.h"
-#include "kd/trainer.h"
+#include "train/supervised.h"
 
 namespace limbeck::eval_app {
 namespace {
@@ -46,13 +46,13 @@ void evaluate(const Options& o) {
   const data::Split split = data::load(o.data);
   const data::Dataset& d = part_of(split, o.part);
   check_fits(saved, d, o.checkpoint);
-  std::unique_ptr<kd::Criterion> criterion;
+  std::unique_ptr<train::Criterion> criterion;
   if (d.classes > 0)
-    criterion = std::make_unique<kd::ClassificationCriterion>();
+    criterion = std::make_unique<train::ClassificationCriterion>();
   else
-    criterion = std::make_unique<kd::RegressionCriterion>();
+    criterion = std::make_unique<train::RegressionCriterion>();
   criterion->check(d, saved.options.outputs);
-  const double value = kd::evaluate(*saved.network, d, saved.standardisation, *criterion, o.batch);
+  const double value = train::evaluate(*saved.network, d, saved.standardisation, *criterion, o.batch);
   if (o.json) {
     const nlohmann::ordered_json j = {{"network", saved.name}, {"parameters", saved.network->parameter_count()}, {"part", o.part},
                                       {"images", d.size()},    {criterion->metric(), value}};

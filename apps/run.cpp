@@ -29,8 +29,8 @@ struct RunArguments {
 };
 
 /// Defaults, then the file, then --set in order.
-kd::WorkflowSettings read_settings(const std::string& config, const std::vector<std::string>& overrides) {
-  kd::WorkflowSettings settings;
+kd::ExperimentSettings read_settings(const std::string& config, const std::vector<std::string>& overrides) {
+  kd::ExperimentSettings settings;
   const Settings list = list_settings(settings);
   if (!config.empty()) read_toml(list, config);
   for (const auto& o : overrides) set_override(list, o);
@@ -57,10 +57,12 @@ void print_plan(const std::vector<PlannedStage>& plan) {
 }
 
 int run(const RunArguments& a) {
-  kd::WorkflowSettings settings = read_settings(a.config, a.overrides);
+  kd::ExperimentSettings settings = read_settings(a.config, a.overrides);
   const Device device = chosen_device(*a.device);
   set_kernels(*a.kernels, device);
-  const auto stages = kd::workflow_stages(settings, device);
+  const kd::Workflow workflow(settings, device);
+  workflow.check_data();
+  const auto& stages = workflow.stages();
   const std::string text = to_toml(list_settings(settings));
   if (a.dry_run) {
     std::printf("%s", text.c_str());
@@ -113,7 +115,7 @@ RegisterCommand config_command({"config", "print every key of a configuration wi
   app.add_option("--set", *overrides, "key=value: overrides the file; may be repeated").value_name("KEY=VALUE").one_value_each();
   app.add_flag("--defaults", *defaults, "the built-in defaults, whatever file is given");
   app.callback([file, overrides, defaults] {
-    kd::WorkflowSettings settings = *defaults ? kd::WorkflowSettings{} : read_settings(*file, *overrides);
+    kd::ExperimentSettings settings = *defaults ? kd::ExperimentSettings{} : read_settings(*file, *overrides);
     std::printf("%s", to_toml(list_settings(settings), true).c_str());
   });
 }});

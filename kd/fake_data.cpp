@@ -8,9 +8,9 @@
 #include <iomanip>
 #include <numeric>
 
-#include "kd/criterion.h"
 #include "nn/images.h"
 #include "tensor/transfer.h"
+#include "train/criterion.h"
 
 namespace limbeck::kd {
 namespace {
@@ -228,7 +228,7 @@ Judge classifier_judge(nn::Network& teacher, data::Standardisation standardisati
       const Variable loss = cross_entropy(logits, y.rows(begin, end).to(device), Reduction::none);
       reader.read({loss.data(), logits.data()}, [&j](const Tensors& on_host) {
         for (float l : on_host[0].span<float>()) j.loss.push_back(l);
-        for (int64_t p : argmax_rows(on_host[1])) j.predicted.push_back(p);
+        for (int64_t p : train::argmax_rows(on_host[1])) j.predicted.push_back(p);
       });
     }
     reader.finish();

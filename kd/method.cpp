@@ -1,6 +1,7 @@
 #include "kd/method.h"
 
 #include <algorithm>
+#include <cmath>
 
 namespace limbeck::kd {
 namespace {
@@ -10,28 +11,41 @@ std::vector<MethodEntry>& registry() {
 }
 }  // namespace
 
-void Method::prepare(const nn::Features& student, const nn::Features& teacher, const Stream&) {
-  LIMBECK_CHECK(student.output.shape() == teacher.output.shape(), name(), ": the student's output ", student.output.shape(),
-                " does not match the teacher's ", teacher.output.shape());
+void check(const LossWeights& w, const std::string& method) {
+  const auto key = [&](const char* name) { return cat("methods.", method, ".", name); };
+  LIMBECK_CHECK(std::isfinite(w.temperature) && w.temperature > 0, key("temperature"), ": expected a positive number, found ", w.temperature);
+  LIMBECK_CHECK(std::isfinite(w.hard_weight) && w.hard_weight >= 0, key("hard_weight"), ": expected 0 or more, found ", w.hard_weight);
+  LIMBECK_CHECK(std::isfinite(w.soft_weight) && w.soft_weight >= 0, key("soft_weight"), ": expected 0 or more, found ", w.soft_weight);
 }
 
-RegisterMethod::RegisterMethod(MethodEntry entry) {
+void register_method(MethodEntry entry) {
   auto& list = registry();
-  const auto place = std::lower_bound(list.begin(), list.end(), entry.name,
-                                      [](const MethodEntry& e, const std::string& name) { return e.name < name; });
+  const auto place = std::lower_bound(list.begin(), list.end(), entry.name, [](const MethodEntry& e, const std::string& name) { return e.name < name; });
   list.insert(place, std::move(entry));
 }
 
 const std::vector<MethodEntry>& all_methods() { return registry(); }
 
-std::unique_ptr<Method> create_method(const MethodSettings& settings) {
+const MethodEntry& find_method(const std::string& name, const std::string& where) {
   std::vector<std::string> names;
   for (const MethodEntry& e : registry()) {
-    if (e.name == settings.name) return e.build(settings);
+    if (e.name == name) return e;
     names.push_back(e.name);
   }
-  const std::string near = nearest_name(settings.name, names);
-  fail("distillation.name: no method '", settings.name, "'", near.empty() ? "" : "; did you mean '" + near + "'?");
+  fail(where, ": no distillation method '", name, "'", did_you_mean(name, names, "; `limbeck methods` lists them"));
+}
+
+NamedSettings default_method_settings() {
+  NamedSettings all;
+  for (const MethodEntry& e : registry()) all.entries[e.name] = {e.summary, e.settings};
+  return all;
+}
+
+std::unique_ptr<Method> create_method(const std::string& name, const NamedSettings& settings) {
+  const MethodEntry& entry = find_method(name, "distillation");
+  std::unique_ptr<Method> method = entry.build(settings.at(name));
+  check(method->weights(), name);
+  return method;
 }
 
 }  // namespace limbeck::kd

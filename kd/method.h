@@ -1,5 +1,6 @@
-// Method: a knowledge-distillation term. A method is one class in one file that registers itself; the training loop never names one.
-//   loss of a step = hard_weight() * criterion(student, labels) + loss(student, teacher)
+// Method: a knowledge-distillation term. A method is one class in one file of kd/methods/ that registers itself with settings of its own;
+// training loops and the workflow never name one. Loss of a step (RepDistiller's frame; the paper's experiments):
+//   hard_weight CE(student, labels) + soft_weight KL_T(student, teacher) + loss(step)
 #pragma once
 #include <functional>
 #include <memory>
@@ -8,60 +9,105 @@
 
 #include "data/dataset.h"
 #include "nn/models/registry.h"
+#include "nn/monitor.h"
 #include "tensor/fields.h"
+#include "train/criterion.h"
+#include "train/extra_loss.h"
 
 namespace limbeck::kd {
 
-/// [distillation] of a configuration. Every method reads what it needs.
-struct MethodSettings {
-  std::string name = "blkd";
-  std::string form = "official";       ///< official: as the published numbers were made; paper: as the paper's equation says
-  double hard_weight = 0.1;            ///< gamma: weight of the criterion on the labels
-  double soft_weight = 0.9;            ///< alpha: weight of the soft targets
-  double temperature = 4;
+/// Base of every method's settings ([methods.NAME] of a configuration).
+struct LossWeights {
+  double hard_weight = 1;     ///< gamma, of the labels' loss
+  double soft_weight = 1;     ///< alpha, of T^2 KL(softmax(t/T) || softmax(s/T)) / N; regression has no such term
+  double temperature = 4;     ///< T
   void fields(FieldVisitor& v) {
-    v("name", name, "distillation method");
-    v("form", form, "official | paper");
-    v("hard_weight", hard_weight, "weight of the labels' loss");
-    v("soft_weight", soft_weight, "weight of the teacher's soft targets");
+    v("hard_weight", hard_weight, "gamma: weight of the labels' loss");
+    v("soft_weight", soft_weight, "alpha: weight of the teacher's soft targets");
     v("temperature", temperature, "softening of the logits");
   }
 };
+/// Throws naming the key ("methods.NAME.temperature") for what no training can follow.
+void check(const LossWeights& weights, const std::string& method);
 
-/// What a method looks at in one step. The teacher ran in eval mode without gradient on the same augmented images. On a device, a
-/// step is recorded once and replayed: tensors are then those of the running step, but numbers on the host (batch.index) are those of the recording.
+/// A student and its teacher on a probe batch of two images, before any training: both in eval mode, without gradients.
+struct Pair {
+  nn::Network& student_network;
+  nn::Network& teacher_network;
+  const nn::Features& student;
+  const nn::Features& teacher;
+  const data::Dataset& train;  ///< what the student will train on
+  Stream init;                 ///< for the weights of auxiliary modules
+  std::function<std::string(const std::string& preparation)> directory_of;  ///< of a finished Preparation of this method
+};
+
+/// What a method looks at in one step. The teacher ran in eval mode without gradient on the same augmented images. train/extra_loss.h
+/// says what the parts of `step` are, and what holds on a device.
 struct DistillationStep {
   const nn::Features& student;
   const nn::Features& teacher;
-  const data::Batch& batch;
+  const train::Step& step;
+  nn::Network& teacher_network;
+};
+
+/// A stage that must have run before a student of this method trains (FT's paraphraser, TAKD's assistant).
+struct PreparationContext {
+  nn::Network& student;        ///< with its first weights
+  nn::Network& teacher;        ///< frozen
+  const data::Split& data;
+  const data::Standardisation& standardisation;
+  const train::Criterion& criterion;
+  Stream stream;
+  nn::Monitor& monitor;
+  std::string directory;       ///< of the stage
+};
+struct Preparation {
+  std::string name;            ///< "paraphraser": the stage is METHOD_paraphraser
+  std::string title;
+  std::function<void(PreparationContext&)> run;
 };
 
 class Method {
  public:
   virtual ~Method() = default;
-  virtual std::string name() const = 0;
+  virtual LossWeights weights() const = 0;
   /// Whether the middle taps are wanted before their closing activation (nn::Network::forward_features).
   virtual bool preact() const { return false; }
-  /// Called once before training with the features of a probe batch of both networks: refuses unsupported pairs with the reason
-  /// (throws Error) and builds and initialises the auxiliary modules.
-  virtual void prepare(const nn::Features& student, const nn::Features& teacher, const Stream& init);
-  /// Trainable modules that share the student's optimiser; null when there are none. Valid after prepare().
+  /// Stages before the student's, in order; each sees the files of those before it.
+  virtual std::vector<Preparation> preparations() const { return {}; }
+  /// Called once before training: refuses unsupported pairs with the reason (throws Error), builds and initialises auxiliary modules.
+  virtual void prepare(const Pair& /*pair*/) {}
+  /// Trained with the student's optimiser and kept in its checkpoints; null when there are none. Valid after prepare().
   virtual nn::Module* auxiliary() { return nullptr; }
-  virtual double hard_weight() const = 0;
-  virtual Variable loss(const DistillationStep& step) = 0;
+  /// The method's own term with its weight; undefined when the soft targets are all.
+  virtual Variable loss(const DistillationStep& /*step*/) { return {}; }
+  /// After the optimiser's update, as part of the step: the place to write a memory.
+  virtual void after_step(const DistillationStep& /*step*/) {}
 };
 
 struct MethodEntry {
-  std::string name;
-  std::string summary;
-  std::function<std::unique_ptr<Method>(const MethodSettings&)> build;
+  std::string name;      ///< "fitnet"
+  std::string title;     ///< "FitNet", as tables print it
+  std::string summary;   ///< with the source
+  AnySettings settings;  ///< the defaults
+  std::function<std::unique_ptr<Method>(const AnySettings&)> build;
 };
+void register_method(MethodEntry entry);
+/// Registers a class with a nested `Settings` and a constructor from it.
+template <class M>
 struct RegisterMethod {
-  explicit RegisterMethod(MethodEntry entry);
+  RegisterMethod(std::string name, std::string title, std::string summary) {
+    register_method({std::move(name), std::move(title), std::move(summary), typename M::Settings{},
+                     [](const AnySettings& s) { return std::make_unique<M>(s.as<typename M::Settings>()); }});
+  }
 };
 /// Sorted by name.
 const std::vector<MethodEntry>& all_methods();
-/// Throws with the nearest name when unknown.
-std::unique_ptr<Method> create_method(const MethodSettings& settings);
+/// Throws naming `where` with the nearest name when unknown.
+const MethodEntry& find_method(const std::string& name, const std::string& where);
+/// [methods] with the defaults of all that are registered.
+NamedSettings default_method_settings();
+/// Throws as find_method, and for settings that the method refuses.
+std::unique_ptr<Method> create_method(const std::string& name, const NamedSettings& settings);
 
 }  // namespace limbeck::kd

@@ -6,24 +6,13 @@
 #include <vector>
 
 #include "nn/monitor.h"
+#include "train/result.h"
 
 namespace limbeck::kd {
 
-/// Which way a number is better.
-enum class Better { neither, higher, lower };
-/// "neither", "higher", "lower", and back; throws on other names.
-const char* name_of(Better better);
-Better parse_better(const std::string& name);
-
-/// A number that a stage found, and what it is.
-struct Result {
-  double value = 0;
-  std::string unit = {};             ///< "share" (in [0, 1], shown in percent), "degrees", "images", "steps", ...; "": a plain number
-  Better better = Better::neither;
-  std::string kind = "detail";       ///< "test" (what students are compared by), "train", "fakes" (of generated images), "cost", "detail"
-  bool operator==(const Result&) const = default;
-};
-using Results = std::map<std::string, Result>;
+using train::Better;
+using train::Result;
+using train::Results;
 
 /// What a stage is, by key; a key that says nothing about it is absent.
 ///   role     teacher | judge | student | gan | features | ratio | fakes | evaluation

@@ -1,24 +1,16 @@
 #include "kd/workflow.h"
 
-#include <memory>
-
-#include "kd/workflow_steps.h"
+#include "kd/distillation.h"
+#include "kd/stages.h"
 
 namespace limbeck::kd {
 namespace {
 
-void check(const WorkflowSettings& s) {
-  for (const auto& [section, model] : {std::pair<const char*, const std::string&>{"teacher", s.teacher.model}, {"student", s.student.model}}) {
-    std::vector<std::string> names;
-    bool known = false;
-    for (const nn::ModelEntry& e : nn::all_models()) {
-      names.push_back(e.name);
-      known = known || e.name == model;
-    }
-    const std::string near = nearest_name(model, names);
-    LIMBECK_CHECK(known, section, ".model: unknown network '", model, "'", near.empty() ? "; `limbeck models` lists them" : "; did you mean '" + near + "'?");
-  }
-  create_method(s.distillation);
+void check_settings(const ExperimentSettings& s) {
+  train::check(s.teacher, "teacher");
+  train::check(s.student, "student");
+  train::check(s.features, "features");
+  train::check(s.transfer, "transfer");
   gan::ratio_widths(s.ratio.net, s.ratio.width);
   LIMBECK_CHECK(s.fakes.form == "official" || s.fakes.form == "paper", "fakes.form: expected official or paper, found '", s.fakes.form, "'");
   LIMBECK_CHECK(s.evaluation.network == "teacher" || s.evaluation.network == "features", "evaluation.network: expected teacher or features, found '",
@@ -27,106 +19,202 @@ void check(const WorkflowSettings& s) {
                 s.evaluation.reference, "'");
 }
 
-/// Collects the stages; each gets the canonical text of the sections that it reads itself.
-class Graph {
+/// Builds the graph. Every stage gets the canonical text of the settings that it reads itself.
+class Builder {
  public:
-  Graph(const WorkflowSettings& settings, Device device) : settings_(settings), world_(std::make_shared<World>(settings, device)) {}
+  Builder(std::shared_ptr<Experiment> experiment, Plan plan) : experiment_(std::move(experiment)), s_(experiment_->settings), plan_(std::move(plan)) {}
 
-  /// `sections` calls the visitor with the sections that matter for this stage.
-  template <class Sections, class Run>
-  void add(std::string name, std::string title, std::vector<std::string> needs, Sections sections, Run run) {
-    SettingsText text;
-    text("seed", settings_.seed, "");
-    text("data", settings_.data, "");
-    sections(text);
-    stages_.push_back({std::move(name), std::move(title), std::move(needs), text.text(),
-                       [world = world_, run](StageContext& context) { run(*world, context); }});
+  std::vector<Stage> build() {
+    for (const std::string& model : plan_.teachers()) add_teacher(model);
+    // Students on real images come first: people see them soon.
+    for (const Student& student : plan_.students)
+      if (student.fakes == FakesUsed::none) add_student(student);
+    if (plan_.uses_fakes()) add_generation();
+    for (const Student& student : plan_.students)
+      if (student.fakes != FakesUsed::none) add_student(student);
+    return std::move(stages_);
   }
-  std::vector<Stage> take() { return std::move(stages_); }
 
  private:
-  WorkflowSettings settings_;
-  std::shared_ptr<World> world_;
+  using Run = std::function<void(Experiment&, StageContext&)>;
+  struct Description {
+    std::string name, title;
+    Labels labels;
+    std::vector<StageHandle> needs;
+  };
+
+  /// `sections` calls the visitor with the sections that matter for this stage.
+  template <class Sections>
+  StageHandle add(Description d, Sections sections, Run run) {
+    SettingsText text;
+    int64_t seed = d.labels.contains("seed") ? std::stoll(d.labels.at("seed")) : s_.seed;
+    d.labels["seed"] = std::to_string(seed);
+    text("seed", seed, "");
+    text("data", s_.data, "");
+    sections(text);
+    Stage stage{d.name, d.title, {}, text.text(), [experiment = experiment_, run](StageContext& context) { run(*experiment, context); }, d.labels};
+    for (const StageHandle& need : d.needs) stage.needs.push_back(need.name());
+    stages_.push_back(std::move(stage));
+    return StageHandle(d.name);
+  }
+
+  void add_teacher(const std::string& model) {
+    NetworkSettings settings = s_.teacher;
+    settings.model = model;
+    teachers_[model] = add({plan_.tabular ? "teacher." + model : "teacher", "teacher: " + model + " on real images", {{"role", "teacher"}, {"model", model}}, {}},
+                           [&](auto& v) { v("teacher", settings, ""); }, [model](Experiment& e, StageContext& c) { train_teacher(e, c, model); });
+  }
+
+  void add_generation() {
+    const auto gan = add({"gan", "the conditional GAN", {{"role", "gan"}}, {}}, [&](auto& v) { v("gan", s_.gan, ""); }, train_gan);
+    const auto features = add({"features", "feature network of the density ratio", {{"role", "features"}}, {}}, [&](auto& v) { v("features", s_.features, ""); },
+                              train_features);
+    const auto ratio = add({"ratio", "density-ratio network", {{"role", "ratio"}}, {gan, features}}, [&](auto& v) { v("ratio", s_.ratio, ""); },
+                           [=](Experiment& e, StageContext& c) { train_density_ratio(e, c, gan, features); });
+    const StageHandle judge = teachers_.at(plan_.judge);
+    // How many, for the raw set; also how they are sampled, for the subsampled one; everything for the filtered one.
+    add_fakes(FakesUsed::raw, "fakes_raw", "fake images as the generator makes them", {.gan = gan},
+              [&](auto& v) { v("fakes.per_class", s_.fakes.per_class, ""), v("fakes.sampling", s_.fakes.sampling, ""); });
+    add_fakes(FakesUsed::m1, "fakes_m1", "fake images after subsampling (M1)", {.gan = gan, .features = features, .ratio = ratio}, [&](auto& v) {
+      v("fakes.per_class", s_.fakes.per_class, ""), v("fakes.subsample", s_.fakes.subsample, ""), v("fakes.sampling", s_.fakes.sampling, "");
+    });
+    add_fakes(FakesUsed::m2, "fakes", "fake images after subsampling and filtering (M1 + M2)", {gan, features, ratio, judge},
+              [&](auto& v) { v("fakes", s_.fakes, ""); });
+    add_evaluation(judge, features);
+  }
+
+  template <class Sections>
+  void add_fakes(FakesUsed kind, const std::string& name, const std::string& title, const FakeInputs& inputs, Sections sections) {
+    std::vector<StageHandle> needs;
+    for (const StageHandle& h : {inputs.gan, inputs.features, inputs.ratio, inputs.judge})
+      if (h) needs.push_back(h);
+    fakes_[kind] = add({name, title, {{"role", "fakes"}, {"fakes", name_of(kind)}}, needs}, sections,
+                       [name, inputs](Experiment& e, StageContext& c) { make_fakes(e, c, name, inputs); });
+  }
+
+  void add_evaluation(const StageHandle& judge, const StageHandle& features) {
+    FakeSets sets;
+    std::vector<StageHandle> needs{judge, features};
+    for (const auto& [kind, stage] : fakes_) sets[name_of(kind)] = stage, needs.push_back(stage);
+    add({"evaluate", "label consistency and Frechet distances of the fakes", {{"role", "evaluation"}}, needs},
+        [&](auto& v) { v("evaluation", s_.evaluation, ""), v("fakes.rho", s_.fakes.rho, ""); },
+        [=](Experiment& e, StageContext& c) { evaluate_fakes(e, c, judge, features, sets); });
+  }
+
+  void add_student(const Student& student) {
+    const std::string name = stage_name(student, plan_.tabular);
+    Description d{name, title_of(student) + (plan_.seeds.size() > 1 ? cat(", seed ", student.seed) : ""), labels_of(student), {}};
+    const Guidance guidance = student.method == "none" ? Guidance{} : guide(student, d.needs);
+    const bool first_phase = student.fakes == FakesUsed::none;
+    const auto sections = [&](auto& v) {
+      student_sections(v, student);
+      if (student.method != "none") v("methods." + student.method, s_.methods.at(student.method), "");
+    };
+    if (first_phase) {
+      students_[name] = add(d, sections, [=](Experiment& e, StageContext& c) { train_from_scratch(e, c, student, guidance); });
+      return;
+    }
+    const StageHandle before = students_.at(stage_name({student.pair, "none", FakesUsed::none, student.seed}, plan_.tabular));
+    const StageHandle fakes = student.fakes == FakesUsed::equal ? StageHandle() : fakes_.at(student.fakes);
+    d.needs.insert(d.needs.begin(), before);
+    if (fakes) d.needs.push_back(fakes);
+    add(d, sections, [=](Experiment& e, StageContext& c) { train_second_phase(e, c, student, before, fakes, guidance); });
+  }
+
+  template <class Visitor>
+  void student_sections(Visitor& v, const Student& student) {
+    if (student.fakes == FakesUsed::none) {
+      NetworkSettings settings = s_.student;
+      settings.model = student.pair.student;
+      v("student", settings, "");
+      return;
+    }
+    if (student.fakes == FakesUsed::equal) {  // of the fakes only their number matters
+      double share = s_.fakes.filter && s_.fakes.form == "paper" ? s_.fakes.rho : 1.0;
+      v("fakes.per_class", s_.fakes.per_class, "");
+      v("fakes.rho", share, "");
+    }
+    v("transfer", s_.transfer, "");
+  }
+
+  /// The teacher and what the method must have done before; adds those stages once for all students that share them.
+  Guidance guide(const Student& student, std::vector<StageHandle>& needs) {
+    Guidance guidance{teachers_.at(student.pair.teacher), {}};
+    needs.push_back(guidance.teacher);
+    for (const Preparation& p : create_method(student.method, s_.methods)->preparations()) {
+      const std::string suffix = plan_.tabular ? cat(".", student.pair.teacher, "-", student.pair.student, ".s", student.seed) : "";
+      StageHandle& stage = preparations_[student.method + "_" + p.name + suffix];
+      if (!stage) {
+        Labels labels = labels_of(student);
+        labels["role"] = "preparation", labels.erase("fakes");
+        const auto sections = [&](auto& v) {
+          student_sections(v, {student.pair, student.method, FakesUsed::none, student.seed});
+          v("methods." + student.method, s_.methods.at(student.method), "");
+        };
+        stage = add({student.method + "_" + p.name + suffix, p.title, labels, needs}, sections,
+                    [student, name = p.name, guidance](Experiment& e, StageContext& c) { run_preparation(e, c, student, name, guidance); });
+      }
+      guidance.preparations[p.name] = stage;
+      needs.push_back(stage);
+    }
+    return guidance;
+  }
+
+  std::shared_ptr<Experiment> experiment_;
+  ExperimentSettings s_;  // fields() is not const
+  Plan plan_;
   std::vector<Stage> stages_;
+  std::map<std::string, StageHandle> teachers_, students_, preparations_;
+  std::map<FakesUsed, StageHandle> fakes_;
 };
 
-/// What the controls with equal steps read: of the fakes only their number matters.
-void equal_steps(SettingsText& v, WorkflowSettings& s) {
-  int64_t per_class = s.fakes.per_class;
-  double share = s.fakes.filter && s.fakes.form == "paper" ? s.fakes.rho : 1.0;
-  v("fakes.per_class", per_class, "");
-  v("fakes.rho", share, "");
-  v("transfer", s.transfer, "");
-}
-
-void add_baselines(Graph& g, WorkflowSettings& s) {
-  g.add("teacher", "teacher: " + s.teacher.model + " on real images", {}, [&](auto& v) { v("teacher", s.teacher, ""); },
-        [](World& w, StageContext& c) { train_from_scratch(w, c, "teacher", w.settings.teacher, "teacher"); });
-  g.add("nokd", "NOKD: " + s.student.model + " on real images", {}, [&](auto& v) { v("student", s.student, ""); },
-        [](World& w, StageContext& c) { train_from_scratch(w, c, "nokd", w.settings.student, "student"); });
-  g.add("nokd_equal", "NOKD with as many steps as cGAN-KD", {"nokd"}, [&](auto& v) { equal_steps(v, s); },
-        [](World& w, StageContext& c) { train_second_phase(w, c, "nokd_equal", ""); });
-  g.add("blkd", "BLKD: the student with the teacher's soft targets", {"teacher"},
-        [&](auto& v) { v("student", s.student, ""), v("distillation", s.distillation, ""); },
-        [](World& w, StageContext& c) { train_from_scratch(w, c, "blkd", w.settings.student, "student", "teacher"); });
-}
-
-void add_generation(Graph& g, WorkflowSettings& s) {
-  g.add("gan", "the conditional GAN", {}, [&](auto& v) { v("gan", s.gan, ""); }, train_gan);
-  g.add("features", "feature network of the density ratio", {}, [&](auto& v) { v("features", s.features, ""); }, train_features);
-  g.add("ratio", "density-ratio network", {"gan", "features"}, [&](auto& v) { v("ratio", s.ratio, ""); }, train_density_ratio);
-  // How many, for the raw set; also how they are sampled, for the subsampled one; everything for the filtered one.
-  g.add("fakes_raw", "fake images as the generator makes them", {"gan"},
-        [&](auto& v) { v("fakes.per_class", s.fakes.per_class, ""), v("fakes.sampling", s.fakes.sampling, ""); },
-        [](World& w, StageContext& c) { make_fakes(w, c, "fakes_raw", false, false); });
-  g.add("fakes_m1", "fake images after subsampling (M1)", {"gan", "features", "ratio"},
-        [&](auto& v) {
-          v("fakes.per_class", s.fakes.per_class, ""), v("fakes.subsample", s.fakes.subsample, ""), v("fakes.sampling", s.fakes.sampling, "");
-        },
-        [](World& w, StageContext& c) { make_fakes(w, c, "fakes_m1", true, false); });
-  g.add("fakes", "fake images after subsampling and filtering (M1 + M2)", {"gan", "features", "ratio", "teacher"},
-        [&](auto& v) { v("fakes", s.fakes, ""); }, [](World& w, StageContext& c) { make_fakes(w, c, "fakes", true, true); });
-}
-
-/// Returns the classifiers that were added.
-std::vector<std::string> add_transfer(Graph& g, WorkflowSettings& s) {
-  const auto transfer = [&](auto& v) { v("transfer", s.transfer, ""); };
-  g.add("cgankd", "cGAN-KD: the student on real + fake images (M3)", {"nokd", "fakes"}, transfer,
-        [](World& w, StageContext& c) { train_second_phase(w, c, "cgankd", "fakes"); });
-  g.add("cgankd_blkd", "cGAN-KD + BLKD", {"nokd", "teacher", "fakes"}, [&](auto& v) { transfer(v), v("distillation", s.distillation, ""); },
-        [](World& w, StageContext& c) { train_second_phase(w, c, "cgankd_blkd", "fakes", "teacher"); });
-  std::vector<std::string> names = {"cgankd", "cgankd_blkd"};
-  if (!s.ablation) return names;
-  g.add("cgankd_raw", "ablation: raw fakes", {"nokd", "fakes_raw"}, transfer,
-        [](World& w, StageContext& c) { train_second_phase(w, c, "cgankd_raw", "fakes_raw"); });
-  g.add("cgankd_m1", "ablation: subsampled fakes", {"nokd", "fakes_m1"}, transfer,
-        [](World& w, StageContext& c) { train_second_phase(w, c, "cgankd_m1", "fakes_m1"); });
-  g.add("blkd_equal", "control: BLKD with as many steps as cGAN-KD + BLKD", {"nokd", "teacher"},
-        [&](auto& v) { equal_steps(v, s), v("distillation", s.distillation, ""); },
-        [](World& w, StageContext& c) { train_second_phase(w, c, "blkd_equal", "", "teacher"); });
-  names.insert(names.end(), {"cgankd_raw", "cgankd_m1", "blkd_equal"});
-  return names;
+/// Tries every pair of networks of the plan with every method on a probe, without training: what does not fit is told before any work.
+std::string unsupported_pairs(Experiment& e, const Plan& plan) {
+  const NoGrad no_grad;
+  std::map<std::string, std::unique_ptr<nn::Network>> networks;
+  const auto network = [&](const std::string& model) -> nn::Network& {
+    auto& made = networks[model];
+    if (!made) made = nn::create_model(model, e.options());
+    made->eval();
+    return *made;
+  };
+  const data::Dataset& d = e.train();
+  const Variable images(Tensor::zeros({2, d.height(), d.width(), d.channels()}));
+  std::map<std::string, std::string> seen;
+  for (const Student& student : plan.students) {
+    nn::Network& pupil = network(student.pair.student);
+    if (student.method == "none" || !seen.emplace(student.method + student.pair.text(), "").second) continue;
+    try {
+      const std::unique_ptr<Method> method = create_method(student.method, e.settings.methods);
+      if (!method->preparations().empty()) continue;  // it needs their files
+      const nn::Features features = pupil.forward_features(images, method->preact());
+      const std::string name = student.method;
+      Distillation distillation(name, create_method(name, e.settings.methods), nn::create_model(student.pair.teacher, e.options()), e.task().kind());
+      distillation.prepare({pupil, features, images, d, Stream()});
+    } catch (const Error& error) {
+      seen[student.method + student.pair.text()] = cat(student.pair.text(), ": ", error.what());
+    }
+  }
+  std::string all;
+  for (const auto& [key, why] : seen)
+    if (!why.empty()) all += (all.empty() ? "" : "; ") + why;
+  return all;
 }
 
 }  // namespace
 
-std::vector<Stage> workflow_stages(const WorkflowSettings& settings, Device device) {
-  check(settings);
-  WorkflowSettings s = settings;  // fields() is not const
-  Graph g(settings, device);
-  add_baselines(g, s);
-  add_generation(g, s);
-  std::vector<std::string> classifiers = {"teacher", "nokd", "nokd_equal", "blkd"};
-  for (const std::string& name : add_transfer(g, s)) classifiers.push_back(name);
-  std::vector<std::string> needs = classifiers;
-  needs.insert(needs.end(), {"features", "fakes_raw", "fakes_m1", "fakes"});
-  g.add("evaluate", "label consistency, Frechet distances and the table", needs,
-        [&](auto& v) {
-          v("evaluation", s.evaluation, "");
-          v("fakes.rho", s.fakes.rho, "");
-        },
-        [classifiers](World& w, StageContext& c) { evaluate_fakes(w, c, classifiers); });
-  return g.take();
+Workflow::Workflow(const ExperimentSettings& settings, Device device) : experiment_(std::make_shared<Experiment>(settings, device)) {
+  check_settings(settings);
+  stages_ = Builder(experiment_, plan_of(settings)).build();
+}
+
+void Workflow::check_data() const {
+  Experiment& e = *experiment_;
+  e.task().check(e.data());
+  const Plan plan = plan_of(e.settings);
+  for (const std::string& model : plan.teachers()) nn::create_model(model, e.options());
+  const std::string why = unsupported_pairs(e, plan);
+  LIMBECK_CHECK(why.empty(), plan.tabular ? "plan: " : "distillation.method: ", why);
 }
 
 }  // namespace limbeck::kd

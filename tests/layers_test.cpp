@@ -24,9 +24,10 @@ const std::map<std::string, std::set<std::string>> allowed = {
     {"autograd", {"tensor", "ops"}},
     {"nn", {"tensor", "ops", "autograd"}},
     {"data", {"tensor"}},
-    {"gan", {"tensor", "ops", "autograd", "nn", "data"}},
-    {"kd", {"tensor", "ops", "autograd", "nn", "data", "gan"}},
-    {"apps", {"tensor", "ops", "ops_cpu", "ops_cuda", "autograd", "nn", "data", "gan", "kd"}},
+    {"train", {"tensor", "ops", "autograd", "nn", "data"}},
+    {"gan", {"tensor", "ops", "autograd", "nn", "data", "train"}},
+    {"kd", {"tensor", "ops", "autograd", "nn", "data", "train", "gan"}},
+    {"apps", {"tensor", "ops", "ops_cpu", "ops_cuda", "autograd", "nn", "data", "train", "gan", "kd"}},
 };
 
 struct Include {

@@ -6,7 +6,7 @@
 
 #include "autograd/functions.h"
 #include "gan/density_ratio.h"
-#include "kd/criterion.h"
+#include "train/criterion.h"
 #include "kd/method.h"
 #include "nn/layers.h"
 #include "nn/optim.h"
@@ -53,8 +53,8 @@ TEST(CudaLosses, AreThoseOfTheCpu) {
 
 TEST(CudaLosses, CriteriaAndTheDistillationTerm) {
   const auto batch = [](Device d) { return data::Batch{.labels = labels(d), .targets = draw({4}, 5, DType::f64, d, 0, 1)}; };
-  const kd::ClassificationCriterion classes;
-  const kd::RegressionCriterion responses;
+  const train::ClassificationCriterion classes;
+  const train::RegressionCriterion responses;
   expect_same_everywhere("classification", [&](const Variable& x, const Variable&, Device d) { return classes.loss(x, batch(d)); });
   expect_same_everywhere("regression", [&](const Variable& x, const Variable&, Device d) { return responses.loss(x, batch(d)); }, {4, 1});
   for (const char* form : {"official", "paper"}) {

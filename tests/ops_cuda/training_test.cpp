@@ -13,7 +13,7 @@
 #include "gan/sampler.h"
 #include "gan/trainer.h"
 #include "kd/fake_data.h"
-#include "kd/trainer.h"
+#include "train/supervised.h"
 #include "nn/layers.h"
 #include "nn/step_graph.h"
 #include "tests/ops_cuda/late.h"
@@ -72,8 +72,8 @@ void expect_close(const TensorFile& found, const TensorFile& expected, double to
 
 TEST(CudaTraining, ClassifierLossesAreThoseOfTheCpu) {
   const data::Dataset set = toy_data(22, 8, 3), none = toy_data(0, 8, 3);
-  const kd::ClassificationCriterion criterion;
-  kd::TrainSettings settings;
+  const train::ClassificationCriterion criterion;
+  train::Settings settings;
   settings.epochs = 4;  // three batches an epoch, the last one of six images
   settings.batch = 8;
   settings.milestones = {2};
@@ -85,7 +85,7 @@ TEST(CudaTraining, ClassifierLossesAreThoseOfTheCpu) {
     net.initialise(Stream(3));
     net.to(device);
     EXPECT_EQ(net.device(), device);
-    const kd::TrainResult r = kd::train({.network = net, .train = set, .test = none, .standardisation = data::standardisation_of(set), .criterion = criterion,
+    const train::SupervisedResult r = train::fit({.network = net, .train = set, .test = none, .standardisation = data::standardisation_of(set), .criterion = criterion,
                                          .stream = Stream(7), .monitor = log[device.kind]},
                                         settings);
     EXPECT_EQ(r.steps, 12);
@@ -97,8 +97,8 @@ TEST(CudaTraining, ClassifierLossesAreThoseOfTheCpu) {
 
 TEST(CudaTraining, DistillationLossesAreThoseOfTheCpu) {
   const data::Dataset set = toy_data(16, 8, 3), none = toy_data(0, 8, 3);
-  const kd::ClassificationCriterion criterion;
-  kd::TrainSettings settings;
+  const train::ClassificationCriterion criterion;
+  train::Settings settings;
   settings.epochs = 2;
   settings.batch = 4;
   settings.crop_padding = 0;
@@ -113,7 +113,7 @@ TEST(CudaTraining, DistillationLossesAreThoseOfTheCpu) {
     };
     const auto student = network(3), teacher = network(4);
     const auto method = kd::create_method({});
-    kd::train({.network = *student, .train = set, .test = none, .standardisation = data::standardisation_of(set), .criterion = criterion,
+    train::fit({.network = *student, .train = set, .test = none, .standardisation = data::standardisation_of(set), .criterion = criterion,
                .stream = Stream(7), .monitor = log[device.kind], .method = method.get(), .teacher = teacher.get()},
               settings);
   }
@@ -256,7 +256,7 @@ TEST(CudaTraining, GanLossesAreThoseOfTheCpu) {
 // The results of a step are read while the next one runs; still nothing is saved and the step is named.
 TEST(CudaTraining, DivergenceStopsTheRun) {
   const data::Dataset set = toy_data(16, 8, 2), none = toy_data(0, 8, 2);
-  const kd::ClassificationCriterion criterion;
+  const train::ClassificationCriterion criterion;
   struct : nn::Monitor {
     bool checkpoint_due() override { return ++steps, true; }
     void save(const TensorFile&) override { ++saved; }
@@ -267,10 +267,10 @@ TEST(CudaTraining, DivergenceStopsTheRun) {
     gan::FeatureNet net({.outputs = 2, .channels = 3, .size = 8}, {.width = 4, .blocks = {1, 1}, .feature = 16, .head = {8}, .dropout = 0});
     net.initialise(Stream(3));
     net.to(device);
-    kd::TrainSettings settings;
+    train::Settings settings;
     settings.epochs = 20, settings.batch = 4, settings.lr = 1e30;
     try {
-      kd::train({.network = net, .train = set, .test = none, .standardisation = data::standardisation_of(set), .criterion = criterion,
+      train::fit({.network = net, .train = set, .test = none, .standardisation = data::standardisation_of(set), .criterion = criterion,
                  .stream = Stream(7), .monitor = monitor},
                 settings);
     } catch (const Error& e) {
@@ -312,13 +312,13 @@ std::vector<double> train_on_device() {
   Recorder log;
   {
     const data::Dataset set = toy_data(22, 8, 3), none = toy_data(0, 8, 3);
-    const kd::ClassificationCriterion criterion;
+    const train::ClassificationCriterion criterion;
     gan::FeatureNet net({.outputs = 3, .channels = 3, .size = 8}, {.width = 4, .blocks = {1, 1}, .feature = 16, .head = {8}, .dropout = 0.3});
     net.initialise(Stream(3));
     net.to(cuda);
-    kd::TrainSettings settings;
+    train::Settings settings;
     settings.epochs = 3, settings.batch = 8, settings.crop_padding = 1;
-    kd::train({.network = net, .train = set, .test = none, .standardisation = data::standardisation_of(set), .criterion = criterion,
+    train::fit({.network = net, .train = set, .test = none, .standardisation = data::standardisation_of(set), .criterion = criterion,
                .stream = Stream(7), .monitor = log},
               settings);
     take(net.state_dict());

@@ -1,6 +1,8 @@
-#include "kd/stage.h"
+#include "train/result.h"
 
-namespace limbeck::kd {
+#include "tensor/error.h"
+
+namespace limbeck::train {
 
 const char* name_of(Better better) {
   switch (better) {
@@ -17,4 +19,4 @@ Better parse_better(const std::string& name) {
   fail("expected neither, higher or lower, found '", name, "'");
 }
 
-}  // namespace limbeck::kd
+}  // namespace limbeck::train

@@ -4,8 +4,9 @@
 
 #include "autograd/functions.h"
 #include "data/dataset.h"
+#include "train/result.h"
 
-namespace limbeck::kd {
+namespace limbeck::train {
 
 class Criterion {
  public:
@@ -16,8 +17,10 @@ class Criterion {
   virtual Variable loss(const Variable& output, const data::Batch& batch) const = 0;
   /// Sum over the batch of the quantity that metric() names; divided by the number of images it is the reported value.
   virtual double score(const Tensor& output, const data::Batch& batch) const = 0;
-  /// "accuracy", "mae".
+  /// "accuracy", "mae"; its unit (Result::unit) and direction.
   virtual const char* metric() const = 0;
+  virtual std::string unit() const = 0;
+  virtual Better better() const = 0;
 };
 
 /// Cross entropy with integer classes; the metric is the top-1 accuracy in [0, 1].
@@ -27,6 +30,8 @@ class ClassificationCriterion : public Criterion {
   Variable loss(const Variable& output, const data::Batch& batch) const override;
   double score(const Tensor& output, const data::Batch& batch) const override;
   const char* metric() const override { return "accuracy"; }
+  std::string unit() const override { return "share"; }
+  Better better() const override { return Better::higher; }
 };
 
 /// Mean squared error of a scalar response [N, 1]; the metric is the mean absolute error in the unit of the targets.
@@ -36,9 +41,11 @@ class RegressionCriterion : public Criterion {
   Variable loss(const Variable& output, const data::Batch& batch) const override;
   double score(const Tensor& output, const data::Batch& batch) const override;
   const char* metric() const override { return "mae"; }
+  std::string unit() const override { return ""; }
+  Better better() const override { return Better::lower; }
 };
 
 /// Index of the largest entry of each row of [N, C]; the first one on ties.
 std::vector<int64_t> argmax_rows(const Tensor& output);
 
-}  // namespace limbeck::kd
+}  // namespace limbeck::train

@@ -1,9 +1,9 @@
-#include "kd/criterion.h"
+#include "train/criterion.h"
 
 #include <algorithm>
 #include <cmath>
 
-namespace limbeck::kd {
+namespace limbeck::train {
 
 std::vector<int64_t> argmax_rows(const Tensor& scores) {
   LIMBECK_CHECK(scores.rank() == 2 && scores.size(1) > 0, "argmax_rows: expected [N, C], found ", describe(scores));
@@ -52,4 +52,4 @@ double RegressionCriterion::score(const Tensor& output, const data::Batch& batch
   return error;
 }
 
-}  // namespace limbeck::kd
+}  // namespace limbeck::train

@@ -1,14 +1,13 @@
-#include "kd/trainer.h"
+#include "train/supervised.h"
 
 #include <gtest/gtest.h>
 
 #include <algorithm>
 #include <cmath>
 
-#include "autograd/gradcheck.h"
 #include "nn/layers.h"
 
-namespace limbeck::kd {
+namespace limbeck::train {
 namespace {
 
 /// A small network with batch norm and dropout, so that buffers and noise take part in a resume.
@@ -53,8 +52,8 @@ data::Dataset colours(int64_t n, bool responses = false) {
   return d;
 }
 
-TrainSettings short_training() {
-  TrainSettings s;
+Settings short_training() {
+  Settings s;
   s.epochs = 4;
   s.batch = 16;
   s.lr = 0.1;
@@ -89,9 +88,9 @@ std::vector<std::vector<float>> state_of(const nn::Module& m) {
 const ClassificationCriterion classification;
 const data::Dataset nothing;
 
-TrainResult run(nn::Network& net, const data::Dataset& d, nn::Monitor& monitor, const TrainSettings& s, Method* method = nullptr, nn::Network* teacher = nullptr) {
-  return train({.network = net, .train = d, .test = d, .standardisation = data::standardisation_of(d), .criterion = classification, .stream = Stream(3),
-                .monitor = monitor, .method = method, .teacher = teacher},
+SupervisedResult run(nn::Network& net, const data::Dataset& d, nn::Monitor& monitor, const Settings& s, ExtraLoss* extra = nullptr) {
+  return fit({.network = net, .train = d, .test = d, .standardisation = data::standardisation_of(d), .criterion = classification, .stream = Stream(3),
+              .monitor = monitor, .extra = extra},
                s);
 }
 
@@ -99,7 +98,7 @@ TEST(Trainer, LearnsAnEasyTask) {
   const data::Dataset d = colours(60);
   Small net(3);
   Recorder monitor;
-  const TrainResult r = run(net, d, monitor, short_training());
+  const SupervisedResult r = run(net, d, monitor, short_training());
   EXPECT_GT(r.test_metric, 0.95);
   EXPECT_EQ(r.steps, 16);
   ASSERT_EQ(monitor.lines.size(), 4u);
@@ -109,17 +108,17 @@ TEST(Trainer, LearnsAnEasyTask) {
 
 TEST(Trainer, ResumesBitEqualAtEveryStep) {
   const data::Dataset d = colours(60);
-  TrainSettings s = short_training();
+  Settings s = short_training();
   s.epochs = 2;
   Small whole(3);
   Recorder undisturbed;
-  const TrainResult a = run(whole, d, undisturbed, s);
+  const SupervisedResult a = run(whole, d, undisturbed, s);
   for (int64_t stop = 1; stop <= 8; ++stop) {
     Small first(3), second(3);
     Recorder before(stop);
     EXPECT_THROW(run(first, d, before, s), nn::Interrupted);
     Recorder after(0, before.load());
-    const TrainResult b = run(second, d, after, s);
+    const SupervisedResult b = run(second, d, after, s);
     EXPECT_EQ(state_of(whole), state_of(second)) << "stopped after step " << stop;
     EXPECT_EQ(a.test_metric, b.test_metric);
     EXPECT_EQ(a.loss, b.loss);
@@ -132,7 +131,7 @@ TEST(Trainer, ResumesBitEqualAtEveryStep) {
 
 TEST(Trainer, LateDropFollowsRepDistiller) {
   const data::Dataset d = colours(16);
-  TrainSettings s = short_training();
+  Settings s = short_training();
   s.epochs = 5;
   for (const bool late : {true, false}) {
     s.late_drop = late;
@@ -152,8 +151,8 @@ TEST(Trainer, VirtualEpochsGiveEqualSteps) {
   const data::Dataset d = colours(20);
   Small net(3);
   nn::Monitor monitor;
-  TrainSettings s = short_training();
-  const TrainResult r = train({.network = net, .train = d, .test = nothing, .standardisation = data::standardisation_of(d), .criterion = classification,
+  Settings s = short_training();
+  const SupervisedResult r = fit({.network = net, .train = d, .test = nothing, .standardisation = data::standardisation_of(d), .criterion = classification,
                                .stream = Stream(3), .monitor = monitor, .steps_per_epoch = 7},
                               s);
   EXPECT_EQ(r.steps, 28);
@@ -164,10 +163,10 @@ TEST(Trainer, RegressionWithTheSameLoop) {
   Small net(1);
   Recorder monitor;
   const RegressionCriterion regression;
-  TrainSettings s = short_training();
+  Settings s = short_training();
   s.epochs = 12;
   s.milestones = {9};
-  const TrainResult r = train({.network = net, .train = d, .test = d, .standardisation = data::standardisation_of(d), .criterion = regression,
+  const SupervisedResult r = fit({.network = net, .train = d, .test = d, .standardisation = data::standardisation_of(d), .criterion = regression,
                                .stream = Stream(3), .monitor = monitor},
                               s);
   EXPECT_LT(r.test_metric, 0.35);  // mean absolute error; a constant answer has 0.67
@@ -181,85 +180,10 @@ TEST(Trainer, RefusesWhatDoesNotFit) {
   EXPECT_THROW(run(ten, d, monitor, short_training()), Error);
   EXPECT_THROW(run(three, numbers, monitor, short_training()), Error);
   EXPECT_THROW(run(three, nothing, monitor, short_training()), Error);
-  TrainSettings hot = short_training();
+  Settings hot = short_training();
   hot.lr = 1e30;
   EXPECT_THROW(run(three, d, monitor, hot), Error);
 }
 
-// --- BLKD -----------------------------------------------------------------------------------------------------------------------------
-
-nn::Features logits(const Variable& v) { return {{}, v}; }
-
-double kl(const std::vector<double>& t, const std::vector<double>& s, double temperature) {
-  double zt = 0, zs = 0, sum = 0;
-  for (size_t i = 0; i < t.size(); ++i) zt += std::exp(t[i] / temperature), zs += std::exp(s[i] / temperature);
-  for (size_t i = 0; i < t.size(); ++i) {
-    const double p = std::exp(t[i] / temperature) / zt, q = std::exp(s[i] / temperature) / zs;
-    sum += p * std::log(p / q);
-  }
-  return sum;
-}
-
-TEST(Blkd, OfficialAndPaperForm) {
-  const std::vector<double> s = {0.3, -1, 2}, t = {1, 0.5, -0.25};
-  const Variable student(Tensor::of(s, {1, 3})), teacher(Tensor::of(t, {1, 3}));
-  const data::Batch batch;
-  const auto official = create_method({});
-  EXPECT_DOUBLE_EQ(official->hard_weight(), 0.1);
-  EXPECT_NEAR(official->loss({logits(student), logits(teacher), batch}).item(), 0.9 * 16 * kl(t, s, 4), 1e-12);
-  MethodSettings settings;
-  settings.form = "paper";
-  settings.soft_weight = 0.7;
-  const auto paper = create_method(settings);
-  EXPECT_NEAR(paper->hard_weight(), 0.3, 1e-15);
-  double z = 0, entropy = 0;  // soft cross entropy = KL + entropy of the teacher
-  for (double x : t) z += std::exp(x / 4);
-  for (double x : t) entropy -= std::exp(x / 4) / z * std::log(std::exp(x / 4) / z);
-  EXPECT_NEAR(paper->loss({logits(student), logits(teacher), batch}).item(), 0.7 * (kl(t, s, 4) + entropy), 1e-12);
-}
-
-TEST(Blkd, Gradients) {
-  Tensor s = Tensor::empty({4, 5}, DType::f64), t = Tensor::empty({4, 5}, DType::f64);
-  Stream(1).fill_normal(s, 0, 3);
-  Stream(2).fill_normal(t, 0, 3);
-  for (const char* form : {"official", "paper"}) {
-    MethodSettings settings;
-    settings.form = form;
-    const auto method = create_method(settings);
-    const data::Batch batch;
-    const auto report = gradcheck([&](const Variables& v) { return method->loss({logits(v[0]), logits(Variable(t)), batch}); }, {Variable(s, true)});
-    EXPECT_TRUE(report.ok) << form << ": " << report.message;
-  }
-}
-
-TEST(Blkd, RefusesUnsupportedPairsAndNames) {
-  const auto method = create_method({});
-  EXPECT_THROW(method->prepare(logits(Variable(Tensor::zeros({2, 10}))), logits(Variable(Tensor::zeros({2, 100}))), Stream()), Error);
-  EXPECT_THROW(method->prepare(logits(Variable(Tensor::zeros({2, 1}))), logits(Variable(Tensor::zeros({2, 1}))), Stream()), Error);
-  MethodSettings wrong;
-  wrong.name = "blkf";
-  EXPECT_THROW(create_method(wrong), Error);
-  MethodSettings form;
-  form.form = "papr";
-  EXPECT_THROW(create_method(form), Error);
-}
-
-TEST(Blkd, TheTeacherTeaches) {
-  // Labels are wrong everywhere, the teacher is right: a distilled student follows the teacher.
-  const data::Dataset d = colours(60);
-  Small teacher(3);
-  nn::Monitor monitor;
-  run(teacher, d, monitor, short_training());
-  const auto before = state_of(teacher);
-  data::Dataset wrong = d;
-  wrong.labels = d.labels.clone();
-  for (int64_t& y : wrong.labels.span<int64_t>()) y = (y + 1) % 3;
-  Small student(3);
-  const auto method = create_method({});
-  run(student, wrong, monitor, short_training(), method.get(), &teacher);
-  EXPECT_GT(evaluate(student, d, data::standardisation_of(d), classification), 0.9);
-  EXPECT_EQ(before, state_of(teacher)) << "the teacher changed";
-}
-
 }  // namespace
-}  // namespace limbeck::kd
+}  // namespace limbeck::train

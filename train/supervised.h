@@ -1,18 +1,19 @@
-// The supervised training loop: one network, one data set, SGD with a step schedule, an exchangeable criterion and, optionally, a
-// distillation term. Resumes bit-equal from the state it hands to its monitor.
+// The supervised training loop: one network, one data set, SGD with a step schedule, an exchangeable criterion and, optionally, an extra
+// loss. Resumes bit-equal from the state it hands to its monitor.
 #pragma once
+#include <limits>
 #include <string>
 #include <vector>
 
-#include "kd/criterion.h"
-#include "kd/method.h"
 #include "nn/monitor.h"
-#include "nn/optim.h"
+#include "tensor/fields.h"
+#include "train/criterion.h"
+#include "train/extra_loss.h"
 
-namespace limbeck::kd {
+namespace limbeck::train {
 
-/// How long and how one network trains. Defaults: RepDistiller's recipe for CIFAR-100 (spec/classification.md 4.1).
-struct TrainSettings {
+/// How long and how one network trains. Defaults: RepDistiller's recipe for CIFAR-100, which the paper's experiments use.
+struct Settings {
   int64_t epochs = 240;
   int64_t batch = 64;
   double lr = 0.05;
@@ -40,9 +41,11 @@ struct TrainSettings {
     v("evaluate_every", evaluate_every, "epochs between evaluations on the test images (the last one is always evaluated)");
   }
 };
+/// Throws naming the key, with `section` in front ("student.batch: ..."), for values that no training can follow.
+void check(const Settings& settings, const std::string& section);
 
-/// What to train on and whom to tell. References outlive the call. Batches go to the network's device; the teacher must live there too.
-struct TrainTask {
+/// What to train on and whom to tell. References outlive the call. Batches go to the network's device.
+struct SupervisedTask {
   nn::Network& network;
   const data::Dataset& train;
   const data::Dataset& test;                    ///< may be empty: then there is no test metric
@@ -50,25 +53,24 @@ struct TrainTask {
   const Criterion& criterion;
   Stream stream;                                ///< forked by purpose and step inside
   nn::Monitor& monitor;
-  Method* method = nullptr;                     ///< with a teacher, or null
-  nn::Network* teacher = nullptr;
+  ExtraLoss* extra = nullptr;
   int64_t steps_per_epoch = 0;                  ///< of schedule and evaluation; 0: one pass over `train`. For controls with equal steps
 };
 
-/// Values of the last epoch. A metric is accuracy in [0, 1] or mean absolute error, as the criterion says.
-struct TrainResult {
+/// Values of the last epoch, the metrics as the criterion says.
+struct SupervisedResult {
   int64_t steps = 0;
   double loss = 0;
   double train_metric = 0;
-  double test_metric = 0;
+  double test_metric = std::numeric_limits<double>::quiet_NaN();  ///< NaN without test images
 };
 
 /// Trains from the network's present weights (the caller initialises or loads), or from the monitor's saved state. One metrics line per
 /// epoch: loss, train_<metric>, test_<metric>, lr. Throws when the loss is not finite, naming step and learning rate.
-TrainResult train(const TrainTask& task, const TrainSettings& settings);
+SupervisedResult fit(const SupervisedTask& task, const Settings& settings);
 
 /// Mean of the criterion's metric over a data set, in eval mode without gradient or augmentation; restores the mode.
 double evaluate(nn::Network& network, const data::Dataset& dataset, const data::Standardisation& standardisation,
                 const Criterion& criterion, int64_t batch = 200);
 
-}  // namespace limbeck::kd
+}  // namespace limbeck::train

@@ -1,0 +1,34 @@
+// Distillation: a method and its teacher as the extra loss of a supervised training.
+#pragma once
+#include <memory>
+
+#include "kd/checkpoint.h"
+#include "kd/method.h"
+
+namespace limbeck::kd {
+
+class Distillation : public train::ExtraLoss {
+ public:
+  using DirectoryOf = std::function<std::string(const std::string& preparation)>;
+  /// The teacher lives on the student's device. `name` is of the method, for messages.
+  Distillation(std::string name, std::unique_ptr<Method> method, std::unique_ptr<nn::Network> teacher, nn::Task task, DirectoryOf directory_of = {});
+
+  bool preact() const override { return method_->preact(); }
+  void prepare(const Probe& probe) override;
+  nn::Module* auxiliary() override { return method_->auxiliary(); }
+  std::vector<nn::Module*> others() override { return {teacher_.get()}; }
+  double hard_weight() const override { return weights_.hard_weight; }
+  Variable loss(const train::Step& step) override;
+  void after_step(const train::Step& step) override;
+  nn::Network& teacher() { return *teacher_; }
+
+ private:
+  const std::string name_;
+  std::unique_ptr<Method> method_;
+  std::unique_ptr<nn::Network> teacher_;
+  LossWeights weights_;
+  DirectoryOf directory_of_;
+  nn::Features seen_;  // of the teacher in the step in work
+};
+
+}  // namespace limbeck::kd

@@ -1,0 +1,54 @@
+// The students of an experiment: [plan] as the product it stands for, or the few of a configuration without a plan.
+#pragma once
+#include <string>
+#include <vector>
+
+#include "kd/settings.h"
+#include "kd/stage.h"
+
+namespace limbeck::kd {
+
+struct NetworkPair {
+  std::string teacher, student;
+  std::string text() const { return teacher + " > " + student; }
+  bool operator==(const NetworkPair&) const = default;
+};
+/// "wrn_40_2 > wrn_40_1"; throws naming `where` for anything else and for names that are no networks.
+NetworkPair parse_pair(const std::string& text, const std::string& where);
+
+/// What a student trains on.
+enum class FakesUsed { none, raw, m1, m2, equal };
+const char* name_of(FakesUsed fakes);
+/// Throws with the known names.
+FakesUsed parse_fakes(const std::string& text, const std::string& where);
+
+/// One student: a cell of the table.
+struct Student {
+  NetworkPair pair;
+  std::string method = "none";
+  FakesUsed fakes = FakesUsed::none;
+  int64_t seed = 0;
+};
+
+struct Plan {
+  bool tabular = false;               ///< from [plan]: names of stages say pair and seed
+  std::vector<NetworkPair> pairs;
+  std::vector<int64_t> seeds;
+  std::vector<Student> students;
+  std::string judge;                  ///< network of M2
+  /// Teachers and judge, each once, the judge first.
+  std::vector<std::string> teachers() const;
+  bool uses_fakes() const;
+};
+
+/// Throws naming the key for unknown networks, methods, words and for duplicates.
+Plan plan_of(const ExperimentSettings& settings);
+
+/// Stage names and titles follow from what a stage is. A student's base name ("cgankd_fitnet") also names its random streams, so that pairs
+/// and seeds of a plan and a run without a plan agree.
+std::string base_name(const Student& student);
+std::string stage_name(const Student& student, bool tabular);
+std::string title_of(const Student& student);
+Labels labels_of(const Student& student);
+
+}  // namespace limbeck::kd

@@ -1,0 +1,111 @@
+// The settings of an experiment: the sections of a configuration.
+#pragma once
+#include <string>
+#include <vector>
+
+#include "data/dataset.h"
+#include "gan/density_ratio.h"
+#include "gan/feature_net.h"
+#include "gan/trainer.h"
+#include "kd/fake_data.h"
+#include "kd/method.h"
+#include "train/supervised.h"
+
+namespace limbeck::kd {
+
+/// [teacher], [student]: a network of the registry and its training from scratch on real images.
+struct NetworkSettings : train::Settings {
+  std::string model = "resnet8";
+  void fields(FieldVisitor& v) {
+    v("model", model, "network of the registry (`limbeck models`)");
+    train::Settings::fields(v);
+  }
+};
+
+/// [features]: the feature network of the density ratio; the defaults are the original's.
+struct FeatureSettings : train::Settings {
+  gan::FeatureNetSize net;
+  FeatureSettings() { epochs = 350, batch = 256, lr = 0.1, milestones = {150, 250}, late_drop = false, weight_decay = 1e-4; }
+  void fields(FieldVisitor& v) {
+    v("net", net, "size of the feature network");
+    train::Settings::fields(v);
+  }
+};
+
+/// [transfer]: M3, the second phase of the student: from its NOKD checkpoint on real + fake images; the defaults are the original's.
+struct TransferSettings : train::Settings {
+  int64_t fakes = 0;
+  bool recompute_standardisation = true;
+  TransferSettings() { batch = 128, lr = 0.01; }
+  void fields(FieldVisitor& v) {
+    v("fakes", fakes, "fake images to draw from the set, equally from every class; 0: all");
+    v("recompute_standardisation", recompute_standardisation, "mean and deviation of real + fake instead of those of the real images");
+    train::Settings::fields(v);
+  }
+};
+
+/// [distillation]: the method of a configuration without a plan. Its own settings stand in [methods.NAME].
+struct DistillationSettings {
+  std::string method = "blkd";
+  void fields(FieldVisitor& v) { v("method", method, "distillation method (`limbeck methods`) of a run without [plan]"); }
+};
+
+/// [evaluation]: what measures the fakes.
+struct EvaluationSettings {
+  std::string network = "teacher";
+  std::string reference = "train";
+  void fields(FieldVisitor& v) {
+    v("network", network, "features of the Frechet distance: teacher | features");
+    v("reference", reference, "real images of the Frechet distance: train | test");
+  }
+};
+
+/// [plan]: students of pairs x methods x fakes x seeds over one teacher for each pair, one GAN, one density ratio and one set of fakes.
+/// Without pairs there is no plan, and the run has one teacher, one student and one method.
+struct PlanSettings {
+  std::vector<std::string> pairs, methods = {"none", "blkd"}, fakes = {"none", "m2", "equal"};
+  std::vector<int64_t> seeds;
+  std::string judge;
+  void fields(FieldVisitor& v) {
+    v("pairs", pairs, "\"TEACHER > STUDENT\" each; empty: no plan");
+    v("methods", methods, "none, and distillation methods");
+    v("fakes", fakes, "none: real images alone | raw, m1, m2: M3 with such fakes | equal: M3's steps on real images alone");
+    v("seeds", seeds, "of the students; empty: `seed`. Teachers and generation keep `seed`");
+    v("judge", judge, "network that filters the fakes (M2), trained like a teacher; empty: the first pair's teacher");
+  }
+};
+
+struct ExperimentSettings {
+  int64_t seed = 0;
+  bool ablation = false;
+  data::DataSettings data;
+  NetworkSettings teacher, student;
+  gan::GanSettings gan;
+  FeatureSettings features;
+  gan::RatioSettings ratio;
+  FakeSettings fakes;
+  TransferSettings transfer;
+  DistillationSettings distillation;
+  NamedSettings methods = default_method_settings();
+  EvaluationSettings evaluation;
+  PlanSettings plan;
+  ExperimentSettings() { teacher.model = "resnet20"; }
+  void fields(FieldVisitor& v) {
+    v("seed", seed, "root of every random stream but those of [data]");
+    v("ablation", ablation, "without [plan]: also train the student on raw and on subsampled fakes (Fig. 9), and the method with equal steps");
+    v("data", data, "images");
+    v("teacher", teacher, "the teacher and its training");
+    v("student", student, "the student and its training on real images");
+    v("gan", gan, "the conditional GAN");
+    v("features", features, "feature network of the density ratio");
+    v("ratio", ratio, "density-ratio network");
+    v("fakes", fakes, "M1 and M2: the fake images");
+    v("transfer", transfer, "M3: training on real + fake");
+    v("distillation", distillation, "the distillation method");
+    v("methods", methods, "settings of the distillation methods");
+    v("evaluation", evaluation, "metrics of the fakes");
+    v("plan", plan, "a table of students");
+  }
+};
+
+}  // namespace limbeck::kd

@@ -1,0 +1,59 @@
+#include "train/supervised_step.h"
+
+namespace limbeck::train {
+namespace {
+
+/// Of the network, then of the extra loss's own modules.
+std::vector<nn::Parameter> trained_parameters(const nn::Network& network, nn::Module* auxiliary) {
+  std::vector<nn::Parameter> parameters = network.parameters();
+  if (auxiliary)
+    for (nn::Parameter p : auxiliary->parameters()) {
+      p.name = "auxiliary." + p.name;
+      parameters.push_back(std::move(p));
+    }
+  return parameters;
+}
+
+}  // namespace
+
+SupervisedStep::SupervisedStep(nn::Network& network, const Criterion& criterion, const data::Standardisation& standardisation,
+                               const nn::SGD::Config& sgd, ExtraLoss* extra)
+    : network_(network),
+      criterion_(criterion),
+      extra_(extra),
+      standardise_(standardisation.mean, standardisation.deviation, network.device()) {
+  nn::Module* auxiliary = extra ? extra->auxiliary() : nullptr;
+  optimizer_ = std::make_unique<nn::SGD>(trained_parameters(network, auxiliary), sgd);
+  std::vector<nn::Module*> modules{&network};
+  if (extra)
+    for (nn::Module* m : extra->others()) modules.push_back(m);
+  if (auxiliary) modules.push_back(auxiliary);
+  graph_ = std::make_unique<nn::StepGraph>(network.device(), modules, [this](const Tensors& inputs) { return forward_backward_update(inputs); });
+}
+
+Tensors SupervisedStep::operator()(const data::Batch& batch, const Stream& noise, int64_t step, int64_t epoch) {
+  network_.set_streams(noise);
+  Tensors inputs{batch.images, batch.labels, batch.targets, batch.draws, {}, {}, {}};
+  if (extra_) {
+    if (nn::Module* auxiliary = extra_->auxiliary()) auxiliary->set_streams(noise.fork("auxiliary"));
+    inputs[4] = Tensor::of(batch.index);
+    inputs[5] = places_of({noise.fork("extra")});
+    inputs[6] = Tensor::of<float>({static_cast<float>(step), static_cast<float>(epoch)});
+  }
+  return (*graph_)(inputs);
+}
+
+Tensors SupervisedStep::forward_backward_update(const Tensors& in) {
+  const data::Batch batch{.images = standardise_(in[0], in[3]), .labels = in[1], .targets = in[2]};
+  const nn::Features features = network_.forward_features(Variable(batch.images), extra_ && extra_->preact());
+  const Step step{network_, features, batch, in[4], in[5], in[6]};
+  Variable loss = criterion_.loss(features.output, batch);
+  if (extra_) loss = loss * extra_->hard_weight() + extra_->loss(step);
+  optimizer_->zero_grad();
+  loss.backward();
+  optimizer_->step();
+  if (extra_) extra_->after_step(step);
+  return {loss.data(), features.output.data()};
+}
+
+}  // namespace limbeck::train
