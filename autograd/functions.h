@@ -157,7 +157,7 @@ Variable attention(const Variable& q, const Variable& k, const Variable& v, doub
 Variable softmax(const Variable& x);                                   ///< over the last axis
 Variable log_softmax(const Variable& x);
 enum class Reduction { none, mean, sum };
-/// op cross_entropy(logits [N, C], labels i64[N]) -> loss [N], log_probabilities (aux). `weights` none.
+/// op cross_entropy(logits [N, C], labels i64[N]) -> loss [N], log_probabilities (aux).
 Variable cross_entropy(const Variable& logits, const Tensor& labels, Reduction r = Reduction::mean);
 /// op soft_cross_entropy(logits [N, C], target [N, C]) -> [N]: -sum_c target log_softmax(logits); target is differentiable too.
 Variable soft_cross_entropy(const Variable& logits, const Variable& target, Reduction r = Reduction::mean);

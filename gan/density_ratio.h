@@ -1,5 +1,5 @@
 // cDRE-F-cSP: conditional density-ratio estimation in feature space with the softplus loss and a penalty (Ding, Wang, Wang, Welch,
-// "Efficient subsampling of realistic images from GANs conditional on a class or a continuous variable", 2023; spec/classification.md 3.3, 3.4).
+// "Efficient subsampling of realistic images from GANs conditional on a class or a continuous variable", 2023).
 // The ratio net learns r(h | y) = p_real(h | y) / p_fake(h | y) on features h of real and generated images.
 #pragma once
 #include <memory>
@@ -60,7 +60,7 @@ class ClassRatioNet : public RatioNet {
 /// rr, rg = ratios of real and generated features. The ratio averages to 1 over the generated distribution, hence the penalty.
 Variable ratio_loss(const Variable& real, const Variable& fake, double lambda);
 
-/// [ratio] of a configuration; the defaults are the original's (spec 3.1).
+/// [ratio] of a configuration; the defaults are the original's.
 struct RatioSettings {
   std::string net = "MLP5";
   double width = 1;
@@ -97,7 +97,7 @@ struct RatioSettings {
 
 struct RatioTask {
   RatioNet& net;                    ///< initialised by the loop, again after a restart; on the device of `features`
-  FeatureNet& features;             ///< frozen, eval mode; sees images normalised to [-1, 1] on both sides (spec trap 22)
+  FeatureNet& features;             ///< frozen, eval mode; sees images normalised to [-1, 1] on both sides (docs/original.md)
   const ImageSource& source;
   const data::Dataset& real;
   Stream stream;

@@ -1,5 +1,5 @@
-// The feature network of cDRE-F-cSP: a ResNet-34 whose middle linear layer has the dimension of the image (spec/classification.md 3.2;
-// Ding, Wang, Xu, Welch, "Subsampling generative adversarial networks: density ratio estimation in feature space", 2020).
+// The feature network of cDRE-F-cSP: a ResNet-34 whose middle linear layer has the dimension of the image (Ding, Wang, Xu, Welch,
+// "Subsampling generative adversarial networks: density ratio estimation in feature space", 2020).
 #pragma once
 #include "nn/layers.h"
 #include "nn/models/registry.h"

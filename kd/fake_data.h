@@ -1,5 +1,5 @@
 // M1 + M2: the fake data set. Images of the generator, subsampled by density ratio (gan/rejection.h), filtered by the teacher's loss
-// (spec/classification.md 3.6; Ding et al., cGAN-KD, Algorithm 1).
+// (Ding et al., cGAN-KD, Algorithm 1).
 #pragma once
 #include <map>
 #include <string>

@@ -15,7 +15,8 @@ class Workflow {
  public:
   /// Throws naming the key for names and values that cannot be.
   explicit Workflow(const ExperimentSettings& settings, Device device = cpu);
-  const std::vector<Stage>& stages() const { return stages_; }
+  const std::vector<Stage>& stages() const& { return stages_; }
+  std::vector<Stage> stages() && { return std::move(stages_); }
   /// Loads the data and throws for what would keep a stage from finishing: data that do not fit the task, networks that do not take the
   /// images, pairs that a method cannot serve (all of them in one message).
   void check_data() const;

@@ -1,5 +1,5 @@
 // Initialisers: each fills one parameter from its own stream. Weights are in memory layout ([out, kh, kw, in/groups], [out, in]).
-// The networks' rules are in spec terms "default" (PyTorch's), kaiming fan_out (He et al. 2015) and plain normals.
+// The networks' rules are "default" (PyTorch's), kaiming fan_out (He et al. 2015) and plain normals.
 #pragma once
 #include "nn/module.h"
 

@@ -21,7 +21,7 @@ using Values = std::vector<std::pair<std::string, double>>;
 class Monitor {
  public:
   virtual ~Monitor() = default;
-  /// Called every step or so; cheap. `unit` names what is counted ("step", "image"); `rate_items` images were processed since the last call.
+  /// Called every step or so; cheap. `rate_items` images were processed since the last call.
   virtual void progress(int64_t /*done*/, int64_t /*total*/, int64_t /*rate_items*/, const Values& /*values*/) {}
   /// One line of metrics.jsonl. Must not contain wall times: it is part of the reproducible result.
   virtual void metrics(int64_t /*step*/, const Values& /*values*/) {}

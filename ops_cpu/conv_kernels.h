@@ -1,5 +1,5 @@
 // The vector micro-kernels of convolution and matrix product (simd/conv.cpp), one table per instruction set. They work on packed
-// operands; conv2d.cpp, conv2d_weight.cpp and gemm.cpp pack and divide the work.
+// operands; conv2d_window.cpp, conv2d_weight.cpp, conv2d_winograd*.cpp and gemm.cpp pack and divide the work.
 #pragma once
 #include <cstdint>
 

@@ -1,5 +1,5 @@
 // The label embedding of CcGAN's improved label input (Ding, Wang, Xu, Welch, Wang: "Continuous conditional generative adversarial networks",
-// 2023; cGAN-KD SteeringAngle/models/ResNet_embed.py; spec/regression.md 2.1). An embedding network learns image -> h -> response; then the
+// 2023; cGAN-KD SteeringAngle/models/ResNet_embed.py). An embedding network learns image -> h -> response; then the
 // label-to-embedding net learns to map a response to an h from which the same h -> response gives it back. Afterwards only that is used.
 #pragma once
 #include "nn/layers.h"

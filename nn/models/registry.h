@@ -10,7 +10,7 @@
 namespace limbeck::nn {
 
 /// A classifier ends with one linear layer to its logits. A regressor predicts responses normalised to [0, 1]: it has a head of three
-/// linear layers whose last activation is a ReLU, and the stem, strides and keys of the original's 64x64 networks (spec/regression.md 6.1).
+/// linear layers whose last activation is a ReLU, and the stem, strides and keys of the original's 64x64 networks.
 enum class Task { classification, regression };
 /// "classification", "regression"; throws on other names.
 Task parse_task(const std::string& name);
@@ -23,7 +23,7 @@ struct ModelOptions {
   Task task = Task::classification;
 };
 
-/// What forward_features returns: the taps of spec 1.4 (image maps are [N,H,W,C]; the last one is pooled [N,C]) and the raw output.
+/// What forward_features returns: the taps that RepDistiller's networks return as their feature lists (image maps are [N,H,W,C]; the last one is pooled [N,C]) and the raw output.
 struct Features {
   std::vector<Variable> taps;
   Variable output;           ///< logits [N, classes], or the response [N, 1]

@@ -8,32 +8,101 @@
 #include <set>
 
 #include "kd/checkpoint.h"
+#include "tests/kd/method_settings.h"
 
 namespace limbeck::kd {
 namespace {
 
-std::map<std::string, Stage> graph(const WorkflowSettings& s) {
+std::map<std::string, Stage> graph(const ExperimentSettings& s) {
   std::map<std::string, Stage> by_name;
-  for (Stage& stage : workflow_stages(s)) by_name.emplace(stage.name, stage);
+  for (const Stage& stage : Workflow(s).stages()) by_name.emplace(stage.name, stage);
   return by_name;
 }
 
-TEST(Workflow, EveryNeedIsAnEarlierStage) {
-  WorkflowSettings s;
-  s.ablation = true;
+ExperimentSettings with_plan() {
+  ExperimentSettings s;
+  s.plan.pairs = {"resnet20 > resnet8", "wrn_16_2>wrn_16_1"};
+  s.plan.methods = {"none", "blkd", "fitnet"};
+  s.plan.seeds = {1, 2, 3};
+  return s;
+}
+
+void expect_a_graph(const ExperimentSettings& s) {
   std::set<std::string> seen;
-  for (const Stage& stage : workflow_stages(s)) {
+  for (const Stage& stage : Workflow(s).stages()) {
     for (const std::string& need : stage.needs) EXPECT_TRUE(seen.count(need)) << stage.name << " needs " << need;
     EXPECT_TRUE(seen.insert(stage.name).second) << stage.name << " twice";
     EXPECT_FALSE(stage.title.empty());
+    EXPECT_TRUE(stage.labels.contains("role") && stage.labels.contains("seed")) << stage.name;
+    EXPECT_EQ(stage.name.find_first_not_of("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-+"), std::string::npos) << stage.name;
   }
+}
+
+TEST(Workflow, EveryNeedIsAnEarlierStage) {
+  ExperimentSettings s;
+  s.ablation = true;
+  expect_a_graph(s);
+  expect_a_graph(with_plan());
+  const auto stages = graph(s);
   for (const char* name : {"teacher", "nokd", "nokd_equal", "blkd", "gan", "features", "ratio", "fakes_raw", "fakes_m1", "fakes", "cgankd", "cgankd_blkd", "cgankd_raw",
                            "cgankd_m1", "blkd_equal", "evaluate"})
-    EXPECT_TRUE(seen.count(name)) << name;
+    EXPECT_TRUE(stages.contains(name)) << name;
+}
+
+TEST(Workflow, StagesAreNamedAfterTheMethodThatRuns) {
+  ExperimentSettings s;
+  s.distillation.method = "fitnet";
+  const auto stages = graph(s);
+  ASSERT_TRUE(stages.contains("fitnet") && stages.contains("cgankd_fitnet"));
+  EXPECT_FALSE(stages.contains("blkd"));
+  EXPECT_NE(stages.at("cgankd_fitnet").title.find("cGAN-KD + FitNet"), std::string::npos);
+  EXPECT_EQ(stages.at("cgankd_fitnet").labels.at("method"), "fitnet");
+}
+
+TEST(Plan, SharesTeachersGenerationAndStudentsWithoutATeacher) {
+  const auto stages = graph(with_plan());
+  std::map<std::string, int> roles;
+  for (const auto& [name, stage] : stages) ++roles[stage.labels.at("role")];
+  EXPECT_EQ(roles["teacher"], 2);
+  EXPECT_EQ(roles["gan"], 1);
+  EXPECT_EQ(roles["ratio"], 1);
+  EXPECT_EQ(roles["fakes"], 3);
+  EXPECT_EQ(roles["student"], 2 * 3 * 3 * 3);
+  EXPECT_TRUE(stages.contains("cgankd_fitnet.wrn_16_2-wrn_16_1.s3"));
+  EXPECT_TRUE(stages.contains("nokd.wrn_16_1.s3"));
+
+  ExperimentSettings same_student = with_plan();
+  same_student.plan.pairs = {"resnet20 > resnet8", "resnet14 > resnet8"};
+  const auto fewer = graph(same_student);
+  EXPECT_EQ(fewer.count("nokd.resnet8.s1"), 1u);
+  EXPECT_EQ(std::count_if(fewer.begin(), fewer.end(), [](const auto& s) { return s.second.labels.at("role") == "student"; }), 3 * (3 + 2 * 3 * 2));
+}
+
+TEST(Plan, ASeedOfStudentsLeavesTeachersAndGenerationAlone) {
+  ExperimentSettings more = with_plan();
+  more.plan.seeds = {1, 2, 3, 4};
+  const auto before = graph(with_plan()), after = graph(more);
+  for (const auto& [name, stage] : before) EXPECT_EQ(stage.settings, after.at(name).settings) << name;
+  EXPECT_GT(after.size(), before.size());
+}
+
+TEST(Plan, OnlyStudentsOnRealImagesNeedNoGeneration) {
+  ExperimentSettings s = with_plan();
+  s.plan.fakes = {"none", "equal"};
+  for (const auto& [name, stage] : graph(s)) EXPECT_TRUE(stage.labels.at("role") == "teacher" || stage.labels.at("role") == "student") << name;
+}
+
+TEST(Plan, TheJudgeIsTrainedOnceMore) {
+  ExperimentSettings s = with_plan();
+  s.plan.judge = "densenet121";
+  const auto stages = graph(s);
+  EXPECT_TRUE(stages.contains("teacher.densenet121"));
+  const auto& needs = stages.at("fakes").needs;
+  EXPECT_TRUE(std::count(needs.begin(), needs.end(), "teacher.densenet121"));
 }
 
 /// The stages whose own settings text changes.
-std::set<std::string> touched(const WorkflowSettings& changed) {
+std::set<std::string> touched(const ExperimentSettings& changed) {
   std::set<std::string> names;
   const auto before = graph({}), after = graph(changed);
   for (const auto& [name, stage] : before)
@@ -42,7 +111,7 @@ std::set<std::string> touched(const WorkflowSettings& changed) {
 }
 
 TEST(Workflow, AChangedSettingTouchesOnlyTheStagesThatReadIt) {
-  WorkflowSettings s;
+  ExperimentSettings s;
   s.gan.steps += 1;
   EXPECT_EQ(touched(s), (std::set<std::string>{"gan"}));
   s = {};
@@ -58,10 +127,13 @@ TEST(Workflow, AChangedSettingTouchesOnlyTheStagesThatReadIt) {
   s.transfer.epochs += 1;
   EXPECT_EQ(touched(s), (std::set<std::string>{"nokd_equal", "cgankd", "cgankd_blkd"}));
   s = {};
-  s.distillation.temperature += 1;
+  SetField<double>(s.methods.at("blkd"), "temperature", 5.0);
   EXPECT_EQ(touched(s), (std::set<std::string>{"blkd", "cgankd_blkd"}));
+  s = {};
+  SetField<double>(s.methods.at("fitnet"), "temperature", 5.0);
+  EXPECT_EQ(touched(s), std::set<std::string>{}) << "another method's settings matter to no stage";
   const auto equal_steps = [](int64_t per_class) {
-    WorkflowSettings w;
+    ExperimentSettings w;
     w.ablation = true;
     w.fakes.per_class = per_class;
     return graph(w).at("blkd_equal").settings;
@@ -73,7 +145,7 @@ TEST(Workflow, AChangedSettingTouchesOnlyTheStagesThatReadIt) {
 }
 
 TEST(Workflow, DefaultsAreThePublishedRecipe) {
-  const WorkflowSettings s;
+  const ExperimentSettings s;
   EXPECT_EQ(s.student.epochs, 240);
   EXPECT_EQ(s.student.milestones, (std::vector<double>{150, 180, 210}));
   EXPECT_DOUBLE_EQ(s.student.lr, 0.05);
@@ -84,26 +156,53 @@ TEST(Workflow, DefaultsAreThePublishedRecipe) {
   EXPECT_FALSE(s.features.late_drop);
   EXPECT_DOUBLE_EQ(s.fakes.rho, 0.9);
   EXPECT_DOUBLE_EQ(s.ratio.lambda, 0.01);
-  EXPECT_DOUBLE_EQ(s.distillation.soft_weight, 0.9);
+  EXPECT_DOUBLE_EQ(create_method("blkd", s.methods)->weights().soft_weight, 0.9);
+  EXPECT_DOUBLE_EQ(create_method("fitnet", s.methods)->weights().soft_weight, 1);
 }
 
-TEST(Workflow, WrongNamesAreRefusedBeforeAnythingRuns) {
-  const auto message = [](auto&& change) {
-    WorkflowSettings s;
-    change(s);
-    try {
-      workflow_stages(s);
-    } catch (const Error& e) {
-      return std::string(e.what());
-    }
-    return std::string();
+template <class Change>
+std::string message_of(Change&& change, bool with_data = false) {
+  ExperimentSettings s;
+  s.data.shapes_train = s.data.shapes_test = 20;
+  change(s);
+  try {
+    const Workflow workflow(s);
+    if (with_data) workflow.check_data();
+  } catch (const Error& e) {
+    return e.what();
+  }
+  return "";
+}
+#define EXPECT_MESSAGE(text, ...) EXPECT_NE(message_of(__VA_ARGS__).find(text), std::string::npos) << message_of(__VA_ARGS__)
+
+TEST(Workflow, WrongNamesAndValuesAreRefusedBeforeAnythingRuns) {
+  EXPECT_MESSAGE("student.model", [](auto& s) { s.student.model = "resnt8"; });
+  EXPECT_MESSAGE("'resnet8'", [](auto& s) { s.student.model = "resnt8"; });
+  EXPECT_MESSAGE("distillation.method", [](auto& s) { s.distillation.method = "blk"; });
+  EXPECT_MESSAGE("ratio.net", [](auto& s) { s.ratio.net = "MLP4"; });
+  EXPECT_MESSAGE("fakes.form", [](auto& s) { s.fakes.form = "x"; });
+  EXPECT_MESSAGE("evaluation.network", [](auto& s) { s.evaluation.network = "x"; });
+  EXPECT_MESSAGE("transfer.batch", [](auto& s) { s.transfer.batch = 0; });
+  EXPECT_MESSAGE("teacher.milestones", [](auto& s) { s.teacher.milestones = {3, 1}; });
+  EXPECT_MESSAGE("plan.pairs: expected \"TEACHER > STUDENT\"", [](auto& s) { s.plan.pairs = {"resnet20 resnet8"}; });
+  EXPECT_MESSAGE("plan.pairs: unknown network 'resnt8'; did you mean 'resnet8'?", [](auto& s) { s.plan.pairs = {"resnet20 > resnt8"}; });
+  EXPECT_MESSAGE("plan.methods", [](auto& s) { s.plan.pairs = {"resnet20 > resnet8"}, s.plan.methods = {"fitnt"}; });
+  EXPECT_MESSAGE("plan.fakes", [](auto& s) { s.plan.pairs = {"resnet20 > resnet8"}, s.plan.fakes = {"m3"}; });
+  EXPECT_MESSAGE("plan.seeds", [](auto& s) { s.plan.pairs = {"resnet20 > resnet8"}, s.plan.seeds = {1, 1}; });
+  EXPECT_MESSAGE("plan.judge", [](auto& s) { s.plan.pairs = {"resnet20 > resnet8"}, s.plan.judge = "x"; });
+}
+
+TEST(Workflow, PairsThatAMethodCannotServeAreAllToldBeforeAnythingRuns) {
+  const auto change = [](auto& s) {
+    s.plan.pairs = {"densenet121 > resnet8", "resnet20 > resnet8", "efficientnetb0 > wrn_16_1"};
+    s.plan.methods = {"none", "blkd", "fitnet"};
   };
-  EXPECT_NE(message([](auto& s) { s.student.model = "resnt8"; }).find("student.model"), std::string::npos);
-  EXPECT_NE(message([](auto& s) { s.student.model = "resnt8"; }).find("'resnet8'"), std::string::npos);
-  EXPECT_NE(message([](auto& s) { s.distillation.name = "blk"; }).find("distillation.name"), std::string::npos);
-  EXPECT_NE(message([](auto& s) { s.ratio.net = "MLP4"; }).find("ratio.net"), std::string::npos);
-  EXPECT_NE(message([](auto& s) { s.fakes.form = "x"; }).find("fakes.form"), std::string::npos);
-  EXPECT_NE(message([](auto& s) { s.evaluation.network = "x"; }).find("evaluation.network"), std::string::npos);
+  const std::string message = message_of(change, true);
+  EXPECT_NE(message.find("densenet121 > resnet8: fitnet: the teacher has no map"), std::string::npos) << message;
+  EXPECT_NE(message.find("efficientnetb0 > wrn_16_1: fitnet"), std::string::npos) << message;
+  EXPECT_EQ(message.find("resnet20 > resnet8"), std::string::npos) << message;
+  EXPECT_EQ(message.find("blkd"), std::string::npos) << message;
+  EXPECT_EQ(message_of([](auto&) {}, true), "");
 }
 
 class SavedNetworks : public ::testing::Test {

@@ -6,11 +6,11 @@
 
 #include "autograd/functions.h"
 #include "gan/density_ratio.h"
-#include "train/criterion.h"
-#include "kd/method.h"
 #include "nn/layers.h"
 #include "nn/optim.h"
+#include "tests/kd/method_settings.h"
 #include "tests/ops_cuda/pass.h"
+#include "train/criterion.h"
 
 namespace limbeck {
 namespace {
@@ -58,13 +58,9 @@ TEST(CudaLosses, CriteriaAndTheDistillationTerm) {
   expect_same_everywhere("classification", [&](const Variable& x, const Variable&, Device d) { return classes.loss(x, batch(d)); });
   expect_same_everywhere("regression", [&](const Variable& x, const Variable&, Device d) { return responses.loss(x, batch(d)); }, {4, 1});
   for (const char* form : {"official", "paper"}) {
-    const auto method = kd::create_method({.name = "blkd", .form = form});
+    const auto method = kd::create_method("blkd", "form", std::string(form));
     const auto features = [](const Variable& v) { return nn::Features{{v}, v}; };
-    expect_same_everywhere(form, [&](const Variable& x, const Variable& t, Device d) {
-      const nn::Features student = features(x), teacher = features(t.detach());
-      const data::Batch images = batch(d);
-      return method->loss({student, teacher, images});
-    });
+    expect_same_everywhere(form, [&](const Variable& x, const Variable& t, Device) { return kd::distill(*method, features(x), features(t.detach())); });
   }
   for (const Device d : {cpu, cuda}) {
     const Tensor output = Tensor::of<float>({0, 3, 1, 0, 0, 2, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 7}, {4, 5}).to(d);

@@ -12,11 +12,13 @@
 #include "gan/rejection.h"
 #include "gan/sampler.h"
 #include "gan/trainer.h"
+#include "kd/distillation.h"
 #include "kd/fake_data.h"
-#include "train/supervised.h"
 #include "nn/layers.h"
 #include "nn/step_graph.h"
+#include "tests/kd/method_settings.h"
 #include "tests/ops_cuda/late.h"
+#include "train/supervised.h"
 
 namespace limbeck {
 namespace {
@@ -111,10 +113,10 @@ TEST(CudaTraining, DistillationLossesAreThoseOfTheCpu) {
       net->to(device);
       return net;
     };
-    const auto student = network(3), teacher = network(4);
-    const auto method = kd::create_method({});
+    const auto student = network(3);
+    kd::Distillation distillation("blkd", kd::create_method("blkd"), network(4), nn::Task::classification);
     train::fit({.network = *student, .train = set, .test = none, .standardisation = data::standardisation_of(set), .criterion = criterion,
-               .stream = Stream(7), .monitor = log[device.kind], .method = method.get(), .teacher = teacher.get()},
+               .stream = Stream(7), .monitor = log[device.kind], .extra = &distillation},
               settings);
   }
   expect_close(log[DeviceKind::cuda], log[DeviceKind::cpu], 2e-4);

@@ -1,0 +1,304 @@
+// Distillation methods: golden values of the official modules (inputs: S(k)[i] = k sin(0.37 i + 0.5), T(k)[i] = k cos(0.23 i + 0.1) in PyTorch's
+// order; weights 0.2 sin(1.7 i + 0.3), biases 0.05 sin(0.7 i)), gradient checks, refusals, and what a loop gives a method.
+#include <gtest/gtest.h>
+
+#include <cmath>
+
+#include "autograd/gradcheck.h"
+#include "kd/distillation.h"
+#include "nn/layers.h"
+#include "tests/kd/method_settings.h"
+#include "train/supervised.h"
+
+namespace limbeck::kd {
+namespace {
+
+/// PyTorch's [N, C, H, W] filled by f(i) in its order, as [N, H, W, C]; [N, C] stays.
+template <class F>
+Tensor filled(const std::vector<int64_t>& torch_shape, F&& f) {
+  Tensor t = Tensor::empty(Shape(torch_shape), DType::f64);
+  for (int64_t i = 0; i < t.numel(); ++i) t.data<double>()[i] = f(static_cast<double>(i));
+  return torch_shape.size() == 4 ? to_channels_last(t) : t;
+}
+Tensor student_map(const std::vector<int64_t>& shape, double k = 1) {
+  return filled(shape, [k](double i) { return k * std::sin(0.37 * i + 0.5); });
+}
+Tensor teacher_map(const std::vector<int64_t>& shape, double k = 1) {
+  return filled(shape, [k](double i) { return k * std::cos(0.23 * i + 0.1); });
+}
+void fill_golden(nn::Module& module) {
+  module.to(DType::f64);
+  TensorFile file = module.state_dict();
+  for (auto& [name, t] : file.tensors) {
+    const bool weight = t.rank() >= 2, bias = !weight && name.ends_with("bias") && name.find("bn") == std::string::npos;
+    if (!weight && !bias) continue;
+    for (int64_t i = 0; i < t.numel(); ++i) {
+      const double x = static_cast<double>(i);
+      t.data<double>()[i] = weight ? 0.2 * std::sin(1.7 * x + 0.3) : 0.05 * std::sin(0.7 * x);
+    }
+  }
+  module.load_state_dict(file);
+}
+
+struct Golden {
+  double loss, gradient_norm, first_gradient;
+};
+/// Taps 0..2, the last one being compared; outputs do not matter.
+nn::Features with_map(const Variable& map) { return {{map, map, map}, Variable(Tensor::zeros({4, 10}, DType::f64))}; }
+
+void expect_golden(Method& method, const Tensor& student, const Tensor& teacher, const Golden& golden) {
+  const Variable s(student, true);
+  prepare(method, with_map(s), with_map(Variable(teacher)));
+  fill_golden(*method.auxiliary());
+  const Variable loss = distill(method, with_map(s), with_map(Variable(teacher)));
+  EXPECT_NEAR(loss.item(), golden.loss, 1e-4 * golden.loss);
+  loss.backward();
+  double square = 0;
+  for (const double g : s.grad().to_vector<double>()) square += g * g;
+  EXPECT_NEAR(std::sqrt(square), golden.gradient_norm, 1e-4 * golden.gradient_norm);
+  EXPECT_NEAR(s.grad().at(0), golden.first_gradient, 1e-4 * std::abs(golden.first_gradient));
+}
+
+/// The method alone, its own term with weight 1.
+std::unique_ptr<Method> bare(const std::string& name) {
+  NamedSettings settings = default_method_settings();
+  SetField<double>(settings.at(name), "soft_weight", 0.0);
+  SetField<double>(settings.at(name), "weight", 1.0);
+  return create_method(name, settings);
+}
+
+TEST(FitNet, GoldenValuesOfEveryRegressor) {
+  expect_golden(*bare("fitnet"), student_map({4, 3, 8, 8}), teacher_map({4, 5, 4, 4}), {0.9761335, 0.74673, 0.0313684});
+  expect_golden(*bare("fitnet"), student_map({4, 3, 4, 4}), teacher_map({4, 5, 8, 8}), {0.9789521, 0.209854, -0.0114674});
+}
+
+TEST(FitNet, Gradients) {
+  for (const std::vector<int64_t>& side : {std::vector<int64_t>{6, 3}, {3, 6}, {4, 4}, {5, 4}}) {
+    const auto method = bare("fitnet");
+    const Tensor s = student_map({3, 2, side[0], side[0]}), t = teacher_map({3, 3, side[1], side[1]});
+    prepare(*method, with_map(Variable(s)), with_map(Variable(t)));
+    method->auxiliary()->to(DType::f64);
+    std::vector<Variable> inputs{Variable(s, true)};
+    for (const Variable& p : method->auxiliary()->parameter_values()) inputs.push_back(p);
+    const auto report = gradcheck([&](const Variables& v) { return distill(*method, with_map(v[0]), with_map(Variable(t))); }, inputs);
+    EXPECT_TRUE(report.ok) << side[0] << " to " << side[1] << ": " << report.message;
+  }
+}
+
+TEST(FitNet, RefusesPairsWithTheReason) {
+  const auto message = [](const nn::Features& s, const nn::Features& t) {
+    try {
+      prepare(*bare("fitnet"), s, t);
+    } catch (const Error& e) {
+      return std::string(e.what());
+    }
+    return std::string();
+  };
+  EXPECT_NE(message(with_map(Variable(student_map({2, 3, 8, 8}))), with_map(Variable(teacher_map({2, 3, 32, 32})))).find("8 x 8"), std::string::npos);
+  EXPECT_NE(message({{}, Variable(Tensor::zeros({2, 10}))}, with_map(Variable(teacher_map({2, 3, 8, 8})))).find("student has no map"), std::string::npos);
+}
+
+// --- BLKD -----------------------------------------------------------------------------------------------------------------------
+
+nn::Features logits(const Variable& v) { return {{}, v}; }
+
+TEST(Blkd, GoldenValue) {
+  const Variable s(student_map({4, 10}, 3), true);
+  const auto method = create_method("blkd", "soft_weight", 1.0);
+  const Variable loss = distill(*method, logits(s), logits(Variable(teacher_map({4, 10}, 4))));
+  EXPECT_NEAR(loss.item(), 3.900102, 4e-4);
+  loss.backward();
+  EXPECT_NEAR(s.grad().at(0), -0.073434, 1e-5);
+}
+
+double kl(const std::vector<double>& t, const std::vector<double>& s, double temperature) {
+  double zt = 0, zs = 0, sum = 0;
+  for (size_t i = 0; i < t.size(); ++i) zt += std::exp(t[i] / temperature), zs += std::exp(s[i] / temperature);
+  for (size_t i = 0; i < t.size(); ++i) {
+    const double p = std::exp(t[i] / temperature) / zt, q = std::exp(s[i] / temperature) / zs;
+    sum += p * std::log(p / q);
+  }
+  return sum;
+}
+
+TEST(Blkd, OfficialAndPaperForm) {
+  const std::vector<double> s = {0.3, -1, 2}, t = {1, 0.5, -0.25};
+  const Variable student(Tensor::of(s, {1, 3})), teacher(Tensor::of(t, {1, 3}));
+  const auto official = create_method("blkd");
+  EXPECT_DOUBLE_EQ(official->weights().hard_weight, 0.1);
+  EXPECT_NEAR(distill(*official, logits(student), logits(teacher)).item(), 0.9 * 16 * kl(t, s, 4), 1e-12);
+  NamedSettings settings = default_method_settings();
+  SetField<std::string>(settings.at("blkd"), "form", "paper");
+  SetField<double>(settings.at("blkd"), "soft_weight", 0.7);
+  const auto paper = create_method("blkd", settings);
+  EXPECT_NEAR(paper->weights().hard_weight, 0.3, 1e-15);
+  double z = 0, entropy = 0;  // soft cross entropy = KL + entropy of the teacher
+  for (double x : t) z += std::exp(x / 4);
+  for (double x : t) entropy -= std::exp(x / 4) / z * std::log(std::exp(x / 4) / z);
+  EXPECT_NEAR(distill(*paper, logits(student), logits(teacher)).item(), 0.7 * (kl(t, s, 4) + entropy), 1e-12);
+}
+
+TEST(Blkd, Gradients) {
+  Tensor s = Tensor::empty({4, 5}, DType::f64), t = Tensor::empty({4, 5}, DType::f64);
+  Stream(1).fill_normal(s, 0, 3);
+  Stream(2).fill_normal(t, 0, 3);
+  for (const char* form : {"official", "paper"}) {
+    const auto method = create_method("blkd", "form", std::string(form));
+    const auto report = gradcheck([&](const Variables& v) { return distill(*method, logits(v[0]), logits(Variable(t))); }, {Variable(s, true)});
+    EXPECT_TRUE(report.ok) << form << ": " << report.message;
+  }
+}
+
+TEST(Methods, RefuseUnsupportedPairsNamesAndValues) {
+  const auto method = create_method("blkd");
+  EXPECT_THROW(prepare(*method, logits(Variable(Tensor::zeros({2, 10}))), logits(Variable(Tensor::zeros({2, 100})))), Error);
+  EXPECT_THROW(prepare(*method, logits(Variable(Tensor::zeros({2, 1}))), logits(Variable(Tensor::zeros({2, 1})))), Error);
+  EXPECT_THROW(create_method("blkf"), Error);
+  EXPECT_THROW(create_method("blkd", "form", std::string("papr")), Error);
+  for (const MethodEntry& e : all_methods()) {
+    EXPECT_THROW(create_method(e.name, "temperature", 0.0), Error) << e.name;
+    EXPECT_THROW(create_method(e.name, "hard_weight", -1.0), Error) << e.name;
+    EXPECT_FALSE(e.title.empty() || e.summary.empty()) << e.name;
+  }
+}
+
+// --- methods in a training loop -------------------------------------------------------------------------------------------------
+
+class Small : public nn::Network {
+ public:
+  explicit Small(uint64_t seed) : conv_(3, 6, {.kernel = 3, .padding = 1}), bn_(6), fc_(6, 3) {
+    add("conv", conv_), add("bn", bn_), add("fc", fc_);
+    initialise(Stream(seed));
+  }
+  nn::Features forward_features(const Variable& x, bool) override {
+    const Variable map = bn_.relu(conv_(x)), pooled = global_avg_pool(map);
+    return {{map, map, map, pooled}, fc_(pooled)};
+  }
+
+ private:
+  nn::Conv2d conv_;
+  nn::BatchNorm2d bn_;
+  nn::Linear fc_;
+};
+
+/// Class c is bright in channel c.
+data::Dataset colours(int64_t n) {
+  data::Dataset d;
+  d.images = Tensor::empty({n, 8, 8, 3}, DType::u8);
+  std::vector<int64_t> labels;
+  Stream s(5);
+  for (int64_t i = 0; i < n; ++i) {
+    labels.push_back(i % 3);
+    uint8_t* x = d.images.rows(i, i + 1).data<uint8_t>();
+    for (int64_t p = 0; p < 64 * 3; ++p) x[p] = static_cast<uint8_t>(s.below(120) + (p % 3 == i % 3 ? 100 : 0));
+  }
+  d.labels = Tensor::of(labels);
+  d.classes = 3;
+  return d;
+}
+
+train::Settings short_training() { return {.epochs = 4, .batch = 16, .lr = 0.1, .milestones = {2}, .crop_padding = 1}; }
+
+const train::ClassificationCriterion criterion;
+
+train::SupervisedResult run(nn::Network& net, const data::Dataset& d, nn::Monitor& monitor, train::ExtraLoss* extra = nullptr) {
+  return train::fit({.network = net, .train = d, .test = d, .standardisation = data::standardisation_of(d), .criterion = criterion, .stream = Stream(3),
+                     .monitor = monitor, .extra = extra},
+                    short_training());
+}
+
+std::vector<std::vector<float>> state_of(const nn::Module& m) {
+  std::vector<std::vector<float>> all;
+  for (const auto& [name, t] : m.state_dict().tensors)
+    if (t.dtype() == DType::f32) all.push_back(t.to_vector<float>());
+  return all;
+}
+
+TEST(Distillation, TheTeacherTeachesAndStaysAsItWas) {
+  // Labels are wrong everywhere, the teacher is right: a distilled student follows the teacher.
+  const data::Dataset d = colours(60);
+  auto teacher = std::make_unique<Small>(11);
+  nn::Monitor monitor;
+  run(*teacher, d, monitor);
+  const auto before = state_of(*teacher);
+  data::Dataset wrong = d;
+  wrong.labels = d.labels.clone();
+  for (int64_t& y : wrong.labels.span<int64_t>()) y = (y + 1) % 3;
+  Small student(12);
+  Distillation distillation("blkd", create_method("blkd"), std::move(teacher), nn::Task::classification);
+  run(student, wrong, monitor, &distillation);
+  EXPECT_GT(train::evaluate(student, d, data::standardisation_of(d), criterion), 0.9);
+  EXPECT_EQ(before, state_of(distillation.teacher())) << "the teacher changed";
+}
+
+/// Remembers the last features of every training image: a method with a memory, as CRD has one.
+class MemoryMethod : public Method {
+ public:
+  struct Settings : LossWeights {
+    void fields(FieldVisitor& v) { LossWeights::fields(v); }
+  };
+  explicit MemoryMethod(const Settings& s) : settings_(s) {}
+  LossWeights weights() const override { return settings_; }
+  void prepare(const Pair& pair) override { memory_ = std::make_unique<Memory>(pair.train.size(), pair.student.taps.back().size(1)); }
+  nn::Module* auxiliary() override { return memory_.get(); }
+  Variable loss(const DistillationStep& step) override {
+    seen_.push_back(step.step.rows.to(cpu).to_vector<int64_t>());
+    clock_.push_back(step.step.clock.to(cpu).to_vector<float>());
+    return sum(step.student.taps.back()) * 1e-3;
+  }
+  void after_step(const DistillationStep& step) override {
+    for (int64_t i = 0; i < step.step.rows.numel(); ++i)
+      memory_->bank().rows(step.step.rows.at(i), step.step.rows.at(i) + 1).copy_from(step.student.taps.back().data().rows(i, i + 1));
+  }
+  struct Memory : nn::Module {
+    Memory(int64_t n, int64_t d) { bank_ = add_buffer("bank", Tensor::zeros({n, d})); }
+    Tensor& bank() { return buffer(bank_); }
+    size_t bank_;
+  };
+  std::unique_ptr<Memory> memory_;
+  std::vector<std::vector<int64_t>> seen_;
+  std::vector<std::vector<float>> clock_;
+
+ private:
+  Settings settings_;
+};
+
+TEST(Distillation, AMemoryTravelsWithTheCheckpoint) {
+  class Keeper : public nn::Monitor {
+   public:
+    explicit Keeper(int64_t stop) : left(stop) {}
+    bool checkpoint_due() override { return --left == 0; }
+    bool stop_requested() override { return true; }
+    void save(const TensorFile& s) override { saved = s; }
+    std::optional<TensorFile> load() override { return saved; }
+    int64_t left;
+    std::optional<TensorFile> saved;
+  };
+  const data::Dataset d = colours(40);
+  const auto train_with = [&](Keeper& monitor, std::vector<std::vector<float>>& student_state) {
+    Small student(12);
+    auto method = std::make_unique<MemoryMethod>(MemoryMethod::Settings{});
+    MemoryMethod& m = *method;
+    Distillation distillation("memory", std::move(method), std::make_unique<Small>(11), nn::Task::classification);
+    try {
+      run(student, d, monitor, &distillation);
+    } catch (const nn::Interrupted&) {
+    }
+    student_state = state_of(student);
+    EXPECT_EQ(m.clock_.front().size(), 2u);
+    EXPECT_FALSE(m.seen_.empty());
+    return m.memory_->bank().to_vector<float>();
+  };
+  std::vector<std::vector<float>> whole, resumed;
+  Keeper undisturbed(0), stopped(5);
+  const std::vector<float> expected = train_with(undisturbed, whole);
+  EXPECT_GT(*std::max_element(expected.begin(), expected.end()), 0);
+  train_with(stopped, resumed);
+  Keeper again(0);
+  again.saved = stopped.saved;
+  EXPECT_EQ(train_with(again, resumed), expected);
+  EXPECT_EQ(resumed, whole);
+}
+
+}  // namespace
+}  // namespace limbeck::kd
