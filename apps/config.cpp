@@ -128,6 +128,15 @@ void read_table(const Settings& settings, const toml::table& table, const std::s
   }
 }
 
+toml::table parse_toml(const std::string& path) {
+  const std::string text = read_file(path);
+  try {
+    return toml::parse(text, path);
+  } catch (const toml::parse_error& e) {
+    fail(path, ":", e.source().begin.line, ": not TOML: ", e.description());
+  }
+}
+
 // --- writing -------------------------------------------------------------------------------------------------------------------
 
 std::string text_of(bool v) { return v ? "true" : "false"; }
@@ -167,15 +176,14 @@ std::string text_of(const std::vector<T>& list) {
 
 }  // namespace
 
-void read_toml(const Settings& settings, const std::string& path) {
-  const std::string text = read_file(path);
-  toml::table table;
-  try {
-    table = toml::parse(text, path);
-  } catch (const toml::parse_error& e) {
-    fail(path, ":", e.source().begin.line, ": not TOML: ", e.description());
-  }
-  read_table(settings, table, "", path);
+void read_toml(const Settings& settings, const std::string& path) { read_table(settings, parse_toml(path), "", path); }
+
+void read_toml_tables(const std::string& path, const std::string& name, const std::function<Settings(const std::string& where)>& add) {
+  const toml::table file = parse_toml(path);
+  LIMBECK_CHECK(!file.empty(), path, ": expected [[", name, "]], found nothing");
+  for (const auto& [key, node] : file)
+    LIMBECK_CHECK(key.str() == name && node.is_array_of_tables(), position(path, node), "expected [[", name, "]], found '", key.str(), "'");
+  for (const toml::node& node : *file.get(name)->as_array()) read_table(add(position(path, node)), *node.as_table(), "", path);
 }
 
 void set_override(const Settings& settings, const std::string& assignment) {

@@ -1,0 +1,38 @@
+#include "apps/report_statistics.h"
+
+#include <cmath>
+
+namespace limbeck::report {
+
+Summary summarise(const std::vector<double>& values) {
+  Summary s;
+  for (const double v : values)
+    if (std::isfinite(v)) ++s.n, s.mean += v;
+  if (s.n == 0) return s;
+  s.mean /= s.n;
+  for (const double v : values)
+    if (std::isfinite(v)) s.deviation += (v - s.mean) * (v - s.mean);
+  s.deviation = s.n > 1 ? std::sqrt(s.deviation / (s.n - 1)) : 0;
+  return s;
+}
+
+Summary summarise(const Repeated& values) {
+  std::vector<double> list;
+  for (const auto& [repetition, value] : values) list.push_back(value);
+  return summarise(list);
+}
+
+std::optional<Difference> difference(const Repeated& values, const Repeated& control) {
+  const Summary a = summarise(values), b = summarise(control);
+  if (a.n == 0 || b.n == 0) return std::nullopt;
+  std::vector<double> differences;
+  for (const auto& [repetition, value] : values)
+    if (const auto other = control.find(repetition); other != control.end()) differences.push_back(value - other->second);
+  const Summary d = summarise(differences);
+  if (d.n >= 2) return Difference{d.mean, d.deviation / std::sqrt(d.n), true, d.n, d.n};
+  if (d.n == 1 && a.n == 1 && b.n == 1) return Difference{d.mean, std::nan(""), true, 1, 1};
+  const double error = a.n > 1 && b.n > 1 ? std::sqrt(a.deviation * a.deviation / a.n + b.deviation * b.deviation / b.n) : std::nan("");
+  return Difference{a.mean - b.mean, error, false, a.n, b.n};
+}
+
+}  // namespace limbeck::report
