@@ -103,7 +103,12 @@ std::string hint(const std::string& name, const std::vector<std::string>& candid
     if (nearest.empty() && c.substr(c.rfind('.') + 1) == name.substr(name.rfind('.') + 1)) nearest = c;
   if (nearest.empty() || name.find('.') != std::string::npos)
     if (const std::string near = nearest_name(name, candidates); !near.empty()) nearest = near;
-  return nearest.empty() ? std::string("; 'limbeck config' lists the keys") : cat("; did you mean '", nearest, "'?");
+  if (!nearest.empty()) return cat("; did you mean '", nearest, "'?");
+  constexpr size_t few = 10;
+  if (candidates.size() > few) return "; 'limbeck config' lists the keys";
+  std::string keys;
+  for (const auto& c : candidates) keys += (keys.empty() ? "; expected " : ", ") + c;
+  return keys;
 }
 
 const Setting& find_setting(const Settings& settings, const std::string& key, const std::string& where, const std::string& found = {}) {

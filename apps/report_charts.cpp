@@ -58,7 +58,7 @@ std::vector<Line> lines_of_pair(const std::vector<Subject>& subjects, const std:
   std::vector<Line> lines;
   for (const Subject& s : subjects)
     if (s.role == "student" && s.pair == pair) add_lines(lines, s, key, s.row);
-    else if (s.role == "teacher" && s.model == pair.substr(0, pair.find(" > "))) add_lines(lines, s, key, s.name);
+    else if (s.role == "teacher" && s.model == teacher_of(pair)) add_lines(lines, s, key, s.name);
   return lines;
 }
 

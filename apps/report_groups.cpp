@@ -128,6 +128,8 @@ std::vector<Subject> subjects_of(const Group& group) {
   return subjects;
 }
 
+std::string teacher_of(const std::string& pair) { return pair.substr(0, pair.find(" > ")); }
+
 std::string student_name(const StageRecord& stage) {
   const std::string key = stage.label("method", "none"), fakes = stage.label("fakes", "none");
   const std::string method = key == "none" ? "" : stage.label("method_name", capitals(key));

@@ -41,6 +41,9 @@ struct Subject {
 /// the first). Throws Error naming the folder when two stages of one run have the same labels, seed included.
 std::vector<Subject> subjects_of(const Group& group);
 
+/// "T" of the pair "T > S": the teacher's network.
+std::string teacher_of(const std::string& pair);
+
 /// What a student is called: "NOKD", "BLKD", "BLKD, equal steps", "cGAN-KD", "cGAN-KD (raw) + BLKD". The method is called by the label
 /// `method_name` where there is one, else by `method` in capitals.
 std::string student_name(const StageRecord& stage);

@@ -1,5 +1,7 @@
 #include "apps/report_overview.h"
 
+#include <cmath>
+
 #include "apps/console.h"
 #include "apps/report_text.h"
 #include "tensor/error.h"
@@ -15,6 +17,8 @@ std::string repetitions_note(const std::vector<Subject>& subjects) {
     if (s.stages.size() > 1) return "Mean ± sample standard deviation over seeds; n: number of values.";
   return {};
 }
+
+std::string tenths(double value) { return format_number(std::round(10 * value) / 10); }
 
 }  // namespace
 
@@ -51,10 +55,10 @@ Table times_table(const Group& group) {
       if (stage->sessions > 0) seconds.push_back(stage->seconds), sessions += stage->sessions, total += stage->seconds;
     if (seconds.empty()) continue;
     const Summary s = summarise(seconds);
-    t.rows.push_back({subject.name, format_duration(s.mean), format_plain(s, ""), std::to_string(s.n), std::to_string(sessions)});
+    t.rows.push_back({subject.name, format_duration(s.mean), tenths(s.mean), std::to_string(s.n), std::to_string(sessions)});
     stages += s.n, all_sessions += sessions;
   }
-  if (!t.rows.empty()) t.rows.push_back({"sum", format_duration(total), format_number(total), std::to_string(stages), std::to_string(all_sessions)});
+  if (!t.rows.empty()) t.rows.push_back({"sum", format_duration(total), tenths(total), std::to_string(stages), std::to_string(all_sessions)});
   return t;
 }
 

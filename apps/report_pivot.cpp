@@ -44,9 +44,6 @@ std::vector<PivotRow> student_rows(const std::vector<Subject>& subjects, const P
   return rows;
 }
 
-/// "T" of the pair "T > S".
-std::string teacher_of(const std::string& pair) { return pair.substr(0, pair.find(" > ")); }
-
 PivotRow teacher_row(const std::vector<Subject>& subjects, const Pivot& pivot) {
   PivotRow row{"teacher", "", "", {}};
   for (const std::string& pair : pivot.pairs) {

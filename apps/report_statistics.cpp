@@ -1,18 +1,21 @@
 #include "apps/report_statistics.h"
 
+#include <algorithm>
 #include <cmath>
+#include <iterator>
 
 namespace limbeck::report {
 
 Summary summarise(const std::vector<double>& values) {
-  Summary s;
-  for (const double v : values)
-    if (std::isfinite(v)) ++s.n, s.mean += v;
-  if (s.n == 0) return s;
-  s.mean /= s.n;
-  for (const double v : values)
-    if (std::isfinite(v)) s.deviation += (v - s.mean) * (v - s.mean);
-  s.deviation = s.n > 1 ? std::sqrt(s.deviation / (s.n - 1)) : 0;
+  std::vector<double> finite;
+  std::copy_if(values.begin(), values.end(), std::back_inserter(finite), [](double v) { return std::isfinite(v); });
+  Summary s{static_cast<int>(finite.size())};
+  if (finite.empty()) return s;
+  // Equal values have no deviation, not that of the rounding of their mean.
+  if (std::equal(finite.begin() + 1, finite.end(), finite.begin())) return {s.n, finite[0], 0};
+  for (const double v : finite) s.mean += v / s.n;
+  for (const double v : finite) s.deviation += (v - s.mean) * (v - s.mean);
+  s.deviation = std::sqrt(s.deviation / (s.n - 1));
   return s;
 }
 

@@ -58,16 +58,31 @@ std::string y_axis(const Range& y) {
   return out;
 }
 
+/// Columns of a legend: fewer where a label is long.
+size_t legend_columns(const std::vector<std::string>& labels) {
+  constexpr size_t fits_three = 18;
+  return std::any_of(labels.begin(), labels.end(), [](const std::string& l) { return l.size() > fits_three; }) ? 2 : 3;
+}
+
+/// Beyond the palette the colours come again, with gaps.
+bool has_gaps(size_t i) { return i / std::size(colours) % 2 == 1; }
+
 std::string legend(const std::vector<std::string>& labels) {
+  const size_t columns = legend_columns(labels);
   std::string out;
   for (size_t i = 0; i < labels.size(); ++i) {
-    const double x = left + static_cast<double>(i % 3) * 135, y = height + 4 + 16 * static_cast<double>(i / 3);
-    out += cat("<rect x=\"", x, "\" y=\"", y, "\" width=\"12\" height=\"8\" fill=\"", colour(i), "\"/>\n", text_at(x + 16, y + 8, labels[i], "start"));
+    const double x = left + static_cast<double>(i % columns) * 405 / static_cast<double>(columns), y = height + 4 + 16 * static_cast<double>(i / columns);
+    for (const double part : has_gaps(i) ? std::vector<double>{0, 7} : std::vector<double>{0})
+      out += cat("<rect x=\"", x + part, "\" y=\"", y, "\" width=\"", has_gaps(i) ? 5 : 12, "\" height=\"8\" fill=\"", colour(i), "\"/>\n");
+    out += text_at(x + 16, y + 8, labels[i], "start");
   }
   return out;
 }
 
-double legend_height(size_t labels) { return 16 * static_cast<double>((labels + 2) / 3); }
+double legend_height(const std::vector<std::string>& labels) {
+  const size_t columns = legend_columns(labels);
+  return 16 * static_cast<double>((labels.size() + columns - 1) / columns);
+}
 
 }  // namespace
 
@@ -91,7 +106,7 @@ std::string line_chart(const std::string& title, const std::string& x_label, con
   for (const auto& line : lines)
     if (std::find(labels.begin(), labels.end(), line.label) == labels.end()) labels.push_back(line.label);
   x.widen(), y.widen();
-  std::string out = open_chart(title, legend_height(labels.size())) + y_axis(y);
+  std::string out = open_chart(title, legend_height(labels)) + y_axis(y);
   for (const double tick : ticks(x.low, x.high, 6))
     out += text_at(left + inner_width * (tick - x.low) / (x.high - x.low), height - bottom + 16, format_number(tick), "middle");
   out += text_at(left + inner_width / 2, height - 6, x_label, "middle");
@@ -102,7 +117,7 @@ std::string line_chart(const std::string& title, const std::string& x_label, con
       if (drawable(line.points.x[i]) && drawable(line.points.y[i]))
         points += cat(coordinate(left + inner_width * (line.points.x[i] - x.low) / (x.high - x.low)), ",",
                       coordinate(top + inner_height * (1 - (line.points.y[i] - y.low) / (y.high - y.low))), " ");
-    out += cat("<polyline fill=\"none\" stroke=\"", colour(index), "\" stroke-width=\"1.6\" points=\"", points, "\"/>\n");
+    out += cat("<polyline fill=\"none\" stroke=\"", colour(index), has_gaps(index) ? "\" stroke-dasharray=\"6 3" : "", "\" stroke-width=\"1.6\" points=\"", points, "\"/>\n");
   }
   return out + legend(labels) + "</svg>\n";
 }
@@ -114,7 +129,7 @@ std::string bar_chart(const std::string& title, const std::vector<std::string>& 
     for (const double v : g.values) y.add(v);
   if (groups.empty()) return {};
   y.widen();
-  std::string out = open_chart(title, legend_height(series.size())) + y_axis(y);
+  std::string out = open_chart(title, legend_height(series)) + y_axis(y);
   const double slot = inner_width / static_cast<double>(groups.size()), bar = 0.8 * slot / static_cast<double>(series.size());
   for (size_t g = 0; g < groups.size(); ++g) {
     const double start = left + slot * (static_cast<double>(g) + 0.1);

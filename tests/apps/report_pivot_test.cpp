@@ -61,6 +61,7 @@ TEST(ReportStatistics, Summary) {
   EXPECT_NEAR(s.deviation, 1.5275252, 1e-6);  // sqrt((16 + 1 + 25) / 9 / 2)
   EXPECT_EQ(report::summarise(std::vector<double>{5}).deviation, 0);
   EXPECT_EQ(report::summarise(std::vector<double>{}).n, 0);
+  EXPECT_EQ(report::summarise(std::vector<double>{12.3, 12.3, 12.3}).deviation, 0);
 }
 
 TEST(ReportStatistics, PairedDifference) {
@@ -287,7 +288,8 @@ TEST_F(PivotTest, PublishedNumbersThatCannotBeRead) {
   EXPECT_EQ(error("[[published]]\nmethod = \"crd\"\nsource = \"x\"\nvalue = 1\n"), "p.toml:1: 'pair' is missing");
   EXPECT_EQ(error("[[published]]\npair = \"a\"\nmethod = \"crd\"\nsource = \"x\"\n"), "p.toml:1: 'value': expected a finite number, found none");
   EXPECT_EQ(error(good + "deviation = -1\n"), "p.toml:1: 'deviation': expected 0 or more, found -1");
-  EXPECT_EQ(error(good + "values = 1\n"), "p.toml:6: unknown key 'values'; 'limbeck config' lists the keys");
+  EXPECT_EQ(error(good + "values = 1\n"), "p.toml:6: unknown key 'values'; did you mean 'value'?");
+  EXPECT_EQ(error(good + "colour = 1\n"), "p.toml:6: unknown key 'colour'; expected pair, method, fakes, key, name, value, deviation, source");
   EXPECT_EQ(error("[[published]]\npair = 3\n"), "p.toml:2: 'pair': expected a string, found an integer");
 }
 
@@ -314,7 +316,7 @@ TEST_F(PivotTest, FakesAndTimes) {
   const auto all = groups({make("a", 1), make("b", 2)});
   EXPECT_EQ(report::fakes_table(all[0]).rows, (std::vector<Row>{{"fakes", "consistency_after", "75.00 ± 0.00 %", "2"}, {"fakes", "fid", "12.35 ± 0", "2"}}));
   EXPECT_EQ(report::full_table(all[0]).rows[1], (Row{"fakes", "detail", "fake_images", "80 ± 0 images", "2"}));
-  EXPECT_EQ(report::times_table(all[0]).rows, (std::vector<Row>{{"fakes", "2.5 s", "2.5 ± 0", "2", "2"}, {"sum", "5.0 s", "5", "2", "2"}}));
+  EXPECT_EQ(report::times_table(all[0]).rows, (std::vector<Row>{{"fakes", "2.5 s", "2.5", "2", "2"}, {"sum", "5.0 s", "5", "2", "2"}}));
   const auto settings = report::settings_table(all[0].runs);
   EXPECT_EQ(settings.rows, (std::vector<Row>{{"seed", "1", "2"}}));
 }
