@@ -289,7 +289,7 @@ TEST_F(PivotTest, PublishedNumbersThatCannotBeRead) {
   EXPECT_EQ(error("[[published]]\npair = \"a\"\nmethod = \"crd\"\nsource = \"x\"\n"), "p.toml:1: 'value': expected a finite number, found none");
   EXPECT_EQ(error(good + "deviation = -1\n"), "p.toml:1: 'deviation': expected 0 or more, found -1");
   EXPECT_EQ(error(good + "values = 1\n"), "p.toml:6: unknown key 'values'; did you mean 'value'?");
-  EXPECT_EQ(error(good + "colour = 1\n"), "p.toml:6: unknown key 'colour'; expected pair, method, fakes, key, name, value, deviation, source");
+  EXPECT_EQ(error(good + "temperature = 1\n"), "p.toml:6: unknown key 'temperature'; expected pair, method, fakes, key, name, value, deviation, source");
   EXPECT_EQ(error("[[published]]\npair = 3\n"), "p.toml:2: 'pair': expected a string, found an integer");
 }
 
