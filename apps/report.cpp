@@ -26,6 +26,7 @@ struct Report {
   std::vector<report::RunRecord> runs;
   std::vector<report::Group> groups;
   std::vector<report::Published> published;
+  std::vector<report::Pivot> pivots;  ///< of all groups
   std::vector<report::Table> tables;  ///< the result first
 };
 
@@ -33,6 +34,7 @@ void add_tables(Report& r, const report::Group& group) {
   for (const report::Pivot& pivot : report::pivots_of(group)) {
     r.tables.push_back(report::pivot_table(pivot, group, r.published));
     r.tables.push_back(report::gains_table(pivot, group));
+    r.pivots.push_back(pivot);
   }
   r.tables.push_back(report::fakes_table(group));
   r.tables.push_back(report::times_table(group));
@@ -64,16 +66,14 @@ void write_files(const Report& r, const std::string& out) {
 void print(const Report& r, const std::string& out) {
   // On the terminal the result comes last, where it is seen.
   for (auto table = r.tables.rbegin(); table != r.tables.rend(); ++table) std::printf("%s\n", report::to_text(*table).c_str());
+  if (r.pivots.empty()) std::printf("no student has finished: there is no result to show yet\n");
   std::printf("report: %s (also .md, .tex, .csv, .table.csv)\n", report::printable(out).c_str());
   for (const auto& stage : r.runs.front().stages)
     for (const auto& image : report::newest_images(stage)) std::printf("images: %s\n", report::printable(image).c_str());
 }
 
 void print_unused(const Report& r, const std::string& path) {
-  std::vector<report::Pivot> pivots;
-  for (const auto& group : r.groups)
-    for (auto& pivot : report::pivots_of(group)) pivots.push_back(std::move(pivot));
-  const auto unused = report::without_column(r.published, pivots);
+  const auto unused = report::without_column(r.published, r.pivots);
   if (unused.empty()) return;
   std::printf("%s: %zu of %zu numbers fit no column here, the first for pair '%s', key '%s'\n", report::printable(path).c_str(), unused.size(),
               r.published.size(), report::printable(unused[0].pair).c_str(), report::printable(unused[0].key).c_str());

@@ -27,7 +27,7 @@ const kd::Result* result_for(const Subject& subject, const std::string& key) {
 std::string chart_group(const Subject& subject, const std::string& key) {
   if (const size_t slash = key.find('/'); slash != std::string::npos) return "/" + key.substr(0, slash);
   const kd::Result* result = result_for(subject, key);
-  if (result && !result->unit.empty() && result->better != kd::Better::neither) return cat(result->unit, "\n", kd::name_of(result->better));
+  if (result && !result->unit.empty() && result->better != kd::Better::neither) return cat(result->unit, "\n", name_of(result->better));
   return "=" + key;
 }
 

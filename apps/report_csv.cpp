@@ -66,7 +66,7 @@ std::string pivot_lines(const Pivot& pivot, const Group& group, const std::vecto
       const PivotRow& row = pivot.rows[r];
       const Summary& s = row.cells[c].summary;
       std::vector<std::string> fields{csv_text(group.name), csv_text(pivot.measure.key), csv_text(pivot.measure.what.unit),
-                                      kd::name_of(pivot.measure.what.better), csv_text(row.name), csv_text(row.method), csv_text(row.fakes),
+                                      name_of(pivot.measure.what.better), csv_text(row.name), csv_text(row.method), csv_text(row.fakes),
                                       csv_text(pivot.pairs[c]), std::to_string(s.n), s.n > 0 ? csv_number(s.mean) : "",
                                       s.n > 1 ? csv_number(s.deviation) : "", rank_of(row.cells[c].mark)};
       for (const Control& control : controls) add_difference(fields, pivot, gains, r, c, control);
@@ -90,7 +90,7 @@ std::string results_csv(const std::vector<RunRecord>& runs) {
       for (const auto& [key, r] : stage.results) {
         std::vector<std::string> fields{csv_text(run.directory), csv_text(stage.name)};
         for (const auto& label : keys) fields.push_back(csv_text(stage.label(label)));
-        fields.insert(fields.end(), {csv_text(key), csv_number(r.value), csv_text(r.unit), kd::name_of(r.better), csv_text(r.kind)});
+        fields.insert(fields.end(), {csv_text(key), csv_number(r.value), csv_text(r.unit), name_of(r.better), csv_text(r.kind)});
         out += csv_line(fields);
       }
   return out;

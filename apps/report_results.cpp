@@ -83,7 +83,7 @@ std::string group_note(const Group& group) {
 }
 
 std::string measure_text(const Measure& m) {
-  const std::string unit = shown_unit(m.what.unit), better = kd::name_of(m.what.better);
+  const std::string unit = shown_unit(m.what.unit), better = name_of(m.what.better);
   return cat(m.key, unit.empty() ? "" : " in " + unit, m.what.better == kd::Better::neither ? "" : ", " + better + " is better");
 }
 

@@ -34,7 +34,7 @@ inline std::string json_of(const kd::Results& results) {
   std::string text;
   for (const auto& [key, r] : results)
     text += cat(text.empty() ? "" : ", ", json_string(key), ": {\"value\": ", json_number(r.value), ", \"unit\": ", json_string(r.unit), ", \"better\": \"",
-                kd::name_of(r.better), "\", \"kind\": ", json_string(r.kind), "}");
+                name_of(r.better), "\", \"kind\": ", json_string(r.kind), "}");
   return "{" + text + "}";
 }
 
