@@ -103,7 +103,12 @@ std::string hint(const std::string& name, const std::vector<std::string>& candid
     if (nearest.empty() && c.substr(c.rfind('.') + 1) == name.substr(name.rfind('.') + 1)) nearest = c;
   if (nearest.empty() || name.find('.') != std::string::npos)
     if (const std::string near = nearest_name(name, candidates); !near.empty()) nearest = near;
-  return nearest.empty() ? std::string("; 'limbeck config' lists the keys") : cat("; did you mean '", nearest, "'?");
+  if (!nearest.empty()) return cat("; did you mean '", nearest, "'?");
+  constexpr size_t few = 10;
+  if (candidates.size() > few) return "; 'limbeck config' lists the keys";
+  std::string keys;
+  for (const auto& c : candidates) keys += (keys.empty() ? "; expected " : ", ") + c;
+  return keys;
 }
 
 const Setting& find_setting(const Settings& settings, const std::string& key, const std::string& where, const std::string& found = {}) {
@@ -125,6 +130,15 @@ void read_table(const Settings& settings, const toml::table& table, const std::s
     } else {
       assign(find_setting(settings, name, position(path, node), type_name(node)), node, position(path, node));
     }
+  }
+}
+
+toml::table parse_toml(const std::string& path) {
+  const std::string text = read_file(path);
+  try {
+    return toml::parse(text, path);
+  } catch (const toml::parse_error& e) {
+    fail(path, ":", e.source().begin.line, ": not TOML: ", e.description());
   }
 }
 
@@ -167,15 +181,14 @@ std::string text_of(const std::vector<T>& list) {
 
 }  // namespace
 
-void read_toml(const Settings& settings, const std::string& path) {
-  const std::string text = read_file(path);
-  toml::table table;
-  try {
-    table = toml::parse(text, path);
-  } catch (const toml::parse_error& e) {
-    fail(path, ":", e.source().begin.line, ": not TOML: ", e.description());
-  }
-  read_table(settings, table, "", path);
+void read_toml(const Settings& settings, const std::string& path) { read_table(settings, parse_toml(path), "", path); }
+
+void read_toml_tables(const std::string& path, const std::string& name, const std::function<Settings(const std::string& where)>& add) {
+  const toml::table file = parse_toml(path);
+  LIMBECK_CHECK(!file.empty(), path, ": expected [[", name, "]], found nothing");
+  for (const auto& [key, node] : file)
+    LIMBECK_CHECK(key.str() == name && node.is_array_of_tables(), position(path, node), "expected [[", name, "]], found '", key.str(), "'");
+  for (const toml::node& node : *file.get(name)->as_array()) read_table(add(position(path, node)), *node.as_table(), "", path);
 }
 
 void set_override(const Settings& settings, const std::string& assignment) {

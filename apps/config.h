@@ -1,5 +1,6 @@
 // Configuration: TOML files and --set onto settings structs (tensor/fields.h), and back to TOML.
 #pragma once
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -37,6 +38,24 @@ Settings list_settings(T& settings) {
 /// Sets what the file names; the rest keeps its value. Throws Error "FILE:LINE: ..." for a syntax error, an unknown key (with the
 /// nearest name), or a value of another type (key, expected, found). An integer is accepted where a real number is expected.
 void read_toml(const Settings& settings, const std::string& path);
+
+/// Calls `add` with "FILE:LINE: " for every table of read_toml_list(), and reads the table into what it returns.
+void read_toml_tables(const std::string& path, const std::string& name, const std::function<Settings(const std::string& where)>& add);
+
+/// A table of a file, and its place for messages: "FILE:LINE: ".
+template <HasFields T>
+struct Located {
+  std::string where;
+  T value;
+};
+/// A file that holds a list of one kind of table, [[name]] after [[name]], each read as read_toml() reads a file. Throws also when the file
+/// holds anything else, or none.
+template <HasFields T>
+std::vector<Located<T>> read_toml_list(const std::string& path, const std::string& name) {
+  std::vector<Located<T>> list;
+  read_toml_tables(path, name, [&](const std::string& where) { return list_settings(list.emplace_back(where, T()).value); });
+  return list;
+}
 
 /// "key=value": the value is TOML; a bare word is taken as a string, and `1,2` as a list where one is expected. Throws as above.
 void set_override(const Settings& settings, const std::string& assignment);

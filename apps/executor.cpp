@@ -321,8 +321,12 @@ kd::Results read_results(const std::string& stage_directory) {
     LIMBECK_CHECK(entry.is_object() && entry.contains("value"), path, ": '", key, "': expected an object with a value, found ", entry.dump());
     const json& value = entry["value"];
     LIMBECK_CHECK(value.is_number() || value.is_null(), path, ": '", key, "': expected a number, found ", value.type_name());
-    results[key] = {value.is_null() ? std::nan("") : value.get<double>(), text_at(entry, "unit"), train::parse_better(text_at(entry, "better")),
-                    text_at(entry, "kind")};
+    try {
+      results[key] = {value.is_null() ? std::nan("") : value.get<double>(), text_at(entry, "unit"), train::parse_better(text_at(entry, "better")),
+                      text_at(entry, "kind")};
+    } catch (const Error& e) {
+      fail(path, ": '", key, "': better: ", e.what());
+    }
   }
   return results;
 }

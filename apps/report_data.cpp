@@ -1,13 +1,12 @@
 #include "apps/report_data.h"
 
 #include <algorithm>
-#include <cmath>
 #include <filesystem>
 #include <nlohmann/json.hpp>
 #include <sstream>
 
-#include "apps/console.h"
 #include "apps/executor.h"
+#include "apps/report_text.h"
 #include "tensor/error.h"
 #include "tensor/safetensors.h"
 
@@ -17,10 +16,49 @@ namespace {
 namespace fs = std::filesystem;
 using nlohmann::json;
 
+/// Of run.json, as apps/executor.cpp writes it.
+constexpr int64_t expected_format = 2;
+
 json parse(const std::string& path) {
   json j = json::parse(read_file(path), nullptr, false);
   LIMBECK_CHECK(!j.is_discarded(), path, ": not JSON");
   return j;
+}
+
+/// The member `key` of an object in the file `path`; throws naming both when it is missing or of another type.
+const json& member(const json& object, const std::string& key, json::value_t type, const std::string& path) {
+  LIMBECK_CHECK(object.is_object(), path, ": expected an object with \"", printable(key), "\", found ", object.type_name());
+  const auto found = object.find(key);
+  LIMBECK_CHECK(found != object.end(), path, ": \"", printable(key), "\" is missing");
+  LIMBECK_CHECK(found->type() == type, path, ": \"", printable(key), "\": expected ", json(type).type_name(), ", found ", found->type_name());
+  return *found;
+}
+
+std::string text_member(const json& object, const std::string& key, const std::string& path) {
+  return member(object, key, json::value_t::string, path).get<std::string>();
+}
+
+/// A number of at least 0, or 0 where it is missing.
+double amount(const json& object, const char* key, const std::string& path) {
+  LIMBECK_CHECK(object.is_object(), path, ": expected an object with \"", key, "\", found ", object.type_name());
+  const json value = object.value(key, json(0));
+  LIMBECK_CHECK(value.is_number() && value.get<double>() >= 0 && value.get<double>() <= 1e9, path, ": \"", key,
+                "\": expected a number in [0, 1e9], found ", value.is_number() ? value.dump() : value.type_name());
+  return value.get<double>();
+}
+
+/// kd/stage.h: letters, digits and . _ - +; neither "." nor "..".
+bool is_folder_name(const std::string& name) {
+  const auto allowed = [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || std::string("._-+").find(c) != std::string::npos;
+  };
+  return !name.empty() && name != "." && name != ".." && std::all_of(name.begin(), name.end(), allowed);
+}
+
+void read_labels(const json& entry, const std::string& overview, StageRecord& stage) {
+  if (!entry.contains("labels")) return;
+  const json& labels = member(entry, "labels", json::value_t::object, overview);
+  for (const auto& [key, value] : labels.items()) stage.labels[key] = text_member(labels, key, overview);
 }
 
 void read_metrics(const std::string& path, StageRecord& stage) {
@@ -36,32 +74,63 @@ void read_metrics(const std::string& path, StageRecord& stage) {
       if (key == "step") continue;
       if (!stage.metrics.count(key)) stage.metric_keys.push_back(key);
       Series& s = stage.metrics[key];
-      if (!value.is_number()) continue;
+      LIMBECK_CHECK(value.is_number() || value.is_null(), path, ":", number, ": \"", printable(key), "\": expected a number or null, found ",
+                    value.type_name());
+      if (value.is_null()) continue;
       s.x.push_back(j["step"].get<double>());
       s.y.push_back(value.get<double>());
     }
   }
 }
 
-StageRecord read_stage(const std::string& folder, const json& entry) {
+void read_times(const std::string& path, StageRecord& stage) {
+  if (!fs::exists(path)) return;
+  const json times = parse(path);
+  stage.seconds = amount(times, "seconds", path);
+  stage.sessions = static_cast<int>(amount(times, "sessions", path));
+}
+
+/// PNG files; a link may lead out of the run folder, and what it names would stand in the page.
+std::vector<std::string> images_in(const std::string& folder) {
+  std::vector<std::string> images;
+  if (!fs::is_directory(folder)) return images;
+  for (const auto& file : fs::directory_iterator(folder))
+    if (file.path().extension() == ".png" && fs::is_regular_file(file.symlink_status())) images.push_back(file.path().string());
+  std::sort(images.begin(), images.end());
+  return images;
+}
+
+/// One stage of the run in `directory`, whose run.json has this entry.
+StageRecord read_stage(const std::string& directory, const json& entry) {
+  const std::string overview = directory + "/run.json";
   StageRecord stage;
-  stage.name = entry.value("name", "");
-  stage.title = entry.value("title", "");
-  const std::string done = folder + "/done.json";
-  stage.finished = fs::exists(done) && parse(done).value("fingerprint", "") == entry.value("fingerprint", "-");
-  if (stage.finished)
-    for (const auto& [key, r] : read_results(folder)) stage.results[key] = r.value;
+  stage.name = text_member(entry, "name", overview);
+  LIMBECK_CHECK(is_folder_name(stage.name), overview, ": \"name\": expected letters, digits and . _ - +, found '", printable(stage.name), "'");
+  stage.title = text_member(entry, "title", overview);
+  read_labels(entry, overview, stage);
+  const std::string folder = directory + "/stages/" + stage.name, done = folder + "/done.json";
+  stage.finished = fs::exists(done) && text_member(parse(done), "fingerprint", done) == text_member(entry, "fingerprint", overview);
+  if (stage.finished) stage.results = read_results(folder);
   read_metrics(folder + "/metrics.jsonl", stage);
-  if (fs::is_directory(folder + "/images"))
-    for (const auto& file : fs::directory_iterator(folder + "/images"))
-      if (file.path().extension() == ".png") stage.images.push_back(file.path().string());
-  std::sort(stage.images.begin(), stage.images.end());
+  read_times(folder + "/times.json", stage);
+  stage.images = images_in(folder + "/images");
   return stage;
 }
 
-std::map<std::string, std::string> settings_of(const RunRecord& run) {
+void check_format(const json& overview, const std::string& directory) {
+  const std::string path = directory + "/run.json";
+  LIMBECK_CHECK(overview.is_object(), path, ": expected an object with \"stages\", found ", overview.type_name());
+  const json format = overview.value("format", json(1));  // the first one did not say its number
+  LIMBECK_CHECK(format.is_number_integer(), path, ": \"format\": expected an integer, found ", format.type_name());
+  const auto number = format.get<int64_t>();
+  LIMBECK_CHECK(number == expected_format, directory, ": run folder of ", number < expected_format ? "an earlier" : "a later",
+                " version of limbeck (format ", number, ", expected ", expected_format, ")");
+}
+
+/// config.toml as the program writes it: sections, and one "key = value" a line.
+std::map<std::string, std::string> settings_in(const std::string& config) {
   std::map<std::string, std::string> settings;
-  std::istringstream in(run.config);
+  std::istringstream in(config);
   std::string section;
   for (std::string line; std::getline(in, line);) {
     const size_t equals = line.find(" = ");
@@ -72,6 +141,11 @@ std::map<std::string, std::string> settings_of(const RunRecord& run) {
 }
 
 }  // namespace
+
+std::string StageRecord::label(const std::string& key, const std::string& otherwise) const {
+  const auto found = labels.find(key);
+  return found == labels.end() ? otherwise : found->second;
+}
 
 const StageRecord* RunRecord::find(const std::string& stage) const {
   for (const auto& s : stages)
@@ -84,84 +158,12 @@ RunRecord read_run(const std::string& directory) {
   run.directory = directory;
   LIMBECK_CHECK(fs::exists(directory + "/run.json"), directory, ": not a run folder (it has no run.json)");
   const json overview = parse(directory + "/run.json");
+  check_format(overview, directory);
   if (fs::exists(directory + "/config.toml")) run.config = read_file(directory + "/config.toml");
-  const json times = fs::exists(directory + "/times.json") ? parse(directory + "/times.json") : json::object();
-  for (const auto& entry : overview.at("stages")) {
-    StageRecord stage = read_stage(directory + "/stages/" + entry.value("name", ""), entry);
-    const json t = times.value("stages", json::object()).value(stage.name, json::object());
-    stage.seconds = t.value("seconds", 0.0);
-    stage.sessions = t.value("sessions", 0);
-    run.stages.push_back(std::move(stage));
-  }
+  run.settings = settings_in(run.config);
+  for (const auto& entry : member(overview, "stages", json::value_t::array, directory + "/run.json"))
+    run.stages.push_back(read_stage(directory, entry));
   return run;
-}
-
-Summary summarise(const std::vector<double>& values) {
-  Summary s;
-  for (const double v : values)
-    if (std::isfinite(v)) ++s.n, s.mean += v;
-  if (s.n == 0) return s;
-  s.mean /= s.n;
-  for (const double v : values)
-    if (std::isfinite(v)) s.deviation += (v - s.mean) * (v - s.mean);
-  s.deviation = s.n > 1 ? std::sqrt(s.deviation / (s.n - 1)) : 0;
-  return s;
-}
-
-std::vector<ResultRow> result_rows(const std::vector<RunRecord>& runs) {
-  std::vector<const StageRecord*> order;
-  for (const auto& run : runs)
-    for (const auto& stage : run.stages)
-      if (std::none_of(order.begin(), order.end(), [&](const StageRecord* s) { return s->name == stage.name; })) order.push_back(&stage);
-  std::vector<ResultRow> rows;
-  for (const StageRecord* stage : order) {
-    std::map<std::string, std::vector<double>> values;
-    for (size_t i = 0; i < runs.size(); ++i)
-      if (const StageRecord* s = runs[i].find(stage->name))
-        for (const auto& [key, value] : s->results) {
-          auto& list = values[key];
-          list.resize(runs.size(), std::nan(""));
-          list[i] = value;
-        }
-    for (const auto& [key, list] : values) rows.push_back({stage->name, stage->title, key, list, summarise(list)});
-  }
-  return rows;
-}
-
-std::vector<std::pair<std::string, std::vector<std::string>>> differing_settings(const std::vector<RunRecord>& runs) {
-  std::map<std::string, std::vector<std::string>> all;
-  for (size_t i = 0; i < runs.size(); ++i)
-    for (const auto& [key, value] : settings_of(runs[i])) {
-      all[key].resize(runs.size());
-      all[key][i] = value;
-    }
-  std::vector<std::pair<std::string, std::vector<std::string>>> differing;
-  for (const auto& [key, values] : all)
-    if (std::any_of(values.begin(), values.end(), [&](const std::string& v) { return v != values[0]; })) differing.emplace_back(key, values);
-  return differing;
-}
-
-bool is_share(const std::string& key) {
-  for (const char* word : {"accuracy", "consistency", "acceptance", "table6"})
-    if (key.find(word) != std::string::npos) return true;
-  return false;
-}
-
-std::string format_value(const std::string& key, double value) {
-  if (!std::isfinite(value)) return "-";
-  if (!is_share(key)) return format_number(value);
-  char text[32];
-  std::snprintf(text, sizeof text, "%.2f %%", 100 * value);
-  return text;
-}
-
-std::string format_summary(const std::string& key, const Summary& s) {
-  if (s.n == 0) return "-";
-  if (s.n == 1) return format_value(key, s.mean);
-  char text[64];
-  if (is_share(key)) std::snprintf(text, sizeof text, "%.2f ± %.2f %%", 100 * s.mean, 100 * s.deviation);
-  else return cat(format_number(s.mean), " ± ", format_number(s.deviation));
-  return text;
 }
 
 }  // namespace limbeck::report

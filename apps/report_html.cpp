@@ -1,11 +1,13 @@
 #include "apps/report_html.h"
 
 #include <algorithm>
-#include <cmath>
 #include <filesystem>
+#include <sstream>
 
-#include "apps/report_svg.h"
-#include "apps/report_tables.h"
+#include "apps/report_charts.h"
+#include "apps/report_overview.h"
+#include "apps/report_results.h"
+#include "apps/report_text.h"
 #include "tensor/error.h"
 #include "tensor/safetensors.h"
 
@@ -13,77 +15,23 @@ namespace limbeck::report {
 namespace {
 
 constexpr const char* style = R"(
-body { font: 15px/1.5 system-ui, sans-serif; color: #222; max-width: 1000px; margin: 2em auto; padding: 0 1em; }
+:root { color-scheme: light dark; --text: #222; --page: #fff; --soft: #555; --rule: #ddd; --rule-strong: #888; --block: #f6f6f6; }
+@media (prefers-color-scheme: dark) {
+:root { --text: #ddd; --page: #181818; --soft: #aaa; --rule: #3a3a3a; --rule-strong: #888; --block: #242424; }
+}
+body { font: 15px/1.5 system-ui, sans-serif; color: var(--text); background: var(--page); max-width: 1000px; margin: 2em auto; padding: 0 1em; }
 h1 { font-size: 1.6em; } h2 { margin-top: 2em; font-size: 1.2em; } h3 { margin-bottom: .3em; font-size: 1em; }
-table { border-collapse: collapse; } th, td { padding: .25em .8em; border-bottom: 1px solid #ddd; text-align: right; }
-th.t, td.t { text-align: left; } th { border-bottom: 2px solid #888; }
+.wide { overflow-x: auto; } table { border-collapse: collapse; }
+th, td { padding: .25em .8em; border-bottom: 1px solid var(--rule); text-align: right; }
+th.t, td.t { text-align: left; } th { border-bottom: 2px solid var(--rule-strong); }
 .charts { display: flex; flex-wrap: wrap; gap: 12px; } figure { margin: 0 0 1em; display: inline-block; vertical-align: top; }
-figcaption { font-size: .85em; color: #555; } img { image-rendering: pixelated; max-width: 100%; }
-svg { background: #fff; } svg text { font: 11px system-ui, sans-serif; fill: #333; } svg text.h { font-weight: 600; font-size: 12px; }
-svg .g { stroke: #e4e4e4; } pre { background: #f6f6f6; padding: 1em; overflow: auto; } summary { cursor: pointer; }
+figcaption { font-size: .85em; color: var(--soft); } img { image-rendering: pixelated; max-width: 100%; }
+svg text { font: 11px system-ui, sans-serif; fill: var(--text); } svg text.h { font-weight: 600; font-size: 12px; }
+svg .g { stroke: var(--rule); } pre { background: var(--block); padding: 1em; overflow: auto; } summary { cursor: pointer; }
 )";
 
-std::vector<const StageRecord*> stages_of(const std::vector<RunRecord>& runs) {
-  std::vector<const StageRecord*> order;
-  for (const auto& run : runs)
-    for (const auto& stage : run.stages)
-      if (std::none_of(order.begin(), order.end(), [&](const StageRecord* s) { return s->name == stage.name; })) order.push_back(&stage);
-  return order;
-}
-
-/// "loss" for d_loss, g_loss, train_loss: such curves share a chart.
-std::string chart_of(const std::string& key) {
-  for (const char* prefix : {"train_", "test_", "d_", "g_", "loss/"})
-    if (key.rfind(prefix, 0) == 0) return std::string(prefix) == "loss/" ? "loss" : key.substr(std::string(prefix).size());
-  return key;
-}
-
-std::string stage_charts(const std::vector<RunRecord>& runs, const StageRecord& stage) {
-  std::vector<std::string> charts;
-  for (const auto& key : stage.metric_keys)
-    if (std::find(charts.begin(), charts.end(), chart_of(key)) == charts.end()) charts.push_back(chart_of(key));
-  std::string out;
-  for (const auto& chart : charts) {
-    std::vector<Line> lines;
-    for (const auto& key : stage.metric_keys)
-      if (chart_of(key) == chart)
-        for (const auto& run : runs)
-          if (const StageRecord* s = run.find(stage.name); s && s->metrics.count(key)) lines.push_back({key, s->metrics.at(key)});
-    out += line_chart(cat(stage.name, ": ", chart), "step", lines);
-  }
-  return out;
-}
-
-/// Label consistency per class, before and after filtering, from the counts that the fake-data stages log.
-std::string consistency_chart(const StageRecord& stage) {
-  for (const char* key : {"candidates", "candidates_consistent", "kept", "kept_consistent"})
-    if (!stage.metrics.count(key)) return {};
-  const auto at = [&](const char* key) -> const std::vector<double>& { return stage.metrics.at(key).y; };
-  std::vector<BarGroup> groups;
-  for (size_t i = 0; i < at("kept").size(); ++i)
-    if (i < at("candidates").size())
-      groups.push_back({std::to_string(i), {100 * at("candidates_consistent")[i] / at("candidates")[i], 100 * at("kept_consistent")[i] / at("kept")[i]}});
-  return bar_chart(cat(stage.name, ": label consistency per class, %"), {"before filtering", "after filtering"}, groups);
-}
-
-/// Test curves of all stages in one chart per metric: the students side by side.
-std::string comparison_charts(const std::vector<RunRecord>& runs) {
-  std::vector<std::string> keys;
-  for (const StageRecord* stage : stages_of(runs))
-    for (const auto& key : stage->metric_keys)
-      if (key.rfind("test_", 0) == 0 && std::find(keys.begin(), keys.end(), key) == keys.end()) keys.push_back(key);
-  std::string out;
-  for (const auto& key : keys) {
-    std::vector<Line> lines;
-    for (const StageRecord* stage : stages_of(runs))
-      for (const auto& run : runs)
-        if (const StageRecord* s = run.find(stage->name); s && s->metrics.count(key)) lines.push_back({stage->name, s->metrics.at(key)});
-    out += line_chart(cat(key, " of all networks"), "epoch", lines);
-  }
-  return out;
-}
-
-std::string images_section(const RunRecord& run) {
+std::string images_section(const Group& group) {
+  const RunRecord& run = group.runs.front();
   std::string out;
   for (const auto& stage : run.stages)
     for (const auto& path : newest_images(stage)) {
@@ -100,6 +48,39 @@ std::string unfinished_note(const std::vector<RunRecord>& runs) {
     for (const auto& stage : run.stages)
       if (!stage.finished) list += cat(list.empty() ? "" : ", ", runs.size() > 1 ? run.directory + "/" : "", stage.name);
   return list.empty() ? list : cat("<p><strong>Not finished:</strong> ", html_escaped(list), "</p>\n");
+}
+
+std::string table_section(const Table& t) { return t.rows.empty() ? std::string() : to_html(t); }
+
+std::string charts_section(const std::string& heading, const std::string& charts) {
+  return charts.empty() ? charts : cat("<h3>", html_escaped(heading), "</h3>\n<div class=\"charts\">\n", charts, "</div>\n");
+}
+
+std::string curves_section(const Group& group) {
+  std::string out;
+  for (const Subject& subject : subjects_of(group)) {
+    std::string charts = subject_charts(subject);
+    for (const auto& [repetition, stage] : subject.stages) charts += consistency_chart(*stage);
+    out += charts_section(subject.name == subject.title ? subject.name : cat(subject.name, ": ", subject.title), charts);
+  }
+  return out.empty() ? out : "<h2>Curves</h2>\n" + out;
+}
+
+std::string group_section(const Group& group, const std::vector<Published>& published) {
+  std::string out = group.name.empty() ? "" : cat("<h1>", html_escaped(group.name), "</h1>\n<p>", html_escaped(describe_settings(group)), "</p>\n");
+  for (const Pivot& pivot : pivots_of(group)) out += table_section(pivot_table(pivot, group, published)) + table_section(gains_table(pivot, group));
+  out += charts_section("Side by side", comparison_charts(group));
+  out += table_section(fakes_table(group)) + images_section(group) + curves_section(group) + table_section(times_table(group));
+  if (const Table all = full_table(group); !all.rows.empty()) out += cat("<details><summary>Every number</summary>\n", to_html(all), "</details>\n");
+  return out;
+}
+
+/// A text of several lines.
+std::string preformatted(const std::string& text) {
+  std::istringstream in(text);
+  std::string out = "<pre>";
+  for (std::string line; std::getline(in, line);) out += html_escaped(line) + "\n";
+  return out + "</pre>";
 }
 
 }  // namespace
@@ -131,29 +112,15 @@ std::vector<std::string> newest_images(const StageRecord& stage) {
   return newest;
 }
 
-std::string html_page(const std::vector<RunRecord>& runs) {
+std::string html_page(const std::vector<RunRecord>& runs, const std::vector<Published>& published) {
   std::string title = "Limbeck:";
   for (const auto& run : runs) title += " " + run.directory;
   std::string page = cat("<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><title>", html_escaped(title), "</title><style>", style,
                          "</style></head>\n<body>\n<h1>", html_escaped(title), "</h1>\n", unfinished_note(runs));
-  const auto add_table = [&page](const Table& t) {
-    if (!t.rows.empty()) page += to_html(t);
-  };
-  add_table(main_table(runs));
-  if (const std::string charts = comparison_charts(runs); !charts.empty()) page += cat("<div class=\"charts\">\n", charts, "</div>\n");
-  add_table(fakes_table(runs));
-  page += images_section(runs.front());
-  page += "<h2>Curves</h2>\n";
-  for (const StageRecord* stage : stages_of(runs)) {
-    const std::string charts = stage_charts(runs, *stage) + consistency_chart(*stage);
-    if (!charts.empty()) page += cat("<h3>", html_escaped(stage->name), ": ", html_escaped(stage->title), "</h3>\n<div class=\"charts\">\n", charts, "</div>\n");
-  }
-  add_table(times_table(runs));
-  page += cat("<details><summary>Every number</summary>\n", to_html(full_table(runs)), "</details>\n");
-  if (runs.size() > 1) add_table(settings_table(runs));
-  page += cat("<h2>Settings</h2>\n<details open><summary>config.toml of ", html_escaped(runs.front().directory), "</summary>\n<pre>",
-              html_escaped(runs.front().config), "</pre></details>\n</body></html>\n");
-  return page;
+  for (const Group& group : group_runs(runs)) page += group_section(group, published);
+  if (runs.size() > 1) page += table_section(settings_table(runs));
+  return page + cat("<h2>Settings</h2>\n<details open><summary>config.toml of ", html_escaped(runs.front().directory), "</summary>\n",
+                    preformatted(runs.front().config), "</details>\n</body></html>\n");
 }
 
 }  // namespace limbeck::report

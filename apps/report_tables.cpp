@@ -1,14 +1,14 @@
 #include "apps/report_tables.h"
 
 #include <algorithm>
-#include <charconv>
-#include <cmath>
 
-#include "apps/console.h"
+#include "apps/report_text.h"
 #include "tensor/error.h"
 
 namespace limbeck::report {
 namespace {
+
+using TextRow = std::vector<std::string>;
 
 /// Characters on the screen, not bytes: continuation bytes of UTF-8 take no room.
 size_t width_of(const std::string& text) {
@@ -20,226 +20,107 @@ std::string padded(const std::string& text, size_t width, bool left) {
   return left ? text + space : space + text;
 }
 
-std::vector<size_t> column_widths(const Table& t) {
-  std::vector<size_t> widths;
-  for (size_t c = 0; c < t.header.size(); ++c) {
-    size_t w = width_of(t.header[c]);
-    for (const auto& row : t.rows) w = std::max(w, width_of(row[c]));
-    widths.push_back(w);
+/// Header and rows in one list, by a function for each.
+template <class Header, class Body>
+std::vector<TextRow> rows_as(const Table& t, const Header& header, const Body& body) {
+  std::vector<TextRow> rows{{}};
+  for (const auto& name : t.header) rows[0].push_back(header(name));
+  for (const auto& row : t.rows) {
+    rows.emplace_back();
+    for (size_t c = 0; c < row.size(); ++c) rows.back().push_back(body(row[c], c));
   }
-  return widths;
+  return rows;
 }
 
-std::string join_cells(const Table& t, const std::vector<std::string>& cells, const std::vector<size_t>& widths, const char* between) {
-  std::string line;
-  for (size_t c = 0; c < cells.size(); ++c) line += (c ? between : "") + padded(cells[c], widths[c], c < t.text_columns);
-  return line;
-}
-
-std::string latex_escaped(const std::string& text) {
-  std::string out;
-  for (size_t i = 0; i < text.size(); ++i) {
-    if (text.compare(i, 2, "±") == 0) out += "$\\pm$", ++i;
-    else if (std::string("_%&#$").find(text[i]) != std::string::npos) out += '\\', out += text[i];
-    else out += text[i];
+/// Cells of a column to one width, joined.
+std::vector<std::string> aligned(const std::vector<TextRow>& rows, size_t text_columns, const char* between) {
+  std::vector<size_t> widths(rows[0].size(), 0);
+  for (const auto& row : rows)
+    for (size_t c = 0; c < row.size(); ++c) widths[c] = std::max(widths[c], width_of(row[c]));
+  std::vector<std::string> lines;
+  for (const auto& row : rows) {
+    lines.emplace_back();
+    for (size_t c = 0; c < row.size(); ++c) lines.back() += (c ? between : "") + padded(row[c], widths[c], c < text_columns);
   }
-  return out;
+  return lines;
 }
 
-std::string exact(double v) {
-  if (!std::isfinite(v)) return "";
-  char buffer[64];
-  return {buffer, std::to_chars(buffer, buffer + sizeof buffer, v).ptr};
+bool has_mark(const Table& t, size_t column) {
+  return std::any_of(t.rows.begin(), t.rows.end(), [&](const auto& row) { return row[column].mark != Mark::none; });
 }
 
-std::string csv_quoted(const std::string& text) {
-  if (text.find_first_of(",\"\n") == std::string::npos) return text;
-  std::string out = "\"";
-  for (const char c : text) out += c == '"' ? std::string("\"\"") : std::string(1, c);
-  return out + '"';
+bool has_mark(const Table& t) {
+  for (size_t c = 0; c < t.header.size(); ++c)
+    if (has_mark(t, c)) return true;
+  return false;
 }
 
-bool is_test(const std::string& key) { return key.rfind("test_", 0) == 0; }
-
-/// A table with one row per stage: its name and title, then the given keys.
-Table by_stage(const std::vector<ResultRow>& results, const std::vector<std::string>& stages, const std::vector<std::string>& keys) {
-  Table t;
-  t.text_columns = 2;
-  t.header = {"stage", "what"};
-  for (const auto& key : keys) t.header.push_back(key);
-  t.header.push_back("n");
-  for (const auto& stage : stages) {
-    std::vector<std::string> row{stage, ""};
-    int n = 0;
-    for (const auto& key : keys) {
-      const auto found = std::find_if(results.begin(), results.end(), [&](const ResultRow& r) { return r.stage == stage && r.key == key; });
-      row.push_back(found == results.end() ? "-" : format_summary(key, found->summary));
-      if (found != results.end()) row[1] = found->title, n = std::max(n, found->summary.n);
-    }
-    row.push_back(std::to_string(n));
-    t.rows.push_back(row);
-  }
-  return t;
-}
-
-template <class List>
-void add_once(List& list, const std::string& name) {
-  if (std::find(list.begin(), list.end(), name) == list.end()) list.push_back(name);
-}
-
-std::string runs_note(const std::vector<RunRecord>& runs) {
-  return runs.size() > 1 ? cat("Mean ± sample standard deviation over ", runs.size(), " runs; n: runs with the value.") : std::string();
+/// The text of a cell between what its mark opens and closes.
+std::string wrapped(const std::string& text, Mark mark, const char* best, const char* best_end, const char* second, const char* second_end) {
+  if (mark == Mark::best) return best + text + best_end;
+  if (mark == Mark::second) return second + text + second_end;
+  return text;
 }
 
 }  // namespace
 
-std::string html_escaped(const std::string& text) {
-  std::string out;
-  for (const char c : text) {
-    if (c == '&') out += "&amp;";
-    else if (c == '<') out += "&lt;";
-    else if (c == '>') out += "&gt;";
-    else if (c == '"') out += "&quot;";
-    else out += c;
-  }
-  return out;
-}
-
 std::string to_text(const Table& t) {
-  const auto widths = column_widths(t);
-  std::string out = cat(t.title, "\n");
-  const std::string head = join_cells(t, t.header, widths, "  ");
-  out += head + "\n" + std::string(width_of(head), '-') + "\n";
-  for (const auto& row : t.rows) out += join_cells(t, row, widths, "  ") + "\n";
+  const auto body = [&](const Cell& cell, size_t column) {
+    // Numbers stay in line: a cell without a mark has a space where others have theirs.
+    const char* mark = cell.mark == Mark::best ? "*" : cell.mark == Mark::second ? "+" : has_mark(t, column) ? " " : "";
+    return printable(cell.text) + mark;
+  };
+  const auto lines = aligned(rows_as(t, printable, body), t.text_columns, "  ");
+  std::string out = cat(printable(t.title), "\n");
+  if (!t.note.empty()) out += cat(printable(t.note), has_mark(t) ? " * best, + second best." : "", "\n");
+  out += lines[0] + "\n" + std::string(width_of(lines[0]), '-') + "\n";
+  for (size_t i = 1; i < lines.size(); ++i) out += lines[i] + "\n";
   return out;
 }
 
 std::string to_markdown(const Table& t) {
-  const auto widths = column_widths(t);
-  std::string out = cat("## ", t.title, "\n\n");
-  if (!t.note.empty()) out += t.note + "\n\n";
-  out += "| " + join_cells(t, t.header, widths, " | ") + " |\n|";
+  const auto body = [](const Cell& cell, size_t) { return wrapped(markdown_escaped(cell.text), cell.mark, "**", "**", "<u>", "</u>"); };
+  const auto lines = aligned(rows_as(t, markdown_escaped, body), t.text_columns, " | ");
+  std::string out = cat("## ", markdown_escaped(t.title), "\n\n");
+  if (!t.note.empty()) out += markdown_escaped(t.note) + "\n\n";
+  out += "| " + lines[0] + " |\n|";
   for (size_t c = 0; c < t.header.size(); ++c) out += c < t.text_columns ? " --- |" : " ---: |";
   out += "\n";
-  for (const auto& row : t.rows) out += "| " + join_cells(t, row, widths, " | ") + " |\n";
+  for (size_t i = 1; i < lines.size(); ++i) out += "| " + lines[i] + " |\n";
   return out + "\n";
 }
 
 std::string to_latex(const Table& t) {
-  std::string out = cat("% ", t.title, " (needs the package booktabs)\n\\begin{tabular}{");
+  const auto body = [](const Cell& cell, size_t) { return wrapped(latex_escaped(cell.text), cell.mark, "\\textbf{", "}", "\\underline{", "}"); };
+  std::string out = cat("% needs the package booktabs\n\\begin{table}\n\\centering\n\\caption{", latex_escaped(t.title), ".",
+                        t.note.empty() ? "" : " ", latex_escaped(t.note), "}\n\\begin{tabular}{");
   for (size_t c = 0; c < t.header.size(); ++c) out += c < t.text_columns ? 'l' : 'r';
   out += "}\n\\toprule\n";
-  const auto line = [&](const std::vector<std::string>& cells) {
-    for (size_t c = 0; c < cells.size(); ++c) out += (c ? " & " : "") + latex_escaped(cells[c]);
-    out += " \\\\\n";
-  };
-  line(t.header);
-  out += "\\midrule\n";
-  for (const auto& row : t.rows) line(row);
-  return out + "\\bottomrule\n\\end{tabular}\n\n";
+  const char* after = "\\midrule\n";
+  for (const TextRow& row : rows_as(t, latex_escaped, body)) {
+    for (size_t c = 0; c < row.size(); ++c) out += (c ? " & " : "") + row[c];
+    out += cat(" \\\\\n", after);
+    after = "";
+  }
+  return out + "\\bottomrule\n\\end{tabular}\n\\end{table}\n\n";
 }
 
 std::string to_html(const Table& t) {
+  const auto element = [&](const char* name, size_t column, const std::string& text) {
+    return cat("<", name, column < t.text_columns ? " class=\"t\">" : ">", text, "</", name, ">");
+  };
+  const auto body = [](const Cell& cell, size_t) { return wrapped(html_escaped(cell.text), cell.mark, "<strong>", "</strong>", "<u>", "</u>"); };
   std::string out = cat("<h2>", html_escaped(t.title), "</h2>\n");
   if (!t.note.empty()) out += cat("<p>", html_escaped(t.note), "</p>\n");
-  out += "<table>\n<tr>";
-  for (size_t c = 0; c < t.header.size(); ++c) out += cat("<th", c < t.text_columns ? " class=\"t\"" : "", ">", html_escaped(t.header[c]), "</th>");
-  out += "</tr>\n";
-  for (const auto& row : t.rows) {
+  out += "<div class=\"wide\"><table>\n";
+  const char* name = "th";
+  for (const TextRow& row : rows_as(t, html_escaped, body)) {
     out += "<tr>";
-    for (size_t c = 0; c < row.size(); ++c) out += cat("<td", c < t.text_columns ? " class=\"t\"" : "", ">", html_escaped(row[c]), "</td>");
+    for (size_t c = 0; c < row.size(); ++c) out += element(name, c, row[c]);
     out += "</tr>\n";
+    name = "td";
   }
-  return out + "</table>\n";
-}
-
-Table main_table(const std::vector<RunRecord>& runs) {
-  const auto results = result_rows(runs);
-  std::vector<std::string> stages, keys;
-  for (const auto& r : results)
-    if (is_test(r.key)) add_once(stages, r.stage), add_once(keys, r.key);
-  for (const char* more : {"train_accuracy", "train_images", "steps"})
-    for (const auto& r : results)
-      if (r.key == more && std::count(stages.begin(), stages.end(), r.stage)) add_once(keys, r.key);
-  Table t = by_stage(results, stages, keys);
-  t.title = "Result";
-  t.note = runs_note(runs);
-  return t;
-}
-
-Table fakes_table(const std::vector<RunRecord>& runs) {
-  Table t;
-  t.title = "Generated images";
-  t.note = runs_note(runs);
-  t.text_columns = 2;
-  t.header = {"stage", "measure", "value", "n"};
-  for (const auto& r : result_rows(runs))
-    for (const char* word : {"consistency", "fid", "frechet", "accept", "fake", "kept", "cutoff"})
-      if (r.key.find(word) != std::string::npos && !is_test(r.key)) {
-        t.rows.push_back({r.stage, r.key, format_summary(r.key, r.summary), std::to_string(r.summary.n)});
-        break;
-      }
-  return t;
-}
-
-Table full_table(const std::vector<RunRecord>& runs) {
-  Table t;
-  t.title = "Every number";
-  t.note = runs_note(runs);
-  t.text_columns = 2;
-  t.header = {"stage", "key", "value", "n"};
-  for (const auto& r : result_rows(runs)) t.rows.push_back({r.stage, r.key, format_summary(r.key, r.summary), std::to_string(r.summary.n)});
-  return t;
-}
-
-Table times_table(const std::vector<RunRecord>& runs) {
-  Table t;
-  t.title = "Wall time";
-  t.note = runs.size() > 1 ? "Mean over the runs; sessions above one per run mean that the stage was interrupted." : "Sessions above one mean that the stage was interrupted.";
-  t.header = {"stage", "time", "seconds", "sessions"};
-  std::vector<std::string> order;
-  for (const auto& run : runs)
-    for (const auto& stage : run.stages) add_once(order, stage.name);
-  double total = 0;
-  for (const auto& name : order) {
-    std::vector<double> seconds;
-    int sessions = 0;
-    for (const auto& run : runs)
-      if (const StageRecord* s = run.find(name); s && s->sessions > 0) seconds.push_back(s->seconds), sessions += s->sessions;
-    if (seconds.empty()) continue;
-    const Summary s = summarise(seconds);
-    total += s.mean;
-    t.rows.push_back({name, format_duration(s.mean), format_summary("", s), std::to_string(sessions)});
-  }
-  t.rows.push_back({"all", format_duration(total), format_number(std::round(10 * total) / 10), ""});
-  return t;
-}
-
-Table settings_table(const std::vector<RunRecord>& runs) {
-  Table t;
-  t.title = "Settings in which the runs differ";
-  t.header = {"key"};
-  for (const auto& run : runs) t.header.push_back(run.directory);
-  t.text_columns = t.header.size();
-  for (const auto& [key, values] : differing_settings(runs)) {
-    std::vector<std::string> row{key};
-    row.insert(row.end(), values.begin(), values.end());
-    t.rows.push_back(row);
-  }
-  return t;
-}
-
-std::string results_csv(const std::vector<RunRecord>& runs) {
-  std::string out = "stage,key,n,mean,deviation";
-  for (const auto& run : runs) out += "," + csv_quoted(run.directory);
-  out += "\n";
-  for (const auto& r : result_rows(runs)) {
-    out += cat(csv_quoted(r.stage), ",", csv_quoted(r.key), ",", r.summary.n, ",", r.summary.n ? exact(r.summary.mean) : "", ",",
-               r.summary.n > 1 ? exact(r.summary.deviation) : "");
-    for (const double v : r.values) out += "," + exact(v);
-    out += "\n";
-  }
-  return out;
+  return out + "</table></div>\n";
 }
 
 }  // namespace limbeck::report

@@ -161,7 +161,7 @@ std::string title_of(const Student& s) {
 
 Labels labels_of(const Student& s) {
   Labels labels{{"role", "student"}, {"model", s.pair.student}, {"method", s.method}, {"fakes", name_of(s.fakes)}, {"seed", std::to_string(s.seed)}};
-  if (s.method != "none") labels["pair"] = s.pair.text();
+  if (s.method != "none") labels["pair"] = s.pair.text(), labels["method_name"] = title_of_method(s.method);
   return labels;
 }
 

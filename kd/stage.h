@@ -15,10 +15,10 @@ using train::Result;
 using train::Results;
 
 /// What a stage is, by key; a key that says nothing about it is absent.
-///   role     teacher | judge | student | gan | features | ratio | fakes | evaluation
+///   role     teacher | student | preparation | gan | features | ratio | fakes | evaluation
 ///   task     classification | regression
-///   pair     "wrn_40_2 > wrn_40_1" (students); model: the network (teachers, students)
-///   method   none | blkd | ... (students)
+///   pair     "wrn_40_2 > wrn_40_1" (students with a method; without one no teacher has a say); model: the network (teachers, students)
+///   method   none | blkd | ... (students); method_name: as tables print it ("BLKD")
 ///   fakes    none | raw | m1 | m2, of students and sets of fakes; equal: the control on real images with as many steps as with m2
 ///   seed     of the stage's random streams
 using Labels = std::map<std::string, std::string>;

@@ -43,7 +43,7 @@ check "the killed run finished" test $status = 0
 check_same "a run that was killed $kills times, with one thread, has the same bits" "$a" "$b"
 
 check "report of one run" "$limbeck" report "$a"
-check "the report has the accuracies" grep -q 'cgankd_blkd.*%' "$a/report.md"
+check "the report has the accuracies" grep -Eq '^\| cGAN-KD \+ BLKD +\| [*<u>0-9.]+' "$a/report.md"
 check "the page holds curves and pictures" bash -c "grep -q '<polyline' '$a/report.html' && grep -q 'data:image/png;base64' '$a/report.html'"
 check "the page needs nothing from outside" bash -c "! grep -Eq '(src|href)=\"(http|/|[a-z]+\\.)' '$a/report.html'"
 check "CSV and LaTeX lie beside it" test -s "$a/report.csv" -a -s "$a/report.tex"
