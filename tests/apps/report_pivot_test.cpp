@@ -123,6 +123,21 @@ TEST_F(PivotTest, RowsAreMethodsColumnsPairs) {
   EXPECT_EQ(t.rows, expected);
 }
 
+TEST_F(PivotTest, AStudentThatNobodyTaughtStandsInTheColumnOfEveryPairWithIt) {
+  const auto alone = [](const std::string& model, double value) {
+    return FolderStage{"nokd." + model, {{"role", "student"}, {"model", model}, {"method", "none"}, {"fakes", "none"}, {"seed", "0"}}, accuracy(value)};
+  };
+  std::vector<FolderStage> stages{alone("resnet8", 0.5), alone("vgg8", 0.6)};
+  add(stages, small, "blkd", "none", {0.55});
+  add(stages, "resnet14 > resnet8", "blkd", "none", {0.45});
+  const Group group = groups({run("shared", "seed = 1\n", stages)}).at(0);
+  const report::Table t = report::pivot_table(report::pivots_of(group).at(0), group, {});
+  EXPECT_EQ(t.header, (std::vector<std::string>{"method", small, "resnet14 > resnet8", "vgg8", "n"}));
+  const std::vector<Row> expected{{"NOKD", {"50.00", Mark::second}, {"50.00", Mark::best}, "60.00", "1"},
+                                  {"BLKD", {"55.00", Mark::best}, {"45.00", Mark::second}, "-", "1, 1, 0"}};
+  EXPECT_EQ(t.rows, expected);
+}
+
 TEST_F(PivotTest, DifferencesToTheControls) {
   const Group group = plan_group();
   const report::Table t = report::gains_table(report::pivots_of(group).at(0), group);
