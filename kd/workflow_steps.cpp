@@ -59,7 +59,7 @@ std::unique_ptr<gan::RatioNet> new_ratio_net(World& world, int64_t feature) {
   return std::make_unique<gan::ClassRatioNet>(world.data().train.classes, s.embedding, feature, gan::ratio_widths(s.net, s.width), s.dropout);
 }
 
-/// Last tap (the penultimate features) of every image, without augmentation.
+/// The pooled features of every image, without augmentation.
 Tensor penultimate(nn::Network& network, const Tensor& images, const data::Standardisation& standardisation) {
   const NoGrad no_grad;
   network.eval();
@@ -71,7 +71,7 @@ Tensor penultimate(nn::Network& network, const Tensor& images, const data::Stand
   LateReader reader;
   for (int64_t begin = 0; begin < n; begin += batch) {
     const Tensor x = standardise(images.rows(begin, std::min(begin + batch, n)).to(device));
-    const Tensor f = network.forward_features(Variable(x)).taps.back().data().to(DType::f32);  // bf16 where activations are
+    const Tensor f = network.forward_features(Variable(x)).pooled.data().to(DType::f32);  // bf16 where activations are
     if (!all.defined()) all = Tensor::empty({n, f.size(1)});
     reader.read({f}, [&all, begin](const Tensors& on_host) { all.rows(begin, begin + on_host[0].size(0)).copy_from(on_host[0]); });
   }
