@@ -23,6 +23,27 @@ json parse(const std::string& path) {
   return j;
 }
 
+/// The member `key` of an object in the file `path`; throws naming both when it is missing or of another type.
+const json& member(const json& object, const char* key, json::value_t type, const std::string& path) {
+  LIMBECK_CHECK(object.is_object(), path, ": expected an object with \"", key, "\", found ", object.type_name());
+  const auto found = object.find(key);
+  LIMBECK_CHECK(found != object.end(), path, ": \"", key, "\" is missing");
+  LIMBECK_CHECK(found->type() == type, path, ": \"", key, "\": expected ", json(type).type_name(), ", found ", found->type_name());
+  return *found;
+}
+
+std::string text_member(const json& object, const char* key, const std::string& path) {
+  return member(object, key, json::value_t::string, path).get<std::string>();
+}
+
+/// A number of at least 0, or 0 where it is missing.
+double amount(const json& object, const char* key, const std::string& path) {
+  const json value = object.value(key, json(0));
+  LIMBECK_CHECK(value.is_number() && value.get<double>() >= 0 && value.get<double>() <= 1e9, path, ": \"", key, "\": expected a number in [0, 1e9], found ",
+                value.is_number() ? value.dump() : value.type_name());
+  return value.get<double>();
+}
+
 void read_metrics(const std::string& path, StageRecord& stage) {
   if (!fs::exists(path)) return;
   std::istringstream in(read_file(path));
@@ -36,19 +57,22 @@ void read_metrics(const std::string& path, StageRecord& stage) {
       if (key == "step") continue;
       if (!stage.metrics.count(key)) stage.metric_keys.push_back(key);
       Series& s = stage.metrics[key];
-      if (!value.is_number()) continue;
+      LIMBECK_CHECK(value.is_number() || value.is_null(), path, ":", number, ": \"", key, "\": expected a number or null, found ", value.type_name());
+      if (value.is_null()) continue;
       s.x.push_back(j["step"].get<double>());
       s.y.push_back(value.get<double>());
     }
   }
 }
 
-StageRecord read_stage(const std::string& folder, const json& entry) {
+/// One stage of the run in `directory`, whose run.json has this entry.
+StageRecord read_stage(const std::string& directory, const json& entry) {
+  const std::string overview = directory + "/run.json";
   StageRecord stage;
-  stage.name = entry.value("name", "");
-  stage.title = entry.value("title", "");
-  const std::string done = folder + "/done.json";
-  stage.finished = fs::exists(done) && parse(done).value("fingerprint", "") == entry.value("fingerprint", "-");
+  stage.name = text_member(entry, "name", overview);
+  stage.title = text_member(entry, "title", overview);
+  const std::string folder = directory + "/stages/" + stage.name, done = folder + "/done.json";
+  stage.finished = fs::exists(done) && text_member(parse(done), "fingerprint", done) == text_member(entry, "fingerprint", overview);
   if (stage.finished) stage.results = read_results(folder);
   read_metrics(folder + "/metrics.jsonl", stage);
   if (fs::is_directory(folder + "/images"))
@@ -56,6 +80,15 @@ StageRecord read_stage(const std::string& folder, const json& entry) {
       if (file.path().extension() == ".png") stage.images.push_back(file.path().string());
   std::sort(stage.images.begin(), stage.images.end());
   return stage;
+}
+
+/// Wall time and sessions of a stage, where times.json has them.
+void read_times(const json& times, const std::string& path, StageRecord& stage) {
+  const json& stages = member(times, "stages", json::value_t::object, path);
+  if (!stages.contains(stage.name)) return;
+  const json& t = member(stages, stage.name.c_str(), json::value_t::object, path);
+  stage.seconds = amount(t, "seconds", path);
+  stage.sessions = static_cast<int>(amount(t, "sessions", path));
 }
 
 std::map<std::string, std::string> settings_of(const RunRecord& run) {
@@ -84,12 +117,11 @@ RunRecord read_run(const std::string& directory) {
   LIMBECK_CHECK(fs::exists(directory + "/run.json"), directory, ": not a run folder (it has no run.json)");
   const json overview = parse(directory + "/run.json");
   if (fs::exists(directory + "/config.toml")) run.config = read_file(directory + "/config.toml");
-  const json times = fs::exists(directory + "/times.json") ? parse(directory + "/times.json") : json::object();
-  for (const auto& entry : overview.at("stages")) {
-    StageRecord stage = read_stage(directory + "/stages/" + entry.value("name", ""), entry);
-    const json t = times.value("stages", json::object()).value(stage.name, json::object());
-    stage.seconds = t.value("seconds", 0.0);
-    stage.sessions = t.value("sessions", 0);
+  const std::string times_path = directory + "/times.json";
+  const json times = fs::exists(times_path) ? parse(times_path) : json();
+  for (const auto& entry : member(overview, "stages", json::value_t::array, directory + "/run.json")) {
+    StageRecord stage = read_stage(directory, entry);
+    if (!times.is_null()) read_times(times, times_path, stage);
     run.stages.push_back(std::move(stage));
   }
   return run;

@@ -1,8 +1,10 @@
 #include "apps/report_html.h"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <filesystem>
+#include <map>
 
 #include "apps/report_svg.h"
 #include "apps/report_tables.h"
@@ -56,13 +58,23 @@ std::string stage_charts(const std::vector<RunRecord>& runs, const StageRecord& 
 
 /// Label consistency per class, before and after filtering, from the counts that the fake-data stages log.
 std::string consistency_chart(const StageRecord& stage) {
-  for (const char* key : {"candidates", "candidates_consistent", "kept", "kept_consistent"})
+  // One step per class; a number that is null there is missing, and its bar too.
+  std::map<double, std::array<double, 4>> classes;
+  size_t place = 0;
+  for (const char* key : {"candidates_consistent", "candidates", "kept_consistent", "kept"}) {
     if (!stage.metrics.count(key)) return {};
-  const auto at = [&](const char* key) -> const std::vector<double>& { return stage.metrics.at(key).y; };
+    const Series& series = stage.metrics.at(key);
+    for (size_t i = 0; i < series.x.size(); ++i)
+      classes.try_emplace(series.x[i], std::array<double, 4>{NAN, NAN, NAN, NAN}).first->second[place] = series.y[i];
+    ++place;
+  }
   std::vector<BarGroup> groups;
-  for (size_t i = 0; i < at("kept").size(); ++i)
-    if (i < at("candidates").size())
-      groups.push_back({std::to_string(i), {100 * at("candidates_consistent")[i] / at("candidates")[i], 100 * at("kept_consistent")[i] / at("kept")[i]}});
+  bool any = false;
+  for (const auto& [step, n] : classes) {
+    groups.push_back({std::to_string(groups.size()), {100 * n[0] / n[1], 100 * n[2] / n[3]}});
+    any |= std::isfinite(groups.back().values[0]) || std::isfinite(groups.back().values[1]);
+  }
+  if (!any) return {};
   return bar_chart(cat(stage.name, ": label consistency per class, %"), {"before filtering", "after filtering"}, groups);
 }
 

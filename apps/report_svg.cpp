@@ -24,14 +24,18 @@ std::string coordinate(double v) {
   return text;
 }
 
+/// Whether a number can be drawn: differences of such numbers are finite too.
+bool drawable(double v) { return std::abs(v) < 1e300; }
+
 struct Range {
   double low = std::numeric_limits<double>::infinity(), high = -std::numeric_limits<double>::infinity();
   void add(double v) {
-    if (std::isfinite(v)) low = std::min(low, v), high = std::max(high, v);
+    if (drawable(v)) low = std::min(low, v), high = std::max(high, v);
   }
   bool empty() const { return !(low <= high); }
   void widen() {
-    if (high - low < 1e-12 * std::max(1.0, std::abs(high))) low -= 0.5, high += 0.5;
+    const double size = std::max({1.0, std::abs(low), std::abs(high)}), half = std::max(0.5, 1e-6 * size);
+    if (high - low < 1e-12 * size) low -= half, high += half;
   }
 };
 
@@ -82,7 +86,7 @@ std::string line_chart(const std::string& title, const std::string& x_label, con
   std::vector<std::string> labels;
   for (const auto& line : lines)
     for (size_t i = 0; i < line.points.x.size(); ++i)
-      if (std::isfinite(line.points.y[i])) x.add(line.points.x[i]), y.add(line.points.y[i]);
+      if (drawable(line.points.x[i]) && drawable(line.points.y[i])) x.add(line.points.x[i]), y.add(line.points.y[i]);
   if (x.empty() || y.empty()) return {};
   for (const auto& line : lines)
     if (std::find(labels.begin(), labels.end(), line.label) == labels.end()) labels.push_back(line.label);
@@ -95,7 +99,7 @@ std::string line_chart(const std::string& title, const std::string& x_label, con
     const auto index = static_cast<size_t>(std::find(labels.begin(), labels.end(), line.label) - labels.begin());
     std::string points;
     for (size_t i = 0; i < line.points.x.size(); ++i)
-      if (std::isfinite(line.points.y[i]))
+      if (drawable(line.points.x[i]) && drawable(line.points.y[i]))
         points += cat(coordinate(left + inner_width * (line.points.x[i] - x.low) / (x.high - x.low)), ",",
                       coordinate(top + inner_height * (1 - (line.points.y[i] - y.low) / (y.high - y.low))), " ");
     out += cat("<polyline fill=\"none\" stroke=\"", colour(index), "\" stroke-width=\"1.6\" points=\"", points, "\"/>\n");
@@ -116,7 +120,7 @@ std::string bar_chart(const std::string& title, const std::vector<std::string>& 
     const double start = left + slot * (static_cast<double>(g) + 0.1);
     for (size_t s = 0; s < groups[g].values.size(); ++s) {
       const double v = groups[g].values[s];
-      if (!std::isfinite(v)) continue;
+      if (!drawable(v)) continue;
       const double h = inner_height * (v - y.low) / (y.high - y.low);
       out += cat("<rect x=\"", coordinate(start + bar * static_cast<double>(s)), "\" y=\"", coordinate(top + inner_height - h), "\" width=\"",
                  coordinate(bar), "\" height=\"", coordinate(h), "\" fill=\"", colour(s), "\"/>\n");

@@ -70,6 +70,59 @@ TEST_F(ReportTest, RefusesOtherFoldersAndTornFiles) {
   EXPECT_NO_THROW(report::read_run(run));      // a running stage may be in the middle of a line
 }
 
+TEST_F(ReportTest, MissingNumbersHaveNoBar) {
+  const std::string run = make_run("a", 0.5);
+  const std::string path = run + "/stages/fakes/metrics.jsonl";
+  write_file_atomically(path, "{\"step\":1,\"candidates\":1,\"candidates_consistent\":null,\"kept\":1,\"kept_consistent\":null}\n");
+  EXPECT_EQ(report::html_page({report::read_run(run)}).find("label consistency per class"), std::string::npos);
+  // The second class's numbers are not taken for the first one's.
+  write_file_atomically(path, "{\"step\":1,\"candidates\":4,\"candidates_consistent\":null,\"kept\":0,\"kept_consistent\":0}\n"
+                              "{\"step\":2,\"candidates\":4,\"candidates_consistent\":1,\"kept\":null,\"kept_consistent\":2}\n");
+  const std::string page = report::html_page({report::read_run(run)});
+  const std::string chart = page.substr(page.find("aria-label=\"fakes: label consistency"), 4000);
+  const std::string bars = chart.substr(0, chart.find("before filtering"));
+  size_t count = 0;
+  for (size_t at = bars.find("fill=\"#0072b2\""); at != std::string::npos; at = bars.find("fill=\"#0072b2\"", at + 1)) ++count;
+  EXPECT_EQ(count, 2u) << "one bar and the legend's square: " << bars;
+  EXPECT_EQ(page.find("nan"), std::string::npos);
+}
+
+TEST_F(ReportTest, WrongTypesAreNamed) {
+  const auto error_with = [&](const std::string& file, const std::string& text) {
+    const std::string run = make_run("a", 0.5);
+    write_file_atomically(run + "/" + file, text);
+    try {
+      report::html_page({report::read_run(run)});
+      return std::string("no error");
+    } catch (const Error& e) {
+      const std::string what = e.what();
+      return what.substr(std::min(what.size(), what.find(file)));
+    } catch (...) {
+      return std::string("not an Error");
+    }
+  };
+  const std::string stage = R"({"name": "nokd", "title": "t", "needs": [], "fingerprint": "x"})";
+  EXPECT_EQ(error_with("run.json", "[]"), "run.json: expected an object with \"stages\", found array");
+  EXPECT_EQ(error_with("run.json", R"({"stages": null})"), "run.json: \"stages\": expected array, found null");
+  EXPECT_EQ(error_with("run.json", R"({"stages": [1]})"), "run.json: expected an object with \"name\", found number");
+  EXPECT_EQ(error_with("run.json", R"({"stages": [{"name": null}]})"), "run.json: \"name\": expected string, found null");
+  EXPECT_EQ(error_with("run.json", R"({"stages": [{"name": "a"}]})"), "run.json: \"title\" is missing");
+  EXPECT_EQ(error_with("stages/nokd/done.json", "null"), "stages/nokd/done.json: expected an object with \"fingerprint\", found null");
+  EXPECT_EQ(error_with("stages/nokd/done.json", R"({"fingerprint": 1})"), "stages/nokd/done.json: \"fingerprint\": expected string, found number");
+  EXPECT_EQ(error_with("stages/nokd/result.json", "[1]"), "stages/nokd/result.json: missing or not JSON");
+  EXPECT_EQ(error_with("stages/nokd/result.json", R"({"steps": "x"})"), "stages/nokd/result.json: 'steps': expected a number, found string");
+  EXPECT_EQ(error_with("stages/nokd/result.json", R"({"steps": null})"), "no error");
+  EXPECT_EQ(error_with("stages/nokd/metrics.jsonl", "{\"step\":null}\n"), "stages/nokd/metrics.jsonl:1: expected an object with \"step\"");
+  EXPECT_EQ(error_with("stages/nokd/metrics.jsonl", "{\"step\":1,\"loss\":\"x\"}\n"), "stages/nokd/metrics.jsonl:1: \"loss\": expected a number or null, found string");
+  EXPECT_EQ(error_with("stages/nokd/metrics.jsonl", "{\"step\":1e308,\"loss\":1e308}\n{\"step\":-1e308,\"loss\":-1e308}\n"), "no error");
+  EXPECT_EQ(error_with("stages/nokd/metrics.jsonl", "{\"step\":1e18,\"loss\":1e299}\n"), "no error");
+  EXPECT_EQ(error_with("times.json", "null"), "no error");
+  EXPECT_EQ(error_with("times.json", "[]"), "times.json: expected an object with \"stages\", found array");
+  EXPECT_EQ(error_with("times.json", R"({"stages": {"nokd": null}})"), "times.json: \"nokd\": expected object, found null");
+  EXPECT_EQ(error_with("times.json", R"({"stages": {"nokd": {"seconds": null}}})"), "times.json: \"seconds\": expected a number in [0, 1e9], found null");
+  EXPECT_EQ(error_with("times.json", R"({"stages": {"nokd": {"sessions": 1e300}}})"), "times.json: \"sessions\": expected a number in [0, 1e9], found 1e+300");
+}
+
 TEST_F(ReportTest, SeveralRunsGiveMeanAndDeviation) {
   const std::vector<RunRecord> runs{report::read_run(make_run("a", 0.5)), report::read_run(make_run("b", 0.6))};
   const report::Table table = report::main_table(runs);
