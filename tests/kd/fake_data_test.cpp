@@ -174,9 +174,10 @@ TEST_F(FakeData, RefusesBadSettingsAndFiles) {
   make_fake_data(task(monitor), settings());
   EXPECT_THROW(load_fake_data(directory_ + "/fake_data.safetensors", 2), Error) << "label 2 of 2 classes";
   // A teacher for which nothing is below its own cut-off must not loop forever.
-  FakeTask flat = task(monitor);
-  flat.judge = [](const Tensor& x, const Tensor&, const Stream&) { return Judgement{std::vector<double>(static_cast<size_t>(x.size(0)), 1.0), {}}; };
-  EXPECT_THROW(make_fake_data(flat, settings()), Error);
+  FakeTask harsher = task(monitor);
+  double loss = 0;
+  harsher.judge = [&loss](const Tensor& x, const Tensor&, const Stream&) { return Judgement{std::vector<double>(static_cast<size_t>(x.size(0)), ++loss), {}}; };
+  EXPECT_THROW(make_fake_data(harsher, settings()), Error);
 }
 
 TEST(DrawFakes, EqualSharesAndTheRemainderToTheLastClass) {

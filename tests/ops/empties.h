@@ -41,7 +41,13 @@ inline int expect_empties_as_defined(const Op& op, const Kernel& kernel) {
     if (kernel.supports && !kernel.supports(in, c.attrs)) continue;
     const std::string where = cat(op.name, "/", kernel.name, " on ", describe(op, c));
     SCOPED_TRACE(where);
-    const Tensors expected = run_case(op, c, reference_kernel(op)), found = run_case(op, c, kernel);
+    Tensors expected;
+    try {
+      expected = run_case(op, c, reference_kernel(op));
+    } catch (const Error&) {
+      continue;  // refused: a label where there is no class
+    }
+    const Tensors found = run_case(op, c, kernel);
     for (size_t k = 0; k < std::min(expected.size(), found.size()); ++k) {
       if (!expected[k].defined() || !found[k].defined()) continue;
       const Tensor a = expected[k].to(cpu), b = found[k].to(cpu);
