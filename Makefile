@@ -7,12 +7,14 @@ CXX      ?= g++
 OPT      ?= -O2
 SANITIZE ?=
 PREFIX   ?=
+# Warnings are errors where it is asked for: by WERROR=1, by CI (CI=true), by check-nvcc. A compiler that knows more of them still builds.
+WERROR   ?= $(if $(filter-out 0 false,$(CI))$(filter check-nvcc,$(MAKECMDGOALS)),1)
 # 0: no CUDA. 1: with nvcc, build/cuda/limbeck. sim: the CUDA kernels on the CPU, build/sim/limbeck. See tools/make/cuda.mk.
 CUDA     ?= 0
 MAKEFLAGS += -j$(JOBS) --no-builtin-rules
 
 CCACHE   := $(shell command -v ccache 2>/dev/null)
-WARN     := -Wall -Wextra -Wno-missing-field-initializers -Werror
+WARN     := -Wall -Wextra -Wno-missing-field-initializers $(if $(filter-out 0,$(WERROR)),-Werror)
 COMMON   := -std=c++20 $(WARN) -fopenmp -I. $(if $(PREFIX),-I$(PREFIX)/include) $(if $(SANITIZE),-fsanitize=$(SANITIZE) -g)
 CXXFLAGS += $(COMMON) -MMD -MP
 LDFLAGS  += -fopenmp $(if $(PREFIX),-L$(PREFIX)/lib) $(if $(SANITIZE),-fsanitize=$(SANITIZE))

@@ -121,11 +121,12 @@ class Times {
  public:
   explicit Times(const std::string& directory) : path_(directory + "/times.json") {
     const json read = read_json(path_);
-    if (read.is_object()) times_ = ordered_json(read);
+    if (read.is_object() && read.contains("stages") && read["stages"].is_object()) times_ = ordered_json(read);
   }
   void begin(const std::string& stage, bool afresh) {
     auto& t = times_["stages"][stage];
-    if (afresh || !t.is_object()) t = {{"seconds", 0.0}, {"sessions", 0}};
+    const bool usable = t.is_object() && t.contains("seconds") && t["seconds"].is_number() && t.contains("sessions") && t["sessions"].is_number();
+    if (afresh || !usable) t = {{"seconds", 0.0}, {"sessions", 0}};
     t["sessions"] = t.value("sessions", 0) + 1;
     before_ = t.value("seconds", 0.0);
     started_ = std::chrono::steady_clock::now();
@@ -152,6 +153,20 @@ void remove_temporary_files(const std::string& folder) {
   for (const auto& path : found) fs::remove(path);
 }
 
+/// The same beside the stages, in the files that only the holder of the run folder writes.
+void remove_temporary_overviews(const std::string& root) {
+  std::vector<fs::path> found;
+  for (const auto& entry : fs::directory_iterator(root))
+    for (const char* name : {"config.toml.", "run.json.", "times.json."})
+      if (entry.path().extension() == ".tmp" && entry.path().filename().string().starts_with(name)) found.push_back(entry.path());
+  for (const auto& path : found) fs::remove(path);
+}
+
+/// A stage writes and clears its own folder, never one that a link leads to: that may be another run's, or no stage's at all.
+void expect_no_link(const std::string& folder) {
+  LIMBECK_CHECK(!fs::is_symlink(fs::symlink_status(folder)), folder, ": is a symbolic link; expected a folder (nothing is written or cleared behind a link)");
+}
+
 /// Clears the folder (done.json first: nothing that looks finished may lack its files) and marks it with the stage's fingerprint.
 void start_afresh(const PlannedStage& p, const std::string& folder) {
   fs::create_directories(folder);
@@ -175,6 +190,7 @@ class Runner {
       : stages_(stages), root_(folder.directory()), options_(options), console_(console), times_(root_) {}
 
   RunStatus run() {
+    remove_temporary_overviews(root_);
     write_overview();
     const auto plan = plan_stages(stages_, root_, options_.stop_after);
     for (size_t i = 0; i < plan.size(); ++i) {
@@ -208,14 +224,16 @@ class Runner {
     write_file_atomically(root_ + "/run.json", ordered_json{{"format", run_format}, {"stages", list}}.dump(2) + "\n");
   }
 
-  /// A kill between done.json and here may leave the checkpoint.
+  /// A kill between done.json and here may leave the checkpoint. A finished stage behind a link is read only.
   static void tidy(const std::string& folder) {
+    if (fs::is_symlink(fs::symlink_status(folder))) return;
     fs::remove(folder + "/checkpoint.safetensors");
     remove_temporary_files(folder);
   }
 
   void run_stage(const PlannedStage& p, int index, int count) {
     const std::string folder = stage_folder(root_, p.stage->name);
+    expect_no_link(folder);
     // Without a checkpoint nothing in the folder counts.
     const bool afresh = p.state != StageState::unfinished || !fs::exists(folder + "/checkpoint.safetensors");
     if (afresh) start_afresh(p, folder);
@@ -275,10 +293,11 @@ RunFolder::RunFolder(std::string directory) : directory_(std::move(directory)) {
   if (fs::exists(directory_, error) && !fs::is_directory(directory_, error)) fail(directory_, ": is a file; expected a folder for the run");
   if (fs::is_directory(directory_, error) && !fs::is_empty(directory_, error))
     LIMBECK_CHECK(fs::exists(directory_ + "/.lock"), directory_, ": holds files that are not of a run; give an empty or new folder");
+  expect_no_link(directory_ + "/stages");
   fs::create_directories(directory_ + "/stages", error);
   LIMBECK_CHECK(!error, directory_, ": the run folder cannot be created: ", error.message());
   const std::string path = directory_ + "/.lock";
-  lock_ = open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666);
+  lock_ = open(path.c_str(), O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0666);
   LIMBECK_CHECK(lock_ >= 0, path, ": cannot be created: ", std::strerror(errno));
   if (flock(lock_, LOCK_EX | LOCK_NB) != 0) {
     const int reason = errno;

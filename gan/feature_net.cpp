@@ -131,7 +131,7 @@ Variable FeatureNet::feature(const Variable& x) { return classifier_1_((*main_)(
 nn::Features FeatureNet::forward_features(const Variable& x, bool) {
   const Variable pooled = (*main_)(x);
   const Variable feature = classifier_1_(pooled);
-  return {{pooled, feature}, (*classifier_2_)(feature)};
+  return {{pooled, feature}, (*classifier_2_)(feature), feature};
 }
 
 }  // namespace limbeck::gan

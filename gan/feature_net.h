@@ -25,7 +25,8 @@ struct FeatureNetSize {
 
 /// main: conv, BN, ReLU, stages, (max-pool behind the first two stages at 128 pixels and more), average pool; classifier_1: linear layer, its raw
 /// output is the feature; classifier_2: BN, ReLU, dropout, linear, ... to the logits. Keys main.*, classifier_1.0.*, classifier_2.*
-/// are those of the original. Taps: pooled [N, 8 width], feature [N, feature].
+/// are those of the original. Taps: pooled [N, 8 width], feature [N, feature], which is
+/// also what the head takes (Features::pooled).
 class FeatureNet : public nn::Network {
  public:
   FeatureNet(const nn::ModelOptions& options, const FeatureNetSize& size);

@@ -123,12 +123,12 @@ class Maker {
     statistics_.cutoff = quantile(burn_in.loss, s_.rho);
     const int64_t half = std::max<int64_t>(1, s_.per_class / 2), most = 20 + static_cast<int64_t>(20 / s_.rho);
     for (int64_t round = 0; kept_ < wanted(); ++round) {
-      LIMBECK_CHECK(round < most, "fakes: only ", kept_, " of ", wanted(), " images of ", gan_name(), " stay below the cut-off ", statistics_.cutoff,
+      LIMBECK_CHECK(round < most, "fakes: only ", kept_, " of ", wanted(), " images of ", gan_name(), " have a loss of at most ", statistics_.cutoff,
                     " after ", round, " rounds; raise fakes.rho or fakes.filter_burn_in");
       const std::string purpose = cat("round/", round);
       const Tensor images = sample(half, purpose);
       const Judgement j = judge(images, purpose);
-      const std::vector<int64_t> index = keep_below(j.loss, statistics_.cutoff);
+      const std::vector<int64_t> index = keep_up_to(j.loss, statistics_.cutoff);
       if (!index.empty()) keep(images, j, index);
     }
   }
@@ -195,10 +195,10 @@ double quantile(std::vector<double> values, double q) {
   return values[below] + (place - static_cast<double>(below)) * (values[below + 1] - values[below]);
 }
 
-std::vector<int64_t> keep_below(const std::vector<double>& loss, double cutoff) {
+std::vector<int64_t> keep_up_to(const std::vector<double>& loss, double cutoff) {
   std::vector<int64_t> index;
   for (size_t i = 0; i < loss.size(); ++i)
-    if (loss[i] < cutoff) index.push_back(static_cast<int64_t>(i));
+    if (loss[i] <= cutoff) index.push_back(static_cast<int64_t>(i));
   return index;
 }
 

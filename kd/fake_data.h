@@ -50,8 +50,9 @@ Judge classifier_judge(nn::Network& teacher, data::Standardisation standardisati
 
 /// Linearly interpolated quantile (NumPy's default), q in [0, 1].
 double quantile(std::vector<double> values, double q);
-/// Official form: the indices with loss < cutoff (strict), in order.
-std::vector<int64_t> keep_below(const std::vector<double>& loss, double cutoff);
+/// Official form: the indices with loss <= cutoff, in order. (The original drops a loss that equals the cut-off. With rho = 1, or where many losses
+/// are equal, as those of a barely trained teacher, that drops what the quantile says to keep, up to all of it.)
+std::vector<int64_t> keep_up_to(const std::vector<double>& loss, double cutoff);
 /// Paper's form: the round(rho * n) indices of the smallest losses, in order of index; ties go to the smaller index.
 std::vector<int64_t> keep_best(const std::vector<double>& loss, double rho);
 

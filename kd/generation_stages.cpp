@@ -44,7 +44,7 @@ Tensor features_of_images(nn::Network& network, const Tensor& images, const data
   LateReader reader;
   for (int64_t begin = 0; begin < n; begin += batch) {
     const Tensor x = standardise(images.rows(begin, std::min(begin + batch, n)).to(device));
-    const Tensor f = network.forward_features(Variable(x)).taps.back().data().to(DType::f32);  // bf16 where activations are
+    const Tensor f = network.forward_features(Variable(x)).pooled.data().to(DType::f32);  // bf16 where activations are
     if (!all.defined()) all = Tensor::empty({n, f.size(1)});
     reader.read({f}, [&all, begin](const Tensors& on_host) { all.rows(begin, begin + on_host[0].size(0)).copy_from(on_host[0]); });
   }

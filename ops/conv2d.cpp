@@ -129,6 +129,12 @@ const RegisterOp conv2d_op({
             make_case({1, 5, 5, 3}, {6, 3, 3, 1}, {{"groups", int64_t{3}}, {"padding", int64_t{1}}}),        // two outputs per channel
             make_case({2, 4, 4, 3}, {2, 4, 4, 3}, {}),                                             // window = input: one output pixel
             make_case({0, 4, 4, 3}, {2, 3, 3, 3}, {}, true, false),                                // empty batch
+            // input pixels that no window position meets: a phase of the stride without a tap
+            make_case({1, 8, 13, 1}, {1, 1, 1, 1}, {{"stride", int64_t{2}}, {"padding", int64_t{1}}}),
+            make_case({1, 8, 13, 2}, {3, 1, 3, 2}, {{"stride", int64_t{2}}, {"padding", int64_t{3}}}, true),
+            make_case({1, 8, 13, 1}, {2, 2, 2, 1}, {{"stride", int64_t{3}}, {"padding", int64_t{2}}}),
+            make_case({1, 8, 13, 3}, {3, 1, 2, 1}, {{"groups", int64_t{3}}, {"stride", int64_t{3}}, {"padding", int64_t{1}}}),
+            make_case({2, 8, 13, 20}, {24, 1, 1, 20}, {{"stride", int64_t{3}}, {"padding", int64_t{2}}}, false, false),
             // beyond one block of every kernel: odd channels above a vector, stride, groups, dilation, several images
             make_case({3, 9, 11, 17}, {33, 3, 3, 17}, {{"padding", int64_t{1}}}, true, false),
             make_case({2, 16, 16, 16}, {16, 3, 3, 16}, {{"padding", int64_t{1}}}, false, false),

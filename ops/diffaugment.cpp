@@ -5,6 +5,7 @@
 //   a = x + b;  a = s (a - m) + m, m = mean over C of the pixel;  a = k (a - M) + M, M = mean over H,W,C of the image
 //   y[h,w] = a[h + th, w + tw], 0 outside;  y = 0 for oh - ch/2 <= h < oh - ch/2 + ch and the same in w, with cutout = [ch, cw]
 // Backward is the transpose of each step. Nothing is clamped. 5 FLOPs and 2 reads + 1 write per element when fused.
+#include <algorithm>
 #include <cmath>
 #include <vector>
 

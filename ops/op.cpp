@@ -14,7 +14,7 @@ namespace {
 // Registration runs before main() in any order, so both tables live behind functions.
 struct Table {
   std::vector<const Op*> ordered;
-  std::unordered_map<std::string, std::unique_ptr<Op>> by_name;
+  std::map<std::string, std::unique_ptr<Op>, std::less<>> by_name;
 };
 Table& table() {
   static Table t;
@@ -102,12 +102,12 @@ const std::vector<const Op*>& all_ops() {
   return ordered;
 }
 
-const Op& find_op(const std::string& name) {
+const Op& find_op(std::string_view name) {
   const auto found = table().by_name.find(name);
   if (found != table().by_name.end()) return *found->second;
   std::vector<std::string> names;
   for (const Op* op : all_ops()) names.push_back(op->name);
-  const std::string near = nearest_name(name, names);
+  const std::string near = nearest_name(std::string(name), names);
   fail("unknown operator '", name, "'", near.empty() ? "" : "; nearest: '" + near + "'");
 }
 

@@ -3,6 +3,7 @@
 #pragma once
 #include <functional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "ops/attrs.h"
@@ -109,7 +110,8 @@ struct Kernel {
 
 /// All operators by name; all kernels of one operator. Filled before main() by the registrars below.
 const std::vector<const Op*>& all_ops();
-const Op& find_op(const std::string& name);
+/// Throws Error with the nearest name for an unknown one. (A view: with a temporary string, compilers take the result for dangling.)
+const Op& find_op(std::string_view name);
 std::vector<const Kernel*> kernels_of(const std::string& op);
 /// Whether some kernel of `op` is registered for this type and device (references are not).
 bool has_kernel(const Op& op, DType dtype, DeviceKind device);

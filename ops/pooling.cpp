@@ -29,6 +29,7 @@ PoolGeometry::PoolGeometry(const char* op, const Shape& x, const Attrs& attrs)
                 ": kernel and stride must be positive, found ", to_string(attrs));
   LIMBECK_CHECK(padding.first >= 0 && padding.second >= 0 && 2 * padding.first <= kernel.first && 2 * padding.second <= kernel.second, op,
                 ": padding must be between 0 and half the kernel, found ", to_string(attrs));
+  LIMBECK_CHECK(h > 0 && w > 0, op, ": expected images with pixels, found ", x);
   LIMBECK_CHECK(h + 2 * padding.first >= kernel.first && w + 2 * padding.second >= kernel.second, op, ": the kernel exceeds the padded image ",
                 x, " with ", to_string(attrs));
   const bool ceil_mode = attrs.flag("ceil_mode");

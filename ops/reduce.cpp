@@ -1,6 +1,7 @@
 // Reductions over any axes: sum, mean, max, var. Contract and reference.
 //   x any shape -> y: x's shape without `axes` (or with size 1 there when keepdim). Empty axes: all of them.
-// An empty sum is 0, an empty mean is NaN, an empty max is an error. Sums run in double.
+// An empty sum is 0, an empty mean is NaN, an empty max is an error, a variance without a degree of freedom is NaN. Sums run in double.
+#include <algorithm>
 #include <cmath>
 #include <limits>
 
@@ -106,7 +107,7 @@ std::vector<double> means(const Tensor& x, const Attrs& attrs) {
 }
 
 double degrees_of_freedom(const Shape& x, const Attrs& attrs) {
-  return double(group_size(x, attrs) - (attrs.flag("unbiased", true) ? 1 : 0));
+  return double(std::max<int64_t>(0, group_size(x, attrs) - (attrs.flag("unbiased", true) ? 1 : 0)));
 }
 
 template <class T>
@@ -135,6 +136,7 @@ std::vector<OpCase> cases(bool allow_empty) {
   std::vector<OpCase> list = {
       {{{{3, 5}}}, {}},           {{{{7}}}, axes({0}, true)},          {{{{2, 3, 4}}}, axes({1})},  {{{{2, 3, 4}}}, axes({0, 2}, true)},
       {{{{3, 5}}}, axes({-1})},   {{{{2, 3, 2, 3}}}, axes({1, 2})},    {{{{2, 3, 2}}}, axes({0})},  {{{{0, 3}}}, axes({1})},
+      {{{{5, 0}}}, axes({0})},    {{{{4, 0, 5}}}, axes({0, 2}, true)}, {{{{2, 0, 3, 0}}}, axes({1, 2})},
       {{{{5, 13, 11, 67}}}, axes({1, 2}), false}, {{{{257, 33}}}, axes({0}), false},
       {{{{33, 515}}}, axes({1}, true), false},    {{{{70001}}}, {}, false}, {{{{6, 5, 4, 3, 9}}}, axes({0, 2, 4}), false},
       {{{{3, 6, 6, 40}}}, axes({1, 2}), false},   {{{{2, 12, 11, 24}}}, axes({1, 2}, true), false},

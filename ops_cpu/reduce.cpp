@@ -45,6 +45,7 @@ void sum_group(const float* x, int64_t outer, int64_t reduced, int64_t inner, do
 }  // namespace
 
 void sum_to(const Tensor& x, const Shape& kept, double divisor, const Tensor& y) {
+  if (y.numel() == 0) return;
   // Merged axes, outermost first.
   std::vector<int64_t> size;
   std::vector<bool> reduced;

@@ -1,6 +1,7 @@
 // spectral_norm and spectral_norm_fixed, f32 on the CPU; formulas in ops/spectral_norm.cpp. W is [rows, rest] in memory order.
 // u W walks W in strips of columns, W v^T in rows: each result is one chain in a fixed order, whatever the number of threads.
 // Bytes of a forward with one iteration: three readings and one writing of W; backward reads dW and W twice and writes W once.
+#include <algorithm>
 #include <cmath>
 #include <vector>
 

@@ -7,6 +7,7 @@
 // Bytes: sizeof(T) an element forward (var: twice), 1 to 3 sizeof(T) backward. Source: elementary; var in two passes.
 #include "ops/reduce.h"
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 
@@ -144,7 +145,9 @@ __global__ void var_kernel(Groups groups, const T* x, T degrees, T* y) {
   if (threadIdx.x == 0) y[j] = squares / degrees;
 }
 
-double degrees_of_freedom(const Groups& groups, const Attrs& attrs) { return static_cast<double>(groups.members - (attrs.flag("unbiased", true) ? 1 : 0)); }
+double degrees_of_freedom(const Groups& groups, const Attrs& attrs) {
+  return static_cast<double>(std::max<int64_t>(0, groups.members - (attrs.flag("unbiased", true) ? 1 : 0)));
+}
 
 template <class T>
 void var_forward(const ForwardCall& c) {

@@ -12,24 +12,45 @@
 namespace limbeck {
 namespace {
 
+bool write_all(int fd, const char* data, size_t bytes) {
+  while (bytes > 0) {
+    const ssize_t n = ::write(fd, data, bytes);
+    if (n < 0 && errno == EINTR) continue;
+    if (n <= 0) return false;
+    data += n;
+    bytes -= static_cast<size_t>(n);
+  }
+  return true;
+}
+
+/// Into a device or a pipe, which a rename would replace by a file.
+void write_through(const std::string& path, const char* data, size_t bytes) {
+  const int fd = ::open(path.c_str(), O_WRONLY | O_CLOEXEC);
+  if (fd < 0) fail(path, ": cannot open: ", std::strerror(errno));
+  const bool written = write_all(fd, data, bytes);
+  const int reason = errno;
+  ::close(fd);
+  if (!written) fail(path, ": cannot write: ", std::strerror(reason));
+}
+
 /// Closes and removes the temporary file unless commit() was reached, so a failed write leaves nothing behind.
 class TemporaryFile {
  public:
-  explicit TemporaryFile(const std::string& target) : target_(target), path_(target + ".tmp") {
-    fd_ = ::open(path_.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
-    if (fd_ < 0) stop("cannot create");
+  /// A name of its own (two writers of one target do not meet), and never what is there already, such as a link to another file.
+  explicit TemporaryFile(const std::string& target) : target_(target) {
+    for (int attempt = 0; attempt < 1000; ++attempt) {
+      path_ = cat(target, ".", ::getpid(), "-", attempt, ".tmp");
+      fd_ = ::open(path_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
+      if (fd_ >= 0) return;
+      if (errno != EEXIST) break;
+    }
+    stop("cannot create");
   }
   ~TemporaryFile() {
     if (fd_ >= 0) ::close(fd_), ::unlink(path_.c_str());
   }
   void write(const char* data, size_t bytes) {
-    while (bytes > 0) {
-      const ssize_t n = ::write(fd_, data, bytes);
-      if (n < 0 && errno == EINTR) continue;
-      if (n <= 0) stop("cannot write");
-      data += n;
-      bytes -= static_cast<size_t>(n);
-    }
+    if (!write_all(fd_, data, bytes)) stop("cannot write");
   }
   void commit() {
     if (::fsync(fd_) != 0 && errno != EINVAL) stop("cannot sync");
@@ -54,6 +75,11 @@ class TemporaryFile {
 }  // namespace
 
 void write_file_atomically(const std::string& path, const void* data, size_t bytes) {
+  struct stat info {};
+  if (::stat(path.c_str(), &info) == 0 && !S_ISREG(info.st_mode)) {
+    if (S_ISDIR(info.st_mode)) fail(path, ": is a folder; expected a file");
+    return write_through(path, static_cast<const char*>(data), bytes);
+  }
   TemporaryFile file(path);
   file.write(static_cast<const char*>(data), bytes);
   file.commit();

@@ -31,10 +31,15 @@ Shape parse_shape(std::string_view text, const std::string& path) {
   for (const char *p = text.data() + 1, *end = text.data() + close; p < end;) {
     int64_t n = 0;
     const auto [next, error] = std::from_chars(p, end, n);
+    LIMBECK_CHECK(error != std::errc::result_out_of_range, path, ": npy shape ", text.substr(0, close + 1), " has a size that is too large");
     if (error == std::errc()) sizes.push_back(n);
     p = next == p ? p + 1 : next;
   }
-  return Shape(sizes);
+  try {
+    return Shape(sizes);
+  } catch (const Error& e) {
+    fail(path, ": npy ", e.what());
+  }
 }
 
 }  // namespace

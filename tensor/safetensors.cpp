@@ -40,11 +40,15 @@ Tensor read_entry(const std::string& path, const std::string& name, const Json& 
       !entry["data_offsets"].is_array() || entry["data_offsets"].size() != 2)
     complain("expected dtype, shape and data_offsets in the header");
   std::vector<int64_t> sizes;
-  uint64_t numel = 1;
   for (const auto& s : entry["shape"]) {
     if (!s.is_number_unsigned() || s.get<uint64_t>() > (uint64_t{1} << 40)) complain("shape ", entry["shape"].dump(), " is not a list of sizes");
     sizes.push_back(s.get<int64_t>());
-    if (__builtin_mul_overflow(numel, s.get<uint64_t>(), &numel) || numel > (uint64_t{1} << 40)) complain("shape ", entry["shape"].dump(), " is too large");
+  }
+  Shape shape;
+  try {
+    shape = Shape(sizes);
+  } catch (const Error& e) {
+    complain(e.what());
   }
   for (const auto& o : entry["data_offsets"])
     if (!o.is_number_unsigned()) complain("data_offsets ", entry["data_offsets"].dump(), " are not two numbers");
@@ -52,16 +56,17 @@ Tensor read_entry(const std::string& path, const std::string& name, const Json& 
   if (begin > end || end > available) complain("bytes ", begin, " to ", end, " are outside the file's ", available, " data bytes (truncated?)");
   const std::string type = entry["dtype"];
   const auto expect_bytes = [&](uint64_t element) {
-    if (end - begin != element * numel) complain("shape ", entry["shape"].dump(), " of ", type, " needs ", element * numel, " bytes, found ", end - begin);
+    const uint64_t needed = element * static_cast<uint64_t>(shape.numel());
+    if (end - begin != needed) complain("shape ", shape, " of ", type, " needs ", needed, " bytes, found ", end - begin);
   };
   if (type == "F16" || type == "BF16") {
     expect_bytes(2);
-    return widen_16bit(data + begin, Shape(sizes), type == "BF16");
+    return widen_16bit(data + begin, shape, type == "BF16");
   }
   for (const auto& known : file_types) {
     if (type != known.name) continue;
     expect_bytes(static_cast<uint64_t>(size_of(known.dtype)));
-    Tensor t = Tensor::empty(Shape(sizes), known.dtype);
+    Tensor t = Tensor::empty(shape, known.dtype);
     if (t.numel() > 0) std::memcpy(t.raw(), data + begin, end - begin);
     return t;
   }

@@ -29,7 +29,8 @@ struct TensorFile {
 /// unknown type. F16 and BF16 are widened to f32. Layout is as stored (PyTorch's); nothing is permuted here.
 TensorFile read_safetensors(const std::string& path);
 
-/// Writes to `path`.tmp, syncs, renames: a reader never sees half a file. Throws naming the path (full disk, read-only) and removes the rest.
+/// Writes to a new file `path`.*.tmp, syncs, renames: a reader never sees half a file. Throws naming the path (full disk, read-only) and removes the
+/// rest. A device or a pipe (/dev/null, /dev/stdout) is written to as it is; a folder is refused.
 void write_safetensors(const std::string& path, const TensorFile& file);
 
 /// The same atomic write for any bytes.

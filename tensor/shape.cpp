@@ -8,9 +8,16 @@ namespace limbeck {
 
 Shape::Shape(std::span<const int64_t> sizes) {
   LIMBECK_CHECK(sizes.size() <= static_cast<size_t>(max_rank), "shape with ", sizes.size(), " dimensions; at most ", max_rank, " are supported");
-  for (int64_t s : sizes) {
+  for (int64_t s : sizes) sizes_[static_cast<size_t>(rank_++)] = s;
+  check();
+}
+
+void Shape::check() const {
+  int64_t n = 1;
+  for (const int64_t s : *this) {
     LIMBECK_CHECK(s >= 0, "shape with negative size ", s);
-    sizes_[static_cast<size_t>(rank_++)] = s;
+    const bool overflow = __builtin_mul_overflow(n, std::max<int64_t>(s, 1), &n);
+    LIMBECK_CHECK(!overflow && n <= max_numel, "shape ", *this, " is too large; at most ", max_numel, " elements are supported");
   }
 }
 
@@ -22,7 +29,10 @@ int Shape::normalise(int dim) const {
 
 int64_t Shape::operator[](int dim) const { return sizes_[static_cast<size_t>(normalise(dim))]; }
 
-void Shape::set(int dim, int64_t size) { sizes_[static_cast<size_t>(normalise(dim))] = size; }
+void Shape::set(int dim, int64_t size) {
+  sizes_[static_cast<size_t>(normalise(dim))] = size;
+  check();
+}
 
 int64_t Shape::numel() const { return numel(0, rank_); }
 

@@ -3,6 +3,7 @@
 #include <array>
 #include <cstdint>
 #include <initializer_list>
+#include <limits>
 #include <ostream>
 #include <span>
 #include <string>
@@ -13,15 +14,19 @@ namespace limbeck {
 class Shape {
  public:
   static constexpr int max_rank = 8;
+  /// The most elements: their bytes in the widest type are an int64_t. It bounds the product of any of the sizes, those beside a zero too, so
+  /// that no part of a shape that exists overflows.
+  static constexpr int64_t max_numel = std::numeric_limits<int64_t>::max() / 8;
   Shape() = default;
   Shape(std::initializer_list<int64_t> sizes) : Shape(std::span<const int64_t>(sizes.begin(), sizes.size())) {}
   Shape(const std::vector<int64_t>& sizes) : Shape(std::span<const int64_t>(sizes)) {}
-  /// Throws if more than max_rank sizes or a negative one is given.
+  /// Throws if more than max_rank sizes, a negative one, or more than max_numel elements are given.
   explicit Shape(std::span<const int64_t> sizes);
 
   int rank() const { return rank_; }
   /// Negative dimensions count from the end; throws when out of range.
   int64_t operator[](int dim) const;
+  /// Throws as the constructor does.
   void set(int dim, int64_t size);
   /// Product of all sizes; 1 for a scalar.
   int64_t numel() const;
@@ -36,6 +41,8 @@ class Shape {
   int normalise(int dim) const;
 
  private:
+  /// Throws for a negative size and for more than max_numel elements.
+  void check() const;
   std::array<int64_t, max_rank> sizes_{};
   int rank_ = 0;
 };

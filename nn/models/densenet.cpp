@@ -76,7 +76,8 @@ struct DenseNet : Network {
       h = dense[s](h);
       if (s < 3) h = transitions[s]->forward(h);
     }
-    return {{}, linear->forward(global_avg_pool(bn->relu(h)))};
+    const Variable pooled = global_avg_pool(bn->relu(h));
+    return {{}, linear->forward(pooled), pooled};
   }
 };
 

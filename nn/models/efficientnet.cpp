@@ -77,7 +77,7 @@ struct EfficientNet : Network {
 
   Features forward_features(const Variable& x, bool) override {
     const Variable pooled = global_avg_pool(layers(silu(bn1(conv1(x)))));
-    return {{}, linear->forward(dropout(pooled))};
+    return {{}, linear->forward(dropout(pooled)), pooled};
   }
 };
 

@@ -170,7 +170,7 @@ struct InceptionV3 : Network {
     h = mixed6e(mixed6d(mixed6c(mixed6b(mixed6a(h)))));
     h = mixed7c(mixed7b(mixed7a(h)));
     const Variable pooled = global_avg_pool(h);
-    return {{pooled}, fc(dropout(pooled))};
+    return {{pooled}, fc(dropout(pooled)), pooled};
   }
 };
 

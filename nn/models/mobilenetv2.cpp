@@ -94,8 +94,9 @@ struct MobileNetV2 : Network {
       for (InvertedResidual* block : stages[s]) h = block->forward(h);
       if (s == 1 || s == 2 || s == 4 || s == 6) f.taps.push_back(h);
     }
-    f.taps.push_back(global_avg_pool(last(h)));
-    f.output = classifier->forward(f.taps.back());
+    f.pooled = global_avg_pool(last(h));
+    f.taps.push_back(f.pooled);
+    f.output = classifier->forward(f.pooled);
     return f;
   }
 

@@ -23,10 +23,12 @@ struct ModelOptions {
   Task task = Task::classification;
 };
 
-/// What forward_features returns: the taps that RepDistiller's networks return as their feature lists (image maps are [N,H,W,C]; the last one is pooled [N,C]) and the raw output.
+/// What forward_features returns: the taps, which are RepDistiller's feature lists (image maps are [N,H,W,C]; some families have none), the
+/// raw output, and the pooled features.
 struct Features {
   std::vector<Variable> taps;
   Variable output;           ///< logits [N, classes], or the response [N, 1]
+  Variable pooled;           ///< [N, C], what the head takes; every network has it. The last tap where there are taps
 };
 
 /// A network of the paper: images to outputs, with feature taps for the distillation methods.

@@ -63,8 +63,9 @@ struct ResNet : Network {
         if (split) h = limbeck::relu(h);
       }
     }
-    f.taps.push_back(global_avg_pool(h));
-    f.output = fc->forward(f.taps.back());
+    f.pooled = global_avg_pool(h);
+    f.taps.push_back(f.pooled);
+    f.output = fc->forward(f.pooled);
     return f;
   }
 

@@ -132,7 +132,8 @@ struct WidthResNet : Network {
 
   Features forward_features(const Variable& x, bool preact) override {
     Features f{trunk.run(x, preact), {}};
-    f.output = linear->forward(f.taps.back());
+    f.pooled = f.taps.back();
+    f.output = linear->forward(f.pooled);
     return f;
   }
 
@@ -162,8 +163,9 @@ struct EmbeddingResNet : EmbeddingNetwork {
 
   Features forward_features(const Variable& x, bool preact) override {
     Features f{trunk.run(x, preact), {}};
-    f.taps.push_back(x2h4.relu(x2h3(x2h1.relu(x2h0(f.taps.back())))));
-    f.output = response(f.taps.back());
+    f.pooled = x2h4.relu(x2h3(x2h1.relu(x2h0(f.taps.back()))));
+    f.taps.push_back(f.pooled);
+    f.output = response(f.pooled);
     return f;
   }
   Variable response(const Variable& embedding) override { return limbeck::relu(h2y(embedding)); }

@@ -80,8 +80,9 @@ struct ShuffleNetV1 : Network {
         if (split) h = limbeck::relu(h);
       }
     }
-    f.taps.push_back(global_avg_pool(h));
-    f.output = linear->forward(f.taps.back());
+    f.pooled = global_avg_pool(h);
+    f.taps.push_back(f.pooled);
+    f.output = linear->forward(f.pooled);
     return f;
   }
 };

@@ -118,8 +118,9 @@ struct ShuffleNetV2 : Network {
     }
     h = bn2.relu(conv2(h));
     if (regression) f.taps.push_back(h);
-    f.taps.push_back(global_avg_pool(h));
-    f.output = linear->forward(f.taps.back());
+    f.pooled = global_avg_pool(h);
+    f.taps.push_back(f.pooled);
+    f.output = linear->forward(f.pooled);
     return f;
   }
 };

@@ -75,8 +75,9 @@ struct VGG : Network {
       if (i < 3 || regression || (i == 3 && x.size(1) == 64)) h = max_pool2d(h);
     }
     if (large) h = max_pool2d(h, {.kernel = {4, 4}, .stride = {4, 4}});
-    f.taps.push_back(large || regression ? flatten_chw(h) : global_avg_pool(h));
-    f.output = classifier->forward(f.taps.back());
+    f.pooled = large || regression ? flatten_chw(h) : global_avg_pool(h);
+    f.taps.push_back(f.pooled);
+    f.output = classifier->forward(f.pooled);
     return f;
   }
 

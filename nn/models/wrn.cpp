@@ -74,8 +74,9 @@ struct WideResNet : Network {
     if (bn0) h = stem_pool(bn0->relu(h), large);
     Features f{{h}, {}};
     for (NetworkBlock* b : {&block1, &block2, &block3}) f.taps.push_back(h = b->forward(h));
-    f.taps.push_back(global_avg_pool(bn1.relu(h)));
-    f.output = fc->forward(f.taps.back());
+    f.pooled = global_avg_pool(bn1.relu(h));
+    f.taps.push_back(f.pooled);
+    f.output = fc->forward(f.pooled);
     if (preact) {
       // Evaluated a second time, as in the original: in training mode these batch norms' running statistics move twice per step.
       f.taps[1] = block2.layer.blocks[0]->bn1(f.taps[1]);

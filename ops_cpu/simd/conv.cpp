@@ -141,7 +141,7 @@ LIMBECK_INLINE void prefetch(const TileRun& r, int64_t p, int64_t count) {
 template <int NV>
 void tiles(const TileRun& r) {
   for (int64_t p = 0; p < r.pixels;) {
-    if (r.prefetch) prefetch(r, p + kPixels, kPixels);
+    if (r.prefetch && r.segments > 0) prefetch(r, p + kPixels, kPixels);
     if constexpr (NV == 1 && kRegisters == 32)
       if (p + kWidePixels <= r.pixels && evenly_spaced(r.in + p)) {
         wide_tile(r, r.in + p, r.out + p);

@@ -64,11 +64,49 @@ check_error "checkpoint of another network" "other.safetensors" "$limbeck" eval 
 check_absent "no picture was left" "$work/grid.png"
 check_error "report of a folder that is no run" "not a run folder" "$limbeck" report "$work"
 
+# 2^61 + 1 images of 3072 values: the product is 3072 modulo 2^64, and so many bytes follow.
+{ bytes 0x93; printf 'NUMPY\001\000\166\000%-117s\n' "{'descr': '|u1', 'fortran_order': False, 'shape': (2305843009213693953, 3, 32, 32), }"; zeros 3072; } > "$work/wraps.npy"
+check_error "a shape whose product wraps" "wraps.npy: npy shape .* is too large" "$limbeck" predict --ckpt "$ckpt" --input "$work/wraps.npy" --out "$work/o.npy"
+check_absent "no prediction was left" "$work/o.npy"
+
+# --- reports of folders with nulls ------------------------------------------------------------------------------------------------
+nulls=$work/nulls; mkdir -p "$nulls/stages/s"
+echo '{"stages":[{"name":"s","title":"t","needs":[],"fingerprint":"x"}]}' > "$nulls/run.json"
+echo '{"fingerprint":"x"}' > "$nulls/stages/s/done.json"
+echo '{"test_accuracy":0.5,"consistency":null}' > "$nulls/stages/s/result.json"
+echo '{"step":1,"candidates":1,"candidates_consistent":null,"kept":1,"kept_consistent":null}' > "$nulls/stages/s/metrics.jsonl"
+check "a report of a run with missing numbers" "$limbeck" report "$nulls"
+check_output "shows them as -" "^s +consistency +- +0$"
+echo '{"stages":{}}' > "$nulls/run.json"
+check_error "a list that is none" "nulls/run.json: \"stages\": expected array, found object" "$limbeck" report "$nulls"
+
 # --- places to write ------------------------------------------------------------------------------------------------------------
 check_error "read-only place for a run" "/proc/limbeck: .*cannot be created" "$limbeck" run configs/tiny.toml --out /proc/limbeck
 check_error "read-only place for a report" "/proc/report.html" "$limbeck" report "$run" --out /proc/report.html
 check_error "a file in place of the run folder" "is a file; expected a folder" "$limbeck" run configs/tiny.toml --out "$ckpt"
 check_error "a folder with other things in it" "not of a run" "$limbeck" run configs/tiny.toml --out "$folder"
+
+linked=$work/linked; mkdir -p "$linked/stages" "$work/precious"
+touch "$linked/.lock" "$work/precious/thesis.txt"
+ln -s ../../precious "$linked/stages/teacher"
+check_error "a stage's folder that is a link" "stages/teacher: is a symbolic link" "$limbeck" run configs/tiny.toml --out "$linked" --stop-after teacher
+check "nothing was cleared behind it" test -e "$work/precious/thesis.txt"
+
+mkdir "$work/dev"
+if mknod "$work/dev/null" c 1 3 2> /dev/null && : 2> /dev/null > "$work/dev/null"; then
+  check "--out on a device" "$limbeck" convert "$ckpt" "$work/dev/null" --plain
+  check "leaves the device what it is" test -c "$work/dev/null"
+  check_error "a run on a device" "expected a folder" "$limbeck" run configs/tiny.toml --out "$work/dev/null"
+else
+  skip "--out on a device" "making a device needs more rights"
+fi
+check_error "--out on a folder" "precious: is a folder; expected a file" "$limbeck" convert "$ckpt" "$work/precious" --plain
+check "to a pipe" bash -c "'$limbeck' convert '$ckpt' /dev/stdout --plain | cat > '$work/piped'"
+check "comes what a file would hold" bash -c "'$limbeck' convert '$ckpt' '$work/plain.safetensors' --plain > /dev/null && head -c \$(stat -c %s '$work/plain.safetensors') '$work/piped' | cmp - '$work/plain.safetensors'"
+echo keep > "$work/victim"
+ln -s victim "$work/o.safetensors.tmp"
+check "a link where a temporary file was" "$limbeck" convert "$ckpt" "$work/o.safetensors" --plain
+check "is not followed" grep -q '^keep$' "$work/victim"
 
 # A file-size limit stands in for the full disk where no file system can be mounted: writes beyond it fail (the signal is ignored).
 limited() { (trap '' XFSZ; ulimit -f 64; "$@"); }

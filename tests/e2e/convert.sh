@@ -27,7 +27,7 @@ check_error "a classifier's weights are no regressor's" 'plain\.safetensors.*mis
 check_error "convert names the nearest network" "did you mean 'resnet8'" "${convert[@]}" --model resnet9 --classes 10 --mean 0 0 0 --deviation 1 1 1
 head -c 5000 "$work/plain.safetensors" > "$work/cut.safetensors"
 check_error "convert refuses a cut file" 'cut\.safetensors' "$limbeck" convert "$work/cut.safetensors" "$work/x.safetensors" --plain
-check_absent "nothing is left after a refusal" "$work/x.safetensors" "$work/x.safetensors.tmp"
+check_absent "nothing is left after a refusal" $(find "$work" -name 'x.safetensors*')
 printf '\x93NUMPY\x01\x00\x46\x00%-69s\n' "{'descr': '|u1', 'fortran_order': False, 'shape': (1, 3, 4, 4), }" > "$work/small.npy"
 head -c 48 /dev/zero >> "$work/small.npy"
 check_error "predict refuses images of another size" 'expects images \[N, 3, 32, 32\], found \[1, 3, 4, 4\]' "$limbeck" predict --ckpt "$ckpt" --input "$work/small.npy" --out "$work/y.npy"

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <cmath>
 #include <cstdlib>
 #include <filesystem>
 #include <set>
@@ -17,9 +18,10 @@ TEST(Filter, QuantileInterpolatesAsNumPy) {
   EXPECT_THROW(quantile({}, 0.5), Error);
 }
 
-TEST(Filter, OfficialIsStrictPaperKeepsAShare) {
+TEST(Filter, OfficialKeepsUpToTheCutOffPaperKeepsAShare) {
   const std::vector<double> loss = {0.1, 0.9, 0.5, 0.5, 0.2};
-  EXPECT_EQ(keep_below(loss, 0.5), (std::vector<int64_t>{0, 4}));
+  EXPECT_EQ(keep_up_to(loss, 0.5), (std::vector<int64_t>{0, 2, 3, 4}));
+  EXPECT_EQ(keep_up_to(loss, std::nextafter(0.5, 0)), (std::vector<int64_t>{0, 4}));
   EXPECT_EQ(keep_best(loss, 0.6), (std::vector<int64_t>{0, 2, 4}));
   EXPECT_EQ(keep_best(loss, 1), (std::vector<int64_t>{0, 1, 2, 3, 4}));
 }
@@ -74,7 +76,7 @@ TEST_F(FakeData, OfficialFormKeepsExactlyEnoughBelowTheCutOff) {
   EXPECT_EQ(d.histogram(), (std::vector<int64_t>{40, 40, 40}));
   EXPECT_EQ(d.labels.data<int64_t>()[40], 1) << "class-major order";
   for (int64_t i = 0; i < d.size(); ++i)
-    EXPECT_LT(d.images.data<uint8_t>()[i] / 255.0, statistics[static_cast<size_t>(i / 40)].cutoff);
+    EXPECT_LE(d.images.data<uint8_t>()[i] / 255.0, statistics[static_cast<size_t>(i / 40)].cutoff);
   for (const FakeStatistics& s : statistics) {
     EXPECT_NEAR(s.cutoff, 0.5, 0.15);  // median of 200 uniform losses
     EXPECT_NEAR(s.candidates_consistent / s.candidates, 0.5, 0.2);
@@ -82,6 +84,18 @@ TEST_F(FakeData, OfficialFormKeepsExactlyEnoughBelowTheCutOff) {
     EXPECT_EQ(s.kept, 40);
   }
   EXPECT_FALSE(std::filesystem::exists(directory_ + "/part_00000.safetensors"));
+}
+
+TEST_F(FakeData, EqualLossesAreAllKept) {
+  nn::Monitor monitor;
+  FakeTask undecided = task(monitor);
+  undecided.judge = [](const Tensor& images, const Tensor&, const Stream&) {  // a teacher that has learned nothing
+    const auto n = static_cast<size_t>(images.size(0));
+    return Judgement{std::vector<double>(n, std::log(10.0)), std::vector<int64_t>(n, 0)};
+  };
+  const auto statistics = make_fake_data(undecided, settings());
+  EXPECT_EQ(load_fake_data(directory_ + "/fake_data.safetensors", 3).histogram(), (std::vector<int64_t>{40, 40, 40}));
+  EXPECT_EQ(statistics[0].cutoff, std::log(10.0));
 }
 
 TEST_F(FakeData, PaperFormDropsAShareOfTheGenerated) {
@@ -160,9 +174,10 @@ TEST_F(FakeData, RefusesBadSettingsAndFiles) {
   make_fake_data(task(monitor), settings());
   EXPECT_THROW(load_fake_data(directory_ + "/fake_data.safetensors", 2), Error) << "label 2 of 2 classes";
   // A teacher for which nothing is below its own cut-off must not loop forever.
-  FakeTask flat = task(monitor);
-  flat.judge = [](const Tensor& x, const Tensor&, const Stream&) { return Judgement{std::vector<double>(static_cast<size_t>(x.size(0)), 1.0), {}}; };
-  EXPECT_THROW(make_fake_data(flat, settings()), Error);
+  FakeTask harsher = task(monitor);
+  double loss = 0;
+  harsher.judge = [&loss](const Tensor& x, const Tensor&, const Stream&) { return Judgement{std::vector<double>(static_cast<size_t>(x.size(0)), ++loss), {}}; };
+  EXPECT_THROW(make_fake_data(harsher, settings()), Error);
 }
 
 TEST(DrawFakes, EqualSharesAndTheRemainderToTheLastClass) {

@@ -172,7 +172,7 @@ class Small : public nn::Network {
   }
   nn::Features forward_features(const Variable& x, bool) override {
     const Variable map = bn_.relu(conv_(x)), pooled = global_avg_pool(map);
-    return {{map, map, map, pooled}, fc_(pooled)};
+    return {{map, map, map, pooled}, fc_(pooled), pooled};
   }
 
  private:

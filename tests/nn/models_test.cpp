@@ -74,6 +74,22 @@ TEST(Models, OtherImageSizesAndChannels) {
   }
 }
 
+TEST(Models, EveryNetworkHasPooledFeatures) {
+  NoGrad no_grad;
+  for (const ModelEntry& e : all_models())
+    for (const Task task : {Task::classification, Task::regression}) {
+      if (!e.serves(task)) continue;
+      const int64_t size = task == Task::regression ? 64 : e.smallest_image;
+      const auto network = create_model(e.name, {.outputs = 3, .size = size, .task = task});
+      network->initialise(Stream(1));
+      network->eval();
+      const Features f = network->forward_features(Tensor::full({2, size, size, 3}, 0.5));
+      ASSERT_TRUE(f.pooled.defined()) << e.name;
+      EXPECT_TRUE(f.pooled.data().rank() == 2 && f.pooled.size(0) == 2) << e.name << ": " << f.pooled.shape();
+      if (!f.taps.empty()) { EXPECT_EQ(f.pooled.data().to_vector<float>(), f.taps.back().data().to_vector<float>()) << e.name; }
+    }
+}
+
 TEST(Models, InitialisationFollowsTheFamilysRule) {
   const auto spread = [](const TensorFile& state, const std::string& key) {
     double squares = 0;

@@ -1,9 +1,13 @@
 #include "tensor/safetensors.h"
 
 #include <gtest/gtest.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
+#include <atomic>
 #include <filesystem>
 #include <fstream>
+#include <thread>
 
 namespace limbeck {
 namespace {
@@ -13,7 +17,7 @@ class Files : public testing::Test {
   std::filesystem::path folder = std::filesystem::temp_directory_path() / ("limbeck_files_" + std::to_string(::getpid()));
   void SetUp() override { std::filesystem::create_directories(folder); }
   void TearDown() override { std::filesystem::remove_all(folder); }
-  std::string path(const char* name) const { return (folder / name).string(); }
+  std::string path(const std::string& name) const { return (folder / name).string(); }
 
   std::string error_of(const std::string& file) {
     try {
@@ -45,7 +49,7 @@ TEST_F(Files, SafetensorsRoundTrip) {
   EXPECT_EQ(read.get("count").item(), 7);
   EXPECT_EQ(read.get("none").shape(), (Shape{0, 3}));
   EXPECT_EQ(read.metadata.at("format"), "pt");
-  EXPECT_FALSE(std::filesystem::exists(path("x") + ".tmp"));
+  EXPECT_EQ(std::distance(std::filesystem::directory_iterator(folder), {}), 1) << "no temporary file is left";
   EXPECT_THROW(read.get("a.weigth"), Error);
 }
 
@@ -105,11 +109,68 @@ TEST_F(Files, NpyRoundTrip) {
   EXPECT_THROW(read_npy(path("t.npy")), Error);
 }
 
+TEST_F(Files, NpyWithAWrappingSizeIsRefused) {
+  const auto error_of_shape = [&](const std::string& shape) {
+    std::string header = "{'descr': '|u1', 'fortran_order': False, 'shape': (" + shape + "), }";
+    header.resize(118, ' ');
+    std::ofstream(path("t.npy"), std::ios::binary) << std::string("\x93NUMPY\x01\x00\x76\x00", 10) + header + std::string(3072, '\x80');
+    try {
+      read_npy(path("t.npy"));
+      return std::string("no error");
+    } catch (const Error& e) {
+      return std::string(e.what());
+    }
+  };
+  EXPECT_EQ(error_of_shape("1, 3, 32, 32"), "no error");
+  // The product is 3072 modulo 2^64.
+  EXPECT_NE(error_of_shape("2305843009213693953, 3, 32, 32").find("t.npy: npy shape [2305843009213693953, 3, 32, 32] is too large"), std::string::npos);
+  EXPECT_NE(error_of_shape("0, 4611686018427387904, 4611686018427387904").find("is too large"), std::string::npos) << "beside a zero";
+  EXPECT_NE(error_of_shape("99999999999999999999, 3072").find("size that is too large"), std::string::npos);
+  EXPECT_NE(error_of_shape("-1, 3072").find("t.npy: npy shape with negative size"), std::string::npos);
+}
+
+TEST_F(Files, AWriteDoesNotFollowALinkInTheTemporaryFilesPlace) {
+  write_file_atomically(path("victim"), "keep");
+  for (const std::string name : {cat("x.", getpid(), "-0.tmp"), std::string("x.tmp")}) std::filesystem::create_symlink(path("victim"), path(name));
+  write_file_atomically(path("x"), "text");
+  EXPECT_EQ(read_file(path("x")), "text");
+  EXPECT_EQ(read_file(path("victim")), "keep");
+}
+
+TEST_F(Files, WritersOfOneFileDoNotMeet) {
+  std::vector<std::thread> threads;
+  std::atomic<int> failed = 0;
+  for (int i = 0; i < 4; ++i)
+    threads.emplace_back([&, i] {
+      for (int k = 0; k < 50; ++k) try {
+          write_file_atomically(path("x"), std::string(10000, static_cast<char>('a' + i)));
+        } catch (const Error&) {
+          ++failed;
+        }
+    });
+  for (auto& t : threads) t.join();
+  EXPECT_EQ(failed, 0);
+  const std::string text = read_file(path("x"));
+  EXPECT_EQ(text, std::string(10000, text[0]));
+}
+
+TEST_F(Files, DevicesAndPipesStayWhatTheyAre) {
+  write_file_atomically("/dev/null", "text");
+  EXPECT_TRUE(std::filesystem::is_character_file("/dev/null"));
+  ASSERT_EQ(mkfifo(path("pipe").c_str(), 0600), 0);
+  std::string found;
+  std::thread reader([&] { found = read_file(path("pipe")); });
+  write_file_atomically(path("pipe"), "through the pipe");
+  reader.join();
+  EXPECT_EQ(found, "through the pipe");
+  EXPECT_TRUE(std::filesystem::is_fifo(path("pipe")));
+}
+
 TEST_F(Files, FailedWriteLeavesNothing) {
   EXPECT_THROW(write_file_atomically(path("no/such/folder/x"), "text"), Error);
   std::filesystem::create_directory(path("taken"));
   EXPECT_THROW(write_file_atomically(path("taken"), "text"), Error);
-  EXPECT_FALSE(std::filesystem::exists(path("taken") + ".tmp"));
+  EXPECT_EQ(std::distance(std::filesystem::directory_iterator(folder), {}), 1) << "only the folder is there";
 }
 
 }  // namespace

@@ -49,6 +49,22 @@ TEST(Allocator, SteadyStateAsksTheSystemForNothing) {
   EXPECT_EQ(allocator(cpu).stats().system_calls, before);
 }
 
+TEST(Shape, TheProductOfAnySizesStaysInRange) {
+  const int64_t half = int64_t{1} << 31;
+  EXPECT_EQ(Shape({Shape::max_numel}).numel(), Shape::max_numel);
+  EXPECT_EQ(Shape({half, half / 8, 0}).numel(0, 2), half * (half / 8));
+  EXPECT_THROW(Shape({Shape::max_numel + 1}), Error);
+  EXPECT_THROW(Shape({half, half, 4}), Error);
+  EXPECT_THROW(Shape({(int64_t{1} << 61) + 1, 3, 32, 32}), Error) << "3072 modulo 2^64";
+  EXPECT_THROW(Shape({0, half, half, half}), Error) << "the sizes beside a zero are multiplied too";
+  EXPECT_THROW(Shape({3, -1}), Error);
+  Shape s{2, half, half / 16};
+  EXPECT_THROW(s.set(0, half), Error);
+  EXPECT_THROW(s.set(0, -1), Error);
+  EXPECT_THROW(broadcast_shapes({1, half, 1, half}, {half, 1, 1, 1}, "test"), Error);
+  EXPECT_THROW(Shape({half, half / 8}).appended(half), Error);
+}
+
 TEST(Shape, Broadcasting) {
   EXPECT_EQ(broadcast_shapes({4, 1, 3}, {2, 1}, "t"), (Shape{4, 2, 3}));
   EXPECT_EQ(broadcast_shapes({}, {2, 0}, "t"), (Shape{2, 0}));

@@ -22,7 +22,7 @@ class Small : public nn::Network {
   }
   nn::Features forward_features(const Variable& x, bool) override {
     const Variable pooled = drop_(global_avg_pool(bn_.relu(conv_(x))));
-    return {{pooled}, fc_(pooled)};
+    return {{pooled}, fc_(pooled), pooled};
   }
 
  private:

@@ -88,7 +88,7 @@ $(error CUDA=1: $(NVCC) knows none of the architectures $(CUDA_ARCHS), only $(NV
 endif
 comma    := ,
 GENCODE  := $(foreach a,$(ARCHS),-gencode arch=compute_$(a),code=sm_$(a)) -gencode arch=compute_$(lastword $(ARCHS)),code=compute_$(lastword $(ARCHS))
-NVWARN   := -Werror all-warnings $(addprefix -Xcompiler ,$(filter-out -Werror,$(WARN)))
+NVWARN   := $(if $(filter -Werror,$(WARN)),-Werror all-warnings) $(addprefix -Xcompiler ,$(filter-out -Werror,$(WARN)))
 NVFLAGS  := -std=c++20 --expt-relaxed-constexpr -ccbin $(CXX) -I. $(NVWARN) -lineinfo
 NVCC_OBJ := $(patsubst %,$(NVCC_DIR)/obj/%.o,$(CUDA_CPP) $(CUDA_CU) $(wildcard ops_cuda/native/*.cpp))
 NVCC_TEST_OBJ := $(patsubst %,$(NVCC_DIR)/obj/%.o,$(wildcard tests/ops_cuda/*.cpp tests/ops_cuda/*.cu tests/ops_cuda/native/*.cpp))
