@@ -7,6 +7,7 @@
 
 #include "nn/images.h"
 #include "nn/step_graph.h"
+#include "tensor/rows.h"
 #include "tensor/transfer.h"
 
 namespace limbeck::kd {
@@ -129,8 +130,8 @@ class Run {
     const Tensors results = (*graph_)({batch.images, batch.labels, batch.targets, batch.draws});
     data::Batch labels;  // for the score, on the host
     labels.index = batch.index;
-    labels.labels = data::take(task_.train.labels, batch.index);
-    labels.targets = data::take(task_.train.targets, batch.index);
+    labels.labels = take_rows(task_.train.labels, batch.index);
+    labels.targets = take_rows(task_.train.targets, batch.index);
     pending_.push_back({step_, optimizer_->lr(), std::move(labels), read_later({results[0], results[1]}, device_)});
   }
 

@@ -8,6 +8,7 @@ namespace limbeck::kd {
 namespace {
 
 void check(const WorkflowSettings& s) {
+  data::check(s.data);
   for (const auto& [section, model] : {std::pair<const char*, const std::string&>{"teacher", s.teacher.model}, {"student", s.student.model}}) {
     std::vector<std::string> names;
     bool known = false;
@@ -37,9 +38,8 @@ class Graph {
   void add(std::string name, std::string title, std::vector<std::string> needs, Sections sections, Run run) {
     SettingsText text;
     text("seed", settings_.seed, "");
-    text("data", settings_.data, "");
     sections(text);
-    stages_.push_back({std::move(name), std::move(title), std::move(needs), text.text(),
+    stages_.push_back({std::move(name), std::move(title), std::move(needs), settings_.data.text() + text.text(),
                        [world = world_, run](StageContext& context) { run(*world, context); }});
   }
   std::vector<Stage> take() { return std::move(stages_); }

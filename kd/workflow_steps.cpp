@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "data/sheet.h"
 #include "gan/metrics.h"
 #include "gan/sampler.h"
 #include "nn/images.h"
@@ -77,17 +78,6 @@ Tensor penultimate(nn::Network& network, const Tensor& images, const data::Stand
   }
   reader.finish();
   return all;
-}
-
-/// The first images of every class, a class per row.
-Tensor sheet(const data::Dataset& fakes, int64_t columns) {
-  std::vector<int64_t> index;
-  for (int64_t c = 0; c < std::min<int64_t>(fakes.classes, 20); ++c) {
-    int64_t found = 0;
-    for (int64_t i = 0; i < fakes.size() && found < columns; ++i)
-      if (fakes.labels.data<int64_t>()[i] == c) index.push_back(i), ++found;
-  }
-  return data::grid(fakes.select(index).images, columns);
 }
 
 }  // namespace
@@ -259,7 +249,7 @@ void make_fakes(World& world, StageContext& context, const std::string& stage, b
     context.results["consistency_before"] = {sum.candidates_consistent / sum.candidates};
     context.results["consistency_after"] = {sum.kept_consistent / sum.kept};
   }
-  context.monitor.image(stage, sheet(load_fake_data(task.file, world.data().train.classes), 10));
+  context.monitor.image(stage, data::grid(data::class_sheet(load_fake_data(task.file, world.data().train.classes), 10, 20), 10));
 }
 
 void evaluate_fakes(World& world, StageContext& context, const std::vector<std::string>& classifiers) {
