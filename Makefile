@@ -40,7 +40,7 @@ FLAGS_avx512 := -mavx512f -mavx512bw -mavx512dq -mavx512vl -mfma -mprefer-vector
 
 # What only steers the work is compiled with less optimisation, and so are the reference operators that do not sum over many terms: it
 # saves a third of their compile time and no run time. (At -Og, GCC 12 takes members of std::optional for uninitialised.)
-LIGHT := apps/% kd/% gan/% train/% nn/% autograd/% ops/% $(addprefix data/,folder.cpp stb.cpp idx.cpp cifar.cpp load.cpp dataset.cpp) tensor/safetensors.cpp tests/%
+LIGHT := apps/% kd/% gan/% train/% nn/% autograd/% ops/% $(addprefix data/,folder.cpp stb.cpp idx.cpp cifar.cpp load.cpp dataset.cpp readers.cpp sheet.cpp source.cpp) tensor/safetensors.cpp tests/%
 HOT   := $(addprefix ops/,conv2d.cpp conv_transpose2d.cpp matmul.cpp linear.cpp batch_norm.cpp reduce.cpp)
 level  = $(if $(filter $(LIGHT),$(filter-out $(HOT),$(1))),$(patsubst -O2,-Og -Wno-maybe-uninitialized,$(OPT)),$(OPT))
 

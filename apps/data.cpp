@@ -1,36 +1,25 @@
-// `limbeck data info` prints what a data set holds; `limbeck data preview` writes a sheet of its images.
+// `limbeck data info` prints what a data set holds; `limbeck data preview` writes a sheet of its images; `limbeck data kinds` lists the sources.
 #include <algorithm>
 #include <cstdio>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <numeric>
+#include <sstream>
 
 #include "apps/command.h"
-#include "data/dataset.h"
+#include "apps/config.h"
+#include "apps/data_options.h"
+#include "data/sheet.h"
 
 namespace limbeck::data_app {
 namespace {
 
 struct Options {
-  data::DataSettings settings;
+  std::shared_ptr<DataOptions> data;
   bool json = false;
   std::string out, part = "train";
   int64_t per_class = 10, zoom = 2;
 };
-
-void add_data_options(CommandLine& app, const std::shared_ptr<Options>& o) {
-  auto& s = o->settings;
-  app.add_option("--kind", s.kind, "shapes | cifar10 | cifar100 | idx | folder").show_default();
-  app.add_option("--path", s.path, "folder of the data files (not for shapes)");
-  app.add_option("--size", s.image_size, "side of the images; smaller ones get a black frame").show_default();
-  app.add_option("--seed", s.seed, "seed of the draw and of shapes").show_default();
-  app.add_option("--train-per-class", s.train_per_class, "labelled training images per class, 0: all").show_default();
-  app.add_option("--test-per-class", s.test_per_class, "test images per class, 0: all").show_default();
-  app.add_option("--shapes-train", s.shapes_train, "procedural training images").show_default();
-  app.add_option("--shapes-test", s.shapes_test, "procedural test images").show_default();
-  app.add_option("--shapes-difficulty", s.shapes_difficulty, "clutter, colour and pose of the procedural images, 0 to 1").show_default();
-  app.add_option("--label-column", s.label_column, "label column of labels.csv (kind folder)");
-}
 
 nlohmann::ordered_json summary(const data::Dataset& d) {
   nlohmann::ordered_json j;
@@ -46,6 +35,7 @@ nlohmann::ordered_json summary(const data::Dataset& d) {
     const auto [low, high] = std::minmax_element(responses.begin(), responses.end());
     j["response_minimum"] = *low;
     j["response_maximum"] = *high;
+    j["response_scale"] = {{"low", d.scale.low}, {"high", d.scale.high}, {"unit", d.scale.unit}};
     j["response_mean"] = std::accumulate(responses.begin(), responses.end(), 0.0) / static_cast<double>(d.size());
   }
   if (d.size() > 0) {
@@ -73,6 +63,7 @@ void print_part(const char* part, const data::Dataset& d) {
     const auto j = summary(d);
     std::printf("  responses  %g to %g, mean %g\n", j["response_minimum"].get<double>(), j["response_maximum"].get<double>(),
                 j["response_mean"].get<double>());
+    std::printf("  scale      %g to %g%s%s\n", d.scale.low, d.scale.high, d.scale.unit.empty() ? "" : " ", d.scale.unit.c_str());
     return;
   }
   const auto count = d.histogram();
@@ -81,74 +72,70 @@ void print_part(const char* part, const data::Dataset& d) {
 }
 
 void info(const Options& o) {
-  const data::Split split = data::load(o.settings);
+  const data::DataSettings settings = chosen_data(*o.data);
+  const data::Split split = data::load(settings);
   if (!o.json) {
     print_part("train", split.train);
     print_part("test", split.test);
     return;
   }
   nlohmann::ordered_json j;
-  j["kind"] = o.settings.kind;
-  if (!o.settings.path.empty()) j["path"] = o.settings.path;
+  j["kind"] = settings.kind;
+  if (!settings.path.empty()) j["path"] = settings.path;
   if (!split.train.class_names.empty()) j["class_names"] = split.train.class_names;
   j["train"] = summary(split.train);
   j["test"] = summary(split.test);
   std::printf("%s\n", j.dump(2, ' ', false, nlohmann::json::error_handler_t::replace).c_str());
 }
 
-/// The first images of each class, one row per class; a class with fewer ends its row in black.
-Tensor class_sheet(const data::Dataset& d, int64_t columns) {
-  const int64_t image = d.height() * d.width() * d.channels();
-  Tensor sheet = Tensor::zeros({d.classes * columns, d.height(), d.width(), d.channels()}, DType::u8);
-  std::vector<int64_t> used(static_cast<size_t>(d.classes), 0);
-  for (int64_t i = 0; i < d.size(); ++i) {
-    const int64_t label = d.labels.data<int64_t>()[i];
-    const int64_t column = used[static_cast<size_t>(label)]++;
-    if (column < columns)
-      std::copy_n(d.images.data<uint8_t>() + i * image, image, sheet.data<uint8_t>() + (label * columns + column) * image);
-  }
-  return sheet;
-}
-
-/// Ten rows of images with rising response, evenly spaced among the sorted ones.
-Tensor response_sheet(const data::Dataset& d, int64_t columns) {
-  std::vector<int64_t> order(static_cast<size_t>(d.size()));
-  std::iota(order.begin(), order.end(), 0);
-  const float* y = d.targets.data<float>();
-  std::stable_sort(order.begin(), order.end(), [y](int64_t a, int64_t b) { return y[a] < y[b]; });
-  const int64_t cells = std::min<int64_t>(d.size(), 10 * columns);
-  std::vector<int64_t> chosen;
-  for (int64_t i = 0; i < cells; ++i) chosen.push_back(order[static_cast<size_t>(i * d.size() / cells)]);
-  return d.select(chosen).images;
-}
-
 void preview(const Options& o) {
   LIMBECK_CHECK(o.part == "train" || o.part == "test", "--part: expected train or test, found '", o.part, "'");
   LIMBECK_CHECK(o.per_class > 0 && o.zoom > 0, "--per-class and --zoom: expected at least 1, found ", o.per_class, " and ", o.zoom);
-  const data::Split split = data::load(o.settings);
+  const data::Split split = data::load(chosen_data(*o.data));
   const data::Dataset& d = o.part == "train" ? split.train : split.test;
   LIMBECK_CHECK(d.size() > 0, "the ", o.part, " part holds no image");
-  const Tensor sheet = d.classes > 0 ? class_sheet(d, o.per_class) : response_sheet(d, o.per_class);
+  const Tensor sheet = d.classes > 0 ? data::class_sheet(d, o.per_class) : data::response_sheet(d, o.per_class);
   const Tensor canvas = data::grid(sheet, o.per_class, 2, o.zoom);
   data::write_png(o.out, canvas);
   std::printf("%s: %lld rows of %lld images\n", o.out.c_str(), static_cast<long long>((sheet.size(0) + o.per_class - 1) / o.per_class),
               static_cast<long long>(o.per_class));
 }
 
-RegisterCommand command({"data", "look at a data set: info, preview", [](CommandLine& app) {
+/// Every registered source with its section of a configuration.
+void kinds() {
+  for (const data::DataSource& source : data::all_sources()) {
+    std::printf("%-10s %s\n", source.name.c_str(), source.help.c_str());
+    if (!source.files.empty()) std::printf("  reads %s in data.path\n", source.files.c_str());
+    AnySettings own = source.settings;
+    const Settings list = list_settings(own);
+    if (list.empty()) continue;
+    std::printf("  [data.%s]\n", source.name.c_str());
+    std::istringstream lines(to_toml(list, true));
+    for (std::string line; std::getline(lines, line);) std::printf("  %s\n", line.c_str());
+  }
+}
+
+RegisterCommand command({"data", "look at a data set: info, preview, kinds", [](CommandLine& app) {
   app.require_subcommand();
   auto options = std::make_shared<Options>();
   CommandLine show = app.add_subcommand("info", "counts, sizes, classes, mean and deviation of each part");
-  add_data_options(show, options);
+  auto info_data = add_data_options(show);
   show.add_flag("--json", options->json, "print JSON");
-  show.callback([options] { info(*options); });
+  show.callback([options, info_data] {
+    options->data = info_data;
+    info(*options);
+  });
   CommandLine sheet = app.add_subcommand("preview", "write a sheet of images, a row for each class");
-  add_data_options(sheet, options);
+  auto preview_data = add_data_options(sheet);
   sheet.add_option("--out", options->out, "PNG file to write").required();
   sheet.add_option("--part", options->part, "train | test").show_default();
   sheet.add_option("--per-class", options->per_class, "images per row").show_default();
   sheet.add_option("--zoom", options->zoom, "enlarge each pixel this many times").show_default();
-  sheet.callback([options] { preview(*options); });
+  sheet.callback([options, preview_data] {
+    options->data = preview_data;
+    preview(*options);
+  });
+  app.add_subcommand("kinds", "the data sources with their settings").callback(kinds);
 }});
 
 }  // namespace

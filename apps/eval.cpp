@@ -1,11 +1,10 @@
 // `limbeck eval`: the accuracy of a saved classifier (or the error of a regressor) on a data set.
-#include <algorithm>
 #include <cstdio>
 #include <memory>
 #include <nlohmann/json.hpp>
 
 #include "apps/command.h"
-#include "apps/config.h"
+#include "apps/data_options.h"
 #include "apps/device_option.h"
 #include "kd/checkpoint.h"
 #include "train/supervised.h"
@@ -16,19 +15,10 @@ namespace {
 struct Options {
   std::string checkpoint, part = "test";
   std::shared_ptr<DeviceOptions> device;
-  data::DataSettings data;
+  std::shared_ptr<DataOptions> data;
   int64_t batch = 200;
   bool json = false;
 };
-
-/// One option per field of [data]: --kind, --path, --image-size, ...
-void add_data_options(CommandLine& app, data::DataSettings& data) {
-  for (const Setting& s : list_settings(data)) {
-    std::string name = "--" + s.key;
-    std::replace(name.begin(), name.end(), '_', '-');
-    std::visit([&](auto* target) { app.add_option(name, *target, s.help).show_default(); }, s.value);
-  }
-}
 
 const data::Dataset& part_of(const data::Split& split, const std::string& part) {
   return part == "train" ? split.train : split.test;
@@ -43,14 +33,14 @@ void check_fits(const kd::SavedNetwork& saved, const data::Dataset& d, const std
 
 void evaluate(const Options& o) {
   const kd::SavedNetwork saved = kd::load_network(o.checkpoint, chosen_device(*o.device));
-  const data::Split split = data::load(o.data);
+  const data::Split split = data::load(chosen_data(*o.data));
   const data::Dataset& d = part_of(split, o.part);
   check_fits(saved, d, o.checkpoint);
   std::unique_ptr<train::Criterion> criterion;
   if (d.classes > 0)
     criterion = std::make_unique<train::ClassificationCriterion>();
   else
-    criterion = std::make_unique<train::RegressionCriterion>();
+    criterion = std::make_unique<train::RegressionCriterion>(d.scale);
   criterion->check(d, saved.options.outputs);
   const double value = train::evaluate(*saved.network, d, saved.standardisation, *criterion, o.batch);
   if (o.json) {
@@ -71,7 +61,7 @@ const RegisterCommand command({"eval", "accuracy of a saved network on a data se
                                  app.add_option("--batch", o->batch, "images per forward pass").positive().show_default();
                                  app.add_flag("--json", o->json, "one JSON object instead of a sentence");
                                  o->device = add_device_options(app);
-                                 add_data_options(app, o->data);
+                                 o->data = add_data_options(app);
                                  app.callback([o] { evaluate(*o); });
                                }});
 

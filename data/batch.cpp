@@ -1,9 +1,8 @@
 // make_batch: bytes to standardised f32, with crop and flip (formula in tensor/image_bytes.h). Torchvision's RandomCrop pads the bytes, so
 // what lies outside is black before the standardisation. One thread: the loader runs several batches at a time.
-#include <cstring>
-
 #include "data/dataset.h"
 #include "tensor/image_bytes.h"
+#include "tensor/rows.h"
 
 namespace limbeck::data {
 namespace {
@@ -50,11 +49,8 @@ Tensor make_batch(const Tensor& images, const std::vector<int64_t>& index, const
 
 ByteBatch make_byte_batch(const Tensor& images, const std::vector<int64_t>& index, const Augmentation& augmentation, Stream stream) {
   check_rows(images, index, augmentation);
-  const auto n = static_cast<int64_t>(index.size());
-  const size_t bytes = static_cast<size_t>(images.shape().numel(1, 4));
-  ByteBatch b{Tensor::empty({n, images.size(1), images.size(2), images.size(3)}, DType::u8), Tensor::empty({n, 3}, DType::i32)};
+  ByteBatch b{take_rows(images, index), Tensor::empty({static_cast<int64_t>(index.size()), 3}, DType::i32)};
   for (size_t i = 0; i < index.size(); ++i) {
-    std::memcpy(b.images.data<uint8_t>() + i * bytes, images.data<uint8_t>() + static_cast<size_t>(index[i]) * bytes, bytes);
     const CropDraw d = draw_at(stream, static_cast<int64_t>(i), augmentation);
     int32_t* row = b.draws.data<int32_t>() + i * 3;
     row[0] = d.dy, row[1] = d.dx, row[2] = d.flip;

@@ -1,9 +1,9 @@
 // CIFAR-10 and CIFAR-100, binary version (A. Krizhevsky, "Learning Multiple Layers of Features from Tiny Images", 2009).
 #include <algorithm>
 #include <filesystem>
-#include <fstream>
 
 #include "data/readers.h"
+#include "data/source.h"
 #include "tensor/safetensors.h"
 
 namespace limbeck::data {
@@ -41,17 +41,6 @@ void check_names(const std::string& file, const std::vector<std::string>& names,
 }
 
 }  // namespace
-
-std::vector<std::string> optional_lines(const std::string& file) {
-  std::ifstream in(file);
-  std::vector<std::string> lines;
-  for (std::string line; std::getline(in, line);) {
-    while (!line.empty() && (line.back() == '\r' || line.back() == ' ')) line.pop_back();
-    lines.push_back(line);
-  }
-  while (!lines.empty() && lines.back().empty()) lines.pop_back();
-  return lines;
-}
 
 Dataset read_cifar_file(const std::string& file, int64_t classes, int label_bytes) {
   const std::string bytes = read_file(file);
@@ -95,5 +84,28 @@ Split read_cifar100(const std::string& folder) {
   check_names(folder + "/fine_label_names.txt", split.train.class_names, 100);
   return split;
 }
+
+namespace {
+
+const RegisterSource cifar10({.name = "cifar10",
+                              .help = "CIFAR-10, binary version",
+                              .files = "data_batch_*.bin and test_batch.bin",
+                              .check =
+                                  [](const AnySettings&, const DataSettings& common) {
+                                    training_batches(common.path);
+                                    check_readable(common.path + "/test_batch.bin");
+                                  },
+                              .load = [](const AnySettings&, const DataSettings& common) { return read_cifar10(common.path); }});
+
+const RegisterSource cifar100({.name = "cifar100",
+                               .help = "CIFAR-100, binary version; the fine label is the class",
+                               .files = "train.bin and test.bin",
+                               .check =
+                                   [](const AnySettings&, const DataSettings& common) {
+                                     for (const char* part : {"train", "test"}) check_readable(cat(common.path, "/", part, ".bin"));
+                                   },
+                               .load = [](const AnySettings&, const DataSettings& common) { return read_cifar100(common.path); }});
+
+}  // namespace
 
 }  // namespace limbeck::data

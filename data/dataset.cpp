@@ -1,52 +1,42 @@
 // Dataset: choosing rows, counting classes, joining sets, and the per-channel statistics.
 #include "data/dataset.h"
 
+#include <algorithm>
 #include <cmath>
-#include <cstring>
+
+#include "tensor/rows.h"
 
 namespace limbeck::data {
 namespace {
 
-/// Rows of a tensor's leading dimension in the order of an index list.
-Tensor take_rows(const Tensor& t, const std::vector<int64_t>& index) {
-  Shape shape = t.shape();
-  const int64_t rows = shape[0];
-  shape.set(0, static_cast<int64_t>(index.size()));
-  Tensor out = Tensor::empty(shape, t.dtype());
-  const int64_t row_bytes = rows > 0 ? t.bytes() / rows : 0;
-  for (size_t i = 0; i < index.size(); ++i) {
-    LIMBECK_CHECK(index[i] >= 0 && index[i] < rows, "dataset: row ", index[i], " asked from ", rows, " rows");
-    std::memcpy(static_cast<char*>(out.raw()) + static_cast<int64_t>(i) * row_bytes,
-                static_cast<const char*>(t.raw()) + index[i] * row_bytes, static_cast<size_t>(row_bytes));
-  }
-  return out;
-}
-
-Tensor join_rows(const Tensor& a, const Tensor& b) {
-  Shape shape = a.shape();
-  shape.set(0, a.size(0) + b.size(0));
-  Tensor out = Tensor::empty(shape, a.dtype());
-  if (a.bytes() > 0) std::memcpy(out.raw(), a.raw(), static_cast<size_t>(a.bytes()));
-  if (b.bytes() > 0) std::memcpy(static_cast<char*>(out.raw()) + a.bytes(), b.raw(), static_cast<size_t>(b.bytes()));
+template <class F>
+Tensor each_element(const Tensor& t, F f) {
+  const Tensor out = Tensor::empty_like(t);
+  const auto in = t.span<float>();
+  std::transform(in.begin(), in.end(), out.data<float>(), [&](float v) { return static_cast<float>(f(static_cast<double>(v))); });
   return out;
 }
 
 }  // namespace
+
+Tensor ResponseScale::to_unit(const Tensor& responses) const {
+  return each_element(responses, [this](double v) { return to_unit(v); });
+}
+
+Tensor ResponseScale::from_unit(const Tensor& values) const {
+  return each_element(values, [this](double v) { return from_unit(v); });
+}
 
 Standardisation halves(const Dataset& d) {
   const std::vector<double> half(d.images.defined() ? static_cast<size_t>(d.channels()) : 0, 0.5);
   return {half, half};
 }
 
-Tensor take(const Tensor& all, const std::vector<int64_t>& index) { return all.defined() ? take_rows(all, index) : all; }
-
 Dataset Dataset::select(const std::vector<int64_t>& index) const {
-  Dataset out;
+  Dataset out = *this;
   out.images = take_rows(images, index);
-  if (labels.defined()) out.labels = take_rows(labels, index);
-  if (targets.defined()) out.targets = take_rows(targets, index);
-  out.classes = classes;
-  out.class_names = class_names;
+  out.labels = take_rows(labels, index);
+  out.targets = take_rows(targets, index);
   return out;
 }
 
@@ -66,12 +56,13 @@ Dataset concatenate(const Dataset& a, const Dataset& b) {
                 "concatenate: images of unequal size: ", describe(a.images), " and ", describe(b.images));
   LIMBECK_CHECK(a.classes == b.classes && a.labels.defined() == b.labels.defined() && a.targets.defined() == b.targets.defined(),
                 "concatenate: sets of different tasks: ", a.classes, " classes and ", b.classes, " classes (0: responses)");
-  Dataset out;
-  out.images = join_rows(a.images, b.images);
-  if (a.labels.defined()) out.labels = join_rows(a.labels, b.labels);
-  if (a.targets.defined()) out.targets = join_rows(a.targets, b.targets);
-  out.classes = a.classes;
-  out.class_names = a.class_names.empty() ? b.class_names : a.class_names;
+  LIMBECK_CHECK(a.scale == b.scale, "concatenate: responses of different scales: [", a.scale.low, ", ", a.scale.high, "] ", a.scale.unit, " and [",
+                b.scale.low, ", ", b.scale.high, "] ", b.scale.unit);
+  Dataset out = a;
+  out.images = join_rows({a.images, b.images});
+  out.labels = join_rows({a.labels, b.labels});
+  out.targets = join_rows({a.targets, b.targets});
+  if (out.class_names.empty()) out.class_names = b.class_names;
   return out;
 }
 

@@ -4,18 +4,33 @@
 #include <string>
 #include <vector>
 
-#include "tensor/fields.h"
 #include "tensor/random.h"
 #include "tensor/tensor.h"
 
 namespace limbeck::data {
+
+/// What the responses of a set are: an interval of their unit that networks see as [0, 1].
+struct ResponseScale {
+  double low = 0, high = 1;
+  std::string unit;                       ///< "degrees"; empty: plain numbers
+
+  /// A response in its unit -> the number that networks learn, and back. Not clipped: what lies outside of [low, high] stays outside of
+  /// [0, 1]. Called where batches enter a network and where its output leaves, nowhere else.
+  double to_unit(double response) const { return (response - low) / (high - low); }
+  double from_unit(double value) const { return low + value * (high - low); }
+  /// The same for every element of an f32 tensor on the host; computed in f64.
+  Tensor to_unit(const Tensor& responses) const;
+  Tensor from_unit(const Tensor& values) const;
+  bool operator==(const ResponseScale&) const = default;
+};
 
 /// A labelled image set. One of `classes` > 0 (labels i64) or responses (targets f32) describes the task; nothing takes labels for
 /// classes where a number may come.
 struct Dataset {
   Tensor images;                          ///< u8 [N, H, W, C]
   Tensor labels;                          ///< i64 [N]; undefined for regression
-  Tensor targets;                         ///< f32 [N]; undefined for classification
+  Tensor targets;                         ///< f32 [N] in the unit of `scale`; undefined for classification
+  ResponseScale scale;                    ///< of the targets
   int64_t classes = 0;
   std::vector<std::string> class_names;   ///< may be empty
 
@@ -29,40 +44,12 @@ struct Dataset {
   std::vector<int64_t> histogram() const;
 };
 
-/// Both datasets must agree in image shape and task.
+/// Both datasets must agree in image shape, task and response scale.
 Dataset concatenate(const Dataset& a, const Dataset& b);
 
 struct Split {
   Dataset train, test;
 };
-
-/// [data] of a configuration.
-struct DataSettings {
-  std::string kind = "shapes";            ///< shapes | cifar10 | cifar100 | idx | folder
-  std::string path;                       ///< folder of the files; not for shapes
-  int64_t train_per_class = 0;            ///< labelled images per class, drawn from the training part with data.seed; 0: all
-  int64_t test_per_class = 0;             ///< 0: all
-  int64_t image_size = 32;                ///< shapes: side; others: zero-padded (28 to 32) or refused when larger than wanted
-  int64_t seed = 0;                       ///< of the draw, and of shapes
-  int64_t shapes_train = 2000, shapes_test = 1000;  ///< images of the procedural set before the draw
-  std::string label_column;               ///< folder: column of labels.csv; empty: the only one besides file and split
-  double shapes_difficulty = 1;           ///< 0: plain figures, 1: full clutter
-  void fields(FieldVisitor& v) {
-    v("kind", kind, "shapes | cifar10 | cifar100 | idx | folder");
-    v("path", path, "folder of the data files (not for shapes)");
-    v("train_per_class", train_per_class, "labelled training images per class, 0: all");
-    v("test_per_class", test_per_class, "test images per class, 0: all");
-    v("image_size", image_size, "side of the images in pixels");
-    v("seed", seed, "seed of the draw and of the procedural set");
-    v("shapes_train", shapes_train, "procedural training images");
-    v("shapes_test", shapes_test, "procedural test images");
-    v("shapes_difficulty", shapes_difficulty, "clutter, colour and pose of the procedural images, 0 to 1");
-    v("label_column", label_column, "label column of labels.csv, empty: the only one");
-  }
-};
-
-/// Loads, draws and pads as the settings say. Errors name the file, the record, expected and found.
-Split load(const DataSettings& settings);
 
 /// Per-channel mean and population deviation over all pixels of images scaled to [0, 1] (streaming, f64).
 struct Standardisation {
@@ -88,9 +75,6 @@ struct ByteBatch {
   Tensor images, draws;
 };
 ByteBatch make_byte_batch(const Tensor& images, const std::vector<int64_t>& index, const Augmentation& augmentation, Stream stream);
-
-/// Rows of a tensor in the order of an index list (labels or targets of a batch); undefined stays so.
-Tensor take(const Tensor& all, const std::vector<int64_t>& index);
 
 struct Batch {
   Tensor images;                          ///< f32, standardised; or u8, when `draws` says what is still to be done (Loader of a device)

@@ -4,10 +4,12 @@
 #include <cmath>
 #include <cstring>
 #include <filesystem>
+#include <limits>
 #include <map>
 #include <set>
 
 #include "data/readers.h"
+#include "data/source.h"
 #include "tensor/safetensors.h"
 
 namespace limbeck::data {
@@ -85,7 +87,7 @@ int find_label_column(const Table& t, const std::string& wanted) {
   for (const auto& name : t.header)
     if (name != "file" && name != "split") candidates.push_back(name);
   LIMBECK_CHECK(candidates.size() == 1, t.file, ": expected one label column besides file and split, found ",
-                candidates.empty() ? "none" : joined(candidates), "; name one with data.label_column");
+                candidates.empty() ? "none" : joined(candidates), "; name one with data.folder.label_column");
   return find_column(t, candidates[0]);
 }
 
@@ -183,26 +185,85 @@ Tensor read_images(const Table& t, const std::string& folder, int column) {
   return images;
 }
 
-}  // namespace
+/// All of labels.csv: a dataset without images, in the order of the lines.
+struct Labels {
+  Table table;
+  int file_column = 0;
+  std::vector<bool> is_test;
+  Dataset task;
+};
 
-Split read_folder(const std::string& folder, const std::string& label_column) {
-  const Table t = read_csv(folder + "/labels.csv");
-  const int file_column = find_column(t, "file"), column = find_label_column(t, label_column);
-  LIMBECK_CHECK(file_column >= 0, t.file, ": expected a column file, found ", joined(t.header));
-  const std::vector<bool> is_test = parse_split(t);
-  Dataset all;
+/// As the settings say, or the interval of the training responses. A given one holds every response, as the original's constants have to.
+ResponseScale scale_of(const Labels& l, const std::vector<double>& responses, const FolderSettings& s) {
+  ResponseScale scale{s.response_low, s.response_high, s.response_unit};
+  const Table& t = l.table;
+  if (!s.scale_given()) {
+    scale.low = std::numeric_limits<double>::infinity();
+    scale.high = -scale.low;
+    for (size_t i = 0; i < responses.size(); ++i)
+      if (!l.is_test[i]) scale.low = std::min(scale.low, responses[i]), scale.high = std::max(scale.high, responses[i]);
+    LIMBECK_CHECK(scale.low < scale.high, t.file, ": expected different training responses, found only ", scale.low,
+                  "; data.folder.response_low and response_high can give the scale");
+    return scale;
+  }
+  for (size_t i = 0; i < responses.size(); ++i)
+    LIMBECK_CHECK(responses[i] >= scale.low && responses[i] <= scale.high, t.file, ": line ", t.rows[i].line, ": response ", responses[i],
+                  ", expected ", scale.low, "..", scale.high, " (data.folder.response_low and response_high)");
+  return scale;
+}
+
+Labels read_labels(const std::string& folder, const FolderSettings& s) {
+  LIMBECK_CHECK(!s.scale_given() || (std::isfinite(s.response_low) && std::isfinite(s.response_high) && s.response_low < s.response_high),
+                "data.folder.response_low and response_high: expected the first below the second, found ", s.response_low, " and ", s.response_high);
+  Labels l{.table = read_csv(folder + "/labels.csv")};
+  const Table& t = l.table;
+  l.file_column = find_column(t, "file");
+  const int column = find_label_column(t, s.label_column);
+  LIMBECK_CHECK(l.file_column >= 0, t.file, ": expected a column file, found ", joined(t.header));
+  l.is_test = parse_split(t);
   const std::string& name = t.header[static_cast<size_t>(column)];
   if (name == "class" || name == "label") {
-    all.labels = Tensor::of(parse_classes(t, column, is_test, all));
-  } else {
-    std::vector<float> responses;
-    for (const Row& row : t.rows) responses.push_back(static_cast<float>(parse_response(t, row, column)));
-    all.targets = Tensor::of(responses);
+    LIMBECK_CHECK(!s.scale_given() && s.response_unit.empty(), t.file, ": column ", name,
+                  " holds classes; data.folder.response_low, response_high and response_unit belong to responses");
+    l.task.labels = Tensor::of(parse_classes(t, column, l.is_test, l.task));
+    return l;
   }
-  all.images = read_images(t, folder, file_column);
+  std::vector<double> responses;
+  for (const Row& row : t.rows) responses.push_back(parse_response(t, row, column));
+  l.task.targets = Tensor::of(std::vector<float>(responses.begin(), responses.end()));
+  l.task.scale = scale_of(l, responses, s);
+  return l;
+}
+
+void check_folder(const FolderSettings& s, const std::string& folder) {
+  const Labels l = read_labels(folder, s);
+  for (const Row& row : l.table.rows) {
+    const std::string file = folder + "/" + row.cells[static_cast<size_t>(l.file_column)];
+    LIMBECK_CHECK(std::filesystem::exists(file), l.table.file, ": line ", row.line, ": ", file, ": no such file");
+  }
+}
+
+}  // namespace
+
+Split read_folder(const std::string& folder, const FolderSettings& settings) {
+  const Labels l = read_labels(folder, settings);
+  Dataset all = l.task;
+  all.images = read_images(l.table, folder, l.file_column);
   std::vector<int64_t> train, test;
-  for (size_t i = 0; i < is_test.size(); ++i) (is_test[i] ? test : train).push_back(static_cast<int64_t>(i));
+  for (size_t i = 0; i < l.is_test.size(); ++i) (l.is_test[i] ? test : train).push_back(static_cast<int64_t>(i));
   return {all.select(train), all.select(test)};
 }
+
+namespace {
+
+const RegisterSource source_of_folder(
+    {.name = "folder",
+     .help = "image files named by labels.csv, with classes or responses",
+     .files = "labels.csv and the images it names",
+     .settings = FolderSettings{},
+     .check = [](const AnySettings& own, const DataSettings& common) { check_folder(own.as<FolderSettings>(), common.path); },
+     .load = [](const AnySettings& own, const DataSettings& common) { return read_folder(common.path, own.as<FolderSettings>()); }});
+
+}  // namespace
 
 }  // namespace limbeck::data

@@ -7,6 +7,7 @@
 #include <memory>
 
 #include "data/readers.h"
+#include "data/source.h"
 
 namespace limbeck::data {
 namespace {
@@ -58,6 +59,9 @@ std::vector<int64_t> check_header(const std::string& file, const std::vector<uin
        b.size() - body, found < expected ? " (truncated)" : " (trailing bytes)");
 }
 
+std::string images_of(const std::string& part) { return part + "-images-idx3-ubyte"; }
+std::string labels_of(const std::string& part) { return part + "-labels-idx1-ubyte"; }
+
 std::string find_idx(const std::string& folder, const std::string& name) {
   for (const char* suffix : {"", ".gz"})
     if (std::filesystem::exists(folder + "/" + name + suffix)) return folder + "/" + name + suffix;
@@ -66,7 +70,7 @@ std::string find_idx(const std::string& folder, const std::string& name) {
 
 /// One part. classes 0: taken from the labels, else the limit that labels must respect.
 Dataset read_part(const std::string& folder, const std::string& part, int64_t classes) {
-  const std::string image_file = find_idx(folder, part + "-images-idx3-ubyte"), label_file = find_idx(folder, part + "-labels-idx1-ubyte");
+  const std::string image_file = find_idx(folder, images_of(part)), label_file = find_idx(folder, labels_of(part));
   const std::vector<uint8_t> images = read_maybe_gzip(image_file), labels = read_maybe_gzip(label_file);
   size_t image_body = 0, label_body = 0;
   const auto sizes = check_header(image_file, images, images_magic, image_body);
@@ -98,5 +102,19 @@ Split read_idx(const std::string& folder) {
                 "/class_names.txt: expected ", split.train.classes, " class names, found ", split.train.class_names.size());
   return split;
 }
+
+namespace {
+
+const RegisterSource idx({.name = "idx",
+                          .help = "IDX files of the MNIST family, plain or .gz",
+                          .files = "train-images-idx3-ubyte, train-labels-idx1-ubyte, t10k-...",
+                          .check =
+                              [](const AnySettings&, const DataSettings& common) {
+                                for (const char* part : {"train", "t10k"})
+                                  for (const std::string& name : {images_of(part), labels_of(part)}) check_readable(find_idx(common.path, name));
+                              },
+                          .load = [](const AnySettings&, const DataSettings& common) { return read_idx(common.path); }});
+
+}  // namespace
 
 }  // namespace limbeck::data

@@ -1,10 +1,9 @@
-// load(): reads or renders a set, draws the labelled images, pads to the wanted size.
+// load(): asks the source for a set, draws the labelled images, pads to the wanted size.
 #include <algorithm>
 #include <cstring>
 #include <map>
 
-#include "data/readers.h"
-#include "data/shapes.h"
+#include "data/source.h"
 
 namespace limbeck::data {
 namespace {
@@ -42,28 +41,8 @@ Dataset draw(const Dataset& d, int64_t per_class, const Stream& stream, const ch
   return d.select(chosen);
 }
 
-Split read(const DataSettings& s) {
-  if (s.kind == "shapes") {
-    LIMBECK_CHECK(s.shapes_train > 0 && s.shapes_test > 0, "data.shapes_train and data.shapes_test: expected at least 1, found ", s.shapes_train,
-                  " and ", s.shapes_test);
-    const Stream stream(static_cast<uint64_t>(s.seed));
-    return {shapes(s.shapes_train, s.image_size, stream.fork("shapes/train").key(), 0, s.shapes_difficulty),
-            shapes(s.shapes_test, s.image_size, stream.fork("shapes/test").key(), 0, s.shapes_difficulty)};
-  }
-  const std::vector<std::string> kinds = {"shapes", "cifar10", "cifar100", "idx", "folder"};
-  if (std::find(kinds.begin(), kinds.end(), s.kind) == kinds.end()) {
-    const std::string near = nearest_name(s.kind, kinds);
-    fail("data.kind: expected shapes, cifar10, cifar100, idx or folder, found '", s.kind, "'", near.empty() ? "" : "; did you mean '" + near + "'?");
-  }
-  LIMBECK_CHECK(!s.path.empty(), "data.path: data of kind ", s.kind, " need the folder of their files");
-  if (s.kind == "cifar10") return read_cifar10(s.path);
-  if (s.kind == "cifar100") return read_cifar100(s.path);
-  if (s.kind == "idx") return read_idx(s.path);
-  return read_folder(s.path, s.label_column);
-}
-
 void fit_size(Dataset& d, const DataSettings& s) {
-  LIMBECK_CHECK(d.height() <= s.image_size && d.width() <= s.image_size, s.path, ": images of ", d.height(), " x ", d.width(),
+  LIMBECK_CHECK(d.height() <= s.image_size && d.width() <= s.image_size, s.path.empty() ? s.kind : s.path, ": images of ", d.height(), " x ", d.width(),
                 " pixels are larger than data.image_size = ", s.image_size);
   if (d.height() != s.image_size || d.width() != s.image_size) d.images = pad_images(d.images, s.image_size);
 }
@@ -71,10 +50,10 @@ void fit_size(Dataset& d, const DataSettings& s) {
 }  // namespace
 
 Split load(const DataSettings& s) {
-  LIMBECK_CHECK(s.image_size > 0 && s.image_size <= 4096, "data.image_size: expected 1..4096, found ", s.image_size);
-  LIMBECK_CHECK(s.train_per_class >= 0 && s.test_per_class >= 0, "data.train_per_class and data.test_per_class: expected 0 or more, found ",
-                s.train_per_class, " and ", s.test_per_class);
-  Split split = read(s);
+  check(s);
+  Split split = find_source(s.kind).load(s.sources.at(s.kind), s);
+  for (const Dataset* d : {&split.train, &split.test})
+    LIMBECK_CHECK(d->images.defined() && (d->classes > 0 ? d->labels : d->targets).defined(), "data source ", s.kind, ": a part without images or labels");
   const Stream stream(static_cast<uint64_t>(s.seed));
   split.train = draw(split.train, s.train_per_class, stream.fork("draw/train"), "train");
   split.test = draw(split.test, s.test_per_class, stream.fork("draw/test"), "test");

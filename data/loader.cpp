@@ -8,6 +8,7 @@
 #include <thread>
 
 #include "data/dataset.h"
+#include "tensor/rows.h"
 #include "tensor/transfer.h"
 
 namespace limbeck::data {
@@ -65,8 +66,8 @@ struct Loader::State {
       const ByteBatch bytes = make_byte_batch(dataset.images, b.index, config.augmentation, augment);
       b.images = bytes.images, b.draws = bytes.draws;
     }
-    b.labels = take(dataset.labels, b.index);
-    b.targets = take(dataset.targets, b.index);
+    b.labels = take_rows(dataset.labels, b.index);
+    b.targets = take_rows(dataset.targets, b.index);
     return b;
   }
 

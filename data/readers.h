@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "data/dataset.h"
+#include "tensor/fields.h"
 
 namespace limbeck::data {
 
@@ -20,13 +21,30 @@ Dataset read_cifar_file(const std::string& file, int64_t classes, int label_byte
 /// 0..largest training label; a test label beyond them is an error. Class names from class_names.txt when present.
 Split read_idx(const std::string& folder);
 
+/// [data.folder].
+struct FolderSettings {
+  std::string label_column;
+  double response_low = 0, response_high = 0;
+  std::string response_unit;
+  bool scale_given() const { return response_low != 0 || response_high != 0; }
+  void fields(FieldVisitor& v) {
+    v("label_column", label_column, "label column of labels.csv, empty: the only one");
+    v("response_low", response_low, "response that networks see as 0; low and high both 0: minimum and maximum of the training responses");
+    v("response_high", response_high, "response that networks see as 1; a given scale has to hold every response");
+    v("response_unit", response_unit, "unit of the responses, as in \"degrees\"");
+  }
+};
+
 /// Image folder with labels.csv: a header, then one image a line. Columns: `file` (relative to the folder), the label column and
 /// optionally `split` (train | test; without it all images train). A label column named `class` or `label` holds classes
 /// (0..K-1, or names, numbered in alphabetical order); one of any other name holds real responses.
 /// label_column empty: the only column besides file and split; an error when there are several.
-Split read_folder(const std::string& folder, const std::string& label_column);
+Split read_folder(const std::string& folder, const FolderSettings& settings = {});
 
 /// Lines of a text file without empty ones at the end; empty when the file does not exist.
 std::vector<std::string> optional_lines(const std::string& file);
+
+/// Throws naming the file and the reason when it cannot be opened.
+void check_readable(const std::string& file);
 
 }  // namespace limbeck::data

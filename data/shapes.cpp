@@ -10,6 +10,7 @@
 #include <cmath>
 
 #include "data/figures.h"
+#include "data/source.h"
 
 namespace limbeck::data {
 namespace {
@@ -302,5 +303,31 @@ Dataset shapes(int64_t count, int64_t size, uint64_t seed, int64_t first, double
   }
   return d;
 }
+
+Split load_shapes(const ShapesSettings& s, int64_t size, uint64_t seed) {
+  const Stream stream(seed);
+  return {shapes(s.train, size, stream.fork("shapes/train").key(), 0, s.difficulty), shapes(s.test, size, stream.fork("shapes/test").key(), 0, s.difficulty)};
+}
+
+namespace {
+
+void check_shapes(const ShapesSettings& s, int64_t size) {
+  LIMBECK_CHECK(s.train > 0, "data.shapes.train: expected at least 1, found ", s.train);
+  LIMBECK_CHECK(s.test > 0, "data.shapes.test: expected at least 1, found ", s.test);
+  LIMBECK_CHECK(s.difficulty >= 0 && s.difficulty <= 1, "data.shapes.difficulty: expected 0..1, found ", s.difficulty);
+  LIMBECK_CHECK(size >= 8, "data.image_size: source shapes expects at least 8, found ", size);
+}
+
+const RegisterSource source_of_shapes(
+    {.name = "shapes",
+     .help = "procedural images of ten figures",
+     .settings = ShapesSettings{},
+     .check = [](const AnySettings& own, const DataSettings& common) { check_shapes(own.as<ShapesSettings>(), common.image_size); },
+     .load =
+         [](const AnySettings& own, const DataSettings& common) {
+           return load_shapes(own.as<ShapesSettings>(), common.image_size, static_cast<uint64_t>(common.seed));
+         }});
+
+}  // namespace
 
 }  // namespace limbeck::data

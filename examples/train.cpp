@@ -2,14 +2,14 @@
 #include <cstdio>
 #include <utility>
 
-#include "data/dataset.h"
+#include "data/shapes.h"
 #include "nn/models/registry.h"
 #include "nn/optim.h"
 
 using namespace limbeck;
 
 int main() {
-  const data::Split set = data::load({.kind = "shapes", .shapes_train = 200});
+  const data::Split set = data::load_shapes({.train = 200});
   const auto net = nn::create_model("resnet8", {.outputs = set.train.classes});
   net->initialise(Stream(1).fork("init"));
   nn::SGD sgd(net->parameters(), {.lr = 0.05, .momentum = 0.9, .weight_decay = 5e-4});

@@ -10,6 +10,7 @@
 #include "gan/image_source.h"
 #include "nn/layers.h"
 #include "nn/monitor.h"
+#include "tensor/fields.h"
 
 namespace limbeck::gan {
 

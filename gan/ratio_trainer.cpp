@@ -9,6 +9,7 @@
 #include "nn/optim.h"
 #include "nn/step_graph.h"
 #include "tensor/device.h"
+#include "tensor/rows.h"
 #include "tensor/transfer.h"
 
 namespace limbeck::gan {
@@ -111,7 +112,7 @@ class RatioRun {
     const Stream fake = stream_of_step("fake");
     Tensor source;
     if (const DrawnSource* drawn = task_.source.drawn()) source = drawn->places(fake);
-    else source = task_.source(data::take(by_class ? task_.real.labels : task_.real.targets, batch.index), fake);
+    else source = task_.source(take_rows(by_class ? task_.real.labels : task_.real.targets, batch.index), fake);
     task_.features.eval();
     task_.net.train();
     task_.net.set_streams(stream_of_step("dropout/real"));

@@ -2,36 +2,31 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstring>
+#include <numeric>
 #include <span>
 
+#include "tensor/rows.h"
 #include "tensor/transfer.h"
 
 namespace limbeck::gan {
 namespace {
 
-/// Rows collected one by one into a tensor of n rows, made when the first row shows the shape.
+/// The first n of the rows that are handed in.
 class Rows {
  public:
   explicit Rows(int64_t n) : n_(n) {}
   bool full() const { return filled_ == n_; }
   int64_t filled() const { return filled_; }
-  void take(const Tensor& from, int64_t row) {
-    if (full()) return;
-    if (!rows_.defined()) {
-      Shape shape = from.shape();
-      shape.set(0, n_);
-      rows_ = Tensor::empty(shape, from.dtype());
-    }
-    const size_t bytes = static_cast<size_t>(from.bytes() / from.size(0));
-    std::memcpy(static_cast<char*>(rows_.raw()) + static_cast<size_t>(filled_++) * bytes,
-                static_cast<const char*>(from.raw()) + static_cast<size_t>(row) * bytes, bytes);
+  void take(const Tensor& from, std::vector<int64_t> index) {
+    index.resize(std::min(index.size(), static_cast<size_t>(n_ - filled_)));
+    filled_ += static_cast<int64_t>(index.size());
+    parts_.push_back(take_rows(from, index));
   }
-  Tensor tensor() const { return rows_; }
+  Tensor tensor() const { return join_rows(parts_); }
 
  private:
   int64_t n_, filled_ = 0;
-  Tensor rows_;
+  std::vector<Tensor> parts_;
 };
 
 /// Bytes and back to [-1, 1]: what a stored image looks like to the ratio net.
@@ -115,12 +110,11 @@ class Acceptance {
   void accept(int64_t k, std::span<const float> ratios, const Tensor& samples) {
     raise_bound(ratios);
     Stream psi = stream_.fork("psi", static_cast<uint64_t>(k));
-    const Tensor kept = as_bytes_ ? data::to_bytes(samples) : samples;
-    for (size_t i = 0; i < ratios.size(); ++i) {
-      if (psi.uniform() > ratios[i] / result_.bound) continue;
-      ++result_.accepted;
-      rows_.take(kept, static_cast<int64_t>(i));
-    }
+    std::vector<int64_t> accepted;
+    for (size_t i = 0; i < ratios.size(); ++i)
+      if (psi.uniform() <= ratios[i] / result_.bound) accepted.push_back(static_cast<int64_t>(i));
+    result_.accepted += static_cast<int64_t>(accepted.size());
+    rows_.take(as_bytes_ ? data::to_bytes(samples) : samples, std::move(accepted));
     result_.proposed += s_.batch;
   }
 
@@ -164,8 +158,9 @@ Tensor plain_sample(const ImageSource& source, const Tensor& condition, int64_t 
   for (int64_t begin = 0, k = 0; begin < n; begin += batch, ++k) {
     const int64_t count = std::min(batch, n - begin);
     reader.read({source(repeat(condition, count), stream.fork("batch", static_cast<uint64_t>(k)))}, [&rows, count, as_bytes](const Tensors& on_host) {
-      const Tensor kept = as_bytes ? data::to_bytes(on_host[0]) : on_host[0];
-      for (int64_t i = 0; i < count; ++i) rows.take(kept, i);
+      std::vector<int64_t> all(static_cast<size_t>(count));
+      std::iota(all.begin(), all.end(), 0);
+      rows.take(as_bytes ? data::to_bytes(on_host[0]) : on_host[0], std::move(all));
     });
   }
   reader.finish();

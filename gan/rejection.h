@@ -5,6 +5,7 @@
 #include <functional>
 
 #include "gan/density_ratio.h"
+#include "tensor/fields.h"
 
 namespace limbeck::gan {
 

@@ -15,6 +15,7 @@
 #include "nn/monitor.h"
 #include "nn/optim.h"
 #include "nn/step_graph.h"
+#include "tensor/fields.h"
 #include "tensor/transfer.h"
 
 namespace limbeck::gan {

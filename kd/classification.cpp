@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "data/sheet.h"
 #include "gan/metrics.h"
 #include "kd/task.h"
 
@@ -77,13 +78,7 @@ class Classification : public Task {
   /// The first images of every class, a class per row.
   Tensor sheet(const data::Dataset& fakes) const override {
     constexpr int64_t columns = 10, rows = 20;
-    std::vector<int64_t> index;
-    for (int64_t c = 0; c < std::min(fakes.classes, rows); ++c) {
-      int64_t found = 0;
-      for (int64_t i = 0; i < fakes.size() && found < columns; ++i)
-        if (fakes.labels.data<int64_t>()[i] == c) index.push_back(i), ++found;
-    }
-    return data::grid(fakes.select(index).images, columns);
+    return data::grid(data::class_sheet(fakes, columns, rows), columns);
   }
 
  private:

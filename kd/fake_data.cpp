@@ -3,43 +3,17 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
-#include <cstring>
 #include <filesystem>
 #include <iomanip>
 #include <numeric>
 
 #include "nn/images.h"
+#include "tensor/rows.h"
 #include "tensor/transfer.h"
 #include "train/criterion.h"
 
 namespace limbeck::kd {
 namespace {
-
-/// Rows of a tensor of any type by index.
-Tensor take(const Tensor& t, const std::vector<int64_t>& index) {
-  Shape shape = t.shape();
-  shape.set(0, static_cast<int64_t>(index.size()));
-  Tensor out = Tensor::empty(shape, t.dtype());
-  const size_t bytes = static_cast<size_t>(t.bytes() / std::max<int64_t>(1, t.size(0)));
-  for (size_t i = 0; i < index.size(); ++i)
-    std::memcpy(static_cast<char*>(out.raw()) + i * bytes, static_cast<const char*>(t.raw()) + static_cast<size_t>(index[i]) * bytes, bytes);
-  return out;
-}
-
-/// All rows of all parts.
-Tensor join(const std::vector<Tensor>& parts) {
-  Shape shape = parts.at(0).shape();
-  int64_t rows = 0;
-  for (const Tensor& p : parts) rows += p.size(0);
-  shape.set(0, rows);
-  Tensor out = Tensor::empty(shape, parts[0].dtype());
-  char* to = static_cast<char*>(out.raw());
-  for (const Tensor& p : parts) {
-    std::memcpy(to, p.raw(), static_cast<size_t>(p.bytes()));
-    to += p.bytes();
-  }
-  return out;
-}
 
 double agreement(const std::vector<int64_t>& predicted, const Tensor& condition, const std::vector<int64_t>* of = nullptr) {
   if (predicted.empty()) return 0;
@@ -71,7 +45,7 @@ class Maker {
       paper();
     else
       official();
-    Part part{join(images_), join(labels_), statistics_};
+    Part part{join_rows(images_), join_rows(labels_), statistics_};
     part.images = part.images.rows(0, std::min(part.images.size(0), wanted()));
     part.labels = part.labels.rows(0, part.images.size(0));
     part.statistics.kept = static_cast<double>(part.images.size(0));
@@ -115,7 +89,7 @@ class Maker {
     std::vector<int64_t> predicted;
     if (!j.predicted.empty())
       for (int64_t i : index) predicted.push_back(j.predicted[static_cast<size_t>(i)]);
-    keep(take(images, index), predicted);
+    keep(take_rows(images, index), predicted);
   }
 
   void official() {
@@ -270,8 +244,8 @@ std::vector<FakeStatistics> make_fake_data(const FakeTask& task, const FakeSetti
   }
   TensorFile file;
   file.metadata = task.metadata;
-  file.add("fake_images", to_channels_first(join(images)));
-  file.add("fake_labels", join(labels));
+  file.add("fake_images", to_channels_first(join_rows(images)));
+  file.add("fake_labels", join_rows(labels));
   write_safetensors(task.file, file);
   for (size_t i = 0; i < total; ++i) std::remove(part_path(task, i).c_str());
   return statistics;

@@ -3,7 +3,7 @@
 #include <string>
 #include <vector>
 
-#include "data/dataset.h"
+#include "data/source.h"
 #include "gan/density_ratio.h"
 #include "gan/feature_net.h"
 #include "gan/trainer.h"

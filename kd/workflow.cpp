@@ -7,6 +7,7 @@ namespace limbeck::kd {
 namespace {
 
 void check_settings(const ExperimentSettings& s) {
+  data::find_source(s.data.kind);
   train::check(s.teacher, "teacher");
   train::check(s.student, "student");
   train::check(s.features, "features");
@@ -50,9 +51,8 @@ class Builder {
     int64_t seed = d.labels.contains("seed") ? std::stoll(d.labels.at("seed")) : s_.seed;
     d.labels["seed"] = std::to_string(seed);
     text("seed", seed, "");
-    text("data", s_.data, "");
     sections(text);
-    Stage stage{d.name, d.title, {}, text.text(), [experiment = experiment_, run](StageContext& context) { run(*experiment, context); }, d.labels};
+    Stage stage{d.name, d.title, {}, s_.data.text() + text.text(), [experiment = experiment_, run](StageContext& context) { run(*experiment, context); }, d.labels};
     for (const StageHandle& need : d.needs) stage.needs.push_back(need.name());
     stages_.push_back(std::move(stage));
     return StageHandle(d.name);
@@ -210,6 +210,7 @@ Workflow::Workflow(const ExperimentSettings& settings, Device device) : experime
 
 void Workflow::check_data() const {
   Experiment& e = *experiment_;
+  data::check(e.settings.data);
   e.task().check(e.data());
   const Plan plan = plan_of(e.settings);
   for (const std::string& model : plan.teachers()) nn::create_model(model, e.options());

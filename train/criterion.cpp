@@ -38,17 +38,21 @@ double ClassificationCriterion::score(const Tensor& output, const data::Batch& b
 void RegressionCriterion::check(const data::Dataset& dataset, int64_t outputs) const {
   LIMBECK_CHECK(dataset.targets.defined(), "regression needs a data set with responses");
   LIMBECK_CHECK(outputs == 1, "regression needs a network with one output, found ", outputs);
+  LIMBECK_CHECK(dataset.scale == scale_, "regression: the data set's responses lie in [", dataset.scale.low, ", ", dataset.scale.high, "] ",
+                dataset.scale.unit, ", those of the training data in [", scale_.low, ", ", scale_.high, "] ", scale_.unit);
 }
 
 Variable RegressionCriterion::loss(const Variable& output, const data::Batch& batch) const {
-  return mse_loss(output, Variable(batch.targets.reshape({-1, 1})));
+  const Variable target(batch.targets.reshape({-1, 1}));
+  const double range = scale_.high - scale_.low;
+  return mse_loss(output, affine(target, 1 / range, -scale_.low / range));
 }
 
 double RegressionCriterion::score(const Tensor& output, const data::Batch& batch) const {
   LIMBECK_CHECK(output.numel() == batch.targets.numel(), "regression: output ", describe(output), " for targets ", describe(batch.targets));
   const Tensor found = output.to(cpu), expected = batch.targets.to(cpu);
   double error = 0;
-  for (int64_t i = 0; i < found.numel(); ++i) error += std::abs(found.at(i) - expected.at(i));
+  for (int64_t i = 0; i < found.numel(); ++i) error += std::abs(scale_.from_unit(found.at(i)) - expected.at(i));
   return error;
 }
 

@@ -34,15 +34,20 @@ class ClassificationCriterion : public Criterion {
   Better better() const override { return Better::higher; }
 };
 
-/// Mean squared error of a scalar response [N, 1]; the metric is the mean absolute error in the unit of the targets.
+/// Mean squared error of a scalar response [N, 1] in [0, 1]; the metric is the mean absolute error in the unit of the data set's scale.
+/// Here, and nowhere else, responses become what networks see and back.
 class RegressionCriterion : public Criterion {
  public:
+  explicit RegressionCriterion(data::ResponseScale scale = {}) : scale_(std::move(scale)) {}
   void check(const data::Dataset& dataset, int64_t outputs) const override;
   Variable loss(const Variable& output, const data::Batch& batch) const override;
   double score(const Tensor& output, const data::Batch& batch) const override;
   const char* metric() const override { return "mae"; }
-  std::string unit() const override { return ""; }
+  std::string unit() const override { return scale_.unit; }
   Better better() const override { return Better::lower; }
+
+ private:
+  const data::ResponseScale scale_;
 };
 
 /// Index of the largest entry of each row of [N, C]; the first one on ties.

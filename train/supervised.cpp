@@ -6,6 +6,7 @@
 #include <numeric>
 
 #include "nn/images.h"
+#include "tensor/rows.h"
 #include "tensor/transfer.h"
 #include "train/supervised_step.h"
 
@@ -81,8 +82,8 @@ class Run {
     const Tensors results = (*step_)(batch, task_.stream.fork("noise", static_cast<uint64_t>(done_)), done_, epoch);
     data::Batch labels;  // for the score, on the host
     labels.index = batch.index;
-    labels.labels = data::take(task_.train.labels, batch.index);
-    labels.targets = data::take(task_.train.targets, batch.index);
+    labels.labels = take_rows(task_.train.labels, batch.index);
+    labels.targets = take_rows(task_.train.targets, batch.index);
     reader_.read(results, [this, labels, step = done_, lr = step_->optimizer().lr()](const Tensors& on_host) {
       account(on_host[0].item(), on_host[1], labels, step, lr);
     });

@@ -2,6 +2,8 @@
 #include <algorithm>
 
 #include "data/readers.h"
+#include "data/shapes.h"
+#include "data/source.h"
 #include "tests/data/temporary.h"
 
 namespace limbeck::data {
@@ -19,9 +21,9 @@ void write_images(const TemporaryFolder& folder) {
   for (int i = 0; i < 4; ++i) write_png(folder.file(std::string(1, static_cast<char>('a' + i)) + ".png"), image(4, 5, 3, 10 * (i + 1)));
 }
 
-Split read_csv(const TemporaryFolder& folder, const std::string& csv, const std::string& column = "") {
+Split read_csv(const TemporaryFolder& folder, const std::string& csv, const FolderSettings& settings = {}) {
   folder.write("labels.csv", csv);
-  return read_folder(folder.path(), column);
+  return read_folder(folder.path(), settings);
 }
 
 TEST(Folder, ClassesByNumber) {
@@ -49,15 +51,40 @@ TEST(Folder, ClassesByNameQuotesAndWindowsLines) {
 TEST(Folder, ResponsesAndNamedColumn) {
   const TemporaryFolder folder;
   write_images(folder);
-  const std::string csv = "file,object,angle,split\na.png,2,-0.25,train\nb.png,2,1e1,test\n";
-  const Split s = read_csv(folder, csv, "angle");
+  const std::string csv = "file,object,angle,split\na.png,2,-0.25,train\nb.png,2,1e1,test\nc.png,2,8,train\n";
+  const Split s = read_csv(folder, csv, {.label_column = "angle"});
   EXPECT_EQ(s.train.classes, 0);
   EXPECT_FALSE(s.train.labels.defined());
-  EXPECT_EQ(s.train.targets.to_vector<float>(), std::vector<float>{-0.25f});
+  EXPECT_EQ(s.train.targets.to_vector<float>(), (std::vector<float>{-0.25f, 8}));
   EXPECT_EQ(s.test.targets.to_vector<float>(), std::vector<float>{10});
-  expect_error([&] { read_csv(folder, csv); }, {"labels.csv", "object, angle"});
-  expect_error([&] { read_csv(folder, csv, "angel"); }, {"labels.csv", "'angel'"});
+  expect_error([&] { read_csv(folder, csv); }, {"labels.csv", "object, angle", "data.folder.label_column"});
+  expect_error([&] { read_csv(folder, csv, {.label_column = "angel"}); }, {"labels.csv", "'angel'"});
   expect_error([&] { s.train.histogram(); }, {"responses"});
+}
+
+TEST(Folder, ResponseScale) {
+  const TemporaryFolder folder;
+  write_images(folder);
+  const std::string csv = "file,angle,split\na.png,-2,train\nb.png,10,test\nc.png,8,train\n";
+  // Without a given scale: of the training responses; a test response may lie outside.
+  const Split s = read_csv(folder, csv);
+  EXPECT_EQ(s.train.scale, (ResponseScale{-2, 8, ""}));
+  EXPECT_EQ(s.test.scale, s.train.scale);
+  EXPECT_EQ(s.test.scale.to_unit(s.test.targets).at(0), 1.2f);
+  const FolderSettings given{.response_low = -2, .response_high = 10, .response_unit = "degrees"};
+  EXPECT_EQ(read_csv(folder, csv, given).test.scale, (ResponseScale{-2, 10, "degrees"}));
+  // A given one holds every response, of either part.
+  expect_error([&] { read_csv(folder, csv, {.response_low = -2, .response_high = 9}); }, {"labels.csv: line 3", "response 10", "expected -2..9"});
+  expect_error([&] { read_csv(folder, csv, {.response_low = -1, .response_high = 10}); }, {"labels.csv: line 2", "response -2"});
+  expect_error([&] { read_csv(folder, csv, {.response_low = 3, .response_high = 3}); }, {"data.folder.response_low", "found 3 and 3"});
+  expect_error([&] { read_csv(folder, "file,class\na.png,0\n", {.response_unit = "degrees"}); }, {"labels.csv", "column class holds classes"});
+  const std::string alike = "file,angle,split\na.png,5,train\nb.png,10,test\n";
+  expect_error([&] { read_csv(folder, alike); }, {"labels.csv", "found only 5", "data.folder.response_low"});
+  EXPECT_EQ(read_csv(folder, alike, given).train.scale.high, 10);
+  Dataset other = s.test;
+  other.scale.unit = "radians";
+  expect_error([&] { concatenate(s.train, other); }, {"different scales", "radians"});
+  EXPECT_EQ(concatenate(s.train, s.test).scale, s.train.scale);
 }
 
 TEST(Folder, Damage) {
@@ -87,8 +114,8 @@ TEST(Folder, Damage) {
   broken("file,age\na.png,1\nbig.png,2\n", {"line 3", "big.png", "[4, 5, 3]", "[4, 6, 3]"});
   broken("file,age\na.png,1\ngray.png,2\n", {"line 3", "gray.png", "[4, 5, 1]"});
   folder.write("bad.png", "not an image");
-  broken("file,age\nbad.png,1\n", {"line 2", "bad.png"});
-  expect_error([&] { read_folder(folder.file("none"), ""); }, {"none/labels.csv"});
+  broken("file,age\nbad.png,1\na.png,2\n", {"line 2", "bad.png"});
+  expect_error([&] { read_folder(folder.file("none")); }, {"none/labels.csv"});
 }
 
 DataSettings folder_settings(const TemporaryFolder& folder, int64_t size) {
@@ -113,8 +140,7 @@ TEST(Load, PadsWithBlack) {
 TEST(Load, DrawsAreBalancedNestedAndSeeded) {
   DataSettings s;
   s.image_size = 8;
-  s.shapes_train = 200;
-  s.shapes_test = 50;
+  s.sources.at("shapes").as<ShapesSettings>() = {.train = 200, .test = 50};
   const Split all = load(s);
   s.train_per_class = 3;
   s.test_per_class = 2;
@@ -150,25 +176,6 @@ TEST(Load, ResponsesAreDrawnPerValue) {
   auto ages = load(s).train.targets.to_vector<float>();
   std::sort(ages.begin(), ages.end());
   EXPECT_EQ(ages, (std::vector<float>{5, 5, 7}));
-}
-
-TEST(Load, RefusedSettings) {
-  DataSettings s;
-  s.kind = "cifar11";
-  expect_error([&] { load(s); }, {"data.kind", "'cifar11'", "did you mean 'cifar10'"});
-  s.kind = "idx";
-  expect_error([&] { load(s); }, {"data.path"});
-  s.path = "/nonexistent-folder";
-  expect_error([&] { load(s); }, {"/nonexistent-folder"});
-  s = {};
-  s.image_size = 0;
-  expect_error([&] { load(s); }, {"data.image_size"});
-  s = {};
-  s.train_per_class = -1;
-  expect_error([&] { load(s); }, {"train_per_class"});
-  s = {};
-  s.shapes_test = 0;
-  expect_error([&] { load(s); }, {"shapes_test"});
 }
 
 TEST(Dataset, SelectAndConcatenate) {

@@ -89,6 +89,26 @@ TEST(DataCommand, InfoPrintsCountsAndStatistics) {
   EXPECT_EQ(j["train"]["mean"].size(), 3u);
 }
 
+TEST(DataCommand, SetIsTheReaderOfConfigurations) {
+  const std::string text = run_data({"info", "--kind", "shapes", "--set", "shapes.train=50", "--set", "shapes.test=20", "--set", "image_size=16"});
+  EXPECT_EQ(text, run_data({"info", "--shapes-train", "50", "--shapes-test", "20", "--size", "16"}));
+  expect_error([] { run_data({"info", "--set", "shapes_train=50"}); }, {"--set shapes_train=50", "did you mean 'shapes.train'?"});
+  expect_error([] { run_data({"info", "--set", "shapes.train=many"}); }, {"'shapes.train'", "expected an integer"});
+}
+
+TEST(DataCommand, KindsListsEverySourceWithItsSettings) {
+  const std::string text = run_data({"kinds"});
+  for (const char* part : {"cifar10 ", "reads train.bin and test.bin in data.path", "[data.shapes]", "difficulty = 1.0", "response_unit = \"\"", "[data.bars]"})
+    EXPECT_NE(text.find(part), std::string::npos) << part << " is missing in: " << text;
+  EXPECT_EQ(text.find("[data.idx]"), std::string::npos) << "no settings, no section";
+}
+
+TEST(DataCommand, InfoPrintsResponsesWithTheirScale) {
+  const auto j = nlohmann::json::parse(run_data({"info", "--json", "--kind", "bars", "--bars-train", "20", "--bars-test", "5", "--size", "8"}));
+  EXPECT_EQ(j["train"]["response_scale"], nlohmann::json({{"low", 0.0}, {"high", 90.0}, {"unit", "degrees"}}));
+  EXPECT_NE(run_data({"info", "--kind", "bars", "--size", "8"}).find("scale      0 to 90 degrees"), std::string::npos);
+}
+
 TEST(DataCommand, PreviewWritesASheet) {
   const TemporaryFolder folder;
   run_data({"preview", "--shapes-train", "50", "--shapes-test", "10", "--size", "16", "--per-class", "3", "--zoom", "2", "--out",

@@ -47,6 +47,9 @@ printf '[gan\nsteps = 3\n' > "$work/syntax.toml"
 check_error "syntax error names its line" "syntax.toml:1: not TOML" run "$work/syntax.toml"
 check_error "missing configuration" "$work/none.toml" run "$work/none.toml"
 check_error "unknown key in --set" "did you mean 'student.model'" run configs/tiny.toml --set student.modle=resnet8
+check_error "a key of an earlier version" "did you mean 'data.shapes.train'\?" run configs/tiny.toml --set data.shapes_train=10
+check_error "missing data" "data.path: $work/nowhere: expected a folder with data_batch" run configs/cifar10.toml --set data.path="$work/nowhere"
+check_error "unknown data source" "data.kind: unknown source 'shape'; did you mean 'shapes'" run configs/tiny.toml --set data.kind=shape
 check_error "unknown network" "student.model: unknown network 'resnet9'" run configs/tiny.toml --set student.model=resnet9
 check_error "unknown stage" "unknown stage 'techer'; did you mean 'teacher'" run configs/tiny.toml --stop-after techer
 check_absent "none of these made a finished stage" "$work"/run/stages/*/done.json

@@ -4,7 +4,7 @@
 source "$(dirname "$0")/lib.sh" "${1:-build}"
 
 train() {
-  "$limbeck" run configs/tiny.toml --out "$work/run" --set data.shapes_train=20 --set data.shapes_test=20 --set student.epochs=1 --stop-after nokd --quiet
+  "$limbeck" run configs/tiny.toml --out "$work/run" --set data.shapes.train=20 --set data.shapes.test=20 --set student.epochs=1 --stop-after nokd --quiet
 }
 check "a network to convert" train
 ckpt=$work/run/stages/nokd/model.safetensors

@@ -163,7 +163,7 @@ TEST(Workflow, DefaultsAreThePublishedRecipe) {
 template <class Change>
 std::string message_of(Change&& change, bool with_data = false) {
   ExperimentSettings s;
-  s.data.shapes_train = s.data.shapes_test = 20;
+  for (const char* part : {"train", "test"}) SetField<int64_t>(s.data.sources.at("shapes"), part, int64_t{20});
   change(s);
   try {
     const Workflow workflow(s);

@@ -4,13 +4,13 @@
 #include <cstdio>
 
 // [example]
-#include "data/dataset.h"
+#include "data/shapes.h"
 #include "nn/models/registry.h"
 #include "nn/optim.h"
 using namespace limbeck;
 
 double train_small_network(int64_t steps) {
-  data::Split set = data::load({.kind = "shapes", .image_size = 16, .shapes_train = 500, .shapes_test = 100});
+  data::Split set = data::load_shapes({.train = 500, .test = 100}, 16);
   auto network = nn::create_model("resnet8", {.outputs = set.train.classes, .size = 16});
   network->initialise(Stream(0).fork("init"));
   nn::SGD sgd(network->parameters(), {.lr = 0.05, .momentum = 0.9, .weight_decay = 5e-4});

@@ -1,0 +1,96 @@
+#include "data/source.h"
+
+#include <algorithm>
+#include <filesystem>
+
+namespace limbeck::data {
+namespace {
+
+// A function's static, because the registrars of other files run in any order before main().
+std::vector<DataSource>& sources() {
+  static std::vector<DataSource> list;
+  return list;
+}
+
+std::vector<std::string> source_names() {
+  std::vector<std::string> names;
+  for (const DataSource& s : sources()) names.push_back(s.name);
+  return names;
+}
+
+void common_fields(DataSettings& s, FieldVisitor& v) {
+  std::string names;
+  for (const std::string& name : source_names()) names += (names.empty() ? "" : " | ") + name;
+  v("kind", s.kind, names);
+  v("path", s.path, "folder of the data files, of sources that read files");
+  v("train_per_class", s.train_per_class, "labelled training images per class, 0: all");
+  v("test_per_class", s.test_per_class, "test images per class, 0: all");
+  v("image_size", s.image_size, "side of the images in pixels; smaller ones get a black frame");
+  v("seed", s.seed, "seed of the draw and of images that a source makes");
+}
+
+/// The shared settings and the section of one source.
+struct ChosenSettings {
+  DataSettings all;
+  void fields(FieldVisitor& v) {
+    const DataSource& source = find_source(all.kind);
+    if (source.files.empty()) all.path.clear();
+    common_fields(all, v);
+    v(source.name, all.sources.at(source.name), source.help);
+  }
+};
+
+void check_path(const DataSource& source, const std::string& path) {
+  LIMBECK_CHECK(!path.empty(), "data.path: source ", source.name, " needs a folder with ", source.files);
+  std::error_code error;
+  LIMBECK_CHECK(std::filesystem::is_directory(path, error), "data.path: ", path, ": expected a folder with ", source.files, ", found ",
+                std::filesystem::exists(path, error) ? "a file" : "none");
+  std::filesystem::directory_iterator(path, error);
+  LIMBECK_CHECK(!error, "data.path: ", path, ": cannot be read: ", error.message());
+}
+
+}  // namespace
+
+NamedSettings source_settings() {
+  NamedSettings all;
+  for (const DataSource& s : sources()) all.entries[s.name] = {s.help, s.settings};
+  return all;
+}
+
+void DataSettings::fields(FieldVisitor& v) {
+  common_fields(*this, v);
+  sources.fields(v);
+}
+
+std::string DataSettings::text() const {
+  ChosenSettings chosen{*this};
+  SettingsText text;
+  text("data", chosen, "");
+  return text.text();
+}
+
+RegisterSource::RegisterSource(DataSource source) {
+  auto& list = sources();
+  const auto place = std::lower_bound(list.begin(), list.end(), source.name, [](const DataSource& s, const std::string& name) { return s.name < name; });
+  LIMBECK_CHECK(place == list.end() || place->name != source.name, "two data sources are registered as ", source.name);
+  list.insert(place, std::move(source));
+}
+
+const std::vector<DataSource>& all_sources() { return sources(); }
+
+const DataSource& find_source(const std::string& name) {
+  for (const DataSource& s : sources())
+    if (s.name == name) return s;
+  fail("data.kind: unknown source '", name, "'", did_you_mean(name, source_names(), "; `limbeck data kinds` lists them"));
+}
+
+void check(const DataSettings& s) {
+  const DataSource& source = find_source(s.kind);
+  LIMBECK_CHECK(s.image_size > 0 && s.image_size <= 4096, "data.image_size: expected 1..4096, found ", s.image_size);
+  LIMBECK_CHECK(s.train_per_class >= 0, "data.train_per_class: expected 0 or more, found ", s.train_per_class);
+  LIMBECK_CHECK(s.test_per_class >= 0, "data.test_per_class: expected 0 or more, found ", s.test_per_class);
+  if (!source.files.empty()) check_path(source, s.path);
+  if (source.check) source.check(s.sources.at(s.kind), s);
+}
+
+}  // namespace limbeck::data
