@@ -23,6 +23,7 @@ is many steps between two waits for the device. Memory is the most that tensors 
 """
 import argparse
 import contextlib
+import ctypes
 import json
 import os
 import resource
@@ -36,6 +37,7 @@ from dataclasses import asdict, dataclass, replace
 import settings as all_settings
 from comparison_tables import PRECISIONS, cpu_report, gpu_report, update
 
+PR_SET_PDEATHSIG = 1  # of <sys/prctl.h>
 UNFINISHED = 3  # exit code: the time was up, run again with --resume
 CIFAR = ("resnet8 resnet14 resnet20 resnet32 resnet44 resnet56 resnet110 resnet8x4 resnet32x4 ResNet18 ResNet34 ResNet50 wrn_16_1 wrn_16_2 "
          "wrn_40_1 wrn_40_2 vgg8 vgg11 vgg13 vgg16 vgg19 MobileNetV2 ShuffleV1 ShuffleV2 efficientnetb0 densenet121").split()
@@ -166,6 +168,7 @@ def server(args):
         child = os.fork()
         if child == 0:
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # torch.compile waits for its own
+            ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)  # what is compiling ends with a comparison that is cut off
             try:
                 with open(os.path.join(folder, "requests")) as requests, open(os.path.join(folder, "answers"), "w") as answers:
                     serve_network(args, row, settings_of(args)[setting], requests, answers)

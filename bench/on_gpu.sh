@@ -50,7 +50,7 @@ first() {
   part about 30 about
   part check-first 120 check "${FIRST_OPERATORS:-conv2d batch_norm attention}"
   part check 150 check "$(operators)"
-  part train-first 60 train "$model" "f32 bf16" "own tuned"
+  part train-first 100 train "$model" "f32 bf16" "own tuned"
   part kernel-times 120 kernel_times f32 bf16
   pytorch_first
   suite
@@ -82,7 +82,10 @@ sanitize() {
   local tool
   for tool in memcheck racecheck synccheck initcheck; do part "$tool" 140 sanitize_with "$tool"; done
 }
-science() { part science 560 full_width_gan; }
+science() {
+  part science 560 full_width_gan
+  bring_generator
+}
 
 start
 "$step"

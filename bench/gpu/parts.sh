@@ -13,7 +13,7 @@ note() {
 }
 set_state() { printf '%s\t%s\n' "$1" "$3" > "$work/parts/$2.state"; }
 state_of() { cut -f 1 "$work/parts/$1.state" 2> /dev/null; }
-last_line() { grep -v '^[[:space:]]*$' "$work/parts/$1.txt" | tail -n 1 | cut -c 1-120; }
+last_line() { grep -v '^[[:space:]]*$' "$work/parts/$1.txt" | tail -n 1 | cut -c 1-200; }
 
 # part NAME LIMIT COMMAND...: within LIMIT seconds and what is left of the step. Status 3 of the command means: to be continued.
 part() {

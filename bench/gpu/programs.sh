@@ -4,6 +4,7 @@ bundle=build/gpu-bundle.tar.gz
 python=${PYTHON:-python3}
 
 start() {
+  trap 'exit 3' TERM INT HUP
   exec 9> "$work/.lock"
   flock -w 15 9 || die "another call works in $work, or left processes that do"
   find_programs
@@ -11,7 +12,8 @@ start() {
   [[ $step != science ]] || find_data
   find_libraries
   same_programs
-  trap 'end_early' TERM INT HUP
+  trap end_early TERM INT HUP
+  pack
 }
 
 # The newer of the bundle and what was built here.
@@ -40,9 +42,11 @@ find_checkout() {
     no_pytorch="no original networks in $folder: CHECKOUT= a checkout of UBCDingXin/cGAN-KD, here or when the bundle is made"
   done
   [[ -d $checkout/CIFAR-100 || -f $checkout/models/__init__.py ]] && no_pytorch=
-  [[ -n $no_pytorch ]] || "$python" -c 'import torch' 2> /dev/null || no_pytorch="no PyTorch in $python (PYTHON=)"
+  [[ -n $no_pytorch ]] || has_pytorch || no_pytorch="no PyTorch in $python (PYTHON=)"
   [[ $step != pytorch || -z $no_pytorch ]] || die "$no_pytorch"
 }
+
+has_pytorch() { "$python" -c 'import importlib.util, sys; sys.exit(importlib.util.find_spec("torch") is None)' 2> /dev/null; }
 
 find_data() {
   [[ -f ${DATA:-}/data_batch_1.bin && -f $DATA/test_batch.bin ]] || die "science: DATA= a folder with CIFAR-10's data_batch_1.bin and test_batch.bin, found '${DATA:-}'"

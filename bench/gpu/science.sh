@@ -10,17 +10,33 @@ gan_run() {
   timeout --foreground --preserve-status -s TERM -k 20 "$limit" "$limbeck" run configs/cifar10_gan.toml --out "$folder" --device cuda --quiet \
     --stop-after gan --set data.path="$DATA" ${SCIENCE_OPTIONS:-} "$@"
 }
-steps_of() { sed -nE 's/.*"step":([0-9]+).*/\1/p' "$1/stages/gan/metrics.jsonl" 2> /dev/null | tail -n 1; }
+# steps_of FOLDER: that an unfinished run has done, from its checkpoint.
+steps_of() { grep -m 1 -ao '"step":"[0-9]*"' "$1/stages/gan/checkpoint.safetensors" 2> /dev/null | head -n 1 | tr -dc 0-9; }
 
+# One step at least, or the next call's pilot takes twice as long.
 choose_steps() {
-  local pilot=${PILOT:-30} done_steps status
+  local pilot done_steps status left
+  pilot=$(cat "$work/science/pilot-seconds" 2> /dev/null || echo "${PILOT:-30}")
   rm -rf "$work/science/pilot"
-  gan_run "$pilot" "$work/science/pilot" --set gan.steps=100000000 --set gan.health_every=5 --set gan.sample_every=0
+  gan_run "$pilot" "$work/science/pilot" --set gan.steps=100000000 --set gan.sample_every=0
   status=$?
   done_steps=$(steps_of "$work/science/pilot")
   rm -rf "$work/science/pilot"
-  ((status == 3)) && [[ -n $done_steps ]] || { echo "the pilot of $pilot s ended with status $status after ${done_steps:-no} steps"; return 1; }
-  echo "$((done_steps * (part_deadline - SECONDS - 22) * 95 / (100 * pilot) + 1))" > "$work/science/steps"
+  ((status == 3 || status == 143)) || { echo "the pilot ended with status $status"; return 1; }
+  if ((${done_steps:-0} == 0)); then
+    echo $((2 * pilot)) > "$work/science/pilot-seconds"
+    echo "no step in the pilot's $pilot s"
+    return 3
+  fi
+  left=$((part_deadline - SECONDS - 22))
+  echo "$((done_steps * (left > 0 ? left : 0) * 95 / (100 * pilot) + 1))" > "$work/science/steps"
+}
+
+# The weights, which gpu.tar.gz leaves out, to OUT; by every call, since OUT may be another folder each time.
+bring_generator() {
+  local file
+  [[ $(state_of science) == ok ]] || return
+  for file in "$work"/science/generator.safetensors.part-*; do [[ ! -f $file ]] || deliver "$file" "$(basename "$file")"; done
 }
 
 full_width_gan() {
@@ -33,6 +49,5 @@ full_width_gan() {
   status=$?
   ((status == 0)) || { echo "status $status at step $(steps_of "$run") of $steps"; return "$status"; }
   split -b $part_bytes -d "$run/stages/gan/generator.safetensors" "$work/science/generator.safetensors.part-"
-  for file in "$work"/science/generator.safetensors.part-*; do deliver "$file" "$(basename "$file")"; done
   echo "$steps steps; cat generator.safetensors.part-* > generator.safetensors; sha256 $(sha256sum "$run/stages/gan/generator.safetensors" | cut -d ' ' -f 1)"
 }

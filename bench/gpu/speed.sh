@@ -83,7 +83,7 @@ bench_operators() {
 
 # --- beside PyTorch ---------------------------------------------------------------------------------------------------------------------
 attention_beside_pytorch() {
-  "$python" -c 'import torch' 2> /dev/null || { echo "no PyTorch in $python (PYTHON=)"; return 4; }
+  has_pytorch || { echo "no PyTorch in $python (PYTHON=)"; return 4; }
   # shellcheck disable=SC2086
   within "$python" bench/attention_pytorch.py --limbeck "$limbeck" ${ATTENTION_OPTIONS:-}
 }

@@ -3,7 +3,7 @@
 # The programs, bench/on_gpu.sh with what it reads, and of CHECKOUT, a checkout of UBCDingXin/cGAN-KD, the folders of networks that are compared.
 # Unpacked in an empty folder it is complete; in a checkout the script takes the programs and networks from it (build/cuda/).
 set -eu
-out=$(realpath "$1") limbeck=$(realpath "$2") tests=$(realpath "$3") checkout=${4:-}
+out=$(realpath "$1") limbeck=$(realpath "$2") tests=$(realpath "$3") checkout=${4:+$(realpath "$4")}
 cd "$(dirname "$0")/../.."
 staged=$out.dir
 rm -rf "$staged"
