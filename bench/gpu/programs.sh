@@ -32,20 +32,17 @@ unpack_bundle() {
   rm -rf "$work/bundle" && mkdir -p "$work/bundle" && tar -xzf "$bundle" -C "$work/bundle" build && touch "$work/bundle/.unpacked" || die "cannot unpack $bundle"
 }
 
-# Why nothing can be compared with PyTorch here; empty: it can.
+# Sets `checkout`, and in `no_pytorch` why nothing can be compared with PyTorch here; empty: it can.
 find_checkout() {
   local folder
-  no_pytorch=
   for folder in ${CHECKOUT:-"$(dirname "$limbeck")/cGAN-KD" cGAN-KD}; do
-    checkout=$folder
+    checkout=$folder no_pytorch=
     [[ -d $folder/CIFAR-100 || -f $folder/models/__init__.py ]] && break
     no_pytorch="no original networks in $folder: CHECKOUT= a checkout of UBCDingXin/cGAN-KD, here or when the bundle is made"
   done
-  [[ -d $checkout/CIFAR-100 || -f $checkout/models/__init__.py ]] && no_pytorch=
-  [[ -n $no_pytorch ]] || has_pytorch || no_pytorch="no PyTorch in $python (PYTHON=)"
-  [[ $step != pytorch || -z $no_pytorch ]] || die "$no_pytorch"
+  if [[ -z $no_pytorch ]] && ! has_pytorch; then no_pytorch="no PyTorch in $python (PYTHON=)"; fi
+  if [[ $step == pytorch && -n $no_pytorch ]]; then die "$no_pytorch"; fi
 }
-
 has_pytorch() { "$python" -c 'import importlib.util, sys; sys.exit(importlib.util.find_spec("torch") is None)' 2> /dev/null; }
 
 find_data() {

@@ -8,7 +8,7 @@ gan_run() {
   local limit=$1 folder=$2; shift 2
   # shellcheck disable=SC2086
   timeout --foreground --preserve-status -s TERM -k 20 "$limit" "$limbeck" run configs/cifar10_gan.toml --out "$folder" --device cuda --quiet \
-    --stop-after gan --set data.path="$DATA" ${SCIENCE_OPTIONS:-} "$@"
+    --stop-after gan --set data.path="$DATA" "$@" ${SCIENCE_OPTIONS:-}
 }
 # steps_of FOLDER: that an unfinished run has done, from its checkpoint.
 steps_of() { grep -m 1 -ao '"step":"[0-9]*"' "$1/stages/gan/checkpoint.safetensors" 2> /dev/null | head -n 1 | tr -dc 0-9; }

@@ -91,15 +91,15 @@ attention_beside_pytorch() {
 # compare NAME RESERVE GROUP OPTION...: rates in runs/gpu/pytorch/NAME.json after each side, tables in NAME.md. Begins no side of a network that
 # would have less than RESERVE seconds.
 compare() {
-  local name=$1 end=$((part_deadline - SECONDS - $2)) files=$work/pytorch/$1 status
+  local name=$1 end=$((part_deadline - SECONDS - $2)) result=$work/pytorch/$1 status
   [[ -z $no_pytorch ]] || { echo "$no_pytorch"; return 4; }
   mkdir -p "$work/pytorch"
   # shellcheck disable=SC2086
   within "$python" bench/compare_pytorch.py --checkout "$checkout" --device cuda --limbeck "$limbeck" --threads "$cores" --group "$3" --turns 1 --seconds "$measured_for" \
-    --json "$files.json" --resume --deadline "$((end > 1 ? end : 1))" "${@:4}" ${PYTHON_OPTIONS:-} > "$files.new" 2>> "$files.log"
+    --json "$result.json" --resume --deadline "$((end > 1 ? end : 1))" "${@:4}" ${PYTHON_OPTIONS:-} > "$result.new" 2>> "$result.log"
   status=$?
-  [[ -s $files.new ]] && mv "$files.new" "$files.md"
-  tail -n 3 "$files.log"
+  [[ -s $result.new ]] && mv "$result.new" "$result.md"
+  tail -n 3 "$result.log"
   return $status
 }
 eager=(f32 "f32 step graph" tf32 "tf32 step graph" bf16 "bf16 step graph")

@@ -17,6 +17,6 @@ if [ -n "$checkout" ]; then
   mkdir "$staged/build/cuda/cGAN-KD"
   (cd "$checkout" && find LICENSE CIFAR-100/RepDistiller/models CIFAR-100/BigGAN SteeringAngle -type f \( -name '*.py' -o -name LICENSE \) -exec cp --parents -t "$staged/build/cuda/cGAN-KD" {} +)
 fi
-tar -czf "$out.new" -C "$staged" .
+(cd "$staged" && tar -czf "$out.new" -- *)
 mv "$out.new" "$out"
 [ -n "$checkout" ] || echo "without the original's networks, so nothing will be compared with PyTorch: CHECKOUT= a checkout of UBCDingXin/cGAN-KD adds them"
