@@ -23,6 +23,7 @@ is many steps between two waits for the device. Memory is the most that tensors 
 """
 import argparse
 import contextlib
+import ctypes
 import json
 import os
 import resource
@@ -36,6 +37,7 @@ from dataclasses import asdict, dataclass, replace
 import settings as all_settings
 from comparison_tables import PRECISIONS, cpu_report, gpu_report, update
 
+PR_SET_PDEATHSIG = 1  # of <sys/prctl.h>
 UNFINISHED = 3  # exit code: the time was up, run again with --resume
 CIFAR = ("resnet8 resnet14 resnet20 resnet32 resnet44 resnet56 resnet110 resnet8x4 resnet32x4 ResNet18 ResNet34 ResNet50 wrn_16_1 wrn_16_2 "
          "wrn_40_1 wrn_40_2 vgg8 vgg11 vgg13 vgg16 vgg19 MobileNetV2 ShuffleV1 ShuffleV2 efficientnetb0 densenet121").split()
@@ -99,18 +101,22 @@ def turns_on_gpu(args, row, step, setting):
 
     from pytorch_steps import recorded
 
+    on_gpu = args.torch_device != "cpu"
+    wait = torch.cuda.synchronize if on_gpu else (lambda: None)
+
     def seconds_of(steps):
-        torch.cuda.synchronize()
+        wait()
         begin = time.perf_counter()
         for _ in range(steps):
             step()
-        torch.cuda.synchronize()
+        wait()
         return (time.perf_counter() - begin) / steps
 
     for _ in range(3):
         step()
-    torch.cuda.synchronize()
-    torch.cuda.reset_peak_memory_stats()
+    wait()
+    if on_gpu:
+        torch.cuda.reset_peak_memory_stats()
     if setting.graph:
         step = recorded(step)
     for _ in range(5):
@@ -121,7 +127,7 @@ def turns_on_gpu(args, row, step, setting):
         seconds = []
         while len(seconds) < 3 or sum(seconds) * steps < args.seconds:
             seconds.append(seconds_of(steps))
-        return {"rate": row.batch / statistics.median(seconds), "memory": torch.cuda.max_memory_allocated() / 2**20}
+        return {"rate": row.batch / statistics.median(seconds), "memory": torch.cuda.max_memory_allocated() / 2**20 if on_gpu else 0}
 
     return turn
 
@@ -162,6 +168,7 @@ def server(args):
         child = os.fork()
         if child == 0:
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # torch.compile waits for its own
+            ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)  # what is compiling ends with a comparison that is cut off
             try:
                 with open(os.path.join(folder, "requests")) as requests, open(os.path.join(folder, "answers"), "w") as answers:
                     serve_network(args, row, settings_of(args)[setting], requests, answers)
@@ -233,6 +240,10 @@ def idle_limbeck(args):
 
 
 # --- the comparison ---------------------------------------------------------------------------------------------------------------------
+def best_of(answers):
+    return {**max(answers, key=lambda a: a["rate"]), "memory": max(a["memory"] for a in answers)}
+
+
 def start_workers(args, row, settings, process, folder):
     workers = {}
     for setting in settings:
@@ -268,12 +279,42 @@ def compare(args, row, settings, process, folder, idle):
         done += 1
     for worker in workers.values():
         worker.close()
-    result = {side: {**max(answers, key=lambda a: a["rate"]), "memory": max(a["memory"] for a in answers)} for side, answers in turns.items() if answers}
+    result = {side: best_of(answers) for side, answers in turns.items() if answers}
     if args.device != "cuda" and "Limbeck" not in result:
         raise SystemExit(f"{row.model}: Limbeck failed, see above")
     print(f"{row.model}, batch {row.batch}: " + ", ".join(f"{side} {r['rate']:.1f}" for side, r in result.items())
           + f" images/s, {done} turns, {time.perf_counter() - begin:.0f} s", file=sys.stderr)
     return result
+
+
+def turns_of_pytorch(args, row, setting, process, folder):
+    worker, answers = Worker(process, folder, row, setting), []
+    if not worker.alive:
+        print(f"{row.model}: PyTorch cannot run '{setting}' here; left out", file=sys.stderr)
+    while worker.alive and len(answers) < args.turns:
+        answers.append(worker.turn())
+        worker.alive = answers[-1] is not None
+    worker.close()
+    return [a for a in answers if a]
+
+
+def compare_by_side(args, row, settings, process, folder, idle, sides, keep, end):
+    """One side after the other, on a machine that nobody shares: `sides` gets each, None for one that failed, and keep() saves it before the next
+    begins. False when the time is up."""
+    measure = {side: lambda options=options: [a for a in (limbeck_turn(args, row, options, idle) for _ in range(args.turns)) if a]
+               for side, options in limbeck_sides(args).items()}
+    measure |= {s: lambda s=s: turns_of_pytorch(args, row, s, process, os.path.join(folder, s)) for s in settings}
+    for side, turns in measure.items():
+        if side in sides:
+            continue
+        if time.monotonic() >= end:
+            return False
+        begin, answers = time.perf_counter(), turns()
+        sides[side] = best_of(answers) if answers else None
+        keep()
+        print(f"{row.model}, batch {row.batch}, {side}: " + (f"{sides[side]['rate']:.1f} images/s" if answers else "failed")
+              + f", {time.perf_counter() - begin:.0f} s", file=sys.stderr)
+    return True
 
 
 def parse():
@@ -297,8 +338,8 @@ def parse():
     parser.add_argument("--seconds", type=float, default=0.8, help="measured in each turn (Limbeck: at least two steps)")
     parser.add_argument("--patience", type=float, default=16, help="seconds after which a network begins no third turn")
     parser.add_argument("--json", help="also write all numbers to this file, after every network")
-    parser.add_argument("--resume", action="store_true", help="what the file of --json has already is not measured again")
-    parser.add_argument("--deadline", type=float, metavar="SECONDS", help=f"begin no network after this time; exit code {UNFINISHED} when some are left")
+    parser.add_argument("--resume", action="store_true", help="what the file of --json has already is not measured again; with --device cuda the file gets each side of a network when it is measured")
+    parser.add_argument("--deadline", type=float, metavar="SECONDS", help=f"begin no network (with --device cuda --resume no side of one) after this time; exit code {UNFINISHED} when some are left")
     parser.add_argument("--update", metavar="PAGE.md", help="also put the tables between the markers of this page")
     parser.add_argument("--server", action="store_true", help=argparse.SUPPRESS)
     parser.add_argument("--torch-device", help=argparse.SUPPRESS)  # where PyTorch's tensors are: a test without a GPU says cpu
@@ -369,11 +410,17 @@ def measure_group(args, group, process, folder, idle, everything, end):
     """Adds the rows of a group that are not there yet; how many are left when the time is up."""
     results, rows = everything.setdefault(group, {}), rows_of(args, group)
     for i, row in enumerate(rows):
+        pipes = os.path.join(folder, group, str(i))
+        if args.resume and args.device == "cuda":
+            if not compare_by_side(args, row, chosen_settings(args, group), process, pipes, idle, results.setdefault(row, {}),
+                                   lambda: write_results(args.json, everything), end):
+                return len(rows) - i
+            continue
         if row in results:
             continue
         if time.monotonic() >= end:
             return sum(r not in results for r in rows)
-        result = compare(args, row, chosen_settings(args, group), process, os.path.join(folder, group, str(i)), idle)
+        result = compare(args, row, chosen_settings(args, group), process, pipes, idle)
         if result:
             results[row] = result
             if args.json:
@@ -383,10 +430,20 @@ def measure_group(args, group, process, folder, idle, everything, end):
 
 def report_group(args, group, results, version, load):
     what, settings = GROUPS[group][0], chosen_settings(args, group)
+    results = {row: {side: r for side, r in sides.items() if r} for row, sides in results.items()}
     if args.device == "cpu":
         return cpu_report(args, what, settings, results, version, load)
     about = next((side for sides in results.values() for side in sides.values() if "device" in side), {})
     return gpu_report(args, what, settings, results, version, about)
+
+
+def commit():
+    """Of this checkout; a machine without git, or a copy without its history, is no failure."""
+    try:
+        git = subprocess.run(["git", "describe", "--always", "--dirty"], cwd=os.path.dirname(os.path.abspath(__file__)), capture_output=True, text=True)
+    except OSError:
+        return "unknown"
+    return git.stdout.strip() or "unknown"
 
 
 def main():
@@ -399,15 +456,14 @@ def main():
     load = os.getloadavg()[0]
     if load > 0.3 * (os.cpu_count() or 1):
         print(f"warning: the load average is {load:.1f}; publish only what was measured on an idle machine", file=sys.stderr)
-    git = subprocess.run(["git", "describe", "--always", "--dirty"], cwd=os.path.dirname(os.path.abspath(__file__)), capture_output=True, text=True)
-    args.commit = git.stdout.strip() or "unknown"
+    args.commit = commit()
     idle = idle_limbeck(args)
     process, about = start_server(args)
     everything, left = earlier_results(args), 0
     for group in args.group:
         with tempfile.TemporaryDirectory() as folder:
             left += measure_group(args, group, process, folder, idle, everything, end)
-        if not everything[group]:
+        if not any(r for sides in everything[group].values() for r in sides.values()):
             if left:
                 continue
             raise SystemExit(f"group {group}: nothing could be compared; the messages are above")

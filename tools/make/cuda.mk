@@ -4,7 +4,7 @@
 # Both add ops_cuda/ to the objects of the CPU build. `make CUDA=sim test` and `make CUDA=1 test` run the tests of the device cuda only; plain
 # `make test` runs those of the shim too.
 #   make sanitize-gpu runs the kernels' tests under compute-sanitizer, where there is a GPU
-#   make gpu-report runs all that bench/on_gpu.sh knows, where there is a GPU; make gpu-bundle packs the programs for such a machine
+#   make gpu-report runs bench/on_gpu.sh, where there is a GPU; make gpu-bundle packs it and the programs for such a machine
 #   make cuda-report writes registers, spills and shared memory of every kernel to ops_cuda/ptxas.txt
 CUDA_ARCHS ?= 80 90
 
@@ -122,17 +122,17 @@ sanitize-gpu: $(NVCC_DIR)/limbeck_tests
 	for tool in memcheck racecheck synccheck initcheck; do echo "$$tool:"; \
 	  $(COMPUTE_SANITIZER) --tool $$tool --error-exitcode 1 $(NVCC_DIR)/limbeck_tests --gtest_brief=1 --gtest_filter='$(SANITIZE_FILTER)' || exit 1; done
 
-# Both programs in one file, to be carried to a machine that cannot build them; bench/on_gpu.sh unpacks it there. It needs the C library of the
-# machine that built it, or a newer one.
-gpu-bundle: $(BUILD)/gpu-bundle.tar.gz
-$(BUILD)/gpu-bundle.tar.gz: $(NVCC_DIR)/limbeck $(NVCC_DIR)/limbeck_tests
-	@mkdir -p $(BUILD)/bundle/cuda && for p in limbeck limbeck_tests; do strip -o $(BUILD)/bundle/cuda/$$p $(NVCC_DIR)/$$p || exit 1; done
-	$(call say,TAR ,$@)tar -czf $@.new -C $(BUILD)/bundle cuda && rm -r $(BUILD)/bundle && mv $@.new $@
-	@echo "$@: $$(du -h $@ | cut -f1); needs glibc $$(objdump -T $(NVCC_DIR)/limbeck | grep -o 'GLIBC_[0-9.]*' | sort -uV | tail -n 1 | cut -d_ -f2), libstdc++ with $$(objdump -T $(NVCC_DIR)/limbeck | grep -o 'GLIBCXX_[0-9.]*' | sort -uV | tail -n 1), libgomp, libz"
-# What is to be known about a machine with a GPU, step by step: bench/on_gpu.sh says what.
-GPU_OUT ?= runs/gpu
+# All that a machine with a GPU needs in one file: bench/on_gpu.sh runs from it there. It needs the C library of the machine that built it, or a
+# newer one. CHECKOUT: of UBCDingXin/cGAN-KD, whose networks PyTorch's side is.
+CHECKOUT ?=
+gpu-bundle: $(NVCC_DIR)/limbeck $(NVCC_DIR)/limbeck_tests
+	$(call say,TAR ,$(BUILD)/gpu-bundle.tar.gz)tools/make/gpu_bundle.sh $(BUILD)/gpu-bundle.tar.gz $^ '$(CHECKOUT)'
+	@echo "$(BUILD)/gpu-bundle.tar.gz: $$(du -h $(BUILD)/gpu-bundle.tar.gz | cut -f1); needs glibc $$(objdump -T $(NVCC_DIR)/limbeck | grep -o 'GLIBC_[0-9.]*' | sort -uV | tail -n 1 | cut -d_ -f2), libstdc++ with $$(objdump -T $(NVCC_DIR)/limbeck | grep -o 'GLIBCXX_[0-9.]*' | sort -uV | tail -n 1), libgomp, libz"
+# What is to be known about a machine with a GPU, with the programs of this build: bench/on_gpu.sh says what.
+GPU_OUT  ?= runs/gpu-report
+GPU_STEP ?= first
 gpu-report: $(NVCC_DIR)/limbeck $(NVCC_DIR)/limbeck_tests
-	LIMBECK=$(NVCC_DIR)/limbeck LIMBECK_TESTS=$(NVCC_DIR)/limbeck_tests bench/on_gpu.sh all $(GPU_OUT)
+	LIMBECK=$(NVCC_DIR)/limbeck LIMBECK_TESTS=$(NVCC_DIR)/limbeck_tests CHECKOUT='$(CHECKOUT)' bench/on_gpu.sh $(GPU_STEP) $(GPU_OUT)
 
 # What ptxas said about them, in the file that is kept.
 cuda-report: $(NVCC_OBJ)
