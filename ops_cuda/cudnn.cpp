@@ -12,9 +12,11 @@
 #include <compare>
 #include <limits>
 #include <map>
+#include <memory>
 #include <mutex>
 #include <optional>
 #include <tuple>
+#include <utility>
 
 #include "ops/conv2d.h"
 #include "ops_cuda/convolution_calls.h"
@@ -63,6 +65,9 @@ struct Functions {
   CreateTensor* create_tensor;
   CreateFilter* create_filter;
   CreateConvolution* create_convolution;
+  DestroyTensor* destroy_tensor;
+  DestroyFilter* destroy_filter;
+  DestroyConvolution* destroy_convolution;
   SetTensor4d* set_tensor;
   SetFilter4d* set_filter;
   SetConvolution2d* set_convolution;
@@ -80,6 +85,9 @@ struct Functions {
     library().find(create_tensor, "cudnnCreateTensorDescriptor");
     library().find(create_filter, "cudnnCreateFilterDescriptor");
     library().find(create_convolution, "cudnnCreateConvolutionDescriptor");
+    library().find(destroy_tensor, "cudnnDestroyTensorDescriptor");
+    library().find(destroy_filter, "cudnnDestroyFilterDescriptor");
+    library().find(destroy_convolution, "cudnnDestroyConvolutionDescriptor");
     library().find(set_tensor, "cudnnSetTensor4dDescriptor");
     library().find(set_filter, "cudnnSetFilter4dDescriptor");
     library().find(set_convolution, "cudnnSetConvolution2dDescriptor");
@@ -147,17 +155,27 @@ Numbers numbers_of(DType images) { return images == DType::bf16 ? Numbers{data_b
 
 template <class Descriptor>
 struct Operand {
-  Descriptor descriptor;
-  int64_t bytes;
+  Descriptor descriptor = nullptr;
+  int64_t bytes = 0;
 };
 
-/// Descriptors of one convolution; kept for ever.
+/// Descriptors of one convolution.
 struct Descriptors {
   Operand<TensorDescriptor> x, y;
   Operand<FilterDescriptor> w;
-  ConvolutionDescriptor convolution;
+  ConvolutionDescriptor convolution = nullptr;
 
-  Descriptors(const Conv2dSizes& s, const Numbers& numbers) {
+  Descriptors() = default;
+  Descriptors(const Descriptors&) = delete;
+  ~Descriptors() {
+    const Functions& f = functions();
+    for (const auto& t : {x, y})
+      if (t.descriptor) f.destroy_tensor(t.descriptor);
+    if (w.descriptor) f.destroy_filter(w.descriptor);
+    if (convolution) f.destroy_convolution(convolution);
+  }
+  /// Throws where cuDNN refuses, and then destroys what was made.
+  Descriptors(const Conv2dSizes& s, const Numbers& numbers) : Descriptors() {
     const Functions& f = functions();
     check(f.create_tensor(&x.descriptor), "cudnnCreateTensorDescriptor");
     check(f.create_tensor(&y.descriptor), "cudnnCreateTensorDescriptor");
@@ -193,6 +211,7 @@ void assign(const Descriptors& d, Operand<TensorDescriptor>& first, Operand<Tens
 /// How cuDNN computes one direction of a convolution.
 template <class D>
 struct Plan {
+  std::shared_ptr<const Descriptors> descriptors;  // of which the next four are
   Operand<typename D::First> first;
   Operand<typename D::Second> second;
   Operand<typename D::Result> result;
@@ -200,7 +219,9 @@ struct Plan {
   Algorithm algorithm = -1;
   int64_t workspace_bytes = 0;
 
-  explicit Plan(const Descriptors& d) : convolution(d.convolution) { assign(d, first, second, result); }
+  explicit Plan(std::shared_ptr<const Descriptors> d) : descriptors(std::move(d)), convolution(descriptors->convolution) {
+    assign(*descriptors, first, second, result);
+  }
 };
 
 template <class D>
@@ -232,7 +253,7 @@ bool passes_trial(const Plan<D>& plan, const D& direction, Handle handle, int de
 /// Throws NotSupported where there is none.
 template <class D>
 Plan<D> make_plan(const D& direction, const Conv2dSizes& s, const Numbers& numbers, int device, Handle handle) {
-  Plan<D> plan{Descriptors(s, numbers)};
+  Plan<D> plan(std::make_shared<const Descriptors>(s, numbers));
   const auto first = plan.first.descriptor;
   const auto second = plan.second.descriptor;
   const auto result = plan.result.descriptor;
@@ -265,7 +286,7 @@ struct Planned {
 template <class D>
 const Planned<D>& plan_for(const D& direction, const Conv2dSizes& s, const Numbers& numbers, int device, Handle handle) {
   using Sizes = std::array<int64_t, sizeof(Conv2dSizes) / sizeof(int64_t)>;
-  static auto& plans = *new std::map<std::tuple<Sizes, int, Numbers>, Planned<D>>;  // like the descriptors never destroyed
+  static auto& plans = *new std::map<std::tuple<Sizes, int, Numbers>, Planned<D>>;  // never destroyed, like the library
   static std::mutex mutex;
   const std::lock_guard lock(mutex);
   const auto key = std::tuple(std::bit_cast<Sizes>(s), device, numbers);

@@ -119,6 +119,9 @@ FAKE_EXPORT Status cudnnSetStream(Handle handle, cudaStream_t stream) { return h
 FAKE_EXPORT Status cudnnCreateTensorDescriptor(TensorDescriptor* d) { return *d = new TensorRecord, success; }
 FAKE_EXPORT Status cudnnCreateFilterDescriptor(FilterDescriptor* d) { return *d = new FilterRecord, success; }
 FAKE_EXPORT Status cudnnCreateConvolutionDescriptor(ConvolutionDescriptor* d) { return *d = new ConvolutionRecord, success; }
+FAKE_EXPORT Status cudnnDestroyTensorDescriptor(TensorDescriptor d) { return delete d, success; }
+FAKE_EXPORT Status cudnnDestroyFilterDescriptor(FilterDescriptor d) { return delete d, success; }
+FAKE_EXPORT Status cudnnDestroyConvolutionDescriptor(ConvolutionDescriptor d) { return delete d, success; }
 FAKE_EXPORT Status cudnnSetTensor4dDescriptor(TensorDescriptor d, Format format, DataType type, int n, int c, int h, int w) {
   if (format != nhwc || !known(type) || std::min({n, c, h, w}) < 1) return bad_parameter;
   return *d = {n, c, h, w, type}, success;
