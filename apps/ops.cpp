@@ -6,6 +6,7 @@
 #include <ctime>
 #include <map>
 #include <memory>
+#include <optional>
 
 #include "apps/command.h"
 #include "apps/gpu_record.h"
@@ -228,7 +229,7 @@ void set_shape(const Op& op, OpCase& c, const std::string& text) {
 }
 
 std::vector<OpCase> cases_to_time(const Op& op, const Options& o) {
-  std::vector<OpCase> cases = bench_cases(op);
+  std::vector<OpCase> cases = bench_cases(op, device_to_time(o) != cpu && !backend(device_to_time(o)).simulated());
   if (o.shapes.empty() && o.attrs.empty()) return cases;
   cases.resize(1);
   for (const std::string& s : o.shapes) set_shape(op, cases[0], s);
@@ -286,21 +287,34 @@ class TimedPrecision {
   Device device_;
 };
 
+/// A kernel that fails on one case is named on stderr and counted; whatever comes after it is still timed.
+template <class Time>
+void attempt(const Op& op, const OpCase& c, const std::string& kernel, int& failed, Time&& time) {
+  try {
+    time();
+  } catch (const Error& e) {
+    std::fprintf(stderr, "FAILED %s %s is not timed on %s: %s\n", op.name.c_str(), kernel.c_str(), describe(op, c).c_str(), e.what());
+    ++failed;
+  }
+}
+
 /// Rows of one case, ours beside the vendors' and, with `--kernels tuned`, what the autotuner makes of them.
-std::vector<BenchRow> bench_case(const Op& op, const OpCase& c, const std::vector<Kernel>& sound, const Options& o, const Roofline& roofline) {
+std::vector<BenchRow> bench_case(const Op& op, const OpCase& c, const std::vector<Kernel>& sound, const Options& o, const Roofline& roofline, int& failed) {
   const Device device = device_to_time(o);
   const TimedPrecision precision(device, o.precision);
   std::vector<BenchRow> rows;
   bool choice = false;
   for (const Kernel& k : sound) {
     choice |= k.missing != nullptr;
-    Tensors in = case_inputs(op, c, k.dtype);
-    for (Tensor& t : in) t = t.to(device);  // a library may answer for its device
-    if (k.supports && !k.supports(in, c.attrs)) continue;
-    rows.push_back(bench_kernel(op, c, k, device, roofline, o.seconds));
-    if (k.dtype == DType::bf16) rows.back().kernel += " bf16";
+    attempt(op, c, k.name, failed, [&] {
+      std::optional<BenchRow> row = bench_kernel(op, c, k, device, roofline, o.seconds);
+      if (!row) return;
+      if (k.dtype == DType::bf16) row->kernel += " bf16";
+      rows.push_back(*row);
+    });
   }
-  if (choice && active_tuner(device.kind)) rows.push_back(bench_dispatch(op, c, device, roofline, o.seconds));
+  if (choice && active_tuner(device.kind))
+    attempt(op, c, "tuned", failed, [&] { rows.push_back(bench_dispatch(op, c, device, roofline, o.seconds)); });
   return rows;
 }
 
@@ -310,7 +324,7 @@ void print_yardstick(const Options& o, const Roofline& roofline) {
     std::printf("roofline, %d threads, %s: copy %.1f GB/s, multiply-add %.1f GFLOP/s (tensors that fit the cache can pass 100 %%)\n", omp_get_max_threads(),
                 name_of(current_isa()), roofline.bytes_per_second * 1e-9, roofline.flops_per_second * 1e-9);
   else
-    std::printf("%s: copy %.1f GB/s; percentages are of this rate\n", backend(device).describe(device.index).c_str(), roofline.bytes_per_second * 1e-9);
+    std::printf("%s: copy %.1f GB/s; percentages are of this rate. Calls are recorded as a graph, on data that is not in the cache\n", backend(device).describe(device.index).c_str(), roofline.bytes_per_second * 1e-9);
   for (const std::string& line : vendor_libraries(chosen(o), device.kind)) std::printf("%s\n", line.c_str());
 }
 
@@ -329,9 +343,10 @@ void bench(const Options& o) {
   for (const Op* op : ops) {
     const std::vector<Kernel> sound = sound_kernels(*op, o, failed);
     for (const OpCase& c : cases_to_time(*op, o))
-      for (const BenchRow& r : bench_case(*op, c, sound, o, roofline)) {
+      for (const BenchRow& r : bench_case(*op, c, sound, o, roofline, failed)) {
         json record = {{"op", r.op}, {"kernel", r.kernel}, {"precision", o.precision}, {"case", r.which}, {"threads", omp_get_max_threads()}, {"forward", to_json(r.forward)}};
         if (r.has_backward) record["backward"] = to_json(r.backward);
+        if (device != cpu) record["copies"] = r.copies;
         records.push_back(record);
         if (o.as_json) continue;
         print(r, "forward", r.forward);
@@ -379,6 +394,14 @@ struct OnGpu {
 };
 
 // --- support --------------------------------------------------------------------------------------------------------------------
+/// As `ops bench` takes it with --shape and --attrs.
+json to_json(const Op& op, const OpCase& c) {
+  json inputs = json::object();
+  for (size_t i = 0; i < c.inputs.size(); ++i)
+    if (c.inputs[i].given) inputs[input_name(op, i)] = std::vector<int64_t>(c.inputs[i].shape.begin(), c.inputs[i].shape.end());
+  return {{"inputs", inputs}, {"attrs", to_json(c.attrs)}};
+}
+
 void support(const Options& o) {
   const OnGpu on_gpu(o);
   std::vector<std::string> columns{"cpu f32", "cpu f64"};
@@ -398,6 +421,7 @@ void support(const Options& o) {
     for (const Op* op : chosen(o)) {
       result[op->name] = {{"formula", op->formula}, {"source", op->source}, {"differentiable", op->backward != nullptr}, {"cases", op->cases.size()}};
       for (const std::string& c : columns) result[op->name]["kernels"][c] = cells[op->name][c];
+      for (const OpCase& c : bench_cases(*op, true)) result[op->name]["bench_cases"].push_back(to_json(*op, c));
       for (const Kernel* k : kernels_of(op->name))
         if (k->missing) result[op->name]["missing"][k->name] = k->missing();
     }

@@ -2,12 +2,11 @@
 
 #include <algorithm>
 #include <chrono>
-#include <functional>
 #include <limits>
 
+#include "apps/bench_calls.h"
 #include "ops/cases.h"
 #include "tensor/device.h"
-#include "tensor/random.h"
 
 namespace limbeck {
 namespace {
@@ -23,7 +22,7 @@ double median_seconds(double budget, Device device, F&& f) {
     return std::chrono::duration<double>(Clock::now() - begin).count();
   };
   time_of(1);
-  // Waiting for a device takes longer than a short kernel: about 2 ms of calls between two waits.
+  // Waiting for a device takes longer than a short kernel: about 2 ms of work between two waits.
   const int calls = device == cpu ? 1 : static_cast<int>(std::clamp(2e-3 / time_of(1), 1.0, 200.0));
   std::vector<double> times;
   double total = 0;
@@ -36,29 +35,10 @@ double median_seconds(double budget, Device device, F&& f) {
   return times[times.size() / 2];
 }
 
-double bytes_of(const Tensors& list) {
-  double sum = 0;
-  for (const Tensor& t : list)
-    if (t.defined()) sum += static_cast<double>(t.bytes());
-  return sum;
-}
-
-Tensors only(const Tensors& list, const std::vector<int>& which) {
-  Tensors result(list.size());
-  for (int i : which) result[i] = list[i];
-  return result;
-}
-
 int64_t elements(const OpCase& c) {
   int64_t n = 0;
   for (const CaseInput& i : c.inputs) n += i.given ? i.shape.numel() : 0;
   return n;
-}
-
-Tensors moved(const Tensors& list, Device device) {
-  Tensors result;
-  for (const Tensor& t : list) result.push_back(t.defined() ? t.to(device) : Tensor());
-  return result;
 }
 
 Speed speed(double seconds, double bytes, double flops, const Roofline& roofline) {
@@ -68,36 +48,34 @@ Speed speed(double seconds, double bytes, double flops, const Roofline& roofline
 /// What is timed.
 struct Calls {
   std::string name;
-  DType dtype;
-  std::function<void(const ForwardCall&)> forward;
-  std::function<void(const BackwardCall&)> backward;
+  RotatingCalls::Call forward, backward;
 };
 
-BenchRow bench_calls(const Op& op, const OpCase& c, const Calls& calls, Device device, const Roofline& roofline, double budget) {
-  const Tensors in = moved(case_inputs(op, c, calls.dtype), device);
-  Tensors out, dout, din;
-  for (const TensorSpec& s : op.infer(in, c.attrs)) out.push_back(Tensor::empty(s.shape, s.dtype, device));
-  BenchRow row{op.name, calls.name, describe(op, c), {}, {}, op.backward != nullptr};
-  double flops = op.flops ? op.flops(in, c.attrs) : 0;
-  if (!op.flops)
-    for (const Tensor& t : out) flops += static_cast<double>(t.numel());
-  const double forward = median_seconds(budget, device, [&] { calls.forward({in, out, c.attrs}); });
-  row.forward = speed(forward, bytes_of(in) + bytes_of(out), flops, roofline);
-  if (!row.has_backward) return row;
+/// Seconds of one call; on the CPU always on the same tensors.
+double seconds_of(double budget, Device device, std::vector<CallTensors>& copies, const RotatingCalls::Call& call) {
+  if (device == cpu) return median_seconds(budget, device, [&] { call(copies[0]); });
+  RotatingCalls recorded(device, copies, call);
+  return median_seconds(budget, device, [&] { recorded.replay(); }) / static_cast<double>(copies.size());
+}
 
-  for (size_t j = 0; j < out.size(); ++j) {
-    if (!op.outputs[j].differentiable) {
-      dout.emplace_back();
-      continue;
-    }
-    const Tensor cotangent = Tensor::empty(out[j].shape(), DType::f32);
-    Stream(j).fill_uniform(cotangent, -1, 1);
-    dout.push_back(cotangent.to(out[j].dtype()).to(device));
-  }
-  for (size_t i = 0; i < in.size(); ++i) din.push_back(in[i].defined() && input_of(op, i).differentiable ? Tensor::empty_like(in[i]) : Tensor());
-  const Tensors saved_in = only(in, op.saved_inputs), saved_out = only(out, op.saved_outputs);
-  const double backward = median_seconds(budget, device, [&] { calls.backward({saved_in, saved_out, dout, din, c.attrs}); });
-  row.backward = speed(backward, bytes_of(saved_in) + bytes_of(saved_out) + bytes_of(dout) + bytes_of(din), 2 * flops, roofline);
+/// As many as both directions need.
+std::vector<CallTensors> copies_to_time(const Op& op, const CallTensors& tensors, Device device) {
+  std::vector<CallTensors> copies{tensors};
+  if (device == cpu) return copies;
+  int64_t count = copies_beyond_cache(copies[0].forward_bytes(), device);
+  if (op.backward) count = std::max(count, copies_beyond_cache(copies[0].backward_bytes(), device));
+  while (static_cast<int64_t>(copies.size()) < count) copies.push_back(copy_of(op, copies[0]));
+  return copies;
+}
+
+BenchRow bench_calls(const Op& op, const OpCase& c, const Calls& calls, const CallTensors& one, Device device, const Roofline& roofline, double budget) {
+  std::vector<CallTensors> copies = copies_to_time(op, one, device);
+  BenchRow row{op.name, calls.name, describe(op, c), {}, {}, op.backward != nullptr, static_cast<int64_t>(copies.size())};
+  double flops = op.flops ? op.flops(one.in, c.attrs) : 0;
+  if (!op.flops)
+    for (const Tensor& t : one.out) flops += static_cast<double>(t.numel());
+  row.forward = speed(seconds_of(budget, device, copies, calls.forward), one.forward_bytes(), flops, roofline);
+  if (row.has_backward) row.backward = speed(seconds_of(budget, device, copies, calls.backward), one.backward_bytes(), 2 * flops, roofline);
   return row;
 }
 
@@ -109,27 +87,33 @@ Roofline measure_roofline(Device device) {
   return {2.0 * static_cast<double>(from.bytes()) / seconds, std::numeric_limits<double>::infinity()};
 }
 
-std::vector<OpCase> bench_cases(const Op& op) {
-  if (!op.bench_cases.empty()) return op.bench_cases;
-  if (op.cases.empty()) return {};
+std::vector<OpCase> bench_cases(const Op& op, bool for_gpu) {
+  std::vector<OpCase> list = op.bench_cases;
+  if (for_gpu) list.insert(list.end(), op.device_bench_cases.begin(), op.device_bench_cases.end());
+  if (!list.empty() || op.cases.empty()) return list;
   return {*std::max_element(op.cases.begin(), op.cases.end(), [](const OpCase& a, const OpCase& b) { return elements(a) < elements(b); })};
 }
 
-BenchRow bench_kernel(const Op& op, const OpCase& c, const Kernel& kernel, Device device, const Roofline& roofline, double budget) {
-  return bench_calls(op, c, {kernel.name, kernel.dtype, kernel.forward, kernel.backward ? kernel.backward : op.backward}, device, roofline, budget);
+std::optional<BenchRow> bench_kernel(const Op& op, const OpCase& c, const Kernel& kernel, Device device, const Roofline& roofline, double budget) {
+  const CallTensors one = call_tensors(op, c, kernel.dtype, device);
+  if (kernel.supports && !kernel.supports(one.in, c.attrs)) return std::nullopt;
+  const BackwardFn backward = kernel.backward ? kernel.backward : op.backward;
+  return bench_calls(op, c, {kernel.name, [&](CallTensors& t) { kernel.forward({t.in, t.out, c.attrs}); },
+                             [&](CallTensors& t) { backward({t.saved_in, t.saved_out, t.dout, t.din, c.attrs}); }}, one, device, roofline, budget);
 }
 
 BenchRow bench_dispatch(const Op& op, const OpCase& c, Device device, const Roofline& roofline, double budget) {
-  const auto backward = [&](const BackwardCall& call) {
+  const auto backward = [&](CallTensors& t) {
     std::vector<TensorSpec> specs;
     std::vector<bool> wanted;
-    for (const Tensor& t : call.din) {
-      specs.push_back({t.defined() ? t.shape() : Shape{}, t.defined() ? t.dtype() : DType::f32});
-      wanted.push_back(t.defined());
+    for (const Tensor& d : t.din) {
+      specs.push_back({d.defined() ? d.shape() : Shape{}, d.defined() ? d.dtype() : DType::f32});
+      wanted.push_back(d.defined());
     }
-    run_backward(op, call.in, call.out, call.dout, specs, wanted, call.attrs);
+    t.kept = run_backward(op, t.saved_in, t.saved_out, t.dout, specs, wanted, c.attrs);
   };
-  return bench_calls(op, c, {"tuned", DType::f32, [&](const ForwardCall& call) { run_forward(op, call.in, call.attrs); }, backward}, device, roofline, budget);
+  const auto forward = [&](CallTensors& t) { t.kept = run_forward(op, t.in, c.attrs); };
+  return bench_calls(op, c, {"tuned", forward, backward}, call_tensors(op, c, DType::f32, device), device, roofline, budget);
 }
 
 }  // namespace limbeck

@@ -104,6 +104,12 @@ const RegisterOp attention_op({
     .flops = [](const Tensors& in, const Attrs&) {
       return 2.0 * static_cast<double>(in[0].size(0) * in[0].size(1) * in[1].size(1) * (in[0].size(2) + in[2].size(2))); },
     .bench_cases = {big_case({values({16, 1024, 32}), values({16, 256, 32}), values({16, 256, 128})}, Attrs{{"scale", 1.0}})},
+    // SAGAN (64x64 images) and BigGAN-deep (128x128 images, at 64x64), whose keys are pooled by two; square ones, as in a transformer
+    .device_bench_cases = {big_case({values({64, 1024, 32}), values({64, 256, 32}), values({64, 256, 128})}, Attrs{{"scale", 1.0}}),
+                           big_case({values({16, 4096, 32}), values({16, 1024, 32}), values({16, 1024, 128})}, Attrs{{"scale", 1.0}}),
+                           big_case({values({64, 256, 64}), values({64, 256, 64}), values({64, 256, 64})}, Attrs{{"scale", 1.0}}),
+                           big_case({values({64, 1024, 64}), values({64, 1024, 64}), values({64, 1024, 64})}, Attrs{{"scale", 1.0}}),
+                           big_case({values({128, 1024, 32}), values({128, 256, 32}), values({128, 256, 128})}, Attrs{{"scale", 1.0}})},
 });
 
 }  // namespace

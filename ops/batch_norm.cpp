@@ -247,6 +247,9 @@ const RegisterOp batch_norm_op({
     .images = true,
     .bench_cases = {{{{{64, 32, 32, 16}}, {{16}, 0.5, 1.5}, {{16}}, {{}, 0, 0, DType::f32, false}, {{16}}, {{16}}}, {{"act", std::string("relu")}}, false},
                     {{{{64, 8, 8, 256}}, {{256}, 0.5, 1.5}, {{256}}, {{64, 8, 8, 256}}, {{256}}, {{256}}}, {{"act", std::string("relu")}}, false}},
+    .device_bench_cases = {{{{{128, 16, 16, 128}}, {{128}, 0.5, 1.5}, {{128}}, {{}, 0, 0, DType::f32, false}, {{128}}, {{128}}}, {{"act", std::string("relu")}}, false},
+                           {{{{256, 8, 8, 256}}, {{256}, 0.5, 1.5}, {{256}}, {{256, 8, 8, 256}}, {{256}}, {{256}}}, {{"act", std::string("relu")}}, false},
+                           {{{{256, 4, 4, 512}}, {{512}, 0.5, 1.5}, {{512}}, {{256, 4, 4, 512}}, {{512}}, {{512}}}, {{"act", std::string("relu")}}, false}},
 });
 
 const RegisterOp batch_norm_eval_op({

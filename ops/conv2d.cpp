@@ -169,6 +169,16 @@ const RegisterOp conv2d_op({
                     make_case({64, 16, 16, 32}, {32, 3, 3, 32}, {{"padding", int64_t{1}}}, false, false),
                     make_case({64, 8, 8, 64}, {64, 3, 3, 64}, {{"padding", int64_t{1}}}, false, false),
                     make_case({64, 8, 8, 256}, {256, 3, 3, 256}, {{"padding", int64_t{1}}}, false, false)},
+    // resnet8x4, wide residual networks, VGG; BigGAN's generator; the 1x1 of a bottleneck
+    .device_bench_cases = {make_case({128, 16, 16, 128}, {128, 3, 3, 128}, {{"padding", int64_t{1}}}, false, false),
+                           make_case({128, 8, 8, 256}, {256, 3, 3, 256}, {{"padding", int64_t{1}}}, false, false),
+                           make_case({128, 4, 4, 512}, {512, 3, 3, 512}, {{"padding", int64_t{1}}}, false, false),
+                           make_case({256, 16, 16, 128}, {128, 3, 3, 128}, {{"padding", int64_t{1}}}, false, false),
+                           make_case({256, 8, 8, 256}, {256, 3, 3, 256}, {{"padding", int64_t{1}}}, false, false),
+                           make_case({256, 4, 4, 512}, {512, 3, 3, 512}, {{"padding", int64_t{1}}}, false, false),
+                           make_case({128, 32, 32, 256}, {256, 3, 3, 256}, {{"padding", int64_t{1}}}, false, false),
+                           make_case({128, 16, 16, 128}, {256, 3, 3, 128}, {{"padding", int64_t{1}}, {"stride", int64_t{2}}}, false, false),
+                           make_case({128, 8, 8, 512}, {128, 1, 1, 512}, {}, false, false)},
 });
 
 }  // namespace

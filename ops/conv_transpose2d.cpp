@@ -65,6 +65,8 @@ const RegisterOp conv_transpose2d_op({
         },
     .flops = [](const Tensors& in, const Attrs& attrs) { return conv_transpose2d_sizes(in[0].shape(), in[1].shape(), attrs).flops(); },
     .images = true,
+    .device_bench_cases = {make_case({128, 8, 8, 256}, {256, 4, 4, 128}, {{"padding", int64_t{1}}, {"stride", int64_t{2}}}, false, false),
+                           make_case({256, 4, 4, 512}, {512, 4, 4, 256}, {{"padding", int64_t{1}}, {"stride", int64_t{2}}}, false, false)},
 });
 
 }  // namespace

@@ -85,6 +85,8 @@ const RegisterOp linear_op({
       return 2.0 * s.m * s.n * s.k;
     },
     .bench_cases = {make_case({64, 64}, {100, 64}, true, false), make_case({512, 1024}, {1024, 1024}, true, false)},
+    .device_bench_cases = {make_case({128, 256}, {100, 256}, true, false), make_case({256, 512}, {512, 512}, true, false),
+                           make_case({256, 3072}, {2048, 3072}, true, false)},
 });
 
 }  // namespace

@@ -114,6 +114,7 @@ const RegisterOp matmul_op({
       const MatmulSizes s = matmul_sizes(in[0].shape(), in[1].shape(), attrs);
       return 2.0 * s.batch * s.m * s.n * s.k;
     },
+    .device_bench_cases = {make_case({128, 256, 128}, {128, 128, 256}, false, false, false), make_case({512, 1024}, {1024, 1024}, false, true, false)},
 });
 
 }  // namespace

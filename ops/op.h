@@ -90,6 +90,7 @@ struct Op {
   double (*flops)(const Tensors& in, const Attrs& attrs) = nullptr;  ///< of one forward; null: one per output element
   bool images = false;                 ///< rank-4 tensors are images or convolution weights: `limbeck op` reads them channels-first
   std::vector<OpCase> bench_cases;     ///< sizes of real networks for `limbeck ops bench`; when empty, the largest of `cases`
+  std::vector<OpCase> device_bench_cases;  ///< more of them, as large as a GPU needs to be busy
 };
 
 /// A device implementation. Several per operator and device may coexist; the one with the highest priority whose `supports` says yes runs,

@@ -1,6 +1,7 @@
 // conv2d and conv_transpose2d by cuDNN, under the kernel name "cudnn"; formulas in conv2d.cu. Our tensors are cuDNN's NHWC, our weights
-// [O, kh, kw, C/G] its NHWC filters. Of the algorithms that its heuristics offer, the first one that is deterministic and fits the workspace
-// serves; where a direction has none the kernel does not support the call. The bias is added, and its gradient summed, by our own kernels.
+// [O, kh, kw, C/G] its NHWC filters. Of the algorithms that its heuristics offer, the first one that is deterministic, fits the workspace and
+// does not refuse a trial serves; where a direction has none the kernel does not support the call. The bias is added, and its gradient summed, by
+// our own kernels.
 // Images in f32: without TF32, or in TF32, as product_precision() says. Images in bf16: tensor cores with f32 sums; cuDNN wants all three tensors
 // in one type, so weights are rounded to bf16 for each call, and so is their gradient, which then becomes f32 again.
 #include "ops_cuda/cudnn.h"
@@ -11,8 +12,11 @@
 #include <compare>
 #include <limits>
 #include <map>
+#include <memory>
 #include <mutex>
+#include <optional>
 #include <tuple>
+#include <utility>
 
 #include "ops/conv2d.h"
 #include "ops_cuda/convolution_calls.h"
@@ -61,6 +65,9 @@ struct Functions {
   CreateTensor* create_tensor;
   CreateFilter* create_filter;
   CreateConvolution* create_convolution;
+  DestroyTensor* destroy_tensor;
+  DestroyFilter* destroy_filter;
+  DestroyConvolution* destroy_convolution;
   SetTensor4d* set_tensor;
   SetFilter4d* set_filter;
   SetConvolution2d* set_convolution;
@@ -78,6 +85,9 @@ struct Functions {
     library().find(create_tensor, "cudnnCreateTensorDescriptor");
     library().find(create_filter, "cudnnCreateFilterDescriptor");
     library().find(create_convolution, "cudnnCreateConvolutionDescriptor");
+    library().find(destroy_tensor, "cudnnDestroyTensorDescriptor");
+    library().find(destroy_filter, "cudnnDestroyFilterDescriptor");
+    library().find(destroy_convolution, "cudnnDestroyConvolutionDescriptor");
     library().find(set_tensor, "cudnnSetTensor4dDescriptor");
     library().find(set_filter, "cudnnSetFilter4dDescriptor");
     library().find(set_convolution, "cudnnSetConvolution2dDescriptor");
@@ -91,8 +101,19 @@ const Functions& functions() {
   return f;
 }
 
+/// What cuDNN calls NOT_SUPPORTED: nothing is wrong, but this call is not for it.
+struct NotSupported : Error {
+  using Error::Error;
+};
+
+/// 3000, or up to 3999 with a reason, in cuDNN 9; 9 in cuDNN 8.
+bool is_not_supported(Status status) { return status / 1000 == 3 || status == 9; }
+
 void check(Status status, const char* call) {
-  if (status != success) fail("cuDNN: ", call, ": ", functions().words(status), " (status ", static_cast<int>(status), ")");
+  if (status == success) return;
+  const std::string text = cat("cuDNN: ", call, ": ", functions().words(status), " (status ", static_cast<int>(status), ")");
+  if (is_not_supported(status)) throw NotSupported(text);
+  throw Error(text);
 }
 
 size_t version() {
@@ -132,21 +153,41 @@ struct Numbers {
 };
 Numbers numbers_of(DType images) { return images == DType::bf16 ? Numbers{data_bfloat16, true} : Numbers{data_float, product_precision() == Precision::tf32}; }
 
-/// Descriptors of one convolution; kept for ever.
-struct Descriptors {
-  TensorDescriptor x, y;
-  FilterDescriptor w;
-  ConvolutionDescriptor convolution;
+template <class Descriptor>
+struct Operand {
+  Descriptor descriptor = nullptr;
+  int64_t bytes = 0;
+};
 
-  Descriptors(const Conv2dSizes& s, const Numbers& numbers) {
+/// Descriptors of one convolution.
+struct Descriptors {
+  Operand<TensorDescriptor> x, y;
+  Operand<FilterDescriptor> w;
+  ConvolutionDescriptor convolution = nullptr;
+
+  Descriptors() = default;
+  Descriptors(const Descriptors&) = delete;
+  ~Descriptors() {
     const Functions& f = functions();
-    check(f.create_tensor(&x), "cudnnCreateTensorDescriptor");
-    check(f.create_tensor(&y), "cudnnCreateTensorDescriptor");
-    check(f.create_filter(&w), "cudnnCreateFilterDescriptor");
+    for (const auto& t : {x, y})
+      if (t.descriptor) f.destroy_tensor(t.descriptor);
+    if (w.descriptor) f.destroy_filter(w.descriptor);
+    if (convolution) f.destroy_convolution(convolution);
+  }
+  /// Throws where cuDNN refuses, and then destroys what was made.
+  Descriptors(const Conv2dSizes& s, const Numbers& numbers) : Descriptors() {
+    const Functions& f = functions();
+    check(f.create_tensor(&x.descriptor), "cudnnCreateTensorDescriptor");
+    check(f.create_tensor(&y.descriptor), "cudnnCreateTensorDescriptor");
+    check(f.create_filter(&w.descriptor), "cudnnCreateFilterDescriptor");
     check(f.create_convolution(&convolution), "cudnnCreateConvolutionDescriptor");
-    check(f.set_tensor(x, nhwc, numbers.type, narrow(s.n), narrow(s.c), narrow(s.h), narrow(s.w)), "cudnnSetTensor4dDescriptor");
-    check(f.set_tensor(y, nhwc, numbers.type, narrow(s.n), narrow(s.o), narrow(s.oh), narrow(s.ow)), "cudnnSetTensor4dDescriptor");
-    check(f.set_filter(w, numbers.type, nhwc, narrow(s.o), narrow(s.c_per_group()), narrow(s.kh), narrow(s.kw)), "cudnnSetFilter4dDescriptor");
+    check(f.set_tensor(x.descriptor, nhwc, numbers.type, narrow(s.n), narrow(s.c), narrow(s.h), narrow(s.w)), "cudnnSetTensor4dDescriptor");
+    check(f.set_tensor(y.descriptor, nhwc, numbers.type, narrow(s.n), narrow(s.o), narrow(s.oh), narrow(s.ow)), "cudnnSetTensor4dDescriptor");
+    check(f.set_filter(w.descriptor, numbers.type, nhwc, narrow(s.o), narrow(s.c_per_group()), narrow(s.kh), narrow(s.kw)), "cudnnSetFilter4dDescriptor");
+    const int64_t size = numbers.type == data_bfloat16 ? 2 : 4;
+    x.bytes = size * s.n * s.h * s.w * s.c;
+    y.bytes = size * s.n * s.oh * s.ow * s.o;
+    w.bytes = size * s.o * s.kh * s.kw * s.c_per_group();
     check(f.set_convolution(convolution, narrow(s.pad_h), narrow(s.pad_w), narrow(s.stride_h), narrow(s.stride_w), narrow(s.dilation_h),
                             narrow(s.dilation_w), cross_correlation, data_float), "cudnnSetConvolution2dDescriptor");
     check(f.set_groups(convolution, narrow(s.groups)), "cudnnSetConvolutionGroupCount");
@@ -154,58 +195,110 @@ struct Descriptors {
   }
 };
 
-struct Plan {
-  Descriptors descriptors;
-  Algorithm algorithm = -1;  ///< -1: cuDNN offers none that we take
-  int64_t workspace_bytes = 0;
-};
-
 constexpr size_t largest_workspace = size_t{256} << 20;
 
-// Which descriptors a direction takes.
-void assign(const Descriptors& d, TensorDescriptor& first, FilterDescriptor& second, TensorDescriptor& result) { first = d.x, second = d.w, result = d.y; }
-void assign(const Descriptors& d, FilterDescriptor& first, TensorDescriptor& second, TensorDescriptor& result) { first = d.w, second = d.y, result = d.x; }
-void assign(const Descriptors& d, TensorDescriptor& first, TensorDescriptor& second, FilterDescriptor& result) { first = d.x, second = d.y, result = d.w; }
+// Which operands a direction takes.
+void assign(const Descriptors& d, Operand<TensorDescriptor>& first, Operand<FilterDescriptor>& second, Operand<TensorDescriptor>& result) {
+  first = d.x, second = d.w, result = d.y;
+}
+void assign(const Descriptors& d, Operand<FilterDescriptor>& first, Operand<TensorDescriptor>& second, Operand<TensorDescriptor>& result) {
+  first = d.w, second = d.y, result = d.x;
+}
+void assign(const Descriptors& d, Operand<TensorDescriptor>& first, Operand<TensorDescriptor>& second, Operand<FilterDescriptor>& result) {
+  first = d.x, second = d.y, result = d.w;
+}
 
+/// How cuDNN computes one direction of a convolution.
 template <class D>
-struct Arguments {
-  typename D::First first;
-  typename D::Second second;
-  typename D::Result result;
-  explicit Arguments(const Descriptors& d) { assign(d, first, second, result); }
+struct Plan {
+  std::shared_ptr<const Descriptors> descriptors;  // of which the next four are
+  Operand<typename D::First> first;
+  Operand<typename D::Second> second;
+  Operand<typename D::Result> result;
+  ConvolutionDescriptor convolution;
+  Algorithm algorithm = -1;
+  int64_t workspace_bytes = 0;
+
+  explicit Plan(std::shared_ptr<const Descriptors> d) : descriptors(std::move(d)), convolution(descriptors->convolution) {
+    assign(*descriptors, first, second, result);
+  }
 };
 
 template <class D>
-Plan make_plan(const D& direction, const Conv2dSizes& s, const Numbers& numbers, Handle handle) {
-  Plan plan{Descriptors(s, numbers)};
-  const Arguments<D> a(plan.descriptors);
+Status convolve_by(const Plan<D>& plan, const D& direction, Handle handle, const Tensor& first, const Tensor& second, const Tensor& result) {
+  const Tensor workspace = plan.workspace_bytes ? Tensor::empty({plan.workspace_bytes}, DType::u8, result.device()) : Tensor();
+  const float one = 1, zero = 0;
+  return direction.convolve(handle, &one, plan.first.descriptor, first.raw(), plan.second.descriptor, second.raw(), plan.convolution, plan.algorithm, workspace.raw(),
+                            static_cast<size_t>(plan.workspace_bytes), &zero, plan.result.descriptor, result.raw());
+}
+
+void fill_zero(const Tensor& t) {
+  if (t.numel()) cuda_check(cudaMemsetAsync(t.raw(), 0, static_cast<size_t>(t.bytes()), stream_of(t)));
+}
+
+/// Whether an algorithm that cuDNN offered does it, too: some are refused only when they are called.
+template <class D>
+bool passes_trial(const Plan<D>& plan, const D& direction, Handle handle, int device) {
+  const auto memory = [&](int64_t bytes) {
+    const Tensor t = Tensor::empty({bytes}, DType::u8, Device{DeviceKind::cuda, device});
+    fill_zero(t);
+    return t;
+  };
+  const Status status = convolve_by(plan, direction, handle, memory(plan.first.bytes), memory(plan.second.bytes), memory(plan.result.bytes));
+  if (is_not_supported(status)) return false;
+  check(status, direction.name);
+  return true;
+}
+
+/// Throws NotSupported where there is none.
+template <class D>
+Plan<D> make_plan(const D& direction, const Conv2dSizes& s, const Numbers& numbers, int device, Handle handle) {
+  Plan<D> plan(std::make_shared<const Descriptors>(s, numbers));
+  const auto first = plan.first.descriptor;
+  const auto second = plan.second.descriptor;
+  const auto result = plan.result.descriptor;
   std::array<AlgorithmPerformance, 16> offers{};
   int count = 0;
-  check(direction.algorithm(handle, a.first, a.second, plan.descriptors.convolution, a.result, static_cast<int>(offers.size()), &count, offers.data()), direction.name);
+  check(direction.algorithm(handle, first, second, plan.convolution, result, static_cast<int>(offers.size()), &count, offers.data()), direction.name);
   for (int i = 0; i < count; ++i) {
     const AlgorithmPerformance& offer = offers[static_cast<size_t>(i)];
     size_t bytes = 0;
     if (offer.status != success || offer.determinism != deterministic) continue;
     // In f32 the descriptor keeps saying that nothing but fused multiply-adds will do.
-    if (numbers.tensor_cores) check(functions().set_math(plan.descriptors.convolution, offer.math), "cudnnSetConvolutionMathType");
-    if (direction.workspace(handle, a.first, a.second, plan.descriptors.convolution, a.result, offer.algorithm, &bytes) != success) continue;
+    if (numbers.tensor_cores) check(functions().set_math(plan.convolution, offer.math), "cudnnSetConvolutionMathType");
+    if (direction.workspace(handle, first, second, plan.convolution, result, offer.algorithm, &bytes) != success) continue;
     if (bytes > largest_workspace) continue;
     plan.algorithm = offer.algorithm;
     plan.workspace_bytes = static_cast<int64_t>(bytes);
-    break;
+    if (passes_trial(plan, direction, handle, device)) return plan;
   }
-  return plan;
+  throw NotSupported(cat("cuDNN: ", direction.name, ": none of the ", count, " algorithms that it offers is deterministic, needs at most ", largest_workspace >> 20,
+                         " MiB and does not refuse the call"));
 }
 
+/// What was planned, or why nothing can be; one entry for each kind of call, kept for ever.
 template <class D>
-const Plan& plan_for(const D& direction, const Conv2dSizes& s, const Numbers& numbers, int device, Handle handle) {
+struct Planned {
+  std::optional<Plan<D>> plan;
+  std::string problem;
+};
+
+template <class D>
+const Planned<D>& plan_for(const D& direction, const Conv2dSizes& s, const Numbers& numbers, int device, Handle handle) {
   using Sizes = std::array<int64_t, sizeof(Conv2dSizes) / sizeof(int64_t)>;
-  static auto& plans = *new std::map<std::tuple<Sizes, int, Numbers>, Plan>;  // like the descriptors never destroyed
+  static auto& plans = *new std::map<std::tuple<Sizes, int, Numbers>, Planned<D>>;  // never destroyed, like the library
   static std::mutex mutex;
   const std::lock_guard lock(mutex);
   const auto key = std::tuple(std::bit_cast<Sizes>(s), device, numbers);
-  const auto found = plans.find(key);
-  return found != plans.end() ? found->second : plans.emplace(key, make_plan(direction, s, numbers, handle)).first->second;
+  if (const auto found = plans.find(key); found != plans.end()) return found->second;
+  require_eager("cuDNN, for sizes that are new to it", device);  // the trial would become part of the step
+  Planned<D> planned;
+  try {
+    planned.plan = make_plan(direction, s, numbers, device, handle);
+  } catch (const NotSupported& e) {
+    planned.problem = e.what();
+  }
+  return plans.emplace(key, std::move(planned)).first->second;
 }
 
 template <class D>
@@ -213,18 +306,9 @@ void run(const D& direction, const Conv2dSizes& s, const Tensor& first, const Te
   const int device = result.device().index;
   stream(device);  // makes the device current
   const Handle handle = handle_of(device);
-  const Plan& plan = plan_for(direction, s, numbers_of(result.dtype()), device, handle);
-  LIMBECK_CHECK(plan.algorithm >= 0, "cuDNN: ", direction.name, ": none of the algorithms it offers is deterministic and needs at most ", largest_workspace >> 20, " MiB");
-  const Arguments<D> a(plan.descriptors);
-  const Tensor workspace = plan.workspace_bytes ? Tensor::empty({plan.workspace_bytes}, DType::u8, result.device()) : Tensor();
-  const float one = 1, zero = 0;
-  check(direction.convolve(handle, &one, a.first, first.raw(), a.second, second.raw(), plan.descriptors.convolution, plan.algorithm, workspace.raw(),
-                           static_cast<size_t>(plan.workspace_bytes), &zero, a.result, result.raw()),
-        direction.name);
-}
-
-void fill_zero(const Tensor& t) {
-  if (t.numel()) cuda_check(cudaMemsetAsync(t.raw(), 0, static_cast<size_t>(t.bytes()), stream_of(t)));
+  const Planned<D>& planned = plan_for(direction, s, numbers_of(result.dtype()), device, handle);
+  LIMBECK_CHECK(planned.plan, planned.problem);
+  check(convolve_by(*planned.plan, direction, handle, first, second, result), direction.name);
 }
 
 // --- the operators ----------------------------------------------------------------------------------------------------------------
@@ -250,14 +334,14 @@ void backward_weight(const Conv2dSizes& s, const Tensor& x, const Tensor& dy, co
   convert_elements(dw.raw(), dw.dtype(), rounded.raw(), rounded.dtype(), dw.numel(), stream_of(dw));
 }
 
-/// Whether cuDNN has an algorithm for all three directions; only it can tell. Makes the plans, and the handle.
+/// Whether cuDNN has an algorithm for all three directions; only it can tell, by trial. Makes the plans, and the handle.
 bool offers_algorithms(const Conv2dSizes& s, const Numbers& numbers, int device) {
   if (s.n * s.h * s.w * s.c == 0 || s.n * s.oh * s.ow * s.o == 0) return true;  // it is not called
   stream(device);  // makes the device current
   const Handle handle = handle_of(device);
   const Functions& f = functions();
-  return plan_for(f.forward, s, numbers, device, handle).algorithm >= 0 && plan_for(f.backward_data, s, numbers, device, handle).algorithm >= 0 &&
-         plan_for(f.backward_filter, s, numbers, device, handle).algorithm >= 0;
+  return plan_for(f.forward, s, numbers, device, handle).plan && plan_for(f.backward_data, s, numbers, device, handle).plan &&
+         plan_for(f.backward_filter, s, numbers, device, handle).plan;
 }
 
 /// Sizes fit cuDNN's integers, and cuDNN's formula for the output gives ours: a transposed convolution may have pixels that no window reads.

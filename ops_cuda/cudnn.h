@@ -39,6 +39,9 @@ using CreateTensor = Status(TensorDescriptor*);
 using CreateFilter = Status(FilterDescriptor*);
 using CreateConvolution = Status(ConvolutionDescriptor*);
 using SetTensor4d = Status(TensorDescriptor, Format, DataType, int n, int c, int h, int w);
+using DestroyTensor = Status(TensorDescriptor);
+using DestroyFilter = Status(FilterDescriptor);
+using DestroyConvolution = Status(ConvolutionDescriptor);
 /// Format nhwc: memory [k, h, w, c], where c counts the channels of one group.
 using SetFilter4d = Status(FilterDescriptor, DataType, Format, int k, int c, int h, int w);
 using SetConvolution2d = Status(ConvolutionDescriptor, int pad_h, int pad_w, int stride_h, int stride_w, int dilation_h, int dilation_w, Mode, DataType);

@@ -48,6 +48,22 @@ no_output "chooses nothing" "^chosen kernel"
 check "training with tuned kernels" train --kernels tuned
 check_output "chooses for every direction" "^chosen kernel" "conv2d forward" "conv2d gradient of x" "conv2d gradient of w" "linear gradient of w" "^(cudnn|cublas) "
 
+# What cuDNN does not support is skipped, case by case: windows of height 5 here. Every other case is still its own.
+unsupported() { LIMBECK_STAND_IN_UNSUPPORTED_WINDOW=5 "$simulated" ops "$@" -o conv2d --device cuda --kernel cudnn; }
+check "a convolution that cuDNN does not support" unsupported check -v
+check_output "is skipped, and others are not" "^ok +conv2d +cudnn \(cuda f32\) +[0-9]+ ok, 0 failed, [1-9][0-9]* skipped" \
+  "skipped .*w f\[3, 5, 5, 2\]" "ok .*w f\[4, 3, 3, 3\]"
+check "such sizes are not timed" unsupported bench --seconds 0.001 --shape x=1x6x6x2 --shape w=2x5x5x2 --attrs '{"padding": 2}'
+no_output "and have no row" "^conv2d +cudnn"
+check "others are" unsupported bench --seconds 0.001 --shape x=1x6x6x2 --shape w=2x3x3x2 --attrs '{"padding": 1}'
+check_output "and have rows" "^conv2d +cudnn +forward" "^conv2d +cudnn +backward"
+# A kernel that fails on one case, which the checks before do not have: the others are still timed.
+LIMBECK_STAND_IN_FAILING_WINDOW=6 "$simulated" ops bench -o conv2d --device cuda --seconds 0.001 --shape x=1x7x7x2 --shape w=2x6x6x2 --attrs '{"padding": 2}' > "$work/out" 2> "$work/err"
+if (($? == 1)) && grep -q "^FAILED conv2d cudnn is not timed on x f\[1, 7, 7, 2\].*cudnnConvolutionForward: CUDNN_STATUS_EXECUTION_FAILED" "$work/err"; then ok "a kernel that fails on a case is named"
+else bad "a kernel that fails on a case is named" "found: $(tail -n 3 "$work/err")"; fi
+check_output "and the others are timed" "^conv2d +cuda +forward" "^conv2d +cuda-naive +backward"
+no_output "but not that one" "^conv2d +cudnn"
+
 # A library that is not there, not the right one, too old, or made for a GPU.
 check "an old library is passed over" env LIMBECK_STAND_IN_VERSION=11 "$simulated" ops support -o matmul
 check_output "and said to be too old" "^cublas: cuBLAS 11\.1\.7 \($blas\) is too old: version 12 or newer serves"

@@ -27,11 +27,12 @@ class OpTable : public testing::TestWithParam<std::string> {
 
 TEST_P(OpTable, RecordIsComplete) {
   for (const std::string& problem : audit(op())) ADD_FAILURE() << problem;
-  for (const OpCase& c : op().bench_cases) {
-    Tensors in;
-    for (const CaseInput& i : c.inputs) in.push_back(i.given ? Tensor::empty(i.shape, i.dtype) : Tensor());
-    EXPECT_NO_THROW(op().infer(in, c.attrs)) << describe(op(), c);
-  }
+  for (const auto& list : {op().bench_cases, op().device_bench_cases})
+    for (const OpCase& c : list) {
+      Tensors in;
+      for (const CaseInput& i : c.inputs) in.push_back(i.given ? Tensor::empty(i.shape, i.dtype) : Tensor());
+      EXPECT_NO_THROW(op().infer(in, c.attrs)) << describe(op(), c);
+    }
 }
 
 std::vector<Isa> instruction_sets() {

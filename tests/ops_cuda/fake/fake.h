@@ -24,11 +24,13 @@ struct State {
   bool fail_to_create = false;   ///< handles are refused
   bool offer_nothing = false;    ///< no algorithm that is deterministic
   size_t workspace = 0;          ///< bytes of the last call
+  int unsupported_window = 0;    ///< convolutions with windows of this height are not supported; 0: all are
+  int failing_window = 0;        ///< those with windows of this height return an error
 };
 
-/// The version to claim: LIMBECK_STAND_IN_VERSION in the environment, or the usual one.
-inline int version(int usual) {
-  const char* text = std::getenv("LIMBECK_STAND_IN_VERSION");
+/// A number from the environment (LIMBECK_STAND_IN_VERSION: the version to claim), or the usual one.
+inline int number(const char* variable, int usual) {
+  const char* text = std::getenv(variable);
   return text ? std::atoi(text) : usual;
 }
 

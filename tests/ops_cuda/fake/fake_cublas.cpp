@@ -29,7 +29,7 @@ FAKE_EXPORT Status cublasCreate_v2(Handle* handle) {
   ++fake_state.creations;
   return *handle = new HandleRecord, success;
 }
-FAKE_EXPORT Status cublasGetProperty(Property property, int* value) { return *value = property == major_version ? fake::version(13) : property == minor_version ? 1 : 7, success; }
+FAKE_EXPORT Status cublasGetProperty(Property property, int* value) { return *value = property == major_version ? fake::number("LIMBECK_STAND_IN_VERSION", 13) : property == minor_version ? 1 : 7, success; }
 FAKE_EXPORT const char* cublasGetStatusString(Status status) {
   return status == not_initialized ? "CUBLAS_STATUS_NOT_INITIALIZED" : status == invalid_value ? "CUBLAS_STATUS_INVALID_VALUE" : "CUBLAS_STATUS_EXECUTION_FAILED";
 }

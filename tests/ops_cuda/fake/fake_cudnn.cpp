@@ -1,5 +1,6 @@
 // cuDNN's convolutions on NHWC tensors and filters, as its manual defines them. Of the algorithms it offers, number 0 is not deterministic,
-// 1 does not serve, 2 wants more workspace than anybody has, 3 serves: any other one that is run is an error.
+// 1 does not serve, 2 wants more workspace than anybody has, 4 is refused when it is called, 3 serves: any other one that is run is an error.
+// Of windows of one height (State::unsupported_window) it says at once that it does not support them.
 #include <cstring>
 
 #include "ops_cuda/cudnn.h"
@@ -26,14 +27,15 @@ struct ConvolutionRecord {
 using namespace limbeck::cuda::cudnn;
 
 FAKE_EXPORT fake::State fake_state;
-fake::State fake_state;  // declared above with C linkage
+fake::State fake_state{.unsupported_window = fake::number("LIMBECK_STAND_IN_UNSUPPORTED_WINDOW", 0),  // declared above with C linkage
+                       .failing_window = fake::number("LIMBECK_STAND_IN_FAILING_WINDOW", 0)};
 FAKE_EXPORT const int limbeck_stand_in;  // by which ops_cuda/vendor.cpp knows it
 const int limbeck_stand_in = 1;
 
 namespace {
 
-constexpr Status not_initialized{1001}, bad_parameter{2000}, not_supported{3000}, execution_failed{5000};
-constexpr Algorithm serving = 3;
+constexpr Status not_initialized{1001}, bad_parameter{2000}, not_supported{3000}, not_supported_shape{3002}, execution_failed{5000};
+constexpr Algorithm serving = 3, refused = 4;
 constexpr size_t workspace_bytes = 1000;
 
 bool consistent(const TensorRecord& x, const FilterRecord& w, const ConvolutionRecord& c, const TensorRecord& y) {
@@ -42,11 +44,13 @@ bool consistent(const TensorRecord& x, const FilterRecord& w, const ConvolutionR
          y.w == positions(x.w, c.pad_w, w.w, c.dilation_w, c.stride_w);
 }
 
-Status offer(bool consistent_sizes, const ConvolutionRecord& c, int wanted, int* found, AlgorithmPerformance* offers) {
+Status offer(bool consistent_sizes, const FilterRecord& w, const ConvolutionRecord& c, int wanted, int* found, AlgorithmPerformance* offers) {
   if (!consistent_sizes) return bad_parameter;
+  if (w.h == fake_state.unsupported_window) return not_supported;
   const AlgorithmPerformance all[] = {{0, success, 1, 0, non_deterministic, c.math, {}}, {1, not_supported, -1, 0, deterministic, c.math, {}},
-                                      {2, success, 2, size_t{1} << 40, deterministic, c.math, {}}, {serving, success, 3, workspace_bytes, deterministic, c.math, {}}};
-  *found = std::min(wanted, fake_state.offer_nothing ? 3 : 4);
+                                      {2, success, 2, size_t{1} << 40, deterministic, c.math, {}}, {refused, success, 3, 0, deterministic, c.math, {}},
+                                      {serving, success, 4, workspace_bytes, deterministic, c.math, {}}};
+  *found = std::min(wanted, fake_state.offer_nothing ? 4 : 5);
   std::copy(all, all + *found, offers);
   return success;
 }
@@ -61,12 +65,13 @@ template <class F>
 Status run(Handle handle, const ConvolutionRecord& c, const TensorRecord& x, const FilterRecord& w, const TensorRecord& y, Algorithm algorithm, void* workspace,
            size_t bytes, const void* alpha, const void* beta, int64_t count, void* result, F&& term) {
   if (!consistent(x, w, c, y)) return bad_parameter;
+  if (algorithm == refused) return not_supported_shape;
   if (!handle->stream || algorithm != serving || bytes < workspace_bytes || !workspace) return bad_parameter;
   ++fake_state.calls;
   fake_state.math = c.math;
   fake_state.in_bf16 = x.type == data_bfloat16;
   fake_state.workspace = bytes;
-  if (fake_state.fail) return execution_failed;
+  if (fake_state.fail || w.h == fake_state.failing_window) return execution_failed;
   const double a = *static_cast<const float*>(alpha), b = *static_cast<const float*>(beta);
   limbeck::sim::enqueue(handle->stream, [=] {
     fake::wait(fake_state.delay_ms);
@@ -103,14 +108,20 @@ FAKE_EXPORT Status cudnnCreate(Handle* handle) {
   ++fake_state.creations;
   return *handle = new HandleRecord, success;
 }
-FAKE_EXPORT size_t cudnnGetVersion() { return static_cast<size_t>(fake::version(91907)); }
+FAKE_EXPORT size_t cudnnGetVersion() { return static_cast<size_t>(fake::number("LIMBECK_STAND_IN_VERSION", 91907)); }
 FAKE_EXPORT const char* cudnnGetErrorString(Status status) {
-  return status == not_initialized ? "CUDNN_STATUS_NOT_INITIALIZED" : status == bad_parameter ? "CUDNN_STATUS_BAD_PARAM" : "CUDNN_STATUS_EXECUTION_FAILED";
+  if (status == not_initialized) return "CUDNN_STATUS_NOT_INITIALIZED";
+  if (status == bad_parameter) return "CUDNN_STATUS_BAD_PARAM";
+  if (status == not_supported) return "CUDNN_STATUS_NOT_SUPPORTED";
+  return status == not_supported_shape ? "CUDNN_STATUS_NOT_SUPPORTED_SHAPE" : "CUDNN_STATUS_EXECUTION_FAILED";
 }
 FAKE_EXPORT Status cudnnSetStream(Handle handle, cudaStream_t stream) { return handle->stream = stream, success; }
 FAKE_EXPORT Status cudnnCreateTensorDescriptor(TensorDescriptor* d) { return *d = new TensorRecord, success; }
 FAKE_EXPORT Status cudnnCreateFilterDescriptor(FilterDescriptor* d) { return *d = new FilterRecord, success; }
 FAKE_EXPORT Status cudnnCreateConvolutionDescriptor(ConvolutionDescriptor* d) { return *d = new ConvolutionRecord, success; }
+FAKE_EXPORT Status cudnnDestroyTensorDescriptor(TensorDescriptor d) { return delete d, success; }
+FAKE_EXPORT Status cudnnDestroyFilterDescriptor(FilterDescriptor d) { return delete d, success; }
+FAKE_EXPORT Status cudnnDestroyConvolutionDescriptor(ConvolutionDescriptor d) { return delete d, success; }
 FAKE_EXPORT Status cudnnSetTensor4dDescriptor(TensorDescriptor d, Format format, DataType type, int n, int c, int h, int w) {
   if (format != nhwc || !known(type) || std::min({n, c, h, w}) < 1) return bad_parameter;
   return *d = {n, c, h, w, type}, success;
@@ -130,7 +141,7 @@ FAKE_EXPORT Status cudnnSetConvolutionMathType(ConvolutionDescriptor d, Math mat
 // x, w -> y
 FAKE_EXPORT Status cudnnGetConvolutionForwardAlgorithm_v7(Handle, TensorDescriptor x, FilterDescriptor w, ConvolutionDescriptor c, TensorDescriptor y, int wanted,
                                                           int* found, AlgorithmPerformance* offers) {
-  return offer(consistent(*x, *w, *c, *y), *c, wanted, found, offers);
+  return offer(consistent(*x, *w, *c, *y), *w, *c, wanted, found, offers);
 }
 FAKE_EXPORT Status cudnnGetConvolutionForwardWorkspaceSize(Handle, TensorDescriptor, FilterDescriptor, ConvolutionDescriptor, TensorDescriptor, Algorithm a, size_t* bytes) {
   return size_of(a, bytes);
@@ -145,7 +156,7 @@ FAKE_EXPORT Status cudnnConvolutionForward(Handle handle, const void* alpha, Ten
 // w, dy -> dx
 FAKE_EXPORT Status cudnnGetConvolutionBackwardDataAlgorithm_v7(Handle, FilterDescriptor w, TensorDescriptor dy, ConvolutionDescriptor c, TensorDescriptor dx, int wanted,
                                                                int* found, AlgorithmPerformance* offers) {
-  return offer(consistent(*dx, *w, *c, *dy), *c, wanted, found, offers);
+  return offer(consistent(*dx, *w, *c, *dy), *w, *c, wanted, found, offers);
 }
 FAKE_EXPORT Status cudnnGetConvolutionBackwardDataWorkspaceSize(Handle, FilterDescriptor, TensorDescriptor, ConvolutionDescriptor, TensorDescriptor, Algorithm a,
                                                                 size_t* bytes) {
@@ -161,7 +172,7 @@ FAKE_EXPORT Status cudnnConvolutionBackwardData(Handle handle, const void* alpha
 // x, dy -> dw
 FAKE_EXPORT Status cudnnGetConvolutionBackwardFilterAlgorithm_v7(Handle, TensorDescriptor x, TensorDescriptor dy, ConvolutionDescriptor c, FilterDescriptor dw, int wanted,
                                                                  int* found, AlgorithmPerformance* offers) {
-  return offer(consistent(*x, *dw, *c, *dy), *c, wanted, found, offers);
+  return offer(consistent(*x, *dw, *c, *dy), *dw, *c, wanted, found, offers);
 }
 FAKE_EXPORT Status cudnnGetConvolutionBackwardFilterWorkspaceSize(Handle, TensorDescriptor, TensorDescriptor, ConvolutionDescriptor, FilterDescriptor, Algorithm a,
                                                                   size_t* bytes) {

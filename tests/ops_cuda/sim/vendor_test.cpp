@@ -51,9 +51,11 @@ Tensor reference(const char* op, const Tensor& x, const Tensor& w, const Attrs& 
 }
 
 TEST(Vendor, LibrariesAreCalledWithAWorkspaceOfOurs) {
+  const Tensor image = random({1, 4, 4, 2}, 3), filter = random({3, 3, 3, 2}, 4);
+  convolution(image, filter);  // the first call of a size makes trials
   const fake::State blas = fake_cublas(), dnn = fake_cudnn();
   product(random({4, 3}, 1), random({5, 3}, 2));
-  convolution(random({1, 4, 4, 2}, 3), random({3, 3, 3, 2}, 4));
+  convolution(image, filter);
   EXPECT_EQ(fake_cublas().calls, blas.calls + 1);
   EXPECT_EQ(fake_cudnn().calls, dnn.calls + 1);
   EXPECT_GE(fake_cublas().workspace, 4096u);
@@ -188,6 +190,44 @@ TEST(Vendor, AConvolutionForWhichCudnnOffersNothingIsNotItsOwn) {
   const std::string error = error_of([&] { convolution(image, filter); });
   fake_cudnn().offer_nothing = false;
   EXPECT_NE(error.find("conv2d: no f32 kernel named 'cudnn' for device cuda:0 serves this call"), std::string::npos) << error;
+}
+
+/// Kernel "cudnn" for f32 data.
+Kernel cudnn_kernel() {
+  for (const Kernel* k : kernels_of("conv2d"))
+    if (k->name == "cudnn" && k->dtype == DType::f32) return *k;
+  fail("conv2d has no kernel cudnn");
+}
+
+// What it does not support is that case's loss alone: skipped, not failed, and every other one is served.
+TEST(Vendor, AConvolutionThatCudnnDoesNotSupportIsOneCaseLess) {
+  const OpCase unsupported{{{{1, 8, 9, 2}}, {{3, 5, 3, 2}}, {.shape = {3}, .given = false}}, {{"padding", int64_t{2}}}, false};  // sizes of which no plan is kept
+  const OpCase supported{{{{1, 8, 9, 2}}, {{3, 3, 5, 2}}, {.shape = {3}, .given = false}}, {{"padding", int64_t{2}}}, false};
+  fake_cudnn().unsupported_window = 5;
+  const CheckReport without = check_kernel(find_op("conv2d"), unsupported, cudnn_kernel()), with = check_kernel(find_op("conv2d"), supported, cudnn_kernel());
+  fake_cudnn().unsupported_window = 0;
+  EXPECT_TRUE(without.ok && without.skipped) << without.message;
+  EXPECT_TRUE(with.ok && !with.skipped) << with.message;
+}
+
+// The stand-in offers an algorithm that refuses sizes only when it is called: a trial finds that out, and the next one serves.
+TEST(Vendor, AnAlgorithmThatRefusesItsCallIsPassedOver) {
+  const Tensor image = random({2, 5, 4, 3}, 3), filter = random({2, 3, 3, 3}, 4);
+  const int before = fake_cudnn().calls;
+  expect_equal(convolution(image, filter), reference("conv2d", image, filter, {{"padding", int64_t{1}}}));
+  EXPECT_EQ(fake_cudnn().calls, before + 4) << "a trial of each direction, and the call";
+  convolution(image, filter);
+  EXPECT_EQ(fake_cudnn().calls, before + 5);
+}
+
+TEST(Vendor, SizesThatCudnnDoesNotKnowYetAreNotPlannedInsideARecording) {
+  const Tensor image = random({1, 6, 4, 2}, 3), filter = random({3, 3, 3, 2}, 4);
+  convolution(random({1, 4, 4, 2}, 3), filter);  // the handle is there
+  DeviceBackend& device = backend(gpu);
+  device.begin_recording(0);
+  const std::string error = error_of([&] { convolution(image, filter); });
+  device.end_recording(0);
+  EXPECT_NE(error.find("cuDNN, for sizes that are new to it: its first call must not be part of a recorded step"), std::string::npos) << error;
 }
 
 TEST(Vendor, ErrorsNameTheCallAndTheStatus) {
