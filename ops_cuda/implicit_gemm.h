@@ -195,10 +195,11 @@ void launch_product(const Problem& problem, Plan plan, int k, const Tensor& to) 
   const Tensor workspace = plan.parts > 1 ? Tensor::empty({plan.parts, outputs}, DType::f32, to.device()) : Tensor();
   float* const parts = workspace ? workspace.data<float>() : nullptr;
   const int64_t tiles = int64_t{plan.items} * plan.tiles_m * plan.tiles_n;
-  if (plan.parts > 1 && plan.parts <= sharing_warps && tiles <= most_block_groups) plan.counters = block_counters(to, tiles);
-  LAUNCH((product_tiles_kernel<Problem, Tile, Multiply>), blocks_for(tiles * plan.parts, 1), Tile::threads, shared, stream_of(to))(problem, plan, parts);
+  const cudaStream_t stream = stream_of(to);
+  if (plan.parts > 1 && plan.parts <= sharing_warps && tiles <= most_block_groups) plan.counters = block_counters(to, tiles, stream);
+  LAUNCH((product_tiles_kernel<Problem, Tile, Multiply>), blocks_for(tiles * plan.parts, 1), Tile::threads, shared, stream)(problem, plan, parts);
   if (plan.parts > 1 && !plan.counters)
-    LAUNCH(sum_parts_kernel<Problem>, blocks_for(outputs, 32), 32 * sharing_warps, 0, stream_of(to))(problem, plan, parts);
+    LAUNCH(sum_parts_kernel<Problem>, blocks_for(outputs, 32), 32 * sharing_warps, 0, stream)(problem, plan, parts);
 }
 
 /// The tile for a product of m x n sums per item: not much wider than n, and the largest one only where there are tiles enough of it.
