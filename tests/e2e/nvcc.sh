@@ -4,6 +4,7 @@
 source "$(dirname "$0")/lib.sh"
 unset MAKEFLAGS MAKEOVERRIDES MFLAGS
 nvcc=$(command -v nvcc || ls /usr/local/cuda/bin/nvcc 2> /dev/null)
+[[ -n $nvcc ]] && PATH=$PATH:$(dirname "$(realpath "$nvcc")")
 
 # compile ARCHS: the command for one kernel file, carried out.
 compile() { make V=1 CUDA=1 NVCC="$nvcc" BUILD="$work/build" CUDA_ARCHS="$1" "$work/build/cuda/obj/ops_cuda/dropout.cu.o"; }
