@@ -58,7 +58,8 @@ first() {
 ops() {
   local precision
   for precision in f32 tf32 bf16; do part "ops-products-$precision" 150 bench_products "$precision"; done
-  part ops-attention 100 attention_beside_pytorch
+  part ops-attention 130 operator_beside_pytorch attention
+  part ops-convolution 180 operator_beside_pytorch convolution
   part ops-all 400 bench_operators
 }
 networks() {

@@ -72,7 +72,14 @@ void Optimizer::load_state(const TensorFile& file, const std::string& what) {
   const Tensor& steps = file.get("steps");
   const Tensor& lr = file.get("lr");
   LIMBECK_CHECK(steps.numel() == 1 && lr.numel() == 1, what, ": steps and lr must hold one value");
-  state_ = std::move(loaded);
+  // Into the slots that there are: a recorded step writes to their places at every replay.
+  for (size_t s = 0; s < slots_.size(); ++s)
+    for (size_t i = 0; i < parameters_.size(); ++i) {
+      Tensor& slot = state_[s][i];
+      const Tensor& t = loaded[s][i];
+      if (slot.defined() && slot.dtype() == t.dtype() && slot.device() == t.device()) slot.copy_from(t);
+      else slot = t;
+    }
   steps_ = steps.to(DType::i64).data<int64_t>()[0];
   lr_ = lr.item();
 }

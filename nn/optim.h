@@ -16,7 +16,7 @@ class Optimizer {
   void zero_grad() const;
   void set_lr(double lr) { lr_ = lr; }
   double lr() const { return lr_; }
-  /// Momentum buffers etc. by "<name of parameter>.<slot>", for checkpoints; loading is strict.
+  /// Momentum buffers etc. by "<name of parameter>.<slot>", for checkpoints; loading is strict, and possible after a step was recorded (StepGraph).
   TensorFile state() const;
   void load_state(const TensorFile& file, const std::string& what = "optimizer state");
 

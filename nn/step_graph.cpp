@@ -20,6 +20,11 @@ class BufferPlaces {
       t = place;
     });
   }
+  /// The new tensors of a recording that failed were never computed.
+  void put_back() {
+    size_t i = 0;
+    each([&](Tensor& t) { t = places_[i++]; });
+  }
 
  private:
   void each(const std::function<void(Tensor&)>& f) {
@@ -80,6 +85,7 @@ void StepGraph::record(const Tensors& inputs) {
     places.write_back();
   } catch (...) {
     effects_.reset();
+    places.put_back();
     try {
       device.end_recording(device_.index);
     } catch (const Error&) {  // the first error says what happened

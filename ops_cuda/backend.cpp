@@ -1,6 +1,7 @@
 // The device `cuda` of tensor/device.h.
 #include <cstring>
 #include <iomanip>
+#include <map>
 #include <sstream>
 
 #include "ops_cuda/copy.h"
@@ -58,14 +59,15 @@ class Backend final : public DeviceBackend {
   void begin_recording(int index) override {
     // Relaxed: the allocator may ask the system for memory meanwhile. First, because it refuses a recording within a recording.
     cuda_check(cudaStreamBeginCapture(stream(index), cudaStreamCaptureModeRelaxed));
-    pool_ = caching_allocator(index).begin_pool();
+    recordings_[index] = std::make_unique<RecordingMemory>(index);
   }
 
   std::unique_ptr<Recording> end_recording(int index) override {
-    caching_allocator(index).end_pool();
+    std::unique_ptr<RecordingMemory> memory = std::move(recordings_[index]);  // given back here where the capture failed
+    if (memory) memory->close();
     cudaGraph_t recorded = nullptr;
     cuda_check(cudaStreamEndCapture(stream(index), &recorded));
-    return std::make_unique<Graph>(recorded, index, pool_);
+    return std::make_unique<Graph>(recorded, index, std::move(memory));
   }
 
  private:
@@ -87,22 +89,20 @@ class Backend final : public DeviceBackend {
 
   class Graph final : public Recording {
    public:
-    Graph(cudaGraph_t recorded, int index, int pool) : index_(index), pool_(pool) {
+    Graph(cudaGraph_t recorded, int index, std::unique_ptr<RecordingMemory> memory) : index_(index), memory_(std::move(memory)) {
       const cudaError_t result = cudaGraphInstantiate(&graph_, recorded, 0);
       cuda_check(cudaGraphDestroy(recorded));
       cuda_check(result);
     }
-    ~Graph() override {
-      cudaGraphExecDestroy(graph_);
-      caching_allocator(index_).drop_pool(pool_);
-    }
+    ~Graph() override { cudaGraphExecDestroy(graph_); }
     void replay() override { cuda_check(cudaGraphLaunch(graph_, stream(index_))); }
 
    private:
     cudaGraphExec_t graph_ = nullptr;
-    int index_, pool_;
+    int index_;
+    std::unique_ptr<RecordingMemory> memory_;
   };
-  int pool_ = 0;  // of the recording in progress
+  std::map<int, std::unique_ptr<RecordingMemory>> recordings_;  // in progress, by device
 };
 
 const bool registered = (register_backend(DeviceKind::cuda, *new Backend), true);

@@ -110,8 +110,8 @@ struct ForwardProblem {
   using A = WindowsByPixel<S>;
   using B = StoredMatrix<W, true>;
   using Item = ItemOf<A, B, S>;
-  A x;
-  B w;
+  A a;  // x
+  B b;  // w
   int pixels, o, og, cg, k;  // o: channels of y
   S* y;
   const float* bias;
@@ -119,7 +119,7 @@ struct ForwardProblem {
   int column_stride = 1;
 
   __device__ Item item(int g) const {
-    Item i{x, w, pixels, og, k, y + g * og, bias ? bias + g * og : nullptr};
+    Item i{a, b, pixels, og, k, y + g * og, bias ? bias + g * og : nullptr};
     i.a.data += g * cg;
     i.b.data += int64_t{g} * og * k;
     return i;
@@ -132,14 +132,14 @@ struct WeightProblem {
   using A = WindowsByTap<S>;
   using B = StoredMatrix<S, false>;
   using Item = ItemOf<A, B, float>;
-  A x;
-  B dy;
+  A a;  // x
+  B b;  // dy
   int taps, og, cg, pixels;  // taps: kh kw C/G
   float* dw;
   int column_stride;
 
   __device__ Item item(int g) const {
-    Item i{x, dy, taps, og, pixels, dw + int64_t{g} * og * taps, nullptr};
+    Item i{a, b, taps, og, pixels, dw + int64_t{g} * og * taps, nullptr};
     i.a.data += g * cg;
     i.b.data += g * og;
     return i;
@@ -152,24 +152,28 @@ struct WeightProblem {
 /// first_tap + j * tap_step, for j < taps.
 struct Phase {
   int first, count, first_tap, taps, shift;
+  FastDivision by_taps;
 };
 struct Axis {
   int size, out_size, window, stride, pad, dilation;
   int phases, tap_step, reach;
+  FastDivision by_fewest, by_most;  // taps of a phase: window / tap_step, rounded down or up
 
   __device__ Phase phase(int first) const {
-    Phase p{first, (size - first + stride - 1) / stride, 0, 0, 0};
+    Phase p{first, (size - first + stride - 1) / stride, 0, 0, 0, by_most};
     while (p.first_tap < window && p.first_tap < tap_step && (first + pad - p.first_tap * dilation) % stride != 0) ++p.first_tap;
     if (p.first_tap >= window || p.first_tap >= tap_step) return p;
     p.taps = (window - 1 - p.first_tap) / tap_step + 1;
     p.shift = (first + pad - p.first_tap * dilation) / stride;
+    if (p.taps == by_fewest.divisor) p.by_taps = by_fewest;
     return p;
   }
 };
 Axis axis(int64_t size, int64_t out_size, int64_t window, int64_t stride, int64_t pad, int64_t dilation) {
   const int64_t common = std::gcd(stride, dilation);
   const auto i = [](int64_t v) { return static_cast<int>(v); };
-  return {i(size), i(out_size), i(window), i(stride), i(pad), i(dilation), i(std::min(stride, size)), i(stride / common), i(dilation / common)};
+  return {i(size), i(out_size), i(window), i(stride), i(pad), i(dilation), i(std::min(stride, size)), i(stride / common), i(dilation / common),
+          FastDivision(std::max<int64_t>(1, window * common / stride)), FastDivision(ceil_div(window * common, stride))};
 }
 
 /// Element (pixel of the phase, (tap of the phase, o)) is dy where that tap comes from, zero outside.
@@ -179,7 +183,7 @@ struct GradientWindows {
   using Element = S;
   const S* data = nullptr;
   int width = 1;
-  int oh, ow, o, reach_y, reach_x;
+  int oh, ow, o, step_y, step_x;  // from one tap to the next: towards zero, so negative
   FastDivision per_tap;  // O/G
   Phase y, x;
 
@@ -194,7 +198,7 @@ struct GradientWindows {
     return {((n * oh + py) * ow + px) * o, py, px};
   }
   __device__ Step step(int k) const {
-    const int t = per_tap.quotient(k), ty = t / x.taps, py = -ty * reach_y, px = -(t - ty * x.taps) * reach_x;
+    const int t = per_tap.quotient(k), ty = x.by_taps.quotient(t), py = ty * step_y, px = (t - ty * x.taps) * step_x;
     return {(py * ow + px) * o + k - t * per_tap.divisor, py, px};
   }
   __device__ const S* at(const Row& r, const Step& s) const {
@@ -212,13 +216,13 @@ struct WeightsByTap {
   using Step = int;
   const W* data = nullptr;
   int width = 1;
-  int window_h, window_w, cg, tap_step_y, tap_step_x, first_tap_y, first_tap_x, taps_x;
-  FastDivision per_tap;
+  int pitch, step_y, step_x, first = 0;  // from o to o + 1, from one tap of the phase to the next along y and x; its first tap
+  FastDivision per_tap, per_line;        // O/G, taps of the phase along x
 
   __device__ Row row(int r) const { return r; }
   __device__ Step step(int k) const {
-    const int t = per_tap.quotient(k), o = k - t * per_tap.divisor, ty = t / taps_x;
-    return ((o * window_h + first_tap_y + ty * tap_step_y) * window_w + first_tap_x + (t - ty * taps_x) * tap_step_x) * cg;
+    const int t = per_tap.quotient(k), o = k - t * per_tap.divisor, ty = per_line.quotient(t);
+    return o * pitch + first + ty * step_y + (t - ty * per_line.divisor) * step_x;
   }
   __device__ const W* at(Row row, Step step) const { return data + row + step; }
 };
@@ -230,8 +234,8 @@ struct DataProblem {
   struct Item : ItemOf<A, B, S> {
     int first_y, first_x;
   };
-  A dy;
-  B w;
+  A a;  // dy
+  B b;  // w
   Axis y, x;
   int n, h, width, c, cg, og;
   S* dx;
@@ -241,13 +245,13 @@ struct DataProblem {
 
   __device__ Item item(int z) const {
     const int px = z % x.phases, py = z / x.phases % y.phases, g = z / x.phases / y.phases;
-    Item i{{dy, w, 0, cg, 0, dx + g * cg, bias ? bias + g * cg : nullptr}, py, px};
+    Item i{{a, b, 0, cg, 0, dx + g * cg, bias ? bias + g * cg : nullptr}, py, px};
     i.a.y = y.phase(py), i.a.x = x.phase(px);
     i.m = n * i.a.y.count * i.a.x.count;
     i.k = i.a.y.taps * i.a.x.taps * og;
     i.a.data += g * og;
-    i.b.data += int64_t{g} * og * w.window_h * w.window_w * cg;
-    i.b.first_tap_y = i.a.y.first_tap, i.b.first_tap_x = i.a.x.first_tap, i.b.taps_x = i.a.x.taps;
+    i.b.data += int64_t{g} * og * b.pitch;
+    i.b.first = (i.a.y.first_tap * x.window + i.a.x.first_tap) * cg, i.b.per_line = i.a.x.by_taps;
     return i;
   }
   __device__ int row_offset(const Item& i, int m) const {
@@ -314,13 +318,13 @@ void backward_data_with(const Conv2dSizes& s, const Tensor& dy, const Tensor& w,
   DataProblem<S, W> p{.y = axis(s.h, s.oh, s.kh, s.stride_h, s.pad_h, s.dilation_h), .x = axis(s.w, s.ow, s.kw, s.stride_w, s.pad_w, s.dilation_w),
                       .n = i(s.n), .h = i(s.h), .width = i(s.w), .c = i(s.c), .cg = i(cg), .og = i(og), .dx = dx.data<S>(), .bias = pointer(b),
                       .pairs = in_pairs(dx.data<S>(), s.c, cg)};
-  p.dy.data = dy.data<S>();
-  p.dy.width = copy_width(p.dy.data, {og});
-  p.dy.oh = i(s.oh), p.dy.ow = i(s.ow), p.dy.o = i(s.o), p.dy.reach_y = p.y.reach, p.dy.reach_x = p.x.reach;
-  p.w.data = w.data<W>();
-  p.w.width = copy_width(p.w.data, {cg});
-  p.w.window_h = i(s.kh), p.w.window_w = i(s.kw), p.w.cg = i(cg), p.w.tap_step_y = p.y.tap_step, p.w.tap_step_x = p.x.tap_step;
-  p.dy.per_tap = p.w.per_tap = FastDivision(og);
+  p.a.data = dy.data<S>();
+  p.a.width = copy_width(p.a.data, {og});
+  p.a.oh = i(s.oh), p.a.ow = i(s.ow), p.a.o = i(s.o), p.a.step_y = -p.y.reach, p.a.step_x = -p.x.reach;
+  p.b.data = w.data<W>();
+  p.b.width = copy_width(p.b.data, {cg});
+  p.b.pitch = i(s.kh * s.kw * cg), p.b.step_y = i(p.y.tap_step * s.kw * cg), p.b.step_x = i(p.x.tap_step * cg);
+  p.a.per_tap = p.b.per_tap = FastDivision(og);
   const int64_t most_pixels = s.n * ceil_div(s.h, s.stride_h) * ceil_div(s.w, s.stride_w);
   const int64_t most_taps = ceil_div(s.kh, p.y.tap_step) * ceil_div(s.kw, p.x.tap_step);
   run(p, s.groups * p.y.phases * p.x.phases, most_pixels, cg, most_taps * og, dx);

@@ -19,7 +19,8 @@ struct State {
   cudaStream_t stream = nullptr;
   std::unique_ptr<CachingAllocator> allocator;
   Fault* fault = nullptr;
-  unsigned* counters = nullptr;
+  BlockCounters counters;
+  BlockCounters* recording = nullptr;  // its counters
 };
 
 void check_architecture(int device, const cudaDeviceProp& p) {
@@ -45,11 +46,6 @@ std::unique_ptr<State> set_up(int device) {
   cuda_check(cudaHostAlloc(&record, sizeof(Fault), cudaHostAllocMapped));
   s->fault = static_cast<Fault*>(record);
   *s->fault = {};
-  void* counters = nullptr;
-  cuda_check(cudaMalloc(&counters, most_block_groups * sizeof(unsigned)));
-  cuda_check(cudaMemsetAsync(counters, 0, most_block_groups * sizeof(unsigned), s->stream));
-  cuda_check(cudaStreamSynchronize(s->stream));
-  s->counters = static_cast<unsigned*>(counters);
   return s;
 }
 
@@ -112,9 +108,21 @@ cudaStream_t stream(int device) {
 
 Fault* fault_of(const Tensor& t) { return state(t.device().index).fault; }
 
-unsigned* block_counters(const Tensor& t, int64_t groups) {
-  LIMBECK_CHECK(groups <= most_block_groups, "block_counters: ", groups, " groups of blocks, at most ", most_block_groups, " have a counter");
-  return state(t.device().index).counters;
+RecordingMemory::RecordingMemory(int device) : device_(device), pool_(caching_allocator(device).begin_pool()) { state(device).recording = &counters_; }
+RecordingMemory::~RecordingMemory() {
+  close();
+  caching_allocator(device_).drop_pool(pool_);
+}
+void RecordingMemory::close() {
+  if (!open_) return;
+  open_ = false;
+  state(device_).recording = nullptr;
+  caching_allocator(device_).end_pool();
+}
+
+BlockCounters& current_counters(int device) {
+  State& s = state(device);
+  return s.recording ? *s.recording : s.counters;
 }
 
 void synchronise(int device) {

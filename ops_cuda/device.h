@@ -1,6 +1,7 @@
 // CUDA devices as tensors see them: found and set up at first use, one stream and one allocator each.
 #pragma once
 #include "ops_cuda/allocator.h"
+#include "ops_cuda/block_counters.h"
 #include "ops_cuda/runtime.h"
 
 namespace limbeck::cuda {
@@ -25,8 +26,23 @@ struct Fault {
 /// The record of the tensor's device; in host memory that kernels can write.
 Fault* fault_of(const Tensor& t);
 
-/// Counters for ops_cuda/last_block.h, zero between launches. Kernels of a device run one after the other on its stream, so all share them.
-inline constexpr int64_t most_block_groups = int64_t{1} << 12;
-unsigned* block_counters(const Tensor& t, int64_t groups);
+/// What a recording owns: the blocks handed out while it is made, which every replay uses, and the counters of its kernels. All of it is given back at
+/// its end, whether the recording came about or failed.
+class RecordingMemory {
+ public:
+  /// From now on allocations on the device and counters of launches belong to it. Throws while another one is open.
+  explicit RecordingMemory(int device);
+  ~RecordingMemory();
+  RecordingMemory(const RecordingMemory&) = delete;
+  void close();
+
+ private:
+  const int device_, pool_;
+  bool open_ = true;
+  BlockCounters counters_;
+};
+
+/// Of the open recording, or else those of the device.
+BlockCounters& current_counters(int device);
 
 }  // namespace limbeck::cuda

@@ -4,6 +4,7 @@
 // A Problem describes the matrices, for one or several independent items (groups, matrices of a batch, phases of a strided gradient); ops_cuda/
 // gemm.cu and ops_cuda/conv2d_tuned.cu have them. It offers, on the device,
 //   using A, B           Sources (operand_slices.h)               using Item, item(z)     a, b, m, n, k, out, bias of item z
+//   a, b                 the operands, from which item(z) makes its own; their width holds for all items
 //   row_offset(item, m)  of c(m, 0) from item.out, an int         column_stride           from c(m, n) to c(m, n + 1), an int
 //   pairs                whether c(m, n) and c(m, n + 1), n even, are adjacent and aligned for one access (used where c is bf16)
 // A, B and C are stored in f32 or in bf16 each; biases are f32. Operands stored in bf16 multiply on tensor cores, with f32 operands rounded to
@@ -36,10 +37,10 @@ struct Plan {
 };
 
 /// The slices of both operands and where a stage has them.
-template <class Problem, class Tile, class Multiply>
+template <class Problem, class Tile, class Multiply, bool wide>
 struct Stage {
-  using A = OperandSlice<typename Problem::A, Tile::rows, Tile::threads, Multiply::slice, Multiply::template padding<typename Problem::A>>;
-  using B = OperandSlice<typename Problem::B, Tile::columns, Tile::threads, Multiply::slice, Multiply::template padding<typename Problem::B>>;
+  using A = OperandSlice<typename Problem::A, Tile::rows, Tile::threads, Multiply::slice, Multiply::template padding<typename Problem::A>, wide>;
+  using B = OperandSlice<typename Problem::B, Tile::columns, Tile::threads, Multiply::slice, Multiply::template padding<typename Problem::B>, wide>;
   static constexpr int bytes = A::bytes + B::bytes;
   static_assert(A::bytes % 16 == 0 && bytes % 16 == 0);
 
@@ -85,9 +86,9 @@ __device__ void join_parts(const Problem& problem, const Plan& plan, const typen
   }
 }
 
-template <class Problem, class Tile, class Multiply>
+template <class Problem, class Tile, class Multiply, bool wide>
 __global__ void __launch_bounds__(Tile::threads, Tile::resident_blocks) product_tiles_kernel(Problem problem, Plan plan, float* workspace) {
-  using Slices = Stage<Problem, Tile, Multiply>;
+  using Slices = Stage<Problem, Tile, Multiply, wide>;
   using SliceA = typename Slices::A;
   using SliceB = typename Slices::B;
   SHARED_DYN(float, shared);
@@ -185,9 +186,9 @@ inline void split(Plan& plan, int k, int slice) {
   plan.parts = static_cast<int>(ceil_div(slices * slice, plan.k_per_part));
 }
 
-template <class Tile, class Multiply, class Problem>
+template <bool wide, class Tile, class Multiply, class Problem>
 void launch_product(const Problem& problem, Plan plan, int k, const Tensor& to) {
-  constexpr size_t shared = size_t{stages} * Stage<Problem, Tile, Multiply>::bytes;
+  constexpr size_t shared = size_t{stages} * Stage<Problem, Tile, Multiply, wide>::bytes;
   plan.tiles_m = static_cast<int>(ceil_div(plan.m, Tile::rows));
   plan.tiles_n = static_cast<int>(ceil_div(plan.n, Tile::columns));
   split(plan, k, Multiply::slice);
@@ -195,10 +196,17 @@ void launch_product(const Problem& problem, Plan plan, int k, const Tensor& to) 
   const Tensor workspace = plan.parts > 1 ? Tensor::empty({plan.parts, outputs}, DType::f32, to.device()) : Tensor();
   float* const parts = workspace ? workspace.data<float>() : nullptr;
   const int64_t tiles = int64_t{plan.items} * plan.tiles_m * plan.tiles_n;
-  if (plan.parts > 1 && plan.parts <= sharing_warps && tiles <= most_block_groups) plan.counters = block_counters(to, tiles);
-  LAUNCH((product_tiles_kernel<Problem, Tile, Multiply>), blocks_for(tiles * plan.parts, 1), Tile::threads, shared, stream_of(to))(problem, plan, parts);
+  const cudaStream_t stream = stream_of(to);
+  if (plan.parts > 1 && plan.parts <= sharing_warps && tiles <= most_block_groups) plan.counters = block_counters(to, tiles, stream);
+  LAUNCH((product_tiles_kernel<Problem, Tile, Multiply, wide>), blocks_for(tiles * plan.parts, 1), Tile::threads, shared, stream)(problem, plan, parts);
   if (plan.parts > 1 && !plan.counters)
-    LAUNCH(sum_parts_kernel<Problem>, blocks_for(outputs, 32), 32 * sharing_warps, 0, stream_of(to))(problem, plan, parts);
+    LAUNCH(sum_parts_kernel<Problem>, blocks_for(outputs, 32), 32 * sharing_warps, 0, stream)(problem, plan, parts);
+}
+
+template <class Tile, class Multiply, class Problem>
+void launch_product(const Problem& problem, const Plan& plan, int k, const Tensor& to) {
+  const bool wide = problem.a.width == largest_copy<typename Problem::A::Element> && problem.b.width == largest_copy<typename Problem::B::Element>;
+  wide ? launch_product<true, Tile, Multiply>(problem, plan, k, to) : launch_product<false, Tile, Multiply>(problem, plan, k, to);
 }
 
 /// The tile for a product of m x n sums per item: not much wider than n, and the largest one only where there are tiles enough of it.

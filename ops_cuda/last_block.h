@@ -7,7 +7,7 @@
 //
 // Source: threadFenceReduction in NVIDIA's CUDA samples.
 #pragma once
-#include "ops_cuda/device.h"
+#include "ops_cuda/block_counters.h"
 #include "ops_cuda/launch.h"
 
 namespace limbeck::cuda {

@@ -6,9 +6,9 @@
 //   at(row, step)        the address of the element, or null for one that counts as zero
 //   data, width          any valid address; how many elements along the contiguous axis, from multiples of this number on, are adjacent
 //                        and aligned (copy_width below): one copy takes them
-// A line of a slice is copied 16 bytes at a time where `width` allows. Otherwise f32 goes in copies of 4 bytes; bf16 in copies of 8 or 4,
-// or, in odd numbers of channels, through registers: four loads of 2 bytes become one 8-byte store. Source of the division: Granlund and
-// Montgomery 1994.
+// A line of a slice is copied 16 bytes at a time where `width` allows; a kernel whose operands both allow it everywhere knows so when it is compiled
+// (`wide`). Otherwise f32 goes in copies of 4 bytes; bf16 in copies of 8 or 4, or, in odd numbers of channels, through registers: four loads of
+// 2 bytes become one 8-byte store. Source of the division: Granlund and Montgomery 1994.
 #pragma once
 #include <algorithm>
 #include <initializer_list>
@@ -42,10 +42,14 @@ struct FastDivision {
   __device__ int quotient(int n) const { return static_cast<int>((__umulhi(static_cast<unsigned>(n), multiplier) + static_cast<unsigned>(n)) >> shift); }
 };
 
+/// Elements of the largest copy.
+template <class E>
+inline constexpr int largest_copy = 16 / static_cast<int>(sizeof(E));
+
 /// Elements that one copy may take where the contiguous axis and all distances are `extents`: what divides all of them, up to 16 bytes.
 template <class E>
 int copy_width(const E* data, std::initializer_list<int64_t> extents) {
-  int width = 16 / static_cast<int>(sizeof(E));
+  int width = largest_copy<E>;
   const auto divides = [&] { return aligned_for(width, data) && std::all_of(extents.begin(), extents.end(), [&](int64_t e) { return e % width == 0; }); };
   while (width > 1 && !divides()) width /= 2;
   return sizeof(E) == 4 && width < 4 ? 1 : width;
@@ -71,13 +75,13 @@ struct StoredMatrix {
   __device__ const E* at(Row row, Step step) const { return data + row + step; }
 };
 
-/// One slice of an operand in shared memory, and how a block fills it. Lines lie along the contiguous axis: [row][k] or [k][row], each with
-/// `padding` elements behind it that keep the reads of tile_sums.h free of bank conflicts.
-template <class Source, int rows, int threads, int slice, int padding>
+/// One slice of an operand in shared memory, and how a block fills it; `wide`: source.width is `chunk`, every copy takes 16 bytes. Lines lie along the
+/// contiguous axis: [row][k] or [k][row], each with `padding` elements behind it that keep the reads of tile_sums.h free of bank conflicts.
+template <class Source, int rows, int threads, int slice, int padding, bool wide>
 struct OperandSlice {
   using Element = typename Source::Element;
   static constexpr bool k_contiguous = Source::k_contiguous;
-  static constexpr int chunk = 16 / static_cast<int>(sizeof(Element));  // elements of the largest copy
+  static constexpr int chunk = largest_copy<Element>;
   static constexpr int lines = k_contiguous ? rows : slice, length = k_contiguous ? slice : rows;
   static constexpr int pitch = length + padding, bytes = lines * pitch * static_cast<int>(sizeof(Element));
   static constexpr int chunks_per_line = length / chunk, lines_at_once = threads / chunks_per_line;
@@ -110,26 +114,29 @@ struct OperandSlice {
       if (lines % lines_at_once != 0 && l >= lines) break;
       Element* const target = to + l * pitch + element;
       const int r = first_row + (k_contiguous ? l : element), k = k0 + (k_contiguous ? element : l);
-      if (source.width == chunk) {
+      if (wide || source.width == chunk) {
         const Element* from = r < limit && k < k_end ? source.at(row[k_contiguous ? turn : 0], source.step(k)) : nullptr;
         copy_async16(target, from ? from : source.data, from != nullptr);
-        continue;
-      }
-      if constexpr (sizeof(Element) == 4) {
-        LIMBECK_UNROLL
-        for (int e = 0; e < 4; ++e) {
-          const Element* from = address(turn, r, k, e, k_end);
-          copy_async4(target + e, from ? from : source.data, from != nullptr);
-        }
-      } else if (source.width > 1) {
-        copy_parts(target, turn, r, k, k_end);
       } else {
-        copy_elements(target, turn, r, k, k_end);
+        copy_narrow(target, turn, r, k, k_end);
       }
     }
   }
 
  private:
+  __device__ void copy_narrow(Element* target, int turn, int r, int k, int k_end) const {
+    if constexpr (sizeof(Element) == 4) {
+      LIMBECK_UNROLL
+      for (int e = 0; e < 4; ++e) {
+        const Element* from = address(turn, r, k, e, k_end);
+        copy_async4(target + e, from ? from : source.data, from != nullptr);
+      }
+    } else if (source.width > 1) {
+      copy_parts(target, turn, r, k, k_end);
+    } else {
+      copy_elements(target, turn, r, k, k_end);
+    }
+  }
   __device__ void copy_parts(Element* target, int turn, int r, int k, int k_end) const {
     LIMBECK_DO_NOT_UNROLL
     for (int e = 0; e < chunk; e += source.width) {

@@ -238,7 +238,7 @@ void iterated_tuned(const ForwardCall& c) {
   for (int64_t n = 0; n < c.attrs.integer("training_iterations", 1); ++n) {
     LAUNCH(columns_product, blocks_for(m.rest, 32), 32 * warps, 0, stream)(n == 0 ? c.in[1].data<float>() : u, w.data<float>(), m, a.data<float>());
     LAUNCH(iterate, blocks_for(m.rows, warps), row_threads, 0, stream)
-    (w.data<float>(), a.data<float>(), m, static_cast<float>(c.attrs.number("eps", 1e-12)), b.data<float>(), u, v, sigma, block_counters(w, 1));
+    (w.data<float>(), a.data<float>(), m, static_cast<float>(c.attrs.number("eps", 1e-12)), b.data<float>(), u, v, sigma, block_counters(w, 1, stream));
   }
   quotient(w, sigma, c.out[0]);
 }
@@ -247,9 +247,10 @@ void fixed_tuned(const ForwardCall& c) {
   const Tensor& w = c.in[0];
   const Matrix m(w.shape());
   const Tensor b = workspace<float>(w, {m.rows});
+  const cudaStream_t stream = stream_of(w);
   float* sigma = c.out[1].data<float>();
-  LAUNCH(sigma_of, blocks_for(m.rows, warps), row_threads, 0, stream_of(w))
-  (w.data<float>(), c.in[1].data<float>(), c.in[2].data<float>(), m, b.data<float>(), sigma, block_counters(w, 1));
+  LAUNCH(sigma_of, blocks_for(m.rows, warps), row_threads, 0, stream)
+  (w.data<float>(), c.in[1].data<float>(), c.in[2].data<float>(), m, b.data<float>(), sigma, block_counters(w, 1, stream));
   quotient(w, sigma, c.out[0]);
 }
 

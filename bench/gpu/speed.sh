@@ -82,10 +82,11 @@ bench_operators() {
 }
 
 # --- beside PyTorch ---------------------------------------------------------------------------------------------------------------------
-attention_beside_pytorch() {
+# operator_beside_pytorch NAME: attention | convolution
+operator_beside_pytorch() {
   has_pytorch || { echo "no PyTorch in $python (PYTHON=)"; return 4; }
   # shellcheck disable=SC2086
-  within "$python" bench/attention_pytorch.py --limbeck "$limbeck" ${ATTENTION_OPTIONS:-}
+  within "$python" "bench/$1_pytorch.py" --limbeck "$limbeck" ${OPERATOR_OPTIONS:-}
 }
 
 # compare NAME RESERVE GROUP OPTION...: rates in runs/gpu/pytorch/NAME.json after each side, tables in NAME.md. Begins no side of a network that

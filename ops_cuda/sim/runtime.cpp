@@ -22,6 +22,7 @@ using Work = std::vector<std::function<void()>>;
 
 struct Stream {
   std::unique_ptr<Work> recording;
+  bool spoilt = false;                        // the recording, by a wait
   std::deque<std::function<void()>> waiting;  // work of a stream that runs late
   uint64_t queued = 0, done = 0;              // of that work, ever
 };
@@ -261,7 +262,7 @@ cudaError_t cudaStreamDestroy(cudaStream_t stream) {
   return delete stream, cudaSuccess;
 }
 cudaError_t cudaStreamSynchronize(cudaStream_t stream) {
-  if (stream && stream->recording) return cudaErrorStreamCaptureUnsupported;
+  if (stream && stream->recording) return stream->spoilt = true, cudaErrorStreamCaptureUnsupported;
   return run_all(stream), cudaSuccess;
 }
 cudaError_t cudaStreamWaitEvent(cudaStream_t stream, cudaEvent_t event, unsigned) {
@@ -290,12 +291,14 @@ cudaError_t cudaEventElapsedTime(float* milliseconds, cudaEvent_t begin, cudaEve
 cudaError_t cudaStreamBeginCapture(cudaStream_t stream, cudaStreamCaptureMode) {
   if (!stream || stream->recording) return cudaErrorStreamCaptureUnsupported;
   stream->recording = std::make_unique<Work>();
+  stream->spoilt = false;
   return cudaSuccess;
 }
 cudaError_t cudaStreamEndCapture(cudaStream_t stream, cudaGraph_t* graph) {
   if (!stream || !stream->recording) return cudaErrorStreamCaptureUnsupported;
-  *graph = new Graph{std::shared_ptr<const Work>(stream->recording.release())};
-  return cudaSuccess;
+  const std::shared_ptr<const Work> work = std::move(stream->recording);
+  *graph = stream->spoilt ? nullptr : new Graph{work};
+  return stream->spoilt ? cudaErrorStreamCaptureInvalidated : cudaSuccess;
 }
 cudaError_t cudaStreamIsCapturing(cudaStream_t stream, cudaStreamCaptureStatus* status) {
   *status = stream && stream->recording ? cudaStreamCaptureStatusActive : cudaStreamCaptureStatusNone;
@@ -318,6 +321,7 @@ const char* cudaGetErrorName(cudaError_t error) {
     case cudaErrorNoDevice: return "cudaErrorNoDevice";
     case cudaErrorInvalidDevice: return "cudaErrorInvalidDevice";
     case cudaErrorStreamCaptureUnsupported: return "cudaErrorStreamCaptureUnsupported";
+    case cudaErrorStreamCaptureInvalidated: return "cudaErrorStreamCaptureInvalidated";
     default: return "cudaError";
   }
 }
@@ -329,6 +333,7 @@ const char* cudaGetErrorString(cudaError_t error) {
     case cudaErrorNoDevice: return "no CUDA-capable device is detected";
     case cudaErrorInvalidDevice: return "invalid device ordinal";
     case cudaErrorStreamCaptureUnsupported: return "operation not permitted when stream is capturing";
+    case cudaErrorStreamCaptureInvalidated: return "operation failed due to a previous error during capture";
     default: return "unknown error";
   }
 }

@@ -163,6 +163,22 @@ TEST(CudaGraph, ReplaysWithNewInputs) {
   EXPECT_EQ(other.at(0), -1);
 }
 
+TEST(CudaGraph, ARecordingThatFailsGivesItsMemoryBack) {
+  Allocator& a = allocator(cuda0);
+  const Tensor x = Tensor::full({1 << 20}, 3, DType::f32, cuda0);
+  a.trim();
+  const AllocatorStats before = a.stats();
+  for (int i = 0; i < 3; ++i) {
+    backend(cuda0).begin_recording(0);
+    EXPECT_THROW(run("square", {x})[0].at(0), Error) << "a result is read";
+    EXPECT_THROW(backend(cuda0).end_recording(0), Error);
+  }
+  EXPECT_EQ(a.stats().in_use, before.in_use);
+  EXPECT_GT(a.stats().reserved, before.reserved) << "kept for others";
+  a.trim();
+  EXPECT_EQ(a.stats().reserved, before.reserved);
+}
+
 #if defined(LIMBECK_SIM)
 /// The pretended machine, restored at the end.
 struct Pretend {

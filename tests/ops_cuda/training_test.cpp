@@ -402,6 +402,51 @@ TEST(CudaStepGraph, AStepThatReadsTheDeviceIsRefused) {
   EXPECT_EQ(Tensor::full({2}, 3, DType::f32, cuda).to(cpu).at(1), 3) << "the device works afterwards";
 }
 
+TEST(CudaStepGraph, ARecordingThatFailsLeavesTheBuffersAsTheyWere) {
+  Accumulator module;
+  module.to(cuda);
+  nn::StepGraph graph(cuda, {&module}, [&](const Tensors& in) {
+    const Tensor sum = module.step(in[0]);
+    if (recording()) fail("not this time");
+    return Tensors{sum};
+  });
+  const Tensor x = Tensor::full({3}, 2);
+  graph({x}), graph({x});
+  EXPECT_THROW(graph({x}), Error);
+  EXPECT_EQ(module.total().at(0), 4);
+}
+
+/// The weights after eight steps of `Optim`, with the state of the third loaded after the sixth.
+template <class Optim>
+std::vector<float> weights_after_loading(const typename Optim::Config& config, bool as_graph) {
+  const Variable w(Tensor::full({64}, 1, DType::f32, cuda), true);
+  Optim optimizer({{"w", w}}, config);
+  const nn::StepGraph::Step step = [&](const Tensors& in) {
+    optimizer.zero_grad();
+    sum(square(w - Variable(in[0]))).backward();
+    optimizer.step();
+    return Tensors{};
+  };
+  nn::StepGraph graph(cuda, {}, step);
+  TensorFile third;
+  for (int i = 1; i <= 8; ++i) {
+    const Tensors in{Tensor::full({64}, 0.5 * i, DType::f32, cuda)};
+    as_graph ? graph(in) : step(in);
+    if (i == 3) third = optimizer.state();
+    if (i == 6) optimizer.load_state(third);
+    const Tensor other = Tensor::full({64}, 1e6, DType::f32, cuda);  // takes a slot's memory, if that was given back
+  }
+  EXPECT_EQ(optimizer.state().get("steps").template to_vector<int64_t>()[0], 5);
+  return w.data().to(cpu).template to_vector<float>();
+}
+
+TEST(CudaStepGraph, AnOptimisersStateLoadedAfterTheRecordingIsUsed) {
+  const nn::SGD::Config sgd{.lr = 0.05, .momentum = 0.9};
+  EXPECT_EQ(weights_after_loading<nn::SGD>(sgd, true), weights_after_loading<nn::SGD>(sgd, false));
+  const nn::Adam::Config adam{.lr = 0.1};
+  EXPECT_EQ(weights_after_loading<nn::Adam>(adam, true), weights_after_loading<nn::Adam>(adam, false));
+}
+
 TEST(CudaStepGraph, ARecordingThatCannotBeginLeavesNoneOpen) {
   nn::StepGraph graph(cuda, {}, [](const Tensors& in) { return run_forward(find_op("square"), in, {}); });
   const Tensor x = Tensor::full({1}, 3, DType::f32, cuda);

@@ -131,7 +131,7 @@ TEST_F(Files, NpyWithAWrappingSizeIsRefused) {
 
 TEST_F(Files, AWriteDoesNotFollowALinkInTheTemporaryFilesPlace) {
   write_file_atomically(path("victim"), "keep");
-  for (const std::string name : {cat("x.", getpid(), "-0.tmp"), std::string("x.tmp")}) std::filesystem::create_symlink(path("victim"), path(name));
+  for (const std::string& name : {cat("x.", getpid(), "-0.tmp"), std::string("x.tmp")}) std::filesystem::create_symlink(path("victim"), path(name));
   write_file_atomically(path("x"), "text");
   EXPECT_EQ(read_file(path("x")), "text");
   EXPECT_EQ(read_file(path("victim")), "keep");

@@ -6,6 +6,7 @@
 #   make sanitize-gpu runs the kernels' tests under compute-sanitizer, where there is a GPU
 #   make gpu-report runs bench/on_gpu.sh, where there is a GPU; make gpu-bundle packs it and the programs for such a machine
 #   make cuda-report writes registers, spills and shared memory of every kernel to ops_cuda/ptxas.txt
+#   make instructions writes how many instructions a tensor instruction costs to docs/cuda-instructions.txt
 CUDA_ARCHS ?= 80 90
 
 ifeq ($(filter 0 1 sim,$(CUDA)),)
@@ -68,7 +69,7 @@ test: $(SIM_TESTED)
 endif
 
 # --- with nvcc ------------------------------------------------------------------------------------------------------------------
-NEEDS_NVCC := $(or $(filter 1,$(CUDA)),$(filter cuda-report check-nvcc sanitize-gpu gpu-bundle gpu-report,$(MAKECMDGOALS)))
+NEEDS_NVCC := $(or $(filter 1,$(CUDA)),$(filter cuda-report instructions check-nvcc sanitize-gpu gpu-bundle gpu-report,$(MAKECMDGOALS)))
 ifneq ($(NEEDS_NVCC),)
 NVCC ?= $(firstword $(shell command -v nvcc 2>/dev/null) $(wildcard $(addsuffix /bin/nvcc,$(CUDA_HOME) /usr/local/cuda /opt/cuda)))
 ifeq ($(NVCC),)
@@ -80,14 +81,16 @@ CUDA_INCLUDE := $(patsubst %/cuda_runtime.h,%,$(firstword $(wildcard $(TOOLKIT)/
 ifeq ($(and $(CUDA_INCLUDE),$(CUDART)),)
 $(error CUDA=1: $(NVCC) was found, but not cuda_runtime.h and libcudart_static.a beside it in '$(TOOLKIT)' (cudart's -dev package or wheel))
 endif
-# Machine code for the wanted architectures that this nvcc knows, and PTX of the newest of them for GPUs that come later.
-NVCC_KNOWS := $(patsubst compute_%,%,$(shell $(NVCC) --list-gpu-arch))
-ARCHS      := $(filter $(NVCC_KNOWS),$(CUDA_ARCHS))
-ifeq ($(ARCHS),)
-$(error CUDA=1: $(NVCC) knows none of the architectures $(CUDA_ARCHS), only $(NVCC_KNOWS))
+# Machine code for the wanted architectures, oldest first, and PTX of the newest of them for GPUs that come later. 90a or 100f add what only one GPU or
+# one family has; PTX of these serves no later GPU, so it is made of the plain architecture. nvcc's lists leave them out: it is asked for each.
+ARCHS      := $(shell printf '%s\n' $(CUDA_ARCHS) | sort -uV)
+NVCC_LACKS := $(foreach a,$(ARCHS),$(shell $(NVCC) -gencode arch=compute_$(a),code=sm_$(a) --dryrun -c -x cu /dev/null > /dev/null 2>&1 || echo $(a)))
+ifneq ($(strip $(or $(NVCC_LACKS),$(if $(strip $(ARCHS)),,none))),)
+$(error CUDA_ARCHS='$(CUDA_ARCHS)': $(NVCC) knows no architecture '$(strip $(NVCC_LACKS))', but $(patsubst compute_%,%,$(shell $(NVCC) --list-gpu-arch)), and features of a GPU such as 90a)
 endif
+PTX_ARCH := $(shell printf '%s\n' $(ARCHS) | tr -d 'a-z' | sort -n | tail -n 1)
 comma    := ,
-GENCODE  := $(foreach a,$(ARCHS),-gencode arch=compute_$(a),code=sm_$(a)) -gencode arch=compute_$(lastword $(ARCHS)),code=compute_$(lastword $(ARCHS))
+GENCODE  := $(foreach a,$(ARCHS),-gencode arch=compute_$(a),code=sm_$(a)) -gencode arch=compute_$(PTX_ARCH),code=compute_$(PTX_ARCH)
 NVWARN   := $(if $(filter -Werror,$(WARN)),-Werror all-warnings) $(addprefix -Xcompiler ,$(filter-out -Werror,$(WARN)))
 NVFLAGS  := -std=c++20 --expt-relaxed-constexpr -ccbin $(CXX) -I. $(NVWARN) -lineinfo
 NVCC_OBJ := $(patsubst %,$(NVCC_DIR)/obj/%.o,$(CUDA_CPP) $(CUDA_CU) $(wildcard ops_cuda/native/*.cpp))
@@ -140,6 +143,11 @@ cuda-report: $(NVCC_OBJ)
 	   echo "# arch registers spill-store spill-load shared(bytes) file kernel"; \
 	   tools/make/ptxas.sh $(patsubst %,$(NVCC_DIR)/obj/%.o.log,$(CUDA_CU)); } > ops_cuda/ptxas.txt
 	@echo "ops_cuda/ptxas.txt: $$(grep -vc '^#' ops_cuda/ptxas.txt) lines, $$(awk '!/^#/ && $$3 + $$4 > 0' ops_cuda/ptxas.txt | wc -l) with spills"
+
+# What the loops of the kernels with tensor instructions cost, in the file that is kept; tests/e2e/nvcc.sh compares it.
+instructions: $(NVCC_OBJ)
+	@tools/make/instructions.sh $(NVCC) $(NVCC_DIR) > $(BUILD)/instructions.new && mv $(BUILD)/instructions.new docs/cuda-instructions.txt
+	@echo "docs/cuda-instructions.txt: $$(grep -vc '^#' docs/cuda-instructions.txt) loops"
 endif
 
 ifeq ($(CUDA),1)
@@ -148,5 +156,5 @@ test: $(NVCC_DIR)/limbeck $(NVCC_DIR)/limbeck_tests
 	$(NVCC_DIR)/limbeck_tests
 endif
 
-.PHONY: test cuda-report check-nvcc sanitize-gpu gpu-bundle gpu-report
+.PHONY: test cuda-report instructions check-nvcc sanitize-gpu gpu-bundle gpu-report
 -include $(shell find $(SIM_DIR) $(NVCC_DIR) -name '*.d' 2>/dev/null)
