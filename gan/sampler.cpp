@@ -5,6 +5,7 @@
 
 #include "data/dataset.h"
 #include "ops/random.h"
+#include "tensor/metadata.h"
 #include "tensor/transfer.h"
 
 namespace limbeck::gan {
@@ -12,55 +13,21 @@ namespace {
 
 constexpr const char* format_name = "limbeck-biggan-generator";
 
-std::string text_of(double v) {
-  std::ostringstream out;
-  out.precision(17);
-  out << v;
-  return out.str();
-}
-
-const std::string& entry(const TensorFile& file, const std::string& what, const char* key) {
-  const auto it = file.metadata.find(key);
-  LIMBECK_CHECK(it != file.metadata.end(), what, ": not a generator checkpoint: no '", key, "' in its metadata");
-  return it->second;
-}
-
-double number(const TensorFile& file, const std::string& what, const char* key) {
-  const std::string& text = entry(file, what, key);
-  char* end = nullptr;
-  const double v = std::strtod(text.c_str(), &end);
-  LIMBECK_CHECK(!text.empty() && *end == 0 && std::isfinite(v), what, ": metadata '", key, "': expected a number, found '", text, "'");
-  return v;
-}
-
-int64_t integer(const TensorFile& file, const std::string& what, const char* key) {
-  const double v = number(file, what, key);
-  LIMBECK_CHECK(v == std::floor(v) && v >= 1 && v <= 1 << 20, what, ": metadata '", key, "': expected a positive integer, found ", v);
-  return static_cast<int64_t>(v);
-}
-
-/// An entry that checkpoints of the first version lack.
-std::string entry_or(const TensorFile& file, const char* key, const std::string& fallback) {
-  const auto it = file.metadata.find(key);
-  return it == file.metadata.end() ? fallback : it->second;
-}
-
-NetworkConfig config_of(const TensorFile& file, const std::string& what) {
-  NetworkConfig c = {.ch = integer(file, what, "ch"),
-                     .dim_z = integer(file, what, "dim_z"),
-                     .classes = integer(file, what, "classes"),
-                     .resolution = integer(file, what, "resolution"),
-                     .channels = integer(file, what, "channels"),
-                     .sn_eps = number(file, what, "sn_eps"),
-                     .bn_eps = number(file, what, "bn_eps")};
-  c.arch = entry_or(file, "arch", c.arch);
-  c.attention = parse_resolutions(entry_or(file, "attention", ""), what + ": metadata 'attention'");
-  if (file.metadata.contains("shared_dim") && entry(file, what, "shared_dim") != "0") c.shared_dim = integer(file, what, "shared_dim");
-  const std::string hierarchical = entry_or(file, "hierarchical", "false");
-  LIMBECK_CHECK(hierarchical == "true" || hierarchical == "false", what, ": metadata 'hierarchical': expected true or false, found '", hierarchical, "'");
-  c.hierarchical = hierarchical == "true";
-  if (file.metadata.contains("depth")) c.depth = integer(file, what, "depth");
-  if (file.metadata.contains("label_dim")) c.label_dim = integer(file, what, "label_dim");
+NetworkConfig config_of(const MetadataReader& m) {
+  NetworkConfig c = {.ch = m.integer("ch"),
+                     .dim_z = m.integer("dim_z"),
+                     .classes = m.integer("classes"),
+                     .resolution = m.integer("resolution"),
+                     .channels = m.integer("channels"),
+                     .sn_eps = m.number("sn_eps"),
+                     .bn_eps = m.number("bn_eps")};
+  // Checkpoints of the first version lack the rest.
+  if (m.has("arch")) c.arch = m.text("arch");
+  if (m.has("attention")) c.attention = parse_resolutions(m.text("attention"), m.place("attention"));
+  if (m.has("shared_dim")) c.shared_dim = m.integer("shared_dim", 0);
+  if (m.has("hierarchical")) c.hierarchical = m.flag("hierarchical");
+  if (m.has("depth")) c.depth = m.integer("depth");
+  if (m.has("label_dim")) c.label_dim = m.integer("label_dim");
   return c;
 }
 
@@ -140,8 +107,8 @@ TensorFile generator_checkpoint(const Generator& generator) {
                    {"classes", std::to_string(c.classes)},
                    {"resolution", std::to_string(c.resolution)},
                    {"channels", std::to_string(c.channels)},
-                   {"sn_eps", text_of(c.sn_eps)},
-                   {"bn_eps", text_of(c.bn_eps)},
+                   {"sn_eps", metadata_text(c.sn_eps)},
+                   {"bn_eps", metadata_text(c.bn_eps)},
                    {"attention", to_text(c.attention)},
                    {"shared_dim", std::to_string(c.shared_dim)},
                    {"hierarchical", c.hierarchical ? "true" : "false"},
@@ -151,9 +118,10 @@ TensorFile generator_checkpoint(const Generator& generator) {
 }
 
 std::unique_ptr<Generator> load_generator(const TensorFile& file, const std::string& what) {
-  const std::string& format = entry(file, what, "format");
+  const MetadataReader metadata(file, what, "a generator checkpoint");
+  const std::string& format = metadata.text("format");
   LIMBECK_CHECK(format == format_name, what, ": expected a checkpoint of format '", format_name, "', found '", format, "'");
-  auto generator = create_generator(config_of(file, what));
+  auto generator = create_generator(config_of(metadata));
   generator->load_state_dict(file, what);
   generator->set_requires_grad(false);
   generator->eval();
