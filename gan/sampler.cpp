@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <numeric>
 
 #include "data/dataset.h"
 #include "ops/random.h"
@@ -38,6 +39,22 @@ Tensor noise_for_sheet(int64_t rows, int64_t columns, int64_t dim_z, const Strea
   return all;
 }
 
+/// Each row `times` times.
+Tensor repeated(const Tensor& rows, int64_t times) {
+  if (!rows.defined()) return {};
+  std::vector<int64_t> sizes = rows.shape().vec();
+  sizes[0] *= times;
+  const Tensor all = Tensor::empty(Shape(sizes), rows.dtype(), rows.device());
+  for (int64_t i = 0; i < sizes[0]; ++i) all.rows(i, i + 1).copy_from(rows.rows(i / times, i / times + 1));
+  return all;
+}
+
+void check_classes(const Condition& condition, const NetworkConfig& config) {
+  if (!condition.classes) return;
+  for (const int64_t y : condition.classes.to_vector<int64_t>())
+    LIMBECK_CHECK(y >= 0 && y < config.classes, "sample: class ", y, " is outside 0..", config.classes - 1);
+}
+
 /// Restores the training mode when it goes out of scope.
 class EvalMode {
  public:
@@ -49,29 +66,28 @@ class EvalMode {
   bool was_training_;
 };
 
-/// z and labels on the generator's device; calls use(begin, end, images there) for one batch after the other.
+/// z and condition on the generator's device; calls use(begin, end, images there) for one batch after the other.
 template <class F>
-void generate(Generator& generator, const Tensor& z, const Tensor& labels, int64_t batch, F&& use) {
+void generate(Generator& generator, const Tensor& z, const Condition& condition, int64_t batch, F&& use) {
   LIMBECK_CHECK(batch >= 1, "sample: batch must be at least 1, found ", batch);
   const NoGrad no_grad;
   const EvalMode eval(generator);
-  const int64_t n = labels.numel();
+  const int64_t n = condition.size();
   for (int64_t begin = 0; begin < n; begin += batch) {
     const int64_t end = std::min(n, begin + batch);
-    use(begin, end, generator.forward(z.rows(begin, end), labels.rows(begin, end)).data());
+    use(begin, end, generator.forward(z.rows(begin, end), condition.rows(begin, end)).data());
   }
 }
 
 Tensor room_for(int64_t n, const NetworkConfig& c, Device device) { return Tensor::empty({n, c.resolution, c.resolution, c.channels}, DType::f32, device); }
 
 /// To the CPU; a batch is computed while the one before it is copied out.
-Tensor generate_to_host(Generator& generator, const Tensor& z, const Tensor& labels, int64_t batch) {
-  for (int64_t y : labels.span<int64_t>())
-    LIMBECK_CHECK(y >= 0 && y < generator.config().classes, "sample: class ", y, " is outside 0..", generator.config().classes - 1);
+Tensor generate_to_host(Generator& generator, const Tensor& z, const Condition& condition, int64_t batch) {
+  check_classes(condition, generator.config());
   const Device device = generator.device();
-  const Tensor out = room_for(labels.numel(), generator.config(), cpu);
+  const Tensor out = room_for(condition.size(), generator.config(), cpu);
   LateReader reader;
-  generate(generator, z.to(device), labels.to(device), batch, [&](int64_t begin, int64_t end, const Tensor& images) {
+  generate(generator, z.to(device), condition.to(device), batch, [&](int64_t begin, int64_t end, const Tensor& images) {
     reader.read({images}, [=](const Tensors& on_host) { out.rows(begin, end).copy_from(on_host[0]); });
   });
   reader.finish();
@@ -81,7 +97,7 @@ Tensor generate_to_host(Generator& generator, const Tensor& z, const Tensor& lab
 Tensor generate_on_device(Generator& generator, const Tensor& z, const Tensor& labels, int64_t batch) {
   const int64_t n = labels.numel();
   Tensor out;
-  generate(generator, z, labels, batch, [&](int64_t begin, int64_t end, const Tensor& images) {
+  generate(generator, z, {labels, {}}, batch, [&](int64_t begin, int64_t end, const Tensor& images) {
     if (end - begin == n) {
       out = images;
       return;
@@ -147,11 +163,11 @@ Tensor draw_noise(int64_t n, int64_t dim_z, const Stream& stream, double truncat
   return z;
 }
 
-Tensor sample(Generator& generator, const Tensor& labels, const Stream& stream, const SampleOptions& options) {
-  const int64_t n = labels.numel(), dim_z = generator.config().dim_z;
+Tensor sample(Generator& generator, const Condition& condition, const Stream& stream, const SampleOptions& options) {
+  const int64_t n = condition.size(), dim_z = generator.config().dim_z;
   const Tensor z = options.truncation == 0 ? noise_at(place_at(places_of({stream.fork("z")}), 0).to(generator.device()), n, dim_z)
                                            : draw_noise(n, dim_z, stream, options.truncation);
-  return generate_to_host(generator, z, labels, options.batch);
+  return generate_to_host(generator, z, condition, options.batch);
 }
 
 ImageSource source_of(const std::shared_ptr<Generator>& generator, int64_t batch) {
@@ -163,12 +179,16 @@ ImageSource source_of(const std::shared_ptr<Generator>& generator, int64_t batch
                      }};
 }
 
+Tensor sheet(Generator& generator, const Condition& rows, int64_t columns, const Stream& stream, const SampleOptions& options) {
+  const Condition each{repeated(rows.classes, columns), rows.embedding ? Variable(repeated(rows.embedding.data(), columns)) : Variable()};
+  const Tensor z = noise_for_sheet(rows.size(), columns, generator.config().dim_z, stream, options.truncation);
+  return data::grid(data::to_bytes(generate_to_host(generator, z, each, options.batch)), columns);
+}
+
 Tensor class_sheet(Generator& generator, int64_t columns, const Stream& stream, const SampleOptions& options) {
-  const NetworkConfig& c = generator.config();
-  const Tensor labels = Tensor::empty({c.classes * columns}, DType::i64);
-  for (int64_t i = 0; i < labels.numel(); ++i) labels.data<int64_t>()[i] = i / columns;
-  const Tensor z = noise_for_sheet(c.classes, columns, c.dim_z, stream, options.truncation);
-  return data::grid(data::to_bytes(generate_to_host(generator, z, labels, options.batch)), columns);
+  std::vector<int64_t> classes(static_cast<size_t>(generator.config().classes));
+  std::iota(classes.begin(), classes.end(), 0);
+  return sheet(generator, {Tensor::of(classes), {}}, columns, stream, options);
 }
 
 }  // namespace limbeck::gan

@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "gan/metrics.h"
+#include "gan/class_conditioning.h"
 #include "gan/sampler.h"
 #include "nn/images.h"
 #include "tensor/transfer.h"
@@ -180,7 +181,8 @@ void train_second_phase(World& world, StageContext& context, const std::string& 
 }
 
 void train_gan(World& world, StageContext& context) {
-  gan::GanTrainer trainer(world.data().train, world.settings.gan, world.stream("gan"), context.monitor, world.device);
+  const gan::GanSettings& settings = world.settings.gan;
+  gan::GanTrainer trainer(gan::condition_on_classes(world.data().train, settings, world.device), settings, world.stream("gan"), context.monitor, world.device);
   trainer.run();
   write_safetensors(context.directory + "/generator.safetensors", gan::generator_checkpoint(trainer.average()));
   context.results["steps"] = {static_cast<double>(trainer.steps_done())};
