@@ -1,6 +1,8 @@
 // A GAN pair for `limbeck bench train`: the updates of the training loop (gan/update.h), one of the discriminator and one of the generator,
 // with the settings of the original's experiments, on one batch. Noise and DiffAugment's numbers are drawn in the step; the moving average of the
 // generator is left out, as on PyTorch's side (bench/pytorch_steps.py). Inference is the generator in eval mode.
+#include <algorithm>
+
 #include "apps/bench_subject.h"
 #include "gan/class_conditioning.h"
 #include "gan/update.h"

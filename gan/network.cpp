@@ -20,7 +20,7 @@ std::string joined(const std::vector<std::string>& names) {
 const GanEntry& entry_of(const std::string& name) {
   for (const GanEntry& e : entries())
     if (e.name == name) return e;
-  fail("unknown GAN architecture '", name, "'; known: ", joined(gan_names()));
+  fail("unknown GAN architecture '", name, "'", did_you_mean(name, gan_names(), "; known: " + joined(gan_names())));
 }
 
 }  // namespace
