@@ -157,6 +157,31 @@ TEST(Vicinity, DrawsFollowTheirDistributions) {
   EXPECT_NEAR(std::sqrt(square / n), 0.2, 0.01);
 }
 
+// What a batch's mean estimates, for noise-free targets: the mean over distinct y of the mean over the images in its vicinity of w(y_i, y) times the
+// loss of image and target. Hard: HVDL's sum over real images.
+TEST(Vicinity, TheMeanOfDrawsIsTheVicinalLoss) {
+  const auto loss = [](int64_t image, double y) { return std::sin(3.0 * static_cast<double>(image)) + 2 * y; };  // any
+  for (const char* name : {"ties", "gap", "ends"}) {
+    const Labels labels = awkward().at(name);
+    const SortedResponses sorted(labels);
+    for (const Vicinity& v : {Vicinity{.soft = false, .sigma = 0, .kappa = 0.26}, Vicinity{.soft = true, .sigma = 0, .kappa = 40}}) {
+      double exact = 0, estimate = 0;
+      for (const double y : sorted.distinct()) {
+        const std::set<int64_t> near = by_brute_force(labels, v, y);
+        for (const int64_t i : near)
+          exact += v.weight(static_cast<double>(labels[static_cast<size_t>(i)]), y) * loss(i, y) / static_cast<double>(near.size() * sorted.distinct().size());
+      }
+      Stream stream(8);
+      constexpr int n = 20000;
+      for (int k = 0; k < n; ++k) {
+        const VicinalDraw d = draw_vicinal(sorted, v, stream);
+        estimate += d.real_weight * loss(d.image, d.target) / n;
+      }
+      EXPECT_NEAR(estimate, exact, 0.05) << name << (v.soft ? " soft" : " hard");
+    }
+  }
+}
+
 std::string error_of(const std::function<void()>& f) {
   try {
     f();
