@@ -1,134 +1,128 @@
-// A GAN pair for `limbeck bench train`: one discriminator step and one generator step with the losses and settings of the paper's
-// experiments (gan/trainer.h; CcGAN: spec of the hinge loss with vicinal weights). Noise and DiffAugment's numbers are drawn in the step; the
-// moving average of the generator is left out. Inference is the generator in eval mode.
+// A GAN pair for `limbeck bench train`: the updates of the training loop (gan/update.h), one of the discriminator and one of the generator,
+// with the settings of the original's experiments, on one batch. Noise and DiffAugment's numbers are drawn in the step; the moving average of the
+// generator is left out, as on PyTorch's side (bench/pytorch_steps.py). Inference is the generator in eval mode.
+#include <algorithm>
+
 #include "apps/bench_subject.h"
-#include "gan/diffaugment.h"
-#include "gan/network.h"
-#include "nn/optim.h"
-#include "nn/step_graph.h"
+#include "gan/class_conditioning.h"
+#include "gan/update.h"
+#include "gan/vicinity_conditioning.h"
 #include "ops/random.h"
 
 namespace limbeck {
 namespace {
 
 struct Experiment {
-  gan::NetworkConfig network;
-  double g_lr, d_lr, beta1, adam_eps = 1e-8;
+  gan::GanSettings settings;
+  int64_t size;
 };
 
 /// Sizes and optimisers of the original: BigGAN on CIFAR-100, BigGAN-deep on ImageNet-100, SAGAN and SNGAN on Steering Angle and UTKFace.
 Experiment experiment_of(const std::string& arch) {
-  if (arch == "biggan-deep")
-    return {{.arch = arch, .ch = 128, .resolution = 128, .sn_eps = 1e-6, .attention = {64}, .shared_dim = 128, .hierarchical = true}, 1e-4, 4e-4, 0, 1e-6};
-  if (arch == "biggan") return {{.arch = arch}, 2e-4, 2e-4, 0};
-  return {{.arch = arch, .dim_z = 256, .resolution = 64}, 1e-4, 1e-4, 0.5};
+  gan::GanSettings s;
+  s.arch = arch;
+  s.g_ch = s.d_ch = 64;
+  if (arch == "biggan") return {s, 32};
+  if (arch == "biggan-deep") {
+    s.g_ch = s.d_ch = 128;
+    s.g_attention = s.d_attention = "64";
+    s.shared_dim = 128;
+    s.hierarchical = true;
+    s.sn_eps = s.adam_eps = 1e-6;
+    s.g_lr = 1e-4, s.d_lr = 4e-4;
+    return {s, 128};
+  }
+  s.dim_z = 256;
+  s.g_lr = s.d_lr = 1e-4;
+  s.beta1 = 0.5;
+  return {s, 64};
 }
 
-bool is_by_label(const std::string& arch) { return !arch.starts_with("biggan"); }
+bool is_by_response(const std::string& arch) { return gan::condition_kind(arch) == gan::ConditionKind::embedding; }
+
+data::Dataset random_data(const Experiment& e, const SubjectOptions& o) {
+  data::Dataset d;
+  d.images = Tensor::empty({o.batch, e.size, e.size, 3}, DType::u8);
+  Stream bytes = Stream(2).fork("images");
+  for (uint8_t& v : d.images.span<uint8_t>()) v = static_cast<uint8_t>(bytes.below(256));
+  if (is_by_response(o.model)) {
+    d.targets = random_uniform({o.batch}, "responses");
+  } else {
+    d.labels = random_classes(o.batch, o.classes, "labels");
+    d.classes = o.classes;
+  }
+  return d;
+}
+
+std::unique_ptr<gan::Conditioning> conditioning_of(const Experiment& e, const SubjectOptions& o) {
+  const data::Dataset data = random_data(e, o);
+  if (!is_by_response(o.model)) return gan::condition_on_classes(data, e.settings, o.device);
+  constexpr int64_t size = 128;  // a fixed embedding, as on PyTorch's side
+  const Tensor h = random_uniform({o.batch, size}, "embeddings").to(o.device);
+  return gan::condition_on_responses(data, e.settings, {[h](const Tensor&) { return h; }, size}, o.device);
+}
 
 class GanSubject : public BenchSubject {
  public:
   GanSubject(const Experiment& e, const SubjectOptions& o)
-      : batch_(o.batch), by_label_(is_by_label(o.model)), g_(gan::create_generator(e.network)), d_(gan::create_discriminator(e.network)) {
-    size_ = e.network.resolution;
-    g_->initialise(Stream(1).fork("init/G"));
-    d_->initialise(Stream(1).fork("init/D"));
-    g_->to(o.device), d_->to(o.device);
-    const auto adam = [&](double lr) { return nn::Adam::Config{.lr = lr, .beta1 = e.beta1, .beta2 = 0.999, .eps = e.adam_eps}; };
-    g_adam_ = std::make_unique<nn::Adam>(g_->parameters(), adam(e.g_lr));
-    d_adam_ = std::make_unique<nn::Adam>(d_->parameters(), adam(e.d_lr));
-    real_ = random_uniform({batch_, size_, size_, e.network.channels}, "images").to(o.device);
-    // One condition for each image that D sees; by label the fake ones share those of the real ones.
-    conditions_ = (by_label_ ? random_uniform({batch_, e.network.label_dim}, "conditions") : random_classes(2 * batch_, e.network.classes, "conditions")).to(o.device);
-    weights_ = random_uniform({2, batch_, 1}, "weights").to(o.device);
-    const std::vector<nn::Module*> both{g_.get(), d_.get()};
-    d_graph_ = std::make_unique<nn::StepGraph>(o.device, both, [this](const Tensors& in) { return update_discriminator(in); });
-    g_graph_ = std::make_unique<nn::StepGraph>(o.device, both, [this](const Tensors& in) { return update_generator(in); });
+      : device_(o.device), conditioning_(conditioning_of(e, o)),
+        networks_(gan::create_networks(e.settings, *conditioning_, Stream(1), o.device, /*average=*/false)), update_(networks_, *conditioning_, e.settings) {
+    size_ = e.size;
+    conditioning_->begin(Stream(2), 0);
+    real_ = on_device(conditioning_->next_real());
+    targets_ = on_device(conditioning_->next_targets(Stream(2)));
   }
 
   void train_step(int64_t step) override {
-    g_->train(), d_->train();
+    networks_.g->train(), networks_.d->train();
     const Stream here = Stream(3).fork("step", static_cast<uint64_t>(step));
-    (*d_graph_)({places(here.fork("D"))});
-    (*g_graph_)({places(here.fork("G"))});
+    update_.discriminator(here.fork("D"), real_);
+    update_.generator(here.fork("G"), targets_, step);
   }
   void begin_inference() override {
-    g_->eval();
-    fixed_noise_ = noise(places(Stream(3)).to(real_.device()));
+    networks_.g->eval();
+    const Tensor places = places_of({Stream(3).fork("z"), Stream(3).fork("labels")}).to(device_);
+    noise_ = draw_normal(place_at(places, 0), {real_.images.size(0), networks_.g->config().dim_z});
+    condition_ = conditioning_->generator_condition(targets_, place_at(places, 1));
   }
   void infer() override {
     const NoGrad no_grad;
-    g_->forward(fixed_noise_, condition(batch_));
+    networks_.g->forward(noise_, condition_);
   }
   std::string step_text() const override { return "one step of D and one of G, hinge loss, DiffAugment, Adam"; }
 
  private:
-  static Tensor places(const Stream& stream) { return places_of({stream.fork("z"), stream.fork("augment")}); }
-  Tensor noise(const Tensor& places) const { return draw_normal(place_at(places, 0), {batch_, g_->config().dim_z}); }
-  Tensor augmentation(int64_t n, const Tensor& places) const { return augment_.draw(n, size_, size_, place_at(places, 1)); }
-  /// Of the first n images.
-  gan::Condition condition(int64_t n) const {
-    if (by_label_) return {{}, Variable(conditions_)};
-    return {conditions_.rows(0, n), {}};
+  Tensors on_device(Tensors all) const {
+    for (Tensor& t : all)
+      if (t.defined()) t = t.to(device_);
+    return all;
+  }
+  gan::Conditioning::Real on_device(const gan::Conditioning::Real& real) const {
+    const Tensors images = on_device(Tensors{real.images, real.draws});
+    return {images[0], images[1], on_device(real.inputs)};
   }
 
-  /// BigGAN shows D fake and real images in one batch; CcGAN one after the other, weighted by how near the labels are to the target.
-  Variable discriminator_loss(const Tensor& fake, const Tensor& augmentation) {
-    if (by_label_) {
-      const Variable on_real = d_->forward(augment_.apply(real_, augmentation.rows(0, batch_)), condition(batch_));
-      const Variable on_fake = d_->forward(augment_.apply(fake, augmentation.rows(batch_, 2 * batch_)), condition(batch_));
-      const auto weight = [&](int64_t i) { return Variable(weights_.rows(i, i + 1).reshape({batch_, 1})); };
-      return mean(weight(0) * relu(affine(on_real, -1, 1))) + mean(weight(1) * relu(affine(on_fake, 1, 1)));
-    }
-    const Variable scores = d_->forward(augment_.apply(concat({Variable(fake), Variable(real_)}, 0), augmentation), condition(2 * batch_));
-    return hinge_loss_discriminator(slice(scores, 0, batch_, 2 * batch_), slice(scores, 0, 0, batch_));
-  }
-
-  Tensors update_discriminator(const Tensors& in) {
-    Tensor fake;
-    {
-      const NoGrad no_grad;
-      fake = g_->forward(noise(in[0]), condition(batch_)).data();
-    }
-    d_adam_->zero_grad();
-    discriminator_loss(fake, augmentation(2 * batch_, in[0])).backward();
-    d_adam_->step();
-    return {};
-  }
-
-  Tensors update_generator(const Tensors& in) {
-    d_->set_requires_grad(false);
-    const Variable loss = hinge_loss_generator(
-        d_->forward(augment_.apply(g_->forward(noise(in[0]), condition(batch_)), augmentation(batch_, in[0])), condition(batch_)));
-    d_->set_requires_grad(true);
-    g_adam_->zero_grad();
-    loss.backward();
-    g_adam_->step();
-    return {};
-  }
-
-  const int64_t batch_;
-  const bool by_label_;
-  const gan::DiffAugment augment_{"color,translation,cutout"};
-  std::unique_ptr<gan::Generator> g_;
-  std::unique_ptr<gan::Discriminator> d_;
-  std::unique_ptr<nn::Adam> g_adam_, d_adam_;
-  Tensor real_, conditions_, weights_, fixed_noise_;
-  std::unique_ptr<nn::StepGraph> d_graph_, g_graph_;
+  const Device device_;
+  const std::unique_ptr<gan::Conditioning> conditioning_;
+  const gan::GanNetworks networks_;
+  gan::GanUpdate update_;
+  gan::Conditioning::Real real_;
+  Tensors targets_;
+  Tensor noise_;
+  gan::Condition condition_;
 };
 
 }  // namespace
 
 std::unique_ptr<BenchSubject> create_gan_subject(const SubjectOptions& o) {
-  bool known = false;
-  for (const std::string& name : gan::gan_names()) known = known || name == o.model;
-  if (!known) return nullptr;
-  const nn::Task task = is_by_label(o.model) ? nn::Task::regression : nn::Task::classification;
+  const std::vector<std::string> names = gan::gan_names();
+  if (std::find(names.begin(), names.end(), o.model) == names.end()) return nullptr;
+  const nn::Task task = is_by_response(o.model) ? nn::Task::regression : nn::Task::classification;
   task_of(o, {task}, task);
   Experiment e = experiment_of(o.model);
-  e.network.classes = o.classes;
-  if (o.size > 0) e.network.resolution = o.size;
-  if (o.width > 0) e.network.ch = o.width;
+  e.settings.batch = o.batch;
+  if (o.size > 0) e.size = o.size;
+  if (o.width > 0) e.settings.g_ch = e.settings.d_ch = o.width;
   return std::make_unique<GanSubject>(e, o);
 }
 

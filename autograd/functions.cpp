@@ -234,9 +234,5 @@ Variable l1_loss(const Variable& x, const Variable& target, Reduction r) {
 Variable smooth_l1_loss(const Variable& x, const Variable& target, Reduction r, double beta) {
   return reduce(apply1("smooth_l1", {x, target}, Attrs{{"beta", beta}}), r);
 }
-Variable hinge_loss_discriminator(const Variable& real, const Variable& fake) {
-  return mean(relu(affine(real, -1, 1))) + mean(relu(affine(fake, 1, 1)));
-}
-Variable hinge_loss_generator(const Variable& fake) { return affine(mean(fake), -1, 0); }
 
 }  // namespace limbeck

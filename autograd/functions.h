@@ -168,8 +168,5 @@ Variable distillation_loss(const Variable& student_logits, const Tensor& teacher
 Variable mse_loss(const Variable& x, const Variable& target, Reduction r = Reduction::mean);        ///< composite: square(x - t)
 Variable l1_loss(const Variable& x, const Variable& target, Reduction r = Reduction::mean);
 Variable smooth_l1_loss(const Variable& x, const Variable& target, Reduction r = Reduction::mean, double beta = 1);  ///< op smooth_l1{beta}
-/// Hinge GAN losses (BigGAN): mean(relu(1 - real)) + mean(relu(1 + fake)); -mean(fake).
-Variable hinge_loss_discriminator(const Variable& real, const Variable& fake);
-Variable hinge_loss_generator(const Variable& fake);
 
 }  // namespace limbeck

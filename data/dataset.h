@@ -1,5 +1,6 @@
 // Dataset: images in memory as bytes, with integer classes or real responses.
 #pragma once
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -97,6 +98,8 @@ class Loader {
     Standardisation standardisation;
     int64_t threads = 1;                  ///< prefetch threads; 0: in the caller
     int64_t depth = 4;                    ///< batches made ahead
+    /// The rows of a step's batch, instead of those of an epoch's order (shuffle, drop_last); from any thread, so it depends on the step only.
+    std::function<std::vector<int64_t>(int64_t step)> pick = {};
     Device device = cpu;                  ///< where the batches go; on another device than the CPU their images are bytes with `draws`
   };
   Loader(const Dataset& dataset, Config config, Stream stream, int64_t first_step = 0);

@@ -4,6 +4,7 @@
 #include <condition_variable>
 #include <exception>
 #include <mutex>
+#include <numeric>
 #include <optional>
 #include <thread>
 
@@ -49,16 +50,22 @@ struct Loader::State {
     return orders[slot];
   }
 
+  std::vector<int64_t> rows_of(int64_t step) {
+    const int64_t first = step % per_epoch * config.batch, last = std::min(first + config.batch, dataset.size());
+    std::vector<int64_t> rows(static_cast<size_t>(last - first));
+    if (!config.shuffle) {
+      std::iota(rows.begin(), rows.end(), first);
+      return rows;
+    }
+    const auto order = order_of(step / per_epoch);
+    std::copy(order->begin() + first, order->begin() + last, rows.begin());
+    return rows;
+  }
+
   /// The batch of a global step; depends on the stream and the step only.
   Batch make(int64_t step) {
-    const int64_t first = step % per_epoch * config.batch, last = std::min(first + config.batch, dataset.size());
     Batch b;
-    if (config.shuffle) {
-      const auto order = order_of(step / per_epoch);
-      b.index.assign(order->begin() + first, order->begin() + last);
-    } else {
-      for (int64_t i = first; i < last; ++i) b.index.push_back(i);
-    }
+    b.index = config.pick ? config.pick(step) : rows_of(step);
     const Stream augment = stream.fork("augment", static_cast<uint64_t>(step));
     if (config.device == cpu) {
       b.images = make_batch(dataset.images, b.index, config.augmentation, config.standardisation, augment);

@@ -167,7 +167,7 @@ Variable BigGanDiscriminator::forward(const Variable& x, const Condition& condit
 
 namespace {
 
-const RegisterGan biggan({"biggan", [](const NetworkConfig& c) { return std::make_unique<BigGanGenerator>(c); },
+const RegisterGan biggan({"biggan", ConditionKind::classes, [](const NetworkConfig& c) { return std::make_unique<BigGanGenerator>(c); },
                           [](const NetworkConfig& c) { return std::make_unique<BigGanDiscriminator>(c); }});
 
 }  // namespace

@@ -157,7 +157,7 @@ Variable BigGanDeepDiscriminator::forward(const Variable& x, const Condition& co
 
 namespace {
 
-const RegisterGan deep({"biggan-deep", [](const NetworkConfig& c) { return std::make_unique<BigGanDeepGenerator>(c); },
+const RegisterGan deep({"biggan-deep", ConditionKind::classes, [](const NetworkConfig& c) { return std::make_unique<BigGanDeepGenerator>(c); },
                         [](const NetworkConfig& c) { return std::make_unique<BigGanDeepDiscriminator>(c); }});
 
 }  // namespace

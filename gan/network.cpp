@@ -11,15 +11,27 @@ std::vector<GanEntry>& entries() {
   return all;
 }
 
+std::string joined(const std::vector<std::string>& names) {
+  std::string all;
+  for (const std::string& n : names) all += (all.empty() ? "" : ", ") + n;
+  return all;
+}
+
 const GanEntry& entry_of(const std::string& name) {
   for (const GanEntry& e : entries())
     if (e.name == name) return e;
-  std::string known;
-  for (const std::string& n : gan_names()) known += (known.empty() ? "" : ", ") + n;
-  fail("unknown GAN architecture '", name, "'; known: ", known);
+  fail("unknown GAN architecture '", name, "'", did_you_mean(name, gan_names(), "; known: " + joined(gan_names())));
 }
 
 }  // namespace
+
+Condition Condition::rows(int64_t begin, int64_t end) const {
+  return {classes ? classes.rows(begin, end) : Tensor(), embedding ? Variable(embedding.data().rows(begin, end)) : Variable()};
+}
+
+Condition Condition::to(Device device) const {
+  return {classes ? classes.to(device) : Tensor(), embedding ? Variable(embedding.data().to(device)) : Variable()};
+}
 
 std::vector<int64_t> parse_resolutions(const std::string& text, const std::string& what) {
   std::vector<int64_t> all;
@@ -48,6 +60,17 @@ std::vector<std::string> gan_names() {
   for (const GanEntry& e : entries()) names.push_back(e.name);
   std::sort(names.begin(), names.end());  // static objects register in no particular order
   return names;
+}
+
+ConditionKind condition_kind(const std::string& arch) { return entry_of(arch).condition; }
+
+void check_condition_kind(const std::string& arch, ConditionKind kind) {
+  if (condition_kind(arch) == kind) return;
+  std::vector<std::string> fit;
+  for (const std::string& n : gan_names())
+    if (condition_kind(n) == kind) fit.push_back(n);
+  const bool classes = kind == ConditionKind::classes;
+  fail("gan.arch: ", arch, " is conditioned on ", classes ? "responses, the data have classes" : "classes, the data have responses", "; expected one of ", joined(fit));
 }
 
 std::unique_ptr<Generator> create_generator(const NetworkConfig& config) { return entry_of(config.arch).generator(config); }

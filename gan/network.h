@@ -14,7 +14,18 @@ namespace limbeck::gan {
 struct Condition {
   Tensor classes;      ///< i64 [N]; undefined when the condition is not a class
   Variable embedding;  ///< [N, d]; undefined unless the label was embedded
+
+  int64_t size() const { return classes ? classes.size(0) : embedding ? embedding.size(0) : 0; }
+  /// [begin, end) of the N; no gradient flows to the embedding.
+  Condition rows(int64_t begin, int64_t end) const;
+  Condition to(Device device) const;
 };
+
+/// Responses [N], normalised to [0, 1], to embeddings [N, e]: the frozen label-to-embedding net in eval mode. No gradient flows through it.
+using ResponseEmbedding = std::function<Tensor(const Tensor& y)>;
+
+/// What a family of networks is conditioned on.
+enum class ConditionKind { classes, embedding };
 
 /// Sizes of a generator or a discriminator. A family reads the fields that it knows and refuses values that it cannot follow.
 struct NetworkConfig {
@@ -71,6 +82,7 @@ class Discriminator : public nn::Module {
 
 struct GanEntry {
   std::string name;
+  ConditionKind condition;
   std::function<std::unique_ptr<Generator>(const NetworkConfig&)> generator;
   std::function<std::unique_ptr<Discriminator>(const NetworkConfig&)> discriminator;
 };
@@ -79,6 +91,10 @@ struct RegisterGan {
   explicit RegisterGan(GanEntry entry);
 };
 std::vector<std::string> gan_names();
+/// Throws naming the known names.
+ConditionKind condition_kind(const std::string& arch);
+/// Throws naming those of the kind unless `arch` is one of them.
+void check_condition_kind(const std::string& arch, ConditionKind kind);
 /// Builds the network of config.arch with zero parameters (call initialise or load_state_dict). Throws naming the known names.
 std::unique_ptr<Generator> create_generator(const NetworkConfig& config);
 std::unique_ptr<Discriminator> create_discriminator(const NetworkConfig& config);

@@ -4,7 +4,7 @@
 #include <memory>
 #include <nlohmann/json.hpp>
 
-#include "gan/network.h"
+#include "gan/update.h"
 #include "nn/parity_fixture.h"
 
 namespace limbeck::gan {
@@ -51,7 +51,7 @@ struct Run {
   nn::ParityReport report;
   Pair nets;
   Tensor z, real, w_real, w_fake;
-  Condition condition;
+  Condition condition;  // of the fakes
 
   Run(const std::string& name, const json& c, const std::string& salt, DType type, Device place)
       : fixture(c), dtype(type), device(place), by_label(c.contains("g_kwargs")), nets(by_label ? label_pair(name, c) : biggan_pair(c)) {
@@ -101,36 +101,23 @@ struct Run {
     report.add("losses", key, loss.item(), fixture.at(key), nn::parity_bounds(dtype, nn::ParityKind::train).element);
   }
 
-  /// BigGAN sees fake and real in one batch, CcGAN in two, real first, weighted by how near their labels are to the target.
-  Variable discriminator_loss(const Tensor& fake) {
-    if (by_label) {
-      const Variable on_real = nets.d->forward(real, condition), on_fake = nets.d->forward(fake, condition);
-      return mean(Variable(w_real) * relu(affine(on_real, -1, 1))) + mean(Variable(w_fake) * relu(affine(on_fake, 1, 1)));
-    }
-    const int64_t n = real.size(0);
-    std::vector<int64_t> twice = condition.classes.to(cpu).to_vector<int64_t>();
-    twice.insert(twice.end(), twice.begin(), twice.begin() + n);
-    const Variable scores = nets.d->forward(concat({fake, real}, 0), Condition{Tensor::of(twice).to(device), {}});
-    return hinge_loss_discriminator(slice(scores, 0, n, 2 * n), slice(scores, 0, 0, n));
+  /// Without DiffAugment. BigGAN's real images have the classes of the fakes.
+  Conditioning::DiscriminatorConditions conditions() const {
+    return {.made = condition, .judged_fake = condition, .judged_real = condition, .real_weights = w_real, .fake_weights = w_fake};
   }
 
   /// One D step on G in train mode; then G as it was at first and D as it is after that forward, one G step.
   void check_training() {
-    Tensor fake;
-    {
-      const NoGrad no_grad;
-      fake = nets.g->forward(z, condition).data();
-    }
-    check_images("g_train", fake, nn::ParityKind::train);
-    const Variable d_loss = discriminator_loss(fake);
-    check_loss("d_loss", d_loss);
-    d_loss.backward();
+    GanObjective objective(*nets.g, *nets.d, AdversarialLoss::hinge, "", !by_label);
+    const GanObjective::DiscriminatorResult r = objective.discriminator(z, real, conditions(), {});
+    check_images("g_train", r.fake, nn::ParityKind::train);
+    check_loss("d_loss", r.loss);
+    r.loss.backward();
     nn::check_gradients(report, *nets.d, fixture.at("d_grads"), dtype, 0, "gradients of D");
     nn::check_buffers(report, *nets.d, fixture.at("d_buffers_after"), dtype, "buffers of D");
 
     nn::parity_fill_state(*nets.g);
-    nets.d->set_requires_grad(false);
-    const Variable g_loss = hinge_loss_generator(nets.d->forward(nets.g->forward(z, condition), condition));
+    const Variable g_loss = objective.generator(z, condition, {});
     check_loss("g_loss", g_loss);
     g_loss.backward();
     nn::check_gradients(report, *nets.g, fixture.at("g_grads"), dtype, 0, "gradients of G");

@@ -1,21 +1,18 @@
 // The density-ratio net of the regression experiments: conditioned on the embedding of a response (cGAN-KD SteeringAngle/models/cDR_MLP.py;
 // spec/regression.md 4.2). Loss, training loop and sampler are those of gan/density_ratio.h.
 #pragma once
-#include <functional>
 #include <string>
 #include <vector>
 
 #include "gan/density_ratio.h"
+#include "gan/network.h"
 
 namespace limbeck::gan {
 
 /// Hidden widths of MLP3 and MLP5 for responses (half of those for classes in MLP5), scaled and rounded to a multiple of 16 (at least 16).
 std::vector<int64_t> response_ratio_widths(const std::string& name, double scale = 1);
 
-/// Responses [N] to embeddings [N, e]: the frozen label-to-embedding net in eval mode. It is no part of the ratio net and gets no gradient.
-using ResponseEmbedding = std::function<Tensor(const Tensor& y)>;
-
-/// r(feature | y) of a response y normalised to [0, 1]. Keys main.*.
+/// r(feature | y) of a response y normalised to [0, 1]. The embedding is no part of it. Keys main.*.
 class ResponseRatioNet : public RatioNet {
  public:
   ResponseRatioNet(ResponseEmbedding embed, int64_t embedding, int64_t feature, const std::vector<int64_t>& widths, double dropout = 0.5);

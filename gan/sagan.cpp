@@ -150,7 +150,7 @@ Variable SaganDiscriminator::forward(const Variable& x, const Condition& conditi
 
 namespace {
 
-const RegisterGan sagan({"sagan", [](const NetworkConfig& c) { return std::make_unique<SaganGenerator>(c); },
+const RegisterGan sagan({"sagan", ConditionKind::embedding, [](const NetworkConfig& c) { return std::make_unique<SaganGenerator>(c); },
                          [](const NetworkConfig& c) { return std::make_unique<SaganDiscriminator>(c); }});
 
 }  // namespace

@@ -2,9 +2,11 @@
 
 #include <algorithm>
 #include <cmath>
+#include <numeric>
 
 #include "data/dataset.h"
 #include "ops/random.h"
+#include "tensor/metadata.h"
 #include "tensor/transfer.h"
 
 namespace limbeck::gan {
@@ -12,55 +14,21 @@ namespace {
 
 constexpr const char* format_name = "limbeck-biggan-generator";
 
-std::string text_of(double v) {
-  std::ostringstream out;
-  out.precision(17);
-  out << v;
-  return out.str();
-}
-
-const std::string& entry(const TensorFile& file, const std::string& what, const char* key) {
-  const auto it = file.metadata.find(key);
-  LIMBECK_CHECK(it != file.metadata.end(), what, ": not a generator checkpoint: no '", key, "' in its metadata");
-  return it->second;
-}
-
-double number(const TensorFile& file, const std::string& what, const char* key) {
-  const std::string& text = entry(file, what, key);
-  char* end = nullptr;
-  const double v = std::strtod(text.c_str(), &end);
-  LIMBECK_CHECK(!text.empty() && *end == 0 && std::isfinite(v), what, ": metadata '", key, "': expected a number, found '", text, "'");
-  return v;
-}
-
-int64_t integer(const TensorFile& file, const std::string& what, const char* key) {
-  const double v = number(file, what, key);
-  LIMBECK_CHECK(v == std::floor(v) && v >= 1 && v <= 1 << 20, what, ": metadata '", key, "': expected a positive integer, found ", v);
-  return static_cast<int64_t>(v);
-}
-
-/// An entry that checkpoints of the first version lack.
-std::string entry_or(const TensorFile& file, const char* key, const std::string& fallback) {
-  const auto it = file.metadata.find(key);
-  return it == file.metadata.end() ? fallback : it->second;
-}
-
-NetworkConfig config_of(const TensorFile& file, const std::string& what) {
-  NetworkConfig c = {.ch = integer(file, what, "ch"),
-                     .dim_z = integer(file, what, "dim_z"),
-                     .classes = integer(file, what, "classes"),
-                     .resolution = integer(file, what, "resolution"),
-                     .channels = integer(file, what, "channels"),
-                     .sn_eps = number(file, what, "sn_eps"),
-                     .bn_eps = number(file, what, "bn_eps")};
-  c.arch = entry_or(file, "arch", c.arch);
-  c.attention = parse_resolutions(entry_or(file, "attention", ""), what + ": metadata 'attention'");
-  if (file.metadata.contains("shared_dim") && entry(file, what, "shared_dim") != "0") c.shared_dim = integer(file, what, "shared_dim");
-  const std::string hierarchical = entry_or(file, "hierarchical", "false");
-  LIMBECK_CHECK(hierarchical == "true" || hierarchical == "false", what, ": metadata 'hierarchical': expected true or false, found '", hierarchical, "'");
-  c.hierarchical = hierarchical == "true";
-  if (file.metadata.contains("depth")) c.depth = integer(file, what, "depth");
-  if (file.metadata.contains("label_dim")) c.label_dim = integer(file, what, "label_dim");
+NetworkConfig config_of(const MetadataReader& m) {
+  NetworkConfig c = {.ch = m.integer("ch"),
+                     .dim_z = m.integer("dim_z"),
+                     .classes = m.integer("classes"),
+                     .resolution = m.integer("resolution"),
+                     .channels = m.integer("channels"),
+                     .sn_eps = m.number("sn_eps"),
+                     .bn_eps = m.number("bn_eps")};
+  // Checkpoints of the first version lack the rest.
+  if (m.has("arch")) c.arch = m.text("arch");
+  if (m.has("attention")) c.attention = parse_resolutions(m.text("attention"), m.place("attention"));
+  if (m.has("shared_dim")) c.shared_dim = m.integer("shared_dim", 0);
+  if (m.has("hierarchical")) c.hierarchical = m.flag("hierarchical");
+  if (m.has("depth")) c.depth = m.integer("depth");
+  if (m.has("label_dim")) c.label_dim = m.integer("label_dim");
   return c;
 }
 
@@ -69,6 +37,22 @@ Tensor noise_for_sheet(int64_t rows, int64_t columns, int64_t dim_z, const Strea
   const Tensor all = Tensor::empty({rows * columns, dim_z});
   for (int64_t r = 0; r < rows; ++r) all.rows(r * columns, (r + 1) * columns).copy_from(one_row);
   return all;
+}
+
+/// Each row `times` times.
+Tensor repeated(const Tensor& rows, int64_t times) {
+  if (!rows.defined()) return {};
+  std::vector<int64_t> sizes = rows.shape().vec();
+  sizes[0] *= times;
+  const Tensor all = Tensor::empty(Shape(sizes), rows.dtype(), rows.device());
+  for (int64_t i = 0; i < sizes[0]; ++i) all.rows(i, i + 1).copy_from(rows.rows(i / times, i / times + 1));
+  return all;
+}
+
+void check_classes(const Condition& condition, const NetworkConfig& config) {
+  if (!condition.classes) return;
+  for (const int64_t y : condition.classes.to_vector<int64_t>())
+    LIMBECK_CHECK(y >= 0 && y < config.classes, "sample: class ", y, " is outside 0..", config.classes - 1);
 }
 
 /// Restores the training mode when it goes out of scope.
@@ -82,29 +66,28 @@ class EvalMode {
   bool was_training_;
 };
 
-/// z and labels on the generator's device; calls use(begin, end, images there) for one batch after the other.
+/// z and condition on the generator's device; calls use(begin, end, images there) for one batch after the other.
 template <class F>
-void generate(Generator& generator, const Tensor& z, const Tensor& labels, int64_t batch, F&& use) {
+void generate(Generator& generator, const Tensor& z, const Condition& condition, int64_t batch, F&& use) {
   LIMBECK_CHECK(batch >= 1, "sample: batch must be at least 1, found ", batch);
   const NoGrad no_grad;
   const EvalMode eval(generator);
-  const int64_t n = labels.numel();
+  const int64_t n = condition.size();
   for (int64_t begin = 0; begin < n; begin += batch) {
     const int64_t end = std::min(n, begin + batch);
-    use(begin, end, generator.forward(z.rows(begin, end), labels.rows(begin, end)).data());
+    use(begin, end, generator.forward(z.rows(begin, end), condition.rows(begin, end)).data());
   }
 }
 
 Tensor room_for(int64_t n, const NetworkConfig& c, Device device) { return Tensor::empty({n, c.resolution, c.resolution, c.channels}, DType::f32, device); }
 
 /// To the CPU; a batch is computed while the one before it is copied out.
-Tensor generate_to_host(Generator& generator, const Tensor& z, const Tensor& labels, int64_t batch) {
-  for (int64_t y : labels.span<int64_t>())
-    LIMBECK_CHECK(y >= 0 && y < generator.config().classes, "sample: class ", y, " is outside 0..", generator.config().classes - 1);
+Tensor generate_to_host(Generator& generator, const Tensor& z, const Condition& condition, int64_t batch) {
+  check_classes(condition, generator.config());
   const Device device = generator.device();
-  const Tensor out = room_for(labels.numel(), generator.config(), cpu);
+  const Tensor out = room_for(condition.size(), generator.config(), cpu);
   LateReader reader;
-  generate(generator, z.to(device), labels.to(device), batch, [&](int64_t begin, int64_t end, const Tensor& images) {
+  generate(generator, z.to(device), condition.to(device), batch, [&](int64_t begin, int64_t end, const Tensor& images) {
     reader.read({images}, [=](const Tensors& on_host) { out.rows(begin, end).copy_from(on_host[0]); });
   });
   reader.finish();
@@ -114,7 +97,7 @@ Tensor generate_to_host(Generator& generator, const Tensor& z, const Tensor& lab
 Tensor generate_on_device(Generator& generator, const Tensor& z, const Tensor& labels, int64_t batch) {
   const int64_t n = labels.numel();
   Tensor out;
-  generate(generator, z, labels, batch, [&](int64_t begin, int64_t end, const Tensor& images) {
+  generate(generator, z, {labels, {}}, batch, [&](int64_t begin, int64_t end, const Tensor& images) {
     if (end - begin == n) {
       out = images;
       return;
@@ -140,8 +123,8 @@ TensorFile generator_checkpoint(const Generator& generator) {
                    {"classes", std::to_string(c.classes)},
                    {"resolution", std::to_string(c.resolution)},
                    {"channels", std::to_string(c.channels)},
-                   {"sn_eps", text_of(c.sn_eps)},
-                   {"bn_eps", text_of(c.bn_eps)},
+                   {"sn_eps", metadata_text(c.sn_eps)},
+                   {"bn_eps", metadata_text(c.bn_eps)},
                    {"attention", to_text(c.attention)},
                    {"shared_dim", std::to_string(c.shared_dim)},
                    {"hierarchical", c.hierarchical ? "true" : "false"},
@@ -151,9 +134,10 @@ TensorFile generator_checkpoint(const Generator& generator) {
 }
 
 std::unique_ptr<Generator> load_generator(const TensorFile& file, const std::string& what) {
-  const std::string& format = entry(file, what, "format");
+  const MetadataReader metadata(file, what, "a generator checkpoint");
+  const std::string& format = metadata.text("format");
   LIMBECK_CHECK(format == format_name, what, ": expected a checkpoint of format '", format_name, "', found '", format, "'");
-  auto generator = create_generator(config_of(file, what));
+  auto generator = create_generator(config_of(metadata));
   generator->load_state_dict(file, what);
   generator->set_requires_grad(false);
   generator->eval();
@@ -179,11 +163,11 @@ Tensor draw_noise(int64_t n, int64_t dim_z, const Stream& stream, double truncat
   return z;
 }
 
-Tensor sample(Generator& generator, const Tensor& labels, const Stream& stream, const SampleOptions& options) {
-  const int64_t n = labels.numel(), dim_z = generator.config().dim_z;
+Tensor sample(Generator& generator, const Condition& condition, const Stream& stream, const SampleOptions& options) {
+  const int64_t n = condition.size(), dim_z = generator.config().dim_z;
   const Tensor z = options.truncation == 0 ? noise_at(place_at(places_of({stream.fork("z")}), 0).to(generator.device()), n, dim_z)
                                            : draw_noise(n, dim_z, stream, options.truncation);
-  return generate_to_host(generator, z, labels, options.batch);
+  return generate_to_host(generator, z, condition, options.batch);
 }
 
 ImageSource source_of(const std::shared_ptr<Generator>& generator, int64_t batch) {
@@ -195,12 +179,16 @@ ImageSource source_of(const std::shared_ptr<Generator>& generator, int64_t batch
                      }};
 }
 
+Tensor sheet(Generator& generator, const Condition& rows, int64_t columns, const Stream& stream, const SampleOptions& options) {
+  const Condition each{repeated(rows.classes, columns), rows.embedding ? Variable(repeated(rows.embedding.data(), columns)) : Variable()};
+  const Tensor z = noise_for_sheet(rows.size(), columns, generator.config().dim_z, stream, options.truncation);
+  return data::grid(data::to_bytes(generate_to_host(generator, z, each, options.batch)), columns);
+}
+
 Tensor class_sheet(Generator& generator, int64_t columns, const Stream& stream, const SampleOptions& options) {
-  const NetworkConfig& c = generator.config();
-  const Tensor labels = Tensor::empty({c.classes * columns}, DType::i64);
-  for (int64_t i = 0; i < labels.numel(); ++i) labels.data<int64_t>()[i] = i / columns;
-  const Tensor z = noise_for_sheet(c.classes, columns, c.dim_z, stream, options.truncation);
-  return data::grid(data::to_bytes(generate_to_host(generator, z, labels, options.batch)), columns);
+  std::vector<int64_t> classes(static_cast<size_t>(generator.config().classes));
+  std::iota(classes.begin(), classes.end(), 0);
+  return sheet(generator, {Tensor::of(classes), {}}, columns, stream, options);
 }
 
 }  // namespace limbeck::gan

@@ -124,7 +124,7 @@ Variable SnganDiscriminator::forward(const Variable& x, const Condition& conditi
 
 namespace {
 
-const RegisterGan sngan({"sngan", [](const NetworkConfig& c) { return std::make_unique<SnganGenerator>(c); },
+const RegisterGan sngan({"sngan", ConditionKind::embedding, [](const NetworkConfig& c) { return std::make_unique<SnganGenerator>(c); },
                          [](const NetworkConfig& c) { return std::make_unique<SnganDiscriminator>(c); }});
 
 }  // namespace

@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "data/sheet.h"
+#include "gan/class_conditioning.h"
 #include "gan/metrics.h"
 #include "kd/task.h"
 
@@ -26,6 +27,10 @@ class Classification : public Task {
 
   nn::ModelOptions options(const data::Dataset& d) const override { return {.outputs = d.classes, .channels = d.channels(), .size = d.height()}; }
   const train::Criterion& criterion() const override { return criterion_; }
+
+  std::unique_ptr<gan::Conditioning> conditioning(const data::Dataset& d, const gan::GanSettings& s, Device device) const override {
+    return gan::condition_on_classes(d, s, device);
+  }
 
   std::unique_ptr<gan::RatioNet> ratio_net(const data::Dataset& d, const gan::RatioSettings& s, int64_t feature) const override {
     return std::make_unique<gan::ClassRatioNet>(d.classes, s.embedding, feature, gan::ratio_widths(s.net, s.width), s.dropout);

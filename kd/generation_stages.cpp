@@ -2,6 +2,7 @@
 
 #include "gan/metrics.h"
 #include "gan/sampler.h"
+#include "gan/trainer.h"
 #include "kd/checkpoint.h"
 #include "kd/stages.h"
 #include "nn/images.h"
@@ -55,7 +56,9 @@ Tensor features_of_images(nn::Network& network, const Tensor& images, const data
 }  // namespace
 
 void train_gan(Experiment& experiment, StageContext& context) {
-  gan::GanTrainer trainer(experiment.train(), experiment.settings.gan, experiment.stream("gan"), context.monitor, experiment.device);
+  const gan::GanSettings& settings = experiment.settings.gan;
+  gan::GanTrainer trainer(experiment.task().conditioning(experiment.train(), settings, experiment.device), settings, experiment.stream("gan"),
+                          context.monitor, experiment.device);
   trainer.run();
   write_safetensors(context.directory + "/generator.safetensors", gan::generator_checkpoint(trainer.average()));
   context.results["steps"] = {static_cast<double>(trainer.steps_done()), "steps", Better::neither, "cost"};

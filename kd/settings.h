@@ -6,7 +6,7 @@
 #include "data/source.h"
 #include "gan/density_ratio.h"
 #include "gan/feature_net.h"
-#include "gan/trainer.h"
+#include "gan/settings.h"
 #include "kd/fake_data.h"
 #include "kd/method.h"
 #include "train/supervised.h"

@@ -4,7 +4,9 @@
 #include <string>
 #include <vector>
 
+#include "gan/conditioning.h"
 #include "gan/density_ratio.h"
+#include "gan/settings.h"
 #include "kd/fake_data.h"
 #include "kd/stage.h"
 #include "nn/models/registry.h"
@@ -24,6 +26,8 @@ class Task {
   virtual nn::ModelOptions options(const data::Dataset& data) const = 0;
   virtual const train::Criterion& criterion() const = 0;
 
+  /// What a GAN of these data is conditioned on.
+  virtual std::unique_ptr<gan::Conditioning> conditioning(const data::Dataset& data, const gan::GanSettings& settings, Device device) const = 0;
   /// The density-ratio net, conditioned as the task says.
   virtual std::unique_ptr<gan::RatioNet> ratio_net(const data::Dataset& data, const gan::RatioSettings& settings, int64_t feature) const = 0;
   /// What fakes are made for, one condition each.

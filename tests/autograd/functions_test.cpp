@@ -92,8 +92,6 @@ TEST(Functions, LossGradients) {
     expect_gradient([&](const Variables& v) { return smooth_l1_loss(v[0], v[1], r, 0.5); }, {x, t});
   }
   expect_gradient([&](const Variables& v) { return distillation_loss(v[0], teacher, 4); }, {x});
-  expect_gradient([](const Variables& v) { return hinge_loss_discriminator(v[0], v[1]); }, {draw({6}, 4, -2, 2), draw({6}, 5, -2, 2)});
-  expect_gradient([](const Variables& v) { return hinge_loss_generator(v[0]); }, {draw({6}, 4)});
 }
 
 TEST(Functions, DistillationLossVanishesForEqualNetworks) {

@@ -173,6 +173,21 @@ TEST(Loader, DropLastOrderAndResponses) {
   EXPECT_EQ(loader.next().index, (std::vector<int64_t>{0, 1, 2, 3}));
 }
 
+TEST(Loader, PickChoosesTheRowsOfAStep) {
+  const Dataset d = random_set(10, 4, 4, 3);
+  for (const int64_t threads : {0, 3}) {
+    Loader::Config c = config_of(d, threads);
+    c.pick = [](int64_t step) { return std::vector<int64_t>{step % 10, 7, 7}; };
+    Loader loader(d, c, Stream(0), 4);
+    for (int64_t step = 4; step < 30; ++step) {
+      const Batch b = loader.next();
+      EXPECT_EQ(b.index, (std::vector<int64_t>{step % 10, 7, 7}));
+      EXPECT_EQ(b.labels.to_vector<int64_t>(), take(d.labels, b.index).to_vector<int64_t>());
+      EXPECT_EQ(b.images.size(0), 3);
+    }
+  }
+}
+
 TEST(Loader, ErrorsReachTheCaller) {
   const Dataset d = random_set(10, 4, 4, 3);
   Loader::Config c = config_of(d, 2);

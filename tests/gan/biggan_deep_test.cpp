@@ -6,6 +6,7 @@
 #include <cmath>
 #include <functional>
 
+#include "gan/losses.h"
 #include "nn/parity_fixture.h"
 
 namespace limbeck::gan {
@@ -181,7 +182,7 @@ TEST(BigGanDeep, TrainStepReachesEveryParameter) {
   d->initialise(Stream(22));
   const Tensor labels = Tensor::of<int64_t>({0, 2}), z = Tensor::empty({2, 5});
   Stream(23).fill_normal(z);
-  hinge_loss_generator(d->forward(g->forward(z, labels), labels)).backward();
+  generator_loss(AdversarialLoss::hinge, d->forward(g->forward(z, labels), labels)).backward();
   for (const nn::Module* m : {static_cast<const nn::Module*>(g.get()), static_cast<const nn::Module*>(d.get())})
     for (const nn::Parameter& p : m->parameters()) EXPECT_TRUE(p.value.grad().defined()) << p.name;
 }

@@ -7,6 +7,7 @@
 #include <cstdlib>
 #include <nlohmann/json.hpp>
 
+#include "gan/losses.h"
 #include "nn/parity.h"
 
 namespace limbeck::gan {
@@ -128,7 +129,7 @@ TEST_P(BigGanParity, DiscriminatorAndGeneratorStep) {
   std::vector<int64_t> twice = labels_.to_vector<int64_t>();
   twice.insert(twice.end(), twice.begin(), twice.begin() + n);
   const Variable scores = d_->forward(both, Tensor::of(twice));
-  const Variable d_loss = hinge_loss_discriminator(slice(scores, 0, n, 2 * n), slice(scores, 0, 0, n));
+  const Variable d_loss = discriminator_loss(AdversarialLoss::hinge, slice(scores, 0, n, 2 * n), slice(scores, 0, 0, n));
   EXPECT_NEAR(d_loss.item(), fixture_["d_loss"], tolerance_.forward * std::abs(d_loss.item()));
   d_loss.backward();
   expect_gradients(*d_, fixture_["d_grads"]);
@@ -136,7 +137,7 @@ TEST_P(BigGanParity, DiscriminatorAndGeneratorStep) {
 
   nn::parity_fill_state(*g_);
   d_->set_requires_grad(false);
-  const Variable g_loss = hinge_loss_generator(d_->forward(g_->forward(z_, labels_), labels_));
+  const Variable g_loss = generator_loss(AdversarialLoss::hinge, d_->forward(g_->forward(z_, labels_), labels_));
   EXPECT_NEAR(g_loss.item(), fixture_["g_loss"], tolerance_.forward * std::abs(g_loss.item()));
   g_loss.backward();
   expect_gradients(*g_, fixture_["g_grads"]);

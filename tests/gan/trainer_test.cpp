@@ -7,6 +7,8 @@
 #include <cstring>
 #include <limits>
 
+#include "gan/class_conditioning.h"
+
 namespace limbeck::gan {
 namespace {
 
@@ -53,6 +55,10 @@ class Recorder : public nn::Monitor {
   int64_t done_ = 0;
 };
 
+GanTrainer by_class(const data::Dataset& data, const GanSettings& settings, const Stream& stream, nn::Monitor& monitor) {
+  return GanTrainer(condition_on_classes(data, settings), settings, stream, monitor);
+}
+
 void expect_equal_bits(const TensorFile& a, const TensorFile& b) {
   ASSERT_EQ(a.tensors.size(), b.tensors.size());
   for (const auto& [name, t] : a.tensors) {
@@ -73,7 +79,7 @@ double value(const nn::Values& values, const std::string& key) {
 TEST(GanTrainer, RunsAndReportsItsHealth) {
   const data::Dataset data = toy_data();
   Recorder monitor;
-  GanTrainer trainer(data, toy_settings(), Stream(1), monitor);
+  GanTrainer trainer = by_class(data, toy_settings(), Stream(1), monitor);
   trainer.run();
   EXPECT_EQ(trainer.steps_done(), 4);
   ASSERT_EQ(monitor.lines.size(), 2u);
@@ -92,16 +98,16 @@ TEST(GanTrainer, RunsAndReportsItsHealth) {
 TEST(GanTrainer, ResumeEqualsAnUndisturbedRun) {
   const data::Dataset data = toy_data(1);
   Recorder undisturbed, stopped;
-  GanTrainer whole(data, toy_settings(), Stream(2), undisturbed);
+  GanTrainer whole = by_class(data, toy_settings(), Stream(2), undisturbed);
   whole.run();
   stopped.stop_after = 3;
   {
-    GanTrainer first(data, toy_settings(), Stream(2), stopped);
+    GanTrainer first = by_class(data, toy_settings(), Stream(2), stopped);
     EXPECT_THROW(first.run(), nn::Interrupted);
     EXPECT_EQ(first.steps_done(), 3);
   }
   stopped.stop_after = std::numeric_limits<int64_t>::max();
-  GanTrainer second(data, toy_settings(), Stream(2), stopped);
+  GanTrainer second = by_class(data, toy_settings(), Stream(2), stopped);
   EXPECT_EQ(second.steps_done(), 3);
   second.run();
   expect_equal_bits(whole.state(), second.state());
@@ -110,7 +116,7 @@ TEST(GanTrainer, ResumeEqualsAnUndisturbedRun) {
 TEST(GanTrainer, AverageIsACopyAtFirstAndThenMovesSlowly) {
   const data::Dataset data = toy_data();
   Recorder monitor;
-  GanTrainer trainer(data, toy_settings(), Stream(3), monitor);
+  GanTrainer trainer = by_class(data, toy_settings(), Stream(3), monitor);
   trainer.step();
   expect_equal_bits(trainer.generator().state_dict(), trainer.average().state_dict());
   const TensorFile before = trainer.average().state_dict();
@@ -124,7 +130,7 @@ TEST(GanTrainer, AverageIsACopyAtFirstAndThenMovesSlowly) {
 TEST(GanTrainer, DivergenceNamesStepAndTensor) {
   const data::Dataset data = toy_data();
   Recorder monitor;
-  GanTrainer trainer(data, toy_settings(), Stream(4), monitor);
+  GanTrainer trainer = by_class(data, toy_settings(), Stream(4), monitor);
   trainer.step();
   for (const nn::Parameter& p : trainer.discriminator().parameters())
     if (p.name == "blocks.1.0.conv1.bias") p.value.data().fill(std::numeric_limits<double>::quiet_NaN());
@@ -138,7 +144,7 @@ TEST(GanTrainer, DivergenceNamesStepAndTensor) {
   }
   GanSettings bounded = toy_settings();
   bounded.loss_bound = 1e-9;
-  GanTrainer strict(data, bounded, Stream(4), monitor);
+  GanTrainer strict = by_class(data, bounded, Stream(4), monitor);
   EXPECT_THROW(strict.step(), Error);
 }
 
@@ -147,9 +153,15 @@ TEST(GanTrainer, RefusesDataThatDoNotFit) {
   Recorder monitor;
   GanSettings s = toy_settings();
   s.batch = 9;
-  EXPECT_THROW(GanTrainer(data, s, Stream(5), monitor), Error);
+  EXPECT_THROW(by_class(data, s, Stream(5), monitor), Error);
+  s = toy_settings();
+  s.arch = "sagan";
+  EXPECT_THROW(by_class(data, s, Stream(5), monitor), Error);
+  s = toy_settings();
+  s.loss = "wasserstein";
+  EXPECT_THROW(by_class(data, s, Stream(5), monitor), Error);
   data.classes = 0;
-  EXPECT_THROW(GanTrainer(data, toy_settings(), Stream(5), monitor), Error);
+  EXPECT_THROW(by_class(data, toy_settings(), Stream(5), monitor), Error);
 }
 
 }  // namespace

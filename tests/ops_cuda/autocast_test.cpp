@@ -7,6 +7,7 @@
 
 #include "autograd/autocast.h"
 #include "autograd/functions.h"
+#include "gan/losses.h"
 #include "gan/network.h"
 #include "nn/models/registry.h"
 #include "tests/ops_cuda/pass.h"
@@ -62,7 +63,7 @@ Step gan_step(const std::string& arch, DType activations) {
   const Tensor y = Tensor::of<int64_t>({2, 0}).to(cuda);
   const Variable images = g->forward(Variable(draw({2, 8}, 7, DType::f32, cuda)), y);
   const Variable score = d->forward(images, y);
-  const Variable loss = hinge_loss_generator(score) + mean(square(score - 1.0));
+  const Variable loss = gan::generator_loss(gan::AdversarialLoss::hinge, score) + mean(square(score - 1.0));
   loss.backward();
   Step s;
   s.output = images.data().to(cpu);

@@ -6,6 +6,7 @@
 
 #include "autograd/functions.h"
 #include "gan/density_ratio.h"
+#include "gan/losses.h"
 #include "nn/layers.h"
 #include "nn/optim.h"
 #include "tests/kd/method_settings.h"
@@ -46,8 +47,13 @@ TEST(CudaLosses, AreThoseOfTheCpu) {
     expect_same_everywhere("smooth_l1_loss", [&](const Variable& x, const Variable& t, Device) { return smooth_l1_loss(x, t, r, 0.5); });
   }
   expect_same_everywhere("distillation_loss", [](const Variable& x, const Variable& t, Device) { return distillation_loss(x, t.data(), 4); });
-  expect_same_everywhere("hinge, discriminator", [](const Variable& x, const Variable& t, Device) { return hinge_loss_discriminator(x, t); }, {6, 1});
-  expect_same_everywhere("hinge, generator", [](const Variable& x, const Variable&, Device) { return hinge_loss_generator(x); }, {6, 1});
+  for (const gan::AdversarialLoss l : {gan::AdversarialLoss::hinge, gan::AdversarialLoss::vanilla}) {
+    expect_same_everywhere("discriminator", [l](const Variable& x, const Variable& t, Device) { return gan::discriminator_loss(l, x, t); }, {6, 1});
+    expect_same_everywhere("discriminator, weighted", [l](const Variable& x, const Variable& t, Device d) {
+      return gan::discriminator_loss(l, x, t, draw({6, 1}, 7, DType::f64, d, 0, 1), draw({6, 1}, 8, DType::f64, d, 0, 1));
+    }, {6, 1});
+    expect_same_everywhere("generator", [l](const Variable& x, const Variable&, Device) { return gan::generator_loss(l, x); }, {6, 1});
+  }
   expect_same_everywhere("density ratio", [](const Variable& x, const Variable& t, Device) { return gan::ratio_loss(x, t, 0.7); }, {6, 1});
 }
 

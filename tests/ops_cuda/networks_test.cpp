@@ -11,6 +11,7 @@
 
 #include "autograd/functions.h"
 #include "gan/density_ratio.h"
+#include "gan/losses.h"
 #include "gan/network.h"
 #include "gan/response_ratio.h"
 #include "gan/sparse_autoencoder.h"
@@ -60,7 +61,7 @@ Pass gan_pair(const gan::NetworkConfig& config, DType dtype, Device device) {
   const Variable images = g->forward(Variable(draw({2, config.dim_z}, 7, dtype, device)), y);
   const Variable real(draw(images.shape(), 8, dtype, device));
   const Variable fake_score = d->forward(images, y);
-  const Variable loss = hinge_loss_discriminator(d->forward(real, y), fake_score) + hinge_loss_generator(fake_score);
+  const Variable loss = gan::discriminator_loss(gan::AdversarialLoss::hinge, d->forward(real, y), fake_score) + gan::generator_loss(gan::AdversarialLoss::hinge, fake_score);
   loss.backward();
   Pass pass;
   pass.add("images", images.data());

@@ -7,11 +7,13 @@
 #include <map>
 #include <memory>
 
+#include "gan/class_conditioning.h"
 #include "gan/density_ratio.h"
 #include "gan/feature_net.h"
 #include "gan/rejection.h"
 #include "gan/sampler.h"
 #include "gan/trainer.h"
+#include "gan/vicinity_conditioning.h"
 #include "kd/distillation.h"
 #include "kd/fake_data.h"
 #include "nn/layers.h"
@@ -247,7 +249,34 @@ TEST(CudaTraining, GanLossesAreThoseOfTheCpu) {
   std::map<DeviceKind, Recorder> log;
   std::map<DeviceKind, TensorFile> average;
   for (const Device device : {cpu, cuda}) {
-    gan::GanTrainer trainer(set, settings, Stream(5), log[device.kind], device);
+    gan::GanTrainer trainer(gan::condition_on_classes(set, settings, device), settings, Stream(5), log[device.kind], device);
+    trainer.run();
+    average[device.kind] = trainer.average().state_dict();
+  }
+  expect_close(log[DeviceKind::cuda], log[DeviceKind::cpu], 2e-3);
+  expect_close(average[DeviceKind::cuda], average[DeviceKind::cpu], 5e-3);
+}
+
+// Weights, targets and the embedding of responses travel into the recorded updates.
+TEST(CudaTraining, GanConditionedOnResponsesIsThatOfTheCpu) {
+  data::Dataset set = toy_data(6, 64, 3);
+  set.labels = {}, set.classes = 0;
+  set.targets = Tensor::of<float>({0.1F, 0.5F, 0.5F, 0.9F, 0.3F, 1.0F});
+  const gan::EmbeddedResponses embedding{[](const Tensor& y) {
+                                           const Variable v = reshape(Variable(y), {-1, 1});
+                                           return concat({v, affine(v, -1, 1), square(v)}, 1).data();
+                                         },
+                                         3};
+  gan::GanSettings settings;
+  settings.arch = "sngan";
+  settings.steps = 5;  // from the third on replayed
+  settings.batch = 2, settings.d_steps = 1, settings.g_ch = settings.d_ch = 1, settings.dim_z = 4;
+  settings.g_lr = settings.d_lr = 1e-5;
+  settings.ema_decay = 0.9, settings.ema_start = 2, settings.health_every = 1, settings.sample_every = 0;
+  std::map<DeviceKind, Recorder> log;
+  std::map<DeviceKind, TensorFile> average;
+  for (const Device device : {cpu, cuda}) {
+    gan::GanTrainer trainer(gan::condition_on_responses(set, settings, embedding, device), settings, Stream(5), log[device.kind], device);
     trainer.run();
     average[device.kind] = trainer.average().state_dict();
   }
@@ -294,7 +323,7 @@ TEST(CudaTraining, DivergenceStopsTheGan) {
   settings.sample_every = 0;
   settings.loss_bound = 1e-6;
   Recorder log;
-  gan::GanTrainer trainer(set, settings, Stream(5), log, cuda);
+  gan::GanTrainer trainer(gan::condition_on_classes(set, settings, cuda), settings, Stream(5), log, cuda);
   try {
     trainer.run();
     ADD_FAILURE() << "no error";
@@ -330,7 +359,7 @@ std::vector<double> train_on_device() {
     gan::GanSettings settings;
     settings.steps = 3, settings.batch = 2, settings.d_steps = 1, settings.g_ch = settings.d_ch = 2, settings.dim_z = 8;
     settings.ema_decay = 0.9, settings.ema_start = 2, settings.health_every = 2, settings.sample_every = 0;
-    gan::GanTrainer trainer(set, settings, Stream(5), log, cuda);
+    gan::GanTrainer trainer(gan::condition_on_classes(set, settings, cuda), settings, Stream(5), log, cuda);
     trainer.run();
     take(trainer.average().state_dict());
   }

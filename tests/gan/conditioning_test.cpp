@@ -1,0 +1,221 @@
+// What a Conditioning draws, and that a GAN conditioned on responses trains and resumes.
+#include "gan/conditioning.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <cstring>
+#include <functional>
+
+#include "gan/class_conditioning.h"
+#include "gan/trainer.h"
+#include "gan/vicinity_conditioning.h"
+#include "ops/random.h"
+
+namespace limbeck::gan {
+namespace {
+
+/// Gray images as bright as their response says.
+data::Dataset faces(int64_t side = 64, int64_t n = 12) {
+  data::Dataset d;
+  d.images = Tensor::empty({n, side, side, 1}, DType::u8);
+  d.targets = Tensor::empty({n});
+  for (int64_t i = 0; i < n; ++i) {
+    const float y = static_cast<float>(i * i % n) / static_cast<float>(n);  // with ties
+    d.targets.data<float>()[i] = y;
+    d.images.rows(i, i + 1).fill(std::floor(255.0 * static_cast<double>(y)));
+  }
+  return d;
+}
+
+/// y, 1 - y, y^2: fixed, and fit for a recorded step.
+EmbeddedResponses embedding() {
+  return {[](const Tensor& y) {
+            const Variable v = reshape(Variable(y), {-1, 1});
+            return concat({v, affine(v, -1, 1), square(v)}, 1).data();
+          },
+          3};
+}
+
+GanSettings toy_settings(const std::string& type = "soft") {
+  GanSettings s;
+  s.arch = "sngan";
+  s.steps = 3;
+  s.batch = 4;
+  s.d_steps = 2;
+  s.g_ch = s.d_ch = 2;
+  s.dim_z = 6;
+  s.ema_start = 1;
+  s.ema_decay = 0.5;
+  s.health_every = 1;
+  s.sample_every = 0;
+  s.vicinity = {.type = type, .sigma = 0.05, .kappa = -2};
+  return s;
+}
+
+Tensor no_place() { return place_at(places_of({Stream(1)}), 0); }
+
+TEST(ClassConditioning, JudgesRealImagesUnderTheirClassesAndFakesUnderThoseDrawn) {
+  data::Dataset d = faces(32);
+  d.targets = {};
+  d.classes = 3;
+  d.labels = Tensor::of<int64_t>({0, 1, 2, 0, 1, 2, 0, 1, 2, 0, 1, 2});
+  GanSettings s;
+  s.batch = 4;
+  const auto conditioning = condition_on_classes(d, s);
+  conditioning->begin(Stream(3), 0);
+  const Conditioning::Real real = conditioning->next_real();
+  const auto c = conditioning->discriminator_conditions(real.inputs, no_place());
+  EXPECT_EQ(c.judged_real.classes.to_vector<int64_t>(), real.inputs.at(0).to_vector<int64_t>());
+  EXPECT_EQ(c.made.classes.to_vector<int64_t>(), draw_integers(no_place(), {4}, 0, 3).to_vector<int64_t>());
+  EXPECT_EQ(c.judged_fake.classes.to_vector<int64_t>(), c.made.classes.to_vector<int64_t>());
+  EXPECT_FALSE(c.real_weights.defined() || c.fake_weights.defined());
+}
+
+/// The responses in the images of a batch, in [-1, 1].
+double brightness(const Tensor& images, int64_t i) { return images.rows(i, i + 1).at(0); }
+
+class VicinityConditioningOf : public testing::TestWithParam<const char*> {};
+INSTANTIATE_TEST_SUITE_P(Types, VicinityConditioningOf, testing::Values("soft", "hard"), [](const auto& info) { return std::string(info.param); });
+
+TEST_P(VicinityConditioningOf, RealImagesAreThoseOfTheDrawsAndConditionsTheirEmbeddings) {
+  const data::Dataset d = faces();
+  const GanSettings s = toy_settings(GetParam());
+  const SortedResponses sorted(d.targets.span<float>());
+  const Vicinity vicinity = vicinity_of(sorted, s.vicinity);
+  const auto conditioning = condition_on_responses(d, s, embedding());
+  conditioning->begin(Stream(3), 0);
+  for (int update = 0; update < 5; ++update) {
+    const Conditioning::Real real = conditioning->next_real();
+    const Tensor numbers = real.inputs.at(0);
+    const auto c = conditioning->discriminator_conditions(real.inputs, no_place());
+    ASSERT_EQ(c.made.embedding.shape(), Shape({4, 3}));
+    EXPECT_EQ(c.real_weights.defined(), vicinity.soft);
+    for (int64_t i = 0; i < 4; ++i) {
+      const double y = numbers.at(i), fake = numbers.at(4 + i);
+      const double pixel = brightness(real.images, i), response = std::ceil((pixel + 1) / 2 * 255 - 0.01) / 255;
+      EXPECT_LE(std::abs(response - y), vicinity.radius() + 0.005);
+      EXPECT_FLOAT_EQ(static_cast<float>(c.judged_real.embedding.data().at(3 * i)), static_cast<float>(y));
+      EXPECT_FLOAT_EQ(static_cast<float>(c.judged_fake.embedding.data().at(3 * i)), static_cast<float>(y));
+      EXPECT_FLOAT_EQ(static_cast<float>(c.made.embedding.data().at(3 * i)), static_cast<float>(fake));
+      if (!vicinity.soft) continue;
+      EXPECT_NEAR(c.fake_weights.at(i), vicinity.weight(fake, y), 1e-4);
+      EXPECT_NEAR(c.real_weights.at(i), vicinity.weight(response, y), 0.05);
+    }
+  }
+  const Tensors targets = conditioning->next_targets(Stream(4));
+  EXPECT_FLOAT_EQ(static_cast<float>(conditioning->generator_condition(targets, no_place()).embedding.data().at(3)), static_cast<float>(targets.at(0).at(1)));
+}
+
+// An update's draws depend on the stream and its number only: not on prefetching, nor on where one begins.
+TEST(VicinityConditioning, BeginsAnywhereWithAnyNumberOfThreads) {
+  const data::Dataset d = faces();
+  GanSettings s = toy_settings();
+  s.loader_threads = 0;
+  const auto plain = condition_on_responses(d, s, embedding());
+  s.loader_threads = 3;
+  const auto threaded = condition_on_responses(d, s, embedding());
+  plain->begin(Stream(3), 0);
+  threaded->begin(Stream(3), 2);
+  for (int update = 0; update < 6; ++update) {
+    const Conditioning::Real a = plain->next_real();
+    if (update < 2) continue;
+    const Conditioning::Real b = threaded->next_real();
+    EXPECT_EQ(a.images.to_vector<float>(), b.images.to_vector<float>()) << update;
+    EXPECT_EQ(a.inputs.at(0).to_vector<float>(), b.inputs.at(0).to_vector<float>()) << update;
+  }
+}
+
+class Recorder : public nn::Monitor {
+ public:
+  int64_t stop_after = 1000, done = 0;
+  std::optional<TensorFile> saved;
+  std::vector<std::pair<std::string, Shape>> images;
+  std::vector<nn::Values> lines;
+  void progress(int64_t step, int64_t, int64_t, const nn::Values&) override { done = step; }
+  void metrics(int64_t, const nn::Values& values) override { lines.push_back(values); }
+  void image(const std::string& name, const Tensor& t) override { images.emplace_back(name, t.shape()); }
+  bool checkpoint_due() override { return done >= stop_after; }
+  bool stop_requested() override { return done >= stop_after; }
+  void save(const TensorFile& state) override { saved = state; }
+  std::optional<TensorFile> load() override { return saved; }
+};
+
+TensorFile train(const GanSettings& s, Recorder& monitor) {
+  GanTrainer trainer(condition_on_responses(faces(), s, embedding()), s, Stream(2), monitor);
+  trainer.run();
+  return trainer.state();
+}
+
+void expect_equal_bits(const TensorFile& a, const TensorFile& b) {
+  ASSERT_EQ(a.tensors.size(), b.tensors.size());
+  for (const auto& [name, t] : a.tensors) EXPECT_EQ(std::memcmp(t.raw(), b.get(name).raw(), static_cast<size_t>(t.bytes())), 0) << name;
+}
+
+TEST_P(VicinityConditioningOf, AGanTrainsShowsItsResponsesAndResumes) {
+  for (const char* loss : {"hinge", "vanilla"}) {
+    GanSettings s = toy_settings(GetParam());
+    s.loss = loss;
+    Recorder whole, stopped;
+    const TensorFile expected = train(s, whole);
+    ASSERT_EQ(whole.images.size(), 1u);
+    EXPECT_EQ(whole.images[0].first, "responses-000003");
+    EXPECT_GE(whole.images[0].second[0], 10 * 64);
+    ASSERT_EQ(whole.lines.size(), 3u);
+    for (const nn::Values& line : whole.lines)
+      for (const auto& [name, v] : line) EXPECT_TRUE(std::isfinite(v)) << name;
+    stopped.stop_after = 2;
+    EXPECT_THROW(train(s, stopped), nn::Interrupted);
+    stopped.stop_after = 1000;
+    expect_equal_bits(train(s, stopped), expected);
+  }
+}
+
+// The embedded response reaches G: after some training its images differ between responses, and every weight of D and G has moved.
+TEST(VicinityConditioning, EveryPartOfTheNetworksLearns) {
+  GanSettings s = toy_settings();
+  s.arch = "sagan";
+  s.g_ch = s.d_ch = 8;
+  Recorder monitor;
+  GanTrainer trainer(condition_on_responses(faces(), s, embedding()), s, Stream(2), monitor);
+  const TensorFile g = trainer.generator().state_dict(), d = trainer.discriminator().state_dict();
+  trainer.run();
+  for (const auto& [before, net] : {std::pair<const TensorFile*, nn::Module*>{&g, &trainer.generator()}, {&d, &trainer.discriminator()}})
+    for (const nn::Parameter& p : net->parameters())
+      EXPECT_NE(before->get(p.name).to_vector<float>(), net->state_dict().get(p.name).to_vector<float>()) << p.name;
+}
+
+std::string error_of(const std::function<void()>& f) {
+  try {
+    f();
+  } catch (const Error& e) {
+    return e.what();
+  }
+  return "no error";
+}
+
+TEST(Conditioning, RefusesWhatCannotBeTrained) {
+  Recorder monitor;
+  const data::Dataset d = faces();
+  const auto expect = [](const std::function<void()>& f, const std::string& part) {
+    const std::string found = error_of(f);
+    EXPECT_NE(found.find(part), std::string::npos) << found;
+  };
+  GanSettings s = toy_settings();
+  expect([&] { condition_on_classes(d, s); }, "the data set has no classes");
+  s.arch = "biggan";
+  expect([&] { GanTrainer(condition_on_responses(d, s, embedding()), s, Stream(1), monitor); },
+         "gan.arch: biggan is conditioned on classes, the data have responses; expected one of sagan, sngan");
+  s = toy_settings();
+  expect([&] { condition_on_responses(d, s, {}); }, "no embedding");
+  s.vicinity.type = "round";
+  expect([&] { condition_on_responses(d, s, embedding()); }, "gan.vicinity.type");
+  data::Dataset degrees = d;
+  degrees.targets = Tensor::full({d.size()}, 35);
+  expect([&] { condition_on_responses(degrees, toy_settings(), embedding()); }, "normalised to [0, 1], found 35");
+  degrees.targets = {};
+  expect([&] { condition_on_responses(degrees, toy_settings(), embedding()); }, "no responses");
+}
+
+}  // namespace
+}  // namespace limbeck::gan
