@@ -7,7 +7,8 @@
 #include <sstream>
 
 #include "apps/console.h"
-#include "apps/executor.h"
+#include "apps/run_files.h"
+#include "apps/run_plan.h"
 #include "tensor/error.h"
 #include "tensor/safetensors.h"
 
@@ -82,15 +83,14 @@ const StageRecord* RunRecord::find(const std::string& stage) const {
 RunRecord read_run(const std::string& directory) {
   RunRecord run;
   run.directory = directory;
-  LIMBECK_CHECK(fs::exists(directory + "/run.json"), directory, ": not a run folder (it has no run.json)");
+  read_recorded_run(directory);  // refuses what is no run, malformed, or of another format
   const json overview = parse(directory + "/run.json");
   if (fs::exists(directory + "/config.toml")) run.config = read_file(directory + "/config.toml");
-  const json times = fs::exists(directory + "/times.json") ? parse(directory + "/times.json") : json::object();
   for (const auto& entry : overview.at("stages")) {
     StageRecord stage = read_stage(directory + "/stages/" + entry.value("name", ""), entry);
-    const json t = times.value("stages", json::object()).value(stage.name, json::object());
-    stage.seconds = t.value("seconds", 0.0);
-    stage.sessions = t.value("sessions", 0);
+    const StageTimes times = read_times(stage_folder(directory, stage.name));
+    stage.seconds = times.seconds;
+    stage.sessions = times.sessions;
     run.stages.push_back(std::move(stage));
   }
   return run;
