@@ -26,6 +26,15 @@ using std::chrono::milliseconds;
 
 bool holds_text(const std::string& path, const std::string& text) { return fs::exists(path) && read_file(path) == text; }
 
+/// What a kill in the middle of join() leaves.
+void remove_temporary_overviews(const std::string& root) {
+  std::vector<fs::path> found;
+  for (const auto& entry : fs::directory_iterator(root))
+    for (const char* name : {"config.toml.", "run.json."})
+      if (entry.path().extension() == ".tmp" && entry.path().filename().string().starts_with(name)) found.push_back(entry.path());
+  for (const auto& path : found) fs::remove(path);
+}
+
 /// What went wrong, for people; call it in a handler.
 std::string error_text() {
   try {
@@ -174,10 +183,11 @@ RunFolder::RunFolder(std::string directory, const std::vector<kd::Stage>& stages
     LIMBECK_CHECK(fs::exists(directory_ + "/.lock"), directory_, ": holds files that are not of a run; give an empty or new folder");
   if (fs::exists(directory_ + "/run.json", error)) read_recorded_run(directory_);
   const std::string overview = overview_text(plan_stages(stages, directory_));
+  expect_no_link(directory_ + "/stages");
   fs::create_directories(directory_ + "/stages", error);
   LIMBECK_CHECK(!error, directory_, ": the run folder cannot be created: ", error.message());
   const std::string path = directory_ + "/.lock";
-  lock_ = open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666);
+  lock_ = open(path.c_str(), O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0666);
   LIMBECK_CHECK(lock_ >= 0, path, ": cannot be created: ", std::strerror(errno));
   try {
     join(config, overview);
@@ -199,6 +209,7 @@ void RunFolder::join(const std::string& config, const std::string& overview) {
   constexpr int tries = 20;
   for (int i = 0; i < tries; ++i) {
     if (try_lock(LOCK_EX)) {
+      remove_temporary_overviews(directory_);
       if (!holds_text(config_path, config)) write_file_atomically(config_path, config);
       if (!holds_text(overview_path, overview)) write_file_atomically(overview_path, overview);
     }

@@ -15,6 +15,7 @@
 #include "apps/slurm.h"
 #include "apps/workers.h"
 #include "kd/workflow.h"
+#include "tensor/device.h"
 
 namespace limbeck::run_app {
 namespace {
@@ -113,6 +114,14 @@ void submit(const RunArguments& a, const std::vector<kd::Stage>& stages, const R
   submit_to_slurm(stages, plan_stages(stages, root, a.selection), root, command, a.slurm_options, console);
 }
 
+/// Where one submits there need be no such device, but the program must be able to use it.
+Device submitted_device(const DeviceOptions& o) {
+  const Device device = parse_device(o.device);
+  parse_precision(o.precision);
+  if (device != cpu) backend(device);
+  return device;
+}
+
 std::string last_line(const RunArguments& a) {
   if (!a.selection.stop_after.empty()) return cat("stopped after ", a.selection.stop_after);
   if (!a.selection.only.empty()) return "the chosen stages are done";
@@ -122,10 +131,11 @@ std::string last_line(const RunArguments& a) {
 int run(const RunArguments& a) {
   LIMBECK_CHECK(!a.slurm || a.jobs == 1, "--slurm and --jobs: give one of them; Slurm starts the processes itself");
   kd::WorkflowSettings settings = read_settings(a.config, a.overrides);
-  const Device device = chosen_device(*a.device);
-  set_kernels(*a.kernels, device);
+  const Device device = a.slurm ? submitted_device(*a.device) : chosen_device(*a.device);
+  if (!a.slurm) set_kernels(*a.kernels, device);
   const auto stages = kd::workflow_stages(settings, device);
   const std::string text = to_toml(list_settings(settings));
+  if (std::filesystem::exists(a.out + "/run.json")) read_recorded_run(a.out);  // refuses what an earlier version wrote
   if (a.dry_run) {
     std::printf("%s", text.c_str());
     print_plan(plan_stages(stages, a.out, a.selection));

@@ -47,6 +47,12 @@ std::string this_process() {
 
 std::string stage_folder(const std::string& directory, const std::string& stage) { return directory + "/stages/" + stage; }
 
+bool is_link(const std::string& folder) { return fs::is_symlink(fs::symlink_status(folder)); }
+
+void expect_no_link(const std::string& folder) {
+  LIMBECK_CHECK(!is_link(folder), folder, ": is a symbolic link; expected a folder (nothing is written or cleared behind a link)");
+}
+
 std::string json_text(const std::string& path, const std::string& key) { return text_at(read_json(path), key); }
 
 kd::Results read_results(const std::string& stage_directory) {
@@ -58,8 +64,12 @@ kd::Results read_results(const std::string& stage_directory) {
     LIMBECK_CHECK(entry.is_object() && entry.contains("value"), path, ": '", key, "': expected an object with a value, found ", entry.dump());
     const json& value = entry["value"];
     LIMBECK_CHECK(value.is_number() || value.is_null(), path, ": '", key, "': expected a number, found ", value.type_name());
-    results[key] = {value.is_null() ? std::nan("") : value.get<double>(), text_at(entry, "unit"), kd::parse_better(text_at(entry, "better")),
-                    text_at(entry, "kind")};
+    try {
+      results[key] = {value.is_null() ? std::nan("") : value.get<double>(), text_at(entry, "unit"), kd::parse_better(text_at(entry, "better")),
+                      text_at(entry, "kind")};
+    } catch (const Error& e) {
+      fail(path, ": '", key, "': better: ", e.what());
+    }
   }
   return results;
 }
@@ -87,7 +97,7 @@ void write_times(const std::string& stage_directory, const StageTimes& times) {
 }
 
 std::optional<FileLock> FileLock::acquire(const std::string& path) {
-  const int file = open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666);
+  const int file = open(path.c_str(), O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0666);
   LIMBECK_CHECK(file >= 0, path, ": cannot be created: ", std::strerror(errno));
   // A few tries: stage_worker() of another process looks at a lock by taking it for a moment.
   for (int tries = 0; flock(file, LOCK_EX | LOCK_NB) != 0; ++tries) {

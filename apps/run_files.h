@@ -22,6 +22,11 @@ namespace limbeck {
 
 std::string stage_folder(const std::string& directory, const std::string& stage);
 
+/// A stage writes and clears its own folder, never one that a link leads to: that may be another run's, or no stage's at all.
+bool is_link(const std::string& folder);
+/// Throws Error when it is one.
+void expect_no_link(const std::string& folder);
+
 /// The text at `key` of a JSON file; empty when the file is absent or has none (what a kill in the middle cannot leave, but a person can).
 std::string json_text(const std::string& path, const std::string& key);
 

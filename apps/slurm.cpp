@@ -24,33 +24,39 @@ constexpr int warning_seconds = 120;
 
 std::string slurm_folder(const std::string& directory) { return directory + "/slurm"; }
 
-// --- jobs.json: stage -> job id -------------------------------------------------------------------------------------------------
+// --- jobs.json: {"STAGE": {"job": "12", "fingerprint": "..."}} ---------------------------------------------------------------------
 
-using JobIds = std::map<std::string, std::string>;
+struct Submitted {
+  std::string job, fingerprint;
+};
+using SubmittedStages = std::map<std::string, Submitted>;
 
-JobIds read_job_ids(const std::string& directory) {
+SubmittedStages read_submitted(const std::string& directory) {
   const std::string path = slurm_folder(directory) + "/jobs.json";
   if (!fs::exists(path)) return {};
-  const auto read = nlohmann::json::parse(read_file(path), nullptr, false);
-  LIMBECK_CHECK(read.is_object(), path, ": malformed; expected an object of stages and job ids");
-  JobIds ids;
-  for (const auto& [stage, id] : read.items()) {
-    LIMBECK_CHECK(id.is_string(), path, ": '", stage, "': expected a job id, found ", id.dump());
-    ids[stage] = id.get<std::string>();
+  SubmittedStages stages;
+  try {
+    const auto read = nlohmann::json::parse(read_file(path));
+    for (const auto& [stage, entry] : read.items())
+      stages[stage] = {entry.at("job").get<std::string>(), entry.at("fingerprint").get<std::string>()};
+  } catch (const nlohmann::json::exception& e) {
+    fail(path, ": malformed: ", e.what());
   }
-  return ids;
+  return stages;
 }
 
-void write_job_ids(const std::string& directory, const JobIds& ids) {
-  write_file_atomically(slurm_folder(directory) + "/jobs.json", ordered_json(ids).dump(2) + "\n");
+void write_submitted(const std::string& directory, const SubmittedStages& stages) {
+  ordered_json text = ordered_json::object();
+  for (const auto& [stage, s] : stages) text[stage] = {{"job", s.job}, {"fingerprint", s.fingerprint}};
+  write_file_atomically(slurm_folder(directory) + "/jobs.json", text.dump(2) + "\n");
 }
 
 // --- asking Slurm ---------------------------------------------------------------------------------------------------------------
 
 std::string ask_slurm(const std::vector<std::string>& command) {
   const ProcessOutput answer = run_process(command);
-  LIMBECK_CHECK(answer.status != 127, command[0], ": cannot be started; is Slurm installed here?");
-  LIMBECK_CHECK(answer.status == 0, command[0], ": ", answer.error.empty() ? cat("ended with status ", answer.status) : answer.error);
+  if (answer.status == 127) throw SlurmError(cat(command[0], ": cannot be started; is Slurm installed here?"));
+  if (answer.status != 0) throw SlurmError(cat(command[0], ": ", answer.error.empty() ? cat("ended with status ", answer.status) : answer.error));
   return answer.out;
 }
 
@@ -110,7 +116,7 @@ class Submission {
  public:
   Submission(const std::vector<PlannedStage>& plan, const std::string& directory, const std::vector<std::string>& arguments, const SlurmOptions& options, Console& console)
       : plan_(plan), directory_(directory), arguments_(arguments), words_(split_words(options.options, "--slurm-options")), console_(console),
-        ids_(read_job_ids(directory)), queue_(queued_jobs()) {}
+        submitted_(read_submitted(directory)), queue_(queued_jobs()) {}
 
   void add(const std::vector<std::string>& group) {
     std::vector<std::string> left;
@@ -118,8 +124,8 @@ class Submission {
       if (!keeps_its_job(stage)) left.push_back(stage);
     if (left.empty()) return;
     const std::string id = submit(left);
-    for (const auto& stage : left) ids_[stage] = id, submitted_.insert(stage);
-    write_job_ids(directory_, ids_);  // after each: a kill in between loses none
+    for (const auto& stage : left) submitted_[stage] = {id, planned(stage).fingerprint}, new_.insert(stage);
+    write_submitted(directory_, submitted_);  // after each: a kill in between loses none
     ++count_;
     console_.line(cat("job ", id, ": ", join_names(left)));
   }
@@ -130,14 +136,14 @@ class Submission {
     return *std::find_if(plan_.begin(), plan_.end(), [&](const PlannedStage& p) { return p.stage->name == stage; });
   }
 
-  /// Its job is active, and waits for none that has been replaced; otherwise that job is cancelled.
+  /// Its job is active, of these settings, and waits for none that has been replaced; otherwise that job is cancelled.
   bool keeps_its_job(const std::string& stage) const {
-    const auto id = ids_.find(stage);
-    const auto job = id == ids_.end() ? queue_.end() : queue_.find(id->second);
+    const auto before = submitted_.find(stage);
+    const auto job = before == submitted_.end() ? queue_.end() : queue_.find(before->second.job);
     if (job == queue_.end()) return false;
     const auto& needs = planned(stage).stage->needs;
-    const bool stale = job->second.state == "PENDING" && std::any_of(needs.begin(), needs.end(), [&](const std::string& n) { return submitted_.count(n) != 0; });
-    if (job->second.active && !stale) {
+    const bool stale = job->second.state == "PENDING" && std::any_of(needs.begin(), needs.end(), [&](const std::string& n) { return new_.count(n) != 0; });
+    if (job->second.active && !stale && before->second.fingerprint == planned(stage).fingerprint) {
       console_.line(cat("job ", job->first, ": ", stage, " (submitted before)"));
       return true;
     }
@@ -165,7 +171,7 @@ class Submission {
     std::set<std::string> ids;
     for (const auto& stage : group)
       for (const auto& need : planned(stage).stage->needs)
-        if (planned(need).state != StageState::finished && !std::count(group.begin(), group.end(), need)) ids.insert(ids_.at(need));
+        if (planned(need).state != StageState::finished && !std::count(group.begin(), group.end(), need)) ids.insert(submitted_.at(need).job);
     std::string text;
     for (const auto& id : ids) text += (text.empty() ? "afterok:" : ":") + id;
     return text;
@@ -176,9 +182,9 @@ class Submission {
   const std::vector<std::string>& arguments_;
   std::vector<std::string> words_;
   Console& console_;
-  JobIds ids_;
+  SubmittedStages submitted_;
   std::map<std::string, SlurmJob> queue_;
-  std::set<std::string> submitted_;
+  std::set<std::string> new_;  ///< stages that were submitted just now
   int count_ = 0;
 };
 
@@ -246,22 +252,27 @@ void submit_to_slurm(const std::vector<kd::Stage>& stages, const std::vector<Pla
                               : cat("submitted ", submission.count(), " jobs; 'limbeck status ", directory, "' shows them, 'limbeck cancel ", directory, "' cancels them"));
 }
 
-std::map<std::string, SlurmJob> slurm_jobs(const std::string& directory) {
-  const JobIds ids = read_job_ids(directory);
-  if (ids.empty()) return {};
+std::map<std::string, SlurmJob> slurm_jobs(const std::string& directory, const std::vector<PlannedStage>& plan) {
+  const SubmittedStages submitted = read_submitted(directory);
+  if (submitted.empty()) return {};
   const auto queue = queued_jobs();
   std::map<std::string, SlurmJob> jobs;
-  for (const auto& [stage, id] : ids) {
-    const auto queued = queue.find(id);
-    jobs[stage] = queued != queue.end() ? queued->second : SlurmJob{id, ended_state(id), {}, false};
+  for (const auto& p : plan) {
+    const auto s = submitted.find(p.stage->name);
+    if (s == submitted.end() || s->second.fingerprint != p.fingerprint) continue;
+    const auto queued = queue.find(s->second.job);
+    jobs[p.stage->name] = queued != queue.end() ? queued->second : SlurmJob{s->second.job, ended_state(s->second.job), {}, false};
   }
   return jobs;
 }
 
 std::vector<std::string> cancel_slurm_jobs(const std::string& directory) {
+  const SubmittedStages submitted = read_submitted(directory);
+  if (submitted.empty()) return {};
   std::set<std::string> active;
-  for (const auto& [stage, job] : slurm_jobs(directory))
-    if (job.active) active.insert(job.id);
+  const auto queue = queued_jobs();
+  for (const auto& [stage, s] : submitted)
+    if (const auto job = queue.find(s.job); job != queue.end() && job->second.active) active.insert(s.job);
   if (active.empty()) return {};
   std::vector<std::string> command{"scancel"};
   command.insert(command.end(), active.begin(), active.end());

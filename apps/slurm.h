@@ -1,7 +1,7 @@
 // --slurm: the stages of a plan as jobs of a Slurm cluster, and what becomes of them. Slurm's own programs do the work (sbatch, squeue,
 // scontrol, scancel).
 //
-//   DIR/slurm/jobs.json         the job of each submitted stage
+//   DIR/slurm/jobs.json         the job of each submitted stage, with the fingerprint that it was submitted for
 //   DIR/slurm/config.toml       the settings that they run
 //   DIR/slurm/NAME.sh           what was submitted
 //   DIR/slurm/NAME-ID.out       what a job wrote
@@ -12,8 +12,15 @@
 
 #include "apps/console.h"
 #include "apps/run_plan.h"
+#include "tensor/error.h"
 
 namespace limbeck {
+
+/// One of Slurm's programs is missing, or refuses; the message has the first line that it wrote.
+class SlurmError : public Error {
+ public:
+  using Error::Error;
+};
 
 struct SlurmOptions {
   std::string options;              ///< further options of sbatch, as one writes them in a shell
@@ -26,7 +33,7 @@ std::vector<std::vector<std::string>> slurm_groups(const std::vector<kd::Stage>&
                                                    const std::vector<std::string>& groups);
 
 /// Submits what is not finished: each job runs this program with `arguments` and --only for its stages, after the jobs of what it needs. A
-/// stage whose job is still pending or running is left to it. Throws Error with the first line that sbatch wrote when it refuses.
+/// stage whose job is still pending or running is left to it. Throws SlurmError when sbatch refuses.
 void submit_to_slurm(const std::vector<kd::Stage>& stages, const std::vector<PlannedStage>& plan, const std::string& directory,
                      const std::vector<std::string>& arguments, const SlurmOptions& options, Console& console);
 
@@ -37,8 +44,8 @@ struct SlurmJob {
   std::string reason;   ///< why it is pending
   bool active = false;  ///< pending with a chance to run, running, or about to run again
 };
-/// By stage; empty when nothing of this run was submitted. Throws Error when Slurm does not answer.
-std::map<std::string, SlurmJob> slurm_jobs(const std::string& directory);
+/// By stage, for those that were submitted with these fingerprints. Throws SlurmError when Slurm does not answer.
+std::map<std::string, SlurmJob> slurm_jobs(const std::string& directory, const std::vector<PlannedStage>& plan);
 
 /// Cancels the jobs that are active; returns their ids.
 std::vector<std::string> cancel_slurm_jobs(const std::string& directory);

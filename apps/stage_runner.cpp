@@ -77,6 +77,7 @@ std::string summary_of(const kd::Results& results, double seconds) {
 
 void run_stage(const std::string& directory, const PlannedStage& p, int index, int count, const StageOptions& options, Console& console) {
   const std::string folder = stage_folder(directory, p.stage->name);
+  expect_no_link(folder);
   // Without a checkpoint nothing in the folder counts.
   const bool afresh = p.state != StageState::unfinished || !fs::exists(folder + "/checkpoint.safetensors");
   if (afresh) start_afresh(p, folder);
@@ -104,11 +105,13 @@ void run_stage(const std::string& directory, const PlannedStage& p, int index, i
 
 void tidy_stage(const std::string& directory, const std::string& stage) {
   const std::string folder = stage_folder(directory, stage);
+  if (is_link(folder)) return;
   fs::remove(folder + "/checkpoint.safetensors");
   remove_temporary_files(folder);
 }
 
 void mark_failed(const std::string& directory, const PlannedStage& p, const std::string& error) {
+  if (is_link(stage_folder(directory, p.stage->name))) return;
   try {
     write_file_atomically(stage_folder(directory, p.stage->name) + "/failed.json",
                           cat("{\"fingerprint\": ", json_string(p.fingerprint), ", \"error\": ", json_string(error), "}\n"));
@@ -119,7 +122,7 @@ void mark_failed(const std::string& directory, const PlannedStage& p, const std:
 
 void forget_failures(const std::string& directory, const std::vector<PlannedStage>& plan) {
   for (const auto& p : plan)
-    if (p.state == StageState::failed)
+    if (p.state == StageState::failed && !is_link(stage_folder(directory, p.stage->name)))
       if (const auto lock = lock_stage(directory, p.stage->name)) fs::remove(stage_folder(directory, p.stage->name) + "/failed.json");
 }
 

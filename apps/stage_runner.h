@@ -17,7 +17,7 @@ struct StageOptions {
 /// written, and whatever the stage throws.
 void run_stage(const std::string& directory, const PlannedStage& p, int index, int count, const StageOptions& options, Console& console);
 
-/// Removes what a kill just after the end may have left in the folder of a finished stage.
+/// Removes what a kill just after the end may have left in the folder of a finished stage; one behind a link is read only.
 void tidy_stage(const std::string& directory, const std::string& stage);
 
 /// Notes the error beside the stage's files, for other processes and `limbeck status`; run_stage() removes it.

@@ -17,10 +17,10 @@ struct StatusLine {
 };
 
 /// Without Slurm at hand the folder still says a lot.
-std::map<std::string, SlurmJob> known_jobs(const std::string& directory) {
+std::map<std::string, SlurmJob> known_jobs(const std::string& directory, const std::vector<PlannedStage>& plan) {
   try {
-    return slurm_jobs(directory);
-  } catch (const Error& e) {
+    return slurm_jobs(directory, plan);
+  } catch (const SlurmError& e) {
     std::printf("Slurm does not answer (%s); what is below comes from the folder alone\n", e.what());
     return {};
   }
@@ -67,7 +67,7 @@ StatusLine status_of(const PlannedStage& p, const RecordedRun& run, const std::m
 
 void print_status(const std::string& directory) {
   RecordedRun run = read_recorded_run(directory);
-  const auto jobs = known_jobs(directory);
+  const auto jobs = known_jobs(directory, run.plan);
   judge_by_jobs(run, jobs, directory);
   std::vector<StatusLine> lines{{"stage", "state", jobs.empty() ? "" : "job", "what"}};
   for (const auto& p : run.plan) lines.push_back(status_of(p, run, jobs, directory));

@@ -206,6 +206,63 @@ TEST_F(ExecutorTest, MetricsBeyondTheCheckpointAreCut) {
   EXPECT_EQ(contents(root_), expected);
 }
 
+TEST_F(ExecutorTest, NothingIsClearedBehindALink) {
+  const std::string precious = root_ + "_precious";
+  fs::remove_all(precious);
+  fs::create_directories(precious);
+  write_file_atomically(precious + "/thesis.txt", "years of work");
+  fs::create_directories(root_ + "/stages");
+  write_file_atomically(root_ + "/.lock", "");
+  fs::create_directory_symlink(precious, root_ + "/stages/teacher");
+  try {
+    run(root_);
+    FAIL() << "no error";
+  } catch (const Error& e) {
+    EXPECT_NE(std::string(e.what()).find("stages/teacher: is a symbolic link"), std::string::npos) << e.what();
+  }
+  EXPECT_EQ(contents(precious), (std::map<std::string, std::string>{{"thesis.txt", "years of work"}}));
+  // Nor when all stages lie behind a link.
+  fs::remove_all(root_ + "/stages");
+  fs::create_directory_symlink(precious, root_ + "/stages");
+  EXPECT_THROW(run(root_), Error);
+  EXPECT_EQ(contents(precious), (std::map<std::string, std::string>{{"thesis.txt", "years of work"}}));
+  fs::remove_all(precious);
+}
+
+TEST_F(ExecutorTest, AFinishedStageMayBeALink) {
+  const auto expected = undisturbed();
+  run(root_);
+  const std::string elsewhere = root_ + "_elsewhere";
+  fs::remove_all(elsewhere);
+  fs::rename(root_ + "/stages/teacher", elsewhere);
+  fs::create_directory_symlink(elsewhere, root_ + "/stages/teacher");
+  write_file_atomically(elsewhere + "/checkpoint.safetensors", "another run's");
+  fs::remove(root_ + "/stages/student/done.json");
+  EXPECT_EQ(run(root_), RunStatus::finished);
+  EXPECT_EQ(read_file(elsewhere + "/checkpoint.safetensors"), "another run's");
+  EXPECT_EQ(contents(root_).at("stages/student/result.json"), expected.at("stages/student/result.json"));
+  fs::remove_all(elsewhere);
+}
+
+TEST_F(ExecutorTest, LeftTemporaryFilesOfTheFolderAreRemoved) {
+  run(root_);
+  for (const char* name : {"run.json.77-0.tmp", "config.toml.77-0.tmp", "report.html.77-0.tmp"}) write_file_atomically(root_ + "/" + name, "half");
+  run(root_);
+  EXPECT_FALSE(fs::exists(root_ + "/run.json.77-0.tmp") || fs::exists(root_ + "/config.toml.77-0.tmp"));
+  EXPECT_TRUE(fs::exists(root_ + "/report.html.77-0.tmp"));  // a report may be at work
+}
+
+TEST_F(ExecutorTest, BrokenTimesStartAgain) {
+  run(root_);
+  const std::string folder = root_ + "/stages/student";
+  EXPECT_GT(read_times(folder).seconds, 0);
+  for (const char* text : {"7", "{\"seconds\":", "{\"seconds\":null,\"sessions\":\"x\"}"}) {
+    write_file_atomically(folder + "/times.json", text);
+    EXPECT_EQ(read_times(folder).sessions, 0) << text;
+    EXPECT_EQ(read_times(folder).seconds, 0) << text;
+  }
+}
+
 TEST_F(ExecutorTest, StopRequestSavesAndInterrupts) {
   const auto expected = undisturbed();
   RunOptions options;
@@ -265,6 +322,23 @@ TEST_F(ExecutorTest, KeepGoingRunsWhatDoesNotNeedTheFailedStage) {
   throw_at_ = 0;
   EXPECT_EQ(run(root_, options), RunStatus::finished);  // a new session tries again
   EXPECT_EQ(order_, "tots");
+}
+
+TEST_F(ExecutorTest, FailureInAnotherProcessEndsTheWaitForIt) {
+  RunOptions options;
+  options.selection.only = {"stage=other"};
+  run(root_, options);
+  fs::remove(root_ + "/stages/other/done.json");
+  auto graph = stages();
+  graph[1].run = [this](kd::StageContext&) { mark_failed(root_, plan_stages(stages(), root_)[2], "no luck elsewhere"); };
+  RunFolder folder(root_, graph, "");
+  Console console(stdout, Console::Mode::quiet);
+  try {
+    run_stages(graph, folder, {}, console);
+    FAIL() << "no error";
+  } catch (const Error& e) {
+    EXPECT_STREQ(e.what(), "stage other: failed in another process: no luck elsewhere");
+  }
 }
 
 TEST_F(ExecutorTest, FailureThatCannotBeNotedIsNotTriedForever) {

@@ -58,4 +58,9 @@ check "stages that do not need it are finished" test -e "$work/limited/stages/no
 check_output "status names them" '^teacher +failed .*cannot write' '^nokd +done' '^evaluate +not run +needs teacher, which failed' '^stage failed: teacher'
 check "the rest runs when there is room" "$limbeck" run $config --out "$work/limited"
 check_same "with the same bits" "$one" "$work/limited"
+
+# Slurm jobs are noted but there is no Slurm to ask.
+mkdir "$one/slurm"; echo '{"teacher": {"job": "7", "fingerprint": "0"}}' > "$one/slurm/jobs.json"
+SLURM_CONF=$work/nowhere "$limbeck" status "$one" > "$work/out" 2>&1
+check_output "status without Slurm at hand says so, and what the folder says" '^Slurm does not answer' '^teacher +done'
 finish
