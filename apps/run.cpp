@@ -10,8 +10,12 @@
 #include "apps/device_option.h"
 #include "apps/executor.h"
 #include "apps/kernels_option.h"
+#include "apps/process.h"
 #include "apps/signals.h"
+#include "apps/slurm.h"
+#include "apps/workers.h"
 #include "kd/workflow.h"
+#include "tensor/device.h"
 
 namespace limbeck::run_app {
 namespace {
@@ -19,13 +23,15 @@ namespace {
 constexpr int exit_interrupted = 3;
 
 struct RunArguments {
-  std::string config, out, stop_after;
+  std::string config, out;
+  Selection selection;
   std::shared_ptr<DeviceOptions> device;
   std::shared_ptr<std::string> kernels;
   std::vector<std::string> overrides;
-  int threads = 0;
+  int threads = 0, jobs = 1;
   double checkpoint_seconds = 60;
-  bool dry_run = false, quiet = false;
+  bool dry_run = false, quiet = false, keep_going = false, worker = false, slurm = false;
+  SlurmOptions slurm_options;
 };
 
 /// Defaults, then the file, then --set in order.
@@ -43,6 +49,7 @@ const char* name_of(StageState state) {
     case StageState::changed: return "changed";
     case StageState::unfinished: return "unfinished";
     case StageState::missing: return "to do";
+    case StageState::failed: return "failed";
   }
   return "";
 }
@@ -51,40 +58,107 @@ void print_plan(const std::vector<PlannedStage>& plan) {
   std::printf("\n%-24s %-11s %s\n", "stage", "state", "what");
   for (const auto& p : plan) {
     std::printf("%-24s %-11s %s", p.stage->name.c_str(), name_of(p.state), p.stage->title.c_str());
-    if (!p.why.empty()) std::printf(" (changed: %s)", p.why.c_str());
+    if (!p.why.empty()) std::printf(" (%s: %s)", name_of(p.state), p.why.c_str());
     std::printf("\n");
   }
 }
 
+/// The command line of a process that works on this run beside others, with the settings that `config` holds.
+std::vector<std::string> joining_arguments(const RunArguments& a, const std::string& config, const std::string& out) {
+  std::vector<std::string> list{"run", config, "--out", out, "--device", a.device->device, "--precision", a.device->precision,
+                                "--checkpoint-seconds", format_number(a.checkpoint_seconds), "--keep-going"};
+  if (!a.kernels->empty()) list.insert(list.end(), {"--kernels", *a.kernels});
+  if (a.quiet) list.push_back("--quiet");
+  return list;
+}
+
+RunStatus run_jobs(const RunArguments& a, const std::vector<kd::Stage>& stages, const RunFolder& folder) {
+  const std::string& root = folder.directory();
+  const auto plan = [&] { return plan_stages(stages, root, a.selection); };
+  forget_failures(root, plan());
+  auto arguments = joining_arguments(a, root + "/config.toml", root);
+  arguments.push_back("--worker");
+  for (const auto& only : a.selection.only) arguments.insert(arguments.end(), {"--only", only});
+  if (!a.selection.stop_after.empty()) arguments.insert(arguments.end(), {"--stop-after", a.selection.stop_after});
+  std::vector<std::vector<std::string>> lists;
+  for (const int threads : divide_threads(omp_get_max_threads(), a.jobs)) {
+    lists.push_back(arguments);
+    lists.back().insert(lists.back().end(), {"--threads", cat(threads)});
+  }
+  const auto ends = run_workers(lists, StopSignals::requested);
+  for (const auto& end : ends) std::fprintf(stderr, "limbeck: %s\n", end.c_str());
+  if (StopSignals::requested()) return RunStatus::interrupted;
+  const auto result = plan();
+  const std::string failures = failure_summary(result);
+  if (!failures.empty()) fail(failures);
+  for (const auto& p : result) LIMBECK_CHECK(p.state == StageState::finished, "stage ", p.stage->name, " was not finished by any of ", a.jobs, " processes; the same command continues");
+  return RunStatus::finished;
+}
+
+RunStatus run_here(const RunArguments& a, const std::vector<kd::Stage>& stages, const RunFolder& folder, Console& console) {
+  RunOptions options;
+  options.selection = a.selection;
+  options.checkpoint_seconds = a.checkpoint_seconds;
+  options.stop_requested = StopSignals::requested;
+  options.keep_going = a.keep_going;
+  options.worker = a.worker;
+  return run_stages(stages, folder, options, console);
+}
+
+void submit(const RunArguments& a, const std::vector<kd::Stage>& stages, const RunFolder& folder, Console& console) {
+  const std::string root = std::filesystem::absolute(folder.directory()).lexically_normal().string();
+  std::vector<std::string> command{this_program()};
+  const auto arguments = joining_arguments(a, root + "/slurm/config.toml", root);
+  command.insert(command.end(), arguments.begin(), arguments.end());
+  if (a.threads > 0) command.insert(command.end(), {"--threads", cat(a.threads)});
+  submit_to_slurm(stages, plan_stages(stages, root, a.selection), root, command, a.slurm_options, console);
+}
+
+/// Where one submits there need be no such device, but the program must be able to use it.
+Device submitted_device(const DeviceOptions& o) {
+  const Device device = parse_device(o.device);
+  parse_precision(o.precision);
+  if (device != cpu) backend(device);
+  return device;
+}
+
+std::string last_line(const RunArguments& a) {
+  if (!a.selection.stop_after.empty()) return cat("stopped after ", a.selection.stop_after);
+  if (!a.selection.only.empty()) return "the chosen stages are done";
+  return cat("all stages done; 'limbeck report ", a.out, "' makes tables and figures");
+}
+
 int run(const RunArguments& a) {
+  LIMBECK_CHECK(!a.slurm || a.jobs == 1, "--slurm and --jobs: give one of them; Slurm starts the processes itself");
   kd::ExperimentSettings settings = read_settings(a.config, a.overrides);
-  const Device device = chosen_device(*a.device);
-  set_kernels(*a.kernels, device);
+  const Device device = a.slurm ? submitted_device(*a.device) : chosen_device(*a.device);
+  if (!a.slurm) set_kernels(*a.kernels, device);
   const kd::Workflow workflow(settings, device);
-  workflow.check_data();
   const auto& stages = workflow.stages();
   const std::string text = to_toml(list_settings(settings));
+  if (std::filesystem::exists(a.out + "/run.json")) read_recorded_run(a.out);  // refuses what an earlier version wrote
+  if (!a.worker) workflow.check_data();
   if (a.dry_run) {
     std::printf("%s", text.c_str());
-    print_plan(plan_stages(stages, a.out, a.stop_after));
+    print_plan(plan_stages(stages, a.out, a.selection));
     return 0;
   }
   if (a.threads > 0) omp_set_num_threads(a.threads);
-  RunFolder folder(a.out);
-  write_file_atomically(folder.directory() + "/config.toml", text);
-  Console console(stdout, a.quiet ? Console::Mode::quiet : Console::Mode::automatic);
-  console.line(cat("run ", a.out, " of ", a.config, ", ", omp_get_max_threads(), device == cpu ? " threads" : cat(" threads, ", device), "; the effective settings are in ", a.out, "/config.toml"));
+  plan_stages(stages, a.out, a.selection);  // a wrong --only leaves no folder
+  RunFolder folder(a.out, stages, text);
+  Console console(stdout, a.quiet ? Console::Mode::quiet : a.worker ? Console::Mode::plain : Console::Mode::automatic);
+  if (a.slurm) return submit(a, stages, folder, console), 0;
+  if (!a.worker)
+    console.line(cat("run ", a.out, " of ", a.config, ", ", a.jobs > 1 ? cat(a.jobs, " processes with together ") : "", omp_get_max_threads(),
+                     device == cpu ? " threads" : cat(" threads, ", device), "; the effective settings are in ", a.out, "/config.toml"));
   StopSignals signals;
-  RunOptions options;
-  options.stop_after = a.stop_after;
-  options.checkpoint_seconds = a.checkpoint_seconds;
-  options.stop_requested = StopSignals::requested;
-  if (run_stages(stages, folder, options, console) == RunStatus::interrupted) {
-    std::fprintf(stderr, "limbeck: interrupted; the same command continues\n");
+  const RunStatus status = a.jobs > 1 ? run_jobs(a, stages, folder) : run_here(a, stages, folder, console);
+  if (status == RunStatus::failed) return 1;
+  if (status == RunStatus::interrupted) {
+    if (!a.worker) std::fprintf(stderr, "limbeck: interrupted; the same command continues\n");
     return exit_interrupted;
   }
-  console.line(a.stop_after.empty() ? cat("all stages done; 'limbeck report ", a.out, "' makes tables and figures")
-                                    : cat("stopped after ", a.stop_after));
+  if (!a.worker) console.line(last_line(a));
   return 0;
 }
 
@@ -96,7 +170,15 @@ RegisterCommand run_command({"run", "run the workflow of a configuration in a fo
   app.add_option("--threads", a->threads, "threads (default: one per core, or OMP_NUM_THREADS); no influence on the result").positive();
   a->device = add_device_options(app);
   a->kernels = add_kernels_option(app);
-  app.add_option("--stop-after", a->stop_after, "run this stage and what it needs, then stop").value_name("STAGE");
+  app.add_option("--stop-after", a->selection.stop_after, "run this stage and what it needs, then stop").value_name("STAGE");
+  app.add_option("--only", a->selection.only, "run the stages with these labels (role, pair, method, fakes, seed, ...; stage: the name) and what they need; "
+                                              "may be repeated").value_name("KEY=VALUE,...").one_value_each();
+  app.add_flag("--keep-going", a->keep_going, "after a failed stage go on with those that do not need it");
+  app.add_option("--jobs", a->jobs, "processes that work on the run at the same time and share the threads; implies --keep-going").positive().show_default();
+  app.add_flag("--worker", a->worker, "as one of the processes of --jobs: plain lines, no word about the stages of others");
+  app.add_flag("--slurm", a->slurm, "submit the stages to Slurm as jobs; 'limbeck status' and 'limbeck cancel' follow them");
+  app.add_option("--slurm-options", a->slurm_options.options, "further options of sbatch: \"--time=60 --gres=gpu:1\"").value_name("OPTIONS");
+  app.add_option("--slurm-group", a->slurm_options.groups, "the stages with these labels are one job; may be repeated").value_name("KEY=VALUE,...").one_value_each();
   app.add_option("--checkpoint-seconds", a->checkpoint_seconds, "seconds between checkpoints; no influence on the result").non_negative().show_default();
   app.add_flag("--dry-run", a->dry_run, "print the effective settings and what would be run");
   app.add_flag("--quiet", a->quiet, "print warnings and errors only");

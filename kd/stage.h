@@ -13,6 +13,7 @@ namespace limbeck::kd {
 using train::Better;
 using train::Result;
 using train::Results;
+using train::parse_better;
 
 /// What a stage is, by key; a key that says nothing about it is absent.
 ///   role     teacher | student | preparation | gan | features | ratio | fakes | evaluation

@@ -1,4 +1,4 @@
-// The executor on fake stages: caching, dependants, resume after SIGKILL with the same bits, locks, errors.
+// The executor on fake stages: caching, dependants, resume after SIGKILL with the same bits, several processes, locks, errors.
 #include "apps/executor.h"
 
 #include <gtest/gtest.h>
@@ -9,6 +9,7 @@
 #include <cmath>
 #include <filesystem>
 #include <limits>
+#include <optional>
 
 #include "apps/monitor.h"
 #include "tensor/fields.h"
@@ -78,10 +79,13 @@ class ExecutorTest : public testing::Test {
   }
 
   RunStatus run(const std::string& root, RunOptions options = {}) {
-    RunFolder folder(root);
+    const auto graph = stages();
+    RunFolder folder(root, graph, config());
     Console console(stdout, Console::Mode::quiet);
-    return run_stages(stages(), folder, options, console);
+    return run_stages(graph, folder, options, console);
   }
+
+  std::string config() { return "[teacher]\n" + settings_text(teacher_) + "[student]\n" + settings_text(student_); }
 
   /// Runs in a child that may be killed; gives the signal that ended it, or 0.
   int run_in_child(const RunOptions& options) {
@@ -99,11 +103,11 @@ class ExecutorTest : public testing::Test {
     return WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status) ? -WEXITSTATUS(status) : 0;
   }
 
-  /// Every file but times.json and the lock, with its bytes.
+  /// Every file but times.json and the locks, with its bytes.
   static std::map<std::string, std::string> contents(const std::string& root) {
     std::map<std::string, std::string> files;
     for (const auto& entry : fs::recursive_directory_iterator(root))
-      if (entry.is_regular_file() && entry.path().filename() != "times.json" && entry.path().filename() != ".lock")
+      if (entry.is_regular_file() && entry.path().filename() != "times.json" && entry.path().filename() != ".lock" && entry.path().parent_path().filename() != ".locks")
         files[fs::relative(entry.path(), root).string()] = read_file(entry.path().string());
     return files;
   }
@@ -131,7 +135,7 @@ TEST_F(ExecutorTest, RunsInDependencyOrderAndSkipsWhatIsDone) {
   for (const char* file : {"stage.json", "done.json", "result.json", "metrics.jsonl", "model.safetensors"})
     EXPECT_TRUE(fs::exists(root_ + "/stages/teacher/" + file)) << file;
   EXPECT_TRUE(fs::exists(root_ + "/run.json"));
-  EXPECT_TRUE(fs::exists(root_ + "/times.json"));
+  EXPECT_EQ(read_times(root_ + "/stages/teacher").sessions, 1);
   EXPECT_FALSE(fs::exists(root_ + "/stages/teacher/checkpoint.safetensors"));
   EXPECT_EQ(run(root_), RunStatus::finished);
   EXPECT_EQ(order_, "tso");
@@ -242,18 +246,20 @@ TEST_F(ExecutorTest, AFinishedStageMayBeALink) {
 
 TEST_F(ExecutorTest, LeftTemporaryFilesOfTheFolderAreRemoved) {
   run(root_);
-  for (const char* name : {"run.json.77-0.tmp", "times.json.77-0.tmp", "config.toml.77-0.tmp", "report.html.77-0.tmp"}) write_file_atomically(root_ + "/" + name, "half");
+  for (const char* name : {"run.json.77-0.tmp", "config.toml.77-0.tmp", "report.html.77-0.tmp"}) write_file_atomically(root_ + "/" + name, "half");
   run(root_);
-  EXPECT_FALSE(fs::exists(root_ + "/run.json.77-0.tmp") || fs::exists(root_ + "/times.json.77-0.tmp") || fs::exists(root_ + "/config.toml.77-0.tmp"));
+  EXPECT_FALSE(fs::exists(root_ + "/run.json.77-0.tmp") || fs::exists(root_ + "/config.toml.77-0.tmp"));
   EXPECT_TRUE(fs::exists(root_ + "/report.html.77-0.tmp"));  // a report may be at work
 }
 
 TEST_F(ExecutorTest, BrokenTimesStartAgain) {
   run(root_);
-  for (const char* text : {"7", "{\"stages\":null}", "{\"stages\":{\"student\":{\"seconds\":null,\"sessions\":\"x\"}}}"}) {
-    write_file_atomically(root_ + "/times.json", text);
-    fs::remove(root_ + "/stages/student/done.json");
-    EXPECT_EQ(run(root_), RunStatus::finished) << text;
+  const std::string folder = root_ + "/stages/student";
+  EXPECT_EQ(read_times(folder).sessions, 1);
+  for (const char* text : {"7", "{\"seconds\":", "{\"seconds\":null,\"sessions\":\"x\"}"}) {
+    write_file_atomically(folder + "/times.json", text);
+    EXPECT_EQ(read_times(folder).sessions, 0) << text;
+    EXPECT_EQ(read_times(folder).seconds, 0) << text;
   }
 }
 
@@ -282,36 +288,252 @@ TEST_F(ExecutorTest, ErrorNamesTheStageAndLeavesItUnfinished) {
   }
   EXPECT_FALSE(fs::exists(root_ + "/stages/teacher/done.json"));
   EXPECT_FALSE(fs::exists(root_ + "/stages/teacher/result.json"));
-  EXPECT_EQ(plan_stages(stages(), root_)[0].state, StageState::unfinished);
+  const auto plan = plan_stages(stages(), root_);
+  EXPECT_EQ(plan[0].state, StageState::failed);
+  EXPECT_EQ(plan[0].why, "no luck");
+  throw_at_ = 0;
+  const auto expected = undisturbed();
+  EXPECT_EQ(run(root_), RunStatus::finished);
+  EXPECT_EQ(contents(root_), expected);
+}
+
+TEST_F(ExecutorTest, KeepGoingRunsWhatDoesNotNeedTheFailedStage) {
+  throw_at_ = 25;  // of the student
+  RunOptions options;
+  options.keep_going = true;
+  const std::string summary = "stage failed: student (no luck)";
+  try {
+    run(root_, options);
+    FAIL() << "no error";
+  } catch (const Error& e) {
+    EXPECT_EQ(e.what(), summary);
+  }
+  EXPECT_EQ(order_, "tso");
+  throw_at_ = 3;
+  fs::remove_all(root_);
+  order_.clear();
+  try {
+    run(root_, options);
+    FAIL() << "no error";
+  } catch (const Error& e) {
+    EXPECT_STREQ(e.what(), "stage failed: teacher (no luck); not run because of it: student");
+  }
+  EXPECT_EQ(order_, "to");
+  throw_at_ = 0;
+  EXPECT_EQ(run(root_, options), RunStatus::finished);  // a new session tries again
+  EXPECT_EQ(order_, "tots");
+}
+
+TEST_F(ExecutorTest, FailureInAnotherProcessEndsTheWaitForIt) {
+  RunOptions options;
+  options.selection.only = {"stage=other"};
+  run(root_, options);
+  fs::remove(root_ + "/stages/other/done.json");
+  auto graph = stages();
+  graph[1].run = [this](kd::StageContext&) { mark_failed(root_, plan_stages(stages(), root_)[2], "no luck elsewhere"); };
+  RunFolder folder(root_, graph, "");
+  Console console(stdout, Console::Mode::quiet);
+  try {
+    run_stages(graph, folder, {}, console);
+    FAIL() << "no error";
+  } catch (const Error& e) {
+    EXPECT_STREQ(e.what(), "stage other: failed in another process: no luck elsewhere");
+  }
+}
+
+TEST_F(ExecutorTest, FailureThatCannotBeNotedIsNotTriedForever) {
+  const auto graph = stages();
+  RunFolder folder(root_, graph, "");
+  fs::create_directories(root_ + "/stages");
+  write_file_atomically(root_ + "/stages/teacher", "a file in place of the folder");
+  RunOptions options;
+  options.keep_going = true;
+  Console console(stdout, Console::Mode::quiet);
+  EXPECT_THROW(run_stages(graph, folder, options, console), Error);
+  EXPECT_EQ(order_, "o");
+  options.worker = true;
+  EXPECT_EQ(run_stages(graph, folder, options, console), RunStatus::failed);
 }
 
 TEST_F(ExecutorTest, StopAfterRunsTheStageAndItsNeeds) {
   RunOptions options;
-  options.stop_after = "teacher";
+  options.selection.stop_after = "teacher";
   run(root_, options);
   EXPECT_EQ(order_, "t");
-  options.stop_after = "student";
+  options.selection.stop_after = "student";
   run(root_, options);
   EXPECT_EQ(order_, "ts");
-  EXPECT_THROW(plan_stages(stages(), root_, "studnet"), Error);
+  EXPECT_THROW(plan_stages(stages(), root_, {.stop_after = "studnet"}), Error);
 }
 
-TEST_F(ExecutorTest, TwoRunsInOneFolderAreRefused) {
-  RunFolder folder(root_);
+TEST_F(ExecutorTest, OtherSettingsAreRefusedWhileARunIsOn) {
+  const auto graph = stages();
+  std::optional<RunFolder> folder(std::in_place, root_, graph, config());
+  RunFolder second(root_ + "/", graph, config());  // the same settings join
+  student_.scale = 3;
+  const auto other = stages();
   try {
-    RunFolder second(root_ + "/");
+    RunFolder third(root_, other, config());
     FAIL() << "no error";
   } catch (const Error& e) {
-    EXPECT_EQ(std::string(e.what()), root_ + ": another limbeck run is using this folder");
+    EXPECT_EQ(std::string(e.what()), root_ + ": another limbeck run with other settings is using this folder (they differ in student.scale)");
   }
+  EXPECT_EQ(read_file(root_ + "/run.json"), overview_text(plan_stages(graph, root_)));
+}
+
+TEST_F(ExecutorTest, SettingsMayChangeBetweenRuns) {
+  { RunFolder folder(root_, stages(), config()); }
+  write_file_atomically(root_ + "/config.toml", "torn by a person");
+  student_.scale = 3;
+  const auto other = stages();
+  RunFolder folder(root_, other, config());
+  EXPECT_EQ(read_file(root_ + "/config.toml"), config());
+  EXPECT_EQ(read_file(root_ + "/run.json"), overview_text(plan_stages(other, root_)));
+}
+
+TEST_F(ExecutorTest, StageThatAnotherProcessWorksOnIsWaitedFor) {
+  const auto expected = undisturbed();
+  const auto graph = stages();
+  RunFolder folder(root_, graph, config());
+  int ready[2], go[2];
+  ASSERT_EQ(pipe(ready) | pipe(go), 0);
+  const pid_t child = fork();
+  if (child == 0) {
+    RunOptions options;
+    char c = 0;
+    options.selection.stop_after = "teacher";
+    options.stop_requested = [&, asked = 0]() mutable {
+      if (++asked == 5) _exit(write(ready[1], "r", 1) == 1 && read(go[0], &c, 1) == 1 ? 7 : 8);  // in the middle of the stage
+      return false;
+    };
+    run(root_, options);
+    _exit(9);
+  }
+  char c = 0;
+  ASSERT_EQ(read(ready[0], &c, 1), 1);
+  EXPECT_NE(stage_worker(root_, "teacher").find(cat("process ", child)), std::string::npos);
+  EXPECT_EQ(stage_worker(root_, "student"), "");
+  std::FILE* out = std::tmpfile();
+  Console console(out, Console::Mode::plain);
+  RunOptions options;
+  options.stop_requested = [&, asked = 0]() mutable {  // lets the child go on when this process has waited a while
+    if (++asked == 40 && write(go[1], "g", 1) != 1) return true;
+    return false;
+  };
+  EXPECT_EQ(run_stages(graph, folder, options, console), RunStatus::finished);
+  int status = 0;
+  waitpid(child, &status, 0);
+  EXPECT_EQ(WEXITSTATUS(status), 7);
+  EXPECT_EQ(order_, "ots");
+  EXPECT_EQ(contents(root_), expected);
+  std::rewind(out);
+  std::string text(10000, '\0');
+  text.resize(std::fread(text.data(), 1, text.size(), out));
+  std::fclose(out);
+  const std::string note = cat("waiting for stage teacher: process ", child, " on ");
+  EXPECT_NE(text.find(note), std::string::npos) << text;
+  EXPECT_EQ(text.find("waiting"), text.rfind("waiting")) << text;
+}
+
+/// Many small stages in a graph with choice, for several processes at a time.
+class ProcessesTest : public ExecutorTest {
+ protected:
+  static constexpr int children = 3;
+
+  std::vector<kd::Stage> graph() {
+    std::vector<kd::Stage> list;
+    for (int i = 0; i < 9; ++i) {
+      const std::string name = cat("stage", i);
+      std::vector<std::string> needs;
+      if (i >= 2) needs.push_back(cat("stage", i / 2 - 1));
+      if (i >= 6) needs.push_back(cat("stage", i - 3));
+      list.push_back({name, name, needs, "x = 1\n", [this, name, needs](kd::StageContext& c) {
+                        const auto alone = FileLock::acquire(root_ + "_guard/" + name);
+                        if (!alone) write_file_atomically(root_ + "_guard/overlap", name);
+                        double start = 0.1;
+                        for (const auto& need : needs) start += c.result_of(kd::StageHandle(need), "final");
+                        c.monitor.image("picture", Tensor::full({2, 2, 3}, 9, DType::u8));
+                        train(c, {25, 1.5}, start);
+                      }});
+    }
+    return list;
+  }
+
+  pid_t start(double checkpoint_seconds) {
+    const pid_t child = fork();
+    if (child != 0) return child;
+    int code = 0;
+    try {
+      const auto list = graph();
+      RunFolder folder(root_, list, "config\n");
+      RunOptions options;
+      options.checkpoint_seconds = checkpoint_seconds;
+      options.stop_requested = [] { return usleep(300), false; };
+      Console console(stdout, Console::Mode::quiet);
+      run_stages(list, folder, options, console);
+    } catch (const std::exception& e) {
+      std::fprintf(stderr, "child: %s\n", e.what());
+      code = 9;
+    }
+    _exit(code);
+  }
+  void TearDown() override {
+    fs::remove_all(root_ + "_guard");
+    ExecutorTest::TearDown();
+  }
+};
+
+TEST_F(ProcessesTest, KilledAtRandomTheyEndWithTheBitsOfOne) {
+  fs::create_directories(root_ + "_guard");
+  int status = 0;
+  waitpid(start(1e9), &status, 0);
+  ASSERT_EQ(status, 0);
+  const auto expected = contents(root_);
+  Stream random(7);
+  for (int round = 0; round < 4; ++round) {
+    fs::remove_all(root_);
+    const double interval = round % 2 == 0 ? 0 : 1e9;
+    std::vector<pid_t> running;
+    for (int i = 0; i < children; ++i) running.push_back(start(interval));
+    for (int kills = 0; kills < 10; ++kills) {
+      usleep(1000 + static_cast<useconds_t>(random.fork(cat(round, " ", kills)).uniform() * 25000));
+      pid_t& victim = running[static_cast<size_t>(kills % children)];
+      kill(victim, SIGKILL);
+      waitpid(victim, &status, 0);
+      victim = start(interval);
+    }
+    for (const pid_t child : running) {
+      waitpid(child, &status, 0);
+      EXPECT_EQ(status, 0);
+    }
+    EXPECT_EQ(contents(root_), expected) << "round " << round;
+  }
+  EXPECT_FALSE(fs::exists(root_ + "_guard/overlap")) << "two processes worked on one stage";
+}
+
+TEST_F(ProcessesTest, AllKilledAtOnceOneContinues) {
+  fs::create_directories(root_ + "_guard");
+  int status = 0;
+  waitpid(start(0), &status, 0);
+  const auto expected = contents(root_);
+  fs::remove_all(root_);
+  std::vector<pid_t> running;
+  for (int i = 0; i < children; ++i) running.push_back(start(0));
+  usleep(30000);
+  for (const pid_t child : running) kill(child, SIGKILL);
+  for (const pid_t child : running) waitpid(child, &status, 0);
+  EXPECT_NE(contents(root_), expected);
+  waitpid(start(0), &status, 0);
+  EXPECT_EQ(status, 0);
+  EXPECT_EQ(contents(root_), expected);
 }
 
 TEST_F(ExecutorTest, ForeignFoldersAndFilesAreRefused) {
   fs::create_directories(root_);
   write_file_atomically(root_ + "/thesis.txt", "mine");
-  EXPECT_THROW(RunFolder{root_}, Error);
-  EXPECT_THROW(RunFolder{root_ + "/thesis.txt"}, Error);
-  EXPECT_THROW(RunFolder{"/proc/limbeck"}, Error);
+  EXPECT_THROW(RunFolder(root_, stages(), ""), Error);
+  EXPECT_THROW(RunFolder(root_ + "/thesis.txt", stages(), ""), Error);
+  EXPECT_THROW(RunFolder("/proc/limbeck", stages(), ""), Error);
   EXPECT_EQ(read_file(root_ + "/thesis.txt"), "mine");
 }
 
@@ -333,7 +555,7 @@ TEST_F(ExecutorTest, BadGraphsAreRefused) {
 TEST_F(ExecutorTest, StagesReadOnlyWhatTheyNeed) {
   const std::vector<kd::Stage> graph{{"a", "", {}, "", [](kd::StageContext& c) { c.results["x"] = {0.1}; }},
                                      {"b", "", {}, "", [](kd::StageContext& c) { c.result_of(kd::StageHandle("a"), "x"); }}};
-  RunFolder folder(root_);
+  RunFolder folder(root_, graph, "");
   Console console(stdout, Console::Mode::quiet);
   EXPECT_THROW(run_stages(graph, folder, {}, console), Error);
 }
@@ -344,7 +566,7 @@ TEST_F(ExecutorTest, ResultsKeepTheirBits) {
                                         c.results = values;
                                         c.results["infinite"] = {std::numeric_limits<double>::infinity()};
                                       }}};
-  RunFolder folder(root_);
+  RunFolder folder(root_, graph, "");
   Console console(stdout, Console::Mode::quiet);
   run_stages(graph, folder, {}, console);
   auto read = read_results(root_ + "/stages/a");

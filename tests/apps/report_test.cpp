@@ -39,8 +39,7 @@ class ReportTest : public RunFolderTest {
          }, {{"role", "fakes"}, {"fakes", "m2"}}},
         {"later", "never runs", {}, "", [](kd::StageContext&) { fail("stop here"); }}};
     const std::string directory = root_ + "/" + name;
-    RunFolder folder(directory);
-    write_file_atomically(directory + "/config.toml", cat("seed = ", name == "a" ? 1 : 2, "\n\n[gan]\nsteps = 7\n"));
+    RunFolder folder(directory, stages, cat("seed = ", name == "a" ? 1 : 2, "\n\n[gan]\nsteps = 7\n"));
     Console console(stdout, Console::Mode::quiet);
     EXPECT_THROW(run_stages(stages, folder, {}, console), Error);
     return directory;

@@ -87,6 +87,15 @@ check_error "a list that is none" "nulls/run.json: \"stages\": expected array, f
 check_error "read-only place for a run" "/proc/limbeck: .*cannot be created" "$limbeck" run configs/tiny.toml --out /proc/limbeck
 check_error "read-only place for a report" "/proc/report.html" "$limbeck" report "$run" --out /proc/report.html
 check_error "a file in place of the run folder" "is a file; expected a folder" "$limbeck" run configs/tiny.toml --out "$ckpt"
+for command in "run configs/tiny.toml --set teacher.epochs=1 --out" report status; do
+  mkdir -p "$work/old/stages"; : > "$work/old/.lock"
+  echo '{"stages": []}' > "$work/old/run.json"
+  check_error "${command%% *} of a folder of an earlier version" "run.json: of an earlier version .*format 2" "$limbeck" $command "$work/old"
+  echo '{"format": 2, "stages": [{"na' > "$work/old/run.json"
+  check_error "${command%% *} of a folder with a torn run.json" "run.json: malformed" "$limbeck" $command "$work/old"
+done
+check_error "a wrong --only" "no stage has stage 'gna'; did you mean 'gan'" "$limbeck" run configs/tiny.toml --out "$work/unused" --only stage=gna
+check_absent "leaves no folder" "$work/unused"
 check_error "a folder with other things in it" "not of a run" "$limbeck" run configs/tiny.toml --out "$folder"
 
 linked=$work/linked; mkdir -p "$linked/stages" "$work/precious"

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# SIGTERM and SIGINT write a checkpoint and end with exit code 3; two runs in one folder are refused.
+# SIGTERM and SIGINT write a checkpoint and end with exit code 3; a second run in one folder waits, or is refused when its settings
+# are others.
 source "$(dirname "$0")/lib.sh"
 run=$work/run
 command=("$limbeck" run configs/tiny.toml --out "$run" --set teacher.epochs=100000 --stop-after teacher)
@@ -18,7 +19,15 @@ start() {
 end() { wait $pid; status=$?; }
 
 start "teacher: "
-check_error "a second run in the same folder is refused" "another limbeck run is using this folder" "${command[@]}"
+check_error "a second run with other settings is refused" "another limbeck run with other settings is using this folder .they differ in seed" "${command[@]}" --set seed=2
+"${command[@]}" > "$work/second" 2>&1 &
+second=$!
+for ((i = 0; i < 100; ++i)); do grep -q waiting "$work/second" && break; sleep 0.1; done
+check "one with the same settings waits for the stage" grep -q "waiting for stage teacher: process $pid on" "$work/second"
+"$limbeck" status "$run" > "$work/out"
+check_output "status says who works on it" "^teacher +running +process $pid on " "^gan +to do"
+kill -TERM $second; wait $second; status=$?
+check "and is interrupted with exit code 3" test $status = 3
 kill -TERM $pid; end
 check "SIGTERM ends with exit code 3" test $status = 3
 check "SIGTERM leaves a checkpoint" test -s "$run/stages/teacher/checkpoint.safetensors"
