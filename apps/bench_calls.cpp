@@ -38,12 +38,16 @@ void save_for_backward(const Op& op, CallTensors& t) {
 }  // namespace
 
 double CallTensors::forward_bytes() const { return bytes_of(in) + bytes_of(out); }
-double CallTensors::backward_bytes() const { return bytes_of(saved_in) + bytes_of(saved_out) + bytes_of(dout) + bytes_of(din); }
+double CallTensors::backward_bytes() const {
+  return bytes_of(saved_in) + bytes_of(saved_out) + bytes_of(dout) + bytes_of(din);
+}
 
-CallTensors call_tensors(const Op& op, const OpCase& c, DType floating, Device device, uint64_t seed) {
+CallTensors call_tensors(const Op& op, const OpCase& c, DType floating, Device device,
+                         uint64_t seed) {
   CallTensors t;
   t.in = each(case_inputs(op, c, floating, seed), [&](const Tensor& in) { return in.to(device); });
-  for (const TensorSpec& s : op.infer(t.in, c.attrs)) t.out.push_back(Tensor::empty(s.shape, s.dtype, device));
+  for (const TensorSpec& s : op.infer(t.in, c.attrs))
+    t.out.push_back(Tensor::empty(s.shape, s.dtype, device));
   if (!op.backward) return t;
   for (size_t j = 0; j < t.out.size(); ++j) {
     if (!op.outputs[j].differentiable) {
@@ -54,7 +58,10 @@ CallTensors call_tensors(const Op& op, const OpCase& c, DType floating, Device d
     Stream(seed).fork("cotangent", j).fill_uniform(cotangent, -1, 1);
     t.dout.push_back(cotangent.to(t.out[j].dtype()).to(device));
   }
-  for (size_t i = 0; i < t.in.size(); ++i) t.din.push_back(t.in[i].defined() && input_of(op, i).differentiable ? Tensor::empty_like(t.in[i]) : Tensor());
+  for (size_t i = 0; i < t.in.size(); ++i)
+    t.din.push_back(t.in[i].defined() && input_of(op, i).differentiable
+                        ? Tensor::empty_like(t.in[i])
+                        : Tensor());
   save_for_backward(op, t);
   return t;
 }
@@ -62,7 +69,13 @@ CallTensors call_tensors(const Op& op, const OpCase& c, DType floating, Device d
 CallTensors copy_of(const Op& op, const CallTensors& t) {
   const auto clone = [](const Tensor& x) { return x.clone(); };
   const auto empty = [](const Tensor& x) { return Tensor::empty_like(x); };
-  CallTensors copy{.in = each(t.in, clone), .out = each(t.out, empty), .saved_in = {}, .saved_out = {}, .dout = each(t.dout, clone), .din = each(t.din, empty), .kept = {}};
+  CallTensors copy{.in = each(t.in, clone),
+                   .out = each(t.out, empty),
+                   .saved_in = {},
+                   .saved_out = {},
+                   .dout = each(t.dout, clone),
+                   .din = each(t.din, empty),
+                   .kept = {}};
   if (op.backward) save_for_backward(op, copy);
   return copy;
 }
@@ -70,7 +83,8 @@ CallTensors copy_of(const Op& op, const CallTensors& t) {
 int64_t copies_beyond_cache(double bytes_of_call, Device device) {
   constexpr double cold_bytes = 256 << 20;  // the largest L2 caches have half of it
   if (backend(device).simulated()) return 2;
-  return static_cast<int64_t>(std::clamp(std::ceil(cold_bytes / std::max(bytes_of_call, 1.0)), 1.0, 256.0));
+  return static_cast<int64_t>(
+      std::clamp(std::ceil(cold_bytes / std::max(bytes_of_call, 1.0)), 1.0, 256.0));
 }
 
 RotatingCalls::RotatingCalls(Device device, std::vector<CallTensors>& copies, const Call& call) {
@@ -79,7 +93,9 @@ RotatingCalls::RotatingCalls(Device device, std::vector<CallTensors>& copies, co
   b.synchronise(device.index);
   b.begin_recording(device.index);
   try {
-    effects_ = std::make_unique<HostEffects>();  // from here on copies from the host are refused: a replay would read whatever is there then
+    effects_ = std::make_unique<
+        // from here on copies from the host are refused: a replay would read whatever is there then
+        HostEffects>();
     for (CallTensors& t : copies) call(t);
   } catch (...) {
     effects_.reset();

@@ -1,6 +1,8 @@
-// A GAN pair for `limbeck bench train`: the updates of the training loop (gan/update.h), one of the discriminator and one of the generator,
-// with the settings of the original's experiments, on one batch. Noise and DiffAugment's numbers are drawn in the step; the moving average of the
-// generator is left out, as on PyTorch's side (bench/pytorch_steps.py). Inference is the generator in eval mode.
+// A GAN pair for `limbeck bench train`: the updates of the training loop (gan/update.h), one of the
+// discriminator and one of the generator, with the settings of the original's experiments, on one
+// batch. Noise and DiffAugment's numbers are drawn in the step; the moving average of the generator
+// is left out, as on PyTorch's side (bench/pytorch_steps.py). Inference is the generator in eval
+// mode.
 #include <algorithm>
 
 #include "apps/bench_subject.h"
@@ -17,7 +19,8 @@ struct Experiment {
   int64_t size;
 };
 
-/// Sizes and optimisers of the original: BigGAN on CIFAR-100, BigGAN-deep on ImageNet-100, SAGAN and SNGAN on Steering Angle and UTKFace.
+/// Sizes and optimisers of the original: BigGAN on CIFAR-100, BigGAN-deep on ImageNet-100, SAGAN
+/// and SNGAN on Steering Angle and UTKFace.
 Experiment experiment_of(const std::string& arch) {
   gan::GanSettings s;
   s.arch = arch;
@@ -38,7 +41,9 @@ Experiment experiment_of(const std::string& arch) {
   return {s, 64};
 }
 
-bool is_by_response(const std::string& arch) { return gan::condition_kind(arch) == gan::ConditionKind::embedding; }
+bool is_by_response(const std::string& arch) {
+  return gan::condition_kind(arch) == gan::ConditionKind::embedding;
+}
 
 data::Dataset random_data(const Experiment& e, const SubjectOptions& o) {
   data::Dataset d;
@@ -59,14 +64,18 @@ std::unique_ptr<gan::Conditioning> conditioning_of(const Experiment& e, const Su
   if (!is_by_response(o.model)) return gan::condition_on_classes(data, e.settings, o.device);
   constexpr int64_t size = 128;  // a fixed embedding, as on PyTorch's side
   const Tensor h = random_uniform({o.batch, size}, "embeddings").to(o.device);
-  return gan::condition_on_responses(data, e.settings, {[h](const Tensor&) { return h; }, size}, o.device);
+  return gan::condition_on_responses(data, e.settings, {[h](const Tensor&) { return h; }, size},
+                                     o.device);
 }
 
 class GanSubject : public BenchSubject {
  public:
   GanSubject(const Experiment& e, const SubjectOptions& o)
-      : device_(o.device), conditioning_(conditioning_of(e, o)),
-        networks_(gan::create_networks(e.settings, *conditioning_, Stream(1), o.device, /*average=*/false)), update_(networks_, *conditioning_, e.settings) {
+      : device_(o.device),
+        conditioning_(conditioning_of(e, o)),
+        networks_(gan::create_networks(e.settings, *conditioning_, Stream(1), o.device,
+                                       /*average=*/false)),
+        update_(networks_, *conditioning_, e.settings) {
     size_ = e.size;
     conditioning_->begin(Stream(2), 0);
     real_ = on_device(conditioning_->next_real());
@@ -89,7 +98,9 @@ class GanSubject : public BenchSubject {
     const NoGrad no_grad;
     networks_.g->forward(noise_, condition_);
   }
-  std::string step_text() const override { return "one step of D and one of G, hinge loss, DiffAugment, Adam"; }
+  std::string step_text() const override {
+    return "one step of D and one of G, hinge loss, DiffAugment, Adam";
+  }
 
  private:
   Tensors on_device(Tensors all) const {

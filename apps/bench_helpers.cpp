@@ -1,5 +1,5 @@
-// The networks around a GAN for `limbeck bench train`: label-to-embedding net, sparse autoencoder, density-ratio nets. Losses and optimisers
-// are the original's.
+// The networks around a GAN for `limbeck bench train`: label-to-embedding net, sparse autoencoder,
+// density-ratio nets. Losses and optimisers are the original's.
 #include <algorithm>
 
 #include "apps/bench_subject.h"
@@ -34,12 +34,13 @@ class HelperSubject : public BenchSubject {
     for (Tensor& t : inputs) t = t.to(o.device);
     inputs_ = std::move(inputs);
     optimiser_ = optimiser(trained.parameters());
-    graph_ = std::make_unique<nn::StepGraph>(o.device, std::vector<nn::Module*>{trained_}, [this](const Tensors& in) {
-      optimiser_->zero_grad();
-      loss(in).backward();
-      optimiser_->step();
-      return Tensors{};
-    });
+    graph_ = std::make_unique<nn::StepGraph>(o.device, std::vector<nn::Module*>{trained_},
+                                             [this](const Tensors& in) {
+                                               optimiser_->zero_grad();
+                                               loss(in).backward();
+                                               optimiser_->step();
+                                               return Tensors{};
+                                             });
   }
   virtual Variable loss(const Tensors& in) = 0;
   Tensors inputs_;
@@ -51,14 +52,17 @@ class HelperSubject : public BenchSubject {
 };
 
 std::unique_ptr<nn::Optimizer> sgd(std::vector<nn::Parameter> parameters) {
-  return std::make_unique<nn::SGD>(std::move(parameters), nn::SGD::Config{.lr = 0.01, .momentum = 0.9, .weight_decay = 1e-4});
+  return std::make_unique<nn::SGD>(
+      std::move(parameters), nn::SGD::Config{.lr = 0.01, .momentum = 0.9, .weight_decay = 1e-4});
 }
 
 /// Learns embeddings from which a frozen h -> response layer gives the response back.
 class LabelToEmbeddingSubject : public HelperSubject {
  public:
   explicit LabelToEmbeddingSubject(const SubjectOptions& o)
-      : net_(embedding_size), back_(nn::create_embedding_network("ResNet18_embed", {.outputs = 1, .size = 64, .task = nn::Task::regression})) {
+      : net_(embedding_size),
+        back_(nn::create_embedding_network(
+            "ResNet18_embed", {.outputs = 1, .size = 64, .task = nn::Task::regression})) {
     back_->initialise(Stream(1).fork("init/back"));
     back_->set_requires_grad(false);
     back_->eval();
@@ -69,33 +73,46 @@ class LabelToEmbeddingSubject : public HelperSubject {
     const NoGrad no_grad;
     net_(inputs_[0]);
   }
-  std::string step_text() const override { return "squared error of the response that a frozen layer reads from the embedding, SGD"; }
+  std::string step_text() const override {
+    return "squared error of the response that a frozen layer reads from the embedding, SGD";
+  }
 
  private:
-  Variable loss(const Tensors& in) override { return mse_loss(back_->response(net_(in[0])), Variable(in[0])); }
+  Variable loss(const Tensors& in) override {
+    return mse_loss(back_->response(net_(in[0])), Variable(in[0]));
+  }
   nn::LabelToEmbedding net_;
   std::unique_ptr<nn::EmbeddingNetwork> back_;
 };
 
 class AutoencoderSubject : public HelperSubject {
  public:
-  explicit AutoencoderSubject(const SubjectOptions& o) : net_({.bottleneck = 3 * side(o) * side(o), .channels = 3, .size = side(o)}) {
+  explicit AutoencoderSubject(const SubjectOptions& o)
+      : net_({.bottleneck = 3 * side(o) * side(o), .channels = 3, .size = side(o)}) {
     size_ = side(o);
-    prepare(net_, o, {random_uniform({o.batch, size_, size_, 3}, "images"), random_uniform({o.batch, 1}, "responses")}, sgd);
+    prepare(net_, o,
+            {random_uniform({o.batch, size_, size_, 3}, "images"),
+             random_uniform({o.batch, 1}, "responses")},
+            sgd);
   }
   void infer() override {
     const NoGrad no_grad;
     net_.encoder(inputs_[0]);
   }
-  std::string step_text() const override { return "reconstruction, sparsity and response, SGD; inference is the encoder"; }
+  std::string step_text() const override {
+    return "reconstruction, sparsity and response, SGD; inference is the encoder";
+  }
 
  private:
   static int64_t side(const SubjectOptions& o) { return o.size > 0 ? o.size : 64; }
-  Variable loss(const Tensors& in) override { return gan::sparse_autoencoder_loss(net_.run(in[0]), Variable(in[0]), Variable(in[1])); }
+  Variable loss(const Tensors& in) override {
+    return gan::sparse_autoencoder_loss(net_.run(in[0]), Variable(in[0]), Variable(in[1]));
+  }
   gan::SparseAutoencoder net_;
 };
 
-/// Of features as long as an image; a class has a trained embedding, a response the one that the label-to-embedding net gives.
+/// Of features as long as an image; a class has a trained embedding, a response the one that the
+/// label-to-embedding net gives.
 class RatioSubject : public HelperSubject {
  public:
   RatioSubject(const SubjectOptions& o, nn::Task task) : regression_(task == nn::Task::regression) {
@@ -104,20 +121,31 @@ class RatioSubject : public HelperSubject {
     const std::string name = o.model.substr(o.model.find('_') + 1);
     if (regression_) {
       const Tensor embedding = random_uniform({o.batch, embedding_size}, "embedding").to(o.device);
-      net_ = std::make_unique<gan::ResponseRatioNet>([embedding](const Tensor&) { return embedding; }, embedding_size, feature, gan::response_ratio_widths(name));
+      net_ = std::make_unique<gan::ResponseRatioNet>(
+          [embedding](const Tensor&) { return embedding; }, embedding_size, feature,
+          gan::response_ratio_widths(name));
     } else {
-      net_ = std::make_unique<gan::ClassRatioNet>(o.classes, o.classes, feature, gan::ratio_widths(name));
+      net_ = std::make_unique<gan::ClassRatioNet>(o.classes, o.classes, feature,
+                                                  gan::ratio_widths(name));
     }
-    const Tensor y = regression_ ? random_uniform({o.batch}, "y") : random_classes(o.batch, o.classes, "y");
-    prepare(*net_, o, {random_normal({o.batch, feature}, "real"), random_normal({o.batch, feature}, "fake"), y}, [](std::vector<nn::Parameter> parameters) {
-      return std::make_unique<nn::Adam>(std::move(parameters), nn::Adam::Config{.lr = 1e-4, .beta1 = 0.5, .beta2 = 0.999, .weight_decay = 1e-4});
-    });
+    const Tensor y =
+        regression_ ? random_uniform({o.batch}, "y") : random_classes(o.batch, o.classes, "y");
+    prepare(
+        *net_, o,
+        {random_normal({o.batch, feature}, "real"), random_normal({o.batch, feature}, "fake"), y},
+        [](std::vector<nn::Parameter> parameters) {
+          return std::make_unique<nn::Adam>(
+              std::move(parameters),
+              nn::Adam::Config{.lr = 1e-4, .beta1 = 0.5, .beta2 = 0.999, .weight_decay = 1e-4});
+        });
   }
   void infer() override {
     const NoGrad no_grad;
     net_->ratio(inputs_[1], inputs_[2]);
   }
-  std::string step_text() const override { return "softplus loss with penalty of as many real and fake features, Adam"; }
+  std::string step_text() const override {
+    return "softplus loss with penalty of as many real and fake features, Adam";
+  }
 
  private:
   Variable loss(const Tensors& in) override {
@@ -130,13 +158,17 @@ class RatioSubject : public HelperSubject {
 
 }  // namespace
 
-std::vector<std::string> helper_names() { return {"y2h", "sparse_autoencoder", "ratio_MLP3", "ratio_MLP5", "ratio_MLP7", "ratio_MLP9"}; }
+std::vector<std::string> helper_names() {
+  return {"y2h", "sparse_autoencoder", "ratio_MLP3", "ratio_MLP5", "ratio_MLP7", "ratio_MLP9"};
+}
 
 std::unique_ptr<BenchSubject> create_helper_subject(const SubjectOptions& o) {
   const std::vector<std::string> names = helper_names();
   if (std::find(names.begin(), names.end(), o.model) == names.end()) return nullptr;
   LIMBECK_CHECK(o.width == 0, "bench train: --width is for GANs; ", o.model, " has its own");
-  if (o.model.starts_with("ratio_")) return std::make_unique<RatioSubject>(o, task_of(o, {nn::Task::classification, nn::Task::regression}, nn::Task::classification));
+  if (o.model.starts_with("ratio_"))
+    return std::make_unique<RatioSubject>(
+        o, task_of(o, {nn::Task::classification, nn::Task::regression}, nn::Task::classification));
   task_of(o, {nn::Task::regression}, nn::Task::regression);
   if (o.model == "sparse_autoencoder") return std::make_unique<AutoencoderSubject>(o);
   LIMBECK_CHECK(o.size == 0, "bench train: --size is of images; y2h takes numbers");

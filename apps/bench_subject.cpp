@@ -10,26 +10,33 @@
 namespace limbeck {
 namespace {
 
-constexpr const char* feature_net = "ResNet34_extract";  // the feature network of the density ratio is no entry of the registry
+constexpr const char* feature_net =
+    "ResNet34_extract";  // the feature network of the density ratio is no entry of the registry
 
 /// A classifier (cross entropy) or a regressor (squared error), trained by SGD with momentum.
 class NetworkSubject : public BenchSubject {
  public:
-  NetworkSubject(std::unique_ptr<nn::Network> network, const nn::ModelOptions& options, const SubjectOptions& o)
+  NetworkSubject(std::unique_ptr<nn::Network> network, const nn::ModelOptions& options,
+                 const SubjectOptions& o)
       : network_(std::move(network)), regression_(options.task == nn::Task::regression) {
     size_ = options.size;
     network_->initialise(Stream(1).fork("init"));
     batch_.images = random_normal({o.batch, size_, size_, options.channels}, "images");
-    if (regression_) batch_.targets = random_uniform({o.batch}, "targets");
-    else batch_.labels = random_classes(o.batch, options.outputs, "targets");
+    if (regression_)
+      batch_.targets = random_uniform({o.batch}, "targets");
+    else
+      batch_.labels = random_classes(o.batch, options.outputs, "targets");
     count_macs();
     network_->to(o.device);
     batch_ = batch_.to(o.device);
-    if (regression_) criterion_ = std::make_unique<train::RegressionCriterion>();
-    else criterion_ = std::make_unique<train::ClassificationCriterion>();
+    if (regression_)
+      criterion_ = std::make_unique<train::RegressionCriterion>();
+    else
+      criterion_ = std::make_unique<train::ClassificationCriterion>();
     const std::vector<double> zero(static_cast<size_t>(options.channels), 0), one(zero.size(), 1);
-    step_ = std::make_unique<train::SupervisedStep>(*network_, *criterion_, data::Standardisation{zero, one},
-                                                    nn::SGD::Config{.lr = regression_ ? 0.01 : 0.05, .momentum = 0.9, .weight_decay = 5e-4});
+    step_ = std::make_unique<train::SupervisedStep>(
+        *network_, *criterion_, data::Standardisation{zero, one},
+        nn::SGD::Config{.lr = regression_ ? 0.01 : 0.05, .momentum = 0.9, .weight_decay = 5e-4});
   }
 
   void train_step(int64_t step) override {
@@ -42,7 +49,9 @@ class NetworkSubject : public BenchSubject {
     network_->forward(batch_.images);
   }
   int64_t macs() const override { return macs_; }
-  std::string step_text() const override { return regression_ ? "squared error, SGD" : "cross entropy, SGD"; }
+  std::string step_text() const override {
+    return regression_ ? "squared error, SGD" : "cross entropy, SGD";
+  }
 
  private:
   void count_macs() {
@@ -70,17 +79,25 @@ const nn::ModelEntry* entry_of(const std::string& name) {
 std::unique_ptr<BenchSubject> create_network_subject(const SubjectOptions& o) {
   const nn::ModelEntry* entry = entry_of(o.model);
   if (!entry && o.model != feature_net) return nullptr;
-  const nn::Task usual = entry && entry->regression_only ? nn::Task::regression : nn::Task::classification;
+  const nn::Task usual =
+      entry && entry->regression_only ? nn::Task::regression : nn::Task::classification;
   std::vector<nn::Task> served;
   for (const nn::Task task : {nn::Task::classification, nn::Task::regression})
     if (entry ? entry->serves(task) : task == nn::Task::classification) served.push_back(task);
   const nn::Task task = task_of(o, served, usual);
   LIMBECK_CHECK(o.width == 0, "bench train: --width is for GANs; ", o.model, " has its own");
   const bool regression = task == nn::Task::regression;
-  const nn::ModelOptions options{.outputs = regression ? 1 : o.classes, .channels = 3, .size = o.size > 0 ? o.size : regression ? 64 : 32, .task = task};
+  const nn::ModelOptions options{.outputs = regression ? 1 : o.classes,
+                                 .channels = 3,
+                                 .size = o.size > 0   ? o.size
+                                         : regression ? 64
+                                                      : 32,
+                                 .task = task};
   std::unique_ptr<nn::Network> network;
-  if (entry) network = nn::create_model(o.model, options);
-  else network = std::make_unique<gan::FeatureNet>(options, gan::FeatureNetSize{});
+  if (entry)
+    network = nn::create_model(o.model, options);
+  else
+    network = std::make_unique<gan::FeatureNet>(options, gan::FeatureNetSize{});
   return std::make_unique<NetworkSubject>(std::move(network), options, o);
 }
 
@@ -89,7 +106,8 @@ std::unique_ptr<BenchSubject> create_network_subject(const SubjectOptions& o) {
 nn::Task task_of(const SubjectOptions& o, const std::vector<nn::Task>& served, nn::Task usual) {
   if (o.task.empty()) return usual;
   const nn::Task wanted = nn::parse_task(o.task);
-  LIMBECK_CHECK(std::find(served.begin(), served.end(), wanted) != served.end(), "bench train: ", o.model, " is not for the task ", o.task, ", only for ",
+  LIMBECK_CHECK(std::find(served.begin(), served.end(), wanted) != served.end(),
+                "bench train: ", o.model, " is not for the task ", o.task, ", only for ",
                 nn::name_of(usual));
   return wanted;
 }
@@ -113,7 +131,9 @@ Tensor random_classes(int64_t count, int64_t n, const char* purpose) {
 }
 
 std::unique_ptr<BenchSubject> create_subject(const SubjectOptions& o) {
-  LIMBECK_CHECK(o.size >= 0 && o.width >= 0, "bench train: --size and --width must not be negative, found ", o.size, " and ", o.width);
+  LIMBECK_CHECK(o.size >= 0 && o.width >= 0,
+                "bench train: --size and --width must not be negative, found ", o.size, " and ",
+                o.width);
   LIMBECK_CHECK(o.classes > 0, "bench train: --classes must be at least 1, found ", o.classes);
   for (const auto& create : {create_network_subject, create_gan_subject, create_helper_subject})
     if (auto subject = create(o)) return subject;
@@ -121,7 +141,8 @@ std::unique_ptr<BenchSubject> create_subject(const SubjectOptions& o) {
   names.push_back(feature_net);
   for (const std::string& name : gan::gan_names()) names.push_back(name);
   for (const nn::ModelEntry& e : nn::all_models()) names.push_back(e.name);
-  fail("bench train: unknown network '", o.model, "'", did_you_mean(o.model, names, "; `limbeck models` lists them"));
+  fail("bench train: unknown network '", o.model, "'",
+       did_you_mean(o.model, names, "; `limbeck models` lists them"));
 }
 
 }  // namespace limbeck

@@ -15,7 +15,8 @@ RegisterCommand::RegisterCommand(Command command) { commands().push_back(std::mo
 
 std::vector<Command> all_commands() {
   std::vector<Command> list = commands();
-  std::sort(list.begin(), list.end(), [](const Command& a, const Command& b) { return a.name < b.name; });
+  std::sort(list.begin(), list.end(),
+            [](const Command& a, const Command& b) { return a.name < b.name; });
   return list;
 }
 

@@ -16,7 +16,8 @@ namespace limbeck {
 struct Command {
   std::string name;
   std::string summary;
-  /// Adds the options and sets the callback that does the work. Options must outlive the call (shared_ptr captured by the callback).
+  /// Adds the options and sets the callback that does the work. Options must outlive the call
+  /// (shared_ptr captured by the callback).
   std::function<void(CommandLine&)> setup;
 };
 
@@ -27,15 +28,16 @@ struct RegisterCommand {
   explicit RegisterCommand(Command command);
 };
 
-/// Runs one subcommand in this process, as main() does: {"info", "--json"} of "data". Throws Error for an unknown subcommand or a wrong
-/// command line, and whatever the subcommand throws.
+/// Runs one subcommand in this process, as main() does: {"info", "--json"} of "data". Throws Error
+/// for an unknown subcommand or a wrong command line, and whatever the subcommand throws.
 void run_command(const std::string& name, const std::vector<std::string>& arguments);
 
-/// Runs the subcommand that the command line names; `version` is what --version prints. Returns 0, or 2 for a wrong command line, which it
-/// has reported; throws what the subcommand throws.
+/// Runs the subcommand that the command line names; `version` is what --version prints. Returns 0,
+/// or 2 for a wrong command line, which it has reported; throws what the subcommand throws.
 int run_program(int argc, char** argv, std::string (*version)());
 
-/// Thrown by a subcommand to end the program with this exit code after it has reported everything itself.
+/// Thrown by a subcommand to end the program with this exit code after it has reported everything
+/// itself.
 struct ExitStatus {
   int code;
 };

@@ -1,5 +1,5 @@
-// The command line of one subcommand. A thin face of CLI11, which is slow to compile and therefore included in one file only
-// (command_line.cpp).
+// The command line of one subcommand. A thin face of CLI11, which is slow to compile and therefore
+// included in one file only (command_line.cpp).
 #pragma once
 #include <cstdint>
 #include <functional>
@@ -26,14 +26,16 @@ class CommandOption {
   CommandOption& one_of(std::initializer_list<const char*> choices);
   /// What --help calls the value: "FILE".
   CommandOption& value_name(const std::string& name);
-  /// A list option takes one value each time it is given, so that `--set a=1 file` leaves the file alone.
+  /// A list option takes one value each time it is given, so that `--set a=1 file` leaves the file
+  /// alone.
   CommandOption& one_value_each();
 
  private:
   CLI::Option* option_;
 };
 
-/// Names: "--out", "-o,--op", or "name" for a positional. Targets must live until the command line has been read.
+/// Names: "--out", "-o,--op", or "name" for a positional. Targets must live until the command line
+/// has been read.
 class CommandLine {
  public:
   explicit CommandLine(CLI::App* app) : app_(app) {}
@@ -43,9 +45,12 @@ class CommandLine {
   CommandOption add_option(const std::string& name, uint64_t& target, const std::string& help);
   CommandOption add_option(const std::string& name, double& target, const std::string& help);
   CommandOption add_option(const std::string& name, bool& target, const std::string& help);
-  CommandOption add_option(const std::string& name, std::vector<std::string>& target, const std::string& help);
-  CommandOption add_option(const std::string& name, std::vector<int64_t>& target, const std::string& help);
-  CommandOption add_option(const std::string& name, std::vector<double>& target, const std::string& help);
+  CommandOption add_option(const std::string& name, std::vector<std::string>& target,
+                           const std::string& help);
+  CommandOption add_option(const std::string& name, std::vector<int64_t>& target,
+                           const std::string& help);
+  CommandOption add_option(const std::string& name, std::vector<double>& target,
+                           const std::string& help);
   CommandOption add_flag(const std::string& name, bool& target, const std::string& help);
   CommandLine add_subcommand(const std::string& name, const std::string& summary);
   /// One of the subcommands has to be given.

@@ -26,20 +26,29 @@ const char* type_name(const toml::node& node) {
   }
 }
 
-template <class T> constexpr const char* expected_name = "";
-template <> constexpr const char* expected_name<bool> = "a boolean";
-template <> constexpr const char* expected_name<int64_t> = "an integer";
-template <> constexpr const char* expected_name<double> = "a real number";
-template <> constexpr const char* expected_name<std::string> = "a string";
-template <> constexpr const char* expected_name<std::vector<int64_t>> = "a list of integers";
-template <> constexpr const char* expected_name<std::vector<double>> = "a list of real numbers";
-template <> constexpr const char* expected_name<std::vector<std::string>> = "a list of strings";
+template <class T>
+constexpr const char* expected_name = "";
+template <>
+constexpr const char* expected_name<bool> = "a boolean";
+template <>
+constexpr const char* expected_name<int64_t> = "an integer";
+template <>
+constexpr const char* expected_name<double> = "a real number";
+template <>
+constexpr const char* expected_name<std::string> = "a string";
+template <>
+constexpr const char* expected_name<std::vector<int64_t>> = "a list of integers";
+template <>
+constexpr const char* expected_name<std::vector<double>> = "a list of real numbers";
+template <>
+constexpr const char* expected_name<std::vector<std::string>> = "a list of strings";
 
 /// Reads one node into `out`; false when the type does not fit.
 template <class T>
 bool read_value(const toml::node& node, T& out) {
   if constexpr (std::is_same_v<T, double>) {
-    if (const auto* integer = node.as_integer()) return out = static_cast<double>(integer->get()), true;
+    if (const auto* integer = node.as_integer())
+      return out = static_cast<double>(integer->get()), true;
   }
   const auto* value = node.as<T>();
   if (value) out = value->get();
@@ -70,7 +79,8 @@ void assign(const Setting& setting, const toml::node& node, const std::string& w
   std::visit(
       [&](auto* target) {
         using T = std::remove_pointer_t<decltype(target)>;
-        LIMBECK_CHECK(read_value(node, *target), where, "'", setting.key, "': expected ", expected_name<T>, ", found ", describe_list(node));
+        LIMBECK_CHECK(read_value(node, *target), where, "'", setting.key, "': expected ",
+                      expected_name<T>, ", found ", describe_list(node));
       },
       setting.value);
 }
@@ -86,7 +96,9 @@ std::vector<std::string> sections_of(const Settings& settings) {
   std::vector<std::string> sections;
   for (const Setting& s : settings)
     for (size_t dot = s.key.find('.'); dot != std::string::npos; dot = s.key.find('.', dot + 1))
-      if (std::string section = s.key.substr(0, dot); sections.empty() || sections.back() != section) sections.push_back(section);
+      if (std::string section = s.key.substr(0, dot);
+          sections.empty() || sections.back() != section)
+        sections.push_back(section);
   return sections;
 }
 
@@ -100,7 +112,8 @@ bool contains(const std::vector<std::string>& list, const std::string& name) {
 std::string hint(const std::string& name, const std::vector<std::string>& candidates) {
   std::string nearest;
   for (const auto& c : candidates)
-    if (nearest.empty() && c.substr(c.rfind('.') + 1) == name.substr(name.rfind('.') + 1)) nearest = c;
+    if (nearest.empty() && c.substr(c.rfind('.') + 1) == name.substr(name.rfind('.') + 1))
+      nearest = c;
   if (nearest.empty() || name.find('.') != std::string::npos)
     if (const std::string near = nearest_name(name, candidates); !near.empty()) nearest = near;
   if (!nearest.empty()) return cat("; did you mean '", nearest, "'?");
@@ -111,24 +124,32 @@ std::string hint(const std::string& name, const std::vector<std::string>& candid
   return keys;
 }
 
-const Setting& find_setting(const Settings& settings, const std::string& key, const std::string& where, const std::string& found = {}) {
+const Setting& find_setting(const Settings& settings, const std::string& key,
+                            const std::string& where, const std::string& found = {}) {
   for (const Setting& s : settings)
     if (s.key == key) return s;
-  LIMBECK_CHECK(!contains(sections_of(settings), key), where, "'", key, "' is a section", found.empty() ? "" : ", found ", found);
+  LIMBECK_CHECK(!contains(sections_of(settings), key), where, "'", key, "' is a section",
+                found.empty() ? "" : ", found ", found);
   fail(where, "unknown key '", key, "'", hint(key, keys_of(settings)));
 }
 
-std::string position(const std::string& path, const toml::node& node) { return cat(path, ":", node.source().begin.line, ": "); }
+std::string position(const std::string& path, const toml::node& node) {
+  return cat(path, ":", node.source().begin.line, ": ");
+}
 
-void read_table(const Settings& settings, const toml::table& table, const std::string& prefix, const std::string& path) {
+void read_table(const Settings& settings, const toml::table& table, const std::string& prefix,
+                const std::string& path) {
   const auto sections = sections_of(settings);
   for (const auto& [key, node] : table) {
     const std::string name = prefix + std::string(key.str());
-    if (const toml::table* inner = node.as_table(); inner && (contains(sections, name) || !contains(keys_of(settings), name))) {
-      LIMBECK_CHECK(contains(sections, name), position(path, node), "unknown section '", name, "'", hint(name, sections));
+    if (const toml::table* inner = node.as_table();
+        inner && (contains(sections, name) || !contains(keys_of(settings), name))) {
+      LIMBECK_CHECK(contains(sections, name), position(path, node), "unknown section '", name, "'",
+                    hint(name, sections));
       read_table(settings, *inner, name + ".", path);
     } else {
-      assign(find_setting(settings, name, position(path, node), type_name(node)), node, position(path, node));
+      assign(find_setting(settings, name, position(path, node), type_name(node)), node,
+             position(path, node));
     }
   }
 }
@@ -142,12 +163,13 @@ toml::table parse_toml(const std::string& path) {
   }
 }
 
-// --- writing -------------------------------------------------------------------------------------------------------------------
+// --- writing -------------------------------------------------------------------------------------
 
 std::string text_of(bool v) { return v ? "true" : "false"; }
 std::string text_of(int64_t v) { return std::to_string(v); }
 
-/// Shortest text that reads back to the same number; TOML wants a point or an exponent in a real number.
+/// Shortest text that reads back to the same number; TOML wants a point or an exponent in a real
+/// number.
 std::string text_of(double v) {
   if (v != v) return "nan";
   char buffer[64];
@@ -161,13 +183,17 @@ std::string text_of(const std::string& v) {
   std::string text = "\"";
   for (const char c : v) {
     const auto u = static_cast<unsigned char>(c);
-    if (c == '"' || c == '\\') text += '\\', text += c;
-    else if (c == '\n') text += "\\n";
-    else if (c == '\t') text += "\\t";
+    if (c == '"' || c == '\\')
+      text += '\\', text += c;
+    else if (c == '\n')
+      text += "\\n";
+    else if (c == '\t')
+      text += "\\t";
     else if (u < 0x20 || u == 0x7f) {
       const char* digits = "0123456789ABCDEF";
       text += "\\u00", text += digits[u >> 4], text += digits[u & 15];
-    } else text += c;
+    } else
+      text += c;
   }
   return text + '"';
 }
@@ -181,19 +207,25 @@ std::string text_of(const std::vector<T>& list) {
 
 }  // namespace
 
-void read_toml(const Settings& settings, const std::string& path) { read_table(settings, parse_toml(path), "", path); }
+void read_toml(const Settings& settings, const std::string& path) {
+  read_table(settings, parse_toml(path), "", path);
+}
 
-void read_toml_tables(const std::string& path, const std::string& name, const std::function<Settings(const std::string& where)>& add) {
+void read_toml_tables(const std::string& path, const std::string& name,
+                      const std::function<Settings(const std::string& where)>& add) {
   const toml::table file = parse_toml(path);
   LIMBECK_CHECK(!file.empty(), path, ": expected [[", name, "]], found nothing");
   for (const auto& [key, node] : file)
-    LIMBECK_CHECK(key.str() == name && node.is_array_of_tables(), position(path, node), "expected [[", name, "]], found '", key.str(), "'");
-  for (const toml::node& node : *file.get(name)->as_array()) read_table(add(position(path, node)), *node.as_table(), "", path);
+    LIMBECK_CHECK(key.str() == name && node.is_array_of_tables(), position(path, node),
+                  "expected [[", name, "]], found '", key.str(), "'");
+  for (const toml::node& node : *file.get(name)->as_array())
+    read_table(add(position(path, node)), *node.as_table(), "", path);
 }
 
 void set_override(const Settings& settings, const std::string& assignment) {
   const size_t equals = assignment.find('=');
-  LIMBECK_CHECK(equals != std::string::npos && equals > 0, "--set ", assignment, ": expected key=value");
+  LIMBECK_CHECK(equals != std::string::npos && equals > 0, "--set ", assignment,
+                ": expected key=value");
   const std::string key = assignment.substr(0, equals), value = assignment.substr(equals + 1);
   const std::string where = cat("--set ", assignment, ": ");
   const Setting& setting = find_setting(settings, key, where);
@@ -234,9 +266,11 @@ std::string to_toml(const Settings& settings, bool help) {
       const size_t dot = s.key.rfind('.');
       if ((dot == std::string::npos ? "" : s.key.substr(0, dot)) != section) continue;
       const std::string name = dot == std::string::npos ? s.key : s.key.substr(dot + 1);
-      const std::string line = cat(name, " = ", std::visit([](auto* v) { return text_of(*v); }, s.value));
+      const std::string line =
+          cat(name, " = ", std::visit([](auto* v) { return text_of(*v); }, s.value));
       lines += line;
-      if (help && !s.help.empty()) lines += cat(std::string(line.size() < 36 ? 36 - line.size() : 1, ' '), "# ", s.help);
+      if (help && !s.help.empty())
+        lines += cat(std::string(line.size() < 36 ? 36 - line.size() : 1, ' '), "# ", s.help);
       lines += '\n';
     }
     if (lines.empty()) continue;

@@ -23,7 +23,8 @@ size_t terminal_width(std::FILE* out) {
   return 100;
 }
 
-double seconds_between(std::chrono::steady_clock::time_point a, std::chrono::steady_clock::time_point b) {
+double seconds_between(std::chrono::steady_clock::time_point a,
+                       std::chrono::steady_clock::time_point b) {
   return std::chrono::duration<double>(b - a).count();
 }
 
@@ -32,17 +33,25 @@ double seconds_between(std::chrono::steady_clock::time_point a, std::chrono::ste
 std::string format_duration(double seconds) {
   char text[64];
   const auto s = static_cast<int64_t>(std::max(0.0, seconds) + 0.5);
-  if (seconds < 9.95) std::snprintf(text, sizeof text, "%.1f s", std::max(0.0, seconds));
-  else if (s < 60) std::snprintf(text, sizeof text, "%lld s", static_cast<long long>(s));
-  else if (s < 3600) std::snprintf(text, sizeof text, "%lld min %02lld s", static_cast<long long>(s / 60), static_cast<long long>(s % 60));
-  else std::snprintf(text, sizeof text, "%lld h %02lld min", static_cast<long long>(s / 3600), static_cast<long long>(s % 3600 / 60));
+  if (seconds < 9.95)
+    std::snprintf(text, sizeof text, "%.1f s", std::max(0.0, seconds));
+  else if (s < 60)
+    std::snprintf(text, sizeof text, "%lld s", static_cast<long long>(s));
+  else if (s < 3600)
+    std::snprintf(text, sizeof text, "%lld min %02lld s", static_cast<long long>(s / 60),
+                  static_cast<long long>(s % 60));
+  else
+    std::snprintf(text, sizeof text, "%lld h %02lld min", static_cast<long long>(s / 3600),
+                  static_cast<long long>(s % 3600 / 60));
   return text;
 }
 
 std::string format_number(double value) {
   char text[40];
-  if (value == static_cast<double>(static_cast<int64_t>(std::clamp(value, -1e15, 1e15)))) std::snprintf(text, sizeof text, "%.0f", value);
-  else std::snprintf(text, sizeof text, "%.4g", value);
+  if (value == static_cast<double>(static_cast<int64_t>(std::clamp(value, -1e15, 1e15))))
+    std::snprintf(text, sizeof text, "%.0f", value);
+  else
+    std::snprintf(text, sizeof text, "%.4g", value);
   return text;
 }
 
@@ -67,9 +76,14 @@ std::string Console::status(int64_t done, int64_t total, const nn::Values& value
   const int64_t steps = done - first_done_;
   if (total > 0) text += cat(" (", 100 * done / total, "%)");
   if (elapsed > 0.5 && steps > 0) {
-    if (items_ > first_items_) text += cat("  ", format_number(static_cast<double>(items_ - first_items_) / elapsed), " images/s");
-    else text += cat("  ", format_number(static_cast<double>(steps) / elapsed), " steps/s");
-    if (done < total) text += cat("  ETA ", format_duration(elapsed * static_cast<double>(total - done) / static_cast<double>(steps)));
+    if (items_ > first_items_)
+      text += cat("  ", format_number(static_cast<double>(items_ - first_items_) / elapsed),
+                  " images/s");
+    else
+      text += cat("  ", format_number(static_cast<double>(steps) / elapsed), " steps/s");
+    if (done < total)
+      text += cat("  ETA ", format_duration(elapsed * static_cast<double>(total - done) /
+                                            static_cast<double>(steps)));
   }
   for (const auto& [key, value] : values) text += cat("  ", key, " ", format_number(value));
   return text;
@@ -81,7 +95,8 @@ void Console::progress(int64_t done, int64_t total, int64_t rate_items, const nn
   last_progress_ = now;
   items_ += rate_items;
   if (first_done_ < 0) {
-    // What the first call reports was done before the clock started (a resumed stage), but for one step.
+    // What the first call reports was done before the clock started (a resumed stage), but for one
+    // step.
     first_done_ = done, first_items_ = items_, started_ = now;
     next_tenth_ = total > 0 ? 10 * done / total + 1 : 1;
   }

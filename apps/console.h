@@ -1,4 +1,5 @@
-// Console: what a person sees of a run. One live line per stage on a terminal; sparse plain lines in a pipe or a log file.
+// Console: what a person sees of a run. One live line per stage on a terminal; sparse plain lines
+// in a pipe or a log file.
 #pragma once
 #include <chrono>
 #include <cstdio>
@@ -14,14 +15,15 @@ class Console {
     automatic,  ///< live on a terminal, plain otherwise
     live,
     plain,
-    quiet,      ///< notes only
+    quiet,  ///< notes only
   };
   explicit Console(std::FILE* out = stdout, Mode mode = Mode::automatic);
 
   /// Opens stage `index` of `count` (1-based).
   void begin(int index, int count, const std::string& name, const std::string& title);
-  /// Live: at most ten times a second. Plain: one line when a tenth of the stage is done, and at least every 30 s. The rate counts
-  /// from this start of the program, so a resumed stage shows no fantasy.
+  /// Live: at most ten times a second. Plain: one line when a tenth of the stage is done, and at
+  /// least every 30 s. The rate counts from this start of the program, so a resumed stage shows no
+  /// fantasy.
   void progress(int64_t done, int64_t total, int64_t rate_items, const nn::Values& values);
   /// A permanent line, prefixed with the stage's name.
   void note(const std::string& text);

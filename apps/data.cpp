@@ -1,4 +1,5 @@
-// `limbeck data info` prints what a data set holds; `limbeck data preview` writes a sheet of its images; `limbeck data kinds` lists the sources.
+// `limbeck data info` prints what a data set holds; `limbeck data preview` writes a sheet of its
+// images; `limbeck data kinds` lists the sources.
 #include <algorithm>
 #include <cstdio>
 #include <memory>
@@ -36,7 +37,8 @@ nlohmann::ordered_json summary(const data::Dataset& d) {
     j["response_minimum"] = *low;
     j["response_maximum"] = *high;
     j["response_scale"] = {{"low", d.scale.low}, {"high", d.scale.high}, {"unit", d.scale.unit}};
-    j["response_mean"] = std::accumulate(responses.begin(), responses.end(), 0.0) / static_cast<double>(d.size());
+    j["response_mean"] =
+        std::accumulate(responses.begin(), responses.end(), 0.0) / static_cast<double>(d.size());
   }
   if (d.size() > 0) {
     const data::Standardisation s = data::standardisation_of(d);
@@ -53,22 +55,26 @@ void print_numbers(const char* name, const std::vector<double>& values) {
 }
 
 void print_part(const char* part, const data::Dataset& d) {
-  std::printf("%s: %lld images, %lld x %lld, %lld channel%s\n", part, static_cast<long long>(d.size()), static_cast<long long>(d.height()),
-              static_cast<long long>(d.width()), static_cast<long long>(d.channels()), d.channels() == 1 ? "" : "s");
+  std::printf("%s: %lld images, %lld x %lld, %lld channel%s\n", part,
+              static_cast<long long>(d.size()), static_cast<long long>(d.height()),
+              static_cast<long long>(d.width()), static_cast<long long>(d.channels()),
+              d.channels() == 1 ? "" : "s");
   if (d.size() == 0) return;
   const data::Standardisation s = data::standardisation_of(d);
   print_numbers("mean", s.mean);
   print_numbers("deviation", s.deviation);
   if (d.classes == 0) {
     const auto j = summary(d);
-    std::printf("  responses  %g to %g, mean %g\n", j["response_minimum"].get<double>(), j["response_maximum"].get<double>(),
-                j["response_mean"].get<double>());
-    std::printf("  scale      %g to %g%s%s\n", d.scale.low, d.scale.high, d.scale.unit.empty() ? "" : " ", d.scale.unit.c_str());
+    std::printf("  responses  %g to %g, mean %g\n", j["response_minimum"].get<double>(),
+                j["response_maximum"].get<double>(), j["response_mean"].get<double>());
+    std::printf("  scale      %g to %g%s%s\n", d.scale.low, d.scale.high,
+                d.scale.unit.empty() ? "" : " ", d.scale.unit.c_str());
     return;
   }
   const auto count = d.histogram();
   for (size_t c = 0; c < count.size(); ++c)
-    std::printf("  class %3zu  %6lld  %s\n", c, static_cast<long long>(count[c]), d.class_names.empty() ? "" : d.class_names[c].c_str());
+    std::printf("  class %3zu  %6lld  %s\n", c, static_cast<long long>(count[c]),
+                d.class_names.empty() ? "" : d.class_names[c].c_str());
 }
 
 void info(const Options& o) {
@@ -89,15 +95,20 @@ void info(const Options& o) {
 }
 
 void preview(const Options& o) {
-  LIMBECK_CHECK(o.part == "train" || o.part == "test", "--part: expected train or test, found '", o.part, "'");
-  LIMBECK_CHECK(o.per_class > 0 && o.zoom > 0, "--per-class and --zoom: expected at least 1, found ", o.per_class, " and ", o.zoom);
+  LIMBECK_CHECK(o.part == "train" || o.part == "test", "--part: expected train or test, found '",
+                o.part, "'");
+  LIMBECK_CHECK(o.per_class > 0 && o.zoom > 0,
+                "--per-class and --zoom: expected at least 1, found ", o.per_class, " and ",
+                o.zoom);
   const data::Split split = data::load(chosen_data(*o.data));
   const data::Dataset& d = o.part == "train" ? split.train : split.test;
   LIMBECK_CHECK(d.size() > 0, "the ", o.part, " part holds no image");
-  const Tensor sheet = d.classes > 0 ? data::class_sheet(d, o.per_class) : data::response_sheet(d, o.per_class);
+  const Tensor sheet =
+      d.classes > 0 ? data::class_sheet(d, o.per_class) : data::response_sheet(d, o.per_class);
   const Tensor canvas = data::grid(sheet, o.per_class, 2, o.zoom);
   data::write_png(o.out, canvas);
-  std::printf("%s: %lld rows of %lld images\n", o.out.c_str(), static_cast<long long>((sheet.size(0) + o.per_class - 1) / o.per_class),
+  std::printf("%s: %lld rows of %lld images\n", o.out.c_str(),
+              static_cast<long long>((sheet.size(0) + o.per_class - 1) / o.per_class),
               static_cast<long long>(o.per_class));
 }
 
@@ -115,28 +126,32 @@ void kinds() {
   }
 }
 
-RegisterCommand command({"data", "look at a data set: info, preview, kinds", [](CommandLine& app) {
-  app.require_subcommand();
-  auto options = std::make_shared<Options>();
-  CommandLine show = app.add_subcommand("info", "counts, sizes, classes, mean and deviation of each part");
-  auto info_data = add_data_options(show);
-  show.add_flag("--json", options->json, "print JSON");
-  show.callback([options, info_data] {
-    options->data = info_data;
-    info(*options);
-  });
-  CommandLine sheet = app.add_subcommand("preview", "write a sheet of images, a row for each class");
-  auto preview_data = add_data_options(sheet);
-  sheet.add_option("--out", options->out, "PNG file to write").required();
-  sheet.add_option("--part", options->part, "train | test").show_default();
-  sheet.add_option("--per-class", options->per_class, "images per row").show_default();
-  sheet.add_option("--zoom", options->zoom, "enlarge each pixel this many times").show_default();
-  sheet.callback([options, preview_data] {
-    options->data = preview_data;
-    preview(*options);
-  });
-  app.add_subcommand("kinds", "the data sources with their settings").callback(kinds);
-}});
+RegisterCommand command(
+    {"data", "look at a data set: info, preview, kinds", [](CommandLine& app) {
+       app.require_subcommand();
+       auto options = std::make_shared<Options>();
+       CommandLine show =
+           app.add_subcommand("info", "counts, sizes, classes, mean and deviation of each part");
+       auto info_data = add_data_options(show);
+       show.add_flag("--json", options->json, "print JSON");
+       show.callback([options, info_data] {
+         options->data = info_data;
+         info(*options);
+       });
+       CommandLine sheet =
+           app.add_subcommand("preview", "write a sheet of images, a row for each class");
+       auto preview_data = add_data_options(sheet);
+       sheet.add_option("--out", options->out, "PNG file to write").required();
+       sheet.add_option("--part", options->part, "train | test").show_default();
+       sheet.add_option("--per-class", options->per_class, "images per row").show_default();
+       sheet.add_option("--zoom", options->zoom, "enlarge each pixel this many times")
+           .show_default();
+       sheet.callback([options, preview_data] {
+         options->data = preview_data;
+         preview(*options);
+       });
+       app.add_subcommand("kinds", "the data sources with their settings").callback(kinds);
+     }});
 
 }  // namespace
 }  // namespace limbeck::data_app

@@ -10,11 +10,16 @@ std::shared_ptr<DataOptions> add_data_options(CommandLine& app) {
   auto o = std::make_shared<DataOptions>();
   for (const Setting& s : list_settings(o->settings)) {
     std::string name = "--" + s.key;
-    std::replace_if(name.begin(), name.end(), [](char c) { return c == '_' || c == '.'; }, '-');
+    std::replace_if(
+        name.begin(), name.end(), [](char c) { return c == '_' || c == '.'; }, '-');
     if (s.key == "image_size") name += ",--size";
-    std::visit([&](auto* target) { app.add_option(name, *target, s.help).show_default(); }, s.value);
+    std::visit([&](auto* target) { app.add_option(name, *target, s.help).show_default(); },
+               s.value);
   }
-  app.add_option("--set", o->overrides, "key=value of [data], as in --set shapes.train=100; may be repeated").value_name("KEY=VALUE").one_value_each();
+  app.add_option("--set", o->overrides,
+                 "key=value of [data], as in --set shapes.train=100; may be repeated")
+      .value_name("KEY=VALUE")
+      .one_value_each();
   return o;
 }
 

@@ -14,7 +14,8 @@ struct DataOptions {
   std::vector<std::string> overrides;
 };
 
-/// Adds an option for each key ("--train-per-class" for train_per_class, "--shapes-train" for shapes.train; --size is short for
+/// Adds an option for each key ("--train-per-class" for train_per_class, "--shapes-train" for
+/// shapes.train; --size is short for
 /// --image-size) and --set. Read them with chosen_data() when the command runs.
 std::shared_ptr<DataOptions> add_data_options(CommandLine& app);
 

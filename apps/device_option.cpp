@@ -8,7 +8,10 @@ namespace limbeck {
 std::shared_ptr<DeviceOptions> add_device_options(CommandLine& app) {
   auto o = std::make_shared<DeviceOptions>();
   app.add_option("--device", o->device, "cpu, cuda or cuda:N").show_default();
-  app.add_option("--precision", o->precision, "f32, or on cuda tf32 (factors of products) or bf16 (also the activations in memory); weights and sums are f32 always").show_default();
+  app.add_option("--precision", o->precision,
+                 "f32, or on cuda tf32 (factors of products) or bf16 (also the activations in "
+                 "memory); weights and sums are f32 always")
+      .show_default();
   return o;
 }
 
@@ -16,7 +19,8 @@ Device chosen_device(const DeviceOptions& o) {
   const Device device = parse_device(o.device);
   const Precision precision = parse_precision(o.precision);
   if (device == cpu) {
-    LIMBECK_CHECK(precision == Precision::f32, "--precision ", o.precision, ": the CPU computes in f32");
+    LIMBECK_CHECK(precision == Precision::f32, "--precision ", o.precision,
+                  ": the CPU computes in f32");
     return device;
   }
   backend(device).describe(device.index);

@@ -15,8 +15,8 @@ struct DeviceOptions {
 /// Adds the options. Read them with chosen_device() when the command runs.
 std::shared_ptr<DeviceOptions> add_device_options(CommandLine& app);
 
-/// Sets the precision and returns the device. Throws Error when a name is unknown, the program was built without the device, the machine has
-/// none, or the device has no such precision.
+/// Sets the precision and returns the device. Throws Error when a name is unknown, the program was
+/// built without the device, the machine has none, or the device has no such precision.
 Device chosen_device(const DeviceOptions& options);
 
 }  // namespace limbeck

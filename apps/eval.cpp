@@ -27,8 +27,10 @@ const data::Dataset& part_of(const data::Split& split, const std::string& part) 
 void check_fits(const kd::SavedNetwork& saved, const data::Dataset& d, const std::string& path) {
   LIMBECK_CHECK(d.size() > 0, "the data set has no images in this part");
   const nn::ModelOptions& o = saved.options;
-  LIMBECK_CHECK(d.channels() == o.channels && d.height() == o.size && d.width() == o.size, path, ": ", saved.name, " expects images of ", o.size, " x ",
-                o.size, " with ", o.channels, " channels, the data set has ", d.height(), " x ", d.width(), " with ", d.channels());
+  LIMBECK_CHECK(d.channels() == o.channels && d.height() == o.size && d.width() == o.size, path,
+                ": ", saved.name, " expects images of ", o.size, " x ", o.size, " with ",
+                o.channels, " channels, the data set has ", d.height(), " x ", d.width(), " with ",
+                d.channels());
 }
 
 void evaluate(const Options& o) {
@@ -42,28 +44,35 @@ void evaluate(const Options& o) {
   else
     criterion = std::make_unique<train::RegressionCriterion>(d.scale);
   criterion->check(d, saved.options.outputs);
-  const double value = train::evaluate(*saved.network, d, saved.standardisation, *criterion, o.batch);
+  const double value =
+      train::evaluate(*saved.network, d, saved.standardisation, *criterion, o.batch);
   if (o.json) {
-    const nlohmann::ordered_json j = {{"network", saved.name}, {"parameters", saved.network->parameter_count()}, {"part", o.part},
-                                      {"images", d.size()},    {criterion->metric(), value}};
+    const nlohmann::ordered_json j = {{"network", saved.name},
+                                      {"parameters", saved.network->parameter_count()},
+                                      {"part", o.part},
+                                      {"images", d.size()},
+                                      {criterion->metric(), value}};
     std::printf("%s\n", j.dump().c_str());
   } else if (d.classes > 0) {
-    std::printf("%s: accuracy %.2f %% on %lld %s images\n", saved.name.c_str(), 100 * value, static_cast<long long>(d.size()), o.part.c_str());
+    std::printf("%s: accuracy %.2f %% on %lld %s images\n", saved.name.c_str(), 100 * value,
+                static_cast<long long>(d.size()), o.part.c_str());
   } else {
-    std::printf("%s: mean absolute error %.4f on %lld %s images\n", saved.name.c_str(), value, static_cast<long long>(d.size()), o.part.c_str());
+    std::printf("%s: mean absolute error %.4f on %lld %s images\n", saved.name.c_str(), value,
+                static_cast<long long>(d.size()), o.part.c_str());
   }
 }
 
-const RegisterCommand command({"eval", "accuracy of a saved network on a data set", [](CommandLine& app) {
-                                 auto o = std::make_shared<Options>();
-                                 app.add_option("--ckpt", o->checkpoint, "model.safetensors of a run").required();
-                                 app.add_option("--part", o->part, "train | test").one_of({"train", "test"}).show_default();
-                                 app.add_option("--batch", o->batch, "images per forward pass").positive().show_default();
-                                 app.add_flag("--json", o->json, "one JSON object instead of a sentence");
-                                 o->device = add_device_options(app);
-                                 o->data = add_data_options(app);
-                                 app.callback([o] { evaluate(*o); });
-                               }});
+const RegisterCommand command(
+    {"eval", "accuracy of a saved network on a data set", [](CommandLine& app) {
+       auto o = std::make_shared<Options>();
+       app.add_option("--ckpt", o->checkpoint, "model.safetensors of a run").required();
+       app.add_option("--part", o->part, "train | test").one_of({"train", "test"}).show_default();
+       app.add_option("--batch", o->batch, "images per forward pass").positive().show_default();
+       app.add_flag("--json", o->json, "one JSON object instead of a sentence");
+       o->device = add_device_options(app);
+       o->data = add_data_options(app);
+       app.callback([o] { evaluate(*o); });
+     }});
 
 }  // namespace
 }  // namespace limbeck::eval_app

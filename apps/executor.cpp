@@ -24,14 +24,17 @@ namespace {
 namespace fs = std::filesystem;
 using std::chrono::milliseconds;
 
-bool holds_text(const std::string& path, const std::string& text) { return fs::exists(path) && read_file(path) == text; }
+bool holds_text(const std::string& path, const std::string& text) {
+  return fs::exists(path) && read_file(path) == text;
+}
 
 /// What a kill in the middle of join() leaves.
 void remove_temporary_overviews(const std::string& root) {
   std::vector<fs::path> found;
   for (const auto& entry : fs::directory_iterator(root))
     for (const char* name : {"config.toml.", "run.json."})
-      if (entry.path().extension() == ".tmp" && entry.path().filename().string().starts_with(name)) found.push_back(entry.path());
+      if (entry.path().extension() == ".tmp" && entry.path().filename().string().starts_with(name))
+        found.push_back(entry.path());
   for (const auto& path : found) fs::remove(path);
 }
 
@@ -52,7 +55,8 @@ std::string error_text() {
 
 class Executor {
  public:
-  Executor(const std::vector<kd::Stage>& stages, const RunFolder& folder, const RunOptions& options, Console& console)
+  Executor(const std::vector<kd::Stage>& stages, const RunFolder& folder, const RunOptions& options,
+           Console& console)
       : stages_(stages), root_(folder.directory()), options_(options), console_(console) {}
 
   RunStatus run() {
@@ -65,7 +69,9 @@ class Executor {
       if (auto claim = find_work(plan)) {
         pause_ = shortest_pause;
         if (!run_claimed(*claim)) return RunStatus::interrupted;
-      } else if (std::all_of(plan.begin(), plan.end(), [](const PlannedStage& p) { return p.state == StageState::finished; })) {
+      } else if (std::all_of(plan.begin(), plan.end(), [](const PlannedStage& p) {
+                   return p.state == StageState::finished;
+                 })) {
         return RunStatus::finished;
       } else if (!elsewhere_.empty()) {
         wait();
@@ -89,7 +95,8 @@ class Executor {
   std::vector<PlannedStage> read_plan() const {
     auto plan = plan_stages(stages_, root_, options_.selection);
     for (auto& p : plan)
-      if (const auto failed = failed_here_.find(p.stage->name); failed != failed_here_.end()) p.state = StageState::failed, p.why = failed->second;
+      if (const auto failed = failed_here_.find(p.stage->name); failed != failed_here_.end())
+        p.state = StageState::failed, p.why = failed->second;
     return plan;
   }
 
@@ -100,7 +107,8 @@ class Executor {
       if (p.state == StageState::finished) done_before_.insert(p.stage->name);
   }
 
-  /// The first stage that can run and that nobody works on. What is worked on goes to elsewhere_; says what is finished on the way.
+  /// The first stage that can run and that nobody works on. What is worked on goes to elsewhere_;
+  /// says what is finished on the way.
   std::optional<Claim> find_work(const std::vector<PlannedStage>& plan) {
     for (size_t i = 0; i < plan.size(); ++i) {
       const std::string& name = plan[i].stage->name;
@@ -122,14 +130,17 @@ class Executor {
     const bool before = done_before_.count(name) != 0;
     if (before)
       if (const auto lock = lock_stage(root_, name)) tidy_stage(root_, name);
-    if (!options_.worker) console_.line(cat("[", index + 1, "/", count, "] ", name, before ? ": done before" : ": done by another process"));
+    if (!options_.worker)
+      console_.line(cat("[", index + 1, "/", count, "] ", name,
+                        before ? ": done before" : ": done by another process"));
   }
 
   /// False: interrupted.
   bool run_claimed(const Claim& claim) {
     const PlannedStage& p = claim.plan[claim.index];
     try {
-      run_stage(root_, p, static_cast<int>(claim.index + 1), static_cast<int>(claim.plan.size()), options_, console_);
+      run_stage(root_, p, static_cast<int>(claim.index + 1), static_cast<int>(claim.plan.size()),
+                options_, console_);
       announced_.insert(p.stage->name);
     } catch (const nn::Interrupted& e) {
       console_.end(e.what());
@@ -146,7 +157,8 @@ class Executor {
 
   static void stop_at_failure(const std::vector<PlannedStage>& plan) {
     for (const auto& p : plan)
-      if (p.state == StageState::failed) fail("stage ", p.stage->name, ": failed in another process: ", p.why);
+      if (p.state == StageState::failed)
+        fail("stage ", p.stage->name, ": failed in another process: ", p.why);
   }
 
   /// All that is left is worked on, or waits for it.
@@ -175,12 +187,16 @@ class Executor {
 
 }  // namespace
 
-RunFolder::RunFolder(std::string directory, const std::vector<kd::Stage>& stages, const std::string& config) : directory_(std::move(directory)) {
+RunFolder::RunFolder(std::string directory, const std::vector<kd::Stage>& stages,
+                     const std::string& config)
+    : directory_(std::move(directory)) {
   while (directory_.size() > 1 && directory_.back() == '/') directory_.pop_back();
   std::error_code error;
-  if (fs::exists(directory_, error) && !fs::is_directory(directory_, error)) fail(directory_, ": is a file; expected a folder for the run");
+  if (fs::exists(directory_, error) && !fs::is_directory(directory_, error))
+    fail(directory_, ": is a file; expected a folder for the run");
   if (fs::is_directory(directory_, error) && !fs::is_empty(directory_, error))
-    LIMBECK_CHECK(fs::exists(directory_ + "/.lock"), directory_, ": holds files that are not of a run; give an empty or new folder");
+    LIMBECK_CHECK(fs::exists(directory_ + "/.lock"), directory_,
+                  ": holds files that are not of a run; give an empty or new folder");
   if (fs::exists(directory_ + "/run.json", error)) read_recorded_run(directory_);
   const std::string overview = overview_text(plan_stages(stages, directory_));
   expect_no_link(directory_ + "/stages");
@@ -197,13 +213,16 @@ RunFolder::RunFolder(std::string directory, const std::vector<kd::Stage>& stages
   }
 }
 
-/// Exclusive while the settings are written, shared afterwards. Turning one into the other is not atomic, and the first process may be killed
-/// in between, so every process compares before it works, and looks again for a while before it gives up.
+/// Exclusive while the settings are written, shared afterwards. Turning one into the other is not
+/// atomic, and the first process may be killed in between, so every process compares before it
+/// works, and looks again for a while before it gives up.
 void RunFolder::join(const std::string& config, const std::string& overview) {
-  const std::string config_path = directory_ + "/config.toml", overview_path = directory_ + "/run.json";
+  const std::string config_path = directory_ + "/config.toml",
+                    overview_path = directory_ + "/run.json";
   const auto try_lock = [&](int kind) {
     if (flock(lock_, kind | LOCK_NB) == 0) return true;
-    LIMBECK_CHECK(errno == EWOULDBLOCK, directory_, "/.lock: cannot be locked: ", std::strerror(errno));
+    LIMBECK_CHECK(errno == EWOULDBLOCK, directory_,
+                  "/.lock: cannot be locked: ", std::strerror(errno));
     return false;
   };
   constexpr int tries = 20;
@@ -219,13 +238,16 @@ void RunFolder::join(const std::string& config, const std::string& overview) {
     }
     std::this_thread::sleep_for(milliseconds(50));
   }
-  const std::string keys = fs::exists(config_path) ? changed_keys(read_file(config_path), config) : std::string();
-  fail(directory_, ": another limbeck run with other settings is using this folder", keys.empty() ? "" : cat(" (they differ in ", keys, ")"));
+  const std::string keys =
+      fs::exists(config_path) ? changed_keys(read_file(config_path), config) : std::string();
+  fail(directory_, ": another limbeck run with other settings is using this folder",
+       keys.empty() ? "" : cat(" (they differ in ", keys, ")"));
 }
 
 RunFolder::~RunFolder() { close(lock_); }
 
-RunStatus run_stages(const std::vector<kd::Stage>& stages, const RunFolder& folder, const RunOptions& options, Console& console) {
+RunStatus run_stages(const std::vector<kd::Stage>& stages, const RunFolder& folder,
+                     const RunOptions& options, Console& console) {
   return Executor(stages, folder, options, console).run();
 }
 

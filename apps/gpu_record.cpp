@@ -14,8 +14,10 @@ namespace limbeck {
 namespace {
 
 constexpr const char* header =
-    "# How each CUDA kernel last ended on a real GPU: every case of its operator against the f64 reference.\n"
-    "# Written by `limbeck ops check --device cuda --record ops_cuda/gpu.txt`; `limbeck ops support` says what has changed since.\n"
+    "# How each CUDA kernel last ended on a real GPU: every case of its operator against the f64 "
+    "reference.\n"
+    "# Written by `limbeck ops check --device cuda --record ops_cuda/gpu.txt`; `limbeck ops "
+    "support` says what has changed since.\n"
     "# operator kernel type result date commit sources device\n";
 
 GpuRecordKey take_key(std::istringstream& words) {
@@ -25,15 +27,18 @@ GpuRecordKey take_key(std::istringstream& words) {
 }
 
 bool is_digest(const std::string& s) {
-  return s.size() == 33 && s[16] == '+' && s.find_first_not_of("0123456789abcdef") == 16 && s.find_first_not_of("0123456789abcdef", 17) == std::string::npos;
+  return s.size() == 33 && s[16] == '+' && s.find_first_not_of("0123456789abcdef") == 16 &&
+         s.find_first_not_of("0123456789abcdef", 17) == std::string::npos;
 }
 
-/// The entry of the file that registers the kernel. The compiler may have been given a longer path than the repository's.
+/// The entry of the file that registers the kernel. The compiler may have been given a longer path
+/// than the repository's.
 const SourceFile& source_of(const Kernel& kernel) {
   const std::string_view given = kernel.source;
   for (const SourceFile& f : kernel_sources())
     if (given.ends_with(f.path)) return f;
-  fail(kernel.op, ": kernel ", kernel.name, " was registered in '", kernel.source, "', which is not among the kernel sources of this program");
+  fail(kernel.op, ": kernel ", kernel.name, " was registered in '", kernel.source,
+       "', which is not among the kernel sources of this program");
 }
 
 bool registers_kernels(const std::string& path) {
@@ -49,27 +54,33 @@ std::string digest(Wanted&& wanted) {
   uint64_t hash = 0xcbf29ce484222325u;
   for (const SourceFile& f : kernel_sources())
     if (wanted(f.path))
-      for (const char c : f.path + " " + f.sha256 + "\n") hash = (hash ^ static_cast<unsigned char>(c)) * 0x100000001b3u;
+      for (const char c : f.path + " " + f.sha256 + "\n")
+        hash = (hash ^ static_cast<unsigned char>(c)) * 0x100000001b3u;
   std::ostringstream out;
   out << std::hex << std::setw(16) << std::setfill('0') << hash;
   return out.str();
 }
 
-/// The kernels of an operator may call each other, so a change in one's file counts for all; but only a vendor's kernels call the libraries.
+/// The kernels of an operator may call each other, so a change in one's file counts for all; but
+/// only a vendor's kernels call the libraries.
 std::set<std::string> files_of(const Kernel& kernel) {
   std::set<std::string> files{source_of(kernel).path};
   for (const Kernel* k : kernels_of(kernel.op))
-    if (k->device == DeviceKind::cuda && (!k->missing || kernel.missing)) files.insert(source_of(*k).path);
+    if (k->device == DeviceKind::cuda && (!k->missing || kernel.missing))
+      files.insert(source_of(*k).path);
   return files;
 }
 
 bool is_shared(const std::string& path, bool with_host_code) {
-  return path.ends_with(".h") || ((path.ends_with(".cu") || with_host_code) && !registers_kernels(path));
+  return path.ends_with(".h") ||
+         ((path.ends_with(".cu") || with_host_code) && !registers_kernels(path));
 }
 
 const std::string& shared_digest_of(const Kernel& kernel) {
-  static const std::string ours = digest([](const std::string& path) { return is_shared(path, false); }),
-                           vendors = digest([](const std::string& path) { return is_shared(path, true); });
+  static const std::string ours = digest(
+                               [](const std::string&path) { return is_shared(path, false); }),
+                           vendors =
+                               digest([](const std::string&path) { return is_shared(path, true); });
   return kernel.missing ? vendors : ours;
 }
 
@@ -97,9 +108,13 @@ GpuRecords GpuRecords::parse(const std::string& text, const std::string& path) {
     std::getline(words, r.device);
     r.simulated = result.ends_with(mark);
     if (r.simulated) result.resize(result.size() - mark.size());
-    LIMBECK_CHECK(!r.device.empty() && (result == "passed" || result == "failed") && is_digest(r.sources), path, ", line ", number,
-                  ": expected 'operator kernel type passed|failed date commit sources device', found '", line.substr(0, 100), "'");
-    LIMBECK_CHECK(!records.find(key), path, ", line ", number, ": ", std::get<0>(key), " ", std::get<1>(key), " ", std::get<2>(key), " stands there twice");
+    LIMBECK_CHECK(
+        !r.device.empty() && (result == "passed" || result == "failed") && is_digest(r.sources),
+        path, ", line ", number,
+        ": expected 'operator kernel type passed|failed date commit sources device', found '",
+        line.substr(0, 100), "'");
+    LIMBECK_CHECK(!records.find(key), path, ", line ", number, ": ", std::get<0>(key), " ",
+                  std::get<1>(key), " ", std::get<2>(key), " stands there twice");
     r.passed = result == "passed";
     records.put(key, std::move(r));
   }
@@ -109,8 +124,9 @@ GpuRecords GpuRecords::parse(const std::string& text, const std::string& path) {
 std::string GpuRecords::text() const {
   std::string out = header;
   for (const auto& [key, r] : records_)
-    out += cat(std::get<0>(key), " ", std::get<1>(key), " ", std::get<2>(key), r.passed ? " passed" : " failed", r.simulated ? "-simulated " : " ", r.date, " ", r.commit, " ", r.sources, " ",
-               r.device, "\n");
+    out += cat(std::get<0>(key), " ", std::get<1>(key), " ", std::get<2>(key),
+               r.passed ? " passed" : " failed", r.simulated ? "-simulated " : " ", r.date, " ",
+               r.commit, " ", r.sources, " ", r.device, "\n");
   return out;
 }
 
@@ -132,17 +148,22 @@ void GpuRecords::keep_registered() {
 
 std::string digest_of(const Kernel& kernel) {
   const std::set<std::string> files = files_of(kernel);
-  return digest([&](const std::string& path) { return files.contains(path); }) + "+" + shared_digest_of(kernel);
+  return digest([&](const std::string& path) { return files.contains(path); }) + "+" +
+         shared_digest_of(kernel);
 }
 
 GpuVerdict verdict(const Kernel& kernel, const GpuRecords& records) {
   const GpuRecord* r = records.find(key_of(kernel));
   if (!r) return {GpuState::never, "never run on a GPU"};
-  if (r->simulated) return {GpuState::simulated, cat("never run on a GPU (", r->passed ? "passed" : "failed", " on ", r->device, ")")};
-  const std::string ended = cat(r->passed ? "passed" : "failed", " on ", r->device, " at ", r->commit, ", ", r->date);
+  if (r->simulated)
+    return {GpuState::simulated,
+            cat("never run on a GPU (", r->passed ? "passed" : "failed", " on ", r->device, ")")};
+  const std::string ended =
+      cat(r->passed ? "passed" : "failed", " on ", r->device, " at ", r->commit, ", ", r->date);
   const std::string now = digest_of(kernel);
   if (r->sources == now) return {r->passed ? GpuState::passed : GpuState::failed, ended};
-  const bool own = r->sources.substr(0, 16) != now.substr(0, 16), shared = r->sources.substr(17) != now.substr(17);
+  const bool own = r->sources.substr(0, 16) != now.substr(0, 16),
+             shared = r->sources.substr(17) != now.substr(17);
   std::string what;
   if (own)
     for (const std::string& file : files_of(kernel)) what += (what.empty() ? "" : " or ") + file;

@@ -1,5 +1,7 @@
-// The results file ops_cuda/gpu.txt: which kernel last ran on which GPU, when, at which commit, and how that ended. `limbeck ops check
-// --device cuda --record FILE` writes it, `limbeck ops support` compares it with the program's own sources (ops/sources.h).
+// The results file ops_cuda/gpu.txt: which kernel last ran on which GPU, when, at which commit, and
+// how that ended. `limbeck ops check
+// --device cuda --record FILE` writes it, `limbeck ops support` compares it with the program's own
+//   sources (ops/sources.h).
 #pragma once
 #include <map>
 #include <string>
@@ -14,7 +16,8 @@ inline constexpr const char* default_gpu_records = "ops_cuda/gpu.txt";
 /// One line: how the checks of one kernel ended.
 struct GpuRecord {
   bool passed = false;
-  bool simulated = false;  ///< through the SIMT shim: "passed-simulated" in the file, and no proof for any GPU
+  bool simulated =
+      false;  ///< through the SIMT shim: "passed-simulated" in the file, and no proof for any GPU
   std::string date;     ///< 2026-11-21, UTC
   std::string commit;   ///< ops/sources.h
   std::string sources;  ///< digest_of() when it ran
@@ -45,14 +48,17 @@ class GpuRecords {
   std::map<GpuRecordKey, GpuRecord> records_;
 };
 
-/// "1f0c..+93ab..": a digest of the files that register kernels of its operator, and one of what all kernels share: headers, and .cu files that
-/// register nothing. For kernels of a vendor's library .cpp files count, too. Throws Error when the program does not know its sources.
+/// "1f0c..+93ab..": a digest of the files that register kernels of its operator, and one of what
+/// all kernels share: headers, and .cu files that register nothing. For kernels of a vendor's
+/// library .cpp files count, too. Throws Error when the program does not know its sources.
 std::string digest_of(const Kernel& kernel);
 
 enum class GpuState { never, simulated, passed, failed, changed };
 struct GpuVerdict {
   GpuState state = GpuState::never;
-  std::string text;  ///< "passed on NVIDIA H100 (..) at 565a450c1b, 2026-11-21", "changed since (ops_cuda/unary.cu): passed on ..", ..
+  /// "passed on NVIDIA H100 (..) at 565a450c1b, 2026-11-21", "changed since (ops_cuda/unary.cu):
+  /// passed on ..", ..
+  std::string text;
 };
 GpuVerdict verdict(const Kernel& kernel, const GpuRecords& records);
 

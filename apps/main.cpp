@@ -1,5 +1,6 @@
-// The `limbeck` program: collects the subcommands, reports every error in one line. Exit codes: 0 done, 1 error, 2 wrong command line,
-// 3 interrupted by SIGINT or SIGTERM with a checkpoint written (run again to continue).
+// The `limbeck` program: collects the subcommands, reports every error in one line. Exit codes: 0
+// done, 1 error, 2 wrong command line, 3 interrupted by SIGINT or SIGTERM with a checkpoint written
+// (run again to continue).
 #include <omp.h>
 #include <unistd.h>
 
@@ -16,12 +17,14 @@ namespace {
 /// Version, what computes, and with how many threads.
 std::string version_text() {
   using namespace limbeck;
-  return cat("limbeck 0.1.0\nbackends: reference, cpu\ncpu: ", name_of(current_isa()), " kernels (the processor offers ", name_of(best_isa()), "), ",
-             omp_get_max_threads(), " threads");
+  return cat("limbeck 0.1.0\nbackends: reference, cpu\ncpu: ", name_of(current_isa()),
+             " kernels (the processor offers ", name_of(best_isa()), "), ", omp_get_max_threads(),
+             " threads");
 }
 
-/// OpenMP's threads spin while they wait; with another process (or our own prefetch threads) on the same cores that costs several times
-/// the work itself. The runtime reads its environment before main(), so the program starts itself again with a short spin.
+/// OpenMP's threads spin while they wait; with another process (or our own prefetch threads) on the
+/// same cores that costs several times the work itself. The runtime reads its environment before
+/// main(), so the program starts itself again with a short spin.
 void shorten_spinning(char** argv) {
   if (std::getenv("OMP_WAIT_POLICY") || std::getenv("GOMP_SPINCOUNT")) return;
   setenv("GOMP_SPINCOUNT", "1000", 1);

@@ -29,13 +29,16 @@ std::string json_number(double value) {
 std::string json_string(const std::string& text) {
   std::string out = "\"";
   for (const char c : text) {
-    if (c == '"' || c == '\\') out += '\\', out += c;
-    else if (c == '\n') out += "\\n";
+    if (c == '"' || c == '\\')
+      out += '\\', out += c;
+    else if (c == '\n')
+      out += "\\n";
     else if (static_cast<unsigned char>(c) < 0x20) {
       char code[8];
       std::snprintf(code, sizeof code, "\\u%04x", static_cast<unsigned>(c));
       out += code;
-    } else out += c;
+    } else
+      out += c;
   }
   return out + '"';
 }
@@ -47,7 +50,8 @@ StageMonitor::~StageMonitor() {
   if (metrics_file_ >= 0) close(metrics_file_);
 }
 
-void StageMonitor::progress(int64_t done, int64_t total, int64_t rate_items, const nn::Values& values) {
+void StageMonitor::progress(int64_t done, int64_t total, int64_t rate_items,
+                            const nn::Values& values) {
   console_.progress(done, total, rate_items, values);
 }
 
@@ -56,22 +60,26 @@ void StageMonitor::open_metrics() {
   const std::string path = config_.directory + "/metrics.jsonl";
   metrics_file_ = open(path.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0666);
   LIMBECK_CHECK(metrics_file_ >= 0, path, ": cannot be opened for writing: ", std::strerror(errno));
-  struct stat info{};
-  LIMBECK_CHECK(fstat(metrics_file_, &info) == 0 && info.st_size >= metrics_bytes_, path, ": has ", info.st_size,
-                " bytes, but the checkpoint beside it was saved after ", metrics_bytes_, "; delete the stage's folder to start it afresh");
-  LIMBECK_CHECK(ftruncate(metrics_file_, metrics_bytes_) == 0 && lseek(metrics_file_, 0, SEEK_END) == metrics_bytes_, path, ": ",
-                std::strerror(errno));
+  struct stat info {};
+  LIMBECK_CHECK(fstat(metrics_file_, &info) == 0 && info.st_size >= metrics_bytes_, path, ": has ",
+                info.st_size, " bytes, but the checkpoint beside it was saved after ",
+                metrics_bytes_, "; delete the stage's folder to start it afresh");
+  LIMBECK_CHECK(ftruncate(metrics_file_, metrics_bytes_) == 0 &&
+                    lseek(metrics_file_, 0, SEEK_END) == metrics_bytes_,
+                path, ": ", std::strerror(errno));
 }
 
 void StageMonitor::metrics(int64_t step, const nn::Values& values) {
   open_metrics();
   std::string line = cat("{\"step\":", step);
-  for (const auto& [key, value] : values) line += cat(",", json_string(key), ":", json_number(value));
+  for (const auto& [key, value] : values)
+    line += cat(",", json_string(key), ":", json_number(value));
   line += "}\n";
   for (size_t at = 0; at < line.size();) {
     const ssize_t n = write(metrics_file_, line.data() + at, line.size() - at);
     if (n < 0 && errno == EINTR) continue;
-    LIMBECK_CHECK(n > 0, config_.directory, "/metrics.jsonl: cannot be written: ", std::strerror(n < 0 ? errno : ENOSPC));
+    LIMBECK_CHECK(n > 0, config_.directory,
+                  "/metrics.jsonl: cannot be written: ", std::strerror(n < 0 ? errno : ENOSPC));
     at += static_cast<size_t>(n);
   }
   metrics_bytes_ += static_cast<int64_t>(line.size());
@@ -87,11 +95,14 @@ void StageMonitor::image(const std::string& name, const Tensor& u8_hwc) {
 
 bool StageMonitor::checkpoint_due() {
   if (stop_requested()) return true;
-  return std::chrono::duration<double>(std::chrono::steady_clock::now() - last_save_).count() >= config_.checkpoint_seconds;
+  return std::chrono::duration<double>(std::chrono::steady_clock::now() - last_save_).count() >=
+         config_.checkpoint_seconds;
 }
 
 void StageMonitor::save(const TensorFile& state) {
-  if (metrics_file_ >= 0) LIMBECK_CHECK(fsync(metrics_file_) == 0, config_.directory, "/metrics.jsonl: ", std::strerror(errno));
+  if (metrics_file_ >= 0)
+    LIMBECK_CHECK(fsync(metrics_file_) == 0, config_.directory,
+                  "/metrics.jsonl: ", std::strerror(errno));
   TensorFile file = state;  // tensors are handles: no copy of their data
   file.metadata[metrics_key] = std::to_string(metrics_bytes_);
   file.metadata[fingerprint_key] = config_.fingerprint;
@@ -106,8 +117,10 @@ std::optional<TensorFile> StageMonitor::load() {
   TensorFile file = read_safetensors(path);
   const auto found = file.metadata.find(fingerprint_key);
   LIMBECK_CHECK(found != file.metadata.end() && found->second == config_.fingerprint, path,
-                ": checkpoint of another stage or of other settings (expected fingerprint ", config_.fingerprint, ", found ",
-                found == file.metadata.end() ? "none" : found->second, "); delete the stage's folder to start it afresh");
+                ": checkpoint of another stage or of other settings (expected fingerprint ",
+                config_.fingerprint, ", found ",
+                found == file.metadata.end() ? "none" : found->second,
+                "); delete the stage's folder to start it afresh");
   if (metrics_file_ < 0) metrics_bytes_ = std::stoll(file.metadata.at(metrics_key));
   file.metadata.erase(metrics_key);
   file.metadata.erase(fingerprint_key);
@@ -117,7 +130,8 @@ std::optional<TensorFile> StageMonitor::load() {
 void StageMonitor::finish() {
   if (metrics_file_ < 0 && !std::filesystem::exists(config_.directory + "/metrics.jsonl")) return;
   open_metrics();
-  LIMBECK_CHECK(fsync(metrics_file_) == 0, config_.directory, "/metrics.jsonl: ", std::strerror(errno));
+  LIMBECK_CHECK(fsync(metrics_file_) == 0, config_.directory,
+                "/metrics.jsonl: ", std::strerror(errno));
 }
 
 }  // namespace limbeck

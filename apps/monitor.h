@@ -1,5 +1,6 @@
-// StageMonitor: what a running stage sees of the world. It keeps metrics.jsonl, images/ and checkpoint.safetensors of the stage's
-// folder consistent, so that a kill at any moment and a restart end with the same bits as an undisturbed run.
+// StageMonitor: what a running stage sees of the world. It keeps metrics.jsonl, images/ and
+// checkpoint.safetensors of the stage's folder consistent, so that a kill at any moment and a
+// restart end with the same bits as an undisturbed run.
 #pragma once
 #include <chrono>
 #include <functional>
@@ -13,9 +14,9 @@ namespace limbeck {
 class StageMonitor : public nn::Monitor {
  public:
   struct Config {
-    std::string directory;              ///< of the stage
-    std::string fingerprint;            ///< of the stage; a checkpoint with another one is refused
-    double checkpoint_seconds = 60;     ///< 0: whenever the loop asks
+    std::string directory;           ///< of the stage
+    std::string fingerprint;         ///< of the stage; a checkpoint with another one is refused
+    double checkpoint_seconds = 60;  ///< 0: whenever the loop asks
     std::function<bool()> stop_requested = [] { return false; };
     std::function<void()> after_save = [] {};
   };
@@ -25,7 +26,8 @@ class StageMonitor : public nn::Monitor {
   StageMonitor& operator=(const StageMonitor&) = delete;
 
   void progress(int64_t done, int64_t total, int64_t rate_items, const nn::Values& values) override;
-  /// Appends {"step": n, "key": value, ...}. Throws naming the file when it cannot be written (full disk).
+  /// Appends {"step": n, "key": value, ...}. Throws naming the file when it cannot be written (full
+  /// disk).
   void metrics(int64_t step, const nn::Values& values) override;
   void image(const std::string& name, const Tensor& u8_hwc) override;
   void note(const std::string& text) override { console_.note(text); }
@@ -35,7 +37,8 @@ class StageMonitor : public nn::Monitor {
   void save(const TensorFile& state) override;
   std::optional<TensorFile> load() override;
 
-  /// Cuts what an interrupted session left beyond its last checkpoint, and syncs. Called once, when the stage has ended well.
+  /// Cuts what an interrupted session left beyond its last checkpoint, and syncs. Called once, when
+  /// the stage has ended well.
   void finish();
 
  private:
@@ -45,10 +48,12 @@ class StageMonitor : public nn::Monitor {
   Console& console_;
   std::chrono::steady_clock::time_point last_save_;
   int metrics_file_ = -1;
-  int64_t metrics_bytes_ = 0;  // what counts of metrics.jsonl; the rest is cut when the file is opened
+  int64_t metrics_bytes_ =
+      0;  // what counts of metrics.jsonl; the rest is cut when the file is opened
 };
 
-/// A number as JSON: the shortest text that reads back to the same value; null when it is not finite.
+/// A number as JSON: the shortest text that reads back to the same value; null when it is not
+/// finite.
 std::string json_number(double value);
 std::string json_string(const std::string& text);
 

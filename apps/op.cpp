@@ -1,4 +1,5 @@
-// `limbeck op NAME --in case.safetensors --out result.safetensors [--grad]`: one operator on tensors from a file, for outside oracles.
+// `limbeck op NAME --in case.safetensors --out result.safetensors [--grad]`: one operator on
+// tensors from a file, for outside oracles.
 
 #include "apps/command.h"
 #include "apps/op_file.h"
@@ -14,9 +15,14 @@ struct Options {
 void setup(CommandLine& app) {
   const auto o = std::make_shared<Options>();
   app.add_option("name", o->op, "operator, as `limbeck ops support` lists them").required();
-  app.add_option("--in", o->in, "safetensors file: inputs by name (NCHW, OIHW), attributes as JSON in the metadata \"attrs\"").required();
+  app.add_option("--in", o->in,
+                 "safetensors file: inputs by name (NCHW, OIHW), attributes as JSON in the "
+                 "metadata \"attrs\"")
+      .required();
   app.add_option("--out", o->out, "safetensors file to write: outputs by name").required();
-  app.add_flag("--grad", o->run.gradients, "also write grad_<input>, for the cotangents grad_<output> of the file or fixed random ones");
+  app.add_flag(
+      "--grad", o->run.gradients,
+      "also write grad_<input>, for the cotangents grad_<output> of the file or fixed random ones");
   app.add_option("--kernel", o->run.kernel, "only this implementation, such as reference or cpu");
   app.callback([o] {
     o->run.source = o->in;

@@ -11,24 +11,28 @@
 namespace limbeck {
 namespace {
 
-/// Moves tensors between the layouts of files and of memory; `weight` is the spectral norms' W, whose shape says how v is ordered.
+/// Moves tensors between the layouts of files and of memory; `weight` is the spectral norms' W,
+/// whose shape says how v is ordered.
 class Layout {
  public:
   Layout(const Op& op, const Shape& weight) : images_(op.images), weight_(weight) {
     vector_ = images_ && op.name.rfind("spectral_norm", 0) == 0 && weight.rank() == 4;
   }
   Tensor to_memory(const std::string& name, const Tensor& t) const {
-    if (vector_ && name == "v" && t.defined()) return permuted_vector(t, {weight_[3], weight_[1], weight_[2]}, {1, 2, 0});
+    if (vector_ && name == "v" && t.defined())
+      return permuted_vector(t, {weight_[3], weight_[1], weight_[2]}, {1, 2, 0});
     return images_ && t.defined() && t.rank() == 4 ? to_channels_last(t) : t;
   }
   Tensor to_file(const std::string& name, const Tensor& t) const {
-    if (vector_ && name == "v") return permuted_vector(t, {weight_[1], weight_[2], weight_[3]}, {2, 0, 1});
+    if (vector_ && name == "v")
+      return permuted_vector(t, {weight_[1], weight_[2], weight_[3]}, {2, 0, 1});
     return images_ && t.rank() == 4 ? to_channels_first(t) : t;
   }
 
  private:
   static Tensor permuted_vector(const Tensor& t, const Shape& as, std::array<int, 3> order) {
-    LIMBECK_CHECK(t.numel() == as.numel(), "input 'v': expected ", as.numel(), " elements, found ", describe(t));
+    LIMBECK_CHECK(t.numel() == as.numel(), "input 'v': expected ", as.numel(), " elements, found ",
+                  describe(t));
     return permuted(t.reshape(as), order).reshape(t.shape());
   }
   bool images_, vector_ = false;
@@ -44,34 +48,42 @@ std::vector<std::string> input_names(const Op& op, const TensorFile& in) {
   return names;
 }
 
-void refuse_unknown(const Op& op, const TensorFile& in, const std::vector<std::string>& inputs, const OpFileOptions& o) {
+void refuse_unknown(const Op& op, const TensorFile& in, const std::vector<std::string>& inputs,
+                    const OpFileOptions& o) {
   std::vector<std::string> known = inputs;
   for (const OpOutput& out : op.outputs)
     if (out.differentiable) known.push_back("grad_" + out.name);
   for (const auto& [name, tensor] : in.tensors)
-    LIMBECK_CHECK(std::find(known.begin(), known.end(), name) != known.end(), o.source, ": operator ", op.name, " has no input '", name, "'",
-                  nearest_name(name, known).empty() ? "" : "; nearest: '" + nearest_name(name, known) + "'");
+    LIMBECK_CHECK(
+        std::find(known.begin(), known.end(), name) != known.end(), o.source, ": operator ",
+        op.name, " has no input '", name, "'",
+        nearest_name(name, known).empty() ? "" : "; nearest: '" + nearest_name(name, known) + "'");
 }
 
-Tensors read_inputs(const Op& op, const TensorFile& in, const std::vector<std::string>& names, const OpFileOptions& o) {
+Tensors read_inputs(const Op& op, const TensorFile& in, const std::vector<std::string>& names,
+                    const OpFileOptions& o) {
   Tensors result;
   for (size_t i = 0; i < names.size(); ++i) {
     const Tensor* t = in.find(names[i]);
-    LIMBECK_CHECK(t || input_of(op, i).optional, o.source, ": operator ", op.name, " needs a tensor '", names[i], "'");
+    LIMBECK_CHECK(t || input_of(op, i).optional, o.source, ": operator ", op.name,
+                  " needs a tensor '", names[i], "'");
     result.push_back(t ? t->clone() : Tensor());
   }
   return result;
 }
 
-Tensors read_cotangents(const Op& op, const TensorFile& in, const Tensors& out, const Layout& layout, const OpFileOptions& o) {
+Tensors read_cotangents(const Op& op, const TensorFile& in, const Tensors& out,
+                        const Layout& layout, const OpFileOptions& o) {
   Tensors result(out.size());
   for (size_t j = 0; j < out.size(); ++j) {
     if (!op.outputs[j].differentiable) continue;
     const std::string name = "grad_" + op.outputs[j].name;
     if (const Tensor* given = in.find(name)) {
       result[j] = layout.to_memory(op.outputs[j].name, *given);
-      LIMBECK_CHECK(result[j].shape() == out[j].shape() && result[j].dtype() == out[j].dtype(), o.source, ": '", name, "' must fit the output ",
-                    describe(layout.to_file(op.outputs[j].name, out[j])), ", found ", describe(*given));
+      LIMBECK_CHECK(result[j].shape() == out[j].shape() && result[j].dtype() == out[j].dtype(),
+                    o.source, ": '", name, "' must fit the output ",
+                    describe(layout.to_file(op.outputs[j].name, out[j])), ", found ",
+                    describe(*given));
     } else {
       result[j] = Tensor::empty_like(out[j]);
       Stream(0).fork("cotangent", j).fill_uniform(result[j], -1, 1);
@@ -85,11 +97,13 @@ void check_kernel_name(const Op& op, const std::string& kernel) {
   for (const Kernel& k : implementations(op)) names.push_back(k.name);
   std::string list;
   for (const std::string& n : names) list += (list.empty() ? "" : ", ") + n;
-  LIMBECK_CHECK(std::find(names.begin(), names.end(), kernel) != names.end(), "operator ", op.name, " has no kernel '", kernel, "'; it has: ", list);
+  LIMBECK_CHECK(std::find(names.begin(), names.end(), kernel) != names.end(), "operator ", op.name,
+                " has no kernel '", kernel, "'; it has: ", list);
 }
 
-void add_gradients(const Op& op, const TensorFile& in, const Tensors& inputs, const Tensors& out, const std::vector<std::string>& names,
-                   const Attrs& attrs, const Layout& layout, const OpFileOptions& o, TensorFile& result) {
+void add_gradients(const Op& op, const TensorFile& in, const Tensors& inputs, const Tensors& out,
+                   const std::vector<std::string>& names, const Attrs& attrs, const Layout& layout,
+                   const OpFileOptions& o, TensorFile& result) {
   const Tensors dout = read_cotangents(op, in, out, layout, o);
   std::vector<TensorSpec> specs;
   std::vector<bool> wanted;
@@ -103,7 +117,8 @@ void add_gradients(const Op& op, const TensorFile& in, const Tensors& inputs, co
   for (int i : op.saved_outputs) saved_out[i] = out[i];
   const Tensors din = run_backward(op, saved_in, saved_out, dout, specs, wanted, attrs);
   for (size_t j = 0; j < out.size(); ++j)
-    if (dout[j].defined()) result.add("grad_" + op.outputs[j].name, layout.to_file(op.outputs[j].name, dout[j]));
+    if (dout[j].defined())
+      result.add("grad_" + op.outputs[j].name, layout.to_file(op.outputs[j].name, dout[j]));
   for (size_t i = 0; i < din.size(); ++i)
     if (din[i].defined()) result.add("grad_" + names[i], layout.to_file(names[i], din[i]));
 }
@@ -116,7 +131,8 @@ TensorFile run_op_file(const std::string& name, const TensorFile& in, const OpFi
   if (!o.kernel.empty()) check_kernel_name(op, o.kernel);
   const KernelOverride only(o.kernel);
   const auto text = in.metadata.find("attrs");
-  const Attrs attrs = attrs_from_json(op, text == in.metadata.end() ? "" : text->second, o.source + ": metadata 'attrs'");
+  const Attrs attrs = attrs_from_json(op, text == in.metadata.end() ? "" : text->second,
+                                      o.source + ": metadata 'attrs'");
   const std::vector<std::string> names = input_names(op, in);
   refuse_unknown(op, in, names, o);
   Tensors inputs = read_inputs(op, in, names, o);
@@ -126,7 +142,8 @@ TensorFile run_op_file(const std::string& name, const TensorFile& in, const OpFi
 
   const Tensors out = run_forward(op, inputs, attrs);
   TensorFile result;
-  for (size_t j = 0; j < out.size(); ++j) result.add(op.outputs[j].name, layout.to_file(op.outputs[j].name, out[j]));
+  for (size_t j = 0; j < out.size(); ++j)
+    result.add(op.outputs[j].name, layout.to_file(op.outputs[j].name, out[j]));
   for (int i : op.mutated_inputs)
     if (inputs[i].defined()) result.add(names[i], layout.to_file(names[i], inputs[i]));
   if (o.gradients) add_gradients(op, in, inputs, out, names, attrs, layout, o, result);

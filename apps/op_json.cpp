@@ -8,7 +8,8 @@ using nlohmann::json;
 
 namespace {
 
-/// Operators do not list their attributes, but one without a case would be untested: the cases name them all.
+/// Operators do not list their attributes, but one without a case would be untested: the cases name
+/// them all.
 std::vector<std::string> known_attributes(const Op& op) {
   std::set<std::string> names;
   for (const OpCase& c : op.cases)
@@ -21,10 +22,13 @@ Attrs::Value value_from_json(const json& v, const std::string& where) {
   if (v.is_number_integer()) return v.get<int64_t>();
   if (v.is_number_float()) return v.get<double>();
   if (v.is_string()) return v.get<std::string>();
-  LIMBECK_CHECK(v.is_array(), where, ": expected a number, a text, true or false, or a list of integers, found ", v.dump());
+  LIMBECK_CHECK(v.is_array(), where,
+                ": expected a number, a text, true or false, or a list of integers, found ",
+                v.dump());
   std::vector<int64_t> list;
   for (const json& item : v) {
-    LIMBECK_CHECK(item.is_number_integer(), where, ": expected a list of integers, found ", v.dump());
+    LIMBECK_CHECK(item.is_number_integer(), where, ": expected a list of integers, found ",
+                  v.dump());
     list.push_back(item.get<int64_t>());
   }
   return list;
@@ -35,12 +39,14 @@ Attrs::Value value_from_json(const json& v, const std::string& where) {
 Attrs attrs_from_json(const Op& op, const std::string& text, const std::string& where) {
   if (text.empty()) return {};
   const json parsed = json::parse(text, nullptr, false);
-  LIMBECK_CHECK(parsed.is_object(), where, ": expected attributes as a JSON object, found '", text, "'");
+  LIMBECK_CHECK(parsed.is_object(), where, ": expected attributes as a JSON object, found '", text,
+                "'");
   const std::vector<std::string> known = known_attributes(op);
   Attrs attrs;
   for (const auto& [name, value] : parsed.items()) {
     const std::string near = nearest_name(name, known);
-    LIMBECK_CHECK(std::find(known.begin(), known.end(), name) != known.end(), where, ": operator ", op.name, " has no attribute '", name, "'",
+    LIMBECK_CHECK(std::find(known.begin(), known.end(), name) != known.end(), where, ": operator ",
+                  op.name, " has no attribute '", name, "'",
                   near.empty() ? "" : "; nearest: '" + near + "'");
     attrs.set(name, value_from_json(value, where + ": attribute '" + name + "'"));
   }
@@ -49,14 +55,19 @@ Attrs attrs_from_json(const Op& op, const std::string& text, const std::string& 
 
 json to_json(const Attrs& attrs) {
   json result = json::object();
-  for (const auto& [name, value] : attrs.values()) std::visit([&, key = name](const auto& v) { result[key] = v; }, value);
+  for (const auto& [name, value] : attrs.values())
+    std::visit([&, key = name](const auto& v) { result[key] = v; }, value);
   return result;
 }
 
 json to_json(const std::vector<TunedChoice>& choices) {
   json result = json::array();
   for (const TunedChoice& c : choices)
-    result.push_back({{"call", c.call}, {"kernel", c.kernel}, {"seconds", c.seconds}, {"rule", c.rule}, {"rule_seconds", c.rule_seconds},
+    result.push_back({{"call", c.call},
+                      {"kernel", c.kernel},
+                      {"seconds", c.seconds},
+                      {"rule", c.rule},
+                      {"rule_seconds", c.rule_seconds},
                       {"passed_over", c.passed_over}});
   return result;
 }

@@ -52,10 +52,12 @@ struct Calls {
 };
 
 /// Seconds of one call; on the CPU always on the same tensors.
-double seconds_of(double budget, Device device, std::vector<CallTensors>& copies, const RotatingCalls::Call& call) {
+double seconds_of(double budget, Device device, std::vector<CallTensors>& copies,
+                  const RotatingCalls::Call& call) {
   if (device == cpu) return median_seconds(budget, device, [&] { call(copies[0]); });
   RotatingCalls recorded(device, copies, call);
-  return median_seconds(budget, device, [&] { recorded.replay(); }) / static_cast<double>(copies.size());
+  return median_seconds(budget, device, [&] { recorded.replay(); }) /
+         static_cast<double>(copies.size());
 }
 
 /// As many as both directions need.
@@ -68,41 +70,64 @@ std::vector<CallTensors> copies_to_time(const Op& op, const CallTensors& tensors
   return copies;
 }
 
-BenchRow bench_calls(const Op& op, const OpCase& c, const Calls& calls, const CallTensors& one, Device device, const Roofline& roofline, double budget) {
+BenchRow bench_calls(const Op& op, const OpCase& c, const Calls& calls, const CallTensors& one,
+                     Device device, const Roofline& roofline, double budget) {
   std::vector<CallTensors> copies = copies_to_time(op, one, device);
-  BenchRow row{op.name, calls.name, describe(op, c), {}, {}, op.backward != nullptr, static_cast<int64_t>(copies.size())};
+  BenchRow row{op.name,
+               calls.name,
+               describe(op, c),
+               {},
+               {},
+               op.backward != nullptr,
+               static_cast<int64_t>(copies.size())};
   double flops = op.flops ? op.flops(one.in, c.attrs) : 0;
   if (!op.flops)
     for (const Tensor& t : one.out) flops += static_cast<double>(t.numel());
-  row.forward = speed(seconds_of(budget, device, copies, calls.forward), one.forward_bytes(), flops, roofline);
-  if (row.has_backward) row.backward = speed(seconds_of(budget, device, copies, calls.backward), one.backward_bytes(), 2 * flops, roofline);
+  row.forward = speed(seconds_of(budget, device, copies, calls.forward), one.forward_bytes(), flops,
+                      roofline);
+  if (row.has_backward)
+    row.backward = speed(seconds_of(budget, device, copies, calls.backward), one.backward_bytes(),
+                         2 * flops, roofline);
   return row;
 }
 
 }  // namespace
 
 Roofline measure_roofline(Device device) {
-  const Tensor from = Tensor::empty({int64_t{64} << 20}, DType::u8, device), to = Tensor::empty_like(from);
+  const Tensor from = Tensor::empty({int64_t{64} << 20}, DType::u8, device),
+               to = Tensor::empty_like(from);
   const double seconds = median_seconds(0.1, device, [&] { to.copy_from(from); });
-  return {2.0 * static_cast<double>(from.bytes()) / seconds, std::numeric_limits<double>::infinity()};
+  return {2.0 * static_cast<double>(from.bytes()) / seconds,
+          std::numeric_limits<double>::infinity()};
 }
 
 std::vector<OpCase> bench_cases(const Op& op, bool for_gpu) {
   std::vector<OpCase> list = op.bench_cases;
   if (for_gpu) list.insert(list.end(), op.device_bench_cases.begin(), op.device_bench_cases.end());
   if (!list.empty() || op.cases.empty()) return list;
-  return {*std::max_element(op.cases.begin(), op.cases.end(), [](const OpCase& a, const OpCase& b) { return elements(a) < elements(b); })};
+  return {*std::max_element(op.cases.begin(), op.cases.end(), [](const OpCase& a, const OpCase& b) {
+    return elements(a) < elements(b);
+  })};
 }
 
-std::optional<BenchRow> bench_kernel(const Op& op, const OpCase& c, const Kernel& kernel, Device device, const Roofline& roofline, double budget) {
+std::optional<BenchRow> bench_kernel(const Op& op, const OpCase& c, const Kernel& kernel,
+                                     Device device, const Roofline& roofline, double budget) {
   const CallTensors one = call_tensors(op, c, kernel.dtype, device);
   if (kernel.supports && !kernel.supports(one.in, c.attrs)) return std::nullopt;
   const BackwardFn backward = kernel.backward ? kernel.backward : op.backward;
-  return bench_calls(op, c, {kernel.name, [&](CallTensors& t) { kernel.forward({t.in, t.out, c.attrs}); },
-                             [&](CallTensors& t) { backward({t.saved_in, t.saved_out, t.dout, t.din, c.attrs}); }}, one, device, roofline, budget);
+  return bench_calls(op, c,
+                     {kernel.name,
+                      [&](CallTensors& t) {
+                        kernel.forward({t.in, t.out, c.attrs});
+                      },
+                      [&](CallTensors& t) {
+                        backward({t.saved_in, t.saved_out, t.dout, t.din, c.attrs});
+                      }},
+                     one, device, roofline, budget);
 }
 
-BenchRow bench_dispatch(const Op& op, const OpCase& c, Device device, const Roofline& roofline, double budget) {
+BenchRow bench_dispatch(const Op& op, const OpCase& c, Device device, const Roofline& roofline,
+                        double budget) {
   const auto backward = [&](CallTensors& t) {
     std::vector<TensorSpec> specs;
     std::vector<bool> wanted;
@@ -113,7 +138,8 @@ BenchRow bench_dispatch(const Op& op, const OpCase& c, Device device, const Roof
     t.kept = run_backward(op, t.saved_in, t.saved_out, t.dout, specs, wanted, c.attrs);
   };
   const auto forward = [&](CallTensors& t) { t.kept = run_forward(op, t.in, c.attrs); };
-  return bench_calls(op, c, {"tuned", forward, backward}, call_tensors(op, c, DType::f32, device), device, roofline, budget);
+  return bench_calls(op, c, {"tuned", forward, backward}, call_tensors(op, c, DType::f32, device),
+                     device, roofline, budget);
 }
 
 }  // namespace limbeck

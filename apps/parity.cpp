@@ -1,4 +1,5 @@
-// `limbeck parity FIXTURE.json...`: our networks beside numbers computed with the original PyTorch modules.
+// `limbeck parity FIXTURE.json...`: our networks beside numbers computed with the original PyTorch
+// modules.
 #include <cstdio>
 #include <map>
 #include <memory>
@@ -17,10 +18,12 @@ struct Options {
   std::shared_ptr<DeviceOptions> device;
 };
 
-void print_line(const std::string& model, const std::string& quantity, const nn::ParityLine& worst, size_t count) {
-  std::printf("%-12s %-28s %4zu numbers  largest relative error %8.1e  %s\n", model.c_str(), quantity.c_str(), count, worst.relative,
-              worst.ok() ? "ok" : "FAILED");
-  if (!worst.ok()) std::printf("%-12s   %s, %s\n", "", worst.quantity.c_str(), worst.detail.c_str());
+void print_line(const std::string& model, const std::string& quantity, const nn::ParityLine& worst,
+                size_t count) {
+  std::printf("%-12s %-28s %4zu numbers  largest relative error %8.1e  %s\n", model.c_str(),
+              quantity.c_str(), count, worst.relative, worst.ok() ? "ok" : "FAILED");
+  if (!worst.ok())
+    std::printf("%-12s   %s, %s\n", "", worst.quantity.c_str(), worst.detail.c_str());
 }
 
 /// One line per group with its worst member, or one per quantity.
@@ -37,8 +40,10 @@ void print_report(const nn::ParityReport& report, bool all) {
     ++it->second.second;
     if (line.error > it->second.first.error) it->second.first = line;
   }
-  for (const std::string& note : report.notes) std::printf("%-12s %s\n", report.name.c_str(), note.c_str());
-  for (const std::string& group : order) print_line(report.name, group, groups.at(group).first, groups.at(group).second);
+  for (const std::string& note : report.notes)
+    std::printf("%-12s %s\n", report.name.c_str(), note.c_str());
+  for (const std::string& group : order)
+    print_line(report.name, group, groups.at(group).first, groups.at(group).second);
 }
 
 void run(const Options& o) {
@@ -56,14 +61,19 @@ void run(const Options& o) {
   if (!ok) throw ExitStatus{1};
 }
 
-const RegisterCommand command({"parity", "compare networks with numbers of the original PyTorch modules", [](CommandLine& app) {
-  auto o = std::make_shared<Options>();
-  app.add_option("fixtures", o->fixtures, "fixture files (tests/data/fixtures/*.json)").required();
-  app.add_option("--dtype", o->dtype, "element type of the computation").one_of({"f32", "f64"}).show_default();
-  app.add_flag("--all", o->all, "one line per quantity instead of one per group");
-  o->device = add_device_options(app);
-  app.callback([o] { run(*o); });
-}});
+const RegisterCommand command(
+    {"parity", "compare networks with numbers of the original PyTorch modules",
+     [](CommandLine& app) {
+       auto o = std::make_shared<Options>();
+       app.add_option("fixtures", o->fixtures, "fixture files (tests/data/fixtures/*.json)")
+           .required();
+       app.add_option("--dtype", o->dtype, "element type of the computation")
+           .one_of({"f32", "f64"})
+           .show_default();
+       app.add_flag("--all", o->all, "one line per quantity instead of one per group");
+       o->device = add_device_options(app);
+       app.callback([o] { run(*o); });
+     }});
 
 }  // namespace
 }  // namespace limbeck::parity_app

@@ -5,12 +5,12 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <poll.h>
 #include <array>
 #include <cerrno>
 #include <csignal>
 #include <cstring>
 #include <filesystem>
-#include <poll.h>
 
 #include "tensor/error.h"
 
@@ -40,8 +40,10 @@ void drain(const std::array<int, 2>& ends, const std::array<std::string*, 2>& te
       if (polled[i].fd < 0 || polled[i].revents == 0) continue;
       char buffer[4096];
       const ssize_t n = read(polled[i].fd, buffer, sizeof buffer);
-      if (n > 0) texts[i]->append(buffer, static_cast<size_t>(n));
-      else if (n == 0 || errno != EINTR) polled[i].fd = -1, --open_ends;
+      if (n > 0)
+        texts[i]->append(buffer, static_cast<size_t>(n));
+      else if (n == 0 || errno != EINTR)
+        polled[i].fd = -1, --open_ends;
     }
   }
 }
@@ -64,7 +66,8 @@ pid_t start_process(const std::vector<std::string>& arguments) {
 ProcessOutput run_process(const std::vector<std::string>& arguments) {
   const auto pointers = pointers_to(arguments);
   int out[2], error[2];
-  LIMBECK_CHECK(pipe2(out, O_CLOEXEC) == 0 && pipe2(error, O_CLOEXEC) == 0, arguments[0], ": no pipe: ", std::strerror(errno));
+  LIMBECK_CHECK(pipe2(out, O_CLOEXEC) == 0 && pipe2(error, O_CLOEXEC) == 0, arguments[0],
+                ": no pipe: ", std::strerror(errno));
   const pid_t child = fork_or_fail(arguments[0]);
   if (child == 0) {
     const int null = open("/dev/null", O_RDONLY);
@@ -89,8 +92,10 @@ std::vector<std::string> split_words(const std::string& text, const std::string&
   char quote = 0;
   for (const char c : text) {
     if (quote) {
-      if (c == quote) quote = 0;
-      else words.back() += c;
+      if (c == quote)
+        quote = 0;
+      else
+        words.back() += c;
       continue;
     }
     if (c == ' ' || c == '\t' || c == '\n') {
@@ -99,8 +104,10 @@ std::vector<std::string> split_words(const std::string& text, const std::string&
     }
     if (!in_word) words.emplace_back();
     in_word = true;
-    if (c == '\'' || c == '"') quote = c;
-    else words.back() += c;
+    if (c == '\'' || c == '"')
+      quote = c;
+    else
+      words.back() += c;
   }
   LIMBECK_CHECK(!quote, option, ": a quote is not closed in '", text, "'");
   return words;

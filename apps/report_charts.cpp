@@ -20,14 +20,17 @@ struct Chart {
 /// A result of the subject named like the curve, if there is one.
 const kd::Result* result_for(const Subject& subject, const std::string& key) {
   for (const auto& [repetition, stage] : subject.stages)
-    if (const auto found = stage->results.find(key); found != stage->results.end()) return &found->second;
+    if (const auto found = stage->results.find(key); found != stage->results.end())
+      return &found->second;
   return nullptr;
 }
 
 std::string chart_group(const Subject& subject, const std::string& key) {
-  if (const size_t slash = key.find('/'); slash != std::string::npos) return "/" + key.substr(0, slash);
+  if (const size_t slash = key.find('/'); slash != std::string::npos)
+    return "/" + key.substr(0, slash);
   const kd::Result* result = result_for(subject, key);
-  if (result && !result->unit.empty() && result->better != kd::Better::neither) return cat(result->unit, "\n", name_of(result->better));
+  if (result && !result->unit.empty() && result->better != kd::Better::neither)
+    return cat(result->unit, "\n", name_of(result->better));
   return "=" + key;
 }
 
@@ -36,16 +39,19 @@ std::vector<Chart> charts_of(const Subject& subject) {
   for (const auto& [repetition, stage] : subject.stages)
     for (const auto& key : stage->metric_keys) {
       const std::string group = chart_group(subject, key);
-      auto found = std::find_if(charts.begin(), charts.end(), [&](const Chart& c) { return c.group == group; });
+      auto found = std::find_if(charts.begin(), charts.end(),
+                                [&](const Chart& c) { return c.group == group; });
       if (found == charts.end()) found = charts.insert(charts.end(), {group, {}});
       if (!std::count(found->keys.begin(), found->keys.end(), key)) found->keys.push_back(key);
     }
   return charts;
 }
 
-void add_lines(std::vector<Line>& lines, const Subject& subject, const std::string& key, const std::string& label) {
+void add_lines(std::vector<Line>& lines, const Subject& subject, const std::string& key,
+               const std::string& label) {
   for (const auto& [repetition, stage] : subject.stages)
-    if (const auto found = stage->metrics.find(key); found != stage->metrics.end()) lines.push_back({label, found->second});
+    if (const auto found = stage->metrics.find(key); found != stage->metrics.end())
+      lines.push_back({label, found->second});
 }
 
 template <class List>
@@ -54,11 +60,14 @@ void add_missing(List& list, const std::string& text) {
 }
 
 /// The students of a pair, and the teachers, with their names there.
-std::vector<Line> lines_of_pair(const std::vector<Subject>& subjects, const std::string& pair, const std::string& key) {
+std::vector<Line> lines_of_pair(const std::vector<Subject>& subjects, const std::string& pair,
+                                const std::string& key) {
   std::vector<Line> lines;
   for (const Subject& s : subjects)
-    if (s.role == "student" && s.pair == pair) add_lines(lines, s, key, s.row);
-    else if (s.role == "teacher" && s.model == teacher_of(pair)) add_lines(lines, s, key, s.name);
+    if (s.role == "student" && s.pair == pair)
+      add_lines(lines, s, key, s.row);
+    else if (s.role == "teacher" && s.model == teacher_of(pair))
+      add_lines(lines, s, key, s.name);
   return lines;
 }
 
@@ -87,7 +96,9 @@ std::string comparison_charts(const Group& group) {
   }
   std::string out;
   for (const auto& key : keys)
-    for (const auto& pair : pairs) out += line_chart(pair.empty() ? key : cat(key, ", ", pair), "epoch", lines_of_pair(subjects, pair, key));
+    for (const auto& pair : pairs)
+      out += line_chart(pair.empty() ? key : cat(key, ", ", pair), "epoch",
+                        lines_of_pair(subjects, pair, key));
   return out;
 }
 
@@ -99,7 +110,8 @@ std::string consistency_chart(const StageRecord& stage) {
     if (!stage.metrics.count(key)) return {};
     const Series& series = stage.metrics.at(key);
     for (size_t i = 0; i < series.x.size(); ++i)
-      classes.try_emplace(series.x[i], std::array<double, 4>{NAN, NAN, NAN, NAN}).first->second[place] = series.y[i];
+      classes.try_emplace(series.x[i], std::array<double, 4>{NAN, NAN, NAN, NAN})
+          .first->second[place] = series.y[i];
     ++place;
   }
   std::vector<BarGroup> groups;
@@ -109,7 +121,8 @@ std::string consistency_chart(const StageRecord& stage) {
     any |= std::isfinite(groups.back().values[0]) || std::isfinite(groups.back().values[1]);
   }
   if (!any) return {};
-  return bar_chart(cat(stage.name, ": label consistency per class, %"), {"before filtering", "after filtering"}, groups);
+  return bar_chart(cat(stage.name, ": label consistency per class, %"),
+                   {"before filtering", "after filtering"}, groups);
 }
 
 }  // namespace limbeck::report

@@ -30,7 +30,9 @@ SettingsByRun differing(const std::vector<SettingMap>& maps) {
   for (const auto& key : keys) {
     std::vector<std::string> values;
     for (const auto& settings : maps) values.push_back(value_in(settings, key));
-    if (std::any_of(values.begin(), values.end(), [&](const std::string& v) { return v != values[0]; })) out.emplace_back(key, values);
+    if (std::any_of(values.begin(), values.end(),
+                    [&](const std::string& v) { return v != values[0]; }))
+      out.emplace_back(key, values);
   }
   return out;
 }
@@ -66,7 +68,8 @@ bool same_subject(const Subject& a, const Subject& b) {
 
 Subject& subject_of(const StageRecord& stage, std::vector<Subject>& subjects) {
   Subject s = new_subject(stage);
-  const auto found = std::find_if(subjects.begin(), subjects.end(), [&](const Subject& other) { return same_subject(s, other); });
+  const auto found = std::find_if(subjects.begin(), subjects.end(),
+                                  [&](const Subject& other) { return same_subject(s, other); });
   return found != subjects.end() ? *found : subjects.emplace_back(std::move(s));
 }
 
@@ -87,7 +90,8 @@ std::vector<Group> group_runs(const std::vector<RunRecord>& runs) {
     if (at == keys.size()) keys.push_back(key), groups.emplace_back();
     groups[at].runs.push_back(run);
   }
-  for (size_t i = 0; i < groups.size() && groups.size() > 1; ++i) groups[i].name = cat("group ", i + 1);
+  for (size_t i = 0; i < groups.size() && groups.size() > 1; ++i)
+    groups[i].name = cat("group ", i + 1);
   for (const auto& [key, values] : differing(keys))
     for (size_t i = 0; i < groups.size(); ++i) groups[i].settings.emplace_back(key, values[i]);
   return groups;
@@ -98,14 +102,16 @@ std::string describe_settings(const Group& group) {
   std::string text;
   for (size_t i = 0; i < std::min(shown, group.settings.size()); ++i)
     text += cat(i ? ", " : "", group.settings[i].first, " = ", group.settings[i].second);
-  return group.settings.size() > shown ? cat(text, " and ", group.settings.size() - shown, " more") : text;
+  return group.settings.size() > shown ? cat(text, " and ", group.settings.size() - shown, " more")
+                                       : text;
 }
 
 Repeated Subject::values(const std::string& key, const kd::Result& like) const {
   Repeated out;
   for (const auto& [repetition, stage] : stages)
     if (const auto found = stage->results.find(key);
-        found != stage->results.end() && found->second.unit == like.unit && found->second.better == like.better && found->second.kind == like.kind)
+        found != stage->results.end() && found->second.unit == like.unit &&
+        found->second.better == like.better && found->second.kind == like.kind)
       out[repetition] = found->second.value;
   return out;
 }
@@ -119,7 +125,8 @@ std::vector<Subject> subjects_of(const Group& group) {
     for (const StageRecord& stage : run.stages) {
       Subject& subject = subject_of(stage, subjects);
       const StageRecord*& held = subject.stages[{run_seed, stage.label("seed")}];
-      LIMBECK_CHECK(!held || !own.count(held), run.directory, "/run.json: stages ", stage.name, " and ", held->name, " have the same labels");
+      LIMBECK_CHECK(!held || !own.count(held), run.directory, "/run.json: stages ", stage.name,
+                    " and ", held->name, " have the same labels");
       if (held && (held->finished || !stage.finished)) continue;
       held = &stage;
       own.insert(&stage);
@@ -137,7 +144,8 @@ std::string student_name(const StageRecord& stage) {
   const std::string alone = method.empty() ? "NOKD" : method;
   if (fakes == "none") return alone;
   if (fakes == "equal") return alone + ", equal steps";
-  return cat("cGAN-KD", fakes == "m2" ? "" : " (" + fakes + ")", method.empty() ? "" : " + " + method);
+  return cat("cGAN-KD", fakes == "m2" ? "" : " (" + fakes + ")",
+             method.empty() ? "" : " + " + method);
 }
 
 std::vector<Measure> measures_of(const Subject& subject, const std::string& kind) {
@@ -146,7 +154,9 @@ std::vector<Measure> measures_of(const Subject& subject, const std::string& kind
     for (const auto& [key, result] : stage->results) {
       Measure m{key, result};
       m.what.value = 0;
-      if ((kind.empty() || result.kind == kind) && std::find(list.begin(), list.end(), m) == list.end()) list.push_back(m);
+      if ((kind.empty() || result.kind == kind) &&
+          std::find(list.begin(), list.end(), m) == list.end())
+        list.push_back(m);
     }
   return list;
 }

@@ -36,24 +36,32 @@ std::string images_section(const Group& group) {
   for (const auto& stage : run.stages)
     for (const auto& path : newest_images(stage)) {
       const std::string name = cat(stage.name, ": ", std::filesystem::path(path).stem().string());
-      out += cat("<figure><img alt=\"", html_escaped(name), "\" src=\"data:image/png;base64,", base64(read_file(path)), "\"><figcaption>",
-                 html_escaped(name), "</figcaption></figure>\n");
+      out += cat("<figure><img alt=\"", html_escaped(name), "\" src=\"data:image/png;base64,",
+                 base64(read_file(path)), "\"><figcaption>", html_escaped(name),
+                 "</figcaption></figure>\n");
     }
-  return out.empty() ? out : cat("<h2>Images</h2>\n<p>The newest of each kind, of ", html_escaped(run.directory), ".</p>\n", out);
+  return out.empty() ? out
+                     : cat("<h2>Images</h2>\n<p>The newest of each kind, of ",
+                           html_escaped(run.directory), ".</p>\n", out);
 }
 
 std::string unfinished_note(const std::vector<RunRecord>& runs) {
   std::string list;
   for (const auto& run : runs)
     for (const auto& stage : run.stages)
-      if (!stage.finished) list += cat(list.empty() ? "" : ", ", runs.size() > 1 ? run.directory + "/" : "", stage.name);
-  return list.empty() ? list : cat("<p><strong>Not finished:</strong> ", html_escaped(list), "</p>\n");
+      if (!stage.finished)
+        list +=
+            cat(list.empty() ? "" : ", ", runs.size() > 1 ? run.directory + "/" : "", stage.name);
+  return list.empty() ? list
+                      : cat("<p><strong>Not finished:</strong> ", html_escaped(list), "</p>\n");
 }
 
 std::string table_section(const Table& t) { return t.rows.empty() ? std::string() : to_html(t); }
 
 std::string charts_section(const std::string& heading, const std::string& charts) {
-  return charts.empty() ? charts : cat("<h3>", html_escaped(heading), "</h3>\n<div class=\"charts\">\n", charts, "</div>\n");
+  return charts.empty() ? charts
+                        : cat("<h3>", html_escaped(heading), "</h3>\n<div class=\"charts\">\n",
+                              charts, "</div>\n");
 }
 
 std::string curves_section(const Group& group) {
@@ -61,17 +69,25 @@ std::string curves_section(const Group& group) {
   for (const Subject& subject : subjects_of(group)) {
     std::string charts = subject_charts(subject);
     for (const auto& [repetition, stage] : subject.stages) charts += consistency_chart(*stage);
-    out += charts_section(subject.name == subject.title ? subject.name : cat(subject.name, ": ", subject.title), charts);
+    out += charts_section(
+        subject.name == subject.title ? subject.name : cat(subject.name, ": ", subject.title),
+        charts);
   }
   return out.empty() ? out : "<h2>Curves</h2>\n" + out;
 }
 
 std::string group_section(const Group& group, const std::vector<Published>& published) {
-  std::string out = group.name.empty() ? "" : cat("<h1>", html_escaped(group.name), "</h1>\n<p>", html_escaped(describe_settings(group)), "</p>\n");
-  for (const Pivot& pivot : pivots_of(group)) out += table_section(pivot_table(pivot, group, published)) + table_section(gains_table(pivot, group));
+  std::string out = group.name.empty() ? ""
+                                       : cat("<h1>", html_escaped(group.name), "</h1>\n<p>",
+                                             html_escaped(describe_settings(group)), "</p>\n");
+  for (const Pivot& pivot : pivots_of(group))
+    out += table_section(pivot_table(pivot, group, published)) +
+           table_section(gains_table(pivot, group));
   out += charts_section("Side by side", comparison_charts(group));
-  out += table_section(fakes_table(group)) + images_section(group) + curves_section(group) + table_section(times_table(group));
-  if (const Table all = full_table(group); !all.rows.empty()) out += cat("<details><summary>Every number</summary>\n", to_html(all), "</details>\n");
+  out += table_section(fakes_table(group)) + images_section(group) + curves_section(group) +
+         table_section(times_table(group));
+  if (const Table all = full_table(group); !all.rows.empty())
+    out += cat("<details><summary>Every number</summary>\n", to_html(all), "</details>\n");
   return out;
 }
 
@@ -86,26 +102,34 @@ std::string preformatted(const std::string& text) {
 }  // namespace
 
 std::string base64(const std::string& bytes) {
-  static constexpr char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+  static constexpr char digits[] =
+      "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
   std::string out;
   out.reserve((bytes.size() + 2) / 3 * 4);
   for (size_t i = 0; i < bytes.size(); i += 3) {
     const size_t n = std::min<size_t>(3, bytes.size() - i);
     uint32_t v = 0;
-    for (size_t k = 0; k < 3; ++k) v = v << 8 | (k < n ? static_cast<unsigned char>(bytes[i + k]) : 0u);
+    for (size_t k = 0; k < 3; ++k)
+      v = v << 8 | (k < n ? static_cast<unsigned char>(bytes[i + k]) : 0u);
     for (size_t k = 0; k < 4; ++k) out += k <= n ? digits[v >> (18 - 6 * k) & 63] : '=';
   }
   return out;
 }
 
 std::vector<std::string> newest_images(const StageRecord& stage) {
-  std::vector<std::pair<std::string, std::string>> kinds;  // name without its number -> path; paths come sorted
+  std::vector<std::pair<std::string, std::string>>
+      kinds;  // name without its number -> path; paths come sorted
   for (const auto& path : stage.images) {
     std::string kind = std::filesystem::path(path).stem().string();
-    if (const size_t end = kind.find_last_not_of("0123456789"); end != std::string::npos && kind[end] == '-') kind.resize(end);
-    const auto found = std::find_if(kinds.begin(), kinds.end(), [&](const auto& k) { return k.first == kind; });
-    if (found == kinds.end()) kinds.emplace_back(kind, path);
-    else found->second = path;
+    if (const size_t end = kind.find_last_not_of("0123456789");
+        end != std::string::npos && kind[end] == '-')
+      kind.resize(end);
+    const auto found =
+        std::find_if(kinds.begin(), kinds.end(), [&](const auto& k) { return k.first == kind; });
+    if (found == kinds.end())
+      kinds.emplace_back(kind, path);
+    else
+      found->second = path;
   }
   std::vector<std::string> newest;
   for (const auto& [kind, path] : kinds) newest.push_back(path);
@@ -115,11 +139,14 @@ std::vector<std::string> newest_images(const StageRecord& stage) {
 std::string html_page(const std::vector<RunRecord>& runs, const std::vector<Published>& published) {
   std::string title = "Limbeck:";
   for (const auto& run : runs) title += " " + run.directory;
-  std::string page = cat("<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><title>", html_escaped(title), "</title><style>", style,
-                         "</style></head>\n<body>\n<h1>", html_escaped(title), "</h1>\n", unfinished_note(runs));
+  std::string page =
+      cat("<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><title>",
+          html_escaped(title), "</title><style>", style, "</style></head>\n<body>\n<h1>",
+          html_escaped(title), "</h1>\n", unfinished_note(runs));
   for (const Group& group : group_runs(runs)) page += group_section(group, published);
   if (runs.size() > 1) page += table_section(settings_table(runs));
-  return page + cat("<h2>Settings</h2>\n<details open><summary>config.toml of ", html_escaped(runs.front().directory), "</summary>\n",
+  return page + cat("<h2>Settings</h2>\n<details open><summary>config.toml of ",
+                    html_escaped(runs.front().directory), "</summary>\n",
                     preformatted(runs.front().config), "</details>\n</body></html>\n");
 }
 

@@ -8,7 +8,8 @@
 
 namespace limbeck::report {
 
-/// One [[published]] of the file. Values are in the unit that the table shows: accuracies in percent.
+/// One [[published]] of the file. Values are in the unit that the table shows: accuracies in
+/// percent.
 struct Published {
   std::string pair, method, fakes = "none", key = "test_accuracy", name, source;
   double value = NAN, deviation = NAN;  ///< NaN: not given

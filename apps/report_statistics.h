@@ -1,4 +1,5 @@
-// Statistics of a report: means and deviations over repetitions, and differences with their standard errors.
+// Statistics of a report: means and deviations over repetitions, and differences with their
+// standard errors.
 #pragma once
 #include <compare>
 #include <map>
@@ -28,12 +29,15 @@ enum class Mark { none, best, second };
 
 struct Difference {
   double mean = 0;
-  double standard_error = 0;   ///< NaN where a side has fewer than two values
-  bool paired = false;         ///< by repetition: deviation of the differences / sqrt(n); else sqrt(s1^2/n1 + s2^2/n2)
-  int n = 0, n_control = 0;    ///< values used; equal when paired
+  double standard_error = 0;  ///< NaN where a side has fewer than two values
+  bool paired =
+      /// by repetition: deviation of the differences / sqrt(n); else sqrt(s1^2/n1 + s2^2/n2)
+      false;
+  int n = 0, n_control = 0;  ///< values used; equal when paired
 };
-/// `values` minus `control`. Paired over the repetitions that both have when these are at least two (others are left out then), or when
-/// each side has one and it is the same; otherwise the difference of the means. Empty where a side has no finite value.
+/// `values` minus `control`. Paired over the repetitions that both have when these are at least two
+/// (others are left out then), or when each side has one and it is the same; otherwise the
+/// difference of the means. Empty where a side has no finite value.
 std::optional<Difference> difference(const Repeated& values, const Repeated& control);
 
 }  // namespace limbeck::report

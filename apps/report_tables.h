@@ -1,4 +1,5 @@
-// A table in every format: plain text for the terminal, Markdown, LaTeX, HTML. Its texts may come from files: each format escapes them.
+// A table in every format: plain text for the terminal, Markdown, LaTeX, HTML. Its texts may come
+// from files: each format escapes them.
 #pragma once
 #include <string>
 #include <utility>
@@ -19,7 +20,8 @@ struct Cell {
 struct Table {
   std::string title, note;
   std::vector<std::string> header;
-  std::vector<std::vector<Cell>> rows;   ///< each as long as the header; the first columns are text, the others numbers
+  std::vector<std::vector<Cell>>
+      rows;  ///< each as long as the header; the first columns are text, the others numbers
   size_t text_columns = 1;
 };
 

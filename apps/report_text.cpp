@@ -18,10 +18,15 @@ struct Character {
 constexpr uint32_t invalid_code = 0xffffffff;
 
 Character character_at(const std::string& text, size_t at) {
-  const auto byte = [&](size_t i) { return i < text.size() ? static_cast<unsigned char>(text[i]) : 0u; };
+  const auto byte = [&](size_t i) {
+    return i < text.size() ? static_cast<unsigned char>(text[i]) : 0u;
+  };
   const uint32_t first = byte(at);
   if (first < 0x80) return {first, 1};
-  const size_t bytes = first >= 0xf0 && first < 0xf5 ? 4 : first >= 0xe0 && first < 0xf0 ? 3 : first >= 0xc2 && first < 0xe0 ? 2 : 0;
+  const size_t bytes = first >= 0xf0 && first < 0xf5   ? 4
+                       : first >= 0xe0 && first < 0xf0 ? 3
+                       : first >= 0xc2 && first < 0xe0 ? 2
+                                                       : 0;
   if (bytes == 0) return {invalid_code, 1};
   uint32_t code = first & (0x7f >> bytes);
   for (size_t i = 1; i < bytes; ++i) {
@@ -34,8 +39,10 @@ Character character_at(const std::string& text, size_t at) {
 }
 
 bool is_control(uint32_t code) {
-  const bool directs = code == 0x61c || (code >= 0x200e && code <= 0x200f) || (code >= 0x202a && code <= 0x202e) || (code >= 0x2066 && code <= 0x2069);
-  return code < 0x20 || (code >= 0x7f && code < 0xa0) || code == 0x2028 || code == 0x2029 || directs || code == invalid_code;
+  const bool directs = code == 0x61c || (code >= 0x200e && code <= 0x200f) ||
+                       (code >= 0x202a && code <= 0x202e) || (code >= 0x2066 && code <= 0x2069);
+  return code < 0x20 || (code >= 0x7f && code < 0xa0) || code == 0x2028 || code == 0x2029 ||
+         directs || code == invalid_code;
 }
 
 bool is_word(char c) {
@@ -63,7 +70,9 @@ const char* latex_of(char c) {
   }
 }
 
-std::string deviation_text(double deviation, const std::string& unit) { return " ± " + format_plain(deviation, unit); }
+std::string deviation_text(double deviation, const std::string& unit) {
+  return " ± " + format_plain(deviation, unit);
+}
 
 }  // namespace
 
@@ -71,9 +80,12 @@ std::string printable(const std::string& text) {
   std::string out;
   for (size_t at = 0; at < text.size();) {
     const Character c = character_at(text, at);
-    if (c.code == '\n' || c.code == '\t' || c.code == '\r') out += ' ';
-    else if (is_control(c.code)) out += '?';
-    else out.append(text, at, c.bytes);
+    if (c.code == '\n' || c.code == '\t' || c.code == '\r')
+      out += ' ';
+    else if (is_control(c.code))
+      out += '?';
+    else
+      out.append(text, at, c.bytes);
     at += c.bytes;
   }
   return out;
@@ -82,12 +94,18 @@ std::string printable(const std::string& text) {
 std::string html_escaped(const std::string& text) {
   std::string out;
   for (const char c : printable(text)) {
-    if (c == '&') out += "&amp;";
-    else if (c == '<') out += "&lt;";
-    else if (c == '>') out += "&gt;";
-    else if (c == '"') out += "&quot;";
-    else if (c == '\'') out += "&#39;";
-    else out += c;
+    if (c == '&')
+      out += "&amp;";
+    else if (c == '<')
+      out += "&lt;";
+    else if (c == '>')
+      out += "&gt;";
+    else if (c == '"')
+      out += "&quot;";
+    else if (c == '\'')
+      out += "&#39;";
+    else
+      out += c;
   }
   return out;
 }
@@ -97,10 +115,13 @@ std::string markdown_escaped(const std::string& text) {
   std::string out;
   for (size_t i = 0; i < in.size(); ++i) {
     const bool in_word = i > 0 && i + 1 < in.size() && is_word(in[i - 1]) && is_word(in[i + 1]);
-    if (in[i] == '&') out += "&amp;";
-    else if (in[i] == '<') out += "&lt;";
+    if (in[i] == '&')
+      out += "&amp;";
+    else if (in[i] == '<')
+      out += "&lt;";
     else {
-      if (std::string("\\|`[]*~$").find(in[i]) != std::string::npos || (in[i] == '_' && !in_word)) out += '\\';
+      if (std::string("\\|`[]*~$").find(in[i]) != std::string::npos || (in[i] == '_' && !in_word))
+        out += '\\';
       out += in[i];
     }
   }
@@ -111,10 +132,15 @@ std::string latex_escaped(const std::string& text) {
   const std::string in = printable(text);
   std::string out;
   for (size_t i = 0; i < in.size(); ++i) {
-    if (in.compare(i, 2, "±") == 0) out += "$\\pm$", ++i;
-    else if (i == 0 && in[0] == '-' && in.size() > 1 && std::isdigit(static_cast<unsigned char>(in[1]))) out += "$-$";
-    else if (const char* special = latex_of(in[i])) out += special;
-    else out += in[i];
+    if (in.compare(i, 2, "±") == 0)
+      out += "$\\pm$", ++i;
+    else if (i == 0 && in[0] == '-' && in.size() > 1 &&
+             std::isdigit(static_cast<unsigned char>(in[1])))
+      out += "$-$";
+    else if (const char* special = latex_of(in[i]))
+      out += special;
+    else
+      out += in[i];
   }
   return out;
 }
@@ -153,7 +179,8 @@ std::string format_plain(const Summary& s, const std::string& unit) {
 
 std::string format_plain(const Difference& d, const std::string& unit) {
   const std::string mean = format_plain(d.mean, unit);
-  return (d.mean > 0 ? "+" : "") + mean + (std::isfinite(d.standard_error) ? deviation_text(d.standard_error, unit) : "");
+  return (d.mean > 0 ? "+" : "") + mean +
+         (std::isfinite(d.standard_error) ? deviation_text(d.standard_error, unit) : "");
 }
 
 std::string format_with_unit(const Summary& s, const std::string& unit) {

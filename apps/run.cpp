@@ -1,4 +1,5 @@
-// limbeck run: a configuration's workflow in a run folder. limbeck config: every key with its default and its meaning.
+// limbeck run: a configuration's workflow in a run folder. limbeck config: every key with its
+// default and its meaning.
 #include <omp.h>
 
 #include <cstdio>
@@ -35,7 +36,8 @@ struct RunArguments {
 };
 
 /// Defaults, then the file, then --set in order.
-kd::ExperimentSettings read_settings(const std::string& config, const std::vector<std::string>& overrides) {
+kd::ExperimentSettings read_settings(const std::string& config,
+                                     const std::vector<std::string>& overrides) {
   kd::ExperimentSettings settings;
   const Settings list = list_settings(settings);
   if (!config.empty()) read_toml(list, config);
@@ -63,23 +65,36 @@ void print_plan(const std::vector<PlannedStage>& plan) {
   }
 }
 
-/// The command line of a process that works on this run beside others, with the settings that `config` holds.
-std::vector<std::string> joining_arguments(const RunArguments& a, const std::string& config, const std::string& out) {
-  std::vector<std::string> list{"run", config, "--out", out, "--device", a.device->device, "--precision", a.device->precision,
-                                "--checkpoint-seconds", format_number(a.checkpoint_seconds), "--keep-going"};
+/// The command line of a process that works on this run beside others, with the settings that
+/// `config` holds.
+std::vector<std::string> joining_arguments(const RunArguments& a, const std::string& config,
+                                           const std::string& out) {
+  std::vector<std::string> list{"run",
+                                config,
+                                "--out",
+                                out,
+                                "--device",
+                                a.device->device,
+                                "--precision",
+                                a.device->precision,
+                                "--checkpoint-seconds",
+                                format_number(a.checkpoint_seconds),
+                                "--keep-going"};
   if (!a.kernels->empty()) list.insert(list.end(), {"--kernels", *a.kernels});
   if (a.quiet) list.push_back("--quiet");
   return list;
 }
 
-RunStatus run_jobs(const RunArguments& a, const std::vector<kd::Stage>& stages, const RunFolder& folder) {
+RunStatus run_jobs(const RunArguments& a, const std::vector<kd::Stage>& stages,
+                   const RunFolder& folder) {
   const std::string& root = folder.directory();
   const auto plan = [&] { return plan_stages(stages, root, a.selection); };
   forget_failures(root, plan());
   auto arguments = joining_arguments(a, root + "/config.toml", root);
   arguments.push_back("--worker");
   for (const auto& only : a.selection.only) arguments.insert(arguments.end(), {"--only", only});
-  if (!a.selection.stop_after.empty()) arguments.insert(arguments.end(), {"--stop-after", a.selection.stop_after});
+  if (!a.selection.stop_after.empty())
+    arguments.insert(arguments.end(), {"--stop-after", a.selection.stop_after});
   std::vector<std::vector<std::string>> lists;
   for (const int threads : divide_threads(omp_get_max_threads(), a.jobs)) {
     lists.push_back(arguments);
@@ -91,11 +106,14 @@ RunStatus run_jobs(const RunArguments& a, const std::vector<kd::Stage>& stages, 
   const auto result = plan();
   const std::string failures = failure_summary(result);
   if (!failures.empty()) fail(failures);
-  for (const auto& p : result) LIMBECK_CHECK(p.state == StageState::finished, "stage ", p.stage->name, " was not finished by any of ", a.jobs, " processes; the same command continues");
+  for (const auto& p : result)
+    LIMBECK_CHECK(p.state == StageState::finished, "stage ", p.stage->name,
+                  " was not finished by any of ", a.jobs, " processes; the same command continues");
   return RunStatus::finished;
 }
 
-RunStatus run_here(const RunArguments& a, const std::vector<kd::Stage>& stages, const RunFolder& folder, Console& console) {
+RunStatus run_here(const RunArguments& a, const std::vector<kd::Stage>& stages,
+                   const RunFolder& folder, Console& console) {
   RunOptions options;
   options.selection = a.selection;
   options.checkpoint_seconds = a.checkpoint_seconds;
@@ -105,13 +123,16 @@ RunStatus run_here(const RunArguments& a, const std::vector<kd::Stage>& stages, 
   return run_stages(stages, folder, options, console);
 }
 
-void submit(const RunArguments& a, const std::vector<kd::Stage>& stages, const RunFolder& folder, Console& console) {
-  const std::string root = std::filesystem::absolute(folder.directory()).lexically_normal().string();
+void submit(const RunArguments& a, const std::vector<kd::Stage>& stages, const RunFolder& folder,
+            Console& console) {
+  const std::string root =
+      std::filesystem::absolute(folder.directory()).lexically_normal().string();
   std::vector<std::string> command{this_program()};
   const auto arguments = joining_arguments(a, root + "/slurm/config.toml", root);
   command.insert(command.end(), arguments.begin(), arguments.end());
   if (a.threads > 0) command.insert(command.end(), {"--threads", cat(a.threads)});
-  submit_to_slurm(stages, plan_stages(stages, root, a.selection), root, command, a.slurm_options, console);
+  submit_to_slurm(stages, plan_stages(stages, root, a.selection), root, command, a.slurm_options,
+                  console);
 }
 
 /// Where one submits there need be no such device, but the program must be able to use it.
@@ -129,14 +150,16 @@ std::string last_line(const RunArguments& a) {
 }
 
 int run(const RunArguments& a) {
-  LIMBECK_CHECK(!a.slurm || a.jobs == 1, "--slurm and --jobs: give one of them; Slurm starts the processes itself");
+  LIMBECK_CHECK(!a.slurm || a.jobs == 1,
+                "--slurm and --jobs: give one of them; Slurm starts the processes itself");
   kd::ExperimentSettings settings = read_settings(a.config, a.overrides);
   const Device device = a.slurm ? submitted_device(*a.device) : chosen_device(*a.device);
   if (!a.slurm) set_kernels(*a.kernels, device);
   const kd::Workflow workflow(settings, device);
   const auto& stages = workflow.stages();
   const std::string text = to_toml(list_settings(settings));
-  if (std::filesystem::exists(a.out + "/run.json")) read_recorded_run(a.out);  // refuses what an earlier version wrote
+  if (std::filesystem::exists(a.out + "/run.json"))
+    read_recorded_run(a.out);  // refuses what an earlier version wrote
   if (!a.worker) workflow.check_data();
   if (a.dry_run) {
     std::printf("%s", text.c_str());
@@ -146,13 +169,18 @@ int run(const RunArguments& a) {
   if (a.threads > 0) omp_set_num_threads(a.threads);
   plan_stages(stages, a.out, a.selection);  // a wrong --only leaves no folder
   RunFolder folder(a.out, stages, text);
-  Console console(stdout, a.quiet ? Console::Mode::quiet : a.worker ? Console::Mode::plain : Console::Mode::automatic);
+  Console console(stdout, a.quiet    ? Console::Mode::quiet
+                          : a.worker ? Console::Mode::plain
+                                     : Console::Mode::automatic);
   if (a.slurm) return submit(a, stages, folder, console), 0;
   if (!a.worker)
-    console.line(cat("run ", a.out, " of ", a.config, ", ", a.jobs > 1 ? cat(a.jobs, " processes with together ") : "", omp_get_max_threads(),
-                     device == cpu ? " threads" : cat(" threads, ", device), "; the effective settings are in ", a.out, "/config.toml"));
+    console.line(cat("run ", a.out, " of ", a.config, ", ",
+                     a.jobs > 1 ? cat(a.jobs, " processes with together ") : "",
+                     omp_get_max_threads(), device == cpu ? " threads" : cat(" threads, ", device),
+                     "; the effective settings are in ", a.out, "/config.toml"));
   StopSignals signals;
-  const RunStatus status = a.jobs > 1 ? run_jobs(a, stages, folder) : run_here(a, stages, folder, console);
+  const RunStatus status =
+      a.jobs > 1 ? run_jobs(a, stages, folder) : run_here(a, stages, folder, console);
   if (status == RunStatus::failed) return 1;
   if (status == RunStatus::interrupted) {
     if (!a.worker) std::fprintf(stderr, "limbeck: interrupted; the same command continues\n");
@@ -162,45 +190,83 @@ int run(const RunArguments& a) {
   return 0;
 }
 
-RegisterCommand run_command({"run", "run the workflow of a configuration in a folder, or continue it", [](CommandLine& app) {
-  auto a = std::make_shared<RunArguments>();
-  app.add_option("config", a->config, "TOML file; 'limbeck config' lists its keys").required();
-  app.add_option("--out", a->out, "run folder; created when it does not exist").required();
-  app.add_option("--set", a->overrides, "key=value: overrides the file; may be repeated").value_name("KEY=VALUE").one_value_each();
-  app.add_option("--threads", a->threads, "threads (default: one per core, or OMP_NUM_THREADS); no influence on the result").positive();
-  a->device = add_device_options(app);
-  a->kernels = add_kernels_option(app);
-  app.add_option("--stop-after", a->selection.stop_after, "run this stage and what it needs, then stop").value_name("STAGE");
-  app.add_option("--only", a->selection.only, "run the stages with these labels (role, pair, method, fakes, seed, ...; stage: the name) and what they need; "
-                                              "may be repeated").value_name("KEY=VALUE,...").one_value_each();
-  app.add_flag("--keep-going", a->keep_going, "after a failed stage go on with those that do not need it");
-  app.add_option("--jobs", a->jobs, "processes that work on the run at the same time and share the threads; implies --keep-going").positive().show_default();
-  app.add_flag("--worker", a->worker, "as one of the processes of --jobs: plain lines, no word about the stages of others");
-  app.add_flag("--slurm", a->slurm, "submit the stages to Slurm as jobs; 'limbeck status' and 'limbeck cancel' follow them");
-  app.add_option("--slurm-options", a->slurm_options.options, "further options of sbatch: \"--time=60 --gres=gpu:1\"").value_name("OPTIONS");
-  app.add_option("--slurm-group", a->slurm_options.groups, "the stages with these labels are one job; may be repeated").value_name("KEY=VALUE,...").one_value_each();
-  app.add_option("--checkpoint-seconds", a->checkpoint_seconds, "seconds between checkpoints; no influence on the result").non_negative().show_default();
-  app.add_flag("--dry-run", a->dry_run, "print the effective settings and what would be run");
-  app.add_flag("--quiet", a->quiet, "print warnings and errors only");
-  app.footer("SIGINT (Ctrl-C) and SIGTERM write a checkpoint and end with exit code 3; the same command continues from there. "
-             "A second signal ends at once; nothing is lost but the work since the last checkpoint.");
-  app.callback([a] {
-    if (const int code = run(*a)) throw ExitStatus{code};
-  });
-}});
+RegisterCommand run_command(
+    {"run", "run the workflow of a configuration in a folder, or continue it",
+     [](CommandLine& app) {
+       auto a = std::make_shared<RunArguments>();
+       app.add_option("config", a->config, "TOML file; 'limbeck config' lists its keys").required();
+       app.add_option("--out", a->out, "run folder; created when it does not exist").required();
+       app.add_option("--set", a->overrides, "key=value: overrides the file; may be repeated")
+           .value_name("KEY=VALUE")
+           .one_value_each();
+       app.add_option(
+              "--threads", a->threads,
+              "threads (default: one per core, or OMP_NUM_THREADS); no influence on the result")
+           .positive();
+       a->device = add_device_options(app);
+       a->kernels = add_kernels_option(app);
+       app.add_option("--stop-after", a->selection.stop_after,
+                      "run this stage and what it needs, then stop")
+           .value_name("STAGE");
+       app.add_option("--only", a->selection.only,
+                      "run the stages with these labels (role, pair, method, fakes, seed, ...; "
+                      "stage: the name) and what they need; "
+                      "may be repeated")
+           .value_name("KEY=VALUE,...")
+           .one_value_each();
+       app.add_flag("--keep-going", a->keep_going,
+                    "after a failed stage go on with those that do not need it");
+       app.add_option("--jobs", a->jobs,
+                      "processes that work on the run at the same time and share the threads; "
+                      "implies --keep-going")
+           .positive()
+           .show_default();
+       app.add_flag(
+           "--worker", a->worker,
+           "as one of the processes of --jobs: plain lines, no word about the stages of others");
+       app.add_flag(
+           "--slurm", a->slurm,
+           "submit the stages to Slurm as jobs; 'limbeck status' and 'limbeck cancel' follow them");
+       app.add_option("--slurm-options", a->slurm_options.options,
+                      "further options of sbatch: \"--time=60 --gres=gpu:1\"")
+           .value_name("OPTIONS");
+       app.add_option("--slurm-group", a->slurm_options.groups,
+                      "the stages with these labels are one job; may be repeated")
+           .value_name("KEY=VALUE,...")
+           .one_value_each();
+       app.add_option("--checkpoint-seconds", a->checkpoint_seconds,
+                      "seconds between checkpoints; no influence on the result")
+           .non_negative()
+           .show_default();
+       app.add_flag("--dry-run", a->dry_run, "print the effective settings and what would be run");
+       app.add_flag("--quiet", a->quiet, "print warnings and errors only");
+       app.footer(
+           "SIGINT (Ctrl-C) and SIGTERM write a checkpoint and end with exit code 3; the same "
+           "command continues from there. "
+           "A second signal ends at once; nothing is lost but the work since the last checkpoint.");
+       app.callback([a] {
+         if (const int code = run(*a)) throw ExitStatus{code};
+       });
+     }});
 
-RegisterCommand config_command({"config", "print every key of a configuration with its value and meaning", [](CommandLine& app) {
-  auto file = std::make_shared<std::string>();
-  auto overrides = std::make_shared<std::vector<std::string>>();
-  auto defaults = std::make_shared<bool>(false);
-  app.add_option("config", *file, "TOML file to check and complete (default: the built-in defaults)");
-  app.add_option("--set", *overrides, "key=value: overrides the file; may be repeated").value_name("KEY=VALUE").one_value_each();
-  app.add_flag("--defaults", *defaults, "the built-in defaults, whatever file is given");
-  app.callback([file, overrides, defaults] {
-    kd::ExperimentSettings settings = *defaults ? kd::ExperimentSettings{} : read_settings(*file, *overrides);
-    std::printf("%s", to_toml(list_settings(settings), true).c_str());
-  });
-}});
+RegisterCommand config_command(
+    {"config", "print every key of a configuration with its value and meaning",
+     [](CommandLine& app) {
+       auto file = std::make_shared<std::string>();
+       auto overrides = std::make_shared<std::vector<std::string>>();
+       auto defaults = std::make_shared<bool>(false);
+       app.add_option("config", *file,
+                      "TOML file to check and complete (default: the built-in defaults)");
+       app.add_option("--set", *overrides, "key=value: overrides the file; may be repeated")
+           .value_name("KEY=VALUE")
+           .one_value_each();
+       app.add_flag("--defaults", *defaults, "the built-in defaults, whatever file is given");
+       app.callback([file, overrides, defaults] {
+         kd::ExperimentSettings settings =
+             *defaults ? kd::ExperimentSettings{} : read_settings(*file, *overrides);
+         std::printf("%s", to_toml(list_settings(settings), true).c_str());
+       });
+     }});
 
 }  // namespace
 }  // namespace limbeck::run_app

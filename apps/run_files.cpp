@@ -31,29 +31,54 @@ json read_json(const std::string& path) {
 }
 
 std::string text_at(const json& object, const std::string& key) {
-  return object.is_object() && object.contains(key) && object[key].is_string() ? object[key].get<std::string>() : std::string();
+  return object.is_object() && object.contains(key) && object[key].is_string()
+             ? object[key].get<std::string>()
+             : std::string();
 }
 
-std::string stage_lock_path(const std::string& directory, const std::string& stage) { return directory + "/.locks/" + stage; }
+std::string stage_lock_path(const std::string& directory, const std::string& stage) {
+  return directory + "/.locks/" + stage;
+}
 
 std::string this_process() {
   char host[256] = "";
   gethostname(host, sizeof host - 1);
   const char* job = std::getenv("SLURM_JOB_ID");
-  return cat("process ", getpid(), " on ", host, job ? cat(" (Slurm job ", job, ")") : std::string());
+  return cat("process ", getpid(), " on ", host,
+             job ? cat(" (Slurm job ", job, ")") : std::string());
 }
 
 }  // namespace
 
-std::string stage_folder(const std::string& directory, const std::string& stage) { return directory + "/stages/" + stage; }
+std::string stage_folder(const std::string& directory, const std::string& stage) {
+  return directory + "/stages/" + stage;
+}
 
 bool is_link(const std::string& folder) { return fs::is_symlink(fs::symlink_status(folder)); }
 
 void expect_no_link(const std::string& folder) {
-  LIMBECK_CHECK(!is_link(folder), folder, ": is a symbolic link; expected a folder (nothing is written or cleared behind a link)");
+  LIMBECK_CHECK(
+      !is_link(folder), folder,
+      ": is a symbolic link; expected a folder (nothing is written or cleared behind a link)");
 }
 
-std::string json_text(const std::string& path, const std::string& key) { return text_at(read_json(path), key); }
+std::string json_text(const std::string& path, const std::string& key) {
+  return text_at(read_json(path), key);
+}
+
+void check_run_format(const std::string& directory) {
+  const std::string path = directory + "/run.json";
+  LIMBECK_CHECK(fs::exists(path), directory, ": not a run folder (it has no run.json)");
+  const json read = read_json(path);
+  LIMBECK_CHECK(read.is_object() && read.contains("stages"), path,
+                ": malformed; expected an object with \"format\" and \"stages\"");
+  const json format =
+      read.contains("format") ? read["format"] : json(1);  // the first one did not say its number
+  LIMBECK_CHECK(format == run_format, path, ": of ",
+                format.is_number() && format < run_format ? "an earlier" : "another",
+                " version of limbeck (expected format ", run_format, ", found ", format.dump(),
+                "); use that version, or a new folder");
+}
 
 kd::Results read_results(const std::string& stage_directory) {
   const std::string path = stage_directory + "/result.json";
@@ -61,12 +86,14 @@ kd::Results read_results(const std::string& stage_directory) {
   LIMBECK_CHECK(read.is_object(), path, ": missing or not JSON");
   kd::Results results;
   for (const auto& [key, entry] : read.items()) {
-    LIMBECK_CHECK(entry.is_object() && entry.contains("value"), path, ": '", key, "': expected an object with a value, found ", entry.dump());
+    LIMBECK_CHECK(entry.is_object() && entry.contains("value"), path, ": '", key,
+                  "': expected an object with a value, found ", entry.dump());
     const json& value = entry["value"];
-    LIMBECK_CHECK(value.is_number() || value.is_null(), path, ": '", key, "': expected a number, found ", value.type_name());
+    LIMBECK_CHECK(value.is_number() || value.is_null(), path, ": '", key,
+                  "': expected a number, found ", value.type_name());
     try {
-      results[key] = {value.is_null() ? std::nan("") : value.get<double>(), text_at(entry, "unit"), kd::parse_better(text_at(entry, "better")),
-                      text_at(entry, "kind")};
+      results[key] = {value.is_null() ? std::nan("") : value.get<double>(), text_at(entry, "unit"),
+                      kd::parse_better(text_at(entry, "better")), text_at(entry, "kind")};
     } catch (const Error& e) {
       fail(path, ": '", key, "': better: ", e.what());
     }
@@ -77,8 +104,10 @@ kd::Results read_results(const std::string& stage_directory) {
 void write_results(const std::string& stage_directory, const kd::Results& results) {
   std::string text = "{";
   for (const auto& [key, r] : results)
-    text += cat(text.size() > 1 ? "," : "", "\n  ", json_string(key), ": {\"value\": ", json_number(r.value), ", \"unit\": ", json_string(r.unit),
-                ", \"better\": ", json_string(name_of(r.better)), ", \"kind\": ", json_string(r.kind), "}");
+    text += cat(text.size() > 1 ? "," : "", "\n  ", json_string(key),
+                ": {\"value\": ", json_number(r.value), ", \"unit\": ", json_string(r.unit),
+                ", \"better\": ", json_string(name_of(r.better)),
+                ", \"kind\": ", json_string(r.kind), "}");
   write_file_atomically(stage_directory + "/result.json", text + "\n}\n");
 }
 
@@ -86,14 +115,17 @@ StageTimes read_times(const std::string& stage_directory) {
   const json read = read_json(stage_directory + "/times.json");
   StageTimes times;
   if (!read.is_object()) return times;
-  if (read.contains("seconds") && read["seconds"].is_number()) times.seconds = read["seconds"].get<double>();
-  if (read.contains("sessions") && read["sessions"].is_number()) times.sessions = read["sessions"].get<int>();
+  if (read.contains("seconds") && read["seconds"].is_number())
+    times.seconds = read["seconds"].get<double>();
+  if (read.contains("sessions") && read["sessions"].is_number())
+    times.sessions = read["sessions"].get<int>();
   return times;
 }
 
 void write_times(const std::string& stage_directory, const StageTimes& times) {
   write_file_atomically(stage_directory + "/times.json",
-                        cat("{\"seconds\": ", json_number(std::round(times.seconds * 1000) / 1000), ", \"sessions\": ", times.sessions, "}\n"));
+                        cat("{\"seconds\": ", json_number(std::round(times.seconds * 1000) / 1000),
+                            ", \"sessions\": ", times.sessions, "}\n"));
 }
 
 std::optional<FileLock> FileLock::acquire(const std::string& path) {

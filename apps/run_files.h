@@ -1,4 +1,5 @@
-// The files of a run folder that more than one part of the program reads or writes, and the locks in it.
+// The files of a run folder that more than one part of the program reads or writes, and the locks
+// in it.
 //
 //   DIR/config.toml                 the effective configuration
 //   DIR/run.json                    the stages in order: name, title, needs, fingerprint, labels
@@ -8,7 +9,8 @@
 //   DIR/stages/NAME/done.json       written last: the stage is finished
 //   DIR/stages/NAME/failed.json     its error, until it runs again
 //   DIR/stages/NAME/result.json     its numbers
-//   DIR/stages/NAME/times.json      wall seconds and sessions (the one file that differs between equal runs)
+//   DIR/stages/NAME/times.json      wall seconds and sessions (the one file that differs between
+//                                   equal runs)
 //   DIR/stages/NAME/metrics.jsonl   its curves, images/*.png, and the files the stage itself writes
 //   DIR/stages/NAME/checkpoint.safetensors   only while it is unfinished
 //   DIR/slurm/                      scripts, outputs and job ids of --slurm (slurm.h)
@@ -22,15 +24,24 @@ namespace limbeck {
 
 std::string stage_folder(const std::string& directory, const std::string& stage);
 
-/// A stage writes and clears its own folder, never one that a link leads to: that may be another run's, or no stage's at all.
+/// A stage writes and clears its own folder, never one that a link leads to: that may be another
+/// run's, or no stage's at all.
 bool is_link(const std::string& folder);
 /// Throws Error when it is one.
 void expect_no_link(const std::string& folder);
 
-/// The text at `key` of a JSON file; empty when the file is absent or has none (what a kill in the middle cannot leave, but a person can).
+/// The text at `key` of a JSON file; empty when the file is absent or has none (what a kill in the
+/// middle cannot leave, but a person can).
 std::string json_text(const std::string& path, const std::string& key);
 
-/// The numbers of a finished stage (result.json). Non-finite numbers are stored as null and read as NaN.
+/// Of run.json and result.json.
+inline constexpr int run_format = 2;
+/// Throws Error naming run.json when it is missing, malformed, or of another format (an earlier
+/// version's).
+void check_run_format(const std::string& directory);
+
+/// The numbers of a finished stage (result.json). Non-finite numbers are stored as null and read as
+/// NaN.
 kd::Results read_results(const std::string& stage_directory);
 void write_results(const std::string& stage_directory, const kd::Results& results);
 
@@ -42,7 +53,8 @@ struct StageTimes {
 StageTimes read_times(const std::string& stage_directory);
 void write_times(const std::string& stage_directory, const StageTimes& times);
 
-/// An exclusive flock() on a file of its own, which is created and never removed. It dies with its process.
+/// An exclusive flock() on a file of its own, which is created and never removed. It dies with its
+/// process.
 class FileLock {
  public:
   /// Nothing when another holds it. Throws Error when the file cannot be created or locked at all.

@@ -20,8 +20,6 @@ using nlohmann::ordered_json;
 
 /// Goes into every fingerprint; raise it when stages mean something else by the same settings.
 constexpr const char* format_version = "limbeck stage 2";
-/// Of run.json and of the files of stages.
-constexpr int run_format = 2;
 
 std::string hex(uint64_t v) {
   char text[20];
@@ -29,7 +27,8 @@ std::string hex(uint64_t v) {
   return text;
 }
 
-const kd::Stage& find_stage(const std::vector<kd::Stage>& stages, const std::string& name, const std::string& who) {
+const kd::Stage& find_stage(const std::vector<kd::Stage>& stages, const std::string& name,
+                            const std::string& who) {
   std::vector<std::string> names;
   for (const auto& s : stages) {
     if (s.name == name) return s;
@@ -49,11 +48,13 @@ class Planner {
  public:
   explicit Planner(const std::vector<kd::Stage>& stages) : stages_(stages) {
     std::set<std::string> names;
-    for (const auto& s : stages) LIMBECK_CHECK(names.insert(s.name).second, "workflow: two stages are named '", s.name, "'");
+    for (const auto& s : stages)
+      LIMBECK_CHECK(names.insert(s.name).second, "workflow: two stages are named '", s.name, "'");
   }
   void add(const kd::Stage& stage) {
     if (done_.count(stage.name)) return;
-    LIMBECK_CHECK(open_.insert(stage.name).second, "workflow: stage '", stage.name, "' needs itself");
+    LIMBECK_CHECK(open_.insert(stage.name).second, "workflow: stage '", stage.name,
+                  "' needs itself");
     for (const auto& need : stage.needs) add(find_stage(stages_, need, cat("stage ", stage.name)));
     done_.insert(stage.name);
     order_.push_back(&stage);
@@ -74,7 +75,9 @@ std::string label_of(const kd::Stage& stage, const std::string& key) {
 }
 
 /// "key=value" of --only, both known to the graph.
-std::pair<std::string, std::string> read_condition(const std::vector<kd::Stage>& stages, const std::string& text, const std::string& option) {
+std::pair<std::string, std::string> read_condition(const std::vector<kd::Stage>& stages,
+                                                   const std::string& text,
+                                                   const std::string& option) {
   const size_t equals = text.find('=');
   LIMBECK_CHECK(equals != std::string::npos, option, ": expected key=value, found '", text, "'");
   const std::string key = text.substr(0, equals), value = text.substr(equals + 1);
@@ -84,9 +87,12 @@ std::pair<std::string, std::string> read_condition(const std::vector<kd::Stage>&
     values.insert(label_of(s, key));
   }
   values.erase("");
-  const std::vector<std::string> key_list(keys.begin(), keys.end()), value_list(values.begin(), values.end());
-  LIMBECK_CHECK(keys.count(key), option, ": no stage has a '", key, "'", did_you_mean(key, key_list, "; there are: " + join_names(key_list)));
-  LIMBECK_CHECK(values.count(value), option, ": no stage has ", key, " '", value, "'", did_you_mean(value, value_list, "; there are: " + join_names(value_list)));
+  const std::vector<std::string> key_list(keys.begin(), keys.end()),
+      value_list(values.begin(), values.end());
+  LIMBECK_CHECK(keys.count(key), option, ": no stage has a '", key, "'",
+                did_you_mean(key, key_list, "; there are: " + join_names(key_list)));
+  LIMBECK_CHECK(values.count(value), option, ": no stage has ", key, " '", value, "'",
+                did_you_mean(value, value_list, "; there are: " + join_names(value_list)));
   return {key, value};
 }
 
@@ -106,7 +112,8 @@ void judge(PlannedStage& p, const std::vector<PlannedStage>& before, const std::
     p.state = StageState::changed;
     p.why = changed_keys(json_text(folder + "/stage.json", "settings"), p.stage->settings);
     for (const auto& other : before)
-      if (p.why.empty() && other.state == StageState::changed && std::count(p.stage->needs.begin(), p.stage->needs.end(), other.stage->name))
+      if (p.why.empty() && other.state == StageState::changed &&
+          std::count(p.stage->needs.begin(), p.stage->needs.end(), other.stage->name))
         p.why = other.stage->name;
   }
 }
@@ -123,29 +130,37 @@ kd::Stage recorded_stage(const json& entry) {
 
 }  // namespace
 
-std::vector<const kd::Stage*> stages_with_labels(const std::vector<kd::Stage>& stages, const std::string& only, const std::string& option) {
+std::vector<const kd::Stage*> stages_with_labels(const std::vector<kd::Stage>& stages,
+                                                 const std::string& only,
+                                                 const std::string& option) {
   std::vector<const kd::Stage*> chosen;
   for (const auto& s : stages) chosen.push_back(&s);
   std::istringstream in(only);
   for (std::string text; std::getline(in, text, ',');) {
     const auto [key, value] = read_condition(stages, text, option);
-    std::erase_if(chosen, [&key = key, &value = value](const kd::Stage* s) { return label_of(*s, key) != value; });
+    std::erase_if(chosen, [&key = key, &value = value](const kd::Stage* s) {
+      return label_of(*s, key) != value;
+    });
   }
-  LIMBECK_CHECK(!only.empty() && !chosen.empty(), option, " '", only, "': no stage has all of these");
+  LIMBECK_CHECK(!only.empty() && !chosen.empty(), option, " '", only,
+                "': no stage has all of these");
   return chosen;
 }
 
-std::vector<PlannedStage> plan_stages(const std::vector<kd::Stage>& stages, const std::string& directory, const Selection& selection) {
+std::vector<PlannedStage> plan_stages(const std::vector<kd::Stage>& stages,
+                                      const std::string& directory, const Selection& selection) {
   Planner planner(stages);
   if (selection.stop_after.empty() && selection.only.empty())
     for (const auto& s : stages) planner.add(s);
-  if (!selection.stop_after.empty()) planner.add(find_stage(stages, selection.stop_after, "--stop-after"));
+  if (!selection.stop_after.empty())
+    planner.add(find_stage(stages, selection.stop_after, "--stop-after"));
   for (const auto& only : selection.only)
     for (const kd::Stage* s : stages_with_labels(stages, only, "--only")) planner.add(*s);
   std::vector<PlannedStage> plan;
   for (const kd::Stage* s : planner.order()) {
     std::string text = cat(format_version, "\nname = ", s->name, "\n", s->settings, "\n");
-    for (const auto& need : s->needs) text += cat("need ", need, " = ", find_planned(plan, need)->fingerprint, "\n");
+    for (const auto& need : s->needs)
+      text += cat("need ", need, " = ", find_planned(plan, need)->fingerprint, "\n");
     PlannedStage p{s, hex(fnv1a(text)), StageState::missing, {}};
     judge(p, plan, directory);
     plan.push_back(p);
@@ -156,44 +171,52 @@ std::vector<PlannedStage> plan_stages(const std::vector<kd::Stage>& stages, cons
 std::string overview_text(const std::vector<PlannedStage>& plan) {
   ordered_json list = ordered_json::array();
   for (const auto& p : plan)
-    list.push_back({{"name", p.stage->name}, {"title", p.stage->title}, {"needs", p.stage->needs}, {"fingerprint", p.fingerprint}, {"labels", p.stage->labels}});
+    list.push_back({{"name", p.stage->name},
+                    {"title", p.stage->title},
+                    {"needs", p.stage->needs},
+                    {"fingerprint", p.fingerprint},
+                    {"labels", p.stage->labels}});
   return ordered_json{{"format", run_format}, {"stages", list}}.dump(2) + "\n";
 }
 
 RecordedRun read_recorded_run(const std::string& directory) {
+  check_run_format(directory);
   const std::string path = directory + "/run.json";
-  LIMBECK_CHECK(std::filesystem::exists(path), directory, ": not a run folder (it has no run.json)");
   const json read = json::parse(read_file(path), nullptr, false);
-  LIMBECK_CHECK(read.is_object() && read.contains("stages"), path, ": malformed; expected an object with \"format\" and \"stages\"");
-  const json format = read.contains("format") ? read["format"] : json(1);
-  LIMBECK_CHECK(format == run_format, path, ": of ", format.is_number() && format < run_format ? "an earlier" : "another",
-                " version of limbeck (expected format ", run_format, ", found ", format.dump(), "); use that version, or a new folder");
   RecordedRun run;
   try {
     for (const auto& entry : read["stages"]) run.stages.push_back(recorded_stage(entry));
     size_t i = 0;
-    for (const auto& entry : read["stages"]) run.plan.push_back({&run.stages[i++], entry.at("fingerprint").get<std::string>(), StageState::missing, {}});
+    for (const auto& entry : read["stages"])
+      run.plan.push_back(
+          {&run.stages[i++], entry.at("fingerprint").get<std::string>(), StageState::missing, {}});
   } catch (const json::exception& e) {
     fail(path, ": malformed: ", e.what());
   }
   for (auto& p : run.plan) {
     judge(p, {}, directory);
-    for (const auto& need : p.stage->needs) LIMBECK_CHECK(find_planned(run.plan, need), path, ": malformed: stage ", p.stage->name, " needs '", need, "', which is not listed");
+    for (const auto& need : p.stage->needs)
+      LIMBECK_CHECK(find_planned(run.plan, need), path, ": malformed: stage ", p.stage->name,
+                    " needs '", need, "', which is not listed");
   }
   return run;
 }
 
 bool is_runnable(const PlannedStage& p, const std::vector<PlannedStage>& plan) {
   if (p.state == StageState::finished || p.state == StageState::failed) return false;
-  return std::all_of(p.stage->needs.begin(), p.stage->needs.end(), [&](const std::string& need) { return find_planned(plan, need)->state == StageState::finished; });
+  return std::all_of(p.stage->needs.begin(), p.stage->needs.end(), [&](const std::string& need) {
+    return find_planned(plan, need)->state == StageState::finished;
+  });
 }
 
-std::vector<std::string> failed_needs(const PlannedStage& p, const std::vector<PlannedStage>& plan) {
+std::vector<std::string> failed_needs(const PlannedStage& p,
+                                      const std::vector<PlannedStage>& plan) {
   std::vector<std::string> names;
   for (const auto& name : p.stage->needs) {
     const PlannedStage& need = *find_planned(plan, name);
     if (need.state == StageState::finished) continue;
-    for (const auto& failed : need.state == StageState::failed ? std::vector<std::string>{name} : failed_needs(need, plan))
+    for (const auto& failed : need.state == StageState::failed ? std::vector<std::string>{name}
+                                                               : failed_needs(need, plan))
       if (!std::count(names.begin(), names.end(), failed)) names.push_back(failed);
   }
   return names;
@@ -202,12 +225,17 @@ std::vector<std::string> failed_needs(const PlannedStage& p, const std::vector<P
 std::string failure_summary(const std::vector<PlannedStage>& plan) {
   std::vector<std::string> failed, held;
   for (const auto& p : plan) {
-    if (p.state == StageState::failed) failed.push_back(cat(p.stage->name, " (", p.why, ")"));
-    else if (p.state != StageState::finished && !failed_needs(p, plan).empty()) held.push_back(p.stage->name);
+    if (p.state == StageState::failed)
+      failed.push_back(cat(p.stage->name, " (", p.why, ")"));
+    else if (p.state != StageState::finished && !failed_needs(p, plan).empty())
+      held.push_back(p.stage->name);
   }
   if (failed.empty()) return {};
   const bool one = failed.size() == 1;
-  return cat(one ? "stage failed: " : "stages failed: ", join_names(failed), held.empty() ? "" : one ? "; not run because of it: " : "; not run because of them: ",
+  return cat(one ? "stage failed: " : "stages failed: ", join_names(failed),
+             held.empty() ? ""
+             : one        ? "; not run because of it: "
+                          : "; not run because of them: ",
              join_names(held));
 }
 
@@ -218,15 +246,19 @@ std::string changed_keys(const std::string& before, const std::string& after) {
     std::string section;
     for (std::string line; std::getline(in, line);) {
       if (line.empty()) continue;
-      if (line[0] == '[') section = line.substr(1, line.find(']') - 1) + ".";
-      else map[section + line.substr(0, line.find(" = "))] = line;
+      if (line[0] == '[')
+        section = line.substr(1, line.find(']') - 1) + ".";
+      else
+        map[section + line.substr(0, line.find(" = "))] = line;
     }
     return map;
   };
   auto a = lines(before), b = lines(after);
   for (const auto& [key, line] : b)
-    if (a.count(key) && a[key] == line) a.erase(key);
-    else a[key] = "";
+    if (a.count(key) && a[key] == line)
+      a.erase(key);
+    else
+      a[key] = "";
   std::string keys;
   int count = 0;
   for (const auto& [key, line] : a)

@@ -1,7 +1,8 @@
 // The plan of a run: which stages, in which order, and how far each of them is on disk.
 //
-// The fingerprint of a stage hashes its name, its settings and the fingerprints of its needs. A finished stage with the same
-// fingerprint is skipped; with another one its folder is cleared and it runs again, and so do the stages that need it.
+// The fingerprint of a stage hashes its name, its settings and the fingerprints of its needs. A
+// finished stage with the same fingerprint is skipped; with another one its folder is cleared and
+// it runs again, and so do the stages that need it.
 #pragma once
 #include <string>
 #include <vector>
@@ -16,41 +17,52 @@ struct PlannedStage {
   const kd::Stage* stage;
   std::string fingerprint;
   StageState state;
-  std::string why;  ///< changed: "gan.steps", or "teacher" when only a needed stage did; failed: the error
+  std::string
+      why;  ///< changed: "gan.steps", or "teacher" when only a needed stage did; failed: the error
 };
 
 /// Which stages; all of them when both are empty. What the chosen ones need always comes with them.
 struct Selection {
-  std::string stop_after;         ///< this stage
-  std::vector<std::string> only;  ///< "method=crd,seed=3" each: the stages with all these labels; the key `stage` is the name
+  std::string stop_after;  ///< this stage
+  /// "method=crd,seed=3" each: the stages with all these labels; the key `stage` is the name
+  std::vector<std::string> only;
 };
 
-/// The stages in dependency order (the given order where it is free). Throws Error for a duplicate or a cycle, and for an unknown stage,
-/// label or value (with the nearest one). Reads the folder, changes nothing.
-std::vector<PlannedStage> plan_stages(const std::vector<kd::Stage>& stages, const std::string& directory, const Selection& selection = {});
+/// The stages in dependency order (the given order where it is free). Throws Error for a duplicate
+/// or a cycle, and for an unknown stage, label or value (with the nearest one). Reads the folder,
+/// changes nothing.
+std::vector<PlannedStage> plan_stages(const std::vector<kd::Stage>& stages,
+                                      const std::string& directory,
+                                      const Selection& selection = {});
 
 /// The stages that `only` (see Selection) names, without their needs.
-std::vector<const kd::Stage*> stages_with_labels(const std::vector<kd::Stage>& stages, const std::string& only, const std::string& option);
+std::vector<const kd::Stage*> stages_with_labels(const std::vector<kd::Stage>& stages,
+                                                 const std::string& only,
+                                                 const std::string& option);
 
 /// The text of run.json.
 std::string overview_text(const std::vector<PlannedStage>& plan);
 
-/// What run.json says, without settings and work: names, titles, needs, labels, fingerprints, and the states on disk.
+/// What run.json says, without settings and work: names, titles, needs, labels, fingerprints, and
+/// the states on disk.
 struct RecordedRun {
   std::vector<kd::Stage> stages;
   std::vector<PlannedStage> plan;  ///< points into `stages`
 };
-/// Throws Error naming run.json when it is missing, malformed, or of another format (an earlier version's).
+/// Throws Error naming run.json when it is missing, malformed, or of another format (an earlier
+/// version's).
 RecordedRun read_recorded_run(const std::string& directory);
 
 /// Not finished, not failed, and all its needs are finished.
 bool is_runnable(const PlannedStage& p, const std::vector<PlannedStage>& plan);
 /// The failed stages among those that the stage needs, directly or not.
 std::vector<std::string> failed_needs(const PlannedStage& p, const std::vector<PlannedStage>& plan);
-/// One line: which stages failed and why, and which were not run because of them; empty when none failed.
+/// One line: which stages failed and why, and which were not run because of them; empty when none
+/// failed.
 std::string failure_summary(const std::vector<PlannedStage>& plan);
 
-/// The keys of "key = value" lines (under "[section]" lines, where there are) that differ, at most three; empty when none does.
+/// The keys of "key = value" lines (under "[section]" lines, where there are) that differ, at most
+/// three; empty when none does.
 std::string changed_keys(const std::string& before, const std::string& after);
 
 /// "a, b, c".

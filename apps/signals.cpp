@@ -10,9 +10,10 @@ volatile std::sig_atomic_t stop = 0;
 void handle(int) { stop = 1; }
 
 void install(int signal, void (*handler)(int)) {
-  struct sigaction action{};
+  struct sigaction action {};
   action.sa_handler = handler;
-  // One shot: the second signal finds the default action and ends the process. System calls are restarted.
+  // One shot: the second signal finds the default action and ends the process. System calls are
+  // restarted.
   action.sa_flags = static_cast<int>(SA_RESETHAND | SA_RESTART);
   sigaction(signal, &action, nullptr);
 }

@@ -1,4 +1,5 @@
-// Stop requests: SIGINT and SIGTERM ask a run to write a checkpoint and end; a second one ends it at once.
+// Stop requests: SIGINT and SIGTERM ask a run to write a checkpoint and end; a second one ends it
+// at once.
 #pragma once
 
 namespace limbeck {

@@ -17,8 +17,13 @@ namespace fs = std::filesystem;
 /// times.json of the running stage.
 class Stopwatch {
  public:
-  explicit Stopwatch(const std::string& folder) : folder_(folder), before_(read_times(folder)) { ++before_.sessions; }
-  double seconds() const { return before_.seconds + std::chrono::duration<double>(std::chrono::steady_clock::now() - started_).count(); }
+  explicit Stopwatch(const std::string& folder) : folder_(folder), before_(read_times(folder)) {
+    ++before_.sessions;
+  }
+  double seconds() const {
+    return before_.seconds +
+           std::chrono::duration<double>(std::chrono::steady_clock::now() - started_).count();
+  }
   void write() const { write_times(folder_, {seconds(), before_.sessions}); }
 
  private:
@@ -31,26 +36,33 @@ class Stopwatch {
 void remove_temporary_files(const std::string& folder) {
   std::vector<fs::path> found;
   for (const auto& entry : fs::recursive_directory_iterator(folder))
-    if (entry.is_regular_file() && entry.path().extension() == ".tmp") found.push_back(entry.path());
+    if (entry.is_regular_file() && entry.path().extension() == ".tmp")
+      found.push_back(entry.path());
   for (const auto& path : found) fs::remove(path);
 }
 
-/// Clears the folder (done.json first: nothing that looks finished may lack its files) and marks it with the stage's fingerprint.
+/// Clears the folder (done.json first: nothing that looks finished may lack its files) and marks it
+/// with the stage's fingerprint.
 void start_afresh(const PlannedStage& p, const std::string& folder) {
   fs::create_directories(folder);
   fs::remove(folder + "/done.json");
   for (const auto& entry : fs::directory_iterator(folder)) fs::remove_all(entry.path());
-  write_file_atomically(folder + "/stage.json", cat("{\n  \"stage\": ", json_string(p.stage->name), ",\n  \"fingerprint\": ", json_string(p.fingerprint),
-                                                    ",\n  \"settings\": ", json_string(p.stage->settings), "\n}\n"));
+  write_file_atomically(folder + "/stage.json",
+                        cat("{\n  \"stage\": ", json_string(p.stage->name),
+                            ",\n  \"fingerprint\": ", json_string(p.fingerprint),
+                            ",\n  \"settings\": ", json_string(p.stage->settings), "\n}\n"));
 }
 
 /// Only declared needs may be read: the fingerprint covers nothing else.
-std::string needed_folder(const std::string& directory, const kd::Stage& stage, const std::string& name) {
-  LIMBECK_CHECK(std::count(stage.needs.begin(), stage.needs.end(), name), "stage ", stage.name, " reads '", name, "', which is not among its needs");
+std::string needed_folder(const std::string& directory, const kd::Stage& stage,
+                          const std::string& name) {
+  LIMBECK_CHECK(std::count(stage.needs.begin(), stage.needs.end(), name), "stage ", stage.name,
+                " reads '", name, "', which is not among its needs");
   return stage_folder(directory, name);
 }
 
-double needed_result(const std::string& directory, const kd::Stage& stage, const std::string& name, const std::string& key) {
+double needed_result(const std::string& directory, const kd::Stage& stage, const std::string& name,
+                     const std::string& key) {
   const auto results = read_results(needed_folder(directory, stage, name));
   const auto found = results.find(key);
   if (found != results.end()) return found->second.value;
@@ -60,9 +72,12 @@ double needed_result(const std::string& directory, const kd::Stage& stage, const
 }
 
 void say_why_again(const PlannedStage& p, bool afresh, Console& console) {
-  if (p.state == StageState::changed) console.note(cat("changed since it ran (", p.why, "); running again"));
-  if (!afresh) console.note("resuming from its last checkpoint");
-  else if (p.state == StageState::unfinished) console.note("was interrupted before its first checkpoint; starting again");
+  if (p.state == StageState::changed)
+    console.note(cat("changed since it ran (", p.why, "); running again"));
+  if (!afresh)
+    console.note("resuming from its last checkpoint");
+  else if (p.state == StageState::unfinished)
+    console.note("was interrupted before its first checkpoint; starting again");
 }
 
 std::string summary_of(const kd::Results& results, double seconds) {
@@ -75,20 +90,32 @@ std::string summary_of(const kd::Results& results, double seconds) {
 
 }  // namespace
 
-void run_stage(const std::string& directory, const PlannedStage& p, int index, int count, const StageOptions& options, Console& console) {
+void run_stage(const std::string& directory, const PlannedStage& p, int index, int count,
+               const StageOptions& options, Console& console) {
   const std::string folder = stage_folder(directory, p.stage->name);
   expect_no_link(folder);
   // Without a checkpoint nothing in the folder counts.
-  const bool afresh = p.state != StageState::unfinished || !fs::exists(folder + "/checkpoint.safetensors");
-  if (afresh) start_afresh(p, folder);
-  else remove_temporary_files(folder);
+  const bool afresh =
+      p.state != StageState::unfinished || !fs::exists(folder + "/checkpoint.safetensors");
+  if (afresh)
+    start_afresh(p, folder);
+  else
+    remove_temporary_files(folder);
   const Stopwatch times(folder);
   console.begin(index, count, p.stage->name, p.stage->title);
   say_why_again(p, afresh, console);
 
-  StageMonitor monitor({folder, p.fingerprint, options.checkpoint_seconds, options.stop_requested, [&] { times.write(); }}, console);
-  kd::StageContext context{folder, [&](const kd::StageHandle& s) { return needed_folder(directory, *p.stage, s.name()); },
-                           [&](const kd::StageHandle& s, const std::string& key) { return needed_result(directory, *p.stage, s.name(), key); }, monitor, {}};
+  StageMonitor monitor({folder, p.fingerprint, options.checkpoint_seconds, options.stop_requested,
+                        [&] { times.write(); }},
+                       console);
+  kd::StageContext context{
+      folder,
+      [&](const kd::StageHandle& s) { return needed_folder(directory, *p.stage, s.name()); },
+      [&](const kd::StageHandle& s, const std::string& key) {
+        return needed_result(directory, *p.stage, s.name(), key);
+      },
+      monitor,
+      {}};
   try {
     p.stage->run(context);
   } catch (const nn::Interrupted&) {
@@ -98,7 +125,8 @@ void run_stage(const std::string& directory, const PlannedStage& p, int index, i
   monitor.finish();
   write_results(folder, context.results);
   times.write();
-  write_file_atomically(folder + "/done.json", cat("{\"fingerprint\":", json_string(p.fingerprint), "}\n"));
+  write_file_atomically(folder + "/done.json",
+                        cat("{\"fingerprint\":", json_string(p.fingerprint), "}\n"));
   tidy_stage(directory, p.stage->name);
   console.end(summary_of(context.results, times.seconds()));
 }
@@ -114,7 +142,8 @@ void mark_failed(const std::string& directory, const PlannedStage& p, const std:
   if (is_link(stage_folder(directory, p.stage->name))) return;
   try {
     write_file_atomically(stage_folder(directory, p.stage->name) + "/failed.json",
-                          cat("{\"fingerprint\": ", json_string(p.fingerprint), ", \"error\": ", json_string(error), "}\n"));
+                          cat("{\"fingerprint\": ", json_string(p.fingerprint),
+                              ", \"error\": ", json_string(error), "}\n"));
   } catch (const Error&) {
     // A full disk, say: then the stage just stays unfinished.
   }
@@ -123,7 +152,8 @@ void mark_failed(const std::string& directory, const PlannedStage& p, const std:
 void forget_failures(const std::string& directory, const std::vector<PlannedStage>& plan) {
   for (const auto& p : plan)
     if (p.state == StageState::failed && !is_link(stage_folder(directory, p.stage->name)))
-      if (const auto lock = lock_stage(directory, p.stage->name)) fs::remove(stage_folder(directory, p.stage->name) + "/failed.json");
+      if (const auto lock = lock_stage(directory, p.stage->name))
+        fs::remove(stage_folder(directory, p.stage->name) + "/failed.json");
 }
 
 }  // namespace limbeck

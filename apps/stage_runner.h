@@ -1,4 +1,5 @@
-// One stage in its folder: started afresh or resumed, its files, its end. Callers hold the stage's lock.
+// One stage in its folder: started afresh or resumed, its files, its end. Callers hold the stage's
+// lock.
 #pragma once
 #include <functional>
 #include <string>
@@ -13,14 +14,17 @@ struct StageOptions {
   std::function<bool()> stop_requested = [] { return false; };
 };
 
-/// Runs a stage that is not finished to its end; `index` of `count` is what the console shows. Throws nn::Interrupted with the checkpoint
-/// written, and whatever the stage throws.
-void run_stage(const std::string& directory, const PlannedStage& p, int index, int count, const StageOptions& options, Console& console);
+/// Runs a stage that is not finished to its end; `index` of `count` is what the console shows.
+/// Throws nn::Interrupted with the checkpoint written, and whatever the stage throws.
+void run_stage(const std::string& directory, const PlannedStage& p, int index, int count,
+               const StageOptions& options, Console& console);
 
-/// Removes what a kill just after the end may have left in the folder of a finished stage; one behind a link is read only.
+/// Removes what a kill just after the end may have left in the folder of a finished stage; one
+/// behind a link is read only.
 void tidy_stage(const std::string& directory, const std::string& stage);
 
-/// Notes the error beside the stage's files, for other processes and `limbeck status`; run_stage() removes it.
+/// Notes the error beside the stage's files, for other processes and `limbeck status`; run_stage()
+/// removes it.
 void mark_failed(const std::string& directory, const PlannedStage& p, const std::string& error);
 /// So that stages that failed are tried again; stages that a process works on are left alone.
 void forget_failures(const std::string& directory, const std::vector<PlannedStage>& plan);

@@ -14,7 +14,8 @@
 namespace limbeck {
 namespace {
 
-/// Empty for an orderly end. SIGTERM that comes before the handler is installed ends a process by itself.
+/// Empty for an orderly end. SIGTERM that comes before the handler is installed ends a process by
+/// itself.
 std::string disorderly_end(int status, bool told_to_stop) {
   if (WIFSIGNALED(status) && WTERMSIG(status) == SIGTERM && told_to_stop) return {};
   if (WIFSIGNALED(status)) return cat("was ended by signal ", WTERMSIG(status));
@@ -26,11 +27,13 @@ std::string disorderly_end(int status, bool told_to_stop) {
 
 std::vector<int> divide_threads(int threads, int count) {
   std::vector<int> shares;
-  for (int i = 0; i < count; ++i) shares.push_back(std::max(1, threads / count + (i < threads % count)));
+  for (int i = 0; i < count; ++i)
+    shares.push_back(std::max(1, threads / count + (i < threads % count)));
   return shares;
 }
 
-std::vector<std::string> run_workers(const std::vector<std::vector<std::string>>& argument_lists, const std::function<bool()>& stop_requested) {
+std::vector<std::string> run_workers(const std::vector<std::vector<std::string>>& argument_lists,
+                                     const std::function<bool()>& stop_requested) {
   std::map<pid_t, size_t> running;
   for (size_t i = 0; i < argument_lists.size(); ++i) {
     std::vector<std::string> command{this_program()};
@@ -51,7 +54,8 @@ std::vector<std::string> run_workers(const std::vector<std::vector<std::string>>
         continue;
       }
       const std::string end = disorderly_end(status, told);
-      if (!end.empty()) ends.push_back(cat("process ", it->second, " of ", argument_lists.size(), " ", end));
+      if (!end.empty())
+        ends.push_back(cat("process ", it->second, " of ", argument_lists.size(), " ", end));
       it = running.erase(it);
     }
     std::this_thread::sleep_for(std::chrono::milliseconds(20));

@@ -9,7 +9,9 @@ namespace {
 std::atomic<DType> activations{DType::f32};
 
 bool floating(const Variable& v) { return v.defined() && is_floating(v.dtype()); }
-const OpInput& input_of(const Op& op, size_t i) { return op.inputs[std::min(i, op.inputs.size() - 1)]; }
+const OpInput& input_of(const Op& op, size_t i) {
+  return op.inputs[std::min(i, op.inputs.size() - 1)];
+}
 
 /// Whether all data is bf16 and the device has a kernel for it.
 bool runs_in_bf16(const Op& op, const Variables& inputs) {
@@ -27,28 +29,39 @@ bool runs_in_bf16(const Op& op, const Variables& inputs) {
 DType activation_type() { return activations.load(std::memory_order_relaxed); }
 
 void set_activation_type(DType type) {
-  LIMBECK_CHECK(type == DType::f32 || type == DType::bf16, "set_activation_type: expected f32 or bf16, found ", type);
+  LIMBECK_CHECK(type == DType::f32 || type == DType::bf16,
+                "set_activation_type: expected f32 or bf16, found ", type);
   activations.store(type, std::memory_order_relaxed);
 }
 
 Variable cast(const Variable& x, DType type) {
-  LIMBECK_CHECK(is_floating(x.dtype()) && is_floating(type), "cast: expected floating types, found ", x.dtype(), " to ", type);
+  LIMBECK_CHECK(is_floating(x.dtype()) && is_floating(type),
+                "cast: expected floating types, found ", x.dtype(), " to ", type);
   const DType from = x.dtype();
   if (from == type) return x;
-  return record("cast", {x}, x.data().to(type), [from](const Tensor& dout) { return Tensors{dout.to(from)}; });
+  return record("cast", {x}, x.data().to(type),
+                [from](const Tensor& dout) { return Tensors{dout.to(from)}; });
 }
 
-Variable as_activation(const Variable& x) { return x.dtype() == DType::f32 ? cast(x, activation_type()) : x; }
+Variable as_activation(const Variable& x) {
+  return x.dtype() == DType::f32 ? cast(x, activation_type()) : x;
+}
 
-Variable from_activation(const Variable& x) { return x.dtype() == DType::bf16 ? cast(x, DType::f32) : x; }
+Variable from_activation(const Variable& x) {
+  return x.dtype() == DType::bf16 ? cast(x, DType::f32) : x;
+}
 
 std::optional<Variables> with_agreed_types(const Op& op, const Variables& inputs) {
-  if (std::none_of(inputs.begin(), inputs.end(), [](const Variable& v) { return floating(v) && v.dtype() == DType::bf16; })) return {};
+  if (std::none_of(inputs.begin(), inputs.end(),
+                   [](const Variable& v) { return floating(v) && v.dtype() == DType::bf16; }))
+    return {};
   const bool in_bf16 = runs_in_bf16(op, inputs);
   Variables agreed = inputs;
   bool changed = false;
   for (size_t i = 0; i < inputs.size(); ++i) {
-    if (!floating(inputs[i]) || inputs[i].dtype() != DType::bf16 || (in_bf16 && !input_of(op, i).parameter)) continue;
+    if (!floating(inputs[i]) || inputs[i].dtype() != DType::bf16 ||
+        (in_bf16 && !input_of(op, i).parameter))
+      continue;
     agreed[i] = cast(inputs[i], DType::f32);
     changed = true;
   }

@@ -1,8 +1,13 @@
-// Activations in bf16 (Micikevicius et al., "Mixed precision training", 2018, with bfloat16 and therefore without loss scaling).
-//   - conv2d and conv_transpose2d take an f32 input as bf16 while activation_type() is bf16, and so everything behind them is bf16 too;
-//   - an operator on bf16 data runs in bf16 where its device has a kernel for that; parameters and statistics are f32;
-//   - any other operator gets its bf16 inputs as f32: losses, softmax, and whatever mixes bf16 with f32 data;
-//   - linear() takes f32: it is the head of a network, little work, and its scores need more than eight bits.
+// Activations in bf16 (Micikevicius et al., "Mixed precision training", 2018, with bfloat16 and
+// therefore without loss scaling).
+//   - conv2d and conv_transpose2d take an f32 input as bf16 while activation_type() is bf16, and
+//     so everything behind them is bf16 too;
+//   - an operator on bf16 data runs in bf16 where its device has a kernel for that; parameters and
+//     statistics are f32;
+//   - any other operator gets its bf16 inputs as f32: losses, softmax, and whatever mixes bf16
+//     with f32 data;
+//   - linear() takes f32: it is the head of a network, little work, and its scores need more than
+//     eight bits.
 // Parameters, their gradients, losses and all sums stay f32; f64 is left alone.
 #pragma once
 #include <optional>
@@ -27,12 +32,14 @@ class ActivationType {
 
 /// The same numbers, rounded, in another floating type; the gradient comes back in x's type.
 Variable cast(const Variable& x, DType type);
-/// f32 becomes activation_type(), other types stay: for what enters a network's convolutional part in front of its first convolution.
+/// f32 becomes activation_type(), other types stay: for what enters a network's convolutional part
+/// in front of its first convolution.
 Variable as_activation(const Variable& x);
 /// bf16 becomes f32, other types stay: for what leaves a network.
 Variable from_activation(const Variable& x);
 
-/// The inputs as `op` can take them when some are bf16; nothing when they are fine as they are. apply() calls it.
+/// The inputs as `op` can take them when some are bf16; nothing when they are fine as they are.
+/// apply() calls it.
 std::optional<Variables> with_agreed_types(const Op& op, const Variables& inputs);
 
 }  // namespace limbeck

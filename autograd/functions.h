@@ -1,5 +1,6 @@
-// The differentiable functions: thin, typed calls of the operator table (see the named operator in ops/ for its formula) and the few
-// composites worth a name. Images are [N, H, W, C]; convolution weights [out, kh, kw, in/groups].
+// The differentiable functions: thin, typed calls of the operator table (see the named operator in
+// ops/ for its formula) and the few composites worth a name. Images are [N, H, W, C]; convolution
+// weights [out, kh, kw, in/groups].
 #pragma once
 #include <optional>
 #include <vector>
@@ -9,14 +10,15 @@
 
 namespace limbeck {
 
-// --- element-wise, with NumPy broadcasting (ops: add sub mul div maximum minimum pow_scalar; unary ops by name) -----------------
+// --- element-wise, with NumPy broadcasting (ops: add sub mul div maximum minimum pow_scalar; unary
 Variable add(const Variable& a, const Variable& b);
 Variable sub(const Variable& a, const Variable& b);
 Variable mul(const Variable& a, const Variable& b);
 Variable div(const Variable& a, const Variable& b);
 Variable maximum(const Variable& a, const Variable& b);
 Variable minimum(const Variable& a, const Variable& b);
-Variable affine(const Variable& x, double scale, double shift);        ///< op affine{scale, shift}: scale * x + shift
+Variable affine(const Variable& x, double scale,
+                double shift);  ///< op affine{scale, shift}: scale * x + shift
 inline Variable operator+(const Variable& a, const Variable& b) { return add(a, b); }
 inline Variable operator-(const Variable& a, const Variable& b) { return sub(a, b); }
 inline Variable operator*(const Variable& a, const Variable& b) { return mul(a, b); }
@@ -28,18 +30,18 @@ inline Variable operator-(const Variable& a, double s) { return affine(a, 1, -s)
 inline Variable operator-(const Variable& a) { return affine(a, -1, 0); }
 
 Variable relu(const Variable& x);
-Variable leaky_relu(const Variable& x, double slope = 0.01);           ///< op leaky_relu{slope}
+Variable leaky_relu(const Variable& x, double slope = 0.01);  ///< op leaky_relu{slope}
 Variable sigmoid(const Variable& x);
 Variable tanh(const Variable& x);
 Variable silu(const Variable& x);
-Variable softplus(const Variable& x);                                  ///< log(1 + e^x), overflow-safe
+Variable softplus(const Variable& x);  ///< log(1 + e^x), overflow-safe
 Variable exp(const Variable& x);
 Variable log(const Variable& x);
 Variable sqrt(const Variable& x);
 Variable square(const Variable& x);
 Variable abs(const Variable& x);
-Variable pow(const Variable& x, double exponent);                      ///< op pow_scalar{exponent}
-Variable clamp(const Variable& x, double low, double high);            ///< op clamp{low, high}
+Variable pow(const Variable& x, double exponent);            ///< op pow_scalar{exponent}
+Variable clamp(const Variable& x, double low, double high);  ///< op clamp{low, high}
 /// condition (bool or u8, broadcast) ? a : b. op where(condition, a, b)
 Variable where(const Tensor& condition, const Variable& a, const Variable& b);
 /// Comparisons give bool tensors, no gradient. ops equal less greater
@@ -47,45 +49,56 @@ Tensor equal(const Tensor& a, const Tensor& b);
 Tensor less(const Tensor& a, const Tensor& b);
 Tensor greater(const Tensor& a, const Tensor& b);
 
-// --- reductions over any axes (empty: all); ops sum mean max var {axes, keepdim}; var also {unbiased} ---------------------------
+// --- reductions over any axes (empty: all); ops sum mean max var {axes, keepdim}; var also {unbias
 Variable sum(const Variable& x, const std::vector<int64_t>& axes = {}, bool keepdim = false);
 Variable mean(const Variable& x, const std::vector<int64_t>& axes = {}, bool keepdim = false);
-Variable max(const Variable& x, const std::vector<int64_t>& axes = {}, bool keepdim = false);  ///< ties share the gradient equally
-Variable var(const Variable& x, const std::vector<int64_t>& axes = {}, bool unbiased = true, bool keepdim = false);
+Variable max(const Variable& x, const std::vector<int64_t>& axes = {},
+             bool keepdim = false);  ///< ties share the gradient equally
+Variable var(const Variable& x, const std::vector<int64_t>& axes = {}, bool unbiased = true,
+             bool keepdim = false);
 
-// --- matrices -------------------------------------------------------------------------------------------------------------------
-/// op matmul{transpose_a, transpose_b}: [.., m, k] x [.., k, n]; equal leading dimensions, or one operand a plain matrix.
-Variable matmul(const Variable& a, const Variable& b, bool transpose_a = false, bool transpose_b = false);
+// --- matrices ------------------------------------------------------------------------------------
+/// op matmul{transpose_a, transpose_b}: [.., m, k] x [.., k, n]; equal leading dimensions, or one
+/// operand a plain matrix.
+Variable matmul(const Variable& a, const Variable& b, bool transpose_a = false,
+                bool transpose_b = false);
 /// op linear(x [.., in], w [out, in], b [out] or none): x w^T + b
 Variable linear(const Variable& x, const Variable& w, const Variable& b = {});
 
-// --- convolution and pooling ----------------------------------------------------------------------------------------------------
+// --- convolution and pooling ---------------------------------------------------------------------
 struct Conv2dOptions {
   std::pair<int64_t, int64_t> stride{1, 1}, padding{0, 0}, dilation{1, 1};
   int64_t groups = 1;
 };
 /// op conv2d(x, w, b or none){stride, padding, dilation, groups}; lists are [h, w]
-Variable conv2d(const Variable& x, const Variable& w, const Variable& b = {}, const Conv2dOptions& o = {});
+Variable conv2d(const Variable& x, const Variable& w, const Variable& b = {},
+                const Conv2dOptions& o = {});
 struct ConvTranspose2dOptions {
   std::pair<int64_t, int64_t> stride{1, 1}, padding{0, 0}, output_padding{0, 0}, dilation{1, 1};
   int64_t groups = 1;
 };
-/// op conv_transpose2d(x, w [in, kh, kw, out/groups], b or none){stride, padding, output_padding, dilation, groups}
-Variable conv_transpose2d(const Variable& x, const Variable& w, const Variable& b = {}, const ConvTranspose2dOptions& o = {});
+/// op conv_transpose2d(x, w [in, kh, kw, out/groups], b or none){stride, padding, output_padding,
+/// dilation, groups}
+Variable conv_transpose2d(const Variable& x, const Variable& w, const Variable& b = {},
+                          const ConvTranspose2dOptions& o = {});
 struct PoolOptions {
   std::pair<int64_t, int64_t> kernel{2, 2}, stride{2, 2}, padding{0, 0};
   bool ceil_mode = false;
   bool count_include_pad = true;  ///< average pooling, PyTorch's default
 };
-Variable max_pool2d(const Variable& x, const PoolOptions& o = {});     ///< op max_pool2d{kernel, stride, padding, ceil_mode}
-Variable avg_pool2d(const Variable& x, const PoolOptions& o = {});     ///< op avg_pool2d{... , count_include_pad}
+Variable max_pool2d(
+    const Variable& x,
+    const PoolOptions& o = {});  ///< op max_pool2d{kernel, stride, padding, ceil_mode}
+Variable avg_pool2d(const Variable& x,
+                    const PoolOptions& o = {});  ///< op avg_pool2d{... , count_include_pad}
 /// op adaptive_avg_pool2d{output: [h, w]}
 Variable adaptive_avg_pool2d(const Variable& x, int64_t height, int64_t width);
-Variable global_avg_pool(const Variable& x);                           ///< [N,H,W,C] -> [N,C] (mean over axes 1, 2)
-Variable upsample_nearest(const Variable& x, int64_t scale = 2);       ///< op upsample_nearest{scale}
+Variable global_avg_pool(const Variable& x);  ///< [N,H,W,C] -> [N,C] (mean over axes 1, 2)
+Variable upsample_nearest(const Variable& x, int64_t scale = 2);  ///< op upsample_nearest{scale}
 
-// --- normalisation --------------------------------------------------------------------------------------------------------------
-/// op batch_norm(x [.., C], gamma [C] or none, beta [C] or none, residual (as x) or none, running_mean, running_var [C] or none)
+// --- normalisation -------------------------------------------------------------------------------
+/// op batch_norm(x [.., C], gamma [C] or none, beta [C] or none, residual (as x) or none,
+/// running_mean, running_var [C] or none)
 ///   {eps, act: "none"|"relu", momentum}
 ///   -> y, mean [C], var [C] (biased; both not differentiable), invstd [C].
 /// y = act(gamma * (x - mean) * invstd + beta + residual); statistics over all axes but the last.
@@ -93,80 +106,104 @@ struct BatchNormResult {
   Variable y;
   Tensor mean, var;
 };
-/// Running statistics that a call moves, in place, by `momentum` towards those of the batch (variance unbiased); none by default.
+/// Running statistics that a call moves, in place, by `momentum` towards those of the batch
+/// (variance unbiased); none by default.
 struct RunningStatistics {
   Tensor mean, var;  ///< [C]
   double momentum = 0.1;
 };
-BatchNormResult batch_norm(const Variable& x, const Variable& gamma, const Variable& beta, double eps = 1e-5, bool relu = false,
-                           const Variable& residual = {}, const RunningStatistics& running = {});
-/// op batch_norm_eval(x, gamma?, beta?, mean, var, residual?){eps, act}: with given statistics (constants).
-Variable batch_norm_eval(const Variable& x, const Variable& gamma, const Variable& beta, const Tensor& mean, const Tensor& var,
-                         double eps = 1e-5, bool relu = false, const Variable& residual = {});
-/// Conditional batch norm: op cond_batch_norm(x [N,..,C], gain [N, C], bias [N, C], running_mean?, running_var?){eps, act, momentum} -> y, mean, var, invstd:
-/// y = act((x - mean) * invstd * gain + bias). Callers pass gain already including BigGAN's "1 +".
-BatchNormResult cond_batch_norm(const Variable& x, const Variable& gain, const Variable& bias, double eps = 1e-5, bool relu = false,
+BatchNormResult batch_norm(const Variable& x, const Variable& gamma, const Variable& beta,
+                           double eps = 1e-5, bool relu = false, const Variable& residual = {},
+                           const RunningStatistics& running = {});
+/// op batch_norm_eval(x, gamma?, beta?, mean, var, residual?){eps, act}: with given statistics
+/// (constants).
+Variable batch_norm_eval(const Variable& x, const Variable& gamma, const Variable& beta,
+                         const Tensor& mean, const Tensor& var, double eps = 1e-5,
+                         bool relu = false, const Variable& residual = {});
+/// Conditional batch norm: op cond_batch_norm(x [N,..,C], gain [N, C], bias [N, C], running_mean?,
+/// running_var?){eps, act, momentum} -> y, mean, var, invstd: y = act((x - mean) * invstd * gain +
+/// bias). Callers pass gain already including BigGAN's "1 +".
+BatchNormResult cond_batch_norm(const Variable& x, const Variable& gain, const Variable& bias,
+                                double eps = 1e-5, bool relu = false,
                                 const RunningStatistics& running = {});
-Variable cond_batch_norm_eval(const Variable& x, const Variable& gain, const Variable& bias, const Tensor& mean, const Tensor& var,
-                              double eps = 1e-5, bool relu = false);   ///< op cond_batch_norm_eval(x, gain, bias, mean, var)
+Variable cond_batch_norm_eval(
+    const Variable& x, const Variable& gain, const Variable& bias, const Tensor& mean,
+    const Tensor& var, double eps = 1e-5,
+    bool relu = false);  ///< op cond_batch_norm_eval(x, gain, bias, mean, var)
 /// op group_norm(x [N,..,C], gamma?, beta?){groups, eps} -> y, mean [N,G], invstd [N,G]
-Variable group_norm(const Variable& x, const Variable& gamma, const Variable& beta, int64_t groups, double eps = 1e-5);
+Variable group_norm(const Variable& x, const Variable& gamma, const Variable& beta, int64_t groups,
+                    double eps = 1e-5);
 /// op l2_normalize{eps}: x / max(|x|_2, eps) over the last axis.
 Variable l2_normalize(const Variable& x, double eps = 1e-12);
 
-/// Spectral norm of W viewed as [rows = dim 0, rest]. op spectral_norm(w, u [rows]){eps, training_iterations: n}
-///   -> w_sn, u_new [rows], v [rest], sigma [1]. n power iterations from u (BigGAN: n = 1, also in eval); gradient through W in sigma only.
+/// Spectral norm of W viewed as [rows = dim 0, rest]. op spectral_norm(w, u [rows]){eps,
+/// training_iterations: n}
+///   -> w_sn, u_new [rows], v [rest], sigma [1]. n power iterations from u (BigGAN: n = 1, also in
+///     eval); gradient through W in sigma only.
 /// PyTorch's variant (eval without iteration) is op spectral_norm_fixed(w, u, v) -> w_sn, sigma.
 struct SpectralNormResult {
   Variable weight;
   Tensor u, v, sigma;
 };
-SpectralNormResult spectral_norm(const Variable& w, const Tensor& u, double eps, int64_t iterations = 1);
+SpectralNormResult spectral_norm(const Variable& w, const Tensor& u, double eps,
+                                 int64_t iterations = 1);
 SpectralNormResult spectral_norm_fixed(const Variable& w, const Tensor& u, const Tensor& v);
 
-// --- shape and selection --------------------------------------------------------------------------------------------------------
-Variable reshape(const Variable& x, const Shape& shape);               ///< shares storage
+// --- shape and selection -------------------------------------------------------------------------
+Variable reshape(const Variable& x, const Shape& shape);                    ///< shares storage
 Variable reshape(const Variable& x, std::initializer_list<int64_t> sizes);  ///< one size may be -1
-Variable flatten(const Variable& x);                                   ///< [N, rest], memory order (H, W, C for images)
+Variable flatten(const Variable& x);  ///< [N, rest], memory order (H, W, C for images)
 /// Flattens an image batch in PyTorch's order C, H, W so that linear weights keep their meaning.
 Variable flatten_chw(const Variable& x);
 /// The reverse: [N, C*H*W] in PyTorch's order to an image [N, H, W, C].
 Variable unflatten_chw(const Variable& x, int64_t channels, int64_t height, int64_t width);
-Variable permute(const Variable& x, const std::vector<int64_t>& order);           ///< op permute{order}
-Variable concat(const Variables& xs, int64_t axis);                               ///< op concat{axis}, variadic
-Variable slice(const Variable& x, int64_t axis, int64_t begin, int64_t end);      ///< op slice{axis, begin, end}
+Variable permute(const Variable& x, const std::vector<int64_t>& order);  ///< op permute{order}
+Variable concat(const Variables& xs, int64_t axis);  ///< op concat{axis}, variadic
+Variable slice(const Variable& x, int64_t axis, int64_t begin,
+               int64_t end);  ///< op slice{axis, begin, end}
 Variables split(const Variable& x, const std::vector<int64_t>& sizes, int64_t axis);  ///< slices
 /// op pad2d{padding: [top, bottom, left, right], value}
 Variable pad2d(const Variable& x, std::array<int64_t, 4> padding, double value = 0);
-Variable index_select(const Variable& x, const Tensor& index);                    ///< op index_select(x, index i64[n]): rows of axis 0
-Variable embedding(const Variable& weight, const Tensor& index);                  ///< op embedding(weight [n, d], index i64[..]) -> [.., d]
+Variable index_select(const Variable& x,
+                      const Tensor& index);  ///< op index_select(x, index i64[n]): rows of axis 0
+Variable embedding(const Variable& weight,
+                   const Tensor& index);  ///< op embedding(weight [n, d], index i64[..]) -> [.., d]
 /// op gather(x [N, C], index i64[N]) -> [N]: x[i, index[i]]
 Variable gather(const Variable& x, const Tensor& index);
 /// op channel_shuffle{groups}: [.., C] viewed as [.., g, C/g], transposed.
 Variable channel_shuffle(const Variable& x, int64_t groups);
-/// op dropout(x, rng i64[2]){p}: element i uses Philox block (rng[1] + i/4), word i%4 of key rng[0]; kept values are scaled by 1/(1-p).
+/// op dropout(x, rng i64[2]){p}: element i uses Philox block (rng[1] + i/4), word i%4 of key
+/// rng[0]; kept values are scaled by 1/(1-p).
 Variable dropout(const Variable& x, double p, Stream& stream);
 /// The place in a stream as Stream::reserve() gives it, on x's device.
 Variable dropout(const Variable& x, double p, const Tensor& place);
 
-// --- attention ------------------------------------------------------------------------------------------------------------------
-/// op attention(q [N,L,d], k [N,S,d], v [N,S,e]){scale} -> [N,L,e] (+ logsumexp [N,L]): softmax(scale q k^T) v, no L x S matrix kept.
+// --- attention -----------------------------------------------------------------------------------
+/// op attention(q [N,L,d], k [N,S,d], v [N,S,e]){scale} -> [N,L,e] (+ logsumexp [N,L]):
+/// softmax(scale q k^T) v, no L x S matrix kept.
 Variable attention(const Variable& q, const Variable& k, const Variable& v, double scale = 1.0);
 
-// --- probabilities and losses (scalars unless said) -----------------------------------------------------------------------------
-Variable softmax(const Variable& x);                                   ///< over the last axis
+// --- probabilities and losses (scalars unless said) ----------------------------------------------
+Variable softmax(const Variable& x);  ///< over the last axis
 Variable log_softmax(const Variable& x);
 enum class Reduction { none, mean, sum };
 /// op cross_entropy(logits [N, C], labels i64[N]) -> loss [N], log_probabilities (aux).
 Variable cross_entropy(const Variable& logits, const Tensor& labels, Reduction r = Reduction::mean);
-/// op soft_cross_entropy(logits [N, C], target [N, C]) -> [N]: -sum_c target log_softmax(logits); target is differentiable too.
-Variable soft_cross_entropy(const Variable& logits, const Variable& target, Reduction r = Reduction::mean);
-/// op kl_div(log_q [N, C], p [N, C]) -> [N]: sum_c p (log p - log_q), 0 log 0 = 0. Mean is PyTorch's "batchmean".
+/// op soft_cross_entropy(logits [N, C], target [N, C]) -> [N]: -sum_c target log_softmax(logits);
+/// target is differentiable too.
+Variable soft_cross_entropy(const Variable& logits, const Variable& target,
+                            Reduction r = Reduction::mean);
+/// op kl_div(log_q [N, C], p [N, C]) -> [N]: sum_c p (log p - log_q), 0 log 0 = 0. Mean is
+/// PyTorch's "batchmean".
 Variable kl_div(const Variable& log_q, const Variable& p, Reduction r = Reduction::mean);
-/// Hinton's distillation loss T^2 KL(softmax(t/T) || softmax(s/T)), batch mean (Hinton et al. 2015). No gradient to the teacher.
-Variable distillation_loss(const Variable& student_logits, const Tensor& teacher_logits, double temperature);
-Variable mse_loss(const Variable& x, const Variable& target, Reduction r = Reduction::mean);        ///< composite: square(x - t)
+/// Hinton's distillation loss T^2 KL(softmax(t/T) || softmax(s/T)), batch mean (Hinton et al.
+/// 2015). No gradient to the teacher.
+Variable distillation_loss(const Variable& student_logits, const Tensor& teacher_logits,
+                           double temperature);
+Variable mse_loss(const Variable& x, const Variable& target,
+                  Reduction r = Reduction::mean);  ///< composite: square(x - t)
 Variable l1_loss(const Variable& x, const Variable& target, Reduction r = Reduction::mean);
-Variable smooth_l1_loss(const Variable& x, const Variable& target, Reduction r = Reduction::mean, double beta = 1);  ///< op smooth_l1{beta}
+Variable smooth_l1_loss(const Variable& x, const Variable& target, Reduction r = Reduction::mean,
+                        double beta = 1);  ///< op smooth_l1{beta}
 
 }  // namespace limbeck

@@ -14,8 +14,8 @@ struct Saved {
   uint64_t version = 0;
 };
 
-/// Where the gradient of an input goes: into another node's output, or into a leaf. Edges hold no activation, so a tensor that no
-/// operator saved is freed as soon as the program lets go of it.
+/// Where the gradient of an input goes: into another node's output, or into a leaf. Edges hold no
+/// activation, so a tensor that no operator saved is freed as soon as the program lets go of it.
 struct Edge {
   std::shared_ptr<Node> node;
   size_t output = 0;
@@ -24,8 +24,8 @@ struct Edge {
 
 struct Node {
   std::string name;
-  const Op* op = nullptr;                            // table operator, or
-  std::function<Tensors(const Tensor&)> function;    // a recorded function with one output
+  const Op* op = nullptr;                          // table operator, or
+  std::function<Tensors(const Tensor&)> function;  // a recorded function with one output
   Attrs attrs;
   std::vector<Edge> inputs;
   std::vector<bool> wanted;
@@ -33,7 +33,7 @@ struct Node {
   std::vector<Saved> saved_in, saved_out;
   std::vector<std::pair<size_t, std::weak_ptr<VariableImpl>>> retained;  // outputs with retain_grad
   Device device;
-  uint64_t sequence = 0;                             // creation order: a topological order for the walk
+  uint64_t sequence = 0;  // creation order: a topological order for the walk
   bool freed = false;
 
   Tensors run(Tensors dout);
@@ -57,7 +57,9 @@ Tensors checked(const Node& node, const std::vector<Saved>& saved) {
   Tensors result;
   result.reserve(saved.size());
   for (const Saved& s : saved) {
-    LIMBECK_CHECK(s.tensor.version() == s.version, node.name, ": a tensor saved for backward (", describe(s.tensor), ") was changed in place: version ", s.tensor.version(), ", saved at ", s.version);
+    LIMBECK_CHECK(s.tensor.version() == s.version, node.name, ": a tensor saved for backward (",
+                  describe(s.tensor), ") was changed in place: version ", s.tensor.version(),
+                  ", saved at ", s.version);
     result.push_back(s.tensor);
   }
   return result;
@@ -79,7 +81,8 @@ void accumulate(Tensor& slot, Tensor value) {
 
 }  // namespace
 
-// A long chain of nodes would free itself recursively and overflow the stack; unlink it step by step instead.
+// A long chain of nodes would free itself recursively and overflow the stack; unlink it step by
+// step instead.
 Node::~Node() {
   std::vector<Edge> queue = std::move(inputs);
   while (!queue.empty()) {
@@ -91,25 +94,30 @@ Node::~Node() {
   }
 }
 
-/// What passes through as it is costs no kernel; a leaf gets a copy, because its gradient is the user's.
+/// What passes through as it is costs no kernel; a leaf gets a copy, because its gradient is the
+/// user's.
 Tensors Node::gradients_of_inputs(const Tensors& dout) const {
   std::vector<bool> passes(wanted.size(), false), computed = wanted;
   for (size_t i = 0; i < wanted.size(); ++i) {
-    passes[i] = wanted[i] && op->passes_gradient && op->passes_gradient(in_specs, out_specs[0], i, attrs);
+    passes[i] =
+        wanted[i] && op->passes_gradient && op->passes_gradient(in_specs, out_specs[0], i, attrs);
     if (passes[i]) computed[i] = false;
   }
   Tensors din(wanted.size());
   if (std::find(computed.begin(), computed.end(), true) != computed.end())
-    din = run_backward(*op, checked(*this, saved_in), checked(*this, saved_out), dout, in_specs, computed, attrs);
+    din = run_backward(*op, checked(*this, saved_in), checked(*this, saved_out), dout, in_specs,
+                       computed, attrs);
   for (size_t i = 0; i < wanted.size(); ++i)
     if (passes[i]) din[i] = inputs[i].node ? dout[0] : dout[0].clone();
   return din;
 }
 
 Tensors Node::run(Tensors dout) {
-  LIMBECK_CHECK(!freed, name, ": backward through a tape that was already freed by an earlier backward");
+  LIMBECK_CHECK(!freed, name,
+                ": backward through a tape that was already freed by an earlier backward");
   for (size_t j = 0; j < dout.size(); ++j)
-    if (!dout[j].defined() && (!op || op->outputs[j].differentiable)) dout[j] = Tensor::zeros(out_specs[j].shape, out_specs[j].dtype, device);
+    if (!dout[j].defined() && (!op || op->outputs[j].differentiable))
+      dout[j] = Tensor::zeros(out_specs[j].shape, out_specs[j].dtype, device);
   Tensors din = op ? gradients_of_inputs(dout) : function(dout[0]);
   saved_in.clear();
   saved_out.clear();
@@ -130,7 +138,8 @@ Variable make_variable(std::shared_ptr<VariableImpl> impl) {
 }
 
 Variable::Variable(Tensor data, bool requires_grad) {
-  LIMBECK_CHECK(!requires_grad || is_floating(data.dtype()), "only floating tensors can require a gradient, found ", describe(data));
+  LIMBECK_CHECK(!requires_grad || is_floating(data.dtype()),
+                "only floating tensors can require a gradient, found ", describe(data));
   if (!data.defined()) return;
   impl_ = std::make_shared<VariableImpl>();
   impl_->data = std::move(data);
@@ -175,12 +184,14 @@ Variable Variable::detach() const { return defined() ? Variable(impl_->data) : V
 namespace {
 
 bool wants_recording(const Variables& inputs) {
-  return detail::recording && std::any_of(inputs.begin(), inputs.end(), [](const Variable& v) { return v.requires_grad(); });
+  return detail::recording && std::any_of(inputs.begin(), inputs.end(),
+                                          [](const Variable& v) { return v.requires_grad(); });
 }
 
 detail::Edge edge_to(const Variable& v) {
   const auto& impl = v.shared();
-  return impl->node ? detail::Edge{impl->node, impl->output, nullptr} : detail::Edge{nullptr, 0, impl};
+  return impl->node ? detail::Edge{impl->node, impl->output, nullptr}
+                    : detail::Edge{nullptr, 0, impl};
 }
 
 std::shared_ptr<Node> new_node(const std::string& name, const Variables& inputs) {
@@ -219,9 +230,12 @@ Variables apply(const Op& op, const Variables& inputs, const Attrs& attrs) {
   }
   node->saved_in.resize(in.size());
   for (size_t i = 0; i < in.size(); ++i)
-    if (std::find(op.saved_inputs.begin(), op.saved_inputs.end(), static_cast<int>(std::min(i, op.inputs.size() - 1))) != op.saved_inputs.end()) node->saved_in[i] = detail::save(in[i]);
+    if (std::find(op.saved_inputs.begin(), op.saved_inputs.end(),
+                  static_cast<int>(std::min(i, op.inputs.size() - 1))) != op.saved_inputs.end())
+      node->saved_in[i] = detail::save(in[i]);
   node->saved_out.resize(out.size());
-  for (int j : op.saved_outputs) node->saved_out[static_cast<size_t>(j)] = detail::save(out[static_cast<size_t>(j)]);
+  for (int j : op.saved_outputs)
+    node->saved_out[static_cast<size_t>(j)] = detail::save(out[static_cast<size_t>(j)]);
   for (size_t j = 0; j < out.size(); ++j) {
     node->out_specs.push_back({out[j].shape(), out[j].dtype()});
     if (!op.outputs[j].differentiable) continue;
@@ -232,9 +246,12 @@ Variables apply(const Op& op, const Variables& inputs, const Attrs& attrs) {
   return result;
 }
 
-Variable apply1(const char* op, const Variables& inputs, const Attrs& attrs) { return apply(find_op(op), inputs, attrs)[0]; }
+Variable apply1(const char* op, const Variables& inputs, const Attrs& attrs) {
+  return apply(find_op(op), inputs, attrs)[0];
+}
 
-Variable record(const char* name, const Variables& inputs, Tensor output, std::function<Tensors(const Tensor&)> backward) {
+Variable record(const char* name, const Variables& inputs, Tensor output,
+                std::function<Tensors(const Tensor&)> backward) {
   auto impl = std::make_shared<VariableImpl>();
   impl->data = std::move(output);
   if (wants_recording(inputs)) {
@@ -256,13 +273,15 @@ using LeafSink = std::function<void(const std::shared_ptr<VariableImpl>&, Tensor
 /// Called with a node's complete output gradients just before it runs.
 using Observer = std::function<void(Node&, const Tensors& dout)>;
 
-/// One reverse walk: nodes run in reverse creation order, each when all gradients of its outputs have arrived.
+/// One reverse walk: nodes run in reverse creation order, each when all gradients of its outputs
+/// have arrived.
 class Walk {
  public:
   Walk(LeafSink leaf, Observer observe) : leaf_(std::move(leaf)), observe_(std::move(observe)) {}
 
   void deliver(const detail::Edge& edge, Tensor g, const Shape& expected) {
-    LIMBECK_CHECK(g.shape() == expected, "backward: gradient of shape ", g.shape(), " for a variable of shape ", expected);
+    LIMBECK_CHECK(g.shape() == expected, "backward: gradient of shape ", g.shape(),
+                  " for a variable of shape ", expected);
     if (!edge.node) {
       leaf_(edge.leaf, std::move(g));
       return;
@@ -294,7 +313,9 @@ class Walk {
   }
 
  private:
-  static bool older(const std::shared_ptr<Node>& a, const std::shared_ptr<Node>& b) { return a->sequence < b->sequence; }
+  static bool older(const std::shared_ptr<Node>& a, const std::shared_ptr<Node>& b) {
+    return a->sequence < b->sequence;
+  }
   LeafSink leaf_;
   Observer observe_;
   std::vector<std::shared_ptr<Node>> heap_;
@@ -304,21 +325,27 @@ class Walk {
 }  // namespace
 
 void Variable::backward(const Tensor& cotangent) const {
-  LIMBECK_CHECK(requires_grad(), "backward: this variable does not depend on anything that requires a gradient");
-  LIMBECK_CHECK(cotangent.defined() || data().numel() == 1, "backward of a variable of shape ", shape(), " needs a cotangent");
+  LIMBECK_CHECK(requires_grad(),
+                "backward: this variable does not depend on anything that requires a gradient");
+  LIMBECK_CHECK(cotangent.defined() || data().numel() == 1, "backward of a variable of shape ",
+                shape(), " needs a cotangent");
   const NoGrad no_grad;
-  const Tensor start = cotangent.defined() ? cotangent : Tensor::full(shape(), 1, dtype(), data().device());
-  Walk walk([](const std::shared_ptr<VariableImpl>& leaf, Tensor g) { detail::accumulate(leaf->grad, std::move(g)); },
+  const Tensor start =
+      cotangent.defined() ? cotangent : Tensor::full(shape(), 1, dtype(), data().device());
+  Walk walk([](const std::shared_ptr<VariableImpl>& leaf,
+               Tensor g) { detail::accumulate(leaf->grad, std::move(g)); },
             [](Node& node, const Tensors& dout) {
               for (const auto& [output, weak] : node.retained)
-                if (const auto v = weak.lock(); v && dout[output].defined()) detail::accumulate(v->grad, dout[output]);
+                if (const auto v = weak.lock(); v && dout[output].defined())
+                  detail::accumulate(v->grad, dout[output]);
             });
   walk.deliver(edge_to(*this), start, shape());
   walk.run();
 }
 
 Tensors gradients(const Variables& outputs, const Tensors& cotangents, const Variables& inputs) {
-  LIMBECK_CHECK(outputs.size() == cotangents.size(), "gradients: ", outputs.size(), " outputs but ", cotangents.size(), " cotangents");
+  LIMBECK_CHECK(outputs.size() == cotangents.size(), "gradients: ", outputs.size(), " outputs but ",
+                cotangents.size(), " cotangents");
   const NoGrad no_grad;
   Tensors result(inputs.size());
   Walk walk(
@@ -331,7 +358,8 @@ Tensors gradients(const Variables& outputs, const Tensors& cotangents, const Var
           if (inputs[i].impl()->node.get() == &node) result[i] = dout[inputs[i].impl()->output];
       });
   for (size_t i = 0; i < outputs.size(); ++i) {
-    LIMBECK_CHECK(outputs[i].requires_grad(), "gradients: output ", i, " does not depend on anything that requires a gradient");
+    LIMBECK_CHECK(outputs[i].requires_grad(), "gradients: output ", i,
+                  " does not depend on anything that requires a gradient");
     walk.deliver(edge_to(outputs[i]), cotangents[i], outputs[i].shape());
   }
   walk.run();

@@ -1,4 +1,5 @@
-// Variable: a tensor with a gradient and its place on the tape. Copies share data, gradient and history.
+// Variable: a tensor with a gradient and its place on the tape. Copies share data, gradient and
+// history.
 #pragma once
 #include <functional>
 #include <memory>
@@ -36,7 +37,8 @@ class Variable {
   /// Leaves only (freezing a network's parameters).
   void set_requires_grad(bool on) const;
   bool is_leaf() const;
-  /// The accumulated gradient of a leaf (or of a variable with retain_grad); undefined before the first backward.
+  /// The accumulated gradient of a leaf (or of a variable with retain_grad); undefined before the
+  /// first backward.
   const Tensor& grad() const;
   void set_grad(Tensor g) const;
   void zero_grad() const { set_grad({}); }
@@ -44,8 +46,9 @@ class Variable {
   /// Replaces a leaf's tensor (loading weights, changing the type).
   void set_data(Tensor data) const;
 
-  /// Walks the tape from here; adds into the leaves' gradients and frees saved tensors as it goes. The cotangent defaults to 1 for
-  /// a one-element variable. Throws when a saved tensor was changed in place, or when the tape was already freed.
+  /// Walks the tape from here; adds into the leaves' gradients and frees saved tensors as it goes.
+  /// The cotangent defaults to 1 for a one-element variable. Throws when a saved tensor was changed
+  /// in place, or when the tape was already freed.
   void backward(const Tensor& cotangent = {}) const;
   /// Same data, no history.
   Variable detach() const;
@@ -60,14 +63,17 @@ class Variable {
   std::shared_ptr<detail::VariableImpl> impl_;
 };
 
-/// Runs a table operator and records it when gradients are on and some differentiable input requires one. Returns all outputs. Inputs in bf16
-/// follow the rules of autograd/autocast.h.
+/// Runs a table operator and records it when gradients are on and some differentiable input
+/// requires one. Returns all outputs. Inputs in bf16 follow the rules of autograd/autocast.h.
 Variables apply(const Op& op, const Variables& inputs, const Attrs& attrs = {});
-Variable apply1(const char* op, const Variables& inputs, const Attrs& attrs = {});  ///< the first output only
+Variable apply1(const char* op, const Variables& inputs,
+                const Attrs& attrs = {});  ///< the first output only
 
-/// Records a function that is not in the operator table (views, checkpointed composites): given the output and a backward that
-/// maps the output's cotangent to one gradient per input (undefined where not wanted).
-Variable record(const char* name, const Variables& inputs, Tensor output, std::function<Tensors(const Tensor& dout)> backward);
+/// Records a function that is not in the operator table (views, checkpointed composites): given the
+/// output and a backward that maps the output's cotangent to one gradient per input (undefined
+/// where not wanted).
+Variable record(const char* name, const Variables& inputs, Tensor output,
+                std::function<Tensors(const Tensor& dout)> backward);
 
 /// Gradients of `outputs` (with cotangents) with respect to `inputs`, without touching any .grad.
 Tensors gradients(const Variables& outputs, const Tensors& cotangents, const Variables& inputs);

@@ -1,4 +1,5 @@
-// CIFAR-10 and CIFAR-100, binary version (A. Krizhevsky, "Learning Multiple Layers of Features from Tiny Images", 2009).
+// CIFAR-10 and CIFAR-100, binary version (A. Krizhevsky, "Learning Multiple Layers of Features from
+// Tiny Images", 2009).
 #include <algorithm>
 #include <filesystem>
 
@@ -14,40 +15,48 @@ constexpr int64_t coarse_classes = 20;
 
 /// data_batch_1.bin, data_batch_2.bin, ..., data_batch_10.bin in numerical order.
 std::vector<std::string> training_batches(const std::string& folder) {
-  LIMBECK_CHECK(std::filesystem::is_directory(folder), folder, ": expected a folder with CIFAR-10 binary files, found none");
+  LIMBECK_CHECK(std::filesystem::is_directory(folder), folder,
+                ": expected a folder with CIFAR-10 binary files, found none");
   std::vector<std::pair<int, std::string>> found;
   for (const auto& entry : std::filesystem::directory_iterator(folder)) {
     const std::string name = entry.path().filename().string();
     int number = 0;
     char rest = 0;
-    if (std::sscanf(name.c_str(), "data_batch_%d.bi%c", &number, &rest) == 2 && name == cat("data_batch_", number, ".bin"))
+    if (std::sscanf(name.c_str(), "data_batch_%d.bi%c", &number, &rest) == 2 &&
+        name == cat("data_batch_", number, ".bin"))
       found.emplace_back(number, entry.path().string());
   }
-  LIMBECK_CHECK(!found.empty(), folder, ": expected data_batch_1.bin (CIFAR-10 binary), found no data_batch_*.bin");
+  LIMBECK_CHECK(!found.empty(), folder,
+                ": expected data_batch_1.bin (CIFAR-10 binary), found no data_batch_*.bin");
   std::sort(found.begin(), found.end());
   std::vector<std::string> files;
   for (auto& [number, file] : found) files.push_back(file);
   return files;
 }
 
-int64_t label_at(const std::string& file, int64_t record, const char* what, uint8_t value, int64_t classes) {
-  LIMBECK_CHECK(value < classes, file, ": record ", record, ": ", what, " ", int(value), ", expected 0..", classes - 1);
+int64_t label_at(const std::string& file, int64_t record, const char* what, uint8_t value,
+                 int64_t classes) {
+  LIMBECK_CHECK(value < classes, file, ": record ", record, ": ", what, " ", int(value),
+                ", expected 0..", classes - 1);
   return value;
 }
 
 void check_names(const std::string& file, const std::vector<std::string>& names, int64_t classes) {
-  LIMBECK_CHECK(names.empty() || static_cast<int64_t>(names.size()) == classes, file, ": expected ", classes, " class names, found ",
-                names.size());
+  LIMBECK_CHECK(names.empty() || static_cast<int64_t>(names.size()) == classes, file, ": expected ",
+                classes, " class names, found ", names.size());
 }
 
 }  // namespace
 
 Dataset read_cifar_file(const std::string& file, int64_t classes, int label_bytes) {
   const std::string bytes = read_file(file);
-  const int64_t record_bytes = label_bytes + pixel_bytes, total = static_cast<int64_t>(bytes.size());
-  LIMBECK_CHECK(total > 0, file, ": expected records of ", record_bytes, " bytes, found an empty file");
-  LIMBECK_CHECK(total % record_bytes == 0, file, ": record ", total / record_bytes, ": expected ", record_bytes, " bytes, found ",
-                total % record_bytes, " (file of ", total, " bytes truncated, or with trailing bytes)");
+  const int64_t record_bytes = label_bytes + pixel_bytes,
+                total = static_cast<int64_t>(bytes.size());
+  LIMBECK_CHECK(total > 0, file, ": expected records of ", record_bytes,
+                " bytes, found an empty file");
+  LIMBECK_CHECK(total % record_bytes == 0, file, ": record ", total / record_bytes, ": expected ",
+                record_bytes, " bytes, found ", total % record_bytes, " (file of ", total,
+                " bytes truncated, or with trailing bytes)");
   const int64_t n = total / record_bytes;
   Dataset d;
   d.classes = classes;
@@ -79,8 +88,10 @@ Split read_cifar10(const std::string& folder) {
 }
 
 Split read_cifar100(const std::string& folder) {
-  Split split{read_cifar_file(folder + "/train.bin", 100, 2), read_cifar_file(folder + "/test.bin", 100, 2)};
-  split.train.class_names = split.test.class_names = optional_lines(folder + "/fine_label_names.txt");
+  Split split{read_cifar_file(folder + "/train.bin", 100, 2),
+              read_cifar_file(folder + "/test.bin", 100, 2)};
+  split.train.class_names = split.test.class_names =
+      optional_lines(folder + "/fine_label_names.txt");
   check_names(folder + "/fine_label_names.txt", split.train.class_names, 100);
   return split;
 }
@@ -95,16 +106,23 @@ const RegisterSource cifar10({.name = "cifar10",
                                     training_batches(common.path);
                                     check_readable(common.path + "/test_batch.bin");
                                   },
-                              .load = [](const AnySettings&, const DataSettings& common) { return read_cifar10(common.path); }});
+                              .load =
+                                  [](const AnySettings&, const DataSettings& common) {
+                                    return read_cifar10(common.path);
+                                  }});
 
 const RegisterSource cifar100({.name = "cifar100",
                                .help = "CIFAR-100, binary version; the fine label is the class",
                                .files = "train.bin and test.bin",
                                .check =
                                    [](const AnySettings&, const DataSettings& common) {
-                                     for (const char* part : {"train", "test"}) check_readable(cat(common.path, "/", part, ".bin"));
+                                     for (const char* part : {"train", "test"})
+                                       check_readable(cat(common.path, "/", part, ".bin"));
                                    },
-                               .load = [](const AnySettings&, const DataSettings& common) { return read_cifar100(common.path); }});
+                               .load =
+                                   [](const AnySettings&, const DataSettings& common) {
+                                     return read_cifar100(common.path);
+                                   }});
 
 }  // namespace
 

@@ -13,7 +13,8 @@ template <class F>
 Tensor each_element(const Tensor& t, F f) {
   const Tensor out = Tensor::empty_like(t);
   const auto in = t.span<float>();
-  std::transform(in.begin(), in.end(), out.data<float>(), [&](float v) { return static_cast<float>(f(static_cast<double>(v))); });
+  std::transform(in.begin(), in.end(), out.data<float>(),
+                 [&](float v) { return static_cast<float>(f(static_cast<double>(v))); });
   return out;
 }
 
@@ -41,10 +42,12 @@ Dataset Dataset::select(const std::vector<int64_t>& index) const {
 }
 
 std::vector<int64_t> Dataset::histogram() const {
-  LIMBECK_CHECK(classes > 0 && labels.defined(), "dataset: a histogram of classes needs labels; this set has responses");
+  LIMBECK_CHECK(classes > 0 && labels.defined(),
+                "dataset: a histogram of classes needs labels; this set has responses");
   std::vector<int64_t> count(static_cast<size_t>(classes), 0);
   for (const int64_t label : labels.span<int64_t>()) {
-    LIMBECK_CHECK(label >= 0 && label < classes, "dataset: label ", label, " outside 0..", classes - 1);
+    LIMBECK_CHECK(label >= 0 && label < classes, "dataset: label ", label, " outside 0..",
+                  classes - 1);
     ++count[static_cast<size_t>(label)];
   }
   return count;
@@ -53,11 +56,15 @@ std::vector<int64_t> Dataset::histogram() const {
 Dataset concatenate(const Dataset& a, const Dataset& b) {
   LIMBECK_CHECK(a.images.defined() && b.images.defined(), "concatenate: a dataset without images");
   LIMBECK_CHECK(a.height() == b.height() && a.width() == b.width() && a.channels() == b.channels(),
-                "concatenate: images of unequal size: ", describe(a.images), " and ", describe(b.images));
-  LIMBECK_CHECK(a.classes == b.classes && a.labels.defined() == b.labels.defined() && a.targets.defined() == b.targets.defined(),
-                "concatenate: sets of different tasks: ", a.classes, " classes and ", b.classes, " classes (0: responses)");
-  LIMBECK_CHECK(a.scale == b.scale, "concatenate: responses of different scales: [", a.scale.low, ", ", a.scale.high, "] ", a.scale.unit, " and [",
-                b.scale.low, ", ", b.scale.high, "] ", b.scale.unit);
+                "concatenate: images of unequal size: ", describe(a.images), " and ",
+                describe(b.images));
+  LIMBECK_CHECK(a.classes == b.classes && a.labels.defined() == b.labels.defined() &&
+                    a.targets.defined() == b.targets.defined(),
+                "concatenate: sets of different tasks: ", a.classes, " classes and ", b.classes,
+                " classes (0: responses)");
+  LIMBECK_CHECK(a.scale == b.scale, "concatenate: responses of different scales: [", a.scale.low,
+                ", ", a.scale.high, "] ", a.scale.unit, " and [", b.scale.low, ", ", b.scale.high,
+                "] ", b.scale.unit);
   Dataset out = a;
   out.images = join_rows({a.images, b.images});
   out.labels = join_rows({a.labels, b.labels});

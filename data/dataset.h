@@ -13,10 +13,11 @@ namespace limbeck::data {
 /// What the responses of a set are: an interval of their unit that networks see as [0, 1].
 struct ResponseScale {
   double low = 0, high = 1;
-  std::string unit;                       ///< "degrees"; empty: plain numbers
+  std::string unit;  ///< "degrees"; empty: plain numbers
 
-  /// A response in its unit -> the number that networks learn, and back. Not clipped: what lies outside of [low, high] stays outside of
-  /// [0, 1]. Called where batches enter a network and where its output leaves, nowhere else.
+  /// A response in its unit -> the number that networks learn, and back. Not clipped: what lies
+  /// outside of [low, high] stays outside of [0, 1]. Called where batches enter a network and where
+  /// its output leaves, nowhere else.
   double to_unit(double response) const { return (response - low) / (high - low); }
   double from_unit(double value) const { return low + value * (high - low); }
   /// The same for every element of an f32 tensor on the host; computed in f64.
@@ -25,15 +26,15 @@ struct ResponseScale {
   bool operator==(const ResponseScale&) const = default;
 };
 
-/// A labelled image set. One of `classes` > 0 (labels i64) or responses (targets f32) describes the task; nothing takes labels for
-/// classes where a number may come.
+/// A labelled image set. One of `classes` > 0 (labels i64) or responses (targets f32) describes the
+/// task; nothing takes labels for classes where a number may come.
 struct Dataset {
-  Tensor images;                          ///< u8 [N, H, W, C]
-  Tensor labels;                          ///< i64 [N]; undefined for regression
-  Tensor targets;                         ///< f32 [N] in the unit of `scale`; undefined for classification
-  ResponseScale scale;                    ///< of the targets
+  Tensor images;        ///< u8 [N, H, W, C]
+  Tensor labels;        ///< i64 [N]; undefined for regression
+  Tensor targets;       ///< f32 [N] in the unit of `scale`; undefined for classification
+  ResponseScale scale;  ///< of the targets
   int64_t classes = 0;
-  std::vector<std::string> class_names;   ///< may be empty
+  std::vector<std::string> class_names;  ///< may be empty
 
   int64_t size() const { return images.defined() ? images.size(0) : 0; }
   int64_t height() const { return images.size(1); }
@@ -52,7 +53,8 @@ struct Split {
   Dataset train, test;
 };
 
-/// Per-channel mean and population deviation over all pixels of images scaled to [0, 1] (streaming, f64).
+/// Per-channel mean and population deviation over all pixels of images scaled to [0, 1] (streaming,
+/// f64).
 struct Standardisation {
   std::vector<double> mean, deviation;
 };
@@ -60,47 +62,56 @@ Standardisation standardisation_of(const Dataset& d);
 /// Mean and deviation 1/2 in every channel: pixels in [-1, 1], as GANs take them.
 Standardisation halves(const Dataset& d);
 
-/// What happens to a batch of bytes on its way to the network: zero-pad (black) and random crop, horizontal flip, /255, (x - mean) / deviation.
+/// What happens to a batch of bytes on its way to the network: zero-pad (black) and random crop,
+/// horizontal flip, /255, (x - mean) / deviation.
 struct Augmentation {
-  int64_t crop_padding = 0;               ///< 0: no random crop
+  int64_t crop_padding = 0;  ///< 0: no random crop
   bool flip = false;
 };
 
 /// u8 [N,H,W,C] rows -> f32 [n,H,W,C]. Draw i depends on stream and position only.
-Tensor make_batch(const Tensor& images, const std::vector<int64_t>& index, const Augmentation& augmentation,
-                  const Standardisation& standardisation, Stream stream);
+Tensor make_batch(const Tensor& images, const std::vector<int64_t>& index,
+                  const Augmentation& augmentation, const Standardisation& standardisation,
+                  Stream stream);
 
-/// The same before the conversion, a quarter of the size: rows as they are and what was drawn for them, i32 [n, 3] (crop corner in rows
-/// and columns, flip). The operator crop_flip_normalize makes the images of make_batch from it, bit for bit.
+/// The same before the conversion, a quarter of the size: rows as they are and what was drawn for
+/// them, i32 [n, 3] (crop corner in rows and columns, flip). The operator crop_flip_normalize makes
+/// the images of make_batch from it, bit for bit.
 struct ByteBatch {
   Tensor images, draws;
 };
-ByteBatch make_byte_batch(const Tensor& images, const std::vector<int64_t>& index, const Augmentation& augmentation, Stream stream);
+ByteBatch make_byte_batch(const Tensor& images, const std::vector<int64_t>& index,
+                          const Augmentation& augmentation, Stream stream);
 
 struct Batch {
-  Tensor images;                          ///< f32, standardised; or u8, when `draws` says what is still to be done (Loader of a device)
-  Tensor labels;                          ///< i64, or undefined
-  Tensor targets;                         ///< f32, or undefined
-  std::vector<int64_t> index;             ///< rows of the dataset
-  Tensor draws;                           ///< i32 [n, 3] beside u8 images, or undefined
-  Batch to(Device device) const;          ///< the tensors there
+  Tensor
+      /// f32, standardised; or u8, when `draws` says what is still to be done (Loader of a device)
+      images;
+  Tensor labels;                  ///< i64, or undefined
+  Tensor targets;                 ///< f32, or undefined
+  std::vector<int64_t> index;     ///< rows of the dataset
+  Tensor draws;                   ///< i32 [n, 3] beside u8 images, or undefined
+  Batch to(Device device) const;  ///< the tensors there
 };
 
-/// Shuffled batches for training with background threads. Batch k of epoch e depends on (seed stream, e, k) only, so a loop can start
-/// at any step. next() hands them out in order.
+/// Shuffled batches for training with background threads. Batch k of epoch e depends on (seed
+/// stream, e, k) only, so a loop can start at any step. next() hands them out in order.
 class Loader {
  public:
   struct Config {
     int64_t batch = 64;
-    bool drop_last = false;               ///< PyTorch's meaning
+    bool drop_last = false;  ///< PyTorch's meaning
     bool shuffle = true;
     Augmentation augmentation;
     Standardisation standardisation;
-    int64_t threads = 1;                  ///< prefetch threads; 0: in the caller
-    int64_t depth = 4;                    ///< batches made ahead
-    /// The rows of a step's batch, instead of those of an epoch's order (shuffle, drop_last); from any thread, so it depends on the step only.
+    int64_t threads = 1;  ///< prefetch threads; 0: in the caller
+    int64_t depth = 4;    ///< batches made ahead
+    /// The rows of a step's batch, instead of those of an epoch's order (shuffle, drop_last); from
+    /// any thread, so it depends on the step only.
     std::function<std::vector<int64_t>(int64_t step)> pick = {};
-    Device device = cpu;                  ///< where the batches go; on another device than the CPU their images are bytes with `draws`
+    Device device =
+        /// where the batches go; on another device than the CPU their images are bytes with `draws`
+        cpu;
   };
   Loader(const Dataset& dataset, Config config, Stream stream, int64_t first_step = 0);
   ~Loader();

@@ -67,14 +67,16 @@ float hexagon(Point p, float r) {
 }
 
 float arrow(Point p) {
-  const float head = triangle({p.x, p.y - 0.32f}, 0.8f), shaft = box({p.x, p.y + 0.5f}, 0.27f, 0.5f);
+  const float head = triangle({p.x, p.y - 0.32f}, 0.8f),
+              shaft = box({p.x, p.y + 0.5f}, 0.27f, 0.5f);
   return std::min(head, shaft);
 }
 
 /// Disc of radius ra less a disc of radius rb whose centre is d to the right.
 float crescent(Point p, float d, float ra, float rb) {
   p.y = std::fabs(p.y);
-  const float a = (ra * ra - rb * rb + d * d) / (2 * d), b = std::sqrt(std::max(ra * ra - a * a, 0.f));
+  const float a = (ra * ra - rb * rb + d * d) / (2 * d),
+              b = std::sqrt(std::max(ra * ra - a * a, 0.f));
   if (d * (p.x * b - p.y * a) > d * d * std::max(b - p.y, 0.f)) return norm(minus(p, {a, b}));
   return std::max(norm(p) - ra, -(norm(minus(p, {d, 0})) - rb));
 }
@@ -82,7 +84,9 @@ float crescent(Point p, float d, float ra, float rb) {
 }  // namespace
 
 const std::vector<std::string>& figure_names() {
-  static const std::vector<std::string> names = {"circle", "square", "triangle", "star", "cross", "ring", "heart", "hexagon", "arrow", "crescent"};
+  static const std::vector<std::string> names = {"circle", "square",  "triangle", "star",
+                                                 "cross",  "ring",    "heart",    "hexagon",
+                                                 "arrow",  "crescent"};
   return names;
 }
 

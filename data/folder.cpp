@@ -25,16 +25,22 @@ struct Table {
   std::vector<Row> rows;
 };
 
-/// Cells of one line; "..." quotes commas, "" inside stands for one quote. Line breaks inside quotes are not supported.
-std::vector<std::string> split_cells(const std::string& file, int64_t line, const std::string& text) {
+/// Cells of one line; "..." quotes commas, "" inside stands for one quote. Line breaks inside
+/// quotes are not supported.
+std::vector<std::string> split_cells(const std::string& file, int64_t line,
+                                     const std::string& text) {
   std::vector<std::string> cells(1);
   bool quoted = false;
   for (size_t i = 0; i < text.size(); ++i) {
     const char c = text[i];
-    if (quoted && c == '"' && i + 1 < text.size() && text[i + 1] == '"') cells.back() += text[++i];
-    else if (c == '"') quoted = !quoted;
-    else if (c == ',' && !quoted) cells.emplace_back();
-    else cells.back() += c;
+    if (quoted && c == '"' && i + 1 < text.size() && text[i + 1] == '"')
+      cells.back() += text[++i];
+    else if (c == '"')
+      quoted = !quoted;
+    else if (c == ',' && !quoted)
+      cells.emplace_back();
+    else
+      cells.back() += c;
   }
   LIMBECK_CHECK(!quoted, file, ": line ", line, ": quote not closed");
   return cells;
@@ -56,12 +62,14 @@ Table read_csv(const std::string& file) {
       table.header = cells;
       continue;
     }
-    LIMBECK_CHECK(cells.size() == table.header.size(), file, ": line ", number, ": expected ", table.header.size(), " columns, found ",
-                  cells.size());
+    LIMBECK_CHECK(cells.size() == table.header.size(), file, ": line ", number, ": expected ",
+                  table.header.size(), " columns, found ", cells.size());
     table.rows.push_back({number, std::move(cells)});
   }
-  LIMBECK_CHECK(!table.header.empty(), file, ": expected a header with the columns file,<label>[,split], found an empty file");
-  LIMBECK_CHECK(!table.rows.empty(), file, ": expected one line per image after the header, found none");
+  LIMBECK_CHECK(!table.header.empty(), file,
+                ": expected a header with the columns file,<label>[,split], found an empty file");
+  LIMBECK_CHECK(!table.rows.empty(), file,
+                ": expected one line per image after the header, found none");
   return table;
 }
 
@@ -86,8 +94,9 @@ int find_label_column(const Table& t, const std::string& wanted) {
   std::vector<std::string> candidates;
   for (const auto& name : t.header)
     if (name != "file" && name != "split") candidates.push_back(name);
-  LIMBECK_CHECK(candidates.size() == 1, t.file, ": expected one label column besides file and split, found ",
-                candidates.empty() ? "none" : joined(candidates), "; name one with data.folder.label_column");
+  LIMBECK_CHECK(
+      candidates.size() == 1, t.file, ": expected one label column besides file and split, found ",
+      candidates.empty() ? "none" : joined(candidates), "; name one with data.folder.label_column");
   return find_column(t, candidates[0]);
 }
 
@@ -95,8 +104,9 @@ double parse_response(const Table& t, const Row& row, int column) {
   const std::string& cell = row.cells[static_cast<size_t>(column)];
   double value = 0;
   const auto [end, error] = std::from_chars(cell.data(), cell.data() + cell.size(), value);
-  LIMBECK_CHECK(error == std::errc() && end == cell.data() + cell.size() && std::isfinite(value), t.file, ": line ", row.line, ": column ",
-                t.header[static_cast<size_t>(column)], ": expected a number, found '", cell, "'");
+  LIMBECK_CHECK(error == std::errc() && end == cell.data() + cell.size() && std::isfinite(value),
+                t.file, ": line ", row.line, ": column ", t.header[static_cast<size_t>(column)],
+                ": expected a number, found '", cell, "'");
   return value;
 }
 
@@ -106,9 +116,13 @@ bool parse_integer(const std::string& cell, int64_t& value) {
   return error == std::errc() && end == cell.data() + cell.size() && !cell.empty();
 }
 
-/// Class numbers of all rows. Numbers stay as they are, names are numbered in alphabetical order over the training rows.
-std::vector<int64_t> parse_classes(const Table& t, int column, const std::vector<bool>& is_test, Dataset& task) {
-  const auto cell = [&](size_t i) -> const std::string& { return t.rows[i].cells[static_cast<size_t>(column)]; };
+/// Class numbers of all rows. Numbers stay as they are, names are numbered in alphabetical order
+/// over the training rows.
+std::vector<int64_t> parse_classes(const Table& t, int column, const std::vector<bool>& is_test,
+                                   Dataset& task) {
+  const auto cell = [&](size_t i) -> const std::string& {
+    return t.rows[i].cells[static_cast<size_t>(column)];
+  };
   int64_t value = 0;
   bool numbers = true;
   for (size_t i = 0; i < t.rows.size(); ++i) numbers = numbers && parse_integer(cell(i), value);
@@ -125,18 +139,20 @@ std::vector<int64_t> parse_classes(const Table& t, int column, const std::vector
   for (size_t i = 0; i < t.rows.size(); ++i) {
     if (numbers) {
       parse_integer(cell(i), classes[i]);
-      LIMBECK_CHECK(classes[i] >= 0 && classes[i] < 65536, t.file, ": line ", t.rows[i].line, ": label ", classes[i], ", expected a class 0..65535");
+      LIMBECK_CHECK(classes[i] >= 0 && classes[i] < 65536, t.file, ": line ", t.rows[i].line,
+                    ": label ", classes[i], ", expected a class 0..65535");
       if (!is_test[i]) task.classes = std::max(task.classes, classes[i] + 1);
     } else if (const auto at = names.find(cell(i)); at != names.end()) {
       classes[i] = at->second;
     } else {
-      fail(t.file, ": line ", t.rows[i].line, ": test class '", cell(i), "' is not among the ", names.size(), " training classes");
+      fail(t.file, ": line ", t.rows[i].line, ": test class '", cell(i), "' is not among the ",
+           names.size(), " training classes");
     }
   }
   if (!numbers) task.classes = static_cast<int64_t>(names.size());
   for (size_t i = 0; i < t.rows.size(); ++i)
-    LIMBECK_CHECK(classes[i] < task.classes, t.file, ": line ", t.rows[i].line, ": label ", classes[i],
-                  ", expected 0..", task.classes - 1, " (the training classes)");
+    LIMBECK_CHECK(classes[i] < task.classes, t.file, ": line ", t.rows[i].line, ": label ",
+                  classes[i], ", expected 0..", task.classes - 1, " (the training classes)");
   return classes;
 }
 
@@ -147,7 +163,8 @@ std::vector<bool> parse_split(const Table& t) {
   bool any_train = false;
   for (size_t i = 0; i < t.rows.size(); ++i) {
     const std::string& cell = t.rows[i].cells[static_cast<size_t>(column)];
-    LIMBECK_CHECK(cell == "train" || cell == "test", t.file, ": line ", t.rows[i].line, ": split expected train or test, found '", cell, "'");
+    LIMBECK_CHECK(cell == "train" || cell == "test", t.file, ": line ", t.rows[i].line,
+                  ": split expected train or test, found '", cell, "'");
     is_test[i] = cell == "test";
     any_train = any_train || !is_test[i];
   }
@@ -155,9 +172,12 @@ std::vector<bool> parse_split(const Table& t) {
   return is_test;
 }
 
-/// Decodes the files of all rows, in parallel; the error of the first bad line is reported whatever the thread count.
+/// Decodes the files of all rows, in parallel; the error of the first bad line is reported whatever
+/// the thread count.
 Tensor read_images(const Table& t, const std::string& folder, int column) {
-  const auto path = [&](size_t i) { return folder + "/" + t.rows[i].cells[static_cast<size_t>(column)]; };
+  const auto path = [&](size_t i) {
+    return folder + "/" + t.rows[i].cells[static_cast<size_t>(column)];
+  };
   const auto n = static_cast<int64_t>(t.rows.size());
   const auto first = [&] {
     try {
@@ -173,9 +193,11 @@ Tensor read_images(const Table& t, const std::string& folder, int column) {
     const auto row = static_cast<size_t>(i);
     try {
       const Tensor image = read_image(path(row));
-      LIMBECK_CHECK(image.shape() == first.shape(), path(row), ": expected an image of [height, width, channels] = ", first.shape(),
+      LIMBECK_CHECK(image.shape() == first.shape(), path(row),
+                    ": expected an image of [height, width, channels] = ", first.shape(),
                     " as the first one, found ", image.shape());
-      std::memcpy(images.data<uint8_t>() + i * first.numel(), image.data<uint8_t>(), static_cast<size_t>(first.numel()));
+      std::memcpy(images.data<uint8_t>() + i * first.numel(), image.data<uint8_t>(),
+                  static_cast<size_t>(first.numel()));
     } catch (const std::exception& e) {
       errors[row] = e.what();
     }
@@ -193,28 +215,37 @@ struct Labels {
   Dataset task;
 };
 
-/// As the settings say, or the interval of the training responses. A given one holds every response, as the original's constants have to.
-ResponseScale scale_of(const Labels& l, const std::vector<double>& responses, const FolderSettings& s) {
+/// As the settings say, or the interval of the training responses. A given one holds every
+/// response, as the original's constants have to.
+ResponseScale scale_of(const Labels& l, const std::vector<double>& responses,
+                       const FolderSettings& s) {
   ResponseScale scale{s.response_low, s.response_high, s.response_unit};
   const Table& t = l.table;
   if (!s.scale_given()) {
     scale.low = std::numeric_limits<double>::infinity();
     scale.high = -scale.low;
     for (size_t i = 0; i < responses.size(); ++i)
-      if (!l.is_test[i]) scale.low = std::min(scale.low, responses[i]), scale.high = std::max(scale.high, responses[i]);
-    LIMBECK_CHECK(scale.low < scale.high, t.file, ": expected different training responses, found only ", scale.low,
+      if (!l.is_test[i])
+        scale.low = std::min(scale.low, responses[i]),
+        scale.high = std::max(scale.high, responses[i]);
+    LIMBECK_CHECK(scale.low < scale.high, t.file,
+                  ": expected different training responses, found only ", scale.low,
                   "; data.folder.response_low and response_high can give the scale");
     return scale;
   }
   for (size_t i = 0; i < responses.size(); ++i)
-    LIMBECK_CHECK(responses[i] >= scale.low && responses[i] <= scale.high, t.file, ": line ", t.rows[i].line, ": response ", responses[i],
-                  ", expected ", scale.low, "..", scale.high, " (data.folder.response_low and response_high)");
+    LIMBECK_CHECK(responses[i] >= scale.low && responses[i] <= scale.high, t.file, ": line ",
+                  t.rows[i].line, ": response ", responses[i], ", expected ", scale.low, "..",
+                  scale.high, " (data.folder.response_low and response_high)");
   return scale;
 }
 
 Labels read_labels(const std::string& folder, const FolderSettings& s) {
-  LIMBECK_CHECK(!s.scale_given() || (std::isfinite(s.response_low) && std::isfinite(s.response_high) && s.response_low < s.response_high),
-                "data.folder.response_low and response_high: expected the first below the second, found ", s.response_low, " and ", s.response_high);
+  LIMBECK_CHECK(
+      !s.scale_given() || (std::isfinite(s.response_low) && std::isfinite(s.response_high) &&
+                           s.response_low < s.response_high),
+      "data.folder.response_low and response_high: expected the first below the second, found ",
+      s.response_low, " and ", s.response_high);
   Labels l{.table = read_csv(folder + "/labels.csv")};
   const Table& t = l.table;
   l.file_column = find_column(t, "file");
@@ -224,7 +255,8 @@ Labels read_labels(const std::string& folder, const FolderSettings& s) {
   const std::string& name = t.header[static_cast<size_t>(column)];
   if (name == "class" || name == "label") {
     LIMBECK_CHECK(!s.scale_given() && s.response_unit.empty(), t.file, ": column ", name,
-                  " holds classes; data.folder.response_low, response_high and response_unit belong to responses");
+                  " holds classes; data.folder.response_low, response_high and response_unit "
+                  "belong to responses");
     l.task.labels = Tensor::of(parse_classes(t, column, l.is_test, l.task));
     return l;
   }
@@ -239,7 +271,8 @@ void check_folder(const FolderSettings& s, const std::string& folder) {
   const Labels l = read_labels(folder, s);
   for (const Row& row : l.table.rows) {
     const std::string file = folder + "/" + row.cells[static_cast<size_t>(l.file_column)];
-    LIMBECK_CHECK(std::filesystem::exists(file), l.table.file, ": line ", row.line, ": ", file, ": no such file");
+    LIMBECK_CHECK(std::filesystem::exists(file), l.table.file, ": line ", row.line, ": ", file,
+                  ": no such file");
   }
 }
 
@@ -250,7 +283,8 @@ Split read_folder(const std::string& folder, const FolderSettings& settings) {
   Dataset all = l.task;
   all.images = read_images(l.table, folder, l.file_column);
   std::vector<int64_t> train, test;
-  for (size_t i = 0; i < l.is_test.size(); ++i) (l.is_test[i] ? test : train).push_back(static_cast<int64_t>(i));
+  for (size_t i = 0; i < l.is_test.size(); ++i)
+    (l.is_test[i] ? test : train).push_back(static_cast<int64_t>(i));
   return {all.select(train), all.select(test)};
 }
 
@@ -261,8 +295,14 @@ const RegisterSource source_of_folder(
      .help = "image files named by labels.csv, with classes or responses",
      .files = "labels.csv and the images it names",
      .settings = FolderSettings{},
-     .check = [](const AnySettings& own, const DataSettings& common) { check_folder(own.as<FolderSettings>(), common.path); },
-     .load = [](const AnySettings& own, const DataSettings& common) { return read_folder(common.path, own.as<FolderSettings>()); }});
+     .check =
+         [](const AnySettings& own, const DataSettings& common) {
+           check_folder(own.as<FolderSettings>(), common.path);
+         },
+     .load =
+         [](const AnySettings& own, const DataSettings& common) {
+           return read_folder(common.path, own.as<FolderSettings>());
+         }});
 
 }  // namespace
 

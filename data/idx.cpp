@@ -1,4 +1,5 @@
-// IDX files of MNIST and Fashion-MNIST, plain or gzip: big-endian magic (0, 0, 8 = bytes, rank), one 32-bit size per dimension, bytes.
+// IDX files of MNIST and Fashion-MNIST, plain or gzip: big-endian magic (0, 0, 8 = bytes, rank),
+// one 32-bit size per dimension, bytes.
 #include <zlib.h>
 
 #include <algorithm>
@@ -26,8 +27,8 @@ std::vector<uint8_t> read_maybe_gzip(const std::string& file) {
     int code = Z_OK;
     const char* message = gzerror(in.get(), &code);
     // A stream cut short ends with Z_BUF_ERROR and no negative count.
-    LIMBECK_CHECK(got >= 0 && (code == Z_OK || code == Z_STREAM_END), file, ": gzip stream damaged or truncated after ", bytes.size(),
-                  " bytes: ", message);
+    LIMBECK_CHECK(got >= 0 && (code == Z_OK || code == Z_STREAM_END), file,
+                  ": gzip stream damaged or truncated after ", bytes.size(), " bytes: ", message);
     if (got == 0) return bytes;
   }
 }
@@ -37,12 +38,16 @@ uint32_t big_endian(const std::vector<uint8_t>& b, size_t at) {
 }
 
 /// Checks magic and length; returns the sizes of the dimensions. `body` is where the bytes begin.
-std::vector<int64_t> check_header(const std::string& file, const std::vector<uint8_t>& b, uint32_t magic, size_t& body) {
+std::vector<int64_t> check_header(const std::string& file, const std::vector<uint8_t>& b,
+                                  uint32_t magic, size_t& body) {
   const size_t rank = magic & 0xff;
   body = 4 + 4 * rank;
-  LIMBECK_CHECK(b.size() >= 4, file, ": expected an IDX header of ", body, " bytes, found ", b.size(), " bytes");
-  LIMBECK_CHECK(big_endian(b, 0) == magic, file, ": expected IDX magic ", magic, ", found ", big_endian(b, 0));
-  LIMBECK_CHECK(b.size() >= body, file, ": expected an IDX header of ", body, " bytes, found ", b.size(), " bytes");
+  LIMBECK_CHECK(b.size() >= 4, file, ": expected an IDX header of ", body, " bytes, found ",
+                b.size(), " bytes");
+  LIMBECK_CHECK(big_endian(b, 0) == magic, file, ": expected IDX magic ", magic, ", found ",
+                big_endian(b, 0));
+  LIMBECK_CHECK(b.size() >= body, file, ": expected an IDX header of ", body, " bytes, found ",
+                b.size(), " bytes");
   std::vector<int64_t> sizes;
   unsigned __int128 record = 1;
   for (size_t i = 0; i < rank; ++i) {
@@ -50,13 +55,15 @@ std::vector<int64_t> check_header(const std::string& file, const std::vector<uin
     LIMBECK_CHECK(sizes.back() > 0, file, ": IDX header: dimension ", i, " is 0");
     if (i > 0) record *= static_cast<unsigned __int128>(sizes.back());
   }
-  const unsigned __int128 found = b.size() - body, expected = record * static_cast<unsigned __int128>(sizes[0]);
+  const unsigned __int128 found = b.size() - body,
+                          expected = record * static_cast<unsigned __int128>(sizes[0]);
   if (found == expected) return sizes;
   // A header may claim sizes beyond 64 bits; the sizes themselves always print.
   std::string claim = cat(sizes[0]);
   for (size_t i = 1; i < rank; ++i) claim += cat(" x ", sizes[i]);
-  fail(file, ": record ", std::min<int64_t>(static_cast<int64_t>(found / record), sizes[0]), ": expected ", claim, " bytes after the header, found ",
-       b.size() - body, found < expected ? " (truncated)" : " (trailing bytes)");
+  fail(file, ": record ", std::min<int64_t>(static_cast<int64_t>(found / record), sizes[0]),
+       ": expected ", claim, " bytes after the header, found ", b.size() - body,
+       found < expected ? " (truncated)" : " (trailing bytes)");
 }
 
 std::string images_of(const std::string& part) { return part + "-images-idx3-ubyte"; }
@@ -70,50 +77,63 @@ std::string find_idx(const std::string& folder, const std::string& name) {
 
 /// One part. classes 0: taken from the labels, else the limit that labels must respect.
 Dataset read_part(const std::string& folder, const std::string& part, int64_t classes) {
-  const std::string image_file = find_idx(folder, images_of(part)), label_file = find_idx(folder, labels_of(part));
-  const std::vector<uint8_t> images = read_maybe_gzip(image_file), labels = read_maybe_gzip(label_file);
+  const std::string image_file = find_idx(folder, images_of(part)),
+                    label_file = find_idx(folder, labels_of(part));
+  const std::vector<uint8_t> images = read_maybe_gzip(image_file),
+                             labels = read_maybe_gzip(label_file);
   size_t image_body = 0, label_body = 0;
   const auto sizes = check_header(image_file, images, images_magic, image_body);
   const auto count = check_header(label_file, labels, labels_magic, label_body);
-  LIMBECK_CHECK(count[0] == sizes[0], label_file, ": expected ", sizes[0], " labels (images in ", image_file, "), found ", count[0]);
+  LIMBECK_CHECK(count[0] == sizes[0], label_file, ": expected ", sizes[0], " labels (images in ",
+                image_file, "), found ", count[0]);
   Dataset d;
   d.images = Tensor::empty({sizes[0], sizes[1], sizes[2], 1}, DType::u8);
-  std::copy(images.begin() + static_cast<std::ptrdiff_t>(image_body), images.end(), d.images.data<uint8_t>());
+  std::copy(images.begin() + static_cast<std::ptrdiff_t>(image_body), images.end(),
+            d.images.data<uint8_t>());
   d.labels = Tensor::empty({sizes[0]}, DType::i64);
-  std::copy(labels.begin() + static_cast<std::ptrdiff_t>(label_body), labels.end(), d.labels.data<int64_t>());
+  std::copy(labels.begin() + static_cast<std::ptrdiff_t>(label_body), labels.end(),
+            d.labels.data<int64_t>());
   const auto label = d.labels.span<int64_t>();
   d.classes = classes > 0 ? classes : *std::max_element(label.begin(), label.end()) + 1;
   for (size_t i = 0; i < label.size(); ++i)
-    LIMBECK_CHECK(label[i] < d.classes, label_file, ": record ", i, ": label ", label[i], ", expected 0..", d.classes - 1);
+    LIMBECK_CHECK(label[i] < d.classes, label_file, ": record ", i, ": label ", label[i],
+                  ", expected 0..", d.classes - 1);
   return d;
 }
 
 }  // namespace
 
 Split read_idx(const std::string& folder) {
-  LIMBECK_CHECK(std::filesystem::is_directory(folder), folder, ": expected a folder with IDX files, found none");
+  LIMBECK_CHECK(std::filesystem::is_directory(folder), folder,
+                ": expected a folder with IDX files, found none");
   Split split;
   split.train = read_part(folder, "train", 0);
   split.test = read_part(folder, "t10k", split.train.classes);
-  LIMBECK_CHECK(split.train.height() == split.test.height() && split.train.width() == split.test.width(), folder,
-                ": training images ", describe(split.train.images), " and test images ", describe(split.test.images), " of unequal size");
+  LIMBECK_CHECK(
+      split.train.height() == split.test.height() && split.train.width() == split.test.width(),
+      folder, ": training images ", describe(split.train.images), " and test images ",
+      describe(split.test.images), " of unequal size");
   split.train.class_names = split.test.class_names = optional_lines(folder + "/class_names.txt");
-  LIMBECK_CHECK(split.train.class_names.empty() || static_cast<int64_t>(split.train.class_names.size()) == split.train.classes, folder,
-                "/class_names.txt: expected ", split.train.classes, " class names, found ", split.train.class_names.size());
+  LIMBECK_CHECK(split.train.class_names.empty() ||
+                    static_cast<int64_t>(split.train.class_names.size()) == split.train.classes,
+                folder, "/class_names.txt: expected ", split.train.classes, " class names, found ",
+                split.train.class_names.size());
   return split;
 }
 
 namespace {
 
-const RegisterSource idx({.name = "idx",
-                          .help = "IDX files of the MNIST family, plain or .gz",
-                          .files = "train-images-idx3-ubyte, train-labels-idx1-ubyte, t10k-...",
-                          .check =
-                              [](const AnySettings&, const DataSettings& common) {
-                                for (const char* part : {"train", "t10k"})
-                                  for (const std::string& name : {images_of(part), labels_of(part)}) check_readable(find_idx(common.path, name));
-                              },
-                          .load = [](const AnySettings&, const DataSettings& common) { return read_idx(common.path); }});
+const RegisterSource idx(
+    {.name = "idx",
+     .help = "IDX files of the MNIST family, plain or .gz",
+     .files = "train-images-idx3-ubyte, train-labels-idx1-ubyte, t10k-...",
+     .check =
+         [](const AnySettings&, const DataSettings& common) {
+           for (const char* part : {"train", "t10k"})
+             for (const std::string& name : {images_of(part), labels_of(part)})
+               check_readable(find_idx(common.path, name));
+         },
+     .load = [](const AnySettings&, const DataSettings& common) { return read_idx(common.path); }});
 
 }  // namespace
 

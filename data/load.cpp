@@ -16,35 +16,43 @@ Tensor pad_images(const Tensor& images, int64_t size) {
   const uint8_t* in = images.data<uint8_t>();
   for (int64_t i = 0; i < n; ++i)
     for (int64_t y = 0; y < h; ++y)
-      std::memcpy(out.data<uint8_t>() + ((i * size + top + y) * size + left) * c, in + (i * h + y) * w * c, static_cast<size_t>(w * c));
+      std::memcpy(out.data<uint8_t>() + ((i * size + top + y) * size + left) * c,
+                  in + (i * h + y) * w * c, static_cast<size_t>(w * c));
   return out;
 }
 
-/// The same number of images per class, or per distinct response: the first `per_class` of a random order of each group, so that
-/// a larger draw with the same seed contains the smaller one. The rows keep the order of the file.
+/// The same number of images per class, or per distinct response: the first `per_class` of a random
+/// order of each group, so that a larger draw with the same seed contains the smaller one. The rows
+/// keep the order of the file.
 Dataset draw(const Dataset& d, int64_t per_class, const Stream& stream, const char* part) {
   if (per_class == 0) return d;
   std::map<double, std::vector<int64_t>> groups;
   for (int64_t k = 0; k < d.classes; ++k) groups[static_cast<double>(k)];
   for (int64_t i = 0; i < d.size(); ++i)
-    groups[d.classes > 0 ? static_cast<double>(d.labels.data<int64_t>()[i]) : d.targets.data<float>()[i]].push_back(i);
+    groups[d.classes > 0 ? static_cast<double>(d.labels.data<int64_t>()[i])
+                         : d.targets.data<float>()[i]]
+        .push_back(i);
   std::vector<int64_t> chosen;
   uint64_t group = 0;
   for (const auto& [label, rows] : groups) {
     const auto n = static_cast<int64_t>(rows.size());
-    LIMBECK_CHECK(n >= per_class || d.classes == 0, "data.", part, "_per_class: expected ", per_class, " images of class ", label, ", found ", n);
+    LIMBECK_CHECK(n >= per_class || d.classes == 0, "data.", part, "_per_class: expected ",
+                  per_class, " images of class ", label, ", found ", n);
     Stream order = stream.fork("class", group++);
     const std::vector<int64_t> shuffled = order.permutation(n);
-    for (int64_t j = 0; j < std::min(n, per_class); ++j) chosen.push_back(rows[static_cast<size_t>(shuffled[static_cast<size_t>(j)])]);
+    for (int64_t j = 0; j < std::min(n, per_class); ++j)
+      chosen.push_back(rows[static_cast<size_t>(shuffled[static_cast<size_t>(j)])]);
   }
   std::sort(chosen.begin(), chosen.end());
   return d.select(chosen);
 }
 
 void fit_size(Dataset& d, const DataSettings& s) {
-  LIMBECK_CHECK(d.height() <= s.image_size && d.width() <= s.image_size, s.path.empty() ? s.kind : s.path, ": images of ", d.height(), " x ", d.width(),
+  LIMBECK_CHECK(d.height() <= s.image_size && d.width() <= s.image_size,
+                s.path.empty() ? s.kind : s.path, ": images of ", d.height(), " x ", d.width(),
                 " pixels are larger than data.image_size = ", s.image_size);
-  if (d.height() != s.image_size || d.width() != s.image_size) d.images = pad_images(d.images, s.image_size);
+  if (d.height() != s.image_size || d.width() != s.image_size)
+    d.images = pad_images(d.images, s.image_size);
 }
 
 }  // namespace
@@ -53,7 +61,8 @@ Split load(const DataSettings& s) {
   check(s);
   Split split = find_source(s.kind).load(s.sources.at(s.kind), s);
   for (const Dataset* d : {&split.train, &split.test})
-    LIMBECK_CHECK(d->images.defined() && (d->classes > 0 ? d->labels : d->targets).defined(), "data source ", s.kind, ": a part without images or labels");
+    LIMBECK_CHECK(d->images.defined() && (d->classes > 0 ? d->labels : d->targets).defined(),
+                  "data source ", s.kind, ": a part without images or labels");
   const Stream stream(static_cast<uint64_t>(s.seed));
   split.train = draw(split.train, s.train_per_class, stream.fork("draw/train"), "train");
   split.test = draw(split.test, s.test_per_class, stream.fork("draw/test"), "test");

@@ -1,5 +1,6 @@
-// Loader: background threads make batches ahead into a ring of slots; next() hands them out in the order of the steps. For a device they are put
-// into page-locked memory there, and when one is handed out the copies of the next one begin: they run beside its step.
+// Loader: background threads make batches ahead into a ring of slots; next() hands them out in the
+// order of the steps. For a device they are put into page-locked memory there, and when one is
+// handed out the copies of the next one begin: they run beside its step.
 #include <algorithm>
 #include <condition_variable>
 #include <exception>
@@ -26,15 +27,15 @@ struct Loader::State {
   bool stop = false;
   struct Slot {
     std::optional<Batch> batch;
-    std::unique_ptr<Upload> upload;      // of the batch's tensors
-    bool travels = false;                // the upload has begun
+    std::unique_ptr<Upload> upload;  // of the batch's tensors
+    bool travels = false;            // the upload has begun
     std::exception_ptr error;
   };
-  std::vector<Slot> ring;                // step s lives in slot s % depth
+  std::vector<Slot> ring;  // step s lives in slot s % depth
   std::vector<std::thread> threads;
 
   std::mutex order_mutex;
-  int64_t order_epoch[2] = {-1, -1};     // of two epochs: prefetching crosses the border
+  int64_t order_epoch[2] = {-1, -1};  // of two epochs: prefetching crosses the border
   std::shared_ptr<const std::vector<int64_t>> orders[2];
 
   State(const Dataset& d, Config c, Stream s) : dataset(d), config(std::move(c)), stream(s) {}
@@ -44,14 +45,16 @@ struct Loader::State {
     const auto slot = epoch % 2;
     if (order_epoch[slot] != epoch) {
       Stream shuffle = stream.fork("shuffle", static_cast<uint64_t>(epoch));
-      orders[slot] = std::make_shared<const std::vector<int64_t>>(shuffle.permutation(dataset.size()));
+      orders[slot] =
+          std::make_shared<const std::vector<int64_t>>(shuffle.permutation(dataset.size()));
       order_epoch[slot] = epoch;
     }
     return orders[slot];
   }
 
   std::vector<int64_t> rows_of(int64_t step) {
-    const int64_t first = step % per_epoch * config.batch, last = std::min(first + config.batch, dataset.size());
+    const int64_t first = step % per_epoch * config.batch,
+                  last = std::min(first + config.batch, dataset.size());
     std::vector<int64_t> rows(static_cast<size_t>(last - first));
     if (!config.shuffle) {
       std::iota(rows.begin(), rows.end(), first);
@@ -68,9 +71,11 @@ struct Loader::State {
     b.index = config.pick ? config.pick(step) : rows_of(step);
     const Stream augment = stream.fork("augment", static_cast<uint64_t>(step));
     if (config.device == cpu) {
-      b.images = make_batch(dataset.images, b.index, config.augmentation, config.standardisation, augment);
+      b.images =
+          make_batch(dataset.images, b.index, config.augmentation, config.standardisation, augment);
     } else {
-      const ByteBatch bytes = make_byte_batch(dataset.images, b.index, config.augmentation, augment);
+      const ByteBatch bytes =
+          make_byte_batch(dataset.images, b.index, config.augmentation, augment);
       b.images = bytes.images, b.draws = bytes.draws;
     }
     b.labels = take_rows(dataset.labels, b.index);
@@ -117,10 +122,13 @@ Loader::Loader(const Dataset& dataset, Config config, Stream stream, int64_t fir
   State& s = *state_;
   const int64_t n = dataset.size();
   LIMBECK_CHECK(n > 0, "loader: the dataset is empty");
-  LIMBECK_CHECK(s.config.batch > 0 && s.config.threads >= 0 && s.config.depth > 0 && first_step >= 0, "loader: batch ", s.config.batch, ", depth ",
-                s.config.depth, ", threads ", s.config.threads, ", first step ", first_step, ": expected positive (threads and first step 0 or more)");
+  LIMBECK_CHECK(
+      s.config.batch > 0 && s.config.threads >= 0 && s.config.depth > 0 && first_step >= 0,
+      "loader: batch ", s.config.batch, ", depth ", s.config.depth, ", threads ", s.config.threads,
+      ", first step ", first_step, ": expected positive (threads and first step 0 or more)");
   s.per_epoch = s.config.drop_last ? n / s.config.batch : (n + s.config.batch - 1) / s.config.batch;
-  LIMBECK_CHECK(s.per_epoch > 0, "loader: drop_last with batches of ", s.config.batch, " leaves nothing of ", n, " images");
+  LIMBECK_CHECK(s.per_epoch > 0, "loader: drop_last with batches of ", s.config.batch,
+                " leaves nothing of ", n, " images");
   s.to_make = s.to_hand_out = first_step;
   s.ring.resize(static_cast<size_t>(s.config.depth));
   for (int64_t i = 0; i < s.config.threads; ++i) s.threads.emplace_back([&s] { s.work(); });
@@ -151,7 +159,8 @@ Batch Loader::next() {
   if (out.error) std::rethrow_exception(out.error);
   Batch batch = State::arrived(std::move(out));
   lock.lock();
-  // After the wait for this batch and before its step is queued, so that the copies need not wait for that step. Not made yet: at the next call.
+  // After the wait for this batch and before its step is queued, so that the copies need not wait
+  // for that step. Not made yet: at the next call.
   State::Slot& next = s.ring[static_cast<size_t>(s.to_hand_out % s.config.depth)];
   if (next.upload && !next.travels) {
     next.upload->begin();

@@ -1,5 +1,6 @@
-// Readers of the data formats. Each returns the whole training and test part as the files hold them: no draw, no padding.
-// Record counts come from the files. Every error names the file and the record (counted from 0), expected and found.
+// Readers of the data formats. Each returns the whole training and test part as the files hold
+// them: no draw, no padding. Record counts come from the files. Every error names the file and the
+// record (counted from 0), expected and found.
 #pragma once
 #include <string>
 #include <vector>
@@ -9,16 +10,20 @@
 
 namespace limbeck::data {
 
-/// CIFAR-10 binary: data_batch_*.bin (as many as there are, in numerical order) and test_batch.bin; records of 1 label byte
-/// and 3x32x32 pixel bytes, planes first. Class names from batches.meta.txt when present.
+/// CIFAR-10 binary: data_batch_*.bin (as many as there are, in numerical order) and test_batch.bin;
+/// records of 1 label byte and 3x32x32 pixel bytes, planes first. Class names from batches.meta.txt
+/// when present.
 Split read_cifar10(const std::string& folder);
-/// CIFAR-100 binary: train.bin and test.bin, records of coarse label, fine label, 3x32x32 pixel bytes. The fine label is the class.
+/// CIFAR-100 binary: train.bin and test.bin, records of coarse label, fine label, 3x32x32 pixel
+/// bytes. The fine label is the class.
 Split read_cifar100(const std::string& folder);
-/// One CIFAR file; labels below `classes`. label_bytes 1 (CIFAR-10) or 2 (CIFAR-100: coarse, then fine).
+/// One CIFAR file; labels below `classes`. label_bytes 1 (CIFAR-10) or 2 (CIFAR-100: coarse, then
+/// fine).
 Dataset read_cifar_file(const std::string& file, int64_t classes, int label_bytes);
 
-/// IDX (MNIST): train-images-idx3-ubyte, train-labels-idx1-ubyte, t10k-..., each plain or with .gz. The classes are
-/// 0..largest training label; a test label beyond them is an error. Class names from class_names.txt when present.
+/// IDX (MNIST): train-images-idx3-ubyte, train-labels-idx1-ubyte, t10k-..., each plain or with .gz.
+/// The classes are 0..largest training label; a test label beyond them is an error. Class names
+/// from class_names.txt when present.
 Split read_idx(const std::string& folder);
 
 /// [data.folder].
@@ -29,16 +34,20 @@ struct FolderSettings {
   bool scale_given() const { return response_low != 0 || response_high != 0; }
   void fields(FieldVisitor& v) {
     v("label_column", label_column, "label column of labels.csv, empty: the only one");
-    v("response_low", response_low, "response that networks see as 0; low and high both 0: minimum and maximum of the training responses");
-    v("response_high", response_high, "response that networks see as 1; a given scale has to hold every response");
+    v("response_low", response_low,
+      "response that networks see as 0; low and high both 0: minimum and maximum of the training "
+      "responses");
+    v("response_high", response_high,
+      "response that networks see as 1; a given scale has to hold every response");
     v("response_unit", response_unit, "unit of the responses, as in \"degrees\"");
   }
 };
 
-/// Image folder with labels.csv: a header, then one image a line. Columns: `file` (relative to the folder), the label column and
-/// optionally `split` (train | test; without it all images train). A label column named `class` or `label` holds classes
-/// (0..K-1, or names, numbered in alphabetical order); one of any other name holds real responses.
-/// label_column empty: the only column besides file and split; an error when there are several.
+/// Image folder with labels.csv: a header, then one image a line. Columns: `file` (relative to the
+/// folder), the label column and optionally `split` (train | test; without it all images train). A
+/// label column named `class` or `label` holds classes (0..K-1, or names, numbered in alphabetical
+/// order); one of any other name holds real responses. label_column empty: the only column besides
+/// file and split; an error when there are several.
 Split read_folder(const std::string& folder, const FolderSettings& settings = {});
 
 /// Lines of a text file without empty ones at the end; empty when the file does not exist.

@@ -1,5 +1,6 @@
-// shapes: a procedural set of ten figure classes, made to be hard for its size, so that the workflow can be studied without any download.
-// The figure's outline alone tells the class: colour, texture, light, pose, scale and clutter are drawn independently of it.
+// shapes: a procedural set of ten figure classes, made to be hard for its size, so that the
+// workflow can be studied without any download. The figure's outline alone tells the class: colour,
+// texture, light, pose, scale and clutter are drawn independently of it.
 #pragma once
 #include "data/dataset.h"
 #include "tensor/fields.h"
@@ -8,10 +9,12 @@ namespace limbeck::data {
 
 inline constexpr int64_t shape_classes = 10;
 
-/// Images first .. first+count-1 of the endless sequence of a seed: u8 [count, size, size, 3], size >= 8. Image i depends on (seed, size, i)
-/// only, its class is i mod 10; the bits are the same for any thread count. difficulty in [0, 1] scales what hides the outline (colours,
-/// pose, clutter, occlusion, noise): 0 is light upright figures of random size on dark ground.
-Dataset shapes(int64_t count, int64_t size, uint64_t seed, int64_t first = 0, double difficulty = 1);
+/// Images first .. first+count-1 of the endless sequence of a seed: u8 [count, size, size, 3], size
+/// >= 8. Image i depends on (seed, size, i) only, its class is i mod 10; the bits are the same for
+/// any thread count. difficulty in [0, 1] scales what hides the outline (colours, pose, clutter,
+/// occlusion, noise): 0 is light upright figures of random size on dark ground.
+Dataset shapes(int64_t count, int64_t size, uint64_t seed, int64_t first = 0,
+               double difficulty = 1);
 
 /// [data.shapes].
 struct ShapesSettings {

@@ -6,11 +6,12 @@
 
 namespace limbeck::data {
 
-/// The first `columns` images of each class, one row per class: u8 [rows * columns, H, W, C]. A class with fewer ends its row in black.
-/// most_rows > 0 shows the first classes only.
+/// The first `columns` images of each class, one row per class: u8 [rows * columns, H, W, C]. A
+/// class with fewer ends its row in black. most_rows > 0 shows the first classes only.
 Tensor class_sheet(const Dataset& d, int64_t columns, int64_t most_rows = 0);
 
-/// Up to `rows` rows of images with rising response, evenly spaced among the sorted ones; a smaller set is shown whole.
+/// Up to `rows` rows of images with rising response, evenly spaced among the sorted ones; a smaller
+/// set is shown whole.
 Tensor response_sheet(const Dataset& d, int64_t columns, int64_t rows = 10);
 
 }  // namespace limbeck::data

@@ -41,9 +41,11 @@ struct ChosenSettings {
 };
 
 void check_path(const DataSource& source, const std::string& path) {
-  LIMBECK_CHECK(!path.empty(), "data.path: source ", source.name, " needs a folder with ", source.files);
+  LIMBECK_CHECK(!path.empty(), "data.path: source ", source.name, " needs a folder with ",
+                source.files);
   std::error_code error;
-  LIMBECK_CHECK(std::filesystem::is_directory(path, error), "data.path: ", path, ": expected a folder with ", source.files, ", found ",
+  LIMBECK_CHECK(std::filesystem::is_directory(path, error), "data.path: ", path,
+                ": expected a folder with ", source.files, ", found ",
                 std::filesystem::exists(path, error) ? "a file" : "none");
   std::filesystem::directory_iterator(path, error);
   LIMBECK_CHECK(!error, "data.path: ", path, ": cannot be read: ", error.message());
@@ -71,8 +73,11 @@ std::string DataSettings::text() const {
 
 RegisterSource::RegisterSource(DataSource source) {
   auto& list = sources();
-  const auto place = std::lower_bound(list.begin(), list.end(), source.name, [](const DataSource& s, const std::string& name) { return s.name < name; });
-  LIMBECK_CHECK(place == list.end() || place->name != source.name, "two data sources are registered as ", source.name);
+  const auto place =
+      std::lower_bound(list.begin(), list.end(), source.name,
+                       [](const DataSource& s, const std::string& name) { return s.name < name; });
+  LIMBECK_CHECK(place == list.end() || place->name != source.name,
+                "two data sources are registered as ", source.name);
   list.insert(place, std::move(source));
 }
 
@@ -81,14 +86,18 @@ const std::vector<DataSource>& all_sources() { return sources(); }
 const DataSource& find_source(const std::string& name) {
   for (const DataSource& s : sources())
     if (s.name == name) return s;
-  fail("data.kind: unknown source '", name, "'", did_you_mean(name, source_names(), "; `limbeck data kinds` lists them"));
+  fail("data.kind: unknown source '", name, "'",
+       did_you_mean(name, source_names(), "; `limbeck data kinds` lists them"));
 }
 
 void check(const DataSettings& s) {
   const DataSource& source = find_source(s.kind);
-  LIMBECK_CHECK(s.image_size > 0 && s.image_size <= 4096, "data.image_size: expected 1..4096, found ", s.image_size);
-  LIMBECK_CHECK(s.train_per_class >= 0, "data.train_per_class: expected 0 or more, found ", s.train_per_class);
-  LIMBECK_CHECK(s.test_per_class >= 0, "data.test_per_class: expected 0 or more, found ", s.test_per_class);
+  LIMBECK_CHECK(s.image_size > 0 && s.image_size <= 4096,
+                "data.image_size: expected 1..4096, found ", s.image_size);
+  LIMBECK_CHECK(s.train_per_class >= 0, "data.train_per_class: expected 0 or more, found ",
+                s.train_per_class);
+  LIMBECK_CHECK(s.test_per_class >= 0, "data.test_per_class: expected 0 or more, found ",
+                s.test_per_class);
   if (!source.files.empty()) check_path(source, s.path);
   if (source.check) source.check(s.sources.at(s.kind), s);
 }

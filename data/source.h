@@ -1,7 +1,10 @@
-// Data sources: where images come from. A source is one file that registers itself; nothing lists them (docs/data.md has a whole one).
-//   struct BarsSettings { int64_t train = 500; void fields(FieldVisitor& v) { v("train", train, "training images"); } };
+// Data sources: where images come from. A source is one file that registers itself; nothing lists
+// them (docs/data.md has a whole one).
+//   struct BarsSettings { int64_t train = 500; void fields(FieldVisitor& v) { v("train", train,
+//   "training images"); } };
 //   const RegisterSource source({.name = "bars", .help = "...", .settings = BarsSettings{},
-//                                .load = [](const AnySettings& own, const DataSettings& common) { return bars(own.as<BarsSettings>(), common); }});
+//                                .load = [](const AnySettings& own, const DataSettings& common) {
+//                                return bars(own.as<BarsSettings>(), common); }});
 #pragma once
 #include <functional>
 #include <string>
@@ -17,28 +20,35 @@ NamedSettings source_settings();
 
 /// [data] of a configuration: what all sources share, and a section for each of them.
 struct DataSettings {
-  std::string kind = "shapes";            ///< name of the source
-  std::string path;                       ///< folder where a source reads its files
-  int64_t train_per_class = 0;            ///< labelled images per class, drawn from the training part with data.seed; 0: all
-  int64_t test_per_class = 0;             ///< 0: all
-  int64_t image_size = 32;                ///< side; smaller images are zero-padded (28 to 32), larger ones refused
-  int64_t seed = 0;                       ///< of the draw, and of images that a source makes
+  std::string kind = "shapes";  ///< name of the source
+  std::string path;             ///< folder where a source reads its files
+  int64_t train_per_class =
+      0;  ///< labelled images per class, drawn from the training part with data.seed; 0: all
+  int64_t test_per_class = 0;  ///< 0: all
+  int64_t image_size =
+      32;            ///< side; smaller images are zero-padded (28 to 32), larger ones refused
+  int64_t seed = 0;  ///< of the draw, and of images that a source makes
   NamedSettings sources = source_settings();
   void fields(FieldVisitor& v);
-  /// Canonical text of what has influence: the shared settings and those of the chosen source, as "data.key = value" lines. Throws when
-  /// the source is unknown.
+  /// Canonical text of what has influence: the shared settings and those of the chosen source, as
+  /// "data.key = value" lines. Throws when the source is unknown.
   std::string text() const;
 };
 
 struct DataSource {
-  std::string name;                       ///< as in data.kind
-  std::string help;                       ///< one line
-  std::string files = {};                 ///< what lies in data.path; empty: the source reads no files, and data.path means nothing to it
-  AnySettings settings = {};              ///< its own, with their defaults
-  /// Refuses what load() would refuse, as far as that can be known without reading images; may be null. `data.path` is a folder by then.
+  std::string name;  ///< as in data.kind
+  std::string help;  ///< one line
+  std::string files =
+      /// what lies in data.path; empty: the source reads no files, and data.path means nothing to
+      /// it
+      {};
+  AnySettings settings = {};  ///< its own, with their defaults
+  /// Refuses what load() would refuse, as far as that can be known without reading images; may be
+  /// null. `data.path` is a folder by then.
   std::function<void(const AnySettings& own, const DataSettings& common)> check = {};
-  /// Both parts as the source has them: the draw and the padding come after. A source that makes its images makes them image_size wide.
-  /// Errors name the file, the record (counted from 0), expected and found.
+  /// Both parts as the source has them: the draw and the padding come after. A source that makes
+  /// its images makes them image_size wide. Errors name the file, the record (counted from 0),
+  /// expected and found.
   std::function<Split(const AnySettings& own, const DataSettings& common)> load;
 };
 
@@ -50,8 +60,9 @@ const std::vector<DataSource>& all_sources();
 /// Throws "data.kind: ..." with the nearest name when unknown.
 const DataSource& find_source(const std::string& name);
 
-/// Throws naming the key when load() could not work: an unknown source, a path that is no readable folder, a number out of range, a file
-/// that is missing. Reads no images, so that it can be asked before any work.
+/// Throws naming the key when load() could not work: an unknown source, a path that is no readable
+/// folder, a number out of range, a file that is missing. Reads no images, so that it can be asked
+/// before any work.
 void check(const DataSettings& settings);
 
 /// Loads, draws and pads as the settings say, after check().

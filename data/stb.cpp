@@ -8,7 +8,8 @@ namespace {
 unsigned char* deflate_for_stb(unsigned char* data, int bytes, int* out_bytes, int level) {
   uLongf size = compressBound(static_cast<uLong>(bytes));
   auto* out = static_cast<unsigned char*>(std::malloc(size));
-  if (!out || compress2(out, &size, data, static_cast<uLong>(bytes), level > 9 ? 9 : level) != Z_OK) {
+  if (!out ||
+      compress2(out, &size, data, static_cast<uLong>(bytes), level > 9 ? 9 : level) != Z_OK) {
     std::free(out);
     return nullptr;
   }

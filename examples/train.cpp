@@ -13,7 +13,9 @@ int main() {
   const auto net = nn::create_model("resnet8", {.outputs = set.train.classes});
   net->initialise(Stream(1).fork("init"));
   nn::SGD sgd(net->parameters(), {.lr = 0.05, .momentum = 0.9, .weight_decay = 5e-4});
-  data::Loader loader(set.train, {.batch = 16, .standardisation = data::standardisation_of(set.train)}, Stream(1).fork("batches"));
+  data::Loader loader(set.train,
+                      {.batch = 16, .standardisation = data::standardisation_of(set.train)},
+                      Stream(1).fork("batches"));
   double mean = 0;
   for (int step = 1; step <= 300; ++step) {
     const data::Batch batch = loader.next();

@@ -1,6 +1,7 @@
-// BigGAN (Brock, Donahue, Simonyan: "Large scale GAN training for high fidelity natural image synthesis", ICLR 2019, figure 15).
-// cGAN-KD uses it on CIFAR-100 with class embeddings per layer, no shared embedding, no hierarchical z, no attention; the paper's form
-// has all three. Parameter and buffer names are those of BigGAN-PyTorch, so its checkpoints load as they are.
+// BigGAN (Brock, Donahue, Simonyan: "Large scale GAN training for high fidelity natural image
+// synthesis", ICLR 2019, figure 15). cGAN-KD uses it on CIFAR-100 with class embeddings per layer,
+// no shared embedding, no hierarchical z, no attention; the paper's form has all three. Parameter
+// and buffer names are those of BigGAN-PyTorch, so its checkpoints load as they are.
 #pragma once
 #include <memory>
 #include <vector>
@@ -10,15 +11,18 @@
 
 namespace limbeck::gan {
 
-/// resolution: 32, 64 or 128. Hierarchical z needs the shared embedding and is cut into one chunk per block and one for the first layer:
-/// what is left over is dropped from dim_z (128 becomes 126 at 128 pixels). config() of the network has the dim_z that it takes.
+/// resolution: 32, 64 or 128. Hierarchical z needs the shared embedding and is cut into one chunk
+/// per block and one for the first layer: what is left over is dropped from dim_z (128 becomes 126
+/// at 128 pixels). config() of the network has the dim_z that it takes.
 using BigGanConfig = NetworkConfig;
 
-/// h = conv1(up2(relu(bn1(x, y)))); h = conv2(relu(bn2(h, y))); h + up2(conv_sc(x)). The 1x1 shortcut runs before the upsampling: both
-/// orders give the same numbers, this one at a quarter of the work.
+/// h = conv1(up2(relu(bn1(x, y)))); h = conv2(relu(bn2(h, y))); h + up2(conv_sc(x)). The 1x1
+/// shortcut runs before the upsampling: both orders give the same numbers, this one at a quarter of
+/// the work.
 class GeneratorBlock : public nn::Module {
  public:
-  GeneratorBlock(int64_t in, int64_t out, const ConditionSource& source, const BigGanConfig& config);
+  GeneratorBlock(int64_t in, int64_t out, const ConditionSource& source,
+                 const BigGanConfig& config);
   Variable operator()(const Variable& x, const Condition& condition);
 
  private:
@@ -26,7 +30,8 @@ class GeneratorBlock : public nn::Module {
   ConditionalBatchNorm bn1_, bn2_;
 };
 
-/// h = conv2(relu(conv1(relu(x) or x))); average pool 2 of h and x when downsampling; 1x1 shortcut when the width changes or downsampling.
+/// h = conv2(relu(conv1(relu(x) or x))); average pool 2 of h and x when downsampling; 1x1 shortcut
+/// when the width changes or downsampling.
 class DiscriminatorBlock : public nn::Module {
  public:
   DiscriminatorBlock(int64_t in, int64_t out, bool preactivation, bool downsample, double sn_eps);
@@ -38,20 +43,27 @@ class DiscriminatorBlock : public nn::Module {
   std::unique_ptr<SNConv2d> conv_sc_;  // null: identity
 };
 
-/// The list of blocks under BigGAN's names: blocks.I.J, where I counts the stages and J the modules of a stage.
+/// The list of blocks under BigGAN's names: blocks.I.J, where I counts the stages and J the modules
+/// of a stage.
 class Stages : public nn::Module {
  public:
   /// Opens stage blocks.I.
-  void begin() { stages_.push_back(&own(std::to_string(stages_.size()), std::make_unique<Stage>())); }
+  void begin() {
+    stages_.push_back(&own(std::to_string(stages_.size()), std::make_unique<Stage>()));
+  }
   /// Adds a module to the open stage.
   template <class M>
-  M& append(std::unique_ptr<M> module) { return stages_.back()->append(std::move(module)); }
+  M& append(std::unique_ptr<M> module) {
+    return stages_.back()->append(std::move(module));
+  }
 
  private:
   class Stage : public nn::Module {
    public:
     template <class M>
-    M& append(std::unique_ptr<M> module) { return own(std::to_string(count_++), std::move(module)); }
+    M& append(std::unique_ptr<M> module) {
+      return own(std::to_string(count_++), std::move(module));
+    }
 
    private:
     int count_ = 0;
@@ -59,7 +71,8 @@ class Stages : public nn::Module {
   std::vector<Stage*> stages_;
 };
 
-/// The class embedding that all layers share: weight [classes, dim], N(0, 0.02^2), no spectral norm.
+/// The class embedding that all layers share: weight [classes, dim], N(0, 0.02^2), no spectral
+/// norm.
 class SharedEmbedding : public ClassEmbedding {
  public:
   using ClassEmbedding::ClassEmbedding;
@@ -78,8 +91,9 @@ class OutputLayer : public nn::Module {
   SNConv2d conv_;
 };
 
-/// linear(h) + <embed(y), h> with h the sum of relu features over pixels (projection discriminator, Miyato & Koyama 2018): [N, 1].
-/// Its layers are registered with the network itself, under the names linear and embed.
+/// linear(h) + <embed(y), h> with h the sum of relu features over pixels (projection discriminator,
+/// Miyato & Koyama 2018): [N, 1]. Its layers are registered with the network itself, under the
+/// names linear and embed.
 struct ProjectionHead {
   SNLinear linear;
   SNEmbedding embed;

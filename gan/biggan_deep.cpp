@@ -7,9 +7,10 @@
 namespace limbeck::gan {
 namespace {
 
-constexpr int64_t ratio = 4;   // width of a block to that of its bottleneck
+constexpr int64_t ratio = 4;  // width of a block to that of its bottleneck
 
-/// Widths in units of ch (BigGANdeep.py, G_arch and D_arch); every stage changes the resolution by 2.
+/// Widths in units of ch (BigGANdeep.py, G_arch and D_arch); every stage changes the resolution by
+/// 2.
 struct BigGanDeepWidths {
   std::vector<int64_t> generator_in, generator_out, discriminator_in, discriminator_out;
 };
@@ -25,19 +26,26 @@ BigGanDeepWidths biggan_deep_widths(int64_t resolution) {
 NetworkConfig checked_biggan_deep(NetworkConfig c) {
   check_sizes("BigGAN-deep", c);
   c.arch = "biggan-deep";
-  LIMBECK_CHECK(c.ch >= 2, "BigGAN-deep: ch must be at least 2 (bottlenecks have a quarter of the width), found ", c.ch);
-  LIMBECK_CHECK(c.depth >= 2, "BigGAN-deep: depth must be at least 2 (the first block of a resolution keeps the width), found ", c.depth);
-  LIMBECK_CHECK(c.shared_dim > 0 && c.hierarchical, "BigGAN-deep: needs a shared embedding (shared_dim) and hierarchical z, found shared_dim ",
-                c.shared_dim, c.hierarchical ? ", hierarchical" : ", not hierarchical");
+  LIMBECK_CHECK(
+      c.ch >= 2,
+      "BigGAN-deep: ch must be at least 2 (bottlenecks have a quarter of the width), found ", c.ch);
+  LIMBECK_CHECK(c.depth >= 2,
+                "BigGAN-deep: depth must be at least 2 (the first block of a resolution keeps the "
+                "width), found ",
+                c.depth);
+  LIMBECK_CHECK(
+      c.shared_dim > 0 && c.hierarchical,
+      "BigGAN-deep: needs a shared embedding (shared_dim) and hierarchical z, found shared_dim ",
+      c.shared_dim, c.hierarchical ? ", hierarchical" : ", not hierarchical");
   return c;
 }
 
-
 }  // namespace
 
-// --- blocks ---------------------------------------------------------------------------------------------------------------------
+// --- blocks --------------------------------------------------------------------------------------
 
-DeepGeneratorBlock::DeepGeneratorBlock(int64_t in, int64_t out, bool upsample, const ConditionSource& source, const BigGanConfig& c)
+DeepGeneratorBlock::DeepGeneratorBlock(int64_t in, int64_t out, bool upsample,
+                                       const ConditionSource& source, const BigGanConfig& c)
     : out_(out),
       upsample_(upsample),
       conv1_(in, in / ratio, 1, c.sn_eps),
@@ -66,7 +74,8 @@ Variable DeepGeneratorBlock::operator()(const Variable& x, const Condition& c) {
   return h + (upsample_ ? upsample_nearest(kept) : kept);
 }
 
-DeepDiscriminatorBlock::DeepDiscriminatorBlock(int64_t in, int64_t out, bool downsample, double sn_eps)
+DeepDiscriminatorBlock::DeepDiscriminatorBlock(int64_t in, int64_t out, bool downsample,
+                                               double sn_eps)
     : downsample_(downsample),
       conv1_(in, out / ratio, 1, sn_eps),
       conv2_(out / ratio, out / ratio, 3, sn_eps),
@@ -89,30 +98,40 @@ Variable DeepDiscriminatorBlock::forward(const Variable& x) {
   return h + shortcut;
 }
 
-// --- generator ------------------------------------------------------------------------------------------------------------------
+// --- generator -----------------------------------------------------------------------------------
 
 BigGanDeepGenerator::BigGanDeepGenerator(const NetworkConfig& config)
     : Generator(checked_biggan_deep(config)),
       width_(biggan_deep_widths(config_.resolution).generator_in[0] * config_.ch),
       shared_(config_.classes, config_.shared_dim),
-      linear_(config_.dim_z + config_.shared_dim, width_ * bottom_size * bottom_size, config_.sn_eps) {
+      linear_(config_.dim_z + config_.shared_dim, width_ * bottom_size * bottom_size,
+              config_.sn_eps) {
   const BigGanDeepWidths widths = biggan_deep_widths(config_.resolution);
-  const ConditionSource source = {.embedding = config_.shared_dim + config_.dim_z, .classes = config_.classes, .sn_eps = config_.sn_eps};
+  const ConditionSource source = {.embedding = config_.shared_dim + config_.dim_z,
+                                  .classes = config_.classes,
+                                  .sn_eps = config_.sn_eps};
   add("shared", shared_);
   add("linear", linear_);
   Stages& stages = own("blocks", std::make_unique<Stages>());
   int64_t resolution = bottom_size;
   for (size_t i = 0; i < widths.generator_in.size(); ++i) {
-    const int64_t in = widths.generator_in[i] * config_.ch, out = widths.generator_out[i] * config_.ch;
-    // All blocks but the first of a resolution change to the next width; the last one upsamples. The list is flat: one entry per block.
+    const int64_t in = widths.generator_in[i] * config_.ch,
+                  out = widths.generator_out[i] * config_.ch;
+    // All blocks but the first of a resolution change to the next width; the last one upsamples.
+    // The list is flat: one entry per block.
     for (int64_t k = 0; k < config_.depth; ++k) {
       stages.begin();
       const int64_t from = k <= 1 ? in : out, to = k == 0 ? in : out;
-      blocks_.push_back({&stages.append(std::make_unique<DeepGeneratorBlock>(from, to, k + 1 == config_.depth, source, config_)), nullptr});
+      blocks_.push_back({&stages.append(std::make_unique<DeepGeneratorBlock>(
+                             from, to, k + 1 == config_.depth, source, config_)),
+                         nullptr});
     }
-    if (config_.attends(resolution *= 2)) blocks_.back().attention = &stages.append(std::make_unique<SelfAttention>(out, config_.sn_eps));
+    if (config_.attends(resolution *= 2))
+      blocks_.back().attention =
+          &stages.append(std::make_unique<SelfAttention>(out, config_.sn_eps));
   }
-  output_ = &own("output_layer", std::make_unique<OutputLayer>(widths.generator_out.back() * config_.ch, config_));
+  output_ = &own("output_layer",
+                 std::make_unique<OutputLayer>(widths.generator_out.back() * config_.ch, config_));
 }
 
 Variable BigGanDeepGenerator::forward(const Variable& z, const Condition& condition) {
@@ -127,20 +146,27 @@ Variable BigGanDeepGenerator::forward(const Variable& z, const Condition& condit
   return output_->forward(h);
 }
 
-// --- discriminator --------------------------------------------------------------------------------------------------------------
+// --- discriminator -------------------------------------------------------------------------------
 
 BigGanDeepDiscriminator::BigGanDeepDiscriminator(const NetworkConfig& config)
-    : Discriminator(checked_biggan_deep(config)), input_conv_(config_.channels, biggan_deep_widths(config_.resolution).discriminator_in[0] * config_.ch, 3, config_.sn_eps) {
+    : Discriminator(checked_biggan_deep(config)),
+      input_conv_(config_.channels,
+                  biggan_deep_widths(config_.resolution).discriminator_in[0] * config_.ch, 3,
+                  config_.sn_eps) {
   const BigGanDeepWidths widths = biggan_deep_widths(config_.resolution);
   add("input_conv", input_conv_);
   Stages& stages = own("blocks", std::make_unique<Stages>());
   int64_t resolution = config_.resolution;
   for (size_t i = 0; i < widths.discriminator_in.size(); ++i) {
-    const int64_t in = widths.discriminator_in[i] * config_.ch, out = widths.discriminator_out[i] * config_.ch;
+    const int64_t in = widths.discriminator_in[i] * config_.ch,
+                  out = widths.discriminator_out[i] * config_.ch;
     stages.begin();
-    for (int64_t k = 0; k < config_.depth; ++k)  // the first block of a stage downsamples and widens
-      blocks_.push_back(&stages.append(std::make_unique<DeepDiscriminatorBlock>(k == 0 ? in : out, out, k == 0, config_.sn_eps)));
-    if (config_.attends(resolution /= 2)) blocks_.push_back(&stages.append(std::make_unique<SelfAttention>(out, config_.sn_eps)));
+    for (int64_t k = 0; k < config_.depth;
+         ++k)  // the first block of a stage downsamples and widens
+      blocks_.push_back(&stages.append(std::make_unique<DeepDiscriminatorBlock>(
+          k == 0 ? in : out, out, k == 0, config_.sn_eps)));
+    if (config_.attends(resolution /= 2))
+      blocks_.push_back(&stages.append(std::make_unique<SelfAttention>(out, config_.sn_eps)));
   }
   head_ = std::make_unique<ProjectionHead>(widths.discriminator_out.back() * config_.ch, config_);
   add("linear", head_->linear);
@@ -148,7 +174,8 @@ BigGanDeepDiscriminator::BigGanDeepDiscriminator(const NetworkConfig& config)
 }
 
 Variable BigGanDeepDiscriminator::forward(const Variable& x, const Condition& condition) {
-  check_input("BigGAN-deep discriminator", x, {x.size(0), config_.resolution, config_.resolution, config_.channels});
+  check_input("BigGAN-deep discriminator", x,
+              {x.size(0), config_.resolution, config_.resolution, config_.channels});
   check_labels("BigGAN-deep discriminator", condition, x.size(0));
   Variable h = input_conv_(x);
   for (nn::Module* block : blocks_) h = block->forward(h);
@@ -157,8 +184,10 @@ Variable BigGanDeepDiscriminator::forward(const Variable& x, const Condition& co
 
 namespace {
 
-const RegisterGan deep({"biggan-deep", ConditionKind::classes, [](const NetworkConfig& c) { return std::make_unique<BigGanDeepGenerator>(c); },
-                        [](const NetworkConfig& c) { return std::make_unique<BigGanDeepDiscriminator>(c); }});
+const RegisterGan deep(
+    {"biggan-deep", ConditionKind::classes,
+     [](const NetworkConfig& c) { return std::make_unique<BigGanDeepGenerator>(c); },
+     [](const NetworkConfig& c) { return std::make_unique<BigGanDeepDiscriminator>(c); }});
 
 }  // namespace
 }  // namespace limbeck::gan

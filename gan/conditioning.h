@@ -1,5 +1,6 @@
-// What a GAN is conditioned on, apart from how it is trained. The loop (gan/trainer.h) keeps networks, optimisers, average, health, checkpoints;
-// a Conditioning says what an update draws and under which conditions G makes images and D judges them. Two are there: classes
+// What a GAN is conditioned on, apart from how it is trained. The loop (gan/trainer.h) keeps
+// networks, optimisers, average, health, checkpoints; a Conditioning says what an update draws and
+// under which conditions G makes images and D judges them. Two are there: classes
 // (gan/class_conditioning.h) and responses (gan/vicinity_conditioning.h).
 #pragma once
 #include <string>
@@ -22,21 +23,26 @@ class Conditioning {
 
   /// The real images.
   virtual const data::Dataset& data() const = 0;
-  /// Fills in what G and D must know (classes, or the size of the embedding); throws when config.arch is conditioned on something else.
+  /// Fills in what G and D must know (classes, or the size of the embedding); throws when
+  /// config.arch is conditioned on something else.
   virtual void configure(NetworkConfig& config) const = 0;
-  /// Whether D sees fake and real images as one batch, fake first (BigGAN), or one after the other, real first (CcGAN): its spectral norms
-  /// iterate once for each.
+  /// Whether D sees fake and real images as one batch, fake first (BigGAN), or one after the other,
+  /// real first (CcGAN): its spectral norms iterate once for each.
   virtual bool one_batch() const = 0;
 
   // --- on the host, before an update ---
 
-  /// What an update of D sees besides noise. `images` and `draws` as a data::Loader of the device gives them.
+  /// What an update of D sees besides noise. `images` and `draws` as a data::Loader of the device
+  /// gives them.
   struct Real {
     Tensor images, draws;
-    Tensors inputs;  ///< for discriminator_conditions(), from any device; the same number and shapes at each update
+    Tensors
+        /// for discriminator_conditions(), from any device; the same number and shapes at each
+        /// update
+        inputs;
   };
-  /// Where the updates of D begin: `first` of them have been done. Before the first next_real(). All that is drawn for an update depends on the
-  /// stream and the update's number only.
+  /// Where the updates of D begin: `first` of them have been done. Before the first next_real().
+  /// All that is drawn for an update depends on the stream and the update's number only.
   virtual void begin(const Stream& stream, int64_t first) = 0;
   virtual Real next_real() = 0;
   /// For generator_condition(), drawn from the stream.
@@ -45,12 +51,13 @@ class Conditioning {
   // --- on the device, within an update, which may be recorded (nn/step_graph.h) ---
 
   struct DiscriminatorConditions {
-    Condition made;                    ///< G's fakes are generated from it
+    Condition made;  ///< G's fakes are generated from it
     Condition judged_fake, judged_real;
-    Tensor real_weights, fake_weights; ///< of the losses, [N, 1]; undefined: 1
+    Tensor real_weights, fake_weights;  ///< of the losses, [N, 1]; undefined: 1
   };
   /// `place`: in a stream, i64 [2] on the device, for draws made there (ops/random.h).
-  virtual DiscriminatorConditions discriminator_conditions(const Tensors& inputs, const Tensor& place) const = 0;
+  virtual DiscriminatorConditions discriminator_conditions(const Tensors& inputs,
+                                                           const Tensor& place) const = 0;
   /// Images are made from it and judged under it.
   virtual Condition generator_condition(const Tensors& inputs, const Tensor& place) const = 0;
 

@@ -1,6 +1,7 @@
-// cDRE-F-cSP: conditional density-ratio estimation in feature space with the softplus loss and a penalty (Ding, Wang, Wang, Welch,
-// "Efficient subsampling of realistic images from GANs conditional on a class or a continuous variable", 2023).
-// The ratio net learns r(h | y) = p_real(h | y) / p_fake(h | y) on features h of real and generated images.
+// cDRE-F-cSP: conditional density-ratio estimation in feature space with the softplus loss and a
+// penalty (Ding, Wang, Wang, Welch, "Efficient subsampling of realistic images from GANs
+// conditional on a class or a continuous variable", 2023). The ratio net learns r(h | y) = p_real(h
+// | y) / p_fake(h | y) on features h of real and generated images.
 #pragma once
 #include <memory>
 #include <string>
@@ -14,14 +15,18 @@
 
 namespace limbeck::gan {
 
-/// Hidden widths of the named sizes MLP3, MLP5, MLP7, MLP9, scaled and rounded to a multiple of 16 (at least 16).
+/// Hidden widths of the named sizes MLP3, MLP5, MLP7, MLP9, scaled and rounded to a multiple of 16
+/// (at least 16).
 std::vector<int64_t> ratio_widths(const std::string& name, double scale = 1);
 
-/// condition vector [N, e] and feature [N, f] to ratio [N, 1] >= 0. Linear, GroupNorm(8; fewer where a group would have less than
-/// `group_channels` channels), ReLU, dropout per hidden layer; linear, ReLU at the end. The condition stands first in the input. Keys 0, 1, 4, 5, ... as in the original's Sequential.
+/// condition vector [N, e] and feature [N, f] to ratio [N, 1] >= 0. Linear, GroupNorm(8; fewer
+/// where a group would have less than `group_channels` channels), ReLU, dropout per hidden layer;
+/// linear, ReLU at the end. The condition stands first in the input. Keys 0, 1, 4, 5, ... as in the
+/// original's Sequential.
 class RatioMlp : public nn::Module {
  public:
-  RatioMlp(int64_t condition, int64_t feature, const std::vector<int64_t>& widths, double dropout, int64_t group_channels = 16);
+  RatioMlp(int64_t condition, int64_t feature, const std::vector<int64_t>& widths, double dropout,
+           int64_t group_channels = 16);
   Variable operator()(const Variable& condition, const Variable& feature);
   void start_alive() { last_->bias.data().fill(1); }
 
@@ -35,19 +40,23 @@ class RatioMlp : public nn::Module {
   nn::Linear* last_;
 };
 
-/// A conditional density-ratio model. The training loop and the sampler know only this; how y becomes a vector is the subclass's business.
+/// A conditional density-ratio model. The training loop and the sampler know only this; how y
+/// becomes a vector is the subclass's business.
 class RatioNet : public nn::Module {
  public:
   /// features [N, f], y as in ImageSource -> ratios [N, 1].
   virtual Variable ratio(const Variable& features, const Tensor& y) = 0;
-  /// Sets the last bias to 1, so that the closing ReLU starts open at the ratio that says nothing. The original leaves it to the seed.
+  /// Sets the last bias to 1, so that the closing ReLU starts open at the ratio that says nothing.
+  /// The original leaves it to the seed.
   virtual void start_alive() = 0;
 };
 
-/// Conditioned on a class through a trainable embedding, N(0, 1) at first. Keys label_emb.weight, main.*.
+/// Conditioned on a class through a trainable embedding, N(0, 1) at first. Keys label_emb.weight,
+/// main.*.
 class ClassRatioNet : public RatioNet {
  public:
-  ClassRatioNet(int64_t classes, int64_t embedding, int64_t feature, const std::vector<int64_t>& widths, double dropout = 0.5);
+  ClassRatioNet(int64_t classes, int64_t embedding, int64_t feature,
+                const std::vector<int64_t>& widths, double dropout = 0.5);
   Variable ratio(const Variable& features, const Tensor& y) override;
   void start_alive() override { main_.start_alive(); }
 
@@ -57,8 +66,10 @@ class ClassRatioNet : public RatioNet {
 };
 
 /// Conditional softplus loss with penalty:
-///   L = mean(s(rg) rg) - mean(softplus(rg)) - mean(s(rr)) + lambda (mean(rg) - 1)^2,   s = sigmoid,
-/// rr, rg = ratios of real and generated features. The ratio averages to 1 over the generated distribution, hence the penalty.
+///   L = mean(s(rg) rg) - mean(softplus(rg)) - mean(s(rr)) + lambda (mean(rg) - 1)^2,   s =
+///   sigmoid,
+/// rr, rg = ratios of real and generated features. The ratio averages to 1 over the generated
+/// distribution, hence the penalty.
 Variable ratio_loss(const Variable& real, const Variable& fake, double lambda);
 
 /// [ratio] of a configuration; the defaults are the original's.
@@ -97,21 +108,26 @@ struct RatioSettings {
 };
 
 struct RatioTask {
-  RatioNet& net;                    ///< initialised by the loop, again after a restart; on the device of `features`
-  FeatureNet& features;             ///< frozen, eval mode; sees images normalised to [-1, 1] on both sides (docs/original.md)
+  RatioNet& net;  ///< initialised by the loop, again after a restart; on the device of `features`
+  FeatureNet&
+      /// frozen, eval mode; sees images normalised to [-1, 1] on both sides (docs/original.md)
+      features;
   const ImageSource& source;
   const data::Dataset& real;
   Stream stream;
   nn::Monitor& monitor;
 };
 
-/// Trains the net. Guard: a net whose closing ReLU is zero for every image of an epoch, or at the end for every fake of some class,
-/// has no gradient and no use; the loop then starts again with another seed and the last bias at 1 (a note tells), and after `restarts`
-/// times throws Error with advice. Resumable. Returns the last loss and mean ratios as values for the results. On a device a step is recorded, with
-/// the fakes of a DrawnSource in it, and its loss and ratios are read while the next one runs.
+/// Trains the net. Guard: a net whose closing ReLU is zero for every image of an epoch, or at the
+/// end for every fake of some class, has no gradient and no use; the loop then starts again with
+/// another seed and the last bias at 1 (a note tells), and after `restarts` times throws Error with
+/// advice. Resumable. Returns the last loss and mean ratios as values for the results. On a device
+/// a step is recorded, with the fakes of a DrawnSource in it, and its loss and ratios are read
+/// while the next one runs.
 nn::Values train_ratio(const RatioTask& task, const RatioSettings& settings);
 
-/// Ratios f32 [N] on the net's device of images f32 [N,H,W,C] in [-1, 1] under conditions y, in eval mode without gradient.
+/// Ratios f32 [N] on the net's device of images f32 [N,H,W,C] in [-1, 1] under conditions y, in
+/// eval mode without gradient.
 Tensor ratios_of(RatioNet& net, FeatureNet& features, const Tensor& images, const Tensor& y);
 
 }  // namespace limbeck::gan

@@ -8,7 +8,9 @@ namespace limbeck::gan {
 namespace {
 
 /// int(side * ratio + 0.5), as DiffAugment_pytorch.py rounds.
-int64_t part_of(int64_t side, double ratio) { return static_cast<int64_t>(static_cast<double>(side) * ratio + 0.5); }
+int64_t part_of(int64_t side, double ratio) {
+  return static_cast<int64_t>(static_cast<double>(side) * ratio + 0.5);
+}
 int64_t cut_size(int64_t side) { return part_of(side, 0.5); }
 
 }  // namespace
@@ -16,22 +18,32 @@ int64_t cut_size(int64_t side) { return part_of(side, 0.5); }
 DiffAugment::DiffAugment(const std::string& policy) {
   std::istringstream names(policy);
   for (std::string name; std::getline(names, name, ',');) {
-    if (name == "color") color_ = true;
-    else if (name == "translation") translation_ = true;
-    else if (name == "cutout") cutout_ = true;
-    else fail("DiffAugment: unknown policy '", name, "' in '", policy, "'; known are color, translation, cutout");
+    if (name == "color")
+      color_ = true;
+    else if (name == "translation")
+      translation_ = true;
+    else if (name == "cutout")
+      cutout_ = true;
+    else
+      fail("DiffAugment: unknown policy '", name, "' in '", policy,
+           "'; known are color, translation, cutout");
   }
 }
 
 Tensor DiffAugment::draw(int64_t n, int64_t height, int64_t width, const Tensor& place) const {
   if (identity()) return {};
-  const int64_t corners_h = height + (cut_size(height) % 2 == 0), corners_w = width + (cut_size(width) % 2 == 0);
-  return draw_diffaugment(place, n, {part_of(height, 0.125), part_of(width, 0.125), corners_h, corners_w, color_, translation_});
+  const int64_t corners_h = height + (cut_size(height) % 2 == 0),
+                corners_w = width + (cut_size(width) % 2 == 0);
+  return draw_diffaugment(
+      place, n,
+      {part_of(height, 0.125), part_of(width, 0.125), corners_h, corners_w, color_, translation_});
 }
 
 Variable DiffAugment::apply(const Variable& x, const Tensor& parameters) const {
   if (identity()) return x;
-  const std::vector<int64_t> cut = cutout_ ? std::vector<int64_t>{cut_size(x.size(1)), cut_size(x.size(2))} : std::vector<int64_t>{0, 0};
+  const std::vector<int64_t> cut =
+      cutout_ ? std::vector<int64_t>{cut_size(x.size(1)), cut_size(x.size(2))}
+              : std::vector<int64_t>{0, 0};
   return apply1("diffaugment", {x, parameters}, {{"cutout", cut}});
 }
 

@@ -7,7 +7,10 @@ namespace {
 class Block : public nn::Module {
  public:
   Block(int64_t in, int64_t out, int64_t stride)
-      : conv1_(in, out, {.kernel = 3, .stride = stride, .padding = 1}), bn1_(out), conv2_(out, out, {.kernel = 3, .padding = 1}), bn2_(out) {
+      : conv1_(in, out, {.kernel = 3, .stride = stride, .padding = 1}),
+        bn1_(out),
+        conv2_(out, out, {.kernel = 3, .padding = 1}),
+        bn2_(out) {
     add("conv1", conv1_);
     add("bn1", bn1_);
     add("conv2", conv2_);
@@ -42,9 +45,12 @@ int64_t feature_dimension(const nn::ModelOptions& o, const FeatureNetSize& s) {
 
 void check(const FeatureNetSize& s) {
   LIMBECK_CHECK(s.width > 0, "feature net: width must be positive, found ", s.width);
-  LIMBECK_CHECK(!s.blocks.empty() && s.blocks.size() <= 4, "feature net: expected 1 to 4 stages in blocks, found ", s.blocks.size());
-  for (int64_t n : s.blocks) LIMBECK_CHECK(n > 0, "feature net: a stage needs at least one block, found ", n);
-  for (int64_t n : s.head) LIMBECK_CHECK(n > 0, "feature net: a hidden layer needs at least one unit, found ", n);
+  LIMBECK_CHECK(!s.blocks.empty() && s.blocks.size() <= 4,
+                "feature net: expected 1 to 4 stages in blocks, found ", s.blocks.size());
+  for (int64_t n : s.blocks)
+    LIMBECK_CHECK(n > 0, "feature net: a stage needs at least one block, found ", n);
+  for (int64_t n : s.head)
+    LIMBECK_CHECK(n > 0, "feature net: a hidden layer needs at least one unit, found ", n);
 }
 
 }  // namespace
@@ -52,7 +58,8 @@ void check(const FeatureNetSize& s) {
 /// Children "0" conv, "1" BN, "2" the ReLU (fused into the BN here), "3" ... stages and pools.
 class FeatureNet::Main : public nn::Module {
  public:
-  Main(const nn::ModelOptions& o, const FeatureNetSize& s) : conv_(o.channels, s.width, {.kernel = 3, .padding = 1}), bn_(s.width) {
+  Main(const nn::ModelOptions& o, const FeatureNetSize& s)
+      : conv_(o.channels, s.width, {.kernel = 3, .padding = 1}), bn_(s.width) {
     check(s);
     add("0", conv_);
     add("1", bn_);
@@ -65,7 +72,8 @@ class FeatureNet::Main : public nn::Module {
         in = out;
       }
       chain_.push_back(&own(std::to_string(index++), std::move(stage)));
-      if (o.size >= 128 && i < 2) chain_.push_back(&own(std::to_string(index++), std::make_unique<MaxPool>()));
+      if (o.size >= 128 && i < 2)
+        chain_.push_back(&own(std::to_string(index++), std::make_unique<MaxPool>()));
     }
     width_ = in;
   }
@@ -83,7 +91,8 @@ class FeatureNet::Main : public nn::Module {
   int64_t width_ = 0;
 };
 
-/// BN, ReLU, dropout, linear per hidden layer and for the logits: children 0, 3, 4, 7, 8, 11 hold weights for two hidden layers.
+/// BN, ReLU, dropout, linear per hidden layer and for the logits: children 0, 3, 4, 7, 8, 11 hold
+/// weights for two hidden layers.
 class FeatureNet::Head : public nn::Module {
  public:
   Head(int64_t in, const FeatureNetSize& s, int64_t outputs) {
@@ -116,7 +125,8 @@ class FeatureNet::Head : public nn::Module {
 };
 
 FeatureNet::FeatureNet(const nn::ModelOptions& options, const FeatureNetSize& size)
-    : feature_size_(feature_dimension(options, size)), main_(std::make_unique<Main>(options, size)) {
+    : feature_size_(feature_dimension(options, size)),
+      main_(std::make_unique<Main>(options, size)) {
   classifier_1_.emplace<nn::Linear>(main_->width(), feature_size_);
   classifier_2_ = std::make_unique<Head>(feature_size_, size, options.outputs);
   add("main", *main_);

@@ -20,7 +20,8 @@ bool all_finite(const Tensor& t) {
 std::string first_broken(const char* network, const nn::Module& m) {
   for (const nn::Parameter& p : m.parameters()) {
     if (!all_finite(p.value.data())) return cat(network, ".", p.name);
-    if (p.value.grad().defined() && !all_finite(p.value.grad())) return cat("gradient of ", network, ".", p.name);
+    if (p.value.grad().defined() && !all_finite(p.value.grad()))
+      return cat("gradient of ", network, ".", p.name);
   }
   for (const nn::Buffer& b : m.buffers())
     if (b.value.dtype() == DType::f32 && !all_finite(b.value)) return cat(network, ".", b.name);
@@ -31,7 +32,8 @@ double gradient_norm(const nn::Module& m) {
   double total = 0;
   for (const Variable& p : m.parameter_values())
     if (p.grad().defined())
-      for (float g : p.grad().to_vector<float>()) total += static_cast<double>(g) * static_cast<double>(g);
+      for (float g : p.grad().to_vector<float>())
+        total += static_cast<double>(g) * static_cast<double>(g);
   return std::sqrt(total);
 }
 

@@ -13,8 +13,9 @@ std::string first_broken(const char* network, const nn::Module& m);
 double gradient_norm(const nn::Module& m);
 /// The share of scores with this sign.
 double fraction_with_sign(const Tensor& scores, double sign);
-/// Appends sv0 of every spectrally normalised layer of BigGAN's and their extremes: a rising maximum in D or a falling minimum in G announces
-/// collapse. Nothing where a network has no such layer.
+/// Appends sv0 of every spectrally normalised layer of BigGAN's and their extremes: a rising
+/// maximum in D or a falling minimum in G announces collapse. Nothing where a network has no such
+/// layer.
 void add_singular_values(nn::Values& values, const char* network, const nn::Module& m);
 
 }  // namespace limbeck::gan

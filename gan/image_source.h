@@ -10,7 +10,8 @@
 
 namespace limbeck::gan {
 
-/// A source whose images are drawn and computed on one device without the host, fit for a recorded step (nn/step_graph.h).
+/// A source whose images are drawn and computed on one device without the host, fit for a recorded
+/// step (nn/step_graph.h).
 struct DrawnSource {
   Device device;
   /// What the images of a stream are drawn from (tensor/random.h): i64 [k, 2] on the CPU.
@@ -19,15 +20,16 @@ struct DrawnSource {
   std::function<Tensor(const Tensor& y, const Tensor& places)> images;
 };
 
-/// Images of given conditions: y is i64 [n] (classes) or f32 [n] (responses), on the CPU; the result is f32 [n, H, W, C] in [-1, 1], on any device,
-/// and depends on y and the stream only.
+/// Images of given conditions: y is i64 [n] (classes) or f32 [n] (responses), on the CPU; the
+/// result is f32 [n, H, W, C] in [-1, 1], on any device, and depends on y and the stream only.
 class ImageSource {
  public:
   ImageSource() = default;
   /// Any function (const Tensor& y, const Stream& stream) -> images.
   template <class F>
-    requires(!std::same_as<std::remove_cvref_t<F>, ImageSource> && std::is_invocable_r_v<Tensor, F, const Tensor&, const Stream&>)
-  ImageSource(F&& function) : function_(std::forward<F>(function)) {}
+  requires(!std::same_as<std::remove_cvref_t<F>, ImageSource> &&
+           std::is_invocable_r_v<Tensor, F, const Tensor&, const Stream&>) ImageSource(F&& function)
+      : function_(std::forward<F>(function)) {}
   ImageSource(DrawnSource drawn) : drawn_(std::move(drawn)) {}
 
   Tensor operator()(const Tensor& y, const Stream& stream) const {

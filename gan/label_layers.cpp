@@ -34,9 +34,11 @@ void fill_unit_vector(const Tensor& t, Stream stream) {
 
 }  // namespace
 
-// --- layers ---------------------------------------------------------------------------------------------------------------------
+// --- layers --------------------------------------------------------------------------------------
 
-WeightLayer::WeightLayer(const Shape& shape, nn::DiskLayout layout, bool has_bias, const WeightRule& rule) : rule_(rule) {
+WeightLayer::WeightLayer(const Shape& shape, nn::DiskLayout layout, bool has_bias,
+                         const WeightRule& rule)
+    : rule_(rule) {
   if (!rule.spectral) weight = add_parameter("weight", shape, layout);
   if (has_bias) bias = add_parameter("bias", {shape[0]});
   if (!rule.spectral) return;
@@ -76,7 +78,7 @@ LabelLinear::LabelLinear(int64_t in, int64_t out, bool has_bias, const WeightRul
     : WeightLayer({out, in}, nn::DiskLayout::plain, has_bias, rule) {}
 Variable LabelLinear::forward(const Variable& x) { return linear(x, used(), bias); }
 
-// --- conditional batch norm -----------------------------------------------------------------------------------------------------
+// --- conditional batch norm ----------------------------------------------------------------------
 
 LabelBatchNorm::Statistics::Statistics(int64_t channels)
     : mean_(add_buffer("running_mean", Tensor::zeros({channels}))),
@@ -94,8 +96,13 @@ void LabelBatchNorm::Statistics::reset(Stream) {
   buffer(count_).fill(0);
 }
 
-LabelBatchNorm::LabelBatchNorm(int64_t channels, int64_t label_dim, double eps, double momentum, const WeightRule& rule)
-    : eps_(eps), momentum_(momentum), bn_(channels), embed_gamma_(label_dim, channels, false, rule), embed_beta_(label_dim, channels, false, rule) {
+LabelBatchNorm::LabelBatchNorm(int64_t channels, int64_t label_dim, double eps, double momentum,
+                               const WeightRule& rule)
+    : eps_(eps),
+      momentum_(momentum),
+      bn_(channels),
+      embed_gamma_(label_dim, channels, false, rule),
+      embed_beta_(label_dim, channels, false, rule) {
   add("bn", bn_);
   add("embed_gamma", embed_gamma_);
   add("embed_beta", embed_beta_);
@@ -107,22 +114,26 @@ Variable LabelBatchNorm::relu(const Variable& x, const Variable& h) {
   return cond_batch_norm(x, gain, shift, eps_, true, bn_.count_batch(momentum_)).y;
 }
 
-// --- residuals and projection ---------------------------------------------------------------------------------------------------
+// --- residuals and projection --------------------------------------------------------------------
 
-Variable generator_residual(const Variable& x, const Variable& h, LabelBatchNorm& bn1, LabelConv2d& conv1, LabelBatchNorm& bn2, LabelConv2d& conv2,
+Variable generator_residual(const Variable& x, const Variable& h, LabelBatchNorm& bn1,
+                            LabelConv2d& conv1, LabelBatchNorm& bn2, LabelConv2d& conv2,
                             LabelConv2d& shortcut) {
   const Variable up = conv1.upsampled(bn1.relu(x, h));
-  // The 1x1 shortcut runs before the upsampling: both orders give the same numbers, this one at a quarter of the work.
+  // The 1x1 shortcut runs before the upsampling: both orders give the same numbers, this one at a
+  // quarter of the work.
   return conv2(bn2.relu(up, h)) + upsample_nearest(shortcut(x));
 }
 
-Variable discriminator_residual(const Variable& x, const Variable& side, LabelConv2d& conv1, LabelConv2d& conv2, LabelConv2d& shortcut, bool downsample) {
+Variable discriminator_residual(const Variable& x, const Variable& side, LabelConv2d& conv1,
+                                LabelConv2d& conv2, LabelConv2d& shortcut, bool downsample) {
   const Variable y = relu(conv1(x));
   if (!downsample) return conv2(y) + shortcut(side);
   return conv2.pooled(y) + shortcut(avg_pool2d(side));  // pooling and a 1x1 convolution commute
 }
 
-Variable label_projection(const Variable& x, const Variable& h, LabelLinear& linear, LabelLinear& embed) {
+Variable label_projection(const Variable& x, const Variable& h, LabelLinear& linear,
+                          LabelLinear& embed) {
   const Variable f = flatten_chw(x);
   return linear(f) + sum(f * embed(h), {1}, true);
 }
@@ -130,11 +141,13 @@ Variable label_projection(const Variable& x, const Variable& h, LabelLinear& lin
 NetworkConfig checked_label_config(const char* what, NetworkConfig c) {
   check_sizes(what, c);
   LIMBECK_CHECK(c.resolution == 64, what, ": resolution must be 64, found ", c.resolution);
-  LIMBECK_CHECK(c.shared_dim == 0 && !c.hierarchical && c.attention.empty(), what, ": takes no shared_dim, hierarchical z or choice of attention");
+  LIMBECK_CHECK(c.shared_dim == 0 && !c.hierarchical && c.attention.empty(), what,
+                ": takes no shared_dim, hierarchical z or choice of attention");
   return c;
 }
 
-const Variable& label_of(const char* what, const Condition& condition, int64_t batch, const NetworkConfig& config) {
+const Variable& label_of(const char* what, const Condition& condition, int64_t batch,
+                         const NetworkConfig& config) {
   LIMBECK_CHECK(condition.embedding, what, ": the condition has no embedded label");
   check_input(what, condition.embedding, {batch, config.label_dim});
   return condition.embedding;

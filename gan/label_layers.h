@@ -1,9 +1,11 @@
-// Layers of the networks of CcGAN (Ding, Wang, Xu, Welch, Wang: "CcGAN: continuous conditional generative adversarial networks for image
-// generation", ICLR 2021), which are conditioned on the embedding h [N, d] of a scalar label. State keys are those of PyTorch's modules:
-// a spectrally normalised layer has bias, weight_orig, weight_u, weight_v (torch.nn.utils.spectral_norm).
+// Layers of the networks of CcGAN (Ding, Wang, Xu, Welch, Wang: "CcGAN: continuous conditional
+// generative adversarial networks for image generation", ICLR 2021), which are conditioned on the
+// embedding h [N, d] of a scalar label. State keys are those of PyTorch's modules: a spectrally
+// normalised layer has bias, weight_orig, weight_u, weight_v (torch.nn.utils.spectral_norm).
 //
-// Spectral norm here: train mode runs one power iteration per forward (v = norm(u W), u = norm(v W^T), eps 1e-12) and stores both; eval
-// mode runs none and uses the stored u and v. W / sigma with sigma = u W v^T; the gradient flows through W in sigma only.
+// Spectral norm here: train mode runs one power iteration per forward (v = norm(u W), u = norm(v
+// W^T), eps 1e-12) and stores both; eval mode runs none and uses the stored u and v. W / sigma with
+// sigma = u W v^T; the gradient flows through W in sigma only.
 #pragma once
 #include "gan/network.h"
 
@@ -36,7 +38,8 @@ class LabelConv2d : public WeightLayer {
  public:
   LabelConv2d(int64_t in, int64_t out, int64_t kernel, const WeightRule& rule);
   Variable forward(const Variable& x) override;
-  /// avg_pool2d(forward(x)) and forward(upsample_nearest(x)), folded into the kernel (gan/resampling_conv.h).
+  /// avg_pool2d(forward(x)) and forward(upsample_nearest(x)), folded into the kernel
+  /// (gan/resampling_conv.h).
   Variable pooled(const Variable& x);
   Variable upsampled(const Variable& x);
 };
@@ -48,11 +51,13 @@ class LabelLinear : public WeightLayer {
   Variable forward(const Variable& x) override;
 };
 
-/// relu(b + gamma(h) b + beta(h)) with b = BN(x) without affine parameters; gamma, beta linear without bias. Keys bn.running_mean,
-/// bn.running_var, bn.num_batches_tracked, embed_gamma.weight, embed_beta.weight.
+/// relu(b + gamma(h) b + beta(h)) with b = BN(x) without affine parameters; gamma, beta linear
+/// without bias. Keys bn.running_mean, bn.running_var, bn.num_batches_tracked, embed_gamma.weight,
+/// embed_beta.weight.
 class LabelBatchNorm : public nn::Module {
  public:
-  LabelBatchNorm(int64_t channels, int64_t label_dim, double eps, double momentum, const WeightRule& rule);
+  LabelBatchNorm(int64_t channels, int64_t label_dim, double eps, double momentum,
+                 const WeightRule& rule);
   Variable relu(const Variable& x, const Variable& h);
 
  private:
@@ -74,19 +79,23 @@ class LabelBatchNorm : public nn::Module {
   LabelLinear embed_gamma_, embed_beta_;
 };
 
-// --- what SAGAN and SNGAN compute alike -------------------------------------------------------------------------------------------
+// --- what SAGAN and SNGAN compute alike ----------------------------------------------------------
 
 /// conv2(relu(bn2(conv1(up2(relu(bn1(x)))))) + up2(shortcut(x)).
-Variable generator_residual(const Variable& x, const Variable& h, LabelBatchNorm& bn1, LabelConv2d& conv1, LabelBatchNorm& bn2, LabelConv2d& conv2,
+Variable generator_residual(const Variable& x, const Variable& h, LabelBatchNorm& bn1,
+                            LabelConv2d& conv1, LabelBatchNorm& bn2, LabelConv2d& conv2,
                             LabelConv2d& shortcut);
 /// conv2(relu(conv1(x))) + shortcut(side), both pooled when downsampling.
-Variable discriminator_residual(const Variable& x, const Variable& side, LabelConv2d& conv1, LabelConv2d& conv2, LabelConv2d& shortcut, bool downsample);
+Variable discriminator_residual(const Variable& x, const Variable& side, LabelConv2d& conv1,
+                                LabelConv2d& conv2, LabelConv2d& shortcut, bool downsample);
 /// linear(f) + <f, embed(h)>: [N, 1], f the whole last map in PyTorch's order (no pooling).
-Variable label_projection(const Variable& x, const Variable& h, LabelLinear& linear, LabelLinear& embed);
+Variable label_projection(const Variable& x, const Variable& h, LabelLinear& linear,
+                          LabelLinear& embed);
 
 /// Throws unless the sizes fit (64x64 only); `what` names the network.
 NetworkConfig checked_label_config(const char* what, NetworkConfig config);
 /// The condition's embedding, or an error unless it is [batch, label_dim].
-const Variable& label_of(const char* what, const Condition& condition, int64_t batch, const NetworkConfig& config);
+const Variable& label_of(const char* what, const Condition& condition, int64_t batch,
+                         const NetworkConfig& config);
 
 }  // namespace limbeck::gan

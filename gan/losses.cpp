@@ -5,7 +5,8 @@ namespace {
 
 Variable weighted_mean(const Variable& terms, const Tensor& weights) {
   if (!weights.defined()) return mean(terms);
-  LIMBECK_CHECK(weights.shape() == terms.shape(), "GAN loss: expected weights ", terms.shape(), ", found ", describe(weights));
+  LIMBECK_CHECK(weights.shape() == terms.shape(), "GAN loss: expected weights ", terms.shape(),
+                ", found ", describe(weights));
   return mean(Variable(weights) * terms);
 }
 
@@ -17,7 +18,8 @@ AdversarialLoss parse_adversarial_loss(const std::string& name, const std::strin
   fail(key, ": expected hinge or vanilla, found '", name, "'");
 }
 
-Variable discriminator_loss(AdversarialLoss loss, const Variable& on_real, const Variable& on_fake, const Tensor& real_weights, const Tensor& fake_weights) {
+Variable discriminator_loss(AdversarialLoss loss, const Variable& on_real, const Variable& on_fake,
+                            const Tensor& real_weights, const Tensor& fake_weights) {
   const bool hinge = loss == AdversarialLoss::hinge;
   const Variable real = hinge ? relu(affine(on_real, -1, 1)) : softplus(-on_real);
   const Variable fake = hinge ? relu(affine(on_fake, 1, 1)) : softplus(on_fake);

@@ -1,7 +1,11 @@
-// What D and G of a GAN minimise, from D's scores (logits) [N, 1]. Each sample may have a weight [N, 1]: CcGAN's vicinal losses (gan/vicinity.h).
-//   hinge (Lim & Ye 2017)               L_D = mean w_r relu(1 - D(x)) + mean w_f relu(1 + D(G(z))),     L_G = -mean D(G(z))
-//   vanilla (Goodfellow et al. 2014)    L_D = mean w_r softplus(-D(x)) + mean w_f softplus(D(G(z))),    L_G = mean softplus(-D(G(z)))
-// softplus(-s) = -log sigmoid(s): binary cross entropy without the original's 1e-20 within the logarithm, which it needs against log 0.
+// What D and G of a GAN minimise, from D's scores (logits) [N, 1]. Each sample may have a weight
+// [N, 1]: CcGAN's vicinal losses (gan/vicinity.h).
+//   hinge (Lim & Ye 2017)               L_D = mean w_r relu(1 - D(x)) + mean w_f relu(1 +
+//                                       D(G(z))),     L_G = -mean D(G(z))
+//   vanilla (Goodfellow et al. 2014)    L_D = mean w_r softplus(-D(x)) + mean w_f
+//                                       softplus(D(G(z))),    L_G = mean softplus(-D(G(z)))
+// softplus(-s) = -log sigmoid(s): binary cross entropy without the original's 1e-20 within the
+// logarithm, which it needs against log 0.
 #pragma once
 #include <string>
 
@@ -13,8 +17,10 @@ enum class AdversarialLoss { hinge, vanilla };
 /// "hinge", "vanilla"; throws naming `key` on other names.
 AdversarialLoss parse_adversarial_loss(const std::string& name, const std::string& key);
 
-/// Undefined weights are 1. They are not normalised: the mean is over the samples, as in the original.
-Variable discriminator_loss(AdversarialLoss loss, const Variable& on_real, const Variable& on_fake, const Tensor& real_weights = {}, const Tensor& fake_weights = {});
+/// Undefined weights are 1. They are not normalised: the mean is over the samples, as in the
+/// original.
+Variable discriminator_loss(AdversarialLoss loss, const Variable& on_real, const Variable& on_fake,
+                            const Tensor& real_weights = {}, const Tensor& fake_weights = {});
 Variable generator_loss(AdversarialLoss loss, const Variable& on_fake);
 
 }  // namespace limbeck::gan

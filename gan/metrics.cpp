@@ -8,18 +8,22 @@
 namespace limbeck::gan {
 
 Moments moments_of(const Tensor& features) {
-  LIMBECK_CHECK(features.rank() == 2 && features.size(0) >= 2, "moments: expected features [N, D] of at least two images, found ", describe(features));
+  LIMBECK_CHECK(features.rank() == 2 && features.size(0) >= 2,
+                "moments: expected features [N, D] of at least two images, found ",
+                describe(features));
   const int64_t n = features.size(0), d = features.size(1);
   const Tensor wide = features.to(DType::f64).clone();
   double* x = wide.data<double>();
-  Moments m{n, std::vector<double>(static_cast<size_t>(d), 0.0), std::vector<double>(static_cast<size_t>(d * d), 0.0)};
+  Moments m{n, std::vector<double>(static_cast<size_t>(d), 0.0),
+            std::vector<double>(static_cast<size_t>(d * d), 0.0)};
   for (int64_t i = 0; i < n; ++i)
     for (int64_t j = 0; j < d; ++j) m.mean[static_cast<size_t>(j)] += x[i * d + j];
   for (double& v : m.mean) v /= static_cast<double>(n);
   for (int64_t i = 0; i < n; ++i)
     for (int64_t j = 0; j < d; ++j) x[i * d + j] -= m.mean[static_cast<size_t>(j)];
 #pragma omp parallel for schedule(dynamic, 8)
-  for (int64_t j = 0; j < d; ++j) {  // each thread owns whole rows: the sums run in the same order for any thread count
+  for (int64_t j = 0; j < d;
+       ++j) {  // each thread owns whole rows: the sums run in the same order for any thread count
     double* row = &m.covariance[static_cast<size_t>(j * d)];
     for (int64_t i = 0; i < n; ++i)
       for (int64_t k = 0; k <= j; ++k) row[k] += x[i * d + j] * x[i * d + k];
@@ -27,18 +31,21 @@ Moments moments_of(const Tensor& features) {
   for (int64_t j = 0; j < d; ++j)
     for (int64_t k = 0; k <= j; ++k) {
       const double v = m.covariance[static_cast<size_t>(j * d + k)] / static_cast<double>(n - 1);
-      m.covariance[static_cast<size_t>(j * d + k)] = m.covariance[static_cast<size_t>(k * d + j)] = v;
+      m.covariance[static_cast<size_t>(j * d + k)] = m.covariance[static_cast<size_t>(k * d + j)] =
+          v;
     }
   return m;
 }
 
 double frechet_distance(const Moments& a, const Moments& b) {
-  LIMBECK_CHECK(a.dim() == b.dim(), "Frechet distance: features of dimension ", a.dim(), " and ", b.dim());
+  LIMBECK_CHECK(a.dim() == b.dim(), "Frechet distance: features of dimension ", a.dim(), " and ",
+                b.dim());
   const int64_t d = a.dim();
   double distance = 0;
   for (int64_t i = 0; i < d; ++i) {
     const size_t at = static_cast<size_t>(i), diagonal = static_cast<size_t>(i * d + i);
-    distance += (a.mean[at] - b.mean[at]) * (a.mean[at] - b.mean[at]) + a.covariance[diagonal] + b.covariance[diagonal];
+    distance += (a.mean[at] - b.mean[at]) * (a.mean[at] - b.mean[at]) + a.covariance[diagonal] +
+                b.covariance[diagonal];
   }
   const std::vector<double> root = matrix_sqrt(a.covariance, d);
   std::vector<double> product = matrix_product(matrix_product(root, b.covariance, d), root, d);
@@ -52,8 +59,10 @@ double frechet_distance(const Moments& a, const Moments& b) {
   return std::max(0.0, distance);
 }
 
-double label_consistency(const std::vector<int64_t>& predicted, const std::vector<int64_t>& assigned) {
-  LIMBECK_CHECK(predicted.size() == assigned.size(), "label consistency: ", predicted.size(), " predictions for ", assigned.size(), " labels");
+double label_consistency(const std::vector<int64_t>& predicted,
+                         const std::vector<int64_t>& assigned) {
+  LIMBECK_CHECK(predicted.size() == assigned.size(), "label consistency: ", predicted.size(),
+                " predictions for ", assigned.size(), " labels");
   if (predicted.empty()) return 0;
   double equal = 0;
   for (size_t i = 0; i < predicted.size(); ++i) equal += predicted[i] == assigned[i];

@@ -20,10 +20,12 @@ Moments moments_of(const Tensor& features);
 
 /// Squared Frechet distance of two Gaussians (Heusel et al. 2017):
 ///   |mu_a - mu_b|^2 + tr(S_a + S_b - 2 (S_a^{1/2} S_b S_a^{1/2})^{1/2}).
-/// The original's evaluation script does not square the distance of the means (spec trap 44); this is the textbook value.
+/// The original's evaluation script does not square the distance of the means (docs/original.md,
+/// "Metrics"); this is the textbook value.
 double frechet_distance(const Moments& a, const Moments& b);
 
 /// Share of images whose predicted class is the assigned one; 0 for none.
-double label_consistency(const std::vector<int64_t>& predicted, const std::vector<int64_t>& assigned);
+double label_consistency(const std::vector<int64_t>& predicted,
+                         const std::vector<int64_t>& assigned);
 
 }  // namespace limbeck::gan

@@ -20,17 +20,20 @@ std::string joined(const std::vector<std::string>& names) {
 const GanEntry& entry_of(const std::string& name) {
   for (const GanEntry& e : entries())
     if (e.name == name) return e;
-  fail("unknown GAN architecture '", name, "'", did_you_mean(name, gan_names(), "; known: " + joined(gan_names())));
+  fail("unknown GAN architecture '", name, "'",
+       did_you_mean(name, gan_names(), "; known: " + joined(gan_names())));
 }
 
 }  // namespace
 
 Condition Condition::rows(int64_t begin, int64_t end) const {
-  return {classes ? classes.rows(begin, end) : Tensor(), embedding ? Variable(embedding.data().rows(begin, end)) : Variable()};
+  return {classes ? classes.rows(begin, end) : Tensor(),
+          embedding ? Variable(embedding.data().rows(begin, end)) : Variable()};
 }
 
 Condition Condition::to(Device device) const {
-  return {classes ? classes.to(device) : Tensor(), embedding ? Variable(embedding.data().to(device)) : Variable()};
+  return {classes ? classes.to(device) : Tensor(),
+          embedding ? Variable(embedding.data().to(device)) : Variable()};
 }
 
 std::vector<int64_t> parse_resolutions(const std::string& text, const std::string& what) {
@@ -39,8 +42,11 @@ std::vector<int64_t> parse_resolutions(const std::string& text, const std::strin
   for (size_t begin = 0; begin < text.size();) {
     const size_t end = std::min(text.find('_', begin), text.size());
     const std::string part = text.substr(begin, end - begin);
-    const bool is_number = !part.empty() && part.size() <= 4 && std::all_of(part.begin(), part.end(), [](unsigned char c) { return std::isdigit(c); });
-    LIMBECK_CHECK(is_number && std::stoll(part) > 0 && end + 1 != text.size(), what, ": expected resolutions joined by '_', as 32_64, found '", text, "'");
+    const bool is_number =
+        !part.empty() && part.size() <= 4 &&
+        std::all_of(part.begin(), part.end(), [](unsigned char c) { return std::isdigit(c); });
+    LIMBECK_CHECK(is_number && std::stoll(part) > 0 && end + 1 != text.size(), what,
+                  ": expected resolutions joined by '_', as 32_64, found '", text, "'");
     all.push_back(std::stoll(part));
     begin = end + 1;
   }
@@ -70,16 +76,26 @@ void check_condition_kind(const std::string& arch, ConditionKind kind) {
   for (const std::string& n : gan_names())
     if (condition_kind(n) == kind) fit.push_back(n);
   const bool classes = kind == ConditionKind::classes;
-  fail("gan.arch: ", arch, " is conditioned on ", classes ? "responses, the data have classes" : "classes, the data have responses", "; expected one of ", joined(fit));
+  fail("gan.arch: ", arch, " is conditioned on ",
+       classes ? "responses, the data have classes" : "classes, the data have responses",
+       "; expected one of ", joined(fit));
 }
 
-std::unique_ptr<Generator> create_generator(const NetworkConfig& config) { return entry_of(config.arch).generator(config); }
-std::unique_ptr<Discriminator> create_discriminator(const NetworkConfig& config) { return entry_of(config.arch).discriminator(config); }
+std::unique_ptr<Generator> create_generator(const NetworkConfig& config) {
+  return entry_of(config.arch).generator(config);
+}
+std::unique_ptr<Discriminator> create_discriminator(const NetworkConfig& config) {
+  return entry_of(config.arch).discriminator(config);
+}
 
 void check_sizes(const char* what, const NetworkConfig& c) {
-  LIMBECK_CHECK(c.ch >= 1 && c.dim_z >= 1 && c.classes >= 1 && c.channels >= 1 && c.depth >= 1 && c.label_dim >= 1 && c.shared_dim >= 0, what,
-                ": ch, dim_z, classes, channels, depth and label_dim must be positive and shared_dim not negative, found ", c.ch, ", ", c.dim_z, ", ",
-                c.classes, ", ", c.channels, ", ", c.depth, ", ", c.label_dim, ", ", c.shared_dim);
+  LIMBECK_CHECK(c.ch >= 1 && c.dim_z >= 1 && c.classes >= 1 && c.channels >= 1 && c.depth >= 1 &&
+                    c.label_dim >= 1 && c.shared_dim >= 0,
+                what,
+                ": ch, dim_z, classes, channels, depth and label_dim must be positive and "
+                "shared_dim not negative, found ",
+                c.ch, ", ", c.dim_z, ", ", c.classes, ", ", c.channels, ", ", c.depth, ", ",
+                c.label_dim, ", ", c.shared_dim);
 }
 
 void check_input(const char* what, const Variable& x, const Shape& expected) {
@@ -87,7 +103,9 @@ void check_input(const char* what, const Variable& x, const Shape& expected) {
 }
 
 void check_labels(const char* what, const Condition& c, int64_t batch) {
-  if (c.classes) LIMBECK_CHECK(c.classes.shape() == Shape({batch}), what, ": expected labels [", batch, "], found ", c.classes.shape());
+  if (c.classes)
+    LIMBECK_CHECK(c.classes.shape() == Shape({batch}), what, ": expected labels [", batch,
+                  "], found ", c.classes.shape());
 }
 
 }  // namespace limbeck::gan

@@ -1,4 +1,5 @@
-// The face that every generator and discriminator shows to trainers and samplers, and the registry that builds them by name.
+// The face that every generator and discriminator shows to trainers and samplers, and the registry
+// that builds them by name.
 #pragma once
 #include <algorithm>
 #include <functional>
@@ -10,7 +11,8 @@
 
 namespace limbeck::gan {
 
-/// What an image is generated from or judged under: a class, or the embedding of a continuous response.
+/// What an image is generated from or judged under: a class, or the embedding of a continuous
+/// response.
 struct Condition {
   Tensor classes;      ///< i64 [N]; undefined when the condition is not a class
   Variable embedding;  ///< [N, d]; undefined unless the label was embedded
@@ -21,36 +23,42 @@ struct Condition {
   Condition to(Device device) const;
 };
 
-/// Responses [N], normalised to [0, 1], to embeddings [N, e]: the frozen label-to-embedding net in eval mode. No gradient flows through it.
+/// Responses [N], normalised to [0, 1], to embeddings [N, e]: the frozen label-to-embedding net in
+/// eval mode. No gradient flows through it.
 using ResponseEmbedding = std::function<Tensor(const Tensor& y)>;
 
 /// What a family of networks is conditioned on.
 enum class ConditionKind { classes, embedding };
 
-/// Sizes of a generator or a discriminator. A family reads the fields that it knows and refuses values that it cannot follow.
+/// Sizes of a generator or a discriminator. A family reads the fields that it knows and refuses
+/// values that it cannot follow.
 struct NetworkConfig {
-  std::string arch = "biggan";     ///< gan_names() lists them
-  int64_t ch = 64;                 ///< width; the feature maps have multiples of it
+  std::string arch = "biggan";  ///< gan_names() lists them
+  int64_t ch = 64;              ///< width; the feature maps have multiples of it
   int64_t dim_z = 128;
-  int64_t classes = 10;            ///< of the class-conditional families
+  int64_t classes = 10;  ///< of the class-conditional families
   int64_t resolution = 32;
-  int64_t channels = 3;            ///< of the images
+  int64_t channels = 3;  ///< of the images
   double sn_eps = 1e-8;
   double bn_eps = 1e-5;
   std::vector<int64_t> attention;  ///< resolutions behind whose blocks a self-attention follows
-  int64_t shared_dim = 0;          ///< > 0: one class embedding of this size for all layers; 0: a table per layer
-  bool hierarchical = false;       ///< z enters every block, beside the shared embedding
-  int64_t depth = 2;               ///< BigGAN-deep: blocks per resolution
-  int64_t label_dim = 128;         ///< CcGAN: size of the embedded label
+  int64_t shared_dim =
+      0;  ///< > 0: one class embedding of this size for all layers; 0: a table per layer
+  bool hierarchical = false;  ///< z enters every block, beside the shared embedding
+  int64_t depth = 2;          ///< BigGAN-deep: blocks per resolution
+  int64_t label_dim = 128;    ///< CcGAN: size of the embedded label
 
   /// Whether a self-attention follows the block that ends at this resolution.
-  bool attends(int64_t at) const { return std::find(attention.begin(), attention.end(), at) != attention.end(); }
+  bool attends(int64_t at) const {
+    return std::find(attention.begin(), attention.end(), at) != attention.end();
+  }
 };
 
 /// Height and width of the smallest feature map in every family.
 constexpr int64_t bottom_size = 4;
 
-/// "32_64" -> {32, 64}, "" and "0" -> {}: BigGAN-PyTorch's way to write resolutions. Throws naming `what`.
+/// "32_64" -> {32, 64}, "" and "0" -> {}: BigGAN-PyTorch's way to write resolutions. Throws naming
+/// `what`.
 std::vector<int64_t> parse_resolutions(const std::string& text, const std::string& what);
 std::string to_text(const std::vector<int64_t>& resolutions);
 
@@ -59,7 +67,9 @@ class Generator : public nn::Module {
  public:
   using nn::Module::forward;
   virtual Variable forward(const Variable& z, const Condition& condition) = 0;
-  Variable forward(const Variable& z, const Tensor& labels) { return forward(z, Condition{labels, {}}); }
+  Variable forward(const Variable& z, const Tensor& labels) {
+    return forward(z, Condition{labels, {}});
+  }
   const NetworkConfig& config() const { return config_; }
 
  protected:
@@ -72,7 +82,9 @@ class Discriminator : public nn::Module {
  public:
   using nn::Module::forward;
   virtual Variable forward(const Variable& x, const Condition& condition) = 0;
-  Variable forward(const Variable& x, const Tensor& labels) { return forward(x, Condition{labels, {}}); }
+  Variable forward(const Variable& x, const Tensor& labels) {
+    return forward(x, Condition{labels, {}});
+  }
   const NetworkConfig& config() const { return config_; }
 
  protected:
@@ -95,7 +107,8 @@ std::vector<std::string> gan_names();
 ConditionKind condition_kind(const std::string& arch);
 /// Throws naming those of the kind unless `arch` is one of them.
 void check_condition_kind(const std::string& arch, ConditionKind kind);
-/// Builds the network of config.arch with zero parameters (call initialise or load_state_dict). Throws naming the known names.
+/// Builds the network of config.arch with zero parameters (call initialise or load_state_dict).
+/// Throws naming the known names.
 std::unique_ptr<Generator> create_generator(const NetworkConfig& config);
 std::unique_ptr<Discriminator> create_discriminator(const NetworkConfig& config);
 

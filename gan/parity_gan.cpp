@@ -1,5 +1,6 @@
-// The parity runner of generators and discriminators: BigGAN (fixtures with "kwargs" per case), BigGAN-deep (these have a "G_depth"), and
-// SAGAN and SNGAN conditioned on an embedded label ("g_kwargs"). Eval forward; then one hinge D step and one G step in train mode: losses,
+// The parity runner of generators and discriminators: BigGAN (fixtures with "kwargs" per case),
+// BigGAN-deep (these have a "G_depth"), and SAGAN and SNGAN conditioned on an embedded label
+// ("g_kwargs"). Eval forward; then one hinge D step and one G step in train mode: losses,
 // gradients, buffers.
 #include <memory>
 #include <nlohmann/json.hpp>
@@ -20,8 +21,13 @@ struct Pair {
 Pair biggan_pair(const json& c) {
   const json& kwargs = c.at("kwargs");
   const auto config = [&](const std::string& side) {
-    NetworkConfig n = {.ch = kwargs.at(side + "_ch"), .dim_z = c.at("z_dim"), .classes = c.at("n_classes"), .resolution = c.at("resolution"),
-                       .channels = 3, .sn_eps = c.at("SN_eps"), .bn_eps = c.at("BN_eps")};
+    NetworkConfig n = {.ch = kwargs.at(side + "_ch"),
+                       .dim_z = c.at("z_dim"),
+                       .classes = c.at("n_classes"),
+                       .resolution = c.at("resolution"),
+                       .channels = 3,
+                       .sn_eps = c.at("SN_eps"),
+                       .bn_eps = c.at("BN_eps")};
     if (kwargs.contains(side + "_depth")) {
       n.arch = "biggan-deep";
       n.depth = kwargs.at(side + "_depth");
@@ -36,10 +42,20 @@ Pair biggan_pair(const json& c) {
 
 Pair label_pair(const std::string& name, const json& c) {
   const std::string arch = name.substr(0, 5);
-  LIMBECK_CHECK(arch == "sagan" || arch == "sngan", "case '", name, "': expected a name that begins with sagan or sngan");
+  LIMBECK_CHECK(arch == "sagan" || arch == "sngan", "case '", name,
+                "': expected a name that begins with sagan or sngan");
   const json &g = c.at("g_kwargs"), &d = c.at("d_kwargs");
-  return {create_generator({.arch = arch, .ch = g.at("gene_ch"), .dim_z = g.at("z_dim"), .resolution = 64, .channels = g.at("nc"), .label_dim = g.at("dim_embed")}),
-          create_discriminator({.arch = arch, .ch = d.at("disc_ch"), .resolution = 64, .channels = d.at("nc"), .label_dim = d.at("dim_embed")})};
+  return {create_generator({.arch = arch,
+                            .ch = g.at("gene_ch"),
+                            .dim_z = g.at("z_dim"),
+                            .resolution = 64,
+                            .channels = g.at("nc"),
+                            .label_dim = g.at("dim_embed")}),
+          create_discriminator({.arch = arch,
+                                .ch = d.at("disc_ch"),
+                                .resolution = 64,
+                                .channels = d.at("nc"),
+                                .label_dim = d.at("dim_embed")})};
 }
 
 /// One case: the networks in their state before any step, and the inputs.
@@ -54,14 +70,24 @@ struct Run {
   Condition condition;  // of the fakes
 
   Run(const std::string& name, const json& c, const std::string& salt, DType type, Device place)
-      : fixture(c), dtype(type), device(place), by_label(c.contains("g_kwargs")), nets(by_label ? label_pair(name, c) : biggan_pair(c)) {
+      : fixture(c),
+        dtype(type),
+        device(place),
+        by_label(c.contains("g_kwargs")),
+        nets(by_label ? label_pair(name, c) : biggan_pair(c)) {
     report.name = name;
     const NetworkConfig &g = nets.g->config(), &d = nets.d->config();
     const int64_t n = c.at("batch");
     z = nn::parity_fill(salt + "z", {n, g.dim_z}).to(dtype).to(device);
-    real = to_channels_last(nn::parity_fill(salt + "input", {n, d.channels, d.resolution, d.resolution})).to(dtype).to(device);
+    real = to_channels_last(
+               nn::parity_fill(salt + "input", {n, d.channels, d.resolution, d.resolution}))
+               .to(dtype)
+               .to(device);
     if (by_label) {
-      condition.embedding = abs(Variable(nn::parity_fill(salt + "label_embedding", {n, g.label_dim}).to(dtype))).data().to(device);
+      condition.embedding =
+          abs(Variable(nn::parity_fill(salt + "label_embedding", {n, g.label_dim}).to(dtype)))
+              .data()
+              .to(device);
       w_real = nn::parity_fill_uniform(salt + "w_real", {n, 1}).to(dtype).to(device);
       w_fake = nn::parity_fill_uniform(salt + "w_fake", {n, 1}).to(dtype).to(device);
     } else {
@@ -69,7 +95,8 @@ struct Run {
       for (int64_t i = 0; i < n; ++i) labels.push_back((3 * i + 1) % d.classes);
       condition.classes = Tensor::of(labels).to(device);
     }
-    for (nn::Module* m : {static_cast<nn::Module*>(nets.g.get()), static_cast<nn::Module*>(nets.d.get())}) {
+    for (nn::Module* m :
+         {static_cast<nn::Module*>(nets.g.get()), static_cast<nn::Module*>(nets.d.get())}) {
       m->to(dtype);
       nn::parity_fill_state(*m);
       m->to(device);
@@ -84,7 +111,8 @@ struct Run {
   }
 
   void check_images(const char* key, const Tensor& images, nn::ParityKind kind) {
-    report.add("images", key, nn::summarise_memory(images), nn::read_summary(fixture.at(key)), nn::parity_bounds(dtype, kind));
+    report.add("images", key, nn::summarise_memory(images), nn::read_summary(fixture.at(key)),
+               nn::parity_bounds(dtype, kind));
   }
 
   void check_eval() {
@@ -92,21 +120,28 @@ struct Run {
     nets.g->eval();
     nets.d->eval();
     check_images("g_eval", nets.g->forward(z, condition).data(), nn::ParityKind::eval);
-    nn::check_outputs(report, "eval scores", nets.d->forward(real, condition).data(), fixture.at("d_eval"), nn::parity_bounds(dtype, nn::ParityKind::eval));
+    nn::check_outputs(report, "eval scores", nets.d->forward(real, condition).data(),
+                      fixture.at("d_eval"), nn::parity_bounds(dtype, nn::ParityKind::eval));
     nets.g->train();
     nets.d->train();
   }
 
   void check_loss(const char* key, const Variable& loss) {
-    report.add("losses", key, loss.item(), fixture.at(key), nn::parity_bounds(dtype, nn::ParityKind::train).element);
+    report.add("losses", key, loss.item(), fixture.at(key),
+               nn::parity_bounds(dtype, nn::ParityKind::train).element);
   }
 
   /// Without DiffAugment. BigGAN's real images have the classes of the fakes.
   Conditioning::DiscriminatorConditions conditions() const {
-    return {.made = condition, .judged_fake = condition, .judged_real = condition, .real_weights = w_real, .fake_weights = w_fake};
+    return {.made = condition,
+            .judged_fake = condition,
+            .judged_real = condition,
+            .real_weights = w_real,
+            .fake_weights = w_fake};
   }
 
-  /// One D step on G in train mode; then G as it was at first and D as it is after that forward, one G step.
+  /// One D step on G in train mode; then G as it was at first and D as it is after that forward,
+  /// one G step.
   void check_training() {
     GanObjective objective(*nets.g, *nets.d, AdversarialLoss::hinge, "", !by_label);
     const GanObjective::DiscriminatorResult r = objective.discriminator(z, real, conditions(), {});
@@ -126,7 +161,8 @@ struct Run {
 };
 
 bool is_gan_fixture(const json& fixture) {
-  if (!fixture.contains("cases") || !fixture["cases"].is_object() || fixture["cases"].empty()) return false;
+  if (!fixture.contains("cases") || !fixture["cases"].is_object() || fixture["cases"].empty())
+    return false;
   return fixture["cases"].begin()->contains("g_state_dict");
 }
 

@@ -1,5 +1,6 @@
-// The fixture runner of the regression experiments' helper networks. A file holds cases, whose names say what they are and how large:
-// ResNet34_embed, model_y2h, cDR_MLP5_in48_embed16_nodropout, sparse_autoencoder_ch8_bottleneck256. All run in train mode.
+// The fixture runner of the regression experiments' helper networks. A file holds cases, whose
+// names say what they are and how large: ResNet34_embed, model_y2h,
+// cDR_MLP5_in48_embed16_nodropout, sparse_autoencoder_ch8_bottleneck256. All run in train mode.
 #include <array>
 #include <cmath>
 #include <cstdio>
@@ -29,9 +30,13 @@ struct Case {
 
   nn::ParityBounds bounds() const { return nn::parity_bounds(dtype, ParityKind::train); }
   Tensor images(int64_t batch, int64_t channels, int64_t size) const {
-    return to_channels_last(nn::parity_fill(salt + "input", {batch, channels, size, size})).to(dtype).to(device);
+    return to_channels_last(nn::parity_fill(salt + "input", {batch, channels, size, size}))
+        .to(dtype)
+        .to(device);
   }
-  Tensor responses(const Shape& shape) const { return nn::parity_fill_uniform(salt + "labels", shape).to(dtype).to(device); }
+  Tensor responses(const Shape& shape) const {
+    return nn::parity_fill_uniform(salt + "labels", shape).to(dtype).to(device);
+  }
   /// |s|.
   Tensor magnitudes(const std::string& name, const Shape& shape) const {
     const Tensor t = nn::parity_fill(salt + name, shape);
@@ -51,18 +56,29 @@ struct Case {
     if (fixture.contains("params")) nn::check_parameter_count(report, module, fixture.at("params"));
   }
   void check_summary(const char* key, const Tensor& found) {
-    report.add("outputs", key, found.rank() == 4 ? nn::summarise_memory(found) : nn::summarise(found), nn::read_summary(fixture.at(key)), bounds());
+    report.add("outputs", key,
+               found.rank() == 4 ? nn::summarise_memory(found) : nn::summarise(found),
+               nn::read_summary(fixture.at(key)), bounds());
   }
-  void check_list(const char* key, const Variable& found) { nn::check_outputs(report, key, found.data(), fixture.at(key), bounds()); }
-  void check_loss(const char* key, const Variable& loss) { report.add("loss", key, loss.item(), fixture.at(key), bounds().element); }
+  void check_list(const char* key, const Variable& found) {
+    nn::check_outputs(report, key, found.data(), fixture.at(key), bounds());
+  }
+  void check_loss(const char* key, const Variable& loss) {
+    report.add("loss", key, loss.item(), fixture.at(key), bounds().element);
+  }
 };
 
-int64_t size_of(const json& fixture, const char* key, size_t i) { return fixture.at("state_dict").at(key).at(i); }
+int64_t size_of(const json& fixture, const char* key, size_t i) {
+  return fixture.at("state_dict").at(key).at(i);
+}
 
 void run_embedding(Case& c, const Numbers&) {
-  const int64_t batch = static_cast<int64_t>(c.fixture.at("out").size()), channels = size_of(c.fixture, "main.0.weight", 1);
+  const int64_t batch = static_cast<int64_t>(c.fixture.at("out").size()),
+                channels = size_of(c.fixture, "main.0.weight", 1);
   const int64_t size = c.fixture.contains("input") ? c.fixture["input"].at(2).get<int64_t>() : 64;
-  const auto net = nn::create_embedding_network(c.report.name, {.outputs = 1, .channels = channels, .size = size, .task = nn::Task::regression});
+  const auto net = nn::create_embedding_network(
+      c.report.name,
+      {.outputs = 1, .channels = channels, .size = size, .task = nn::Task::regression});
   c.prepare(*net);
   c.check_state(*net);
   const nn::Features f = net->forward_features(c.images(batch, channels, size));
@@ -88,12 +104,16 @@ void run_label_to_embedding(Case& c, const Numbers&) {
 }
 
 void run_ratio(Case& c, const Numbers& name) {
-  const int64_t feature = name[1], embedding = name[2], batch = static_cast<int64_t>(c.fixture.at("dr_real").size());
-  const Tensor h = c.magnitudes("label_embedding", {batch, embedding}), y = Tensor::zeros({batch}, c.dtype, c.device);
-  ResponseRatioNet net([h](const Tensor&) { return h; }, embedding, feature, response_ratio_widths(cat("MLP", name[0])), 0);
+  const int64_t feature = name[1], embedding = name[2],
+                batch = static_cast<int64_t>(c.fixture.at("dr_real").size());
+  const Tensor h = c.magnitudes("label_embedding", {batch, embedding}),
+               y = Tensor::zeros({batch}, c.dtype, c.device);
+  ResponseRatioNet net([h](const Tensor&) { return h; }, embedding, feature,
+                       response_ratio_widths(cat("MLP", name[0])), 0);
   c.prepare(net);
   c.check_state(net);
-  const Variable real = net.ratio(c.magnitudes("feat_real", {batch, feature}), y), fake = net.ratio(c.magnitudes("feat_fake", {batch, feature}), y);
+  const Variable real = net.ratio(c.magnitudes("feat_real", {batch, feature}), y),
+                 fake = net.ratio(c.magnitudes("feat_fake", {batch, feature}), y);
   c.check_list("dr_real", real);
   c.check_list("dr_fake", fake);
   const Variable loss = ratio_loss(real, fake, 0.01);
@@ -103,11 +123,15 @@ void run_ratio(Case& c, const Numbers& name) {
 }
 
 void run_autoencoder(Case& c, const Numbers& name) {
-  const int64_t batch = static_cast<int64_t>(c.fixture.at("prediction").size()), channels = size_of(c.fixture, "encoder.conv.0.weight", 1);
+  const int64_t batch = static_cast<int64_t>(c.fixture.at("prediction").size()),
+                channels = size_of(c.fixture, "encoder.conv.0.weight", 1);
   const int64_t ch = name[0], flat = size_of(c.fixture, "encoder.fc.0.weight", 1);
-  const int64_t size = 16 * std::llround(std::sqrt(static_cast<double>(flat) / static_cast<double>(4 * ch)));
+  const int64_t size =
+      16 * std::llround(std::sqrt(static_cast<double>(flat) / static_cast<double>(4 * ch)));
   SparseAutoencoder net({.ch = ch, .bottleneck = name[1], .channels = channels, .size = size});
-  for (nn::Module* part : {static_cast<nn::Module*>(&net.encoder), static_cast<nn::Module*>(&net.decoder), static_cast<nn::Module*>(&net.predict)})
+  for (nn::Module* part :
+       {static_cast<nn::Module*>(&net.encoder), static_cast<nn::Module*>(&net.decoder),
+        static_cast<nn::Module*>(&net.predict)})
     c.prepare(*part);  // each by its own keys
   c.check_state(net);
   const Tensor x = c.images(batch, channels, size);
@@ -118,9 +142,12 @@ void run_autoencoder(Case& c, const Numbers& name) {
   const Variable loss = sparse_autoencoder_loss(r, x, c.responses({batch, 1}));
   c.check_loss("loss", loss);
   loss.backward();
-  nn::check_gradients(c.report, net.encoder, c.fixture.at("encoder_grads"), c.dtype, 0, "encoder gradients");
-  nn::check_gradients(c.report, net.decoder, c.fixture.at("decoder_grads"), c.dtype, 0, "decoder gradients");
-  nn::check_gradients(c.report, net.predict, c.fixture.at("predict_grads"), c.dtype, 0, "predictor gradients");
+  nn::check_gradients(c.report, net.encoder, c.fixture.at("encoder_grads"), c.dtype, 0,
+                      "encoder gradients");
+  nn::check_gradients(c.report, net.decoder, c.fixture.at("decoder_grads"), c.dtype, 0,
+                      "decoder gradients");
+  nn::check_gradients(c.report, net.predict, c.fixture.at("predict_grads"), c.dtype, 0,
+                      "predictor gradients");
 }
 
 /// A name is matched by sscanf: its numbers, and %n behind the last character.
@@ -169,7 +196,8 @@ std::vector<ParityReport> run_regression_fixture(const json& fixture, DType dtyp
   return reports;
 }
 
-const nn::RegisterParityFixture regression_fixture({"regression networks", is_regression_fixture, run_regression_fixture});
+const nn::RegisterParityFixture regression_fixture({"regression networks", is_regression_fixture,
+                                                    run_regression_fixture});
 
 }  // namespace
 }  // namespace limbeck::gan

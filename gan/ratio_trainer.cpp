@@ -16,7 +16,8 @@ namespace limbeck::gan {
 namespace {
 
 const char* advice =
-    "; the density-ratio net died (its closing ReLU has no gradient there). Try another seed, a lower ratio.lr, a lower ratio.dropout, "
+    "; the density-ratio net died (its closing ReLU has no gradient there). Try another seed, a "
+    "lower ratio.lr, a lower ratio.dropout, "
     "a longer ratio training or better trained gan and features stages";
 
 struct Sums {
@@ -26,10 +27,16 @@ struct Sums {
 class RatioRun {
  public:
   RatioRun(const RatioTask& task, const RatioSettings& s)
-      : task_(task), s_(s), device_(task.net.device()), half_(data::halves(task.real)), standardise_(half_.mean, half_.deviation, device_) {
+      : task_(task),
+        s_(s),
+        device_(task.net.device()),
+        half_(data::halves(task.real)),
+        standardise_(half_.mean, half_.deviation, device_) {
     LIMBECK_CHECK(task.real.size() > 0, "ratio: the data set has no images");
-    LIMBECK_CHECK(task.features.device() == device_, "ratio: the ratio net is on ", device_, ", the feature net on ", task.features.device());
-    LIMBECK_CHECK(s.epochs > 0 && s.batch > 0, "ratio: expected epochs > 0 and batch > 0, found ", s.epochs, " and ", s.batch);
+    LIMBECK_CHECK(task.features.device() == device_, "ratio: the ratio net is on ", device_,
+                  ", the feature net on ", task.features.device());
+    LIMBECK_CHECK(s.epochs > 0 && s.batch > 0, "ratio: expected epochs > 0 and batch > 0, found ",
+                  s.epochs, " and ", s.batch);
     steps_per_epoch_ = (task.real.size() + s.batch - 1) / s.batch;
   }
 
@@ -41,12 +48,17 @@ class RatioRun {
     while (true) {
       const std::optional<std::string> dead = attempt();
       if (!dead) break;
-      LIMBECK_CHECK(attempt_ < s_.restarts, "ratio: ", *dead, " after ", attempt_ + 1, " attempts", advice);
-      task_.monitor.note(cat("ratio: ", *dead, "; starting again with another seed (", attempt_ + 1, " of ", s_.restarts, ")"));
+      LIMBECK_CHECK(attempt_ < s_.restarts, "ratio: ", *dead, " after ", attempt_ + 1, " attempts",
+                    advice);
+      task_.monitor.note(cat("ratio: ", *dead, "; starting again with another seed (", attempt_ + 1,
+                             " of ", s_.restarts, ")"));
       ++attempt_;
       begin_attempt();
     }
-    return {{"loss", last_.loss}, {"ratio_real", last_.real}, {"ratio_fake", last_.fake}, {"restarts", static_cast<double>(attempt_)}};
+    return {{"loss", last_.loss},
+            {"ratio_real", last_.real},
+            {"ratio_fake", last_.fake},
+            {"restarts", static_cast<double>(attempt_)}};
   }
 
  private:
@@ -55,8 +67,11 @@ class RatioRun {
     task_.net.initialise(stream_.fork("init"));
     if (attempt_ > 0) task_.net.start_alive();
     optimizer_ = std::make_unique<nn::Adam>(
-        task_.net.parameters(), nn::Adam::Config{.lr = s_.lr, .beta1 = s_.beta1, .beta2 = s_.beta2, .weight_decay = s_.weight_decay});
-    graph_ = std::make_unique<nn::StepGraph>(device_, std::vector<nn::Module*>{&task_.net}, [this](const Tensors& in) { return update(in); });
+        task_.net.parameters(),
+        nn::Adam::Config{
+            .lr = s_.lr, .beta1 = s_.beta1, .beta2 = s_.beta2, .weight_decay = s_.weight_decay});
+    graph_ = std::make_unique<nn::StepGraph>(device_, std::vector<nn::Module*>{&task_.net},
+                                             [this](const Tensors& in) { return update(in); });
     step_ = 0;
     sums_ = {};
     max_ = 0;
@@ -64,7 +79,11 @@ class RatioRun {
 
   /// Why the net is dead, or nothing when it lives to the end.
   std::optional<std::string> attempt() {
-    data::Loader loader(task_.real, {.batch = s_.batch, .augmentation = {0, s_.flip}, .standardisation = half_, .device = device_},
+    data::Loader loader(task_.real,
+                        {.batch = s_.batch,
+                         .augmentation = {0, s_.flip},
+                         .standardisation = half_,
+                         .device = device_},
                         stream_.fork("shuffle"), step_);
     const int64_t total = s_.epochs * steps_per_epoch_;
     const nn::StepSchedule schedule{s_.lr, s_.milestones, s_.lr_factor, false};
@@ -73,8 +92,11 @@ class RatioRun {
       optimizer_->set_lr(schedule(static_cast<double>(epoch)));
       one_step(loader.next());
       ++step_;
-      const nn::Values seen{{"loss", sums_.loss / sums_.count}, {"real", sums_.real / sums_.count}, {"fake", sums_.fake / sums_.count}};
-      task_.monitor.progress(step_, total, static_cast<int64_t>(s_.batch), sums_.count > 0 ? seen : nn::Values{});
+      const nn::Values seen{{"loss", sums_.loss / sums_.count},
+                            {"real", sums_.real / sums_.count},
+                            {"fake", sums_.fake / sums_.count}};
+      task_.monitor.progress(step_, total, static_cast<int64_t>(s_.batch),
+                             sums_.count > 0 ? seen : nn::Values{});
       if (step_ % steps_per_epoch_ == 0) {
         reader_.finish();
         if (max_ <= 0) return cat("every ratio of epoch ", epoch + 1, " is zero");
@@ -90,9 +112,12 @@ class RatioRun {
     return task_.features.feature(Variable(images));
   }
 
-  Stream stream_of_step(const char* purpose) const { return stream_.fork(purpose, static_cast<uint64_t>(step_)); }
+  Stream stream_of_step(const char* purpose) const {
+    return stream_.fork(purpose, static_cast<uint64_t>(step_));
+  }
 
-  /// What the device does in a step: real images, their draws, conditions, and fakes or the places they are drawn from -> loss, ratios of both.
+  /// What the device does in a step: real images, their draws, conditions, and fakes or the places
+  /// they are drawn from -> loss, ratios of both.
   Tensors update(const Tensors& in) {
     const DrawnSource* drawn = task_.source.drawn();
     const Variable real_features = feature_of(standardise_(in[0], in[1]));
@@ -111,17 +136,24 @@ class RatioRun {
     const bool by_class = batch.labels.defined();
     const Stream fake = stream_of_step("fake");
     Tensor source;
-    if (const DrawnSource* drawn = task_.source.drawn()) source = drawn->places(fake);
-    else source = task_.source(take_rows(by_class ? task_.real.labels : task_.real.targets, batch.index), fake);
+    if (const DrawnSource* drawn = task_.source.drawn())
+      source = drawn->places(fake);
+    else
+      source = task_.source(
+          take_rows(by_class ? task_.real.labels : task_.real.targets, batch.index), fake);
     task_.features.eval();
     task_.net.train();
     task_.net.set_streams(stream_of_step("dropout/real"));
-    const Tensors results = (*graph_)({batch.images, batch.draws, by_class ? batch.labels : batch.targets, source});
-    reader_.read(results, [this, step = step_](const Tensors& on_host) { account(step, on_host[0].item(), on_host[1], on_host[2]); });
+    const Tensors results =
+        (*graph_)({batch.images, batch.draws, by_class ? batch.labels : batch.targets, source});
+    reader_.read(results, [this, step = step_](const Tensors& on_host) {
+      account(step, on_host[0].item(), on_host[1], on_host[2]);
+    });
   }
 
   void account(int64_t step, double loss, const Tensor& real, const Tensor& fake) {
-    LIMBECK_CHECK(std::isfinite(loss), "ratio: the loss is ", loss, " at step ", step, "; lower ratio.lr");
+    LIMBECK_CHECK(std::isfinite(loss), "ratio: the loss is ", loss, " at step ", step,
+                  "; lower ratio.lr");
     const double n = static_cast<double>(real.numel());
     sums_.loss += loss * n;
     sums_.count += n;
@@ -131,27 +163,36 @@ class RatioRun {
 
   void end_epoch(int64_t epoch) {
     last_ = {sums_.loss / sums_.count, sums_.real / sums_.count, sums_.fake / sums_.count, 1};
-    task_.monitor.metrics(epoch + 1, {{"loss", last_.loss}, {"ratio_real", last_.real}, {"ratio_fake", last_.fake}, {"lr", optimizer_->lr()}});
+    task_.monitor.metrics(epoch + 1, {{"loss", last_.loss},
+                                      {"ratio_real", last_.real},
+                                      {"ratio_fake", last_.fake},
+                                      {"lr", optimizer_->lr()}});
     sums_ = {};
     max_ = 0;
   }
 
-  /// A condition for which every fake of a sample has ratio zero: rejection sampling would have nothing to accept there.
+  /// A condition for which every fake of a sample has ratio zero: rejection sampling would have
+  /// nothing to accept there.
   std::optional<std::string> silent_condition() {
     constexpr int64_t probes = 64;
     if (!task_.real.labels.defined()) {
       Tensor y = Tensor::empty({probes});
       Stream draw = stream_.fork("probe/y");
-      for (float& v : y.span<float>()) v = static_cast<float>(task_.real.targets.at(draw.below(task_.real.size())));
-      return silent(y, 0) ? std::optional<std::string>("the ratio of every probed fake is zero") : std::nullopt;
+      for (float& v : y.span<float>())
+        v = static_cast<float>(task_.real.targets.at(draw.below(task_.real.size())));
+      return silent(y, 0) ? std::optional<std::string>("the ratio of every probed fake is zero")
+                          : std::nullopt;
     }
     for (int64_t c = 0; c < task_.real.classes; ++c)
-      if (silent(Tensor::full({probes}, static_cast<double>(c), DType::i64), c)) return cat("the ratio of every probed fake of class ", c, " is zero");
+      if (silent(Tensor::full({probes}, static_cast<double>(c), DType::i64), c))
+        return cat("the ratio of every probed fake of class ", c, " is zero");
     return std::nullopt;
   }
 
   bool silent(const Tensor& y, int64_t index) {
-    const Tensor ratios = ratios_of(task_.net, task_.features, task_.source(y, stream_.fork("probe", static_cast<uint64_t>(index))), y);
+    const Tensor ratios =
+        ratios_of(task_.net, task_.features,
+                  task_.source(y, stream_.fork("probe", static_cast<uint64_t>(index))), y);
     for (float r : ratios.to_vector<float>())
       if (r > 0) return false;
     return true;
@@ -164,7 +205,8 @@ class RatioRun {
     file.add_part("optimizer.", optimizer_->state());
     file.add("loop.attempt", Tensor::of<int64_t>({attempt_}));
     file.add("loop.step", Tensor::of<int64_t>({step_}));
-    file.add("loop.sums", Tensor::of<double>({sums_.loss, sums_.real, sums_.fake, sums_.count, max_, last_.loss, last_.real, last_.fake}));
+    file.add("loop.sums", Tensor::of<double>({sums_.loss, sums_.real, sums_.fake, sums_.count, max_,
+                                              last_.loss, last_.real, last_.fake}));
     return file;
   }
 
@@ -194,6 +236,8 @@ class RatioRun {
 
 }  // namespace
 
-nn::Values train_ratio(const RatioTask& task, const RatioSettings& settings) { return RatioRun(task, settings)(); }
+nn::Values train_ratio(const RatioTask& task, const RatioSettings& settings) {
+  return RatioRun(task, settings)();
+}
 
 }  // namespace limbeck::gan

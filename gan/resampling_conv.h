@@ -1,8 +1,11 @@
-// A convolution and its neighbour that changes the image size, folded into one kernel: it saves 20/36 of the multiplications of a 3x3
-// kernel and a pass over the large image. With kernel K[j] = w[j] + w[j-1] per axis, j = 0..k:
+// A convolution and its neighbour that changes the image size, folded into one kernel: it saves
+// 20/36 of the multiplications of a 3x3 kernel and a pass over the large image. With kernel K[j] =
+// w[j] + w[j-1] per axis, j = 0..k:
 //   pool(conv(x)):   y[i] = sum_j x[2i + j - p] K[j] / 2,  a convolution of stride 2;
-//   conv(up(x)):     y[2i + j - p] += x[i] K'[j], K' of the mirrored w,  a transposed convolution of stride 2.
-// Everywhere: x [N, H, W, in], weight w [out, k, k, in] with odd k, bias [out] or none, stride 1, "same" padding p = k / 2.
+//   conv(up(x)):     y[2i + j - p] += x[i] K'[j], K' of the mirrored w,  a transposed convolution
+//                    of stride 2.
+// Everywhere: x [N, H, W, in], weight w [out, k, k, in] with odd k, bias [out] or none, stride 1,
+// "same" padding p = k / 2.
 #pragma once
 #include "autograd/functions.h"
 

@@ -13,7 +13,9 @@ constexpr WeightRule plain{.spectral = false, .gain = 1, .zero_bias = true};
 NetworkConfig checked_sagan(const char* what, const NetworkConfig& c) {
   NetworkConfig config = checked_label_config(what, c);
   config.arch = "sagan";
-  LIMBECK_CHECK(c.ch >= 8, what, ": ch must be at least 8 (self-attention compares an eighth of the channels), found ", c.ch);
+  LIMBECK_CHECK(
+      c.ch >= 8, what,
+      ": ch must be at least 8 (self-attention compares an eighth of the channels), found ", c.ch);
   return config;
 }
 
@@ -60,18 +62,25 @@ class SaganGeneratorBlock : public nn::Module {
     add("snconv2d2", conv2_);
     add("snconv2d0", shortcut_);
   }
-  Variable operator()(const Variable& x, const Variable& h) { return generator_residual(x, h, bn1_, conv1_, bn2_, conv2_, shortcut_); }
+  Variable operator()(const Variable& x, const Variable& h) {
+    return generator_residual(x, h, bn1_, conv1_, bn2_, conv2_, shortcut_);
+  }
 
  private:
   LabelBatchNorm bn1_, bn2_;
   LabelConv2d conv1_, conv2_, shortcut_;
 };
 
-/// The first block sees the image as it is. In the others the shortcut sees relu(x) too: the original's first ReLU works in place.
+/// The first block sees the image as it is. In the others the shortcut sees relu(x) too: the
+/// original's first ReLU works in place.
 class SaganDiscriminatorBlock : public nn::Module {
  public:
   SaganDiscriminatorBlock(int64_t in, int64_t out, bool first, bool downsample)
-      : first_(first), downsample_(downsample), conv1_(in, out, 3, normalised), conv2_(out, out, 3, normalised), shortcut_(in, out, 1, normalised) {
+      : first_(first),
+        downsample_(downsample),
+        conv1_(in, out, 3, normalised),
+        conv2_(out, out, 3, normalised),
+        shortcut_(in, out, 1, normalised) {
     add("snconv2d1", conv1_);
     add("snconv2d2", conv2_);
     add("snconv2d0", shortcut_);
@@ -86,7 +95,7 @@ class SaganDiscriminatorBlock : public nn::Module {
   LabelConv2d conv1_, conv2_, shortcut_;
 };
 
-// --- generator ------------------------------------------------------------------------------------------------------------------
+// --- generator -----------------------------------------------------------------------------------
 
 SaganGenerator::SaganGenerator(const NetworkConfig& config)
     : Generator(checked_sagan("SAGAN generator", config)),
@@ -118,7 +127,7 @@ Variable SaganGenerator::forward(const Variable& z, const Condition& condition) 
   return tanh(from_activation(conv_(bn_.relu(x))));
 }
 
-// --- discriminator --------------------------------------------------------------------------------------------------------------
+// --- discriminator -------------------------------------------------------------------------------
 
 SaganDiscriminator::SaganDiscriminator(const NetworkConfig& config)
     : Discriminator(checked_sagan("SAGAN discriminator", config)),
@@ -126,7 +135,8 @@ SaganDiscriminator::SaganDiscriminator(const NetworkConfig& config)
       embed_(config_.label_dim, 16 * config_.ch * bottom_size * bottom_size, false, normalised) {
   const int64_t c = config_.ch;
   const auto block = [&](const char* name, int64_t in, int64_t out, bool first, bool downsample) {
-    blocks_.push_back(&own(name, std::make_unique<SaganDiscriminatorBlock>(in, out, first, downsample)));
+    blocks_.push_back(
+        &own(name, std::make_unique<SaganDiscriminatorBlock>(in, out, first, downsample)));
   };
   block("opt_block1", config_.channels, c, true, true);
   blocks_.push_back(&own("self_attn", std::make_unique<SaganAttention>(c)));
@@ -141,7 +151,8 @@ SaganDiscriminator::SaganDiscriminator(const NetworkConfig& config)
 SaganDiscriminator::~SaganDiscriminator() = default;
 
 Variable SaganDiscriminator::forward(const Variable& x, const Condition& condition) {
-  check_input("SAGAN discriminator", x, {x.size(0), config_.resolution, config_.resolution, config_.channels});
+  check_input("SAGAN discriminator", x,
+              {x.size(0), config_.resolution, config_.resolution, config_.channels});
   const Variable& h = label_of("SAGAN discriminator", condition, x.size(0), config_);
   Variable y = x;
   for (nn::Module* block : blocks_) y = block->forward(y);
@@ -150,8 +161,11 @@ Variable SaganDiscriminator::forward(const Variable& x, const Condition& conditi
 
 namespace {
 
-const RegisterGan sagan({"sagan", ConditionKind::embedding, [](const NetworkConfig& c) { return std::make_unique<SaganGenerator>(c); },
-                         [](const NetworkConfig& c) { return std::make_unique<SaganDiscriminator>(c); }});
+const RegisterGan sagan({"sagan", ConditionKind::embedding,
+                         [](const NetworkConfig& c) { return std::make_unique<SaganGenerator>(c); },
+                         [](const NetworkConfig& c) {
+                           return std::make_unique<SaganDiscriminator>(c);
+                         }});
 
 }  // namespace
 }  // namespace limbeck::gan

@@ -1,11 +1,15 @@
-// SAGAN (Zhang et al., "Self-attention generative adversarial networks", ICML 2019) at 64x64 as cGAN-KD uses it for regression: labels
-// enter through conditional batch norms and a projection (CcGAN's improved label input). Keys are those of the original's SAGAN.py.
+// SAGAN (Zhang et al., "Self-attention generative adversarial networks", ICML 2019) at 64x64 as
+// cGAN-KD uses it for regression: labels enter through conditional batch norms and a projection
+// (CcGAN's improved label input). Keys are those of the original's SAGAN.py.
 //
-//   generator: linear z -> 16c x 4 x 4, blocks 16c -> 8c -> 4c -> 2c (each x2), self-attention at 32x32, block 2c -> c, BN, ReLU, conv, tanh
-//   discriminator: block -> c (32x32), self-attention, blocks -> 2c, 4c, 8c (each /2), block -> 16c, ReLU, projection of the 16c x 4 x 4 map
+//   generator: linear z -> 16c x 4 x 4, blocks 16c -> 8c -> 4c -> 2c (each x2), self-attention at
+//   32x32, block 2c -> c, BN, ReLU, conv, tanh
+//   discriminator: block -> c (32x32), self-attention, blocks -> 2c, 4c, 8c (each /2), block ->
+//   16c, ReLU, projection of the 16c x 4 x 4 map
 //
-// Every convolution and linear layer is spectrally normalised and has a bias, but for the maps of the label (no bias; those of the batch
-// norms without spectral norm). Momentum of the running statistics: 1e-3 conditional, 1e-4 last.
+// Every convolution and linear layer is spectrally normalised and has a bias, but for the maps of
+// the label (no bias; those of the batch norms without spectral norm). Momentum of the running
+// statistics: 1e-3 conditional, 1e-4 last.
 #pragma once
 #include "gan/label_layers.h"
 #include "nn/layers.h"

@@ -24,7 +24,8 @@ NetworkConfig config_of(const MetadataReader& m) {
                      .bn_eps = m.number("bn_eps")};
   // Checkpoints of the first version lack the rest.
   if (m.has("arch")) c.arch = m.text("arch");
-  if (m.has("attention")) c.attention = parse_resolutions(m.text("attention"), m.place("attention"));
+  if (m.has("attention"))
+    c.attention = parse_resolutions(m.text("attention"), m.place("attention"));
   if (m.has("shared_dim")) c.shared_dim = m.integer("shared_dim", 0);
   if (m.has("hierarchical")) c.hierarchical = m.flag("hierarchical");
   if (m.has("depth")) c.depth = m.integer("depth");
@@ -32,7 +33,8 @@ NetworkConfig config_of(const MetadataReader& m) {
   return c;
 }
 
-Tensor noise_for_sheet(int64_t rows, int64_t columns, int64_t dim_z, const Stream& stream, double truncation) {
+Tensor noise_for_sheet(int64_t rows, int64_t columns, int64_t dim_z, const Stream& stream,
+                       double truncation) {
   const Tensor one_row = draw_noise(columns, dim_z, stream, truncation);
   const Tensor all = Tensor::empty({rows * columns, dim_z});
   for (int64_t r = 0; r < rows; ++r) all.rows(r * columns, (r + 1) * columns).copy_from(one_row);
@@ -45,14 +47,16 @@ Tensor repeated(const Tensor& rows, int64_t times) {
   std::vector<int64_t> sizes = rows.shape().vec();
   sizes[0] *= times;
   const Tensor all = Tensor::empty(Shape(sizes), rows.dtype(), rows.device());
-  for (int64_t i = 0; i < sizes[0]; ++i) all.rows(i, i + 1).copy_from(rows.rows(i / times, i / times + 1));
+  for (int64_t i = 0; i < sizes[0]; ++i)
+    all.rows(i, i + 1).copy_from(rows.rows(i / times, i / times + 1));
   return all;
 }
 
 void check_classes(const Condition& condition, const NetworkConfig& config) {
   if (!condition.classes) return;
   for (const int64_t y : condition.classes.to_vector<int64_t>())
-    LIMBECK_CHECK(y >= 0 && y < config.classes, "sample: class ", y, " is outside 0..", config.classes - 1);
+    LIMBECK_CHECK(y >= 0 && y < config.classes, "sample: class ", y, " is outside 0..",
+                  config.classes - 1);
 }
 
 /// Restores the training mode when it goes out of scope.
@@ -66,9 +70,11 @@ class EvalMode {
   bool was_training_;
 };
 
-/// z and condition on the generator's device; calls use(begin, end, images there) for one batch after the other.
+/// z and condition on the generator's device; calls use(begin, end, images there) for one batch
+/// after the other.
 template <class F>
-void generate(Generator& generator, const Tensor& z, const Condition& condition, int64_t batch, F&& use) {
+void generate(Generator& generator, const Tensor& z, const Condition& condition, int64_t batch,
+              F&& use) {
   LIMBECK_CHECK(batch >= 1, "sample: batch must be at least 1, found ", batch);
   const NoGrad no_grad;
   const EvalMode eval(generator);
@@ -79,37 +85,47 @@ void generate(Generator& generator, const Tensor& z, const Condition& condition,
   }
 }
 
-Tensor room_for(int64_t n, const NetworkConfig& c, Device device) { return Tensor::empty({n, c.resolution, c.resolution, c.channels}, DType::f32, device); }
+Tensor room_for(int64_t n, const NetworkConfig& c, Device device) {
+  return Tensor::empty({n, c.resolution, c.resolution, c.channels}, DType::f32, device);
+}
 
 /// To the CPU; a batch is computed while the one before it is copied out.
-Tensor generate_to_host(Generator& generator, const Tensor& z, const Condition& condition, int64_t batch) {
+Tensor generate_to_host(Generator& generator, const Tensor& z, const Condition& condition,
+                        int64_t batch) {
   check_classes(condition, generator.config());
   const Device device = generator.device();
   const Tensor out = room_for(condition.size(), generator.config(), cpu);
   LateReader reader;
-  generate(generator, z.to(device), condition.to(device), batch, [&](int64_t begin, int64_t end, const Tensor& images) {
-    reader.read({images}, [=](const Tensors& on_host) { out.rows(begin, end).copy_from(on_host[0]); });
-  });
+  generate(generator, z.to(device), condition.to(device), batch,
+           [&](int64_t begin, int64_t end, const Tensor& images) {
+             reader.read({images}, [=](const Tensors& on_host) {
+               out.rows(begin, end).copy_from(on_host[0]);
+             });
+           });
   reader.finish();
   return out;
 }
 
-Tensor generate_on_device(Generator& generator, const Tensor& z, const Tensor& labels, int64_t batch) {
+Tensor generate_on_device(Generator& generator, const Tensor& z, const Tensor& labels,
+                          int64_t batch) {
   const int64_t n = labels.numel();
   Tensor out;
-  generate(generator, z, {labels, {}}, batch, [&](int64_t begin, int64_t end, const Tensor& images) {
-    if (end - begin == n) {
-      out = images;
-      return;
-    }
-    if (!out.defined()) out = room_for(n, generator.config(), images.device());
-    out.rows(begin, end).copy_from(images);
-  });
+  generate(generator, z, {labels, {}}, batch,
+           [&](int64_t begin, int64_t end, const Tensor& images) {
+             if (end - begin == n) {
+               out = images;
+               return;
+             }
+             if (!out.defined()) out = room_for(n, generator.config(), images.device());
+             out.rows(begin, end).copy_from(images);
+           });
   return out;
 }
 
 /// draw_noise without truncation, from a place, where the place is.
-Tensor noise_at(const Tensor& place, int64_t n, int64_t dim_z) { return draw_normal(place, {n, dim_z}); }
+Tensor noise_at(const Tensor& place, int64_t n, int64_t dim_z) {
+  return draw_normal(place, {n, dim_z});
+}
 
 }  // namespace
 
@@ -136,7 +152,8 @@ TensorFile generator_checkpoint(const Generator& generator) {
 std::unique_ptr<Generator> load_generator(const TensorFile& file, const std::string& what) {
   const MetadataReader metadata(file, what, "a generator checkpoint");
   const std::string& format = metadata.text("format");
-  LIMBECK_CHECK(format == format_name, what, ": expected a checkpoint of format '", format_name, "', found '", format, "'");
+  LIMBECK_CHECK(format == format_name, what, ": expected a checkpoint of format '", format_name,
+                "', found '", format, "'");
   auto generator = create_generator(config_of(metadata));
   generator->load_state_dict(file, what);
   generator->set_requires_grad(false);
@@ -144,14 +161,17 @@ std::unique_ptr<Generator> load_generator(const TensorFile& file, const std::str
   return generator;
 }
 
-std::unique_ptr<Generator> load_generator(const std::string& path) { return load_generator(read_safetensors(path), path); }
+std::unique_ptr<Generator> load_generator(const std::string& path) {
+  return load_generator(read_safetensors(path), path);
+}
 
 Tensor draw_noise(int64_t n, int64_t dim_z, const Stream& stream, double truncation) {
   LIMBECK_CHECK(truncation >= 0, "truncation must not be negative, found ", truncation);
   const Tensor z = Tensor::empty({n, dim_z});
   stream.fork("z").fill_normal(z);
   if (truncation == 0) return z;
-  LIMBECK_CHECK(truncation >= 1e-3, "truncation: expected 0 (off) or at least 0.001, found ", truncation);
+  LIMBECK_CHECK(truncation >= 1e-3, "truncation: expected 0 (off) or at least 0.001, found ",
+                truncation);
   float* values = z.data<float>();
   for (int64_t i = 0; i < z.numel(); ++i) {
     if (std::abs(static_cast<double>(values[i])) <= truncation) continue;
@@ -163,29 +183,39 @@ Tensor draw_noise(int64_t n, int64_t dim_z, const Stream& stream, double truncat
   return z;
 }
 
-Tensor sample(Generator& generator, const Condition& condition, const Stream& stream, const SampleOptions& options) {
+Tensor sample(Generator& generator, const Condition& condition, const Stream& stream,
+              const SampleOptions& options) {
   const int64_t n = condition.size(), dim_z = generator.config().dim_z;
-  const Tensor z = options.truncation == 0 ? noise_at(place_at(places_of({stream.fork("z")}), 0).to(generator.device()), n, dim_z)
-                                           : draw_noise(n, dim_z, stream, options.truncation);
+  const Tensor z =
+      options.truncation == 0
+          ? noise_at(place_at(places_of({stream.fork("z")}), 0).to(generator.device()), n, dim_z)
+          : draw_noise(n, dim_z, stream, options.truncation);
   return generate_to_host(generator, z, condition, options.batch);
 }
 
 ImageSource source_of(const std::shared_ptr<Generator>& generator, int64_t batch) {
   return DrawnSource{.device = generator->device(),
                      .places = [](const Stream& stream) { return places_of({stream.fork("z")}); },
-                     .images = [generator, batch](const Tensor& y, const Tensor& places) {
-                       const Tensor z = noise_at(place_at(places, 0), y.numel(), generator->config().dim_z);
-                       return generate_on_device(*generator, z, y, batch);
-                     }};
+                     .images =
+                         [generator, batch](const Tensor& y, const Tensor& places) {
+                           const Tensor z =
+                               noise_at(place_at(places, 0), y.numel(), generator->config().dim_z);
+                           return generate_on_device(*generator, z, y, batch);
+                         }};
 }
 
-Tensor sheet(Generator& generator, const Condition& rows, int64_t columns, const Stream& stream, const SampleOptions& options) {
-  const Condition each{repeated(rows.classes, columns), rows.embedding ? Variable(repeated(rows.embedding.data(), columns)) : Variable()};
-  const Tensor z = noise_for_sheet(rows.size(), columns, generator.config().dim_z, stream, options.truncation);
+Tensor sheet(Generator& generator, const Condition& rows, int64_t columns, const Stream& stream,
+             const SampleOptions& options) {
+  const Condition each{
+      repeated(rows.classes, columns),
+      rows.embedding ? Variable(repeated(rows.embedding.data(), columns)) : Variable()};
+  const Tensor z =
+      noise_for_sheet(rows.size(), columns, generator.config().dim_z, stream, options.truncation);
   return data::grid(data::to_bytes(generate_to_host(generator, z, each, options.batch)), columns);
 }
 
-Tensor class_sheet(Generator& generator, int64_t columns, const Stream& stream, const SampleOptions& options) {
+Tensor class_sheet(Generator& generator, int64_t columns, const Stream& stream,
+                   const SampleOptions& options) {
   std::vector<int64_t> classes(static_cast<size_t>(generator.config().classes));
   std::iota(classes.begin(), classes.end(), 0);
   return sheet(generator, {Tensor::of(classes), {}}, columns, stream, options);

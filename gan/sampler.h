@@ -10,37 +10,44 @@
 
 namespace limbeck::gan {
 
-/// The generator's state_dict with metadata: format and the fields of its NetworkConfig by name. What a checkpoint does not say (an older
-/// one) has NetworkConfig's default.
+/// The generator's state_dict with metadata: format and the fields of its NetworkConfig by name.
+/// What a checkpoint does not say (an older one) has NetworkConfig's default.
 TensorFile generator_checkpoint(const Generator& generator);
 
-/// Builds the generator that a checkpoint describes and loads it, in eval mode and without gradients. Throws Error naming `what` and
-/// the missing or wrong key.
+/// Builds the generator that a checkpoint describes and loads it, in eval mode and without
+/// gradients. Throws Error naming `what` and the missing or wrong key.
 std::unique_ptr<Generator> load_generator(const TensorFile& checkpoint, const std::string& what);
 std::unique_ptr<Generator> load_generator(const std::string& path);
 
 struct SampleOptions {
-  double truncation = 0;  ///< > 0: noise outside [-truncation, truncation] is drawn again (Brock et al. 2019, 3.1)
-  int64_t batch = 100;    ///< images per forward pass; does not change the result
+  double truncation =
+      0;  ///< > 0: noise outside [-truncation, truncation] is drawn again (Brock et al. 2019, 3.1)
+  int64_t batch = 100;  ///< images per forward pass; does not change the result
 };
 
 /// z [n, dim_z] from N(0, 1); row i depends on (stream, i) only.
 Tensor draw_noise(int64_t n, int64_t dim_z, const Stream& stream, double truncation = 0);
 
-/// One image per row of the condition, from any device -> f32 [n, R, R, C] in [-1, 1] on the CPU, drawn on the generator's device in eval mode: running BN
-/// statistics, spectral norm with one power iteration that is not stored. The generator's mode is left as it was.
-Tensor sample(Generator& generator, const Condition& condition, const Stream& stream, const SampleOptions& options = {});
+/// One image per row of the condition, from any device -> f32 [n, R, R, C] in [-1, 1] on the CPU,
+/// drawn on the generator's device in eval mode: running BN statistics, spectral norm with one
+/// power iteration that is not stored. The generator's mode is left as it was.
+Tensor sample(Generator& generator, const Condition& condition, const Stream& stream,
+              const SampleOptions& options = {});
 /// Of classes, i64 [n].
-inline Tensor sample(Generator& generator, const Tensor& labels, const Stream& stream, const SampleOptions& options = {}) {
+inline Tensor sample(Generator& generator, const Tensor& labels, const Stream& stream,
+                     const SampleOptions& options = {}) {
   return sample(generator, Condition{labels, {}}, stream, options);
 }
 
-/// The same images as a source, on the generator's device, at most `batch` at a time. Keep the generator where it is.
+/// The same images as a source, on the generator's device, at most `batch` at a time. Keep the
+/// generator where it is.
 ImageSource source_of(const std::shared_ptr<Generator>& generator, int64_t batch);
 
 /// A row of `columns` images per row of the condition, the same noise in every row -> u8 [H, W, C].
-Tensor sheet(Generator& generator, const Condition& rows, int64_t columns, const Stream& stream, const SampleOptions& options = {});
+Tensor sheet(Generator& generator, const Condition& rows, int64_t columns, const Stream& stream,
+             const SampleOptions& options = {});
 /// Of all classes.
-Tensor class_sheet(Generator& generator, int64_t columns, const Stream& stream, const SampleOptions& options = {});
+Tensor class_sheet(Generator& generator, int64_t columns, const Stream& stream,
+                   const SampleOptions& options = {});
 
 }  // namespace limbeck::gan

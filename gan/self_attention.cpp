@@ -6,15 +6,20 @@ namespace limbeck::gan {
 namespace {
 
 int64_t checked_channels(int64_t channels) {
-  LIMBECK_CHECK(channels >= 8, "self-attention: needs at least 8 channels (an eighth of them are compared), found ", channels);
+  LIMBECK_CHECK(
+      channels >= 8,
+      "self-attention: needs at least 8 channels (an eighth of them are compared), found ",
+      channels);
   return channels;
 }
 
 }  // namespace
 
 Variable attend(const Variable& theta, const Variable& phi, const Variable& g) {
-  const int64_t n = theta.size(0), height = theta.size(1), width = theta.size(2), d = theta.size(3), e = g.size(3);
-  LIMBECK_CHECK(height % 2 == 0 && width % 2 == 0, "self-attention: needs even sizes, found ", theta.shape());
+  const int64_t n = theta.size(0), height = theta.size(1), width = theta.size(2), d = theta.size(3),
+                e = g.size(3);
+  LIMBECK_CHECK(height % 2 == 0 && width % 2 == 0, "self-attention: needs even sizes, found ",
+                theta.shape());
   const Variable query = reshape(theta, {n, height * width, d});
   const Variable key = reshape(max_pool2d(phi), {n, height * width / 4, d});
   const Variable value = reshape(max_pool2d(g), {n, height * width / 4, e});

@@ -8,7 +8,8 @@
 
 namespace limbeck::gan {
 
-/// [gan] of a configuration. The defaults are those of the CIFAR-100 experiment but for width, batch and length, which suit a CPU.
+/// [gan] of a configuration. The defaults are those of the CIFAR-100 experiment but for width,
+/// batch and length, which suit a CPU.
 struct GanSettings {
   int64_t steps = 3000;
   int64_t batch = 64;
@@ -43,12 +44,16 @@ struct GanSettings {
     v("g_ch", g_ch, "width of the generator (64 in the paper)");
     v("d_ch", d_ch, "width of the discriminator");
     v("dim_z", dim_z, "dimension of the noise");
-    v("g_attention", g_attention, "resolutions with self-attention in the generator, as 64 or 32_64; empty for none");
+    v("g_attention", g_attention,
+      "resolutions with self-attention in the generator, as 64 or 32_64; empty for none");
     v("d_attention", d_attention, "the same of the discriminator");
-    v("shared_dim", shared_dim, "size of a class embedding shared by all layers, 0: a table per layer");
+    v("shared_dim", shared_dim,
+      "size of a class embedding shared by all layers, 0: a table per layer");
     v("hierarchical", hierarchical, "z enters every block (needs shared_dim)");
     v("depth", depth, "biggan-deep: blocks per resolution");
-    v("init", init, "initial weights: N02 (normal, deviation 0.02) | ortho (orthogonal, BigGAN's choice for ImageNet)");
+    v("init", init,
+      "initial weights: N02 (normal, deviation 0.02) | ortho (orthogonal, BigGAN's choice for "
+      "ImageNet)");
     v("g_lr", g_lr, "Adam learning rate of the generator");
     v("d_lr", d_lr, "Adam learning rate of the discriminator");
     v("beta1", beta1, "Adam beta1");
@@ -58,7 +63,8 @@ struct GanSettings {
     v("bn_eps", bn_eps, "epsilon of batch norm");
     v("ema_decay", ema_decay, "decay of the generator's moving average");
     v("ema_start", ema_start, "steps during which the average is a plain copy");
-    v("augment", augment, "DiffAugment policy: color,translation,cutout or a part of it; empty for none");
+    v("augment", augment,
+      "DiffAugment policy: color,translation,cutout or a part of it; empty for none");
     v("flip", flip, "random horizontal flip of real images");
     v("loss_bound", loss_bound, "stop as diverged when |loss| exceeds this");
     v("health_every", health_every, "steps between lines of the health log");

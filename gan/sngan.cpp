@@ -10,8 +10,11 @@ namespace {
 constexpr double bn_momentum = 0.1;
 const double root2 = std::sqrt(2.0);
 
-// Xavier with gain sqrt(2) for the blocks' 3x3 convolutions, 1 for the others; PyTorch's default for biases and the label's maps.
-WeightRule rule(bool spectral, double gain) { return {.spectral = spectral, .gain = gain, .zero_bias = false}; }
+// Xavier with gain sqrt(2) for the blocks' 3x3 convolutions, 1 for the others; PyTorch's default
+// for biases and the label's maps.
+WeightRule rule(bool spectral, double gain) {
+  return {.spectral = spectral, .gain = gain, .zero_bias = false};
+}
 constexpr WeightRule label_map{.spectral = false, .gain = 0, .zero_bias = false};
 
 NetworkConfig checked_sngan(const char* what, const NetworkConfig& c) {
@@ -36,7 +39,8 @@ class SnganGeneratorBlock : public nn::Module {
     add("conv2", conv2_);
     add("condbn1", bn1_);
     add("condbn2", bn2_);
-    // The original keeps the unconditional block beside it: batch norms that no forward pass uses, and second names of the convolutions.
+    // The original keeps the unconditional block beside it: batch norms that no forward pass uses,
+    // and second names of the convolutions.
     add("model.0", unused1_);
     add_alias("model.3", conv1_);
     add("model.4", unused2_);
@@ -44,7 +48,9 @@ class SnganGeneratorBlock : public nn::Module {
     add("bypass_conv", bypass_);
     add_alias("bypass.1", bypass_);
   }
-  Variable operator()(const Variable& x, const Variable& h) { return generator_residual(x, h, bn1_, conv1_, bn2_, conv2_, bypass_); }
+  Variable operator()(const Variable& x, const Variable& h) {
+    return generator_residual(x, h, bn1_, conv1_, bn2_, conv2_, bypass_);
+  }
 
  private:
   LabelConv2d conv1_, conv2_, bypass_;
@@ -56,23 +62,30 @@ class SnganGeneratorBlock : public nn::Module {
 class SnganDiscriminatorBlock : public nn::Module {
  public:
   SnganDiscriminatorBlock(int64_t in, int64_t out, bool first, bool downsample)
-      : first_(first), downsample_(downsample), conv1_(in, out, 3, rule(true, root2)), conv2_(out, out, 3, rule(true, root2)), bypass_(in, out, 1, rule(true, 1)) {
+      : first_(first),
+        downsample_(downsample),
+        conv1_(in, out, 3, rule(true, root2)),
+        conv2_(out, out, 3, rule(true, root2)),
+        bypass_(in, out, 1, rule(true, 1)) {
     add("conv1", conv1_);
     add("conv2", conv2_);
     add("bypass_conv", bypass_);
-    // The positions in the original's Sequential: a ReLU stands in front but for the first block, whose bypass pools first.
+    // The positions in the original's Sequential: a ReLU stands in front but for the first block,
+    // whose bypass pools first.
     add_alias(first ? "model.0" : "model.1", conv1_);
     add_alias(first ? "model.2" : "model.3", conv2_);
     add_alias(first ? "bypass.1" : "bypass.0", bypass_);
   }
-  Variable forward(const Variable& x) override { return discriminator_residual(first_ ? x : relu(x), x, conv1_, conv2_, bypass_, downsample_); }
+  Variable forward(const Variable& x) override {
+    return discriminator_residual(first_ ? x : relu(x), x, conv1_, conv2_, bypass_, downsample_);
+  }
 
  private:
   bool first_, downsample_;
   LabelConv2d conv1_, conv2_, bypass_;
 };
 
-// --- generator ------------------------------------------------------------------------------------------------------------------
+// --- generator -----------------------------------------------------------------------------------
 
 SnganGenerator::SnganGenerator(const NetworkConfig& config)
     : Generator(checked_sngan("SNGAN generator", config)),
@@ -83,7 +96,9 @@ SnganGenerator::SnganGenerator(const NetworkConfig& config)
   add("final.0", bn_);
   add("final.2", conv_);
   int64_t in = 16 * config_.ch;
-  for (int i = 0; i < 4; ++i, in /= 2) blocks_.push_back(&own(cat("genblock", i), std::make_unique<SnganGeneratorBlock>(in, in / 2, config_)));
+  for (int i = 0; i < 4; ++i, in /= 2)
+    blocks_.push_back(
+        &own(cat("genblock", i), std::make_unique<SnganGeneratorBlock>(in, in / 2, config_)));
 }
 
 SnganGenerator::~SnganGenerator() = default;
@@ -96,15 +111,17 @@ Variable SnganGenerator::forward(const Variable& z, const Condition& condition) 
   return tanh(from_activation(conv_(bn_.relu(x))));
 }
 
-// --- discriminator --------------------------------------------------------------------------------------------------------------
+// --- discriminator -------------------------------------------------------------------------------
 
 SnganDiscriminator::SnganDiscriminator(const NetworkConfig& config)
     : Discriminator(checked_sngan("SNGAN discriminator", config)),
       linear_(16 * config_.ch * bottom_size * bottom_size, 1, true, rule(true, 1)),
       embed_(config_.label_dim, 16 * config_.ch * bottom_size * bottom_size, false, rule(true, 1)) {
   int64_t in = config_.channels, out = config_.ch;
-  for (const char* name : {"discblock1.0", "discblock1.1", "discblock1.2", "discblock2", "discblock3.0"}) {
-    blocks_.push_back(&own(name, std::make_unique<SnganDiscriminatorBlock>(in, out, blocks_.empty(), blocks_.size() < 4)));
+  for (const char* name :
+       {"discblock1.0", "discblock1.1", "discblock1.2", "discblock2", "discblock3.0"}) {
+    blocks_.push_back(&own(name, std::make_unique<SnganDiscriminatorBlock>(in, out, blocks_.empty(),
+                                                                           blocks_.size() < 4)));
     in = out;
     out *= 2;
   }
@@ -115,7 +132,8 @@ SnganDiscriminator::SnganDiscriminator(const NetworkConfig& config)
 SnganDiscriminator::~SnganDiscriminator() = default;
 
 Variable SnganDiscriminator::forward(const Variable& x, const Condition& condition) {
-  check_input("SNGAN discriminator", x, {x.size(0), config_.resolution, config_.resolution, config_.channels});
+  check_input("SNGAN discriminator", x,
+              {x.size(0), config_.resolution, config_.resolution, config_.channels});
   const Variable& h = label_of("SNGAN discriminator", condition, x.size(0), config_);
   Variable y = x;
   for (SnganDiscriminatorBlock* block : blocks_) y = block->forward(y);
@@ -124,8 +142,11 @@ Variable SnganDiscriminator::forward(const Variable& x, const Condition& conditi
 
 namespace {
 
-const RegisterGan sngan({"sngan", ConditionKind::embedding, [](const NetworkConfig& c) { return std::make_unique<SnganGenerator>(c); },
-                         [](const NetworkConfig& c) { return std::make_unique<SnganDiscriminator>(c); }});
+const RegisterGan sngan({"sngan", ConditionKind::embedding,
+                         [](const NetworkConfig& c) { return std::make_unique<SnganGenerator>(c); },
+                         [](const NetworkConfig& c) {
+                           return std::make_unique<SnganDiscriminator>(c);
+                         }});
 
 }  // namespace
 }  // namespace limbeck::gan

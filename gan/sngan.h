@@ -1,9 +1,12 @@
-// SNGAN (Miyato, Kataoka, Koyama, Yoshida: "Spectral normalization for generative adversarial networks", ICLR 2018, tables 3 and 4) at
-// 64x64 as cGAN-KD and CcGAN use it for regression: labels as in SAGAN (gan/sagan.h), no attention, no spectral norm in the generator.
-// Keys are those of the original's SNGAN.py, where layers have two names and unused batch norms exist.
+// SNGAN (Miyato, Kataoka, Koyama, Yoshida: "Spectral normalization for generative adversarial
+// networks", ICLR 2018, tables 3 and 4) at 64x64 as cGAN-KD and CcGAN use it for regression: labels
+// as in SAGAN (gan/sagan.h), no attention, no spectral norm in the generator. Keys are those of the
+// original's SNGAN.py, where layers have two names and unused batch norms exist.
 //
-//   generator: linear z -> 16c x 4 x 4, blocks 16c -> 8c -> 4c -> 2c -> c (each x2), BN, ReLU, conv, tanh
-//   discriminator: blocks -> c, 2c, 4c, 8c (each /2), block -> 16c, ReLU, projection of the 16c x 4 x 4 map
+//   generator: linear z -> 16c x 4 x 4, blocks 16c -> 8c -> 4c -> 2c -> c (each x2), BN, ReLU,
+//   conv, tanh
+//   discriminator: blocks -> c, 2c, 4c, 8c (each /2), block -> 16c, ReLU, projection of the 16c x
+//   4 x 4 map
 #pragma once
 #include "gan/label_layers.h"
 #include "nn/layers.h"

@@ -10,12 +10,17 @@ namespace {
 
 using nn::Conv2d, nn::Conv2dConfig, nn::ConvTranspose2d, nn::Linear;
 
-constexpr Conv2dConfig same{.kernel = 3, .padding = 1, .bias = true}, halve{.kernel = 4, .stride = 2, .padding = 1, .bias = true};
+constexpr Conv2dConfig same{.kernel = 3, .padding = 1, .bias = true},
+    halve{.kernel = 4, .stride = 2, .padding = 1, .bias = true};
 
 int64_t side_of(const SparseAutoencoderSize& s) {
-  LIMBECK_CHECK(s.ch > 0 && s.bottleneck > 0 && s.channels > 0, "sparse autoencoder: expected positive sizes, found ch = ", s.ch, ", bottleneck = ",
-                s.bottleneck, ", channels = ", s.channels);
-  LIMBECK_CHECK(s.size > 0 && s.size % 16 == 0, "sparse autoencoder: the image is halved four times; expected a multiple of 16, found ", s.size);
+  LIMBECK_CHECK(s.ch > 0 && s.bottleneck > 0 && s.channels > 0,
+                "sparse autoencoder: expected positive sizes, found ch = ", s.ch,
+                ", bottleneck = ", s.bottleneck, ", channels = ", s.channels);
+  LIMBECK_CHECK(
+      s.size > 0 && s.size % 16 == 0,
+      "sparse autoencoder: the image is halved four times; expected a multiple of 16, found ",
+      s.size);
   return s.size / 16;
 }
 
@@ -27,7 +32,9 @@ void NormChain::append(std::unique_ptr<nn::Module> layer, int64_t channels) {
   norms_.push_back(&own(std::to_string(index + 1), std::make_unique<nn::BatchNorm>(channels)));
 }
 
-void NormChain::finish(std::unique_ptr<nn::Module> layer) { layers_.push_back(&own(std::to_string(3 * layers_.size()), std::move(layer))); }
+void NormChain::finish(std::unique_ptr<nn::Module> layer) {
+  layers_.push_back(&own(std::to_string(3 * layers_.size()), std::move(layer)));
+}
 
 Variable NormChain::forward(const Variable& x) {
   Variable h = x;
@@ -38,9 +45,11 @@ Variable NormChain::forward(const Variable& x) {
   return h;
 }
 
-SparseEncoder::SparseEncoder(const SparseAutoencoderSize& s) : fc_(4 * s.ch * side_of(s) * side_of(s), s.bottleneck) {
+SparseEncoder::SparseEncoder(const SparseAutoencoderSize& s)
+    : fc_(4 * s.ch * side_of(s) * side_of(s), s.bottleneck) {
   // Width on entering a stage, and what its 3x3 convolution makes of it.
-  const std::pair<int64_t, int64_t> stages[] = {{s.ch, s.ch}, {s.ch, 2 * s.ch}, {2 * s.ch, 4 * s.ch}, {4 * s.ch, 4 * s.ch}};
+  const std::pair<int64_t, int64_t> stages[] = {
+      {s.ch, s.ch}, {s.ch, 2 * s.ch}, {2 * s.ch, 4 * s.ch}, {4 * s.ch, 4 * s.ch}};
   int64_t in = s.channels;
   for (const auto& [width, out] : stages) {
     conv_.append(std::make_unique<Conv2d>(in, width, halve), width);
@@ -51,22 +60,29 @@ SparseEncoder::SparseEncoder(const SparseAutoencoderSize& s) : fc_(4 * s.ch * si
   add("fc.0", fc_);
 }
 
-Variable SparseEncoder::forward(const Variable& images) { return relu(fc_(flatten_chw(conv_(images)))); }
+Variable SparseEncoder::forward(const Variable& images) {
+  return relu(fc_(flatten_chw(conv_(images))));
+}
 
-SparseDecoder::SparseDecoder(const SparseAutoencoderSize& s) : channels_(4 * s.ch), side_(side_of(s)) {
+SparseDecoder::SparseDecoder(const SparseAutoencoderSize& s)
+    : channels_(4 * s.ch), side_(side_of(s)) {
   const int64_t flat = channels_ * side_ * side_;
   fc_.append(std::make_unique<Linear>(s.bottleneck, flat), flat);
-  const std::pair<int64_t, int64_t> stages[] = {{4 * s.ch, 2 * s.ch}, {2 * s.ch, s.ch}, {s.ch, s.ch}, {s.ch, s.ch}};
+  const std::pair<int64_t, int64_t> stages[] = {
+      {4 * s.ch, 2 * s.ch}, {2 * s.ch, s.ch}, {s.ch, s.ch}, {s.ch, s.ch}};
   for (const auto& [width, out] : stages) {
     deconv_.append(std::make_unique<ConvTranspose2d>(width, width, halve), width);
     deconv_.append(std::make_unique<Conv2d>(width, out, same), out);
   }
-  deconv_.finish(std::make_unique<Conv2d>(s.ch, s.channels, Conv2dConfig{.kernel = 1, .bias = true}));
+  deconv_.finish(
+      std::make_unique<Conv2d>(s.ch, s.channels, Conv2dConfig{.kernel = 1, .bias = true}));
   add("fc", fc_);
   add("deconv", deconv_);
 }
 
-Variable SparseDecoder::forward(const Variable& features) { return tanh(from_activation(deconv_(unflatten_chw(fc_(features), channels_, side_, side_)))); }
+Variable SparseDecoder::forward(const Variable& features) {
+  return tanh(from_activation(deconv_(unflatten_chw(fc_(features), channels_, side_, side_))));
+}
 
 SparsePredictor::SparsePredictor(int64_t bottleneck) {
   int64_t in = bottleneck;
@@ -80,7 +96,8 @@ SparsePredictor::SparsePredictor(int64_t bottleneck) {
 
 Variable SparsePredictor::forward(const Variable& features) { return relu(predict_(features)); }
 
-SparseAutoencoder::SparseAutoencoder(const SparseAutoencoderSize& size) : encoder(size), decoder(size), predict(size.bottleneck) {
+SparseAutoencoder::SparseAutoencoder(const SparseAutoencoderSize& size)
+    : encoder(size), decoder(size), predict(size.bottleneck) {
   add("encoder", encoder);
   add("decoder", decoder);
   add("predict", predict);
@@ -94,8 +111,10 @@ SparseAutoencoder::Result SparseAutoencoder::run(const Variable& images) {
   return r;
 }
 
-Variable sparse_autoencoder_loss(const SparseAutoencoder::Result& r, const Variable& images, const Variable& responses, double sparsity, double weight) {
-  return mse_loss(r.reconstruction, images) + mean(r.feature) * sparsity + mse_loss(r.prediction, responses) * weight;
+Variable sparse_autoencoder_loss(const SparseAutoencoder::Result& r, const Variable& images,
+                                 const Variable& responses, double sparsity, double weight) {
+  return mse_loss(r.reconstruction, images) + mean(r.feature) * sparsity +
+         mse_loss(r.prediction, responses) * weight;
 }
 
 }  // namespace limbeck::gan

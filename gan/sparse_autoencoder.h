@@ -1,5 +1,6 @@
-// The sparse autoencoder, whose encoder gives the features of the density-ratio estimation in the regression experiments (cGAN-KD
-// SteeringAngle/models/autoencoder_extract.py; spec/regression.md 4.1). A predictor of the response keeps the features informative of it.
+// The sparse autoencoder, whose encoder gives the features of the density-ratio estimation in the
+// regression experiments (cGAN-KD SteeringAngle/models/autoencoder_extract.py). A predictor of the
+// response keeps the features informative of it.
 #pragma once
 #include <memory>
 #include <vector>
@@ -15,7 +16,8 @@ struct SparseAutoencoderSize {
   int64_t size = 64;           ///< height = width of the image, a multiple of 16
 };
 
-/// Layers with batch norm and ReLU behind each: keys 0, 1, 3, 4, 6, 7, ... (2, 5, ... are the ReLUs).
+/// Layers with batch norm and ReLU behind each: keys 0, 1, 3, 4, 6, 7, ... (2, 5, ... are the
+/// ReLUs).
 class NormChain : public nn::Module {
  public:
   void append(std::unique_ptr<nn::Module> layer, int64_t channels);
@@ -28,7 +30,8 @@ class NormChain : public nn::Module {
   std::vector<nn::BatchNorm*> norms_;
 };
 
-/// Images [N, H, W, C] to features [N, bottleneck] >= 0: four times convolution with stride 2 and 3x3 convolution, linear, ReLU.
+/// Images [N, H, W, C] to features [N, bottleneck] >= 0: four times convolution with stride 2 and
+/// 3x3 convolution, linear, ReLU.
 class SparseEncoder : public nn::Module {
  public:
   explicit SparseEncoder(const SparseAutoencoderSize& size);
@@ -73,9 +76,10 @@ struct SparseAutoencoder : nn::Module {
   Result run(const Variable& images);
 };
 
-/// mse(reconstruction, images) + sparsity mean(feature) + weight mse(prediction, responses [N, 1]). Features are >= 0, so their mean is
-/// their L1 norm per unit.
-Variable sparse_autoencoder_loss(const SparseAutoencoder::Result& result, const Variable& images, const Variable& responses, double sparsity = 1e-3,
+/// mse(reconstruction, images) + sparsity mean(feature) + weight mse(prediction, responses [N, 1]).
+/// Features are >= 0, so their mean is their L1 norm per unit.
+Variable sparse_autoencoder_loss(const SparseAutoencoder::Result& result, const Variable& images,
+                                 const Variable& responses, double sparsity = 1e-3,
                                  double weight = 1);
 
 }  // namespace limbeck::gan

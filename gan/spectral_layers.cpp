@@ -28,7 +28,8 @@ Variable SpectralLayer::normalised(const Variable& weight) {
   return result.weight;
 }
 
-void SpectralLayer::reset_spectral(Stream& stream, const Variable& weight, const Variable& bias, int64_t fan_in) {
+void SpectralLayer::reset_spectral(Stream& stream, const Variable& weight, const Variable& bias,
+                                   int64_t fan_in) {
   stream.fork("weight").fill_normal(weight.data(), 0, weight_deviation);
   if (bias) {
     const double bound = 1 / std::sqrt(static_cast<double>(fan_in));
@@ -39,18 +40,24 @@ void SpectralLayer::reset_spectral(Stream& stream, const Variable& weight, const
 }
 
 SNConv2d::SNConv2d(int64_t in, int64_t out, int64_t kernel, double eps, bool has_bias)
-    : SpectralLayer(eps), weight(add_parameter("weight", {out, kernel, kernel, in}, nn::DiskLayout::conv)) {
+    : SpectralLayer(eps),
+      weight(add_parameter("weight", {out, kernel, kernel, in}, nn::DiskLayout::conv)) {
   if (has_bias) bias = add_parameter("bias", {out});
   add_spectral_buffers(out);
 }
 
 Variable SNConv2d::forward(const Variable& x) { return same_conv(x, normalised(weight), bias); }
 Variable SNConv2d::pooled(const Variable& x) { return pooled_conv(x, normalised(weight), bias); }
-Variable SNConv2d::upsampled(const Variable& x) { return upsampled_conv(x, normalised(weight), bias); }
+Variable SNConv2d::upsampled(const Variable& x) {
+  return upsampled_conv(x, normalised(weight), bias);
+}
 
-void SNConv2d::reset(Stream stream) { reset_spectral(stream, weight, bias, weight.shape().numel(1, 4)); }
+void SNConv2d::reset(Stream stream) {
+  reset_spectral(stream, weight, bias, weight.shape().numel(1, 4));
+}
 
-SNLinear::SNLinear(int64_t in, int64_t out, double eps, bool has_bias) : SpectralLayer(eps), weight(add_parameter("weight", {out, in})) {
+SNLinear::SNLinear(int64_t in, int64_t out, double eps, bool has_bias)
+    : SpectralLayer(eps), weight(add_parameter("weight", {out, in})) {
   if (has_bias) bias = add_parameter("bias", {out});
   add_spectral_buffers(out);
 }
@@ -64,18 +71,23 @@ SNEmbedding::SNEmbedding(int64_t count, int64_t dim, double eps)
   add_spectral_buffers(count);
 }
 
-Variable SNEmbedding::operator()(const Tensor& index) { return embedding(normalised(weight), index); }
+Variable SNEmbedding::operator()(const Tensor& index) {
+  return embedding(normalised(weight), index);
+}
 
 void SNEmbedding::reset(Stream stream) { reset_spectral(stream, weight, {}, 1); }
 
-ClassEmbedding::ClassEmbedding(int64_t classes, int64_t channels) : weight(add_parameter("weight", {classes, channels})) {}
+ClassEmbedding::ClassEmbedding(int64_t classes, int64_t channels)
+    : weight(add_parameter("weight", {classes, channels})) {}
 
 Variable ClassEmbedding::map(const Condition& condition) {
   LIMBECK_CHECK(condition.classes, "class embedding: the condition has no class labels");
   return embedding(weight, condition.classes);
 }
 
-void ClassEmbedding::reset(Stream stream) { stream.fork("weight").fill_normal(weight.data(), 0, weight_deviation); }
+void ClassEmbedding::reset(Stream stream) {
+  stream.fork("weight").fill_normal(weight.data(), 0, weight_deviation);
+}
 
 Variable EmbeddingMap::map(const Condition& condition) {
   LIMBECK_CHECK(condition.embedding, "conditional batch norm: the condition has no embedding");
@@ -92,23 +104,32 @@ void StoredStatistics::reset(Stream) {
   buffer(var_).fill(1);
 }
 
-ConditionalBatchNorm::ConditionalBatchNorm(int64_t channels, const ConditionSource& source, double eps)
-    : StoredStatistics(channels), eps_(eps), gain_(own_map("gain", source)), bias_(own_map("bias", source)) {}
+ConditionalBatchNorm::ConditionalBatchNorm(int64_t channels, const ConditionSource& source,
+                                           double eps)
+    : StoredStatistics(channels),
+      eps_(eps),
+      gain_(own_map("gain", source)),
+      bias_(own_map("bias", source)) {}
 
 ConditionMap* ConditionalBatchNorm::own_map(const char* name, const ConditionSource& source) {
-  if (source.embedding > 0) return &own(name, std::make_unique<EmbeddingMap>(source.embedding, channels_, source.sn_eps));
+  if (source.embedding > 0)
+    return &own(name, std::make_unique<EmbeddingMap>(source.embedding, channels_, source.sn_eps));
   return &own(name, std::make_unique<ClassEmbedding>(source.classes, channels_));
 }
 
 Variable ConditionalBatchNorm::relu(const Variable& x, const Condition& condition) {
   const Variable gain = affine(gain_->map(condition), 1, 1);
   const Variable bias = bias_->map(condition);
-  if (!training()) return cond_batch_norm_eval(x, gain, bias, stored_mean(), stored_var(), eps_, true);
+  if (!training())
+    return cond_batch_norm_eval(x, gain, bias, stored_mean(), stored_var(), eps_, true);
   return cond_batch_norm(x, gain, bias, eps_, true, running()).y;
 }
 
 BatchNorm::BatchNorm(int64_t channels, double eps)
-    : StoredStatistics(channels), gain(add_parameter("gain", {channels})), bias(add_parameter("bias", {channels})), eps_(eps) {}
+    : StoredStatistics(channels),
+      gain(add_parameter("gain", {channels})),
+      bias(add_parameter("bias", {channels})),
+      eps_(eps) {}
 
 Variable BatchNorm::relu(const Variable& x) {
   if (!training()) return batch_norm_eval(x, gain, bias, stored_mean(), stored_var(), eps_, true);

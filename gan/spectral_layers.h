@@ -1,10 +1,13 @@
-// Layers of BigGAN (Brock et al. 2019): spectrally normalised linear, convolution and embedding layers (Miyato et al. 2018), and the
-// conditional and plain batch norms with BigGAN's names. State keys are those of BigGAN-PyTorch's layers.py.
+// Layers of BigGAN (Brock et al. 2019): spectrally normalised linear, convolution and embedding
+// layers (Miyato et al. 2018), and the conditional and plain batch norms with BigGAN's names. State
+// keys are those of BigGAN-PyTorch's layers.py.
 //
-// Spectral norm: W seen as [rows, rest]; one power iteration per forward from the buffer u0 [1, rows]:
-//   v = u W / max(|u W|, eps),  u' = v W^T / max(|v W^T|, eps),  sigma = v W^T u'^T,  weight used = W / sigma.
-// The gradient flows through W in sigma, not through u and v. Training stores u' in u0 and sigma in sv0 [1]; eval runs the same
-// iteration from the stored u0 and stores nothing.
+// Spectral norm: W seen as [rows, rest]; one power iteration per forward from the buffer u0 [1,
+// rows]:
+//   v = u W / max(|u W|, eps),  u' = v W^T / max(|v W^T|, eps),  sigma = v W^T u'^T,  weight used
+//                               = W / sigma.
+// The gradient flows through W in sigma, not through u and v. Training stores u' in u0 and sigma in
+// sv0 [1]; eval runs the same iteration from the stored u0 and stores nothing.
 #pragma once
 #include <memory>
 #include <string>
@@ -24,7 +27,8 @@ class SpectralLayer : public nn::Module {
   /// Call after the parameters are added.
   void add_spectral_buffers(int64_t rows);
   Variable normalised(const Variable& weight);
-  /// N(0, 0.02^2) weights, PyTorch's default bias U(+-1/sqrt(fan_in)), u0 from N(0, 1) (not normalised), sv0 = 1.
+  /// N(0, 0.02^2) weights, PyTorch's default bias U(+-1/sqrt(fan_in)), u0 from N(0, 1) (not
+  /// normalised), sv0 = 1.
   void reset_spectral(Stream& stream, const Variable& weight, const Variable& bias, int64_t fan_in);
 
  private:
@@ -32,8 +36,9 @@ class SpectralLayer : public nn::Module {
   size_t u0_ = 0, sv0_ = 0;
 };
 
-/// Convolution with stride 1 and "same" padding, odd kernel. weight [out, k, k, in] (disk OIHW), bias [out] unless left out.
-/// pooled and upsampled fold the neighbour into the kernel (gan/resampling_conv.h).
+/// Convolution with stride 1 and "same" padding, odd kernel. weight [out, k, k, in] (disk OIHW),
+/// bias [out] unless left out. pooled and upsampled fold the neighbour into the kernel
+/// (gan/resampling_conv.h).
 class SNConv2d : public SpectralLayer {
  public:
   SNConv2d(int64_t in, int64_t out, int64_t kernel, double eps, bool has_bias = true);
@@ -88,20 +93,23 @@ class ClassEmbedding : public nn::Module, public ConditionMap {
   void reset(Stream stream) override;
 };
 
-/// A spectrally normalised linear map of the condition's embedding, without bias: weight [channels, d].
+/// A spectrally normalised linear map of the condition's embedding, without bias: weight [channels,
+/// d].
 class EmbeddingMap : public SNLinear, public ConditionMap {
  public:
   EmbeddingMap(int64_t d, int64_t channels, double eps) : SNLinear(d, channels, eps, false) {}
   Variable map(const Condition& condition) override;
 };
 
-/// What drives the conditional batch norms of a network: an embedding of this size, or (0) a table of classes per layer.
+/// What drives the conditional batch norms of a network: an embedding of this size, or (0) a table
+/// of classes per layer.
 struct ConditionSource {
   int64_t embedding = 0, classes = 0;
   double sn_eps = 1e-8;
 };
 
-/// Running mean and variance of a batch norm (momentum 0.1, unbiased variance), under BigGAN's names.
+/// Running mean and variance of a batch norm (momentum 0.1, unbiased variance), under BigGAN's
+/// names.
 class StoredStatistics : public nn::Module {
  protected:
   explicit StoredStatistics(int64_t channels);
@@ -115,7 +123,8 @@ class StoredStatistics : public nn::Module {
   size_t mean_ = 0, var_ = 0;
 };
 
-/// relu(BN(x) (1 + gain(y)) + bias(y)), BN without affine parameters. Keys gain.weight, bias.weight, stored_mean, stored_var.
+/// relu(BN(x) (1 + gain(y)) + bias(y)), BN without affine parameters. Keys gain.weight,
+/// bias.weight, stored_mean, stored_var.
 class ConditionalBatchNorm : public StoredStatistics {
  public:
   ConditionalBatchNorm(int64_t channels, const ConditionSource& source, double eps);

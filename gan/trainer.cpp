@@ -11,7 +11,8 @@ namespace {
 /// The settings, if they fit: checked before anything is made of them.
 const GanSettings& checked(const GanSettings& s, const Conditioning& conditioning) {
   const data::Dataset& data = conditioning.data();
-  LIMBECK_CHECK(data.height() == data.width(), "GAN training: expected square images, found ", data.height(), " x ", data.width());
+  LIMBECK_CHECK(data.height() == data.width(), "GAN training: expected square images, found ",
+                data.height(), " x ", data.width());
   LIMBECK_CHECK(s.batch >= 2, "gan.batch must be at least 2, found ", s.batch);
   LIMBECK_CHECK(s.steps >= 0, "gan.steps must not be negative, found ", s.steps);
   LIMBECK_CHECK(s.d_steps >= 1, "gan.d_steps must be at least 1, found ", s.d_steps);
@@ -21,16 +22,23 @@ const GanSettings& checked(const GanSettings& s, const Conditioning& conditionin
 
 }  // namespace
 
-GanTrainer::GanTrainer(std::unique_ptr<Conditioning> conditioning, const GanSettings& settings, const Stream& stream, nn::Monitor& monitor, Device device)
-    : conditioning_(std::move(conditioning)), settings_(checked(settings, *conditioning_)), stream_(stream), monitor_(monitor),
-      networks_(create_networks(settings_, *conditioning_, stream_, device)), update_(networks_, *conditioning_, settings_) {
+GanTrainer::GanTrainer(std::unique_ptr<Conditioning> conditioning, const GanSettings& settings,
+                       const Stream& stream, nn::Monitor& monitor, Device device)
+    : conditioning_(std::move(conditioning)),
+      settings_(checked(settings, *conditioning_)),
+      stream_(stream),
+      monitor_(monitor),
+      networks_(create_networks(settings_, *conditioning_, stream_, device)),
+      update_(networks_, *conditioning_, settings_) {
   if (const auto saved = monitor_.load()) load(*saved);
   conditioning_->begin(stream_.fork("data"), step_ * settings_.d_steps);
 }
 
 TensorFile GanTrainer::state() {
   reader_.finish();
-  for (const auto& [name, module] : {std::pair<const char*, const nn::Module*>{"D", networks_.d.get()}, {"G", networks_.g.get()}})
+  for (const auto& [name, module] :
+       {std::pair<const char*, const nn::Module*>{"D", networks_.d.get()},
+        {"G", networks_.g.get()}})
     if (const std::string broken = first_broken(name, *module); !broken.empty())
       fail("GAN training diverged at step ", step_, ": ", broken, " is not finite");
   TensorFile file;
@@ -49,43 +57,52 @@ void GanTrainer::load(const TensorFile& file) {
   networks_.average->load_state_dict(file.part("G_ema/"), "GAN checkpoint (G_ema)");
   update_.g_optimizer().load_state(file.part("G_adam/"), "GAN checkpoint (G_adam)");
   update_.d_optimizer().load_state(file.part("D_adam/"), "GAN checkpoint (D_adam)");
-  step_ = MetadataReader(file, "GAN checkpoint", "a state of GAN training").integer("step", 0, settings_.steps);
+  step_ = MetadataReader(file, "GAN checkpoint", "a state of GAN training")
+              .integer("step", 0, settings_.steps);
 }
 
 void GanTrainer::check_loss(const char* name, double loss, int64_t step) const {
   if (std::isfinite(loss) && std::abs(loss) <= settings_.loss_bound) return;
   std::string broken = first_broken("D", *networks_.d);
   if (broken.empty()) broken = first_broken("G", *networks_.g);
-  fail("GAN training diverged at step ", step, ": ", name, " = ", loss, " (bound gan.loss_bound = ", settings_.loss_bound, ")",
-       broken.empty() ? std::string("; all weights are still finite") : "; first non-finite tensor: " + broken);
+  fail("GAN training diverged at step ", step, ": ", name, " = ", loss,
+       " (bound gan.loss_bound = ", settings_.loss_bound, ")",
+       broken.empty() ? std::string("; all weights are still finite")
+                      : "; first non-finite tensor: " + broken);
 }
 
 void GanTrainer::discriminator_step(const Stream& stream) {
-  reader_.read(update_.discriminator(stream, conditioning_->next_real()), [this, step = step_](const Tensors& results) {
-    health_.d_loss = results[0].item();
-    check_loss("the discriminator's loss", health_.d_loss, step);
-    health_.real_accuracy = fraction_with_sign(results[1], 1);
-    health_.fake_accuracy = fraction_with_sign(results[2], -1);
-  });
+  reader_.read(update_.discriminator(stream, conditioning_->next_real()),
+               [this, step = step_](const Tensors& results) {
+                 health_.d_loss = results[0].item();
+                 check_loss("the discriminator's loss", health_.d_loss, step);
+                 health_.real_accuracy = fraction_with_sign(results[1], 1);
+                 health_.fake_accuracy = fraction_with_sign(results[2], -1);
+               });
 }
 
 void GanTrainer::generator_step(const Stream& stream) {
-  reader_.read(update_.generator(stream, conditioning_->next_targets(stream), step_ + 1), [this, step = step_](const Tensors& results) {
-    health_.g_loss = results[0].item();
-    check_loss("the generator's loss", health_.g_loss, step);
-  });
+  reader_.read(update_.generator(stream, conditioning_->next_targets(stream), step_ + 1),
+               [this, step = step_](const Tensors& results) {
+                 health_.g_loss = results[0].item();
+                 check_loss("the generator's loss", health_.g_loss, step);
+               });
 }
 
 void GanTrainer::step() {
   const Stream here = stream_.fork("step", static_cast<uint64_t>(step_));
-  for (int64_t k = 0; k < settings_.d_steps; ++k) discriminator_step(here.fork("D", static_cast<uint64_t>(k)));
+  for (int64_t k = 0; k < settings_.d_steps; ++k)
+    discriminator_step(here.fork("D", static_cast<uint64_t>(k)));
   generator_step(here.fork("G"));
   ++step_;
   nn::Values values{{"d_loss", health_.d_loss}};
-  if (!std::isnan(health_.g_loss)) values.emplace_back("g_loss", health_.g_loss);  // a device's first one is still on its way
+  if (!std::isnan(health_.g_loss))
+    values.emplace_back("g_loss", health_.g_loss);  // a device's first one is still on its way
   monitor_.progress(step_, settings_.steps, settings_.batch * settings_.d_steps, values);
   if (step_ % settings_.health_every == 0 || step_ == settings_.steps) log_health();
-  if (step_ == settings_.steps || (settings_.sample_every > 0 && step_ % settings_.sample_every == 0)) show_pictures();
+  if (step_ == settings_.steps ||
+      (settings_.sample_every > 0 && step_ % settings_.sample_every == 0))
+    show_pictures();
 }
 
 void GanTrainer::run() {
@@ -111,7 +128,8 @@ void GanTrainer::log_health() {
 void GanTrainer::show_pictures() {
   std::string number = std::to_string(step_);
   number.insert(0, number.size() < 6 ? 6 - number.size() : 0, '0');
-  for (const Picture& p : conditioning_->pictures(*networks_.average, stream_.fork("samples"))) monitor_.image(p.name + "-" + number, p.pixels);
+  for (const Picture& p : conditioning_->pictures(*networks_.average, stream_.fork("samples")))
+    monitor_.image(p.name + "-" + number, p.pixels);
 }
 
 }  // namespace limbeck::gan

@@ -22,12 +22,21 @@ Condition stacked(const Condition& a, const Condition& b) {
   return {stacked(a.classes, b.classes), Variable(stacked(a.embedding.data(), b.embedding.data()))};
 }
 
-Tensor rows_of(const Tensor& t, int64_t begin, int64_t end) { return t.defined() ? t.rows(begin, end) : t; }
+Tensor rows_of(const Tensor& t, int64_t begin, int64_t end) {
+  return t.defined() ? t.rows(begin, end) : t;
+}
 
 NetworkConfig network_config(const GanSettings& s, const Conditioning& conditioning) {
   const data::Dataset& data = conditioning.data();
-  NetworkConfig c = {.arch = s.arch, .dim_z = s.dim_z, .resolution = data.height(), .channels = data.channels(), .sn_eps = s.sn_eps, .bn_eps = s.bn_eps,
-                     .shared_dim = s.shared_dim, .hierarchical = s.hierarchical, .depth = s.depth};
+  NetworkConfig c = {.arch = s.arch,
+                     .dim_z = s.dim_z,
+                     .resolution = data.height(),
+                     .channels = data.channels(),
+                     .sn_eps = s.sn_eps,
+                     .bn_eps = s.bn_eps,
+                     .shared_dim = s.shared_dim,
+                     .hierarchical = s.hierarchical,
+                     .depth = s.depth};
   conditioning.configure(c);
   return c;
 }
@@ -38,7 +47,8 @@ NetworkConfig sized(NetworkConfig c, int64_t ch, const std::string& attention, c
   return c;
 }
 
-/// The networks' own rule is N02; "ortho" replaces every weight with two or more dimensions, embeddings included, as BigGAN does.
+/// The networks' own rule is N02; "ortho" replaces every weight with two or more dimensions,
+/// embeddings included, as BigGAN does.
 void initialise(nn::Module& net, const std::string& rule, const Stream& stream) {
   net.initialise(stream);
   if (rule == "N02") return;
@@ -48,22 +58,29 @@ void initialise(nn::Module& net, const std::string& rule, const Stream& stream) 
 
 std::vector<nn::Module*> modules_of(const GanNetworks& n) { return {n.g.get(), n.d.get()}; }
 
-nn::Adam::Config adam(const GanSettings& s, double lr) { return {.lr = lr, .beta1 = s.beta1, .beta2 = s.beta2, .eps = s.adam_eps}; }
+nn::Adam::Config adam(const GanSettings& s, double lr) {
+  return {.lr = lr, .beta1 = s.beta1, .beta2 = s.beta2, .eps = s.adam_eps};
+}
 
 /// All that an update's own draws depend on: 48 bytes, which travel to the device.
-Tensor update_places(const Stream& stream) { return places_of({stream.fork("z"), stream.fork("labels"), stream.fork("augment")}); }
+Tensor update_places(const Stream& stream) {
+  return places_of({stream.fork("z"), stream.fork("labels"), stream.fork("augment")});
+}
 
 Tensors followed_by(Tensors first, const Tensors& rest) {
   first.insert(first.end(), rest.begin(), rest.end());
   return first;
 }
 
-Tensors rest_of(const Tensors& all, size_t begin) { return {all.begin() + static_cast<std::ptrdiff_t>(begin), all.end()}; }
+Tensors rest_of(const Tensors& all, size_t begin) {
+  return {all.begin() + static_cast<std::ptrdiff_t>(begin), all.end()};
+}
 
 }  // namespace
 
-GanObjective::DiscriminatorResult GanObjective::discriminator(const Tensor& z, const Tensor& real, const Conditioning::DiscriminatorConditions& c,
-                                                              const Tensor& augmentation) {
+GanObjective::DiscriminatorResult GanObjective::discriminator(
+    const Tensor& z, const Tensor& real, const Conditioning::DiscriminatorConditions& c,
+    const Tensor& augmentation) {
   DiscriminatorResult r;
   {
     const NoGrad no_grad;
@@ -75,25 +92,32 @@ GanObjective::DiscriminatorResult GanObjective::discriminator(const Tensor& z, c
     const Variable scores = d_.forward(images, stacked(c.judged_fake, c.judged_real));
     r.on_fake = slice(scores, 0, 0, fakes), r.on_real = slice(scores, 0, fakes, fakes + n);
   } else {
-    r.on_real = d_.forward(augment_.apply(real, rows_of(augmentation, fakes, fakes + n)), c.judged_real);
+    r.on_real =
+        d_.forward(augment_.apply(real, rows_of(augmentation, fakes, fakes + n)), c.judged_real);
     r.on_fake = d_.forward(augment_.apply(r.fake, rows_of(augmentation, 0, fakes)), c.judged_fake);
   }
   r.loss = discriminator_loss(loss_, r.on_real, r.on_fake, c.real_weights, c.fake_weights);
   return r;
 }
 
-Variable GanObjective::generator(const Tensor& z, const Condition& condition, const Tensor& augmentation) {
+Variable GanObjective::generator(const Tensor& z, const Condition& condition,
+                                 const Tensor& augmentation) {
   d_.set_requires_grad(false);
-  const Variable loss = generator_loss(loss_, d_.forward(augment_.apply(g_.forward(z, condition), augmentation), condition));
+  const Variable loss = generator_loss(
+      loss_, d_.forward(augment_.apply(g_.forward(z, condition), augmentation), condition));
   d_.set_requires_grad(true);
   return loss;
 }
 
-GanNetworks create_networks(const GanSettings& s, const Conditioning& conditioning, const Stream& stream, Device device, bool average) {
-  LIMBECK_CHECK(s.init == "N02" || s.init == "ortho", "gan.init: expected N02 or ortho, found '", s.init, "'");
+GanNetworks create_networks(const GanSettings& s, const Conditioning& conditioning,
+                            const Stream& stream, Device device, bool average) {
+  LIMBECK_CHECK(s.init == "N02" || s.init == "ortho", "gan.init: expected N02 or ortho, found '",
+                s.init, "'");
   const NetworkConfig config = network_config(s, conditioning);
   const NetworkConfig g = sized(config, s.g_ch, s.g_attention, "gan.g_attention");
-  GanNetworks n{create_generator(g), create_discriminator(sized(config, s.d_ch, s.d_attention, "gan.d_attention")), nullptr};
+  GanNetworks n{create_generator(g),
+                create_discriminator(sized(config, s.d_ch, s.d_attention, "gan.d_attention")),
+                nullptr};
   initialise(*n.g, s.init, stream.fork("init/G"));
   initialise(*n.d, s.init, stream.fork("init/D"));
   if (average) {
@@ -108,37 +132,51 @@ GanNetworks create_networks(const GanSettings& s, const Conditioning& conditioni
   return n;
 }
 
-GanUpdate::GanUpdate(const GanNetworks& networks, const Conditioning& conditioning, const GanSettings& s)
-    : networks_(networks), conditioning_(conditioning), batch_(s.batch),
-      objective_(*networks.g, *networks.d, parse_adversarial_loss(s.loss, "gan.loss"), s.augment, conditioning.one_batch()),
-      standardise_(data::halves(conditioning.data()).mean, data::halves(conditioning.data()).deviation, networks.g->device()),
-      g_optimizer_(networks.g->parameters(), adam(s, s.g_lr)), d_optimizer_(networks.d->parameters(), adam(s, s.d_lr)),
-      ema_(networks.average ? std::make_unique<nn::EMA>(*networks.average, *networks.g, s.ema_decay, s.ema_start) : nullptr),
-      d_graph_(networks.g->device(), modules_of(networks), [this](const Tensors& in) { return update_discriminator(in); }),
-      g_graph_(networks.g->device(), modules_of(networks), [this](const Tensors& in) { return update_generator(in); }) {}
+GanUpdate::GanUpdate(const GanNetworks& networks, const Conditioning& conditioning,
+                     const GanSettings& s)
+    : networks_(networks),
+      conditioning_(conditioning),
+      batch_(s.batch),
+      objective_(*networks.g, *networks.d, parse_adversarial_loss(s.loss, "gan.loss"), s.augment,
+                 conditioning.one_batch()),
+      standardise_(data::halves(conditioning.data()).mean,
+                   data::halves(conditioning.data()).deviation, networks.g->device()),
+      g_optimizer_(networks.g->parameters(), adam(s, s.g_lr)),
+      d_optimizer_(networks.d->parameters(), adam(s, s.d_lr)),
+      ema_(networks.average
+               ? std::make_unique<nn::EMA>(*networks.average, *networks.g, s.ema_decay, s.ema_start)
+               : nullptr),
+      d_graph_(networks.g->device(), modules_of(networks),
+               [this](const Tensors& in) { return update_discriminator(in); }),
+      g_graph_(networks.g->device(), modules_of(networks),
+               [this](const Tensors& in) { return update_generator(in); }) {}
 
 GanUpdate::Draws GanUpdate::draw(const Tensor& places, int64_t images) const {
   const NetworkConfig& c = networks_.d->config();
   return {.z = draw_normal(place_at(places, 0), {batch_, networks_.g->config().dim_z}),
-          .augmentation = objective_.augment().draw(images, c.resolution, c.resolution, place_at(places, 2)),
+          .augmentation =
+              objective_.augment().draw(images, c.resolution, c.resolution, place_at(places, 2)),
           .place = place_at(places, 1)};
 }
 
 /// Places, real images (bytes with draws, or floats), inputs of the conditioning.
 Tensors GanUpdate::update_discriminator(const Tensors& in) {
   const Draws drawn = draw(in[0], 2 * batch_);
-  const GanObjective::DiscriminatorResult r =
-      objective_.discriminator(drawn.z, standardise_(in[1], in[2]), conditioning_.discriminator_conditions(rest_of(in, 3), drawn.place), drawn.augmentation);
+  const GanObjective::DiscriminatorResult r = objective_.discriminator(
+      drawn.z, standardise_(in[1], in[2]),
+      conditioning_.discriminator_conditions(rest_of(in, 3), drawn.place), drawn.augmentation);
   d_optimizer_.zero_grad();
   r.loss.backward();
   d_optimizer_.step();
   return {r.loss.data(), r.on_real.data(), r.on_fake.data()};
 }
 
-/// Places, inputs of the conditioning. The moving average belongs to the update, so that a device runs it without a launch of its own.
+/// Places, inputs of the conditioning. The moving average belongs to the update, so that a device
+/// runs it without a launch of its own.
 Tensors GanUpdate::update_generator(const Tensors& in) {
   const Draws drawn = draw(in[0], batch_);
-  const Variable loss = objective_.generator(drawn.z, conditioning_.generator_condition(rest_of(in, 1), drawn.place), drawn.augmentation);
+  const Variable loss = objective_.generator(
+      drawn.z, conditioning_.generator_condition(rest_of(in, 1), drawn.place), drawn.augmentation);
   g_optimizer_.zero_grad();
   loss.backward();
   g_optimizer_.step();

@@ -1,5 +1,6 @@
-// The two updates of a GAN's training, of the discriminator and of the generator: what the loop (gan/trainer.h) runs, what `limbeck bench
-// train` times, and, but for the optimisers, what `limbeck parity` compares with the original.
+// The two updates of a GAN's training, of the discriminator and of the generator: what the loop
+// (gan/trainer.h) runs, what `limbeck bench train` times, and, but for the optimisers, what
+// `limbeck parity` compares with the original.
 #pragma once
 #include <memory>
 
@@ -13,20 +14,25 @@
 
 namespace limbeck::gan {
 
-/// The losses of both updates from what was drawn for them. D sees every image, real and fake, after DiffAugment. The networks outlive this.
+/// The losses of both updates from what was drawn for them. D sees every image, real and fake,
+/// after DiffAugment. The networks outlive this.
 class GanObjective {
  public:
   /// `augment` is DiffAugment's policy, `one_batch` as in Conditioning.
-  GanObjective(Generator& g, Discriminator& d, AdversarialLoss loss, const std::string& augment, bool one_batch)
+  GanObjective(Generator& g, Discriminator& d, AdversarialLoss loss, const std::string& augment,
+               bool one_batch)
       : g_(g), d_(d), loss_(loss), augment_(augment), one_batch_(one_batch) {}
 
   struct DiscriminatorResult {
     Variable loss, on_real, on_fake;  ///< loss, and D's scores [N, 1]
     Tensor fake;                      ///< G's images, before DiffAugment
   };
-  /// z [N, dim_z], real images [N, H, W, C] in [-1, 1], numbers of DiffAugment for fakes and then real images [2N, 7]. G makes the fakes
-  /// without gradient but in the mode it is in: in train mode its batch statistics and spectral norms move, as in the original.
-  DiscriminatorResult discriminator(const Tensor& z, const Tensor& real, const Conditioning::DiscriminatorConditions& conditions, const Tensor& augmentation);
+  /// z [N, dim_z], real images [N, H, W, C] in [-1, 1], numbers of DiffAugment for fakes and then
+  /// real images [2N, 7]. G makes the fakes without gradient but in the mode it is in: in train
+  /// mode its batch statistics and spectral norms move, as in the original.
+  DiscriminatorResult discriminator(const Tensor& z, const Tensor& real,
+                                    const Conditioning::DiscriminatorConditions& conditions,
+                                    const Tensor& augmentation);
   /// D gets no gradient. augmentation [N, 7].
   Variable generator(const Tensor& z, const Condition& condition, const Tensor& augmentation);
 
@@ -43,17 +49,21 @@ class GanObjective {
 struct GanNetworks {
   std::unique_ptr<Generator> g;
   std::unique_ptr<Discriminator> d;
-  std::unique_ptr<Generator> average;  ///< moving average of g, in eval mode, without gradients; null: none is kept
+  std::unique_ptr<Generator>
+      average;  ///< moving average of g, in eval mode, without gradients; null: none is kept
 };
-/// As [gan] and the conditioning say, with first weights from the stream, on the device. Throws naming the setting that does not fit.
-GanNetworks create_networks(const GanSettings& settings, const Conditioning& conditioning, const Stream& stream, Device device, bool average = true);
+/// As [gan] and the conditioning say, with first weights from the stream, on the device. Throws
+/// naming the setting that does not fit.
+GanNetworks create_networks(const GanSettings& settings, const Conditioning& conditioning,
+                            const Stream& stream, Device device, bool average = true);
 
-/// Both updates with their optimisers and the moving average, recorded where the device records (nn/step_graph.h). Noise and DiffAugment's
-/// numbers are drawn within the update.
+/// Both updates with their optimisers and the moving average, recorded where the device records
+/// (nn/step_graph.h). Noise and DiffAugment's numbers are drawn within the update.
 class GanUpdate {
  public:
   /// All but the settings outlive this; the networks' device is where the updates run.
-  GanUpdate(const GanNetworks& networks, const Conditioning& conditioning, const GanSettings& settings);
+  GanUpdate(const GanNetworks& networks, const Conditioning& conditioning,
+            const GanSettings& settings);
 
   /// loss, scores on real, scores on fake: on the device, overwritten by the next call.
   Tensors discriminator(const Stream& stream, const Conditioning::Real& real);

@@ -1,10 +1,14 @@
-// Vicinal sampling of CcGAN (Ding, Wang, Xu, Welch, Wang: "Continuous conditional generative adversarial networks: novel empirical losses and
-// label input mechanisms", TPAMI 2023; "CcGAN", ICLR 2021). A continuous response has few images or none at each value, so the discriminator
-// is shown, for a target y, images whose responses lie near y. Pure functions of responses normalised to [0, 1]; docs/gan.md has the losses.
+// Vicinal sampling of CcGAN (Ding, Wang, Xu, Welch, Wang: "Continuous conditional generative
+// adversarial networks: novel empirical losses and label input mechanisms", TPAMI 2023; "CcGAN",
+// ICLR 2021). A continuous response has few images or none at each value, so the discriminator is
+// shown, for a target y, images whose responses lie near y. Pure functions of responses normalised
+// to [0, 1]; docs/gan.md has the losses.
 //
-//   target        y = y' + eps, y' uniform over the distinct training responses, eps ~ N(0, sigma^2)
+//   target        y = y' + eps, y' uniform over the distinct training responses, eps ~ N(0,
+//                 sigma^2)
 //   hard (HVDL)   vicinity |y_i - y| <= kappa, weight 1
-//   soft (SVDL)   weight w(y_i, y) = exp(-nu (y_i - y)^2), vicinity w >= 0.001; nu is called kappa in settings, as in the original's scripts
+//   soft (SVDL)   weight w(y_i, y) = exp(-nu (y_i - y)^2), vicinity w >= 0.001; nu is called kappa
+//                 in settings, as in the original's scripts
 #pragma once
 #include <cstdint>
 #include <span>
@@ -17,15 +21,20 @@
 
 namespace limbeck::gan {
 
-/// [gan.vicinity] of a configuration. The defaults are those of the Steering Angle experiment; UTKFace has kappa -2.
+/// [gan.vicinity] of a configuration. The defaults are those of the Steering Angle experiment;
+/// UTKFace has kappa -2.
 struct VicinitySettings {
   std::string type = "soft";
   double sigma = -1;
   double kappa = -5;
   void fields(FieldVisitor& v) {
     v("type", type, "vicinity of a response: hard | soft");
-    v("sigma", sigma, "deviation of the noise on target responses (normalised to [0, 1]), negative: by the rule of thumb");
-    v("kappa", kappa, "hard: radius; soft: steepness of the weights; -m: from m times the largest gap between responses");
+    v("sigma", sigma,
+      "deviation of the noise on target responses (normalised to [0, 1]), negative: by the rule of "
+      "thumb");
+    v("kappa", kappa,
+      "hard: radius; soft: steepness of the weights; -m: from m times the largest gap between "
+      "responses");
   }
 };
 
@@ -57,7 +66,8 @@ struct Vicinity {
   double sigma = 0;
   double kappa = 0;
 
-  /// w(a, b): 1 within a hard vicinity, else 0; exp(-kappa (a - b)^2), never cut off, for a soft one.
+  /// w(a, b): 1 within a hard vicinity, else 0; exp(-kappa (a - b)^2), never cut off, for a soft
+  /// one.
   double weight(double a, double b) const;
   /// Whether a lies in the vicinity of b. Soft: (a - b)^2 <= -ln(0.001) / kappa.
   bool holds(double a, double b) const;
@@ -75,14 +85,19 @@ Vicinity vicinity_of(const SortedResponses& responses, const VicinitySettings& s
 
 /// What the discriminator sees for one target.
 struct VicinalDraw {
-  double target;                    ///< y: both images are judged under it; may leave [0, 1]
-  int64_t image;                    ///< uniform over the images in the vicinity of y; a place in the list of responses
-  double fake_response;             ///< uniform over [y - radius, y + radius] within [0, 1]: the fake image is generated from it
+  double target;  ///< y: both images are judged under it; may leave [0, 1]
+  int64_t
+      image;  ///< uniform over the images in the vicinity of y; a place in the list of responses
+  double
+      /// uniform over [y - radius, y + radius] within [0, 1]: the fake image is generated from it
+      fake_response;
   double real_weight, fake_weight;  ///< w(response of the image, y), w(fake_response, y)
 };
 /// y' + eps, for the generator's update: no vicinity, no clipping.
 double draw_target(const SortedResponses& responses, const Vicinity& vicinity, Stream& stream);
-/// While a target has no image in its vicinity, its noise is drawn again, y' kept. Throws naming the keys when there is still none after many draws.
-VicinalDraw draw_vicinal(const SortedResponses& responses, const Vicinity& vicinity, Stream& stream);
+/// While a target has no image in its vicinity, its noise is drawn again, y' kept. Throws naming
+/// the keys when there is still none after many draws.
+VicinalDraw draw_vicinal(const SortedResponses& responses, const Vicinity& vicinity,
+                         Stream& stream);
 
 }  // namespace limbeck::gan

@@ -7,15 +7,24 @@
 namespace limbeck::gan {
 namespace {
 
-constexpr int64_t sheet_rows = 10, sheet_columns = 10;  // responses from the 5 % to the 95 % quantile, evenly
+constexpr int64_t sheet_rows = 10,
+                  sheet_columns = 10;  // responses from the 5 % to the 95 % quantile, evenly
 
 class VicinityConditioning : public Conditioning {
  public:
-  VicinityConditioning(const data::Dataset& data, const GanSettings& settings, EmbeddedResponses embedding, Device device)
-      : data_(data), batch_(settings.batch), device_(device), embedding_(std::move(embedding)), responses_(data.targets.span<float>()),
+  VicinityConditioning(const data::Dataset& data, const GanSettings& settings,
+                       EmbeddedResponses embedding, Device device)
+      : data_(data),
+        batch_(settings.batch),
+        device_(device),
+        embedding_(std::move(embedding)),
+        responses_(data.targets.span<float>()),
         vicinity_(vicinity_of(responses_, settings.vicinity)),
-        loading_{.batch = settings.batch, .augmentation = {.crop_padding = 0, .flip = settings.flip}, .standardisation = data::halves(data),
-                 .threads = settings.loader_threads, .device = device} {}
+        loading_{.batch = settings.batch,
+                 .augmentation = {.crop_padding = 0, .flip = settings.flip},
+                 .standardisation = data::halves(data),
+                 .threads = settings.loader_threads,
+                 .device = device} {}
 
   const data::Dataset& data() const override { return data_; }
   bool one_batch() const override { return false; }
@@ -42,22 +51,34 @@ class VicinityConditioning : public Conditioning {
   Tensors next_targets(const Stream& stream) const override {
     Stream draws = stream.fork("targets");
     const Tensor y = Tensor::empty({batch_});
-    for (float& v : y.span<float>()) v = static_cast<float>(draw_target(responses_, vicinity_, draws));
+    for (float& v : y.span<float>())
+      v = static_cast<float>(draw_target(responses_, vicinity_, draws));
     return {y};
   }
 
-  DiscriminatorConditions discriminator_conditions(const Tensors& inputs, const Tensor&) const override {
+  DiscriminatorConditions discriminator_conditions(const Tensors& inputs,
+                                                   const Tensor&) const override {
     const auto row = [&](int64_t i) { return inputs.at(0).rows(i, i + 1).reshape({batch_}); };
-    const auto weights = [&](int64_t i) { return vicinity_.soft ? row(i).reshape({batch_, 1}) : Tensor(); };
+    const auto weights = [&](int64_t i) {
+      return vicinity_.soft ? row(i).reshape({batch_, 1}) : Tensor();
+    };
     const Condition target = embedded(row(0));
-    return {.made = embedded(row(1)), .judged_fake = target, .judged_real = target, .real_weights = weights(2), .fake_weights = weights(3)};
+    return {.made = embedded(row(1)),
+            .judged_fake = target,
+            .judged_real = target,
+            .real_weights = weights(2),
+            .fake_weights = weights(3)};
   }
-  Condition generator_condition(const Tensors& inputs, const Tensor&) const override { return embedded(inputs.at(0)); }
+  Condition generator_condition(const Tensors& inputs, const Tensor&) const override {
+    return embedded(inputs.at(0));
+  }
 
   std::vector<Picture> pictures(Generator& generator, const Stream& stream) const override {
     const double low = responses_.quantile(0.05), high = responses_.quantile(0.95);
     const Tensor y = Tensor::empty({sheet_rows});
-    for (int64_t i = 0; i < sheet_rows; ++i) y.data<float>()[i] = static_cast<float>(std::lerp(low, high, static_cast<double>(i) / (sheet_rows - 1)));
+    for (int64_t i = 0; i < sheet_rows; ++i)
+      y.data<float>()[i] =
+          static_cast<float>(std::lerp(low, high, static_cast<double>(i) / (sheet_rows - 1)));
     return {{"responses", sheet(generator, embedded(y.to(device_)), sheet_columns, stream)}};
   }
 
@@ -105,9 +126,12 @@ class VicinityConditioning : public Conditioning {
 
 }  // namespace
 
-std::unique_ptr<Conditioning> condition_on_responses(const data::Dataset& data, const GanSettings& settings, EmbeddedResponses embedding, Device device) {
+std::unique_ptr<Conditioning> condition_on_responses(const data::Dataset& data,
+                                                     const GanSettings& settings,
+                                                     EmbeddedResponses embedding, Device device) {
   LIMBECK_CHECK(data.targets.defined(), "GAN training: the data set has no responses");
-  LIMBECK_CHECK(embedding.embed && embedding.size > 0, "GAN training: the responses have no embedding");
+  LIMBECK_CHECK(embedding.embed && embedding.size > 0,
+                "GAN training: the responses have no embedding");
   return std::make_unique<VicinityConditioning>(data, settings, std::move(embedding), device);
 }
 

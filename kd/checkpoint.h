@@ -1,5 +1,5 @@
-// A network in a file that says what it is: its weights with PyTorch's keys and, as metadata, name, options and the standardisation it was
-// trained with.
+// A network in a file that says what it is: its weights with PyTorch's keys and, as metadata, name,
+// options and the standardisation it was trained with.
 #pragma once
 #include <memory>
 #include <string>
@@ -10,17 +10,18 @@
 namespace limbeck::kd {
 
 struct SavedNetwork {
-  std::string name;                        ///< in the model registry
+  std::string name;  ///< in the model registry
   nn::ModelOptions options;
-  data::Standardisation standardisation;   ///< of its training images
+  data::Standardisation standardisation;  ///< of its training images
   std::unique_ptr<nn::Network> network;
 };
 
 /// Metadata keys: network, outputs, channels, size, task, mean, deviation.
-void save_network(const std::string& path, const nn::Network& network, const std::string& name, const nn::ModelOptions& options,
-                  const data::Standardisation& standardisation);
+void save_network(const std::string& path, const nn::Network& network, const std::string& name,
+                  const nn::ModelOptions& options, const data::Standardisation& standardisation);
 
-/// Builds and loads the network of such a file. Throws naming the file for missing or malformed metadata and for weights of another network.
+/// Builds and loads the network of such a file. Throws naming the file for missing or malformed
+/// metadata and for weights of another network.
 SavedNetwork load_network(const std::string& path, Device device = cpu);
 
 }  // namespace limbeck::kd

@@ -10,30 +10,40 @@
 namespace limbeck::kd {
 namespace {
 
-Result share(double value, const char* kind, Better better = Better::higher) { return {value, "share", better, kind}; }
+Result share(double value, const char* kind, Better better = Better::higher) {
+  return {value, "share", better, kind};
+}
 
 class Classification : public Task {
  public:
   nn::Task kind() const override { return nn::Task::classification; }
 
   void check(const data::Split& data) const override {
-    LIMBECK_CHECK(data.train.classes > 1, "data: expected at least two classes, found ", data.train.classes);
+    LIMBECK_CHECK(data.train.classes > 1, "data: expected at least two classes, found ",
+                  data.train.classes);
     const std::vector<int64_t> count = data.train.histogram();
     for (size_t c = 0; c < count.size(); ++c)
-      LIMBECK_CHECK(count[c] > 0, "data: class ", c, " of ", count.size(), " has no training image; fakes of it would be of nothing");
-    LIMBECK_CHECK(data.test.size() == 0 || data.test.classes == data.train.classes, "data: ", data.train.classes, " classes in the training part, ",
+      LIMBECK_CHECK(count[c] > 0, "data: class ", c, " of ", count.size(),
+                    " has no training image; fakes of it would be of nothing");
+    LIMBECK_CHECK(data.test.size() == 0 || data.test.classes == data.train.classes,
+                  "data: ", data.train.classes, " classes in the training part, ",
                   data.test.classes, " in the test part");
   }
 
-  nn::ModelOptions options(const data::Dataset& d) const override { return {.outputs = d.classes, .channels = d.channels(), .size = d.height()}; }
+  nn::ModelOptions options(const data::Dataset& d) const override {
+    return {.outputs = d.classes, .channels = d.channels(), .size = d.height()};
+  }
   const train::Criterion& criterion() const override { return criterion_; }
 
-  std::unique_ptr<gan::Conditioning> conditioning(const data::Dataset& d, const gan::GanSettings& s, Device device) const override {
+  std::unique_ptr<gan::Conditioning> conditioning(const data::Dataset& d, const gan::GanSettings& s,
+                                                  Device device) const override {
     return gan::condition_on_classes(d, s, device);
   }
 
-  std::unique_ptr<gan::RatioNet> ratio_net(const data::Dataset& d, const gan::RatioSettings& s, int64_t feature) const override {
-    return std::make_unique<gan::ClassRatioNet>(d.classes, s.embedding, feature, gan::ratio_widths(s.net, s.width), s.dropout);
+  std::unique_ptr<gan::RatioNet> ratio_net(const data::Dataset& d, const gan::RatioSettings& s,
+                                           int64_t feature) const override {
+    return std::make_unique<gan::ClassRatioNet>(d.classes, s.embedding, feature,
+                                                gan::ratio_widths(s.net, s.width), s.dropout);
   }
 
   std::vector<Tensor> conditions(const data::Dataset& d) const override {
@@ -42,23 +52,29 @@ class Classification : public Task {
     return all;
   }
 
-  Judge judge(nn::Network& network, const data::Standardisation& standardisation, const data::Augmentation& augmentation) const override {
+  Judge judge(nn::Network& network, const data::Standardisation& standardisation,
+              const data::Augmentation& augmentation) const override {
     return classifier_judge(network, standardisation, augmentation);
   }
 
   int64_t fakes_used(const data::Dataset& d, const FakeSettings& f, int64_t wanted) const override {
-    const int64_t kept = f.filter && f.form == "paper" ? std::llround(f.rho * static_cast<double>(f.per_class)) : f.per_class;
+    const int64_t kept = f.filter && f.form == "paper"
+                             ? std::llround(f.rho * static_cast<double>(f.per_class))
+                             : f.per_class;
     const int64_t all = kept * d.classes;
     return wanted > 0 ? std::min(wanted, all) : all;
   }
 
-  data::Dataset load_fakes(const std::string& path, const data::Dataset& real) const override { return load_fake_data(path, real.classes); }
+  data::Dataset load_fakes(const std::string& path, const data::Dataset& real) const override {
+    return load_fake_data(path, real.classes);
+  }
 
   Results describe(const std::vector<FakeStatistics>& statistics) const override {
     FakeStatistics sum;
     for (const FakeStatistics& s : statistics) {
       sum.proposed += s.proposed, sum.accepted += s.accepted, sum.kept += s.kept;
-      sum.candidates += s.candidates, sum.candidates_consistent += s.candidates_consistent, sum.kept_consistent += s.kept_consistent;
+      sum.candidates += s.candidates, sum.candidates_consistent += s.candidates_consistent,
+          sum.kept_consistent += s.kept_consistent;
     }
     Results r;
     r["images"] = {sum.kept, "images", Better::neither, "cost"};
@@ -70,9 +86,11 @@ class Classification : public Task {
     return r;
   }
 
-  Results describe(const data::Dataset& fakes, const Judgement& verdict, const std::string& set, double rho) const override {
+  Results describe(const data::Dataset& fakes, const Judgement& verdict, const std::string& set,
+                   double rho) const override {
     Results r;
-    r["consistency_" + set] = share(gan::label_consistency(verdict.predicted, fakes.labels.to_vector<int64_t>()), "fakes");
+    r["consistency_" + set] = share(
+        gan::label_consistency(verdict.predicted, fakes.labels.to_vector<int64_t>()), "fakes");
     if (set == "m1") {
       r["table6_before"] = r["consistency_m1"];
       r["table6_after"] = share(consistency_of_best(fakes, verdict, rho), "fakes");
@@ -87,8 +105,10 @@ class Classification : public Task {
   }
 
  private:
-  /// Table 6 of the paper: accepted images of each class after dropping those above the rho-quantile of the judge's loss.
-  static double consistency_of_best(const data::Dataset& fakes, const Judgement& verdict, double rho) {
+  /// Table 6 of the paper: accepted images of each class after dropping those above the
+  /// rho-quantile of the judge's loss.
+  static double consistency_of_best(const data::Dataset& fakes, const Judgement& verdict,
+                                    double rho) {
     std::vector<int64_t> predicted, assigned;
     const auto labels = fakes.labels.span<int64_t>();
     for (int64_t c = 0; c < fakes.classes; ++c) {

@@ -11,7 +11,8 @@ class Distillation : public train::ExtraLoss {
  public:
   using DirectoryOf = std::function<std::string(const std::string& preparation)>;
   /// The teacher lives on the student's device. `name` is of the method, for messages.
-  Distillation(std::string name, std::unique_ptr<Method> method, std::unique_ptr<nn::Network> teacher, nn::Task task, DirectoryOf directory_of = {});
+  Distillation(std::string name, std::unique_ptr<Method> method,
+               std::unique_ptr<nn::Network> teacher, nn::Task task, DirectoryOf directory_of = {});
 
   bool preact() const override { return method_->preact(); }
   void prepare(const Probe& probe) override;

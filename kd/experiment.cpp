@@ -8,13 +8,16 @@ const data::Split& Experiment::data() {
   if (!data_) {
     data_ = std::make_unique<data::Split>(data::load(settings.data));
     LIMBECK_CHECK(data_->train.size() > 0, "data: no training images");
-    LIMBECK_CHECK(data_->train.height() == data_->train.width(), "data: expected square images, found ", data_->train.height(), " x ", data_->train.width());
+    LIMBECK_CHECK(data_->train.height() == data_->train.width(),
+                  "data: expected square images, found ", data_->train.height(), " x ",
+                  data_->train.width());
   }
   return *data_;
 }
 
 const data::Standardisation& Experiment::standardisation() {
-  if (!standardisation_) standardisation_ = std::make_unique<data::Standardisation>(data::standardisation_of(train()));
+  if (!standardisation_)
+    standardisation_ = std::make_unique<data::Standardisation>(data::standardisation_of(train()));
   return *standardisation_;
 }
 
@@ -27,14 +30,17 @@ void add(Results& results, const Results& more) {
   for (const auto& [key, result] : more) results[key] = result;
 }
 
-Results results_of(const train::SupervisedResult& r, const nn::Network& network, const train::Criterion& criterion) {
+Results results_of(const train::SupervisedResult& r, const nn::Network& network,
+                   const train::Criterion& criterion) {
   Results results;
   const std::string metric = criterion.metric();
-  if (!std::isnan(r.test_metric)) results["test_" + metric] = {r.test_metric, criterion.unit(), criterion.better(), "test"};
+  if (!std::isnan(r.test_metric))
+    results["test_" + metric] = {r.test_metric, criterion.unit(), criterion.better(), "test"};
   results["train_" + metric] = {r.train_metric, criterion.unit(), criterion.better(), "train"};
   results["loss"] = {r.loss, "", Better::lower, "train"};
   results["steps"] = {static_cast<double>(r.steps), "steps", Better::neither, "cost"};
-  results["parameters"] = {static_cast<double>(network.parameter_count()), "parameters", Better::neither, "cost"};
+  results["parameters"] = {static_cast<double>(network.parameter_count()), "parameters",
+                           Better::neither, "cost"};
   return results;
 }
 

@@ -11,7 +11,8 @@ namespace limbeck::kd {
 /// The data are loaded when the first stage, or a check, asks for them.
 class Experiment {
  public:
-  Experiment(ExperimentSettings settings, Device device) : settings(std::move(settings)), device(device) {}
+  Experiment(ExperimentSettings settings, Device device)
+      : settings(std::move(settings)), device(device) {}
   const ExperimentSettings settings;
   const Device device;  ///< where networks train; no part of any fingerprint
 
@@ -22,9 +23,13 @@ class Experiment {
   const Task& task();
   nn::ModelOptions options() { return task().options(train()); }
   /// Real images of a control's epoch: as many as M3's real and fake ones.
-  int64_t images_of_transfer() { return train().size() + task().fakes_used(train(), settings.fakes, settings.transfer.fakes); }
+  int64_t images_of_transfer() {
+    return train().size() + task().fakes_used(train(), settings.fakes, settings.transfer.fakes);
+  }
 
-  static Stream stream(int64_t seed, const std::string& purpose) { return Stream(static_cast<uint64_t>(seed)).fork(purpose); }
+  static Stream stream(int64_t seed, const std::string& purpose) {
+    return Stream(static_cast<uint64_t>(seed)).fork(purpose);
+  }
   /// Of teachers and generation.
   Stream stream(const std::string& purpose) const { return stream(settings.seed, purpose); }
 
@@ -37,6 +42,7 @@ class Experiment {
 /// Adds everything of `more`.
 void add(Results& results, const Results& more);
 /// What every trained network reports.
-Results results_of(const train::SupervisedResult& result, const nn::Network& network, const train::Criterion& criterion);
+Results results_of(const train::SupervisedResult& result, const nn::Network& network,
+                   const train::Criterion& criterion);
 
 }  // namespace limbeck::kd

@@ -15,7 +15,8 @@
 namespace limbeck::kd {
 namespace {
 
-double agreement(const std::vector<int64_t>& predicted, const Tensor& condition, const std::vector<int64_t>* of = nullptr) {
+double agreement(const std::vector<int64_t>& predicted, const Tensor& condition,
+                 const std::vector<int64_t>* of = nullptr) {
   if (predicted.empty()) return 0;
   const int64_t assigned = condition.data<int64_t>()[0];
   double equal = 0;
@@ -62,16 +63,20 @@ class Maker {
       statistics_.accepted += static_cast<double>(n);
       return gan::plain_sample(task_.source, condition_, n, s_.sampling.batch, stream, true);
     }
-    const gan::Accepted a = gan::rejection_sample(task_.source, task_.ratio, condition_, n, s_.sampling, stream, true);
+    const gan::Accepted a =
+        gan::rejection_sample(task_.source, task_.ratio, condition_, n, s_.sampling, stream, true);
     statistics_.proposed += static_cast<double>(a.proposed);
     statistics_.accepted += static_cast<double>(a.accepted);
     return a.samples;
   }
 
   Judgement judge(const Tensor& images, const std::string& purpose) {
-    Judgement j = task_.judge(images, gan::repeat(condition_, images.size(0)), stream_.fork("judge/" + purpose));
-    LIMBECK_CHECK(static_cast<int64_t>(j.loss.size()) == images.size(0), "fakes: ", j.loss.size(), " losses for ", images.size(0), " images");
-    for (double l : j.loss) LIMBECK_CHECK(!std::isnan(l), "fakes: the teacher's loss of a fake is not a number");
+    Judgement j = task_.judge(images, gan::repeat(condition_, images.size(0)),
+                              stream_.fork("judge/" + purpose));
+    LIMBECK_CHECK(static_cast<int64_t>(j.loss.size()) == images.size(0), "fakes: ", j.loss.size(),
+                  " losses for ", images.size(0), " images");
+    for (double l : j.loss)
+      LIMBECK_CHECK(!std::isnan(l), "fakes: the teacher's loss of a fake is not a number");
     statistics_.candidates += static_cast<double>(images.size(0));
     statistics_.candidates_consistent += agreement(j.predicted, condition_);
     return j;
@@ -79,12 +84,14 @@ class Maker {
 
   void keep(const Tensor& images, const std::vector<int64_t>& adjusted) {
     images_.push_back(images);
-    labels_.push_back(s_.adjust && !adjusted.empty() ? Tensor::of(adjusted) : gan::repeat(condition_, images.size(0)));
+    labels_.push_back(s_.adjust && !adjusted.empty() ? Tensor::of(adjusted)
+                                                     : gan::repeat(condition_, images.size(0)));
     kept_ += images.size(0);
   }
 
   void keep(const Tensor& images, const Judgement& j, std::vector<int64_t> index) {
-    index.resize(static_cast<size_t>(std::min<int64_t>(static_cast<int64_t>(index.size()), wanted() - kept_)));
+    index.resize(static_cast<size_t>(
+        std::min<int64_t>(static_cast<int64_t>(index.size()), wanted() - kept_)));
     statistics_.kept_consistent += agreement(j.predicted, condition_, &index);
     std::vector<int64_t> predicted;
     if (!j.predicted.empty())
@@ -95,10 +102,12 @@ class Maker {
   void official() {
     const Judgement burn_in = judge(sample(s_.filter_burn_in, "cut-off"), "cut-off");
     statistics_.cutoff = quantile(burn_in.loss, s_.rho);
-    const int64_t half = std::max<int64_t>(1, s_.per_class / 2), most = 20 + static_cast<int64_t>(20 / s_.rho);
+    const int64_t half = std::max<int64_t>(1, s_.per_class / 2),
+                  most = 20 + static_cast<int64_t>(20 / s_.rho);
     for (int64_t round = 0; kept_ < wanted(); ++round) {
-      LIMBECK_CHECK(round < most, "fakes: only ", kept_, " of ", wanted(), " images of ", gan_name(), " have a loss of at most ", statistics_.cutoff,
-                    " after ", round, " rounds; raise fakes.rho or fakes.filter_burn_in");
+      LIMBECK_CHECK(round < most, "fakes: only ", kept_, " of ", wanted(), " images of ",
+                    gan_name(), " have a loss of at most ", statistics_.cutoff, " after ", round,
+                    " rounds; raise fakes.rho or fakes.filter_burn_in");
       const std::string purpose = cat("round/", round);
       const Tensor images = sample(half, purpose);
       const Judgement j = judge(images, purpose);
@@ -111,8 +120,10 @@ class Maker {
     const Tensor images = sample(s_.per_class, "all");
     const Judgement j = judge(images, "all");
     const std::vector<int64_t> index = keep_best(j.loss, s_.rho);
-    LIMBECK_CHECK(!index.empty(), "fakes: rho = ", s_.rho, " keeps none of ", s_.per_class, " images");
-    for (int64_t i : index) statistics_.cutoff = std::max(statistics_.cutoff, j.loss[static_cast<size_t>(i)]);
+    LIMBECK_CHECK(!index.empty(), "fakes: rho = ", s_.rho, " keeps none of ", s_.per_class,
+                  " images");
+    for (int64_t i : index)
+      statistics_.cutoff = std::max(statistics_.cutoff, j.loss[static_cast<size_t>(i)]);
     keep(images, j, index);
   }
 
@@ -127,10 +138,13 @@ class Maker {
   int64_t kept_ = 0;
 };
 
-std::string part_path(const FakeTask& task, size_t i) { return cat(task.directory, "/part_", std::setw(5), std::setfill('0'), i, ".safetensors"); }
+std::string part_path(const FakeTask& task, size_t i) {
+  return cat(task.directory, "/part_", std::setw(5), std::setfill('0'), i, ".safetensors");
+}
 
 Tensor statistics_tensor(const FakeStatistics& s) {
-  return Tensor::of<double>({s.cutoff, s.proposed, s.accepted, s.candidates, s.candidates_consistent, s.kept, s.kept_consistent});
+  return Tensor::of<double>({s.cutoff, s.proposed, s.accepted, s.candidates,
+                             s.candidates_consistent, s.kept, s.kept_consistent});
 }
 
 void write_part(const std::string& path, const Part& part) {
@@ -148,11 +162,15 @@ Part read_part(const std::string& path) {
 }
 
 void check(const FakeTask& task, const FakeSettings& s) {
-  LIMBECK_CHECK(s.form == "official" || s.form == "paper", "fakes.form: expected official or paper, found '", s.form, "'");
-  LIMBECK_CHECK(s.per_class > 0, "fakes.per_class: expected a positive number, found ", s.per_class);
+  LIMBECK_CHECK(s.form == "official" || s.form == "paper",
+                "fakes.form: expected official or paper, found '", s.form, "'");
+  LIMBECK_CHECK(s.per_class > 0, "fakes.per_class: expected a positive number, found ",
+                s.per_class);
   LIMBECK_CHECK(s.rho > 0 && s.rho <= 1, "fakes.rho: expected a number in (0, 1], found ", s.rho);
-  LIMBECK_CHECK(!s.filter || s.filter_burn_in > 1, "fakes.filter_burn_in: expected at least 2, found ", s.filter_burn_in);
-  LIMBECK_CHECK(!s.adjust || s.filter, "fakes.adjust needs fakes.filter: only the judged images have a predicted label");
+  LIMBECK_CHECK(!s.filter || s.filter_burn_in > 1,
+                "fakes.filter_burn_in: expected at least 2, found ", s.filter_burn_in);
+  LIMBECK_CHECK(!s.adjust || s.filter,
+                "fakes.adjust needs fakes.filter: only the judged images have a predicted label");
   LIMBECK_CHECK(!s.subsample || task.ratio, "fakes: subsampling needs a density ratio");
   LIMBECK_CHECK(!s.filter || task.judge, "fakes: filtering needs a teacher");
   LIMBECK_CHECK(!task.conditions.empty(), "fakes: no classes");
@@ -161,7 +179,9 @@ void check(const FakeTask& task, const FakeSettings& s) {
 }  // namespace
 
 double quantile(std::vector<double> values, double q) {
-  LIMBECK_CHECK(!values.empty() && q >= 0 && q <= 1, "quantile: expected values and q in [0, 1], found ", values.size(), " values and q = ", q);
+  LIMBECK_CHECK(!values.empty() && q >= 0 && q <= 1,
+                "quantile: expected values and q in [0, 1], found ", values.size(),
+                " values and q = ", q);
   std::sort(values.begin(), values.end());
   const double place = q * static_cast<double>(values.size() - 1);
   const size_t below = static_cast<size_t>(place);
@@ -179,16 +199,20 @@ std::vector<int64_t> keep_up_to(const std::vector<double>& loss, double cutoff) 
 std::vector<int64_t> keep_best(const std::vector<double>& loss, double rho) {
   std::vector<int64_t> index(loss.size());
   std::iota(index.begin(), index.end(), 0);
-  std::stable_sort(index.begin(), index.end(), [&](int64_t a, int64_t b) { return loss[static_cast<size_t>(a)] < loss[static_cast<size_t>(b)]; });
+  std::stable_sort(index.begin(), index.end(), [&](int64_t a, int64_t b) {
+    return loss[static_cast<size_t>(a)] < loss[static_cast<size_t>(b)];
+  });
   index.resize(static_cast<size_t>(std::llround(rho * static_cast<double>(loss.size()))));
   std::sort(index.begin(), index.end());
   return index;
 }
 
-Judge classifier_judge(nn::Network& teacher, data::Standardisation standardisation, data::Augmentation augmentation, int64_t batch) {
+Judge classifier_judge(nn::Network& teacher, data::Standardisation standardisation,
+                       data::Augmentation augmentation, int64_t batch) {
   const Device device = teacher.device();
   const nn::ImageStandardiser standardise(standardisation.mean, standardisation.deviation, device);
-  return [&teacher, device, standardise, augmentation, batch](const Tensor& images, const Tensor& y, const Stream& stream) {
+  return [&teacher, device, standardise, augmentation, batch](const Tensor& images, const Tensor& y,
+                                                              const Stream& stream) {
     const NoGrad no_grad;
     teacher.eval();
     Judgement j;
@@ -197,8 +221,10 @@ Judge classifier_judge(nn::Network& teacher, data::Standardisation standardisati
       const int64_t end = std::min(begin + batch, images.size(0));
       std::vector<int64_t> index(static_cast<size_t>(end - begin));
       std::iota(index.begin(), index.end(), begin);
-      const data::ByteBatch bytes = data::make_byte_batch(images, index, augmentation, stream.fork("batch", static_cast<uint64_t>(begin)));
-      const Variable logits = teacher(Variable(standardise(bytes.images.to(device), bytes.draws.to(device))));
+      const data::ByteBatch bytes = data::make_byte_batch(
+          images, index, augmentation, stream.fork("batch", static_cast<uint64_t>(begin)));
+      const Variable logits =
+          teacher(Variable(standardise(bytes.images.to(device), bytes.draws.to(device))));
       const Variable loss = cross_entropy(logits, y.rows(begin, end).to(device), Reduction::none);
       reader.read({loss.data(), logits.data()}, [&j](const Tensors& on_host) {
         for (float l : on_host[0].span<float>()) j.loss.push_back(l);
@@ -214,16 +240,20 @@ std::vector<FakeStatistics> make_fake_data(const FakeTask& task, const FakeSetti
   check(task, settings);
   const size_t total = task.conditions.size();
   size_t done = 0;
-  if (const std::optional<TensorFile> saved = task.monitor.load()) done = static_cast<size_t>(saved->get("parts").data<int64_t>()[0]);
-  // Parts are deleted at the very end: a kill in between leaves a count without its parts, and those are made again.
+  if (const std::optional<TensorFile> saved = task.monitor.load())
+    done = static_cast<size_t>(saved->get("parts").data<int64_t>()[0]);
+  // Parts are deleted at the very end: a kill in between leaves a count without its parts, and
+  // those are made again.
   size_t present = 0;
   while (present < done && std::filesystem::exists(part_path(task, present))) ++present;
   done = present;
   for (; done < total;) {
-    const Part part = Maker(task, settings, task.conditions[done], task.stream.fork("condition", done))();
+    const Part part =
+        Maker(task, settings, task.conditions[done], task.stream.fork("condition", done))();
     write_part(part_path(task, done), part);
     ++done;
-    task.monitor.progress(static_cast<int64_t>(done), static_cast<int64_t>(total), part.images.size(0),
+    task.monitor.progress(static_cast<int64_t>(done), static_cast<int64_t>(total),
+                          part.images.size(0),
                           {{"accepted", part.statistics.accepted / part.statistics.proposed}});
     nn::checkpoint(task.monitor, [&] {
       TensorFile state;
@@ -239,8 +269,14 @@ std::vector<FakeStatistics> make_fake_data(const FakeTask& task, const FakeSetti
     labels.push_back(part.labels);
     statistics.push_back(part.statistics);
     const FakeStatistics& s = part.statistics;
-    task.monitor.metrics(static_cast<int64_t>(i + 1), {{"cutoff", s.cutoff}, {"proposed", s.proposed}, {"accepted", s.accepted}, {"candidates", s.candidates},
-                                                      {"candidates_consistent", s.candidates_consistent}, {"kept", s.kept}, {"kept_consistent", s.kept_consistent}});
+    task.monitor.metrics(static_cast<int64_t>(i + 1),
+                         {{"cutoff", s.cutoff},
+                          {"proposed", s.proposed},
+                          {"accepted", s.accepted},
+                          {"candidates", s.candidates},
+                          {"candidates_consistent", s.candidates_consistent},
+                          {"kept", s.kept},
+                          {"kept_consistent", s.kept_consistent}});
   }
   TensorFile file;
   file.metadata = task.metadata;
@@ -255,10 +291,14 @@ data::Dataset load_fake_data(const std::string& path, int64_t classes) {
   const TensorFile file = read_safetensors(path);
   const Tensor& images = file.get("fake_images");
   const Tensor& labels = file.get("fake_labels");
-  LIMBECK_CHECK(images.dtype() == DType::u8 && images.rank() == 4, path, ": fake_images: expected u8 [N, C, H, W], found ", describe(images));
-  LIMBECK_CHECK(labels.dtype() == DType::i64 && labels.rank() == 1 && labels.size(0) == images.size(0), path, ": fake_labels: expected i64 [",
-                images.size(0), "], found ", describe(labels));
-  for (int64_t c : labels.span<int64_t>()) LIMBECK_CHECK(c >= 0 && c < classes, path, ": fake_labels: label ", c, " for ", classes, " classes");
+  LIMBECK_CHECK(images.dtype() == DType::u8 && images.rank() == 4, path,
+                ": fake_images: expected u8 [N, C, H, W], found ", describe(images));
+  LIMBECK_CHECK(
+      labels.dtype() == DType::i64 && labels.rank() == 1 && labels.size(0) == images.size(0), path,
+      ": fake_labels: expected i64 [", images.size(0), "], found ", describe(labels));
+  for (int64_t c : labels.span<int64_t>())
+    LIMBECK_CHECK(c >= 0 && c < classes, path, ": fake_labels: label ", c, " for ", classes,
+                  " classes");
   data::Dataset d;
   d.images = to_channels_last(images);
   d.labels = labels;
@@ -276,7 +316,8 @@ data::Dataset draw_fakes(const data::Dataset& fakes, int64_t n, Stream stream) {
       if (labels[i] == c) of_class.push_back(static_cast<int64_t>(i));
     const int64_t share = n / fakes.classes;
     const int64_t wanted = c + 1 < fakes.classes ? share : n - share * (fakes.classes - 1);
-    const std::vector<int64_t> order = stream.fork("class", static_cast<uint64_t>(c)).permutation(static_cast<int64_t>(of_class.size()));
+    const std::vector<int64_t> order = stream.fork("class", static_cast<uint64_t>(c))
+                                           .permutation(static_cast<int64_t>(of_class.size()));
     for (int64_t k = 0; k < std::min(wanted, static_cast<int64_t>(order.size())); ++k)
       chosen.push_back(of_class[static_cast<size_t>(order[static_cast<size_t>(k)])]);
   }

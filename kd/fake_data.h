@@ -1,5 +1,5 @@
-// M1 + M2: the fake data set. Images of the generator, subsampled by density ratio (gan/rejection.h), filtered by the teacher's loss
-// (Ding et al., cGAN-KD, Algorithm 1).
+// M1 + M2: the fake data set. Images of the generator, subsampled by density ratio
+// (gan/rejection.h), filtered by the teacher's loss (Ding et al., cGAN-KD, Algorithm 1).
 #pragma once
 #include <map>
 #include <string>
@@ -24,19 +24,24 @@ struct FakeSettings {
   bool adjust = false;
   gan::RejectionSettings sampling;
   void fields(FieldVisitor& v) {
-    v("per_class", per_class, "images per class: kept ones in the official form, generated ones in the paper's form");
+    v("per_class", per_class,
+      "images per class: kept ones in the official form, generated ones in the paper's form");
     v("subsample", subsample, "M1: rejection sampling by density ratio");
     v("filter", filter, "M2: drop images on which the teacher's loss is high");
-    v("form", form, "official: cut-off from separate images, then sample until enough are kept | paper: sort all and drop the worst");
+    v("form", form,
+      "official: cut-off from separate images, then sample until enough are kept | paper: sort all "
+      "and drop the worst");
     v("rho", rho, "quantile of the loss that is kept");
     v("filter_burn_in", filter_burn_in, "images that find the cut-off (official form)");
-    v("augment_filter", augment_filter, "the teacher judges randomly cropped and flipped images, as the original does");
+    v("augment_filter", augment_filter,
+      "the teacher judges randomly cropped and flipped images, as the original does");
     v("adjust", adjust, "replace the assigned label by the teacher's prediction");
     v("sampling", sampling, "rejection sampling");
   }
 };
 
-/// What the teacher says about images: the loss against the assigned label, and its own label (empty for regression).
+/// What the teacher says about images: the loss against the assigned label, and its own label
+/// (empty for regression).
 struct Judgement {
   std::vector<double> loss;
   std::vector<int64_t> predicted;
@@ -44,47 +49,56 @@ struct Judgement {
 /// u8 [n,H,W,C] images, conditions y [n], a stream for the augmentation.
 using Judge = std::function<Judgement(const Tensor& images, const Tensor& y, const Stream& stream)>;
 
-/// -log softmax(teacher(x))_y and argmax, teacher in eval mode, on images augmented and standardised as given. `teacher` outlives the result and stays
+/// -log softmax(teacher(x))_y and argmax, teacher in eval mode, on images augmented and
+///   standardised as given. `teacher` outlives the result and stays
 /// on its device.
-Judge classifier_judge(nn::Network& teacher, data::Standardisation standardisation, data::Augmentation augmentation, int64_t batch = 200);
+Judge classifier_judge(nn::Network& teacher, data::Standardisation standardisation,
+                       data::Augmentation augmentation, int64_t batch = 200);
 
 /// Linearly interpolated quantile (NumPy's default), q in [0, 1].
 double quantile(std::vector<double> values, double q);
-/// Official form: the indices with loss <= cutoff, in order. (The original drops a loss that equals the cut-off. With rho = 1, or where many losses
-/// are equal, as those of a barely trained teacher, that drops what the quantile says to keep, up to all of it.)
+/// Official form: the indices with loss <= cutoff, in order. (The original drops a loss that equals
+/// the cut-off. With rho = 1, or where many losses are equal, as those of a barely trained teacher,
+/// that drops what the quantile says to keep, up to all of it.)
 std::vector<int64_t> keep_up_to(const std::vector<double>& loss, double cutoff);
-/// Paper's form: the round(rho * n) indices of the smallest losses, in order of index; ties go to the smaller index.
+/// Paper's form: the round(rho * n) indices of the smallest losses, in order of index; ties go to
+/// the smaller index.
 std::vector<int64_t> keep_best(const std::vector<double>& loss, double rho);
 
 /// What happened to one class (or response).
 struct FakeStatistics {
-  double cutoff = 0;               ///< largest allowed loss
-  double proposed = 0, accepted = 0;   ///< by the sampler, burn-ins excluded
-  double candidates = 0, candidates_consistent = 0;  ///< judged images, and how many of them the teacher gives the assigned class
+  double cutoff = 0;                  ///< largest allowed loss
+  double proposed = 0, accepted = 0;  ///< by the sampler, burn-ins excluded
+  double candidates = 0,
+         candidates_consistent =
+             0;  ///< judged images, and how many of them the teacher gives the assigned class
   double kept = 0, kept_consistent = 0;
 };
 
 struct FakeTask {
   gan::ImageSource source;
-  gan::RatioFunction ratio;            ///< needed when subsampling
-  Judge judge;                         ///< needed when filtering
-  std::vector<Tensor> conditions;      ///< i64 [1] each: the classes
-  std::string directory;               ///< parts lie here until the set is complete
-  std::string file;                    ///< of the finished set
+  gan::RatioFunction ratio;                     ///< needed when subsampling
+  Judge judge;                                  ///< needed when filtering
+  std::vector<Tensor> conditions;               ///< i64 [1] each: the classes
+  std::string directory;                        ///< parts lie here until the set is complete
+  std::string file;                             ///< of the finished set
   std::map<std::string, std::string> metadata;  ///< added to the file
   Stream stream;
   nn::Monitor& monitor;
 };
 
-/// Makes the set and writes it: fake_images u8 [N, C, H, W], class-major in the order of the conditions, fake_labels i64 [N]. Resumable after
-/// every class. Returns the statistics per condition.
+/// Makes the set and writes it: fake_images u8 [N, C, H, W], class-major in the order of the
+/// conditions, fake_labels i64 [N]. Resumable after every class. Returns the statistics per
+/// condition.
 std::vector<FakeStatistics> make_fake_data(const FakeTask& task, const FakeSettings& settings);
 
-/// Reads such a file (ours or a converted original). Throws naming the file for missing tensors, wrong types or labels out of range.
+/// Reads such a file (ours or a converted original). Throws naming the file for missing tensors,
+/// wrong types or labels out of range.
 data::Dataset load_fake_data(const std::string& path, int64_t classes);
 
-/// M3's choice: n / classes images of each class and the remainder from the last one, without replacement, all when n is 0 or not
-/// smaller than the set; a class with fewer images gives what it has. In class order.
+/// M3's choice: n / classes images of each class and the remainder from the last one, without
+/// replacement, all when n is 0 or not smaller than the set; a class with fewer images gives what
+/// it has. In class order.
 data::Dataset draw_fakes(const data::Dataset& fakes, int64_t n, Stream stream);
 
 }  // namespace limbeck::kd

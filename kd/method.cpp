@@ -13,14 +13,19 @@ std::vector<MethodEntry>& registry() {
 
 void check(const LossWeights& w, const std::string& method) {
   const auto key = [&](const char* name) { return cat("methods.", method, ".", name); };
-  LIMBECK_CHECK(std::isfinite(w.temperature) && w.temperature > 0, key("temperature"), ": expected a positive number, found ", w.temperature);
-  LIMBECK_CHECK(std::isfinite(w.hard_weight) && w.hard_weight >= 0, key("hard_weight"), ": expected 0 or more, found ", w.hard_weight);
-  LIMBECK_CHECK(std::isfinite(w.soft_weight) && w.soft_weight >= 0, key("soft_weight"), ": expected 0 or more, found ", w.soft_weight);
+  LIMBECK_CHECK(std::isfinite(w.temperature) && w.temperature > 0, key("temperature"),
+                ": expected a positive number, found ", w.temperature);
+  LIMBECK_CHECK(std::isfinite(w.hard_weight) && w.hard_weight >= 0, key("hard_weight"),
+                ": expected 0 or more, found ", w.hard_weight);
+  LIMBECK_CHECK(std::isfinite(w.soft_weight) && w.soft_weight >= 0, key("soft_weight"),
+                ": expected 0 or more, found ", w.soft_weight);
 }
 
 void register_method(MethodEntry entry) {
   auto& list = registry();
-  const auto place = std::lower_bound(list.begin(), list.end(), entry.name, [](const MethodEntry& e, const std::string& name) { return e.name < name; });
+  const auto place =
+      std::lower_bound(list.begin(), list.end(), entry.name,
+                       [](const MethodEntry& e, const std::string& name) { return e.name < name; });
   list.insert(place, std::move(entry));
 }
 
@@ -32,7 +37,8 @@ const MethodEntry& find_method(const std::string& name, const std::string& where
     if (e.name == name) return e;
     names.push_back(e.name);
   }
-  fail(where, ": no distillation method '", name, "'", did_you_mean(name, names, "; `limbeck methods` lists them"));
+  fail(where, ": no distillation method '", name, "'",
+       did_you_mean(name, names, "; `limbeck methods` lists them"));
 }
 
 NamedSettings default_method_settings() {

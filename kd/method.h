@@ -1,5 +1,6 @@
-// Method: a knowledge-distillation term. A method is one class in one file of kd/methods/ that registers itself with settings of its own;
-// training loops and the workflow never name one. Loss of a step (RepDistiller's frame; the paper's experiments):
+// Method: a knowledge-distillation term. A method is one class in one file of kd/methods/ that
+// registers itself with settings of its own; training loops and the workflow never name one. Loss
+// of a step (RepDistiller's frame; the paper's experiments):
 //   hard_weight CE(student, labels) + soft_weight KL_T(student, teacher) + loss(step)
 #pragma once
 #include <functional>
@@ -18,9 +19,10 @@ namespace limbeck::kd {
 
 /// Base of every method's settings ([methods.NAME] of a configuration).
 struct LossWeights {
-  double hard_weight = 1;     ///< gamma, of the labels' loss
-  double soft_weight = 1;     ///< alpha, of T^2 KL(softmax(t/T) || softmax(s/T)) / N; regression has no such term
-  double temperature = 4;     ///< T
+  double hard_weight = 1;  ///< gamma, of the labels' loss
+  double soft_weight =
+      1;  ///< alpha, of T^2 KL(softmax(t/T) || softmax(s/T)) / N; regression has no such term
+  double temperature = 4;  ///< T
   void fields(FieldVisitor& v) {
     v("hard_weight", hard_weight, "gamma: weight of the labels' loss");
     v("soft_weight", soft_weight, "alpha: weight of the teacher's soft targets");
@@ -30,7 +32,8 @@ struct LossWeights {
 /// Throws naming the key ("methods.NAME.temperature") for what no training can follow.
 void check(const LossWeights& weights, const std::string& method);
 
-/// A student and its teacher on a probe batch of two images, before any training: both in eval mode, without gradients.
+/// A student and its teacher on a probe batch of two images, before any training: both in eval
+/// mode, without gradients.
 struct Pair {
   nn::Network& student_network;
   nn::Network& teacher_network;
@@ -38,11 +41,13 @@ struct Pair {
   const nn::Features& teacher;
   const data::Dataset& train;  ///< what the student will train on
   Stream init;                 ///< for the weights of auxiliary modules
-  std::function<std::string(const std::string& preparation)> directory_of;  ///< of a finished Preparation of this method
+  std::function<std::string(const std::string& preparation)>
+      directory_of;  ///< of a finished Preparation of this method
 };
 
-/// What a method looks at in one step. The teacher ran in eval mode without gradient on the same augmented images. train/extra_loss.h
-/// says what the parts of `step` are, and what holds on a device.
+/// What a method looks at in one step. The teacher ran in eval mode without gradient on the same
+/// augmented images. train/extra_loss.h says what the parts of `step` are, and what holds on a
+/// device.
 struct DistillationStep {
   const nn::Features& student;
   const nn::Features& teacher;
@@ -50,19 +55,20 @@ struct DistillationStep {
   nn::Network& teacher_network;
 };
 
-/// A stage that must have run before a student of this method trains (FT's paraphraser, TAKD's assistant).
+/// A stage that must have run before a student of this method trains (FT's paraphraser, TAKD's
+/// assistant).
 struct PreparationContext {
-  nn::Network& student;        ///< with its first weights
-  nn::Network& teacher;        ///< frozen
+  nn::Network& student;  ///< with its first weights
+  nn::Network& teacher;  ///< frozen
   const data::Split& data;
   const data::Standardisation& standardisation;
   const train::Criterion& criterion;
   Stream stream;
   nn::Monitor& monitor;
-  std::string directory;       ///< of the stage
+  std::string directory;  ///< of the stage
 };
 struct Preparation {
-  std::string name;            ///< "paraphraser": the stage is METHOD_paraphraser
+  std::string name;  ///< "paraphraser": the stage is METHOD_paraphraser
   std::string title;
   std::function<void(PreparationContext&)> run;
 };
@@ -71,13 +77,16 @@ class Method {
  public:
   virtual ~Method() = default;
   virtual LossWeights weights() const = 0;
-  /// Whether the middle taps are wanted before their closing activation (nn::Network::forward_features).
+  /// Whether the middle taps are wanted before their closing activation
+  /// (nn::Network::forward_features).
   virtual bool preact() const { return false; }
   /// Stages before the student's, in order; each sees the files of those before it.
   virtual std::vector<Preparation> preparations() const { return {}; }
-  /// Called once before training: refuses unsupported pairs with the reason (throws Error), builds and initialises auxiliary modules.
+  /// Called once before training: refuses unsupported pairs with the reason (throws Error), builds
+  /// and initialises auxiliary modules.
   virtual void prepare(const Pair& /*pair*/) {}
-  /// Trained with the student's optimiser and kept in its checkpoints; null when there are none. Valid after prepare().
+  /// Trained with the student's optimiser and kept in its checkpoints; null when there are none.
+  /// Valid after prepare().
   virtual nn::Module* auxiliary() { return nullptr; }
   /// The method's own term with its weight; undefined when the soft targets are all.
   virtual Variable loss(const DistillationStep& /*step*/) { return {}; }
@@ -97,8 +106,9 @@ void register_method(MethodEntry entry);
 template <class M>
 struct RegisterMethod {
   RegisterMethod(std::string name, std::string title, std::string summary) {
-    register_method({std::move(name), std::move(title), std::move(summary), typename M::Settings{},
-                     [](const AnySettings& s) { return std::make_unique<M>(s.as<typename M::Settings>()); }});
+    register_method(
+        {std::move(name), std::move(title), std::move(summary), typename M::Settings{},
+         [](const AnySettings& s) { return std::make_unique<M>(s.as<typename M::Settings>()); }});
   }
 };
 /// Sorted by name.

@@ -5,7 +5,8 @@
 namespace limbeck::kd {
 namespace {
 
-const std::vector<FakesUsed> all_fakes = {FakesUsed::none, FakesUsed::raw, FakesUsed::m1, FakesUsed::m2, FakesUsed::equal};
+const std::vector<FakesUsed> all_fakes = {FakesUsed::none, FakesUsed::raw, FakesUsed::m1,
+                                          FakesUsed::m2, FakesUsed::equal};
 
 std::string trimmed(const std::string& text) {
   const size_t begin = text.find_first_not_of(" \t"), end = text.find_last_not_of(" \t");
@@ -15,25 +16,33 @@ std::string trimmed(const std::string& text) {
 void check_model(const std::string& model, const std::string& where) {
   std::vector<std::string> names;
   for (const nn::ModelEntry& e : nn::all_models()) names.push_back(e.name);
-  LIMBECK_CHECK(std::count(names.begin(), names.end(), model), where, ": unknown network '", model, "'", did_you_mean(model, names, "; `limbeck models` lists them"));
+  LIMBECK_CHECK(std::count(names.begin(), names.end(), model), where, ": unknown network '", model,
+                "'", did_you_mean(model, names, "; `limbeck models` lists them"));
 }
 
-std::string title_of_method(const std::string& method) { return method == "none" ? "NOKD" : find_method(method, "plan.methods").title; }
+std::string title_of_method(const std::string& method) {
+  return method == "none" ? "NOKD" : find_method(method, "plan.methods").title;
+}
 
 template <class T>
 void check_distinct(const std::vector<T>& list, const char* key) {
   for (size_t i = 0; i < list.size(); ++i)
-    LIMBECK_CHECK(std::count(list.begin(), list.end(), list[i]) == 1, key, ": '", list[i], "' stands there more than once");
+    LIMBECK_CHECK(std::count(list.begin(), list.end(), list[i]) == 1, key, ": '", list[i],
+                  "' stands there more than once");
 }
 
-/// Today's students: NOKD, its control with equal steps, the method alone and cGAN-KD without and with it.
+/// Today's students: NOKD, its control with equal steps, the method alone and cGAN-KD without and
+/// with it.
 std::vector<Student> without_plan(const ExperimentSettings& s) {
   const NetworkPair pair{s.teacher.model, s.student.model};
   const std::string& m = s.distillation.method;
   find_method(m, "distillation.method");
   std::vector<Student> students;
-  const auto add = [&](const std::string& method, FakesUsed fakes) { students.push_back({pair, method, fakes, s.seed}); };
-  add("none", FakesUsed::none), add("none", FakesUsed::equal), add(m, FakesUsed::none), add("none", FakesUsed::m2), add(m, FakesUsed::m2);
+  const auto add = [&](const std::string& method, FakesUsed fakes) {
+    students.push_back({pair, method, fakes, s.seed});
+  };
+  add("none", FakesUsed::none), add("none", FakesUsed::equal), add(m, FakesUsed::none),
+      add("none", FakesUsed::m2), add(m, FakesUsed::m2);
   if (s.ablation) add("none", FakesUsed::raw), add("none", FakesUsed::m1), add(m, FakesUsed::equal);
   return students;
 }
@@ -42,10 +51,13 @@ std::vector<Student> without_plan(const ExperimentSettings& s) {
 std::vector<Student> product(const ExperimentSettings& s, const Plan& plan) {
   std::vector<FakesUsed> fakes;
   for (const std::string& f : s.plan.fakes) fakes.push_back(parse_fakes(f, "plan.fakes"));
-  const bool second_phase = std::any_of(fakes.begin(), fakes.end(), [](FakesUsed f) { return f != FakesUsed::none; });
+  const bool second_phase =
+      std::any_of(fakes.begin(), fakes.end(), [](FakesUsed f) { return f != FakesUsed::none; });
   std::vector<Student> students;
   const auto add = [&](const Student& student) {
-    const auto same = [&](const Student& other) { return stage_name(other, true) == stage_name(student, true); };
+    const auto same = [&](const Student& other) {
+      return stage_name(other, true) == stage_name(student, true);
+    };
     if (std::none_of(students.begin(), students.end(), same)) students.push_back(student);
   };
   for (const NetworkPair& pair : plan.pairs)
@@ -61,7 +73,8 @@ std::vector<Student> product(const ExperimentSettings& s, const Plan& plan) {
 
 NetworkPair parse_pair(const std::string& text, const std::string& where) {
   const size_t sign = text.find('>');
-  LIMBECK_CHECK(sign != std::string::npos, where, ": expected \"TEACHER > STUDENT\", found '", text, "'");
+  LIMBECK_CHECK(sign != std::string::npos, where, ": expected \"TEACHER > STUDENT\", found '", text,
+                "'");
   const NetworkPair pair{trimmed(text.substr(0, sign)), trimmed(text.substr(sign + 1))};
   check_model(pair.teacher, where);
   check_model(pair.student, where);
@@ -85,7 +98,8 @@ FakesUsed parse_fakes(const std::string& text, const std::string& where) {
     if (text == name_of(f)) return f;
     names.push_back(name_of(f));
   }
-  fail(where, ": expected none, raw, m1, m2 or equal, found '", text, "'", did_you_mean(text, names));
+  fail(where, ": expected none, raw, m1, m2 or equal, found '", text, "'",
+       did_you_mean(text, names));
 }
 
 std::vector<std::string> Plan::teachers() const {
@@ -96,7 +110,9 @@ std::vector<std::string> Plan::teachers() const {
 }
 
 bool Plan::uses_fakes() const {
-  return std::any_of(students.begin(), students.end(), [](const Student& s) { return s.fakes != FakesUsed::none && s.fakes != FakesUsed::equal; });
+  return std::any_of(students.begin(), students.end(), [](const Student& s) {
+    return s.fakes != FakesUsed::none && s.fakes != FakesUsed::equal;
+  });
 }
 
 Plan plan_of(const ExperimentSettings& s) {
@@ -142,26 +158,35 @@ std::string base_name(const Student& s) {
 /// Without a method no teacher has a say, so pairs with the same student share that stage.
 std::string stage_name(const Student& s, bool tabular) {
   if (!tabular) return base_name(s);
-  const std::string networks = s.method == "none" ? s.pair.student : s.pair.teacher + "-" + s.pair.student;
+  const std::string networks =
+      s.method == "none" ? s.pair.student : s.pair.teacher + "-" + s.pair.student;
   return cat(base_name(s), ".", networks, ".s", s.seed);
 }
 
 std::string title_of(const Student& s) {
   const std::string method = title_of_method(s.method);
-  const std::string who = s.method == "none" ? s.pair.student : cat(s.pair.student, " taught by ", s.pair.teacher);
+  const std::string who =
+      s.method == "none" ? s.pair.student : cat(s.pair.student, " taught by ", s.pair.teacher);
   switch (s.fakes) {
     case FakesUsed::none: return cat(method, ": ", who, " on real images");
     case FakesUsed::equal: return cat(method, " with as many steps as cGAN-KD: ", who);
     default: break;
   }
   const std::string name = s.method == "none" ? "cGAN-KD" : "cGAN-KD + " + method;
-  const char* fakes = s.fakes == FakesUsed::raw ? "raw fakes" : s.fakes == FakesUsed::m1 ? "subsampled fakes" : "fakes (M3)";
+  const char* fakes = s.fakes == FakesUsed::raw  ? "raw fakes"
+                      : s.fakes == FakesUsed::m1 ? "subsampled fakes"
+                                                 : "fakes (M3)";
   return cat(name, ": ", who, " on real images and ", fakes);
 }
 
 Labels labels_of(const Student& s) {
-  Labels labels{{"role", "student"}, {"model", s.pair.student}, {"method", s.method}, {"fakes", name_of(s.fakes)}, {"seed", std::to_string(s.seed)}};
-  if (s.method != "none") labels["pair"] = s.pair.text(), labels["method_name"] = title_of_method(s.method);
+  Labels labels{{"role", "student"},
+                {"model", s.pair.student},
+                {"method", s.method},
+                {"fakes", name_of(s.fakes)},
+                {"seed", std::to_string(s.seed)}};
+  if (s.method != "none")
+    labels["pair"] = s.pair.text(), labels["method_name"] = title_of_method(s.method);
   return labels;
 }
 

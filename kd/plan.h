@@ -1,4 +1,5 @@
-// The students of an experiment: [plan] as the product it stands for, or the few of a configuration without a plan.
+// The students of an experiment: [plan] as the product it stands for, or the few of a configuration
+// without a plan.
 #pragma once
 #include <string>
 #include <vector>
@@ -13,7 +14,8 @@ struct NetworkPair {
   std::string text() const { return teacher + " > " + student; }
   bool operator==(const NetworkPair&) const = default;
 };
-/// "wrn_40_2 > wrn_40_1"; throws naming `where` for anything else and for names that are no networks.
+/// "wrn_40_2 > wrn_40_1"; throws naming `where` for anything else and for names that are no
+/// networks.
 NetworkPair parse_pair(const std::string& text, const std::string& where);
 
 /// What a student trains on.
@@ -31,11 +33,11 @@ struct Student {
 };
 
 struct Plan {
-  bool tabular = false;               ///< from [plan]: names of stages say pair and seed
+  bool tabular = false;  ///< from [plan]: names of stages say pair and seed
   std::vector<NetworkPair> pairs;
   std::vector<int64_t> seeds;
   std::vector<Student> students;
-  std::string judge;                  ///< network of M2
+  std::string judge;  ///< network of M2
   /// Teachers and judge, each once, the judge first.
   std::vector<std::string> teachers() const;
   bool uses_fakes() const;
@@ -44,8 +46,8 @@ struct Plan {
 /// Throws naming the key for unknown networks, methods, words and for duplicates.
 Plan plan_of(const ExperimentSettings& settings);
 
-/// Stage names and titles follow from what a stage is. A student's base name ("cgankd_fitnet") also names its random streams, so that pairs
-/// and seeds of a plan and a run without a plan agree.
+/// Stage names and titles follow from what a stage is. A student's base name ("cgankd_fitnet") also
+/// names its random streams, so that pairs and seeds of a plan and a run without a plan agree.
 std::string base_name(const Student& student);
 std::string stage_name(const Student& student, bool tabular);
 std::string title_of(const Student& student);

@@ -25,29 +25,37 @@ struct NetworkSettings : train::Settings {
 /// [features]: the feature network of the density ratio; the defaults are the original's.
 struct FeatureSettings : train::Settings {
   gan::FeatureNetSize net;
-  FeatureSettings() { epochs = 350, batch = 256, lr = 0.1, milestones = {150, 250}, late_drop = false, weight_decay = 1e-4; }
+  FeatureSettings() {
+    epochs = 350, batch = 256, lr = 0.1, milestones = {150, 250}, late_drop = false,
+    weight_decay = 1e-4;
+  }
   void fields(FieldVisitor& v) {
     v("net", net, "size of the feature network");
     train::Settings::fields(v);
   }
 };
 
-/// [transfer]: M3, the second phase of the student: from its NOKD checkpoint on real + fake images; the defaults are the original's.
+/// [transfer]: M3, the second phase of the student: from its NOKD checkpoint on real + fake images;
+/// the defaults are the original's.
 struct TransferSettings : train::Settings {
   int64_t fakes = 0;
   bool recompute_standardisation = true;
   TransferSettings() { batch = 128, lr = 0.01; }
   void fields(FieldVisitor& v) {
     v("fakes", fakes, "fake images to draw from the set, equally from every class; 0: all");
-    v("recompute_standardisation", recompute_standardisation, "mean and deviation of real + fake instead of those of the real images");
+    v("recompute_standardisation", recompute_standardisation,
+      "mean and deviation of real + fake instead of those of the real images");
     train::Settings::fields(v);
   }
 };
 
-/// [distillation]: the method of a configuration without a plan. Its own settings stand in [methods.NAME].
+/// [distillation]: the method of a configuration without a plan. Its own settings stand in
+/// [methods.NAME].
 struct DistillationSettings {
   std::string method = "blkd";
-  void fields(FieldVisitor& v) { v("method", method, "distillation method (`limbeck methods`) of a run without [plan]"); }
+  void fields(FieldVisitor& v) {
+    v("method", method, "distillation method (`limbeck methods`) of a run without [plan]");
+  }
 };
 
 /// [evaluation]: what measures the fakes.
@@ -60,8 +68,9 @@ struct EvaluationSettings {
   }
 };
 
-/// [plan]: students of pairs x methods x fakes x seeds over one teacher for each pair, one GAN, one density ratio and one set of fakes.
-/// Without pairs there is no plan, and the run has one teacher, one student and one method.
+/// [plan]: students of pairs x methods x fakes x seeds over one teacher for each pair, one GAN, one
+/// density ratio and one set of fakes. Without pairs there is no plan, and the run has one teacher,
+/// one student and one method.
 struct PlanSettings {
   std::vector<std::string> pairs, methods = {"none", "blkd"}, fakes = {"none", "m2", "equal"};
   std::vector<int64_t> seeds;
@@ -69,9 +78,13 @@ struct PlanSettings {
   void fields(FieldVisitor& v) {
     v("pairs", pairs, "\"TEACHER > STUDENT\" each; empty: no plan");
     v("methods", methods, "none, and distillation methods");
-    v("fakes", fakes, "none: real images alone | raw, m1, m2: M3 with such fakes | equal: M3's steps on real images alone");
+    v("fakes", fakes,
+      "none: real images alone | raw, m1, m2: M3 with such fakes | equal: M3's steps on real "
+      "images alone");
     v("seeds", seeds, "of the students; empty: `seed`. Teachers and generation keep `seed`");
-    v("judge", judge, "network that filters the fakes (M2), trained like a teacher; empty: the first pair's teacher");
+    v("judge", judge,
+      "network that filters the fakes (M2), trained like a teacher; empty: the first pair's "
+      "teacher");
   }
 };
 
@@ -92,7 +105,9 @@ struct ExperimentSettings {
   ExperimentSettings() { teacher.model = "resnet20"; }
   void fields(FieldVisitor& v) {
     v("seed", seed, "root of every random stream but those of [data]");
-    v("ablation", ablation, "without [plan]: also train the student on raw and on subsampled fakes (Fig. 9), and the method with equal steps");
+    v("ablation", ablation,
+      "without [plan]: also train the student on raw and on subsampled fakes (Fig. 9), and the "
+      "method with equal steps");
     v("data", data, "images");
     v("teacher", teacher, "the teacher and its training");
     v("student", student, "the student and its training on real images");

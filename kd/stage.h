@@ -1,4 +1,5 @@
-// Stage: one resumable step of a workflow. kd/ defines the stages; apps/ runs the graph, caches and resumes.
+// Stage: one resumable step of a workflow. kd/ defines the stages; apps/ runs the graph, caches and
+// resumes.
 #pragma once
 #include <functional>
 #include <map>
@@ -11,20 +12,23 @@
 namespace limbeck::kd {
 
 using train::Better;
+using train::parse_better;
 using train::Result;
 using train::Results;
-using train::parse_better;
 
 /// What a stage is, by key; a key that says nothing about it is absent.
 ///   role     teacher | student | preparation | gan | features | ratio | fakes | evaluation
 ///   task     classification | regression
-///   pair     "wrn_40_2 > wrn_40_1" (students with a method; without one no teacher has a say); model: the network (teachers, students)
+///   pair     "wrn_40_2 > wrn_40_1" (students with a method; without one no teacher has a say);
+///            model: the network (teachers, students)
 ///   method   none | blkd | ... (students); method_name: as tables print it ("BLKD")
-///   fakes    none | raw | m1 | m2, of students and sets of fakes; equal: the control on real images with as many steps as with m2
+///   fakes    none | raw | m1 | m2, of students and sets of fakes; equal: the control on real
+///            images with as many steps as with m2
 ///   seed     of the stage's random streams
 using Labels = std::map<std::string, std::string>;
 
-/// A stage that was added to a graph: what others read its files and results by. Only a graph makes one.
+/// A stage that was added to a graph: what others read its files and results by. Only a graph makes
+/// one.
 class StageHandle {
  public:
   StageHandle() = default;
@@ -37,21 +41,25 @@ class StageHandle {
 };
 
 struct StageContext {
-  std::string directory;                                                             ///< of this stage; exists, private to it
-  std::function<std::string(const StageHandle& stage)> directory_of;                 ///< of a finished stage among `needs`
-  std::function<double(const StageHandle& stage, const std::string& key)> result_of; ///< a result value of such a stage
+  std::string directory;  ///< of this stage; exists, private to it
+  std::function<std::string(const StageHandle& stage)>
+      directory_of;  ///< of a finished stage among `needs`
+  std::function<double(const StageHandle& stage, const std::string& key)>
+      result_of;  ///< a result value of such a stage
   nn::Monitor& monitor;
-  Results results;                                                                   ///< to fill; becomes result.json when the stage is done
+  Results results;  ///< to fill; becomes result.json when the stage is done
 };
 
 struct Stage {
-  std::string name;                    ///< "teacher"; also its folder: letters, digits and . _ - +
-  std::string title;                   ///< one line for people
+  std::string name;   ///< "teacher"; also its folder: letters, digits and . _ - +
+  std::string title;  ///< one line for people
   std::vector<std::string> needs;
-  /// Canonical text of every setting that influences the result. With the fingerprints of `needs` it keys the cache: a stage whose
-  /// settings changed runs again, and so do the stages that need it.
+  /// Canonical text of every setting that influences the result. With the fingerprints of `needs`
+  /// it keys the cache: a stage whose settings changed runs again, and so do the stages that need
+  /// it.
   std::string settings;
-  std::function<void(StageContext&)> run;  ///< files are written to context.directory (atomically); may throw nn::Interrupted
+  std::function<void(StageContext&)>
+      run;  ///< files are written to context.directory (atomically); may throw nn::Interrupted
   Labels labels = {};
 };
 

@@ -1,6 +1,8 @@
-// What the stages of an experiment do. kd/workflow.cpp puts them into a graph. Each reads its inputs through handles.
+// What the stages of an experiment do. kd/workflow.cpp puts them into a graph. Each reads its
+// inputs through handles.
 //
-// Files: model.safetensors (kd/checkpoint.h), generator.safetensors, features.safetensors, ratio.safetensors, fake_data.safetensors.
+// Files: model.safetensors (kd/checkpoint.h), generator.safetensors, features.safetensors,
+// ratio.safetensors, fake_data.safetensors.
 #pragma once
 #include <map>
 #include <string>
@@ -10,8 +12,9 @@
 
 namespace limbeck::kd {
 
-// --- networks (kd/network_stages.cpp) -------------------------------------------------------------------------------------------
-// Results: test_<metric>, train_<metric>, loss, steps, parameters; students of a second phase also fakes.
+// --- networks (kd/network_stages.cpp) ------------------------------------------------------------
+// Results: test_<metric>, train_<metric>, loss, steps, parameters; students of a second phase also
+// fakes.
 
 void train_teacher(Experiment& experiment, StageContext& context, const std::string& model);
 
@@ -22,31 +25,39 @@ struct Guidance {
 };
 
 /// From scratch on the real images. All students of a seed begin with the same weights.
-void train_from_scratch(Experiment& experiment, StageContext& context, const Student& student, const Guidance& guidance);
+void train_from_scratch(Experiment& experiment, StageContext& context, const Student& student,
+                        const Guidance& guidance);
 
-/// M3 and its control: from the checkpoint of `first_phase` on real + fake images, or, without a set of fakes, on the real images alone
-/// with as many steps.
-void train_second_phase(Experiment& experiment, StageContext& context, const Student& student, const StageHandle& first_phase,
-                        const StageHandle& fakes, const Guidance& guidance);
+/// M3 and its control: from the checkpoint of `first_phase` on real + fake images, or, without a
+/// set of fakes, on the real images alone with as many steps.
+void train_second_phase(Experiment& experiment, StageContext& context, const Student& student,
+                        const StageHandle& first_phase, const StageHandle& fakes,
+                        const Guidance& guidance);
 
-void run_preparation(Experiment& experiment, StageContext& context, const Student& student, const std::string& preparation, const Guidance& guidance);
+void run_preparation(Experiment& experiment, StageContext& context, const Student& student,
+                     const std::string& preparation, const Guidance& guidance);
 
-// --- generation (kd/generation_stages.cpp) --------------------------------------------------------------------------------------
+// --- generation (kd/generation_stages.cpp) -------------------------------------------------------
 
 void train_gan(Experiment& experiment, StageContext& context);
 void train_features(Experiment& experiment, StageContext& context);
-void train_density_ratio(Experiment& experiment, StageContext& context, const StageHandle& gan, const StageHandle& features);
+void train_density_ratio(Experiment& experiment, StageContext& context, const StageHandle& gan,
+                         const StageHandle& features);
 
-/// What M1 and M2 need; a set is subsampled when it has features and ratio, filtered when it has a judge, as far as [fakes] wants that.
+/// What M1 and M2 need; a set is subsampled when it has features and ratio, filtered when it has a
+/// judge, as far as [fakes] wants that.
 struct FakeInputs {
   StageHandle gan, features, ratio, judge;
 };
-/// `name` of the set: also of its stream and picture. Results: images, acceptance, consistency_before, consistency_after (where judged).
-void make_fakes(Experiment& experiment, StageContext& context, const std::string& name, const FakeInputs& inputs);
+/// `name` of the set: also of its stream and picture. Results: images, acceptance,
+/// consistency_before, consistency_after (where judged).
+void make_fakes(Experiment& experiment, StageContext& context, const std::string& name,
+                const FakeInputs& inputs);
 
 /// By the name that results carry: "raw", "m1", "m2".
 using FakeSets = std::map<std::string, StageHandle>;
 /// Results: fid_<set>, consistency_<set>, table6_before, table6_after.
-void evaluate_fakes(Experiment& experiment, StageContext& context, const StageHandle& judge, const StageHandle& features, const FakeSets& sets);
+void evaluate_fakes(Experiment& experiment, StageContext& context, const StageHandle& judge,
+                    const StageHandle& features, const FakeSets& sets);
 
 }  // namespace limbeck::kd

@@ -13,17 +13,21 @@ void check_settings(const ExperimentSettings& s) {
   train::check(s.features, "features");
   train::check(s.transfer, "transfer");
   gan::ratio_widths(s.ratio.net, s.ratio.width);
-  LIMBECK_CHECK(s.fakes.form == "official" || s.fakes.form == "paper", "fakes.form: expected official or paper, found '", s.fakes.form, "'");
-  LIMBECK_CHECK(s.evaluation.network == "teacher" || s.evaluation.network == "features", "evaluation.network: expected teacher or features, found '",
-                s.evaluation.network, "'");
-  LIMBECK_CHECK(s.evaluation.reference == "train" || s.evaluation.reference == "test", "evaluation.reference: expected train or test, found '",
-                s.evaluation.reference, "'");
+  LIMBECK_CHECK(s.fakes.form == "official" || s.fakes.form == "paper",
+                "fakes.form: expected official or paper, found '", s.fakes.form, "'");
+  LIMBECK_CHECK(s.evaluation.network == "teacher" || s.evaluation.network == "features",
+                "evaluation.network: expected teacher or features, found '", s.evaluation.network,
+                "'");
+  LIMBECK_CHECK(s.evaluation.reference == "train" || s.evaluation.reference == "test",
+                "evaluation.reference: expected train or test, found '", s.evaluation.reference,
+                "'");
 }
 
 /// Builds the graph. Every stage gets the canonical text of the settings that it reads itself.
 class Builder {
  public:
-  Builder(std::shared_ptr<Experiment> experiment, Plan plan) : experiment_(std::move(experiment)), s_(experiment_->settings), plan_(std::move(plan)) {}
+  Builder(std::shared_ptr<Experiment> experiment, Plan plan)
+      : experiment_(std::move(experiment)), s_(experiment_->settings), plan_(std::move(plan)) {}
 
   std::vector<Stage> build() {
     for (const std::string& model : plan_.teachers()) add_teacher(model);
@@ -52,7 +56,13 @@ class Builder {
     d.labels["seed"] = std::to_string(seed);
     text("seed", seed, "");
     sections(text);
-    Stage stage{d.name, d.title, {}, s_.data.text() + text.text(), [experiment = experiment_, run](StageContext& context) { run(*experiment, context); }, d.labels};
+    Stage stage{
+        d.name,
+        d.title,
+        {},
+        s_.data.text() + text.text(),
+        [experiment = experiment_, run](StageContext& context) { run(*experiment, context); },
+        d.labels};
     for (const StageHandle& need : d.needs) stage.needs.push_back(need.name());
     stages_.push_back(std::move(stage));
     return StageHandle(d.name);
@@ -61,64 +71,97 @@ class Builder {
   void add_teacher(const std::string& model) {
     NetworkSettings settings = s_.teacher;
     settings.model = model;
-    teachers_[model] = add({plan_.tabular ? "teacher." + model : "teacher", "teacher: " + model + " on real images", {{"role", "teacher"}, {"model", model}}, {}},
-                           [&](auto& v) { v("teacher", settings, ""); }, [model](Experiment& e, StageContext& c) { train_teacher(e, c, model); });
+    teachers_[model] = add(
+        {plan_.tabular ? "teacher." + model : "teacher",
+         "teacher: " + model + " on real images",
+         {{"role", "teacher"}, {"model", model}},
+         {}},
+        [&](auto& v) { v("teacher", settings, ""); },
+        [model](Experiment& e, StageContext& c) { train_teacher(e, c, model); });
   }
 
   void add_generation() {
-    const auto gan = add({"gan", "the conditional GAN", {{"role", "gan"}}, {}}, [&](auto& v) { v("gan", s_.gan, ""); }, train_gan);
-    const auto features = add({"features", "feature network of the density ratio", {{"role", "features"}}, {}}, [&](auto& v) { v("features", s_.features, ""); },
-                              train_features);
-    const auto ratio = add({"ratio", "density-ratio network", {{"role", "ratio"}}, {gan, features}}, [&](auto& v) { v("ratio", s_.ratio, ""); },
-                           [=](Experiment& e, StageContext& c) { train_density_ratio(e, c, gan, features); });
+    const auto gan = add(
+        {"gan", "the conditional GAN", {{"role", "gan"}}, {}},
+        [&](auto& v) { v("gan", s_.gan, ""); }, train_gan);
+    const auto features = add(
+        {"features", "feature network of the density ratio", {{"role", "features"}}, {}},
+        [&](auto& v) { v("features", s_.features, ""); }, train_features);
+    const auto ratio = add(
+        {"ratio", "density-ratio network", {{"role", "ratio"}}, {gan, features}},
+        [&](auto& v) { v("ratio", s_.ratio, ""); },
+        [=](Experiment& e, StageContext& c) { train_density_ratio(e, c, gan, features); });
     const StageHandle judge = teachers_.at(plan_.judge);
-    // How many, for the raw set; also how they are sampled, for the subsampled one; everything for the filtered one.
+    // How many, for the raw set; also how they are sampled, for the subsampled one; everything for
+    // the filtered one.
     add_fakes(FakesUsed::raw, "fakes_raw", "fake images as the generator makes them", {.gan = gan},
-              [&](auto& v) { v("fakes.per_class", s_.fakes.per_class, ""), v("fakes.sampling", s_.fakes.sampling, ""); });
-    add_fakes(FakesUsed::m1, "fakes_m1", "fake images after subsampling (M1)", {.gan = gan, .features = features, .ratio = ratio}, [&](auto& v) {
-      v("fakes.per_class", s_.fakes.per_class, ""), v("fakes.subsample", s_.fakes.subsample, ""), v("fakes.sampling", s_.fakes.sampling, "");
-    });
-    add_fakes(FakesUsed::m2, "fakes", "fake images after subsampling and filtering (M1 + M2)", {gan, features, ratio, judge},
-              [&](auto& v) { v("fakes", s_.fakes, ""); });
+              [&](auto& v) {
+                v("fakes.per_class", s_.fakes.per_class, ""),
+                    v("fakes.sampling", s_.fakes.sampling, "");
+              });
+    add_fakes(FakesUsed::m1, "fakes_m1", "fake images after subsampling (M1)",
+              {.gan = gan, .features = features, .ratio = ratio}, [&](auto& v) {
+                v("fakes.per_class", s_.fakes.per_class, ""),
+                    v("fakes.subsample", s_.fakes.subsample, ""),
+                    v("fakes.sampling", s_.fakes.sampling, "");
+              });
+    add_fakes(FakesUsed::m2, "fakes", "fake images after subsampling and filtering (M1 + M2)",
+              {gan, features, ratio, judge}, [&](auto& v) { v("fakes", s_.fakes, ""); });
     add_evaluation(judge, features);
   }
 
   template <class Sections>
-  void add_fakes(FakesUsed kind, const std::string& name, const std::string& title, const FakeInputs& inputs, Sections sections) {
+  void add_fakes(FakesUsed kind, const std::string& name, const std::string& title,
+                 const FakeInputs& inputs, Sections sections) {
     std::vector<StageHandle> needs;
     for (const StageHandle& h : {inputs.gan, inputs.features, inputs.ratio, inputs.judge})
       if (h) needs.push_back(h);
-    fakes_[kind] = add({name, title, {{"role", "fakes"}, {"fakes", name_of(kind)}}, needs}, sections,
-                       [name, inputs](Experiment& e, StageContext& c) { make_fakes(e, c, name, inputs); });
+    fakes_[kind] =
+        add({name, title, {{"role", "fakes"}, {"fakes", name_of(kind)}}, needs}, sections,
+            [name, inputs](Experiment& e, StageContext& c) { make_fakes(e, c, name, inputs); });
   }
 
   void add_evaluation(const StageHandle& judge, const StageHandle& features) {
     FakeSets sets;
     std::vector<StageHandle> needs{judge, features};
     for (const auto& [kind, stage] : fakes_) sets[name_of(kind)] = stage, needs.push_back(stage);
-    add({"evaluate", "label consistency and Frechet distances of the fakes", {{"role", "evaluation"}}, needs},
+    add(
+        {"evaluate",
+         "label consistency and Frechet distances of the fakes",
+         {{"role", "evaluation"}},
+         needs},
         [&](auto& v) { v("evaluation", s_.evaluation, ""), v("fakes.rho", s_.fakes.rho, ""); },
         [=](Experiment& e, StageContext& c) { evaluate_fakes(e, c, judge, features, sets); });
   }
 
   void add_student(const Student& student) {
     const std::string name = stage_name(student, plan_.tabular);
-    Description d{name, title_of(student) + (plan_.seeds.size() > 1 ? cat(", seed ", student.seed) : ""), labels_of(student), {}};
+    Description d{name,
+                  title_of(student) + (plan_.seeds.size() > 1 ? cat(", seed ", student.seed) : ""),
+                  labels_of(student),
+                  {}};
     const Guidance guidance = student.method == "none" ? Guidance{} : guide(student, d.needs);
     const bool first_phase = student.fakes == FakesUsed::none;
     const auto sections = [&](auto& v) {
       student_sections(v, student);
-      if (student.method != "none") v("methods." + student.method, s_.methods.at(student.method), "");
+      if (student.method != "none")
+        v("methods." + student.method, s_.methods.at(student.method), "");
     };
     if (first_phase) {
-      students_[name] = add(d, sections, [=](Experiment& e, StageContext& c) { train_from_scratch(e, c, student, guidance); });
+      students_[name] = add(d, sections, [=](Experiment& e, StageContext& c) {
+        train_from_scratch(e, c, student, guidance);
+      });
       return;
     }
-    const StageHandle before = students_.at(stage_name({student.pair, "none", FakesUsed::none, student.seed}, plan_.tabular));
-    const StageHandle fakes = student.fakes == FakesUsed::equal ? StageHandle() : fakes_.at(student.fakes);
+    const StageHandle before = students_.at(
+        stage_name({student.pair, "none", FakesUsed::none, student.seed}, plan_.tabular));
+    const StageHandle fakes =
+        student.fakes == FakesUsed::equal ? StageHandle() : fakes_.at(student.fakes);
     d.needs.insert(d.needs.begin(), before);
     if (fakes) d.needs.push_back(fakes);
-    add(d, sections, [=](Experiment& e, StageContext& c) { train_second_phase(e, c, student, before, fakes, guidance); });
+    add(d, sections, [=](Experiment& e, StageContext& c) {
+      train_second_phase(e, c, student, before, fakes, guidance);
+    });
   }
 
   template <class Visitor>
@@ -137,12 +180,15 @@ class Builder {
     v("transfer", s_.transfer, "");
   }
 
-  /// The teacher and what the method must have done before; adds those stages once for all students that share them.
+  /// The teacher and what the method must have done before; adds those stages once for all students
+  /// that share them.
   Guidance guide(const Student& student, std::vector<StageHandle>& needs) {
     Guidance guidance{teachers_.at(student.pair.teacher), {}};
     needs.push_back(guidance.teacher);
     for (const Preparation& p : create_method(student.method, s_.methods)->preparations()) {
-      const std::string suffix = plan_.tabular ? cat(".", student.pair.teacher, "-", student.pair.student, ".s", student.seed) : "";
+      const std::string suffix = plan_.tabular ? cat(".", student.pair.teacher, "-",
+                                                     student.pair.student, ".s", student.seed)
+                                               : "";
       StageHandle& stage = preparations_[student.method + "_" + p.name + suffix];
       if (!stage) {
         Labels labels = labels_of(student);
@@ -152,7 +198,9 @@ class Builder {
           v("methods." + student.method, s_.methods.at(student.method), "");
         };
         stage = add({student.method + "_" + p.name + suffix, p.title, labels, needs}, sections,
-                    [student, name = p.name, guidance](Experiment& e, StageContext& c) { run_preparation(e, c, student, name, guidance); });
+                    [student, name = p.name, guidance](Experiment& e, StageContext& c) {
+                      run_preparation(e, c, student, name, guidance);
+                    });
       }
       guidance.preparations[p.name] = stage;
       needs.push_back(stage);
@@ -168,7 +216,8 @@ class Builder {
   std::map<FakesUsed, StageHandle> fakes_;
 };
 
-/// Tries every pair of networks of the plan with every method on a probe, without training: what does not fit is told before any work.
+/// Tries every pair of networks of the plan with every method on a probe, without training: what
+/// does not fit is told before any work.
 std::string unsupported_pairs(Experiment& e, const Plan& plan) {
   const NoGrad no_grad;
   std::map<std::string, std::unique_ptr<nn::Network>> networks;
@@ -183,13 +232,16 @@ std::string unsupported_pairs(Experiment& e, const Plan& plan) {
   std::map<std::string, std::string> seen;
   for (const Student& student : plan.students) {
     nn::Network& pupil = network(student.pair.student);
-    if (student.method == "none" || !seen.emplace(student.method + student.pair.text(), "").second) continue;
+    if (student.method == "none" || !seen.emplace(student.method + student.pair.text(), "").second)
+      continue;
     try {
       const std::unique_ptr<Method> method = create_method(student.method, e.settings.methods);
       if (!method->preparations().empty()) continue;  // it needs their files
       const nn::Features features = pupil.forward_features(images, method->preact());
       const std::string name = student.method;
-      Distillation distillation(name, create_method(name, e.settings.methods), nn::create_model(student.pair.teacher, e.options()), e.task().kind());
+      Distillation distillation(name, create_method(name, e.settings.methods),
+                                nn::create_model(student.pair.teacher, e.options()),
+                                e.task().kind());
       distillation.prepare({pupil, features, images, d, Stream()});
     } catch (const Error& error) {
       seen[student.method + student.pair.text()] = cat(student.pair.text(), ": ", error.what());
@@ -203,7 +255,8 @@ std::string unsupported_pairs(Experiment& e, const Plan& plan) {
 
 }  // namespace
 
-Workflow::Workflow(const ExperimentSettings& settings, Device device) : experiment_(std::make_shared<Experiment>(settings, device)) {
+Workflow::Workflow(const ExperimentSettings& settings, Device device)
+    : experiment_(std::make_shared<Experiment>(settings, device)) {
   check_settings(settings);
   stages_ = Builder(experiment_, plan_of(settings)).build();
 }

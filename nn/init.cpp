@@ -10,12 +10,14 @@
 namespace limbeck::nn::init {
 
 int64_t fan_in(const Variable& weight) {
-  LIMBECK_CHECK(weight.rank() >= 2, "fan_in: a weight needs two or more dimensions, found shape ", weight.shape());
+  LIMBECK_CHECK(weight.rank() >= 2, "fan_in: a weight needs two or more dimensions, found shape ",
+                weight.shape());
   return weight.shape().numel(1, weight.rank());
 }
 
 int64_t fan_out(const Variable& weight) {
-  LIMBECK_CHECK(weight.rank() >= 2, "fan_out: a weight needs two or more dimensions, found shape ", weight.shape());
+  LIMBECK_CHECK(weight.rank() >= 2, "fan_out: a weight needs two or more dimensions, found shape ",
+                weight.shape());
   return weight.size(0) * weight.shape().numel(1, weight.rank() - 1);
 }
 
@@ -34,7 +36,8 @@ void uniform(const Variable& v, double bound, Stream stream) {
   v.data().bump_version();
 }
 
-void torch_default(const Variable& weight, const Variable& bias, int64_t fan_in, const Stream& stream) {
+void torch_default(const Variable& weight, const Variable& bias, int64_t fan_in,
+                   const Stream& stream) {
   const double bound = 1 / std::sqrt(static_cast<double>(std::max<int64_t>(fan_in, 1)));
   uniform(weight, bound, stream.fork("weight"));
   if (bias) uniform(bias, bound, stream.fork("bias"));
@@ -45,7 +48,8 @@ void kaiming_normal_fan_out(const Variable& weight, Stream stream) {
 }
 
 void xavier_uniform(const Variable& weight, double gain, Stream stream) {
-  uniform(weight, gain * std::sqrt(6.0 / static_cast<double>(fan_in(weight) + fan_out(weight))), stream);
+  uniform(weight, gain * std::sqrt(6.0 / static_cast<double>(fan_in(weight) + fan_out(weight))),
+          stream);
 }
 
 void orthogonal(const Variable& weight, Stream stream) {
@@ -57,7 +61,8 @@ void orthogonal(const Variable& weight, Stream stream) {
   stream.fill_normal(basis);
   for (int64_t i = 0; i < count; ++i) {
     double* v = basis.data<double>() + i * length;
-    // Twice: one pass of Gram-Schmidt loses orthogonality when a vector nearly lies in the span of the others.
+    // Twice: one pass of Gram-Schmidt loses orthogonality when a vector nearly lies in the span of
+    // the others.
     for (int pass = 0; pass < 2; ++pass)
       for (int64_t j = 0; j < i; ++j) {
         const double* u = basis.data<double>() + j * length;
@@ -73,7 +78,8 @@ void orthogonal(const Variable& weight, Stream stream) {
 
 void kaiming_normal_convolutions(Module& network, const Stream& stream) {
   network.visit([&](const std::string& name, Module& m) {
-    if (auto* conv = dynamic_cast<Conv2d*>(&m)) kaiming_normal_fan_out(conv->weight, stream.fork(name + ".weight"));
+    if (auto* conv = dynamic_cast<Conv2d*>(&m))
+      kaiming_normal_fan_out(conv->weight, stream.fork(name + ".weight"));
   });
 }
 

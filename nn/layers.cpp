@@ -9,57 +9,72 @@ namespace limbeck::nn {
 namespace {
 
 void check_config(const char* layer, int64_t in, int64_t out, const Conv2dConfig& c) {
-  LIMBECK_CHECK(in > 0 && out > 0, layer, ": channels must be positive, found in = ", in, ", out = ", out);
-  LIMBECK_CHECK(c.kernel.height > 0 && c.kernel.width > 0 && c.stride > 0 && c.dilation > 0 && c.padding.height >= 0 && c.padding.width >= 0, layer,
-                ": bad geometry: kernel ", c.kernel.height, "x", c.kernel.width, ", stride ", c.stride, ", dilation ", c.dilation, ", padding ",
-                c.padding.height, "x", c.padding.width);
-  LIMBECK_CHECK(c.groups > 0 && in % c.groups == 0 && out % c.groups == 0, layer, ": ", c.groups, " groups do not divide in = ", in,
-                " and out = ", out);
+  LIMBECK_CHECK(in > 0 && out > 0, layer, ": channels must be positive, found in = ", in,
+                ", out = ", out);
+  LIMBECK_CHECK(c.kernel.height > 0 && c.kernel.width > 0 && c.stride > 0 && c.dilation > 0 &&
+                    c.padding.height >= 0 && c.padding.width >= 0,
+                layer, ": bad geometry: kernel ", c.kernel.height, "x", c.kernel.width, ", stride ",
+                c.stride, ", dilation ", c.dilation, ", padding ", c.padding.height, "x",
+                c.padding.width);
+  LIMBECK_CHECK(c.groups > 0 && in % c.groups == 0 && out % c.groups == 0, layer, ": ", c.groups,
+                " groups do not divide in = ", in, " and out = ", out);
 }
 
 }  // namespace
 
-// --- Conv2d ---------------------------------------------------------------------------------------------------------------------
+// --- Conv2d --------------------------------------------------------------------------------------
 
 Conv2d::Conv2d(int64_t in, int64_t out, const Conv2dConfig& c) : config(c) {
   check_config("Conv2d", in, out, c);
-  weight = add_parameter("weight", {out, c.kernel.height, c.kernel.width, in / c.groups}, DiskLayout::conv);
+  weight = add_parameter("weight", {out, c.kernel.height, c.kernel.width, in / c.groups},
+                         DiskLayout::conv);
   if (c.bias) bias = add_parameter("bias", {out});
 }
 
 Variable Conv2d::forward(const Variable& x) {
-  const Conv2dOptions options{.stride = {config.stride, config.stride}, .padding = {config.padding.height, config.padding.width},
-                              .dilation = {config.dilation, config.dilation}, .groups = config.groups};
+  const Conv2dOptions options{.stride = {config.stride, config.stride},
+                              .padding = {config.padding.height, config.padding.width},
+                              .dilation = {config.dilation, config.dilation},
+                              .groups = config.groups};
   Variable y = conv2d(x, weight, bias, options);
   LayerTrace::note(*this, x, y, y.data().numel() * init::fan_in(weight));
   return y;
 }
 
-void Conv2d::reset(Stream stream) { init::torch_default(weight, bias, init::fan_in(weight), stream); }
+void Conv2d::reset(Stream stream) {
+  init::torch_default(weight, bias, init::fan_in(weight), stream);
+}
 
-// --- ConvTranspose2d ------------------------------------------------------------------------------------------------------------
+// --- ConvTranspose2d -----------------------------------------------------------------------------
 
 ConvTranspose2d::ConvTranspose2d(int64_t in, int64_t out, const Conv2dConfig& c) : config(c) {
   check_config("ConvTranspose2d", in, out, c);
-  weight = add_parameter("weight", {in, c.kernel.height, c.kernel.width, out / c.groups}, DiskLayout::conv);
+  weight = add_parameter("weight", {in, c.kernel.height, c.kernel.width, out / c.groups},
+                         DiskLayout::conv);
   if (c.bias) bias = add_parameter("bias", {out});
 }
 
 Variable ConvTranspose2d::forward(const Variable& x) {
-  const ConvTranspose2dOptions options{.stride = {config.stride, config.stride}, .padding = {config.padding.height, config.padding.width},
-                                       .dilation = {config.dilation, config.dilation}, .groups = config.groups};
+  const ConvTranspose2dOptions options{.stride = {config.stride, config.stride},
+                                       .padding = {config.padding.height, config.padding.width},
+                                       .dilation = {config.dilation, config.dilation},
+                                       .groups = config.groups};
   Variable y = conv_transpose2d(x, weight, bias, options);
   LayerTrace::note(*this, x, y, x.data().numel() * init::fan_in(weight));
   return y;
 }
 
-// PyTorch computes fan_in from dimension 1 of [in, out/groups, kh, kw], so it is out/groups * kh * kw here.
-void ConvTranspose2d::reset(Stream stream) { init::torch_default(weight, bias, init::fan_in(weight), stream); }
+// PyTorch computes fan_in from dimension 1 of [in, out/groups, kh, kw], so it is out/groups * kh *
+// kw here.
+void ConvTranspose2d::reset(Stream stream) {
+  init::torch_default(weight, bias, init::fan_in(weight), stream);
+}
 
-// --- Linear ---------------------------------------------------------------------------------------------------------------------
+// --- Linear --------------------------------------------------------------------------------------
 
 Linear::Linear(int64_t in, int64_t out, bool with_bias) {
-  LIMBECK_CHECK(in > 0 && out > 0, "Linear: sizes must be positive, found in = ", in, ", out = ", out);
+  LIMBECK_CHECK(in > 0 && out > 0, "Linear: sizes must be positive, found in = ", in,
+                ", out = ", out);
   weight = add_parameter("weight", {out, in});
   if (with_bias) bias = add_parameter("bias", {out});
 }
@@ -72,9 +87,10 @@ Variable Linear::forward(const Variable& x) {
 
 void Linear::reset(Stream stream) { init::torch_default(weight, bias, weight.size(1), stream); }
 
-// --- BatchNorm ------------------------------------------------------------------------------------------------------------------
+// --- BatchNorm -----------------------------------------------------------------------------------
 
-BatchNorm::BatchNorm(int64_t channels, double eps, double momentum) : eps_(eps), momentum_(momentum) {
+BatchNorm::BatchNorm(int64_t channels, double eps, double momentum)
+    : eps_(eps), momentum_(momentum) {
   LIMBECK_CHECK(channels > 0, "BatchNorm: channels must be positive, found ", channels);
   weight = add_parameter("weight", {channels});
   bias = add_parameter("bias", {channels});
@@ -96,13 +112,16 @@ void count_one(const Tensor& counter) {
 }  // namespace
 
 Variable BatchNorm::apply(const Variable& x, bool relu, const Variable& residual) {
-  LIMBECK_CHECK(x.rank() >= 2 && x.size(-1) == weight.size(0), "BatchNorm: expected ", weight.size(0),
-                " channels in the last dimension, found shape ", x.shape());
+  LIMBECK_CHECK(x.rank() >= 2 && x.size(-1) == weight.size(0), "BatchNorm: expected ",
+                weight.size(0), " channels in the last dimension, found shape ", x.shape());
   Variable y;
   if (training()) {
     const int64_t samples = x.data().numel() / x.size(-1);
-    LIMBECK_CHECK(samples > 1, "BatchNorm: training needs more than one value per channel, found shape ", x.shape());
-    y = batch_norm(x, weight, bias, eps_, relu, residual, {buffer(mean_), buffer(var_), momentum_}).y;
+    LIMBECK_CHECK(samples > 1,
+                  "BatchNorm: training needs more than one value per channel, found shape ",
+                  x.shape());
+    y = batch_norm(x, weight, bias, eps_, relu, residual, {buffer(mean_), buffer(var_), momentum_})
+            .y;
     count_one(buffer(count_));
   } else {
     y = batch_norm_eval(x, weight, bias, buffer(mean_), buffer(var_), eps_, relu, residual);
@@ -119,10 +138,11 @@ void BatchNorm::reset(Stream) {
   buffer(count_).fill(0);
 }
 
-// --- the small ones -------------------------------------------------------------------------------------------------------------
+// --- the small ones ------------------------------------------------------------------------------
 
 GroupNorm::GroupNorm(int64_t groups, int64_t channels, double eps) : groups_(groups), eps_(eps) {
-  LIMBECK_CHECK(groups > 0 && channels % groups == 0, "GroupNorm: ", groups, " groups do not divide ", channels, " channels");
+  LIMBECK_CHECK(groups > 0 && channels % groups == 0, "GroupNorm: ", groups,
+                " groups do not divide ", channels, " channels");
   weight = add_parameter("weight", {channels});
   bias = add_parameter("bias", {channels});
 }
@@ -139,7 +159,8 @@ void GroupNorm::reset(Stream) {
 }
 
 Embedding::Embedding(int64_t count, int64_t dim) {
-  LIMBECK_CHECK(count > 0 && dim > 0, "Embedding: sizes must be positive, found count = ", count, ", dim = ", dim);
+  LIMBECK_CHECK(count > 0 && dim > 0, "Embedding: sizes must be positive, found count = ", count,
+                ", dim = ", dim);
   weight = add_parameter("weight", {count, dim});
 }
 
@@ -149,14 +170,17 @@ Variable Dropout::forward(const Variable& x) {
   if (!training() || p_ == 0) return x;
   const Device device = x.data().device();
   if (device == cpu) return dropout(x, p_, stream_);
-  // In a recorded step the place in the stream is read from a tensor that is rewritten before each replay, one for each call of a step.
+  // In a recorded step the place in the stream is read from a tensor that is rewritten before each
+  // replay, one for each call of a step.
   if (places_.size() <= calls_ || places_[calls_].device() != device) {
     places_.resize(calls_);
     places_.push_back(Tensor::empty({2}, DType::i64, device));
   }
   const Tensor place = recording() ? places_[calls_] : Tensor::empty_like(places_[calls_]);
   ++calls_;
-  host_effect([this, place, blocks = (x.data().numel() + 3) / 4] { place.copy_from(stream_.reserve(blocks)); });
+  host_effect([this, place, blocks = (x.data().numel() + 3) / 4] {
+    place.copy_from(stream_.reserve(blocks));
+  });
   return dropout(x, p_, place);
 }
 

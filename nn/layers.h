@@ -58,7 +58,9 @@ class BatchNorm : public Module {
   explicit BatchNorm(int64_t channels, double eps = 1e-5, double momentum = 0.1);
   Variable forward(const Variable& x) override { return apply(x, false, {}); }
   Variable relu(const Variable& x) { return apply(x, true, {}); }
-  Variable add_relu(const Variable& x, const Variable& residual) { return apply(x, true, residual); }
+  Variable add_relu(const Variable& x, const Variable& residual) {
+    return apply(x, true, residual);
+  }
   Variable apply(const Variable& x, bool relu, const Variable& residual);
   Variable weight, bias;
 

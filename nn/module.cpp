@@ -6,16 +6,24 @@
 namespace limbeck::nn {
 namespace {
 
-std::string join(const std::string& prefix, const std::string& name) { return prefix.empty() ? name : name.empty() ? prefix : prefix + "." + name; }
+std::string join(const std::string& prefix, const std::string& name) {
+  return prefix.empty() ? name : name.empty() ? prefix : prefix + "." + name;
+}
 
 /// Memory <-> file layout. A conv tensor has rank 4: O,H,W,I in memory, O,I,H,W in the file.
 Tensor to_file(const Tensor& t, DiskLayout layout) {
   const Tensor host = t.to(cpu);
-  return layout == DiskLayout::conv ? to_channels_first(host) : t.device() == cpu ? t.clone() : host;
+  return layout == DiskLayout::conv ? to_channels_first(host)
+         : t.device() == cpu        ? t.clone()
+                                    : host;
 }
-Tensor to_memory(const Tensor& t, DiskLayout layout) { return layout == DiskLayout::conv ? to_channels_last(t) : t.clone(); }
+Tensor to_memory(const Tensor& t, DiskLayout layout) {
+  return layout == DiskLayout::conv ? to_channels_last(t) : t.clone();
+}
 
-Shape file_shape(const Shape& s, DiskLayout layout) { return layout == DiskLayout::conv ? Shape{s[0], s[3], s[1], s[2]} : s; }
+Shape file_shape(const Shape& s, DiskLayout layout) {
+  return layout == DiskLayout::conv ? Shape{s[0], s[3], s[1], s[2]} : s;
+}
 
 bool may_be_absent(const std::string& name) { return name.ends_with("num_batches_tracked"); }
 
@@ -35,19 +43,22 @@ void Module::train(bool on) {
   visit([on](const std::string&, Module& m) { m.training_ = on; });
 }
 
-void Module::visit(const std::function<void(const std::string&, Module&)>& f, const std::string& prefix) {
+void Module::visit(const std::function<void(const std::string&, Module&)>& f,
+                   const std::string& prefix) {
   f(prefix, *this);
   for (const Child& c : children_)
     if (!c.alias) c.module->visit(f, join(prefix, c.name));
 }
 
-void Module::visit(const std::function<void(const std::string&, const Module&)>& f, const std::string& prefix) const {
+void Module::visit(const std::function<void(const std::string&, const Module&)>& f,
+                   const std::string& prefix) const {
   f(prefix, *this);
   for (const Child& c : children_)
     if (!c.alias) static_cast<const Module*>(c.module)->visit(f, join(prefix, c.name));
 }
 
-void Module::visit_names(const std::function<void(const std::string&, const Module&)>& f, const std::string& prefix) const {
+void Module::visit_names(const std::function<void(const std::string&, const Module&)>& f,
+                         const std::string& prefix) const {
   f(prefix, *this);
   for (const Child& c : children_) c.module->visit_names(f, join(prefix, c.name));
 }
@@ -55,7 +66,8 @@ void Module::visit_names(const std::function<void(const std::string&, const Modu
 std::vector<Parameter> Module::parameters() const {
   std::vector<Parameter> all;
   visit([&](const std::string& prefix, const Module& m) {
-    for (const Parameter& p : m.parameters_) all.push_back({join(prefix, p.name), p.value, p.layout});
+    for (const Parameter& p : m.parameters_)
+      all.push_back({join(prefix, p.name), p.value, p.layout});
   });
   return all;
 }
@@ -134,7 +146,8 @@ void Module::switch_stream(Stream) {}
 TensorFile Module::state_dict() const {
   TensorFile file;
   visit_names([&](const std::string& prefix, const Module& m) {
-    for (const Parameter& p : m.parameters_) file.add(join(prefix, p.name), to_file(p.value.data(), p.layout));
+    for (const Parameter& p : m.parameters_)
+      file.add(join(prefix, p.name), to_file(p.value.data(), p.layout));
     for (const Buffer& b : m.buffers_) file.add(join(prefix, b.name), to_file(b.value, b.layout));
   });
   return file;
@@ -154,31 +167,41 @@ void Module::load_state_dict(const TensorFile& file, const std::string& what) {
       return;
     }
     const Shape expected = file_shape(mine.shape(), layout);
-    LIMBECK_CHECK(f->second->shape() == expected, what, ": tensor '", name, "' has shape ", f->second->shape(), "; this network expects ", expected);
+    LIMBECK_CHECK(f->second->shape() == expected, what, ": tensor '", name, "' has shape ",
+                  f->second->shape(), "; this network expects ", expected);
   };
   visit_names([&](const std::string& prefix, const Module& m) {
-    for (const Parameter& p : m.parameters_) inspect(join(prefix, p.name), p.value.data(), p.layout);
+    for (const Parameter& p : m.parameters_)
+      inspect(join(prefix, p.name), p.value.data(), p.layout);
     for (const Buffer& b : m.buffers_) inspect(join(prefix, b.name), b.value, b.layout);
   });
   for (const auto& entry : file.tensors)
     if (!known.contains(entry.first)) unexpected.push_back(entry.first);
-  LIMBECK_CHECK(missing.empty() && unexpected.empty(), what, ": does not belong to this network", missing.empty() ? "" : "; missing: " + listed(missing),
+  LIMBECK_CHECK(missing.empty() && unexpected.empty(), what, ": does not belong to this network",
+                missing.empty() ? "" : "; missing: " + listed(missing),
                 unexpected.empty() ? "" : "; unexpected: " + listed(unexpected));
 
   visit_names([&](const std::string& prefix, const Module& m) {
     for (const Parameter& p : m.parameters_) {
-      p.value.data().copy_from(to_memory(*found.at(join(prefix, p.name)), p.layout).to(p.value.dtype()));
+      p.value.data().copy_from(
+          to_memory(*found.at(join(prefix, p.name)), p.layout).to(p.value.dtype()));
     }
     for (const Buffer& b : m.buffers_)
-      if (const auto f = found.find(join(prefix, b.name)); f != found.end()) b.value.copy_from(to_memory(*f->second, b.layout).to(b.value.dtype()));
+      if (const auto f = found.find(join(prefix, b.name)); f != found.end())
+        b.value.copy_from(to_memory(*f->second, b.layout).to(b.value.dtype()));
   });
 }
 
-void Module::add(std::string name, Module& child) { children_.push_back({std::move(name), &child}); }
-void Module::add_alias(std::string name, Module& child) { children_.push_back({std::move(name), &child, true}); }
+void Module::add(std::string name, Module& child) {
+  children_.push_back({std::move(name), &child});
+}
+void Module::add_alias(std::string name, Module& child) {
+  children_.push_back({std::move(name), &child, true});
+}
 
 Variable Module::add_parameter(std::string name, const Shape& shape, DiskLayout layout) {
-  LIMBECK_CHECK(layout == DiskLayout::plain || shape.rank() == 4, "parameter '", name, "' of shape ", shape, " cannot have a convolution's layout");
+  LIMBECK_CHECK(layout == DiskLayout::plain || shape.rank() == 4, "parameter '", name,
+                "' of shape ", shape, " cannot have a convolution's layout");
   Variable value(Tensor::zeros(shape), true);
   parameters_.push_back({std::move(name), value, layout});
   return value;

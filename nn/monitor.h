@@ -1,4 +1,5 @@
-// Monitor: how a training loop talks to whoever runs it (progress, metrics, checkpoints, stop requests). The library never prints.
+// Monitor: how a training loop talks to whoever runs it (progress, metrics, checkpoints, stop
+// requests). The library never prints.
 #pragma once
 #include <optional>
 #include <string>
@@ -9,7 +10,8 @@
 
 namespace limbeck::nn {
 
-/// Thrown by a training loop after it saved its state because a stop was requested (SIGINT, SIGTERM).
+/// Thrown by a training loop after it saved its state because a stop was requested (SIGINT,
+/// SIGTERM).
 class Interrupted : public Error {
  public:
   using Error::Error;
@@ -22,7 +24,8 @@ class Monitor {
  public:
   virtual ~Monitor() = default;
   /// Called every step or so; cheap. `rate_items` images were processed since the last call.
-  virtual void progress(int64_t /*done*/, int64_t /*total*/, int64_t /*rate_items*/, const Values& /*values*/) {}
+  virtual void progress(int64_t /*done*/, int64_t /*total*/, int64_t /*rate_items*/,
+                        const Values& /*values*/) {}
   /// One line of metrics.jsonl. Must not contain wall times: it is part of the reproducible result.
   virtual void metrics(int64_t /*step*/, const Values& /*values*/) {}
   /// A picture (u8 [H, W, C]) by file name without extension.
@@ -38,7 +41,8 @@ class Monitor {
   virtual std::optional<TensorFile> load() { return std::nullopt; }
 };
 
-/// The usual end of an iteration: saves when due, and throws Interrupted after saving when a stop was requested.
+/// The usual end of an iteration: saves when due, and throws Interrupted after saving when a stop
+/// was requested.
 template <class MakeState>
 void checkpoint(Monitor& monitor, MakeState&& make_state) {
   if (!monitor.checkpoint_due()) return;

@@ -12,13 +12,17 @@ namespace {
 /// Slots lie in files as their parameter does (PyTorch's OIHW for convolutions).
 Tensor to_disk(const Tensor& t, DiskLayout layout) {
   const Tensor host = t.to(cpu);
-  return layout == DiskLayout::conv && t.rank() == 4 ? to_channels_first(host) : t.device() == cpu ? t.clone() : host;
+  return layout == DiskLayout::conv && t.rank() == 4 ? to_channels_first(host)
+         : t.device() == cpu                         ? t.clone()
+                                                     : host;
 }
-Tensor from_disk(const Tensor& t, DiskLayout layout) { return layout == DiskLayout::conv && t.rank() == 4 ? to_channels_last(t) : t.clone(); }
+Tensor from_disk(const Tensor& t, DiskLayout layout) {
+  return layout == DiskLayout::conv && t.rank() == 4 ? to_channels_last(t) : t.clone();
+}
 
 }  // namespace
 
-// --- Optimizer ------------------------------------------------------------------------------------------------------------------
+// --- Optimizer -----------------------------------------------------------------------------------
 
 Optimizer::Optimizer(std::vector<Parameter> parameters, std::vector<std::string> slots, double lr)
     : parameters_(std::move(parameters)), slots_(std::move(slots)), state_(slots_.size()), lr_(lr) {
@@ -57,16 +61,19 @@ TensorFile Optimizer::state() const {
 
 void Optimizer::load_state(const TensorFile& file, const std::string& what) {
   const size_t expected = 2 + slots_.size() * parameters_.size();
-  LIMBECK_CHECK(file.tensors.size() == expected, what, ": expected ", expected, " tensors, found ", file.tensors.size());
+  LIMBECK_CHECK(file.tensors.size() == expected, what, ": expected ", expected, " tensors, found ",
+                file.tensors.size());
   std::vector<std::vector<Tensor>> loaded(slots_.size());
   for (size_t s = 0; s < slots_.size(); ++s)
     for (const Parameter& p : parameters_) {
       const std::string key = p.name + "." + slots_[s];
       const Tensor* found = file.find(key);
       LIMBECK_CHECK(found, what, ": missing ", key);
-      LIMBECK_CHECK(is_floating(found->dtype()), what, ": ", key, ": expected floating values, found ", describe(*found));
+      LIMBECK_CHECK(is_floating(found->dtype()), what, ": ", key,
+                    ": expected floating values, found ", describe(*found));
       const Tensor t = from_disk(*found, p.layout);
-      LIMBECK_CHECK(t.shape() == p.value.shape(), what, ": ", key, ": expected ", p.value.shape(), " in memory, found ", t.shape());
+      LIMBECK_CHECK(t.shape() == p.value.shape(), what, ": ", key, ": expected ", p.value.shape(),
+                    " in memory, found ", t.shape());
       loaded[s].push_back(t.to(p.value.dtype()).to(p.value.data().device()));
     }
   const Tensor& steps = file.get("steps");
@@ -77,25 +84,31 @@ void Optimizer::load_state(const TensorFile& file, const std::string& what) {
     for (size_t i = 0; i < parameters_.size(); ++i) {
       Tensor& slot = state_[s][i];
       const Tensor& t = loaded[s][i];
-      if (slot.defined() && slot.dtype() == t.dtype() && slot.device() == t.device()) slot.copy_from(t);
-      else slot = t;
+      if (slot.defined() && slot.dtype() == t.dtype() && slot.device() == t.device())
+        slot.copy_from(t);
+      else
+        slot = t;
     }
   steps_ = steps.to(DType::i64).data<int64_t>()[0];
   lr_ = lr.item();
 }
 
-// --- SGD and Adam ---------------------------------------------------------------------------------------------------------------
+// --- SGD and Adam --------------------------------------------------------------------------------
 
 SGD::SGD(std::vector<Parameter> parameters, const Config& config)
     : Optimizer(std::move(parameters), {"momentum_buffer"}, config.lr), config_(config) {
-  LIMBECK_CHECK(config.lr >= 0 && config.momentum >= 0 && config.weight_decay >= 0, "SGD: settings must not be negative");
+  LIMBECK_CHECK(config.lr >= 0 && config.momentum >= 0 && config.weight_decay >= 0,
+                "SGD: settings must not be negative");
   LIMBECK_CHECK(!config.nesterov || config.momentum > 0, "SGD: Nesterov needs a momentum");
 }
 
 void SGD::step() {
   static const Op& op = find_op("sgd_step");
   // v starts at zero, so the first step's v = momentum 0 + g is PyTorch's v = g.
-  const Attrs attrs{{"momentum", config_.momentum}, {"weight_decay", config_.weight_decay}, {"nesterov", config_.nesterov}, {"first", false}};
+  const Attrs attrs{{"momentum", config_.momentum},
+                    {"weight_decay", config_.weight_decay},
+                    {"nesterov", config_.nesterov},
+                    {"first", false}};
   const Tensor& lr = count_step([this] { return std::vector<double>{lr_}; });
   std::vector<Tensors> each;
   for (size_t i = 0; i < parameters_.size(); ++i) {
@@ -110,15 +123,21 @@ void SGD::step() {
 
 Adam::Adam(std::vector<Parameter> parameters, const Config& config)
     : Optimizer(std::move(parameters), {"exp_avg", "exp_avg_sq"}, config.lr), config_(config) {
-  LIMBECK_CHECK(config.lr >= 0 && config.eps >= 0 && config.weight_decay >= 0, "Adam: settings must not be negative");
-  LIMBECK_CHECK(config.beta1 >= 0 && config.beta1 < 1 && config.beta2 >= 0 && config.beta2 < 1, "Adam: betas must lie in [0, 1), found ",
-                config.beta1, " and ", config.beta2);
+  LIMBECK_CHECK(config.lr >= 0 && config.eps >= 0 && config.weight_decay >= 0,
+                "Adam: settings must not be negative");
+  LIMBECK_CHECK(config.beta1 >= 0 && config.beta1 < 1 && config.beta2 >= 0 && config.beta2 < 1,
+                "Adam: betas must lie in [0, 1), found ", config.beta1, " and ", config.beta2);
 }
 
 void Adam::step() {
   static const Op& op = find_op("adam_step");
-  const Attrs attrs{{"beta1", config_.beta1}, {"beta2", config_.beta2}, {"eps", config_.eps}, {"weight_decay", config_.weight_decay}};
-  const Tensor& hyper = count_step([this] { return std::vector<double>{lr_, static_cast<double>(steps_)}; });
+  const Attrs attrs{{"beta1", config_.beta1},
+                    {"beta2", config_.beta2},
+                    {"eps", config_.eps},
+                    {"weight_decay", config_.weight_decay}};
+  const Tensor& hyper = count_step([this] {
+    return std::vector<double>{lr_, static_cast<double>(steps_)};
+  });
   std::vector<Tensors> each;
   for (size_t i = 0; i < parameters_.size(); ++i) {
     const Variable& w = parameters_[i].value;
@@ -131,29 +150,33 @@ void Adam::step() {
   run_steps(op, each, hyper, attrs);
 }
 
-// --- EMA ------------------------------------------------------------------------------------------------------------------------
+// --- EMA -----------------------------------------------------------------------------------------
 
 EMA::EMA(Module& target, const Module& source, double decay, int64_t start)
     : target_(target), source_(source), decay_(decay), start_(start) {
   LIMBECK_CHECK(decay >= 0 && decay <= 1, "EMA: the decay must lie in [0, 1], found ", decay);
   const auto a = target.parameters(), b = source.parameters();
   const auto c = target.buffers(), d = source.buffers();
-  LIMBECK_CHECK(a.size() == b.size() && c.size() == d.size(), "EMA: the two modules differ: ", a.size(), " and ", b.size(), " parameters, ",
+  LIMBECK_CHECK(a.size() == b.size() && c.size() == d.size(),
+                "EMA: the two modules differ: ", a.size(), " and ", b.size(), " parameters, ",
                 c.size(), " and ", d.size(), " buffers");
   LIMBECK_CHECK(!a.empty(), "EMA: the modules have no parameters");
   for (size_t i = 0; i < a.size(); ++i)
-    LIMBECK_CHECK(a[i].name == b[i].name && a[i].value.shape() == b[i].value.shape(), "EMA: parameter ", i, " is ", a[i].name, " ",
-                  a[i].value.shape(), " in the target and ", b[i].name, " ", b[i].value.shape(), " in the source");
+    LIMBECK_CHECK(a[i].name == b[i].name && a[i].value.shape() == b[i].value.shape(),
+                  "EMA: parameter ", i, " is ", a[i].name, " ", a[i].value.shape(),
+                  " in the target and ", b[i].name, " ", b[i].value.shape(), " in the source");
   for (size_t i = 0; i < c.size(); ++i)
-    LIMBECK_CHECK(c[i].name == d[i].name && c[i].value.shape() == d[i].value.shape(), "EMA: buffer ", i, " is ", c[i].name, " ",
-                  c[i].value.shape(), " in the target and ", d[i].name, " ", d[i].value.shape(), " in the source");
+    LIMBECK_CHECK(c[i].name == d[i].name && c[i].value.shape() == d[i].value.shape(),
+                  "EMA: buffer ", i, " is ", c[i].name, " ", c[i].value.shape(),
+                  " in the target and ", d[i].name, " ", d[i].value.shape(), " in the source");
 }
 
 /// A recorded step reads the decay that is written before its replay; 0 makes the blend a copy.
 void EMA::write_decay(std::function<int64_t()> step) {
   const Tensor& like = target_.parameters().front().value.data();
   Tensor& decay = decay_scalar_;
-  if (!decay.defined() || decay.dtype() != like.dtype() || decay.device() != like.device()) decay = Tensor::empty({1}, like.dtype(), like.device());
+  if (!decay.defined() || decay.dtype() != like.dtype() || decay.device() != like.device())
+    decay = Tensor::empty({1}, like.dtype(), like.device());
   host_effect([this, step = std::move(step)] {
     decay_scalar_.copy_from(Tensor::full({1}, step() < start_ ? 0 : decay_, decay_scalar_.dtype()));
   });
@@ -165,9 +188,12 @@ void EMA::update(std::function<int64_t()> step) {
   write_decay(std::move(step));
   std::vector<Tensors> each;
   const auto blend = [&](const Tensor& target, const Tensor& source) {
-    if (target.device() == cpu && !is_floating(target.dtype())) host_effect([target, source] { target.copy_from(source); });  // counters (Module::to)
-    else if (copy || !is_floating(target.dtype())) target.copy_from(source);
-    else each.push_back({target, source});
+    if (target.device() == cpu && !is_floating(target.dtype()))
+      host_effect([target, source] { target.copy_from(source); });  // counters (Module::to)
+    else if (copy || !is_floating(target.dtype()))
+      target.copy_from(source);
+    else
+      each.push_back({target, source});
   };
   const auto to = target_.parameters(), from = source_.parameters();
   for (size_t i = 0; i < to.size(); ++i) blend(to[i].value.data(), from[i].value.data());
@@ -176,7 +202,7 @@ void EMA::update(std::function<int64_t()> step) {
   run_steps(op, each, decay_scalar_, {});
 }
 
-// --- StepSchedule ---------------------------------------------------------------------------------------------------------------
+// --- StepSchedule --------------------------------------------------------------------------------
 
 double StepSchedule::operator()(double epoch) const {
   double lr = lr0;

@@ -1,4 +1,5 @@
-// Optimisers (PyTorch's formulas), EMA and learning-rate schedules. Steps run as in-place operators of the table (sgd_step, adam_step).
+// Optimisers (PyTorch's formulas), EMA and learning-rate schedules. Steps run as in-place operators
+// of the table (sgd_step, adam_step).
 #pragma once
 #include <functional>
 #include <string>
@@ -16,7 +17,8 @@ class Optimizer {
   void zero_grad() const;
   void set_lr(double lr) { lr_ = lr; }
   double lr() const { return lr_; }
-  /// Momentum buffers etc. by "<name of parameter>.<slot>", for checkpoints; loading is strict, and possible after a step was recorded (StepGraph).
+  /// Momentum buffers etc. by "<name of parameter>.<slot>", for checkpoints; loading is strict, and
+  /// possible after a step was recorded (StepGraph).
   TensorFile state() const;
   void load_state(const TensorFile& file, const std::string& what = "optimizer state");
 
@@ -28,15 +30,16 @@ class Optimizer {
   int64_t steps_ = 0;
   double lr_;
 
-  /// Counts a step, and writes the scalars that change from step to step into a tensor beside the parameters: a recorded step (StepGraph)
-  /// reads what is written before its replay.
+  /// Counts a step, and writes the scalars that change from step to step into a tensor beside the
+  /// parameters: a recorded step (StepGraph) reads what is written before its replay.
   const Tensor& count_step(std::function<std::vector<double>()> scalars);
 
  private:
   Tensor scalars_;
 };
 
-/// g += wd w; v = momentum v + g (v = g at the first step); w -= lr v, or Nesterov: w -= lr (g + momentum v).
+/// g += wd w; v = momentum v + g (v = g at the first step); w -= lr v, or Nesterov: w -= lr (g +
+/// momentum v).
 class SGD : public Optimizer {
  public:
   struct Config {
@@ -63,15 +66,16 @@ class Adam : public Optimizer {
   Config config_;
 };
 
-/// Exponential moving average of every state_dict entry of `source` in `target` (BigGAN: buffers too): t = d t + (1 - d) s;
-/// a plain copy while step < start. Integer buffers are copied.
+/// Exponential moving average of every state_dict entry of `source` in `target` (BigGAN: buffers
+/// too): t = d t + (1 - d) s; a plain copy while step < start. Integer buffers are copied.
 class EMA {
  public:
   EMA(Module& target, const Module& source, double decay, int64_t start);
   void update(int64_t step) {
     update([step] { return step; });
   }
-  /// The same as part of a step that may be recorded (StepGraph): `step` is asked before every replay. What it captures outlives the recording.
+  /// The same as part of a step that may be recorded (StepGraph): `step` is asked before every
+  /// replay. What it captures outlives the recording.
   void update(std::function<int64_t()> step);
 
  private:
@@ -83,7 +87,8 @@ class EMA {
   Tensor decay_scalar_;  // beside the target
 };
 
-/// lr0 * factor^(number of milestones d passed). RepDistiller drops when e > d, the feature and density-ratio nets when e >= d (e 0-based).
+/// lr0 * factor^(number of milestones d passed). RepDistiller drops when e > d, the feature and
+/// density-ratio nets when e >= d (e 0-based).
 struct StepSchedule {
   double lr0;
   std::vector<double> milestones;

@@ -7,7 +7,7 @@
 
 namespace limbeck::nn {
 
-// --- the fill rule --------------------------------------------------------------------------------------------------------------
+// --- the fill rule -------------------------------------------------------------------------------
 
 double parity_uniform(uint64_t name_hash, uint64_t i) {
   uint64_t x = name_hash + i + 0x9E3779B97F4A7C15u;
@@ -44,18 +44,24 @@ Tensor unit_vector(const std::string& name, const Shape& shape) {
 
 }  // namespace
 
-Tensor parity_fill(const std::string& name, const Shape& shape, double scale) { return signed_fill(name, shape, scale); }
+Tensor parity_fill(const std::string& name, const Shape& shape, double scale) {
+  return signed_fill(name, shape, scale);
+}
 
 Tensor parity_state_value(const std::string& key, const Shape& shape) {
   const std::string last = key.substr(key.rfind('.') + 1);
-  auto is = [&](std::initializer_list<const char*> names) { return std::find(names.begin(), names.end(), last) != names.end(); };
+  auto is = [&](std::initializer_list<const char*> names) {
+    return std::find(names.begin(), names.end(), last) != names.end();
+  };
   if (key.ends_with("num_batches_tracked")) return Tensor::zeros(shape, DType::i64);
   if (is({"running_mean", "stored_mean"})) return signed_fill(key, shape, 0.1);
   if (is({"running_var", "stored_var"})) return signed_fill(key, shape, 0.25, 1.25);  // 1 + 0.5 u
   if (is({"weight_u", "weight_v", "u0"})) return unit_vector(key, shape);
   if (is({"sv0"})) return Tensor::full(shape, 1, DType::f64);
   if (is({"sigma", "gamma"})) return Tensor::full(shape, 0.5, DType::f64);
-  if (shape.rank() >= 2) return signed_fill(key, shape, std::sqrt(3.0 / static_cast<double>(shape.numel(1, shape.rank()))));
+  if (shape.rank() >= 2)
+    return signed_fill(key, shape,
+                       std::sqrt(3.0 / static_cast<double>(shape.numel(1, shape.rank()))));
   if (is({"weight", "gain"})) return signed_fill(key, shape, 0.1, 1);
   if (is({"bias"})) return signed_fill(key, shape, 0.1);
   return signed_fill(key, shape, 1);
@@ -71,7 +77,7 @@ void parity_fill_state(Module& module, const double* one_element_bias) {
   module.load_state_dict(state, "parity fill");
 }
 
-// --- summaries ------------------------------------------------------------------------------------------------------------------
+// --- summaries -----------------------------------------------------------------------------------
 
 Summary summarise(const Tensor& t) {
   Summary s;
@@ -87,12 +93,15 @@ Summary summarise(const Tensor& t) {
   return s;
 }
 
-Summary summarise_memory(const Tensor& t) { return summarise(t.rank() == 4 ? to_channels_first(t.to(cpu)) : t); }
+Summary summarise_memory(const Tensor& t) {
+  return summarise(t.rank() == 4 ? to_channels_first(t.to(cpu)) : t);
+}
 
-// --- comparison -----------------------------------------------------------------------------------------------------------------
+// --- comparison ----------------------------------------------------------------------------------
 
 bool ParityReport::ok() const {
-  return !lines.empty() && std::all_of(lines.begin(), lines.end(), [](const ParityLine& l) { return l.ok(); });
+  return !lines.empty() &&
+         std::all_of(lines.begin(), lines.end(), [](const ParityLine& l) { return l.ok(); });
 }
 
 namespace {
@@ -116,10 +125,11 @@ struct Worst {
 
 }  // namespace
 
-void ParityReport::add(const std::string& group, const std::string& quantity, const Summary& found, const Summary& expected,
-                       const ParityBounds& bounds, double floor) {
+void ParityReport::add(const std::string& group, const std::string& quantity, const Summary& found,
+                       const Summary& expected, const ParityBounds& bounds, double floor) {
   if (found.n != expected.n || found.first.size() < expected.first.size())
-    return add_exact(group, quantity, false, cat("expected ", expected.n, " elements, found ", found.n));
+    return add_exact(group, quantity, false,
+                     cat("expected ", expected.n, " elements, found ", found.n));
   ParityLine line{group, quantity, 0, 0, ""};
   Worst worst{line};
   const double norm = std::max(expected.l2, floor);
@@ -131,14 +141,17 @@ void ParityReport::add(const std::string& group, const std::string& quantity, co
   lines.push_back(line);
 }
 
-void ParityReport::add(const std::string& group, const std::string& quantity, double found, double expected, double bound, double floor) {
+void ParityReport::add(const std::string& group, const std::string& quantity, double found,
+                       double expected, double bound, double floor) {
   ParityLine line{group, quantity, 0, 0, ""};
   Worst{line}.see("value", found, expected, floor, bound);
   lines.push_back(line);
 }
 
-void ParityReport::add_exact(const std::string& group, const std::string& quantity, bool holds, const std::string& detail) {
-  lines.push_back({group, quantity, holds ? 0.0 : HUGE_VAL, holds ? 0.0 : HUGE_VAL, holds ? "" : detail});
+void ParityReport::add_exact(const std::string& group, const std::string& quantity, bool holds,
+                             const std::string& detail) {
+  lines.push_back(
+      {group, quantity, holds ? 0.0 : HUGE_VAL, holds ? 0.0 : HUGE_VAL, holds ? "" : detail});
 }
 
 ParityBounds parity_bounds(DType dtype, ParityKind kind) {

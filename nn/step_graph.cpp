@@ -5,7 +5,8 @@ namespace {
 
 constexpr int64_t usual_calls = 2;  // before recording
 
-/// Layers replace some buffers by new tensors (the tape may hold the old ones). A replay reads the old place, so the new values go there.
+/// Layers replace some buffers by new tensors (the tape may hold the old ones). A replay reads the
+/// old place, so the new values go there.
 class BufferPlaces {
  public:
   explicit BufferPlaces(const std::vector<Module*>& modules) : modules_(modules) {
@@ -36,7 +37,8 @@ class BufferPlaces {
 
 std::vector<std::optional<Shape>> shapes_of(const Tensors& inputs) {
   std::vector<std::optional<Shape>> shapes;
-  for (const Tensor& t : inputs) shapes.push_back(t.defined() ? std::optional(t.shape()) : std::nullopt);
+  for (const Tensor& t : inputs)
+    shapes.push_back(t.defined() ? std::optional(t.shape()) : std::nullopt);
   return shapes;
 }
 
@@ -75,12 +77,15 @@ Tensors StepGraph::on_device(const Tensors& inputs) const {
 
 void StepGraph::record(const Tensors& inputs) {
   inputs_.clear();
-  for (const Tensor& t : inputs) inputs_.push_back(t.defined() ? Tensor::empty(t.shape(), t.dtype(), device_) : t);
+  for (const Tensor& t : inputs)
+    inputs_.push_back(t.defined() ? Tensor::empty(t.shape(), t.dtype(), device_) : t);
   DeviceBackend& device = backend(device_);
   BufferPlaces places(modules_);
   device.begin_recording(device_.index);
   try {
-    effects_ = std::make_unique<HostEffects>();  // after begin_recording: had that thrown, this thread would record for ever
+    effects_ = std::make_unique<
+        // after begin_recording: had that thrown, this thread would record for ever
+        HostEffects>();
     results_ = step_(inputs_);
     places.write_back();
   } catch (...) {

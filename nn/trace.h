@@ -1,4 +1,5 @@
-// LayerTrace: records which layers a forward pass runs, with shapes and multiply-adds. `limbeck models` prints it.
+// LayerTrace: records which layers a forward pass runs, with shapes and multiply-adds. `limbeck
+// models` prints it.
 //   LayerTrace trace; { NoGrad no_grad; network(image); } for (auto& r : trace.records()) ...
 #pragma once
 #include <vector>

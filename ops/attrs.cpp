@@ -3,7 +3,9 @@
 namespace limbeck {
 namespace {
 
-[[noreturn]] void wrong_type(std::string_view name, const char* expected) { fail("attribute '", name, "': expected ", expected); }
+[[noreturn]] void wrong_type(std::string_view name, const char* expected) {
+  fail("attribute '", name, "': expected ", expected);
+}
 
 }  // namespace
 
@@ -52,7 +54,8 @@ std::string_view Attrs::text(std::string_view name, std::string_view fallback) c
   wrong_type(name, "a text");
 }
 
-std::vector<int64_t> Attrs::integers(std::string_view name, const std::vector<int64_t>& fallback) const {
+std::vector<int64_t> Attrs::integers(std::string_view name,
+                                     const std::vector<int64_t>& fallback) const {
   const Value* v = find(name);
   if (!v) return fallback;
   if (const auto* list = std::get_if<std::vector<int64_t>>(v)) return *list;
@@ -64,7 +67,8 @@ std::pair<int64_t, int64_t> Attrs::pair(std::string_view name, int64_t fallback)
   const Value* v = find(name);
   if (!v) return {fallback, fallback};
   if (const int64_t* i = std::get_if<int64_t>(v)) return {*i, *i};
-  if (const auto* list = std::get_if<std::vector<int64_t>>(v); list && list->size() == 2) return {(*list)[0], (*list)[1]};
+  if (const auto* list = std::get_if<std::vector<int64_t>>(v); list && list->size() == 2)
+    return {(*list)[0], (*list)[1]};
   wrong_type(name, "an integer or a list of two");
 }
 

@@ -1,4 +1,5 @@
-// Attrs: the named settings of one operator call (stride, axes, eps, ...). Small, ordered, comparable.
+// Attrs: the named settings of one operator call (stride, axes, eps, ...). Small, ordered,
+// comparable.
 #pragma once
 #include <string>
 #include <string_view>
@@ -19,12 +20,14 @@ class Attrs {
   Attrs& set(std::string name, Value value);
   const Value* find(std::string_view name) const;
 
-  // Readers return the default when the name is absent and throw when the type differs (an integer serves as a double).
+  // Readers return the default when the name is absent and throw when the type differs (an integer
+  // serves as a double).
   bool flag(std::string_view name, bool fallback = false) const;
   int64_t integer(std::string_view name, int64_t fallback) const;
   double number(std::string_view name, double fallback) const;
   std::string_view text(std::string_view name, std::string_view fallback) const;
-  std::vector<int64_t> integers(std::string_view name, const std::vector<int64_t>& fallback = {}) const;
+  std::vector<int64_t> integers(std::string_view name,
+                                const std::vector<int64_t>& fallback = {}) const;
   /// One integer or a list of two: {h, w}.
   std::pair<int64_t, int64_t> pair(std::string_view name, int64_t fallback) const;
 

@@ -1,6 +1,7 @@
 // Element-wise arithmetic of two tensors under NumPy broadcasting: contract and reference.
 //   forward  y = f(a, b)     backward  da = reduce(dy * df/da), db = reduce(dy * df/db)
-// a, b: floating, broadcast together to y's shape; reduce sums over the dimensions along which an operand was repeated.
+// a, b: floating, broadcast together to y's shape; reduce sums over the dimensions along which an
+// operand was repeated.
 #include "ops/binary.h"
 
 #include "ops/broadcast.h"
@@ -18,11 +19,13 @@ void forward(const ForwardCall& c) {
   const T* a = c.in[0].data<T>();
   const T* b = c.in[1].data<T>();
   T* y = c.out[0].data<T>();
-  for_each_broadcast<2>(shape, {broadcast_strides(c.in[0].shape(), shape), broadcast_strides(c.in[1].shape(), shape)},
-                        [&](int64_t i, const auto& at) { y[i] = F::value(a[at[0]], b[at[1]]); });
+  for_each_broadcast<2>(
+      shape, {broadcast_strides(c.in[0].shape(), shape), broadcast_strides(c.in[1].shape(), shape)},
+      [&](int64_t i, const auto& at) { y[i] = F::value(a[at[0]], b[at[1]]); });
 }
 
-// One operand's gradient. Sums run in double, so that the reference stays the sharper side of every comparison.
+// One operand's gradient. Sums run in double, so that the reference stays the sharper side of every
+// comparison.
 template <class T, class Slope>
 void reduce_into(const BackwardCall& c, int which, bool reads_operands, Slope slope) {
   const Tensor& din = c.din[which];
@@ -34,9 +37,11 @@ void reduce_into(const BackwardCall& c, int which, bool reads_operands, Slope sl
   const Strides sa = reads_operands ? broadcast_strides(c.in[0].shape(), shape) : Strides{};
   const Strides sb = reads_operands ? broadcast_strides(c.in[1].shape(), shape) : Strides{};
   std::vector<double> sum(din.numel(), 0.0);
-  for_each_broadcast<3>(shape, {sa, sb, broadcast_strides(din.shape(), shape)}, [&](int64_t i, const auto& at) {
-    sum[at[2]] += double(dy[i]) * (reads_operands ? slope(a[at[0]], b[at[1]]) : slope(T(0), T(0)));
-  });
+  for_each_broadcast<3>(
+      shape, {sa, sb, broadcast_strides(din.shape(), shape)}, [&](int64_t i, const auto& at) {
+        sum[at[2]] +=
+            double(dy[i]) * (reads_operands ? slope(a[at[0]], b[at[1]]) : slope(T(0), T(0)));
+      });
   std::copy(sum.begin(), sum.end(), din.data<T>());
 }
 
@@ -49,45 +54,77 @@ void backward(const BackwardCall& c) {
 std::vector<TensorSpec> infer(const Tensors& in, const Attrs&) {
   check_floating("element-wise arithmetic", "a", in[0]);
   check_floating("element-wise arithmetic", "b", in[1]);
-  LIMBECK_CHECK(in[0].dtype() == in[1].dtype(), "element-wise arithmetic: operands must have one type, found ", describe(in[0]), " and ",
-                describe(in[1]));
-  return {{broadcast_shapes(in[0].shape(), in[1].shape(), "element-wise arithmetic"), in[0].dtype()}};
+  LIMBECK_CHECK(in[0].dtype() == in[1].dtype(),
+                "element-wise arithmetic: operands must have one type, found ", describe(in[0]),
+                " and ", describe(in[1]));
+  return {
+      {broadcast_shapes(in[0].shape(), in[1].shape(), "element-wise arithmetic"), in[0].dtype()}};
 }
 
 /// Of a sum: the cotangent itself where nothing was repeated.
-bool passes_gradient(const std::vector<TensorSpec>& in, const TensorSpec& out, size_t i, const Attrs&) { return in[i].shape == out.shape; }
+bool passes_gradient(const std::vector<TensorSpec>& in, const TensorSpec& out, size_t i,
+                     const Attrs&) {
+  return in[i].shape == out.shape;
+}
 
 template <class F, bool reads_operands>
 Op make_op(const char* name, const char* formula, double low = -1, double high = 1) {
   const std::vector<std::pair<Shape, Shape>> small = {
-      {{3, 5}, {3, 5}},       {{}, {}},           {{4, 3}, {3}},       {{3}, {4, 3}},    {{2, 1, 5}, {3, 1}}, {{2, 3, 4}, {}},
-      {{1}, {2, 2, 2}},       {{0, 3}, {3}},      {{0, 3}, {1, 1}},    {{2, 3}, {2, 1}}, {{2, 1, 1, 3}, {2, 2, 2, 3}},
+      {{3, 5}, {3, 5}},
+      {{}, {}},
+      {{4, 3}, {3}},
+      {{3}, {4, 3}},
+      {{2, 1, 5}, {3, 1}},
+      {{2, 3, 4}, {}},
+      {{1}, {2, 2, 2}},
+      {{0, 3}, {3}},
+      {{0, 3}, {1, 1}},
+      {{2, 3}, {2, 1}},
+      {{2, 1, 1, 3}, {2, 2, 2, 3}},
   };
   std::vector<OpCase> cases;
   for (const auto& [a, b] : small) cases.push_back({{{a, low, high}, {b, low, high}}, {}, true});
-  for (const auto& [a, b] : std::vector<std::pair<Shape, Shape>>{
-           {{5, 3, 1031}, {5, 3, 1031}}, {{9, 11, 67}, {67}}, {{9, 1, 1, 67}, {9, 5, 7, 67}}, {{301, 33}, {301, 1}}, {{4099}, {}},
-           {{9, 11, 64}, {64}}, {{5, 1, 1, 24}, {5, 6, 6, 24}}, {{3, 12, 11, 40}, {3, 1, 1, 40}}, {{30, 1}, {30, 32}}, {{}, {3, 17, 331}}})
+  for (const auto& [a, b] : std::vector<std::pair<Shape, Shape>>{{{5, 3, 1031}, {5, 3, 1031}},
+                                                                 {{9, 11, 67}, {67}},
+                                                                 {{9, 1, 1, 67}, {9, 5, 7, 67}},
+                                                                 {{301, 33}, {301, 1}},
+                                                                 {{4099}, {}},
+                                                                 {{9, 11, 64}, {64}},
+                                                                 {{5, 1, 1, 24}, {5, 6, 6, 24}},
+                                                                 {{3, 12, 11, 40}, {3, 1, 1, 40}},
+                                                                 {{30, 1}, {30, 32}},
+                                                                 {{}, {3, 17, 331}}})
     cases.push_back({{{a, low, high}, {b, low, high}}, {}, false});
   return {
-      .name = name, .formula = formula, .source = "elementary",
-      .inputs = {{"a"}, {"b"}}, .outputs = {{"y"}},
+      .name = name,
+      .formula = formula,
+      .source = "elementary",
+      .inputs = {{"a"}, {"b"}},
+      .outputs = {{"y"}},
       .saved_inputs = reads_operands ? std::vector<int>{0, 1} : std::vector<int>{},
       .infer = infer,
-      .forward = floating<ForwardCall, [](auto t, const ForwardCall& c) { forward<F, decltype(t)>(c); }>,
-      .backward = floating<BackwardCall, [](auto t, const BackwardCall& c) { backward<F, reads_operands, decltype(t)>(c); }>,
+      .forward =
+          floating<ForwardCall, [](auto t, const ForwardCall& c) { forward<F, decltype(t)>(c); }>,
+      .backward = floating<BackwardCall,
+                           [](auto t, const BackwardCall& c) {
+                             backward<F, reads_operands, decltype(t)>(c);
+                           }>,
       .cases = cases,
       .passes_gradient = std::is_same_v<F, Add> ? passes_gradient : nullptr,
       .bench_cases = {{{{{64, 32, 32, 64}, low, high}, {{64, 32, 32, 64}, low, high}}, {}, false}},
   };
 }
 
-const RegisterOp add_op(make_op<Add, false>("add", "y = a + b\nda = dy, db = dy (summed over repeated dimensions)"));
+const RegisterOp add_op(
+    make_op<Add, false>("add", "y = a + b\nda = dy, db = dy (summed over repeated dimensions)"));
 const RegisterOp sub_op(make_op<Sub, false>("sub", "y = a - b\nda = dy, db = -dy"));
 const RegisterOp mul_op(make_op<Mul, true>("mul", "y = a b\nda = b dy, db = a dy"));
-const RegisterOp div_op(make_op<Div, true>("div", "y = a / b\nda = dy / b, db = -dy a / b^2", 0.5, 2));
-const RegisterOp maximum_op(make_op<Maximum, true>("maximum", "y = max(a, b)\nda = dy [a > b], db = dy [b > a], half each on ties"));
-const RegisterOp minimum_op(make_op<Minimum, true>("minimum", "y = min(a, b)\nda = dy [a < b], db = dy [b < a], half each on ties"));
+const RegisterOp div_op(make_op<Div, true>("div", "y = a / b\nda = dy / b, db = -dy a / b^2", 0.5,
+                                           2));
+const RegisterOp maximum_op(make_op<Maximum, true>(
+    "maximum", "y = max(a, b)\nda = dy [a > b], db = dy [b > a], half each on ties"));
+const RegisterOp minimum_op(make_op<Minimum, true>(
+    "minimum", "y = min(a, b)\nda = dy [a < b], db = dy [b < a], half each on ties"));
 
 }  // namespace
 }  // namespace limbeck::binary_op

@@ -9,7 +9,8 @@ namespace limbeck {
 
 using Strides = std::array<int64_t, Shape::max_rank>;
 
-/// Element strides of a contiguous tensor of shape `s` along the dimensions of the broadcast shape `out`; 0 where it repeats.
+/// Element strides of a contiguous tensor of shape `s` along the dimensions of the broadcast shape
+/// `out`; 0 where it repeats.
 inline Strides broadcast_strides(const Shape& s, const Shape& out) {
   Strides strides{};
   int64_t stride = 1;
@@ -20,7 +21,8 @@ inline Strides broadcast_strides(const Shape& s, const Shape& out) {
   return strides;
 }
 
-/// Calls f(i, index) for each element i of `out` in row-major order; index[k] is the element of the k-th broadcast tensor.
+/// Calls f(i, index) for each element i of `out` in row-major order; index[k] is the element of the
+/// k-th broadcast tensor.
 template <size_t K, class F>
 void for_each_broadcast(const Shape& out, const std::array<Strides, K>& strides, F&& f) {
   const int64_t n = out.numel();

@@ -15,22 +15,27 @@ double away_from_kinks(double x, const std::vector<double>& kinks) {
   return x;
 }
 
-/// A shuffled grid instead of random draws; each input has its own shift, so that values of two inputs differ too.
+/// A shuffled grid instead of random draws; each input has its own shift, so that values of two
+/// inputs differ too.
 void fill_distinct(const Tensor& t, double low, double high, double shift, Stream& stream) {
   const std::vector<int64_t> order = stream.permutation(t.numel());
   for (int64_t i = 0; i < t.numel(); ++i)
-    t.data<double>()[i] = low + (high - low) * (static_cast<double>(order[i]) + shift) / static_cast<double>(t.numel());
+    t.data<double>()[i] = low + (high - low) * (static_cast<double>(order[i]) + shift) /
+                                    static_cast<double>(t.numel());
 }
 
 Tensor draw(const Op& op, const CaseInput& spec, DType floating, double shift, Stream stream) {
   if (spec.dtype != DType::f32) {
     const Tensor t = Tensor::empty(spec.shape, DType::i64);
-    if (t.numel() > 0) stream.fill_integers(t, static_cast<int64_t>(spec.low), static_cast<int64_t>(spec.high));
+    if (t.numel() > 0)
+      stream.fill_integers(t, static_cast<int64_t>(spec.low), static_cast<int64_t>(spec.high));
     return t.to(spec.dtype);
   }
   const Tensor t = Tensor::empty(spec.shape, DType::f64);
-  if (op.distinct_values) fill_distinct(t, spec.low, spec.high, shift, stream);
-  else stream.fill_uniform(t, spec.low, spec.high);
+  if (op.distinct_values)
+    fill_distinct(t, spec.low, spec.high, shift, stream);
+  else
+    stream.fill_uniform(t, spec.low, spec.high);
   for (double& x : t.span<double>()) x = away_from_kinks(x, op.kinks);
   return t.to(DType::f32).to(floating);
 }
@@ -42,14 +47,17 @@ Tensors case_inputs(const Op& op, const OpCase& c, DType floating, uint64_t seed
   for (size_t i = 0; i < c.inputs.size(); ++i) {
     const double shift = (static_cast<double>(i) + 1) / static_cast<double>(c.inputs.size() + 1);
     const DType type = floating == DType::bf16 && input_of(op, i).parameter ? DType::f32 : floating;
-    result.push_back(c.inputs[i].given ? draw(op, c.inputs[i], type, shift, Stream(seed).fork(op.name, i)) : Tensor());
+    result.push_back(c.inputs[i].given
+                         ? draw(op, c.inputs[i], type, shift, Stream(seed).fork(op.name, i))
+                         : Tensor());
   }
   return result;
 }
 
 Tensors widened(const Tensors& inputs) {
   Tensors result;
-  for (const Tensor& t : inputs) result.push_back(t.defined() && is_floating(t.dtype()) ? t.to(DType::f64) : t);
+  for (const Tensor& t : inputs)
+    result.push_back(t.defined() && is_floating(t.dtype()) ? t.to(DType::f64) : t);
   return result;
 }
 
@@ -63,8 +71,10 @@ std::string describe(const Op& op, const OpCase& c) {
   for (size_t i = 0; i < c.inputs.size(); ++i) {
     const CaseInput& in = c.inputs[i];
     text += (i ? ", " : "") + input_name(op, i) + " ";
-    if (!in.given) text += "none";
-    else text += (in.dtype == DType::f32 ? "f" : name_of(in.dtype)) + to_string(in.shape);
+    if (!in.given)
+      text += "none";
+    else
+      text += (in.dtype == DType::f32 ? "f" : name_of(in.dtype)) + to_string(in.shape);
   }
   const std::string attrs = to_string(c.attrs);
   return attrs.empty() ? text : text + "; " + attrs;

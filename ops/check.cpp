@@ -49,13 +49,15 @@ Tensors copies(const Tensors& list) {
 Tensors only_saved(const Op& op, const Tensors& list, const std::vector<int>& saved, bool inputs) {
   Tensors result(list.size());
   for (int i : saved) result[i] = list[i];
-  if (inputs && op.variadic && !saved.empty() && saved.back() == static_cast<int>(op.inputs.size()) - 1)
+  if (inputs && op.variadic && !saved.empty() &&
+      saved.back() == static_cast<int>(op.inputs.size()) - 1)
     for (size_t i = op.inputs.size(); i < list.size(); ++i) result[i] = list[i];
   return result;
 }
 
 /// Of the types of `out`, or rounded to `types` first.
-Tensors cotangents(const Op& op, const Tensors& out, uint64_t seed, const std::vector<DType>& types = {}) {
+Tensors cotangents(const Op& op, const Tensors& out, uint64_t seed,
+                   const std::vector<DType>& types = {}) {
   Tensors result(out.size());
   for (size_t j = 0; j < out.size(); ++j) {
     if (!op.outputs[j].differentiable) continue;
@@ -68,7 +70,8 @@ Tensors cotangents(const Op& op, const Tensors& out, uint64_t seed, const std::v
 
 std::vector<bool> all_wanted(const Op& op, const Tensors& in) {
   std::vector<bool> wanted(in.size());
-  for (size_t i = 0; i < in.size(); ++i) wanted[i] = in[i].defined() && input_of(op, i).differentiable;
+  for (size_t i = 0; i < in.size(); ++i)
+    wanted[i] = in[i].defined() && input_of(op, i).differentiable;
   return wanted;
 }
 
@@ -78,12 +81,13 @@ Tensors forward_of(const Op& op, const Kernel& kernel, const Tensors& in, const 
   return out;
 }
 
-Tensors backward_of(const Op& op, const Kernel& kernel, const Tensors& in, const Tensors& out, const Tensors& dout,
-                    const std::vector<bool>& wanted, const Attrs& attrs) {
+Tensors backward_of(const Op& op, const Kernel& kernel, const Tensors& in, const Tensors& out,
+                    const Tensors& dout, const std::vector<bool>& wanted, const Attrs& attrs) {
   Tensors din(in.size());
   for (size_t i = 0; i < in.size(); ++i)
     if (wanted[i]) din[i] = filled_with_nan({{in[i].shape(), in[i].dtype()}})[0].to(in[i].device());
-  const Tensors saved_in = only_saved(op, in, op.saved_inputs, true), saved_out = only_saved(op, out, op.saved_outputs, false);
+  const Tensors saved_in = only_saved(op, in, op.saved_inputs, true),
+                saved_out = only_saved(op, out, op.saved_outputs, false);
   kernel.backward({saved_in, saved_out, dout, din, attrs});
   return din;
 }
@@ -97,29 +101,41 @@ Tensor perturbed(const Tensor& t, double amplitude, uint64_t seed, size_t index)
   return result;
 }
 
-/// What a kernel of one type is held against: its numbers in f64, and the types in which it keeps its results.
+/// What a kernel of one type is held against: its numbers in f64, and the types in which it keeps
+/// its results.
 struct Subject {
   const Op& op;
   const OpCase& c;
   uint64_t seed;
-  Tensors in;                        // f64 and integers
+  Tensors in;  // f64 and integers
   std::vector<DType> in_types, out_types;
 
-  Subject(const Op& op_, const OpCase& c_, DType type, uint64_t seed_) : op(op_), c(c_), seed(seed_) {
+  Subject(const Op& op_, const OpCase& c_, DType type, uint64_t seed_)
+      : op(op_), c(c_), seed(seed_) {
     const Tensors stored = case_inputs(op, c, type, seed);
     in = widened(stored);
     for (const Tensor& t : stored) in_types.push_back(t.dtype());
     for (const TensorSpec& spec : op.infer(stored, c.attrs)) out_types.push_back(spec.dtype);
   }
   bool rounds_input(size_t i) const {
-    return (input_of(op, i).parameter || input_of(op, i).weighted) && !out_types.empty() && out_types[0] == DType::bf16;
+    return (input_of(op, i).parameter || input_of(op, i).weighted) && !out_types.empty() &&
+           out_types[0] == DType::bf16;
   }
   /// Backward weighs the cotangents as forward does the weighted inputs.
-  bool rounds_cotangents() const { return std::any_of(op.inputs.begin(), op.inputs.end(), [](const OpInput& i) { return i.weighted; }); }
-  Tensor as_stored(const Tensor& out, size_t j) const { return out_types[j] == DType::bf16 ? out.to(DType::bf16).to(out.dtype()) : out; }
+  bool rounds_cotangents() const {
+    return std::any_of(op.inputs.begin(), op.inputs.end(),
+                       [](const OpInput& i) { return i.weighted; });
+  }
+  Tensor as_stored(const Tensor& out, size_t j) const {
+    return out_types[j] == DType::bf16 ? out.to(DType::bf16).to(out.dtype()) : out;
+  }
 };
 
-enum class Noise { none, arithmetic, storage };  ///< of f32 rounding everywhere; of bf16 rounding where a kernel may round
+enum class Noise {
+  none,
+  arithmetic,
+  storage
+};  ///< of f32 rounding everywhere; of bf16 rounding where a kernel may round
 
 /// The reference in f64; with noise, on inputs, saved outputs and cotangents that are off.
 Result reference_result(const Subject& s, Noise noise, uint64_t noise_seed) {
@@ -127,8 +143,10 @@ Result reference_result(const Subject& s, Noise noise, uint64_t noise_seed) {
   Result r;
   r.in = copies(s.in);
   for (size_t i = 0; i < r.in.size(); ++i) {
-    if (noise == Noise::arithmetic) r.in[i] = perturbed(r.in[i], eps_f32, noise_seed, i);
-    else if (noise == Noise::storage && s.rounds_input(i)) r.in[i] = perturbed(r.in[i], eps_bf16, noise_seed, i);
+    if (noise == Noise::arithmetic)
+      r.in[i] = perturbed(r.in[i], eps_f32, noise_seed, i);
+    else if (noise == Noise::storage && s.rounds_input(i))
+      r.in[i] = perturbed(r.in[i], eps_bf16, noise_seed, i);
   }
   r.out = forward_of(s.op, reference, r.in, s.c.attrs);
   if (!differentiable(s.op)) return r;
@@ -154,14 +172,18 @@ struct References {
   Result expected, arithmetic[2], storage[2];
 
   References(const Op& op, const OpCase& c, DType type, uint64_t seed)
-      : subject(op, c, type, seed), expected(reference_result(subject, Noise::none, 0)),
-        arithmetic{reference_result(subject, Noise::arithmetic, 1), reference_result(subject, Noise::arithmetic, 2)} {
+      : subject(op, c, type, seed),
+        expected(reference_result(subject, Noise::none, 0)),
+        arithmetic{reference_result(subject, Noise::arithmetic, 1),
+                   reference_result(subject, Noise::arithmetic, 2)} {
     if (type == DType::bf16)
-      for (uint64_t i = 0; i < 2; ++i) storage[i] = reference_result(subject, Noise::storage, 3 + i);
+      for (uint64_t i = 0; i < 2; ++i)
+        storage[i] = reference_result(subject, Noise::storage, 3 + i);
   }
 };
 
-// Of any floating type: an operator without floating inputs (a random draw) has results of one type, whatever the kernel's.
+// Of any floating type: an operator without floating inputs (a random draw) has results of one
+// type, whatever the kernel's.
 double largest(const Tensor& t) {
   double m = 0;
   const Tensor values = t.to(DType::f64);
@@ -172,7 +194,8 @@ double largest(const Tensor& t) {
 double largest_difference(const Tensor& a, const Tensor& b) {
   const Tensor x = a.to(DType::f64), y = b.to(DType::f64);
   double m = 0;
-  for (int64_t i = 0; i < a.numel(); ++i) m = std::max(m, std::abs(x.data<double>()[i] - y.data<double>()[i]));
+  for (int64_t i = 0; i < a.numel(); ++i)
+    m = std::max(m, std::abs(x.data<double>()[i] - y.data<double>()[i]));
   return m;
 }
 
@@ -181,9 +204,11 @@ struct Tolerance {
   double flat = 0, relative = 0;
 };
 
-void compare(CheckReport& report, const std::string& name, const Tensor& got_on_device, const Tensor& expected, Tolerance allowed) {
+void compare(CheckReport& report, const std::string& name, const Tensor& got_on_device,
+             const Tensor& expected, Tolerance allowed) {
   const Tensor got = got_on_device.to(cpu);
-  if (got.shape() != expected.shape() || is_floating(got.dtype()) != is_floating(expected.dtype())) {
+  if (got.shape() != expected.shape() ||
+      is_floating(got.dtype()) != is_floating(expected.dtype())) {
     report.ok = false;
     report.message = cat(name, ": expected ", describe(expected), ", found ", describe(got));
     return;
@@ -194,21 +219,25 @@ void compare(CheckReport& report, const std::string& name, const Tensor& got_on_
     if (tolerance > 0) report.worst = std::max(report.worst, error / tolerance);
     if (error <= tolerance) continue;  // NaN falls through
     report.ok = false;
-    report.message = cat(name, " element ", i, " of ", expected.shape(), ": found ", a, ", expected ", b, ", tolerance ", tolerance);
+    report.message = cat(name, " element ", i, " of ", expected.shape(), ": found ", a,
+                         ", expected ", b, ", tolerance ", tolerance);
   }
 }
 
 /// Bit for bit: asking for one gradient must not change it, and untouched inputs must stay so.
-void compare_exactly(CheckReport& report, const std::string& name, const Tensor& got, const Tensor& expected) {
+void compare_exactly(CheckReport& report, const std::string& name, const Tensor& got,
+                     const Tensor& expected) {
   for (int64_t i = 0; i < got.numel() && report.ok; ++i)
-    if (const double a = got.at(i), b = expected.at(i); a != b && !(std::isnan(a) && std::isnan(b))) {
+    if (const double a = got.at(i), b = expected.at(i);
+        a != b && !(std::isnan(a) && std::isnan(b))) {
       report.ok = false;
       report.message = cat(name, " element ", i, ": ", a, " instead of ", b);
     }
 }
 
 /// Upper bounds for the number of terms per element: FLOPs spread over what is written.
-double terms_of(const Op& op, const Tensors& in, const Tensors& out, const Attrs& attrs, const Tensor& written) {
+double terms_of(const Op& op, const Tensors& in, const Tensors& out, const Attrs& attrs,
+                const Tensor& written) {
   double work = op.flops ? op.flops(in, attrs) : 0;
   for (const Tensors* list : {&in, &out})
     for (const Tensor& t : *list)
@@ -236,17 +265,21 @@ struct KernelCheck {
     }
     Tolerance allowed;
     if (is_floating(want.dtype())) {
-      const auto movement = [&](const Result (&moved)[2]) {
-        return std::max(largest_difference(want, pick(moved[0])), largest_difference(want, pick(moved[1])));
+      const auto movement = [&](const Result(&moved)[2]) {
+        return std::max(largest_difference(want, pick(moved[0])),
+                        largest_difference(want, pick(moved[1])));
       };
-      const double eps = kernel.dtype == DType::f64 ? eps_f64 : eps_f32, terms = terms_of(op, expected.in, expected.out, c.attrs, want);
-      allowed.flat = (8 + 2 * std::sqrt(terms)) * eps * (largest(want) + movement(references.arithmetic) / eps_f32);
+      const double eps = kernel.dtype == DType::f64 ? eps_f64 : eps_f32,
+                   terms = terms_of(op, expected.in, expected.out, c.attrs, want);
+      allowed.flat = (8 + 2 * std::sqrt(terms)) * eps *
+                     (largest(want) + movement(references.arithmetic) / eps_f32);
       if (kernel.dtype == DType::bf16) {
         const double moved = movement(references.storage);
         allowed.flat += moved == 0 ? 0 : 4 * moved + eps_bf16 * largest(want);
       }
       // A library may round to bf16 what it gives as f32 (gradients of weights).
-      if (stored == DType::bf16 || (kernel.dtype == DType::bf16 && kernel.library)) allowed.relative = 1.01 * eps_bf16;
+      if (stored == DType::bf16 || (kernel.dtype == DType::bf16 && kernel.library))
+        allowed.relative = 1.01 * eps_bf16;
     }
     compare(report, name, got, want, allowed);
   }
@@ -256,13 +289,16 @@ struct KernelCheck {
     const std::vector<bool> wanted = all_wanted(op, in);
     const Tensors din = backward_of(op, kernel, in, out, dout, wanted, c.attrs);
     for (size_t i = 0; i < din.size(); ++i)
-      if (wanted[i]) compare_tensor("gradient of '" + input_name(op, i) + "'", din[i], in[i].dtype(), [i](const Result& r) -> const Tensor& { return r.din[i]; });
+      if (wanted[i])
+        compare_tensor("gradient of '" + input_name(op, i) + "'", din[i], in[i].dtype(),
+                       [i](const Result& r) -> const Tensor& { return r.din[i]; });
     for (size_t i = 0; i < din.size() && report.ok; ++i) {
       if (!wanted[i]) continue;
       std::vector<bool> alone(in.size(), false);
       alone[i] = true;
       const Tensors one = backward_of(op, kernel, in, out, dout, alone, c.attrs);
-      compare_exactly(report, "gradient of '" + input_name(op, i) + "', asked for alone,", one[i].to(cpu), din[i].to(cpu));
+      compare_exactly(report, "gradient of '" + input_name(op, i) + "', asked for alone,",
+                      one[i].to(cpu), din[i].to(cpu));
     }
   }
 
@@ -272,15 +308,21 @@ struct KernelCheck {
     if (kernel.supports && !kernel.supports(in, c.attrs)) return {.skipped = true};
     const Tensors out = forward_of(op, kernel, in, c.attrs);
     for (size_t j = 0; j < out.size(); ++j)
-      compare_tensor("output '" + op.outputs[j].name + "'", out[j], out[j].dtype(), [j](const Result& r) -> const Tensor& { return r.out[j]; });
+      compare_tensor("output '" + op.outputs[j].name + "'", out[j], out[j].dtype(),
+                     [j](const Result& r) -> const Tensor& { return r.out[j]; });
     for (int i : op.mutated_inputs)
-      if (in[i].defined()) compare_tensor("input '" + input_name(op, i) + "' after the call", in[i], in[i].dtype(), [i](const Result& r) -> const Tensor& { return r.in[i]; });
+      if (in[i].defined())
+        compare_tensor("input '" + input_name(op, i) + "' after the call", in[i], in[i].dtype(),
+                       [i](const Result& r) -> const Tensor& { return r.in[i]; });
     const bool serves_backward =
         !kernel.supports || kernel.supports(only_saved(op, in, op.saved_inputs, true), c.attrs);
-    if (report.ok && expected.has_backward && kernel.backward && serves_backward) check_backward(in, out);
+    if (report.ok && expected.has_backward && kernel.backward && serves_backward)
+      check_backward(in, out);
     for (size_t i = 0; i < in.size() && report.ok; ++i)
-      if (in[i].defined() && std::find(op.mutated_inputs.begin(), op.mutated_inputs.end(), static_cast<int>(i)) == op.mutated_inputs.end())
-        compare_exactly(report, "input '" + input_name(op, i) + "' was changed:", in[i].to(cpu), original[i]);
+      if (in[i].defined() && std::find(op.mutated_inputs.begin(), op.mutated_inputs.end(),
+                                       static_cast<int>(i)) == op.mutated_inputs.end())
+        compare_exactly(report, "input '" + input_name(op, i) + "' was changed:", in[i].to(cpu),
+                        original[i]);
     return report;
   }
 };
@@ -292,10 +334,12 @@ struct GradientCheck {
   Tensors in, dout;  // on the CPU
   CheckReport report{};
 
-  Tensors outputs() const { return moved(forward_of(op, kernel, moved(in, Device{kernel.device}), c.attrs), cpu); }
+  Tensors outputs() const {
+    return moved(forward_of(op, kernel, moved(in, Device{kernel.device}), c.attrs), cpu);
+  }
 
-  /// Slope of the sum of <cotangent, output> over the differentiable outputs. The outputs are subtracted one by one: most do not depend
-  /// on x at all and then add no rounding.
+  /// Slope of the sum of <cotangent, output> over the differentiable outputs. The outputs are
+  /// subtracted one by one: most do not depend on x at all and then add no rounding.
   double difference(double& x) const {
     const double original = x, h = 1e-6 * std::max(1.0, std::abs(original));
     x = original + h;
@@ -309,26 +353,30 @@ struct GradientCheck {
     for (size_t j = 0; j < above.size(); ++j)
       if (dout[j].defined())
         for (int64_t i = 0; i < above[j].numel(); ++i)
-          sum += (above[j].data<double>()[i] - below[j].data<double>()[i]) * dout[j].data<double>()[i];
+          sum +=
+              (above[j].data<double>()[i] - below[j].data<double>()[i]) * dout[j].data<double>()[i];
     return sum / (high - low);
   }
 
   void check_input(size_t i, const Tensor& gradient, int64_t max_elements) {
     if (gradient.shape() != in[i].shape()) {
       report.ok = false;
-      report.message = cat("gradient of '", input_name(op, i), "' has shape ", gradient.shape(), ", expected ", in[i].shape());
+      report.message = cat("gradient of '", input_name(op, i), "' has shape ", gradient.shape(),
+                           ", expected ", in[i].shape());
       return;
     }
     const int64_t n = in[i].numel(), count = std::min(n, max_elements);
     for (int64_t k = 0; k < count && report.ok; ++k) {
       const int64_t e = k * n / count;
-      const double analytic = gradient.data<double>()[e], numeric = difference(in[i].data<double>()[e]);
+      const double analytic = gradient.data<double>()[e],
+                   numeric = difference(in[i].data<double>()[e]);
       const double tolerance = 2e-7 + 1e-6 * std::max(std::abs(analytic), std::abs(numeric));
       const double ratio = std::abs(analytic - numeric) / tolerance;
       if (ratio > report.worst) report.worst = ratio;
       if (ratio <= 1) continue;  // NaN falls through
       report.ok = false;
-      report.message = cat("gradient of '", input_name(op, i), "' element ", e, " of ", in[i].shape(), ": analytic ", analytic, ", numeric ", numeric);
+      report.message = cat("gradient of '", input_name(op, i), "' element ", e, " of ",
+                           in[i].shape(), ": analytic ", analytic, ", numeric ", numeric);
     }
   }
 };
@@ -343,7 +391,12 @@ int64_t elements_with_gradient(const Op& op, const OpCase& c) {
 }  // namespace
 
 Kernel reference_kernel(const Op& op, DType dtype) {
-  return {.op = op.name, .name = "reference", .dtype = dtype, .forward = op.forward, .backward = op.backward, .priority = 0};
+  return {.op = op.name,
+          .name = "reference",
+          .dtype = dtype,
+          .forward = op.forward,
+          .backward = op.backward,
+          .priority = 0};
 }
 
 std::vector<Kernel> implementations(const Op& op) {
@@ -352,7 +405,8 @@ std::vector<Kernel> implementations(const Op& op) {
   return result;
 }
 
-CaseReference::CaseReference(const Op& op, const OpCase& c, uint64_t seed) : op_(op), case_(c), seed_(seed) {}
+CaseReference::CaseReference(const Op& op, const OpCase& c, uint64_t seed)
+    : op_(op), case_(c), seed_(seed) {}
 CaseReference::~CaseReference() = default;
 
 struct CaseReference::Results : References {
@@ -362,11 +416,14 @@ struct CaseReference::Results : References {
 CheckReport CaseReference::check(const Kernel& kernel) const {
   const bool half = kernel.dtype == DType::bf16;
   auto& results = half ? bf16_results_ : results_;
-  if (!results) results = std::make_unique<Results>(op_, case_, half ? DType::bf16 : DType::f32, seed_);
+  if (!results)
+    results = std::make_unique<Results>(op_, case_, half ? DType::bf16 : DType::f32, seed_);
   return KernelCheck{*results, kernel}.run();
 }
 
-CheckReport check_kernel(const Op& op, const OpCase& c, const Kernel& kernel, uint64_t seed) { return CaseReference(op, c, seed).check(kernel); }
+CheckReport check_kernel(const Op& op, const OpCase& c, const Kernel& kernel, uint64_t seed) {
+  return CaseReference(op, c, seed).check(kernel);
+}
 
 Tensors run_case(const Op& op, const OpCase& c, const Kernel& kernel, uint64_t seed) {
   const Tensors in = moved(copies(case_inputs(op, c, kernel.dtype, seed)), Device{kernel.device});
@@ -375,7 +432,8 @@ Tensors run_case(const Op& op, const OpCase& c, const Kernel& kernel, uint64_t s
   result.insert(result.end(), in.begin(), in.end());
   if (!differentiable(op) || !kernel.backward) return result;
   const Tensors dout = moved(cotangents(op, out, seed), Device{kernel.device});
-  for (const Tensor& t : backward_of(op, kernel, in, out, dout, all_wanted(op, in), c.attrs)) result.push_back(t);
+  for (const Tensor& t : backward_of(op, kernel, in, out, dout, all_wanted(op, in), c.attrs))
+    result.push_back(t);
   return result;
 }
 
@@ -383,15 +441,19 @@ CheckReport check_gradient(const Op& op, const OpCase& c, uint64_t seed, int64_t
   return check_gradient(op, c, reference_kernel(op, DType::f64), seed, max_elements);
 }
 
-CheckReport check_gradient(const Op& op, const OpCase& c, const Kernel& kernel, uint64_t seed, int64_t max_elements) {
-  if (!c.grad || !differentiable(op) || !kernel.backward || elements_with_gradient(op, c) == 0) return {.skipped = true};
-  LIMBECK_CHECK(kernel.dtype == DType::f64, "check_gradient: kernel ", kernel.name, " is for ", kernel.dtype, ", expected f64");
+CheckReport check_gradient(const Op& op, const OpCase& c, const Kernel& kernel, uint64_t seed,
+                           int64_t max_elements) {
+  if (!c.grad || !differentiable(op) || !kernel.backward || elements_with_gradient(op, c) == 0)
+    return {.skipped = true};
+  LIMBECK_CHECK(kernel.dtype == DType::f64, "check_gradient: kernel ", kernel.name, " is for ",
+                kernel.dtype, ", expected f64");
   GradientCheck g{op, c, kernel, copies(case_inputs(op, c, DType::f64, seed)), {}};
   if (kernel.supports && !kernel.supports(g.in, c.attrs)) return {.skipped = true};
   const Device device{kernel.device};
   const Tensors in = moved(g.in, device), out = forward_of(op, kernel, in, c.attrs);
   g.dout = cotangents(op, out, seed);
-  const Tensors din = moved(backward_of(op, kernel, in, out, moved(g.dout, device), all_wanted(op, g.in), c.attrs), cpu);
+  const Tensors din = moved(
+      backward_of(op, kernel, in, out, moved(g.dout, device), all_wanted(op, g.in), c.attrs), cpu);
   for (size_t i = 0; i < din.size() && g.report.ok; ++i)
     if (din[i].defined()) g.check_input(i, din[i], max_elements);
   return g.report;
@@ -399,7 +461,8 @@ CheckReport check_gradient(const Op& op, const OpCase& c, const Kernel& kernel, 
 
 namespace {
 
-/// Two kernels of equal rank: which one runs would depend on the order in which the linker took their files.
+/// Two kernels of equal rank: which one runs would depend on the order in which the linker took
+/// their files.
 std::vector<std::string> ties(const Op& op) {
   std::vector<std::string> found;
   const auto kernels = kernels_of(op.name);
@@ -407,7 +470,8 @@ std::vector<std::string> ties(const Op& op) {
     for (size_t j = 0; j < i; ++j) {
       const Kernel &a = *kernels[i], &b = *kernels[j];
       if (a.device == b.device && a.dtype == b.dtype && a.priority == b.priority)
-        found.push_back(cat("kernels '", a.name, "' and '", b.name, "' (", a.dtype, ") have the same priority ", a.priority));
+        found.push_back(cat("kernels '", a.name, "' and '", b.name, "' (", a.dtype,
+                            ") have the same priority ", a.priority));
     }
   return found;
 }
@@ -423,16 +487,24 @@ std::vector<std::string> audit(const Op& op) {
   for (const OpInput& i : op.inputs) any_differentiable |= i.differentiable;
   expect(op.infer && op.forward, "needs infer and a reference forward");
   expect(!op.formula.empty() && !op.source.empty(), "needs a formula and a source");
-  expect(!op.inputs.empty() && (!op.outputs.empty() || !op.mutated_inputs.empty()), "needs inputs, and outputs or inputs that it changes");
+  expect(!op.inputs.empty() && (!op.outputs.empty() || !op.mutated_inputs.empty()),
+         "needs inputs, and outputs or inputs that it changes");
   expect(!op.cases.empty(), "needs cases");
-  for (int i : op.saved_inputs) expect(i >= 0 && i < static_cast<int>(op.inputs.size()), cat("saves input ", i, ", which does not exist"));
-  for (int i : op.saved_outputs) expect(i >= 0 && i < static_cast<int>(op.outputs.size()), cat("saves output ", i, ", which does not exist"));
+  for (int i : op.saved_inputs)
+    expect(i >= 0 && i < static_cast<int>(op.inputs.size()),
+           cat("saves input ", i, ", which does not exist"));
+  for (int i : op.saved_outputs)
+    expect(i >= 0 && i < static_cast<int>(op.outputs.size()),
+           cat("saves output ", i, ", which does not exist"));
   for (const OpCase& c : op.cases)
-    expect(op.variadic ? c.inputs.size() >= op.inputs.size() : c.inputs.size() == op.inputs.size(), "has a case with " + std::to_string(c.inputs.size()) + " inputs");
+    expect(op.variadic ? c.inputs.size() >= op.inputs.size() : c.inputs.size() == op.inputs.size(),
+           "has a case with " + std::to_string(c.inputs.size()) + " inputs");
   for (const std::string& tie : ties(op)) expect(false, tie);
   for (int i : op.mutated_inputs) {
-    expect(!op.inputs[static_cast<size_t>(i)].differentiable, cat("changes input ", i, " in place, which is differentiable"));
-    expect(std::find(op.saved_inputs.begin(), op.saved_inputs.end(), i) == op.saved_inputs.end(), cat("changes input ", i, " in place and saves it"));
+    expect(!op.inputs[static_cast<size_t>(i)].differentiable,
+           cat("changes input ", i, " in place, which is differentiable"));
+    expect(std::find(op.saved_inputs.begin(), op.saved_inputs.end(), i) == op.saved_inputs.end(),
+           cat("changes input ", i, " in place and saves it"));
   }
   if (!any_differentiable) {
     expect(op.backward == nullptr, "has a backward but nothing differentiable");
@@ -443,7 +515,8 @@ std::vector<std::string> audit(const Op& op) {
   for (size_t i = 0; i < op.inputs.size(); ++i) {
     bool covered = !op.inputs[i].differentiable;
     for (const OpCase& c : op.cases)
-      covered |= c.grad && i < c.inputs.size() && c.inputs[i].given && c.inputs[i].shape.numel() > 0;
+      covered |=
+          c.grad && i < c.inputs.size() && c.inputs[i].given && c.inputs[i].shape.numel() > 0;
     expect(covered, "no gradient case gives input '" + op.inputs[i].name + "'");
   }
   return problems;

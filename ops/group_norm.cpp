@@ -1,9 +1,11 @@
-// Group normalisation and l2 normalisation: contract and reference.
-// group_norm: x [N, .., C] viewed as [N, pixels, G, C/G]; mean and invstd [N, G] over pixels and the C/G channels of each group.
+// Group normalisation and l2 normalisation: contract and reference. group_norm: x [N, .., C] viewed
+// as [N, pixels, G, C/G]; mean and invstd [N, G] over pixels and the C/G channels of each group.
 //   forward   xhat = (x - mean) invstd,  y = gamma xhat + beta,  invstd = 1 / sqrt(var + eps)
-//   backward  dbeta = sum dy,  dgamma = sum dy xhat,  h = gamma dy,  dx = invstd (h - mean(h) - xhat mean(h xhat)), means over the group
+//   backward  dbeta = sum dy,  dgamma = sum dy xhat,  h = gamma dy,  dx = invstd (h - mean(h) -
+//                                                     xhat mean(h xhat)), means over the group
 //   Source: Wu & He 2018, equations 1 to 7.
-// l2_normalize: y = x / max(|x|, eps) over the last axis;  dx = (dy - y (y . dy)) / |x| where |x| >= eps, else dy / eps. Elementary.
+// l2_normalize: y = x / max(|x|, eps) over the last axis;  dx = (dy - y (y . dy)) / |x| where |x|
+// >= eps, else dy / eps. Elementary.
 #include <cmath>
 
 #include "ops/checks.h"
@@ -15,7 +17,11 @@ namespace {
 struct Sizes {
   int64_t samples, pixels, channels, groups, width;
   Sizes(const Shape& x, const Attrs& attrs)
-      : samples(x[0]), pixels(x.numel(1, x.rank() - 1)), channels(x[-1]), groups(attrs.integer("groups", 1)), width(channels / groups) {}
+      : samples(x[0]),
+        pixels(x.numel(1, x.rank() - 1)),
+        channels(x[-1]),
+        groups(attrs.integer("groups", 1)),
+        width(channels / groups) {}
   double group_values() const { return double(pixels * width); }
 };
 
@@ -23,7 +29,8 @@ template <class F>
 void each(const Sizes& s, F&& f) {  // f(element of x, element of mean, channel)
   for (int64_t n = 0; n < s.samples; ++n)
     for (int64_t p = 0; p < s.pixels; ++p)
-      for (int64_t c = 0; c < s.channels; ++c) f((n * s.pixels + p) * s.channels + c, n * s.groups + c / s.width, c);
+      for (int64_t c = 0; c < s.channels; ++c)
+        f((n * s.pixels + p) * s.channels + c, n * s.groups + c / s.width, c);
 }
 
 template <class T>
@@ -35,13 +42,16 @@ void group_forward(const ForwardCall& c) {
   std::vector<double> mean(s.samples * s.groups, 0.0), invstd(mean);
   each(s, [&](int64_t at, int64_t ng, int64_t) { mean[ng] += x[at]; });
   for (double& m : mean) m /= s.group_values();
-  each(s, [&](int64_t at, int64_t ng, int64_t) { invstd[ng] += (x[at] - mean[ng]) * (x[at] - mean[ng]); });
+  each(s, [&](int64_t at, int64_t ng, int64_t) {
+    invstd[ng] += (x[at] - mean[ng]) * (x[at] - mean[ng]);
+  });
   for (double& v : invstd) v = 1 / std::sqrt(v / s.group_values() + c.attrs.number("eps", 1e-5));
   std::copy(mean.begin(), mean.end(), c.out[1].data<T>());
   std::copy(invstd.begin(), invstd.end(), c.out[2].data<T>());
   T* y = c.out[0].data<T>();
   each(s, [&](int64_t at, int64_t ng, int64_t ch) {
-    y[at] = static_cast<T>((x[at] - mean[ng]) * invstd[ng] * (gamma ? gamma[ch] : T(1)) + (beta ? beta[ch] : T(0)));
+    y[at] = static_cast<T>((x[at] - mean[ng]) * invstd[ng] * (gamma ? gamma[ch] : T(1)) +
+                           (beta ? beta[ch] : T(0)));
   });
 }
 
@@ -51,7 +61,8 @@ void group_backward(const BackwardCall& c) {
   const T *x = c.in[0].data<T>(), *gamma = c.in[1].defined() ? c.in[1].data<T>() : nullptr;
   const T *mean = c.out[1].data<T>(), *invstd = c.out[2].data<T>(), *dy = c.dout[0].data<T>();
   const auto xhat = [&](int64_t at, int64_t ng) { return (double(x[at]) - mean[ng]) * invstd[ng]; };
-  std::vector<double> dgamma(s.channels, 0.0), dbeta(dgamma), mean_h(s.samples * s.groups, 0.0), mean_hx(mean_h);
+  std::vector<double> dgamma(s.channels, 0.0), dbeta(dgamma), mean_h(s.samples * s.groups, 0.0),
+      mean_hx(mean_h);
   each(s, [&](int64_t at, int64_t ng, int64_t ch) {
     dbeta[ch] += dy[at];
     dgamma[ch] += dy[at] * xhat(at, ng);
@@ -64,7 +75,8 @@ void group_backward(const BackwardCall& c) {
   if (!c.din[0].defined()) return;
   T* dx = c.din[0].data<T>();
   each(s, [&](int64_t at, int64_t ng, int64_t ch) {
-    dx[at] = static_cast<T>(invstd[ng] * (dy[at] * (gamma ? gamma[ch] : T(1)) - mean_h[ng] - xhat(at, ng) * mean_hx[ng]));
+    dx[at] = static_cast<T>(invstd[ng] * (dy[at] * (gamma ? gamma[ch] : T(1)) - mean_h[ng] -
+                                          xhat(at, ng) * mean_hx[ng]));
   });
 }
 
@@ -72,8 +84,9 @@ std::vector<TensorSpec> infer_group(const Tensors& in, const Attrs& attrs) {
   const Tensor& x = in[0];
   check_normalised("group_norm", x, false);
   const int64_t groups = attrs.integer("groups", 1);
-  LIMBECK_CHECK(groups >= 1 && x.size(-1) % groups == 0, "group_norm: groups must divide the channels of 'x', found groups=", groups, " and ",
-                describe(x));
+  LIMBECK_CHECK(groups >= 1 && x.size(-1) % groups == 0,
+                "group_norm: groups must divide the channels of 'x', found groups=", groups,
+                " and ", describe(x));
   check_parameter("group_norm", "gamma", in[1], x, {x.size(-1)}, true);
   check_parameter("group_norm", "beta", in[2], x, {x.size(-1)}, true);
   const TensorSpec statistic{{x.size(0), groups}, accumulation_type(x.dtype())};
@@ -82,23 +95,34 @@ std::vector<TensorSpec> infer_group(const Tensors& in, const Attrs& attrs) {
 
 OpCase group_case(const Shape& x, int64_t groups, bool gamma, bool beta, bool grad = true,
                   double eps = 1e-5) {
-  return {{{x, -1, 2}, {{x[-1]}, 0.5, 1.5, DType::f32, gamma}, {{x[-1]}, -1, 1, DType::f32, beta}}, {{"groups", groups}, {"eps", eps}}, grad};
+  return {{{x, -1, 2}, {{x[-1]}, 0.5, 1.5, DType::f32, gamma}, {{x[-1]}, -1, 1, DType::f32, beta}},
+          {{"groups", groups}, {"eps", eps}},
+          grad};
 }
 
 const RegisterOp group_norm_op({
     .name = "group_norm",
     .formula = "y = gamma (x - mean) invstd + beta, statistics per sample and group\n"
-               "dbeta = sum dy, dgamma = sum dy xhat, h = gamma dy, dx = invstd (h - mean(h) - xhat mean(h xhat))",
+               "dbeta = sum dy, dgamma = sum dy xhat, h = gamma dy, dx = invstd (h - mean(h) - "
+               "xhat mean(h xhat))",
     .source = "Wu & He 2018, equations 1 to 7",
-    .inputs = {{"x"}, {.name = "gamma", .optional = true, .parameter = true}, {.name = "beta", .optional = true, .parameter = true}},
+    .inputs = {{"x"},
+               {.name = "gamma", .optional = true, .parameter = true},
+               {.name = "beta", .optional = true, .parameter = true}},
     .outputs = {{"y"}, {"mean", false}, {"invstd", false}},
-    .saved_inputs = {0, 1}, .saved_outputs = {1, 2},
+    .saved_inputs = {0, 1},
+    .saved_outputs = {1, 2},
     .infer = infer_group,
-    .forward = floating<ForwardCall, [](auto t, const ForwardCall& c) { group_forward<decltype(t)>(c); }>,
-    .backward = floating<BackwardCall, [](auto t, const BackwardCall& c) { group_backward<decltype(t)>(c); }>,
-    .cases = {group_case({2, 3, 2, 6}, 2, true, true), group_case({1, 2, 3, 5}, 5, true, false), group_case({3, 4}, 1, false, true),
-              group_case({2, 2, 1, 3}, 1, false, false), group_case({2, 2, 3, 4}, 2, true, true, true, 0.1), group_case({0, 2, 2, 4}, 2, true, true),
-              group_case({3, 7, 9, 66}, 3, true, true, false), group_case({2, 8, 8, 32}, 8, true, true, false)},
+    .forward =
+        floating<ForwardCall, [](auto t, const ForwardCall& c) { group_forward<decltype(t)>(c); }>,
+    .backward = floating<BackwardCall,
+                         [](auto t, const BackwardCall& c) { group_backward<decltype(t)>(c); }>,
+    .cases = {group_case({2, 3, 2, 6}, 2, true, true), group_case({1, 2, 3, 5}, 5, true, false),
+              group_case({3, 4}, 1, false, true), group_case({2, 2, 1, 3}, 1, false, false),
+              group_case({2, 2, 3, 4}, 2, true, true, true, 0.1),
+              group_case({0, 2, 2, 4}, 2, true, true),
+              group_case({3, 7, 9, 66}, 3, true, true, false),
+              group_case({2, 8, 8, 32}, 8, true, true, false)},
     .flops = [](const Tensors& in, const Attrs&) { return 7.0 * double(in[0].numel()); },
     .images = true,
 });
@@ -134,25 +158,37 @@ void l2_backward(const BackwardCall& c) {
     const double norm = norm_of(x, width), scale = std::max(norm, eps);
     double dot = 0;
     for (int64_t i = 0; i < width; ++i) dot += double(dy[i]) * x[i] / scale;
-    for (int64_t i = 0; i < width; ++i) dx[i] = static_cast<T>((dy[i] - (norm >= eps ? dot * x[i] / scale : 0.0)) / scale);
+    for (int64_t i = 0; i < width; ++i)
+      dx[i] = static_cast<T>((dy[i] - (norm >= eps ? dot * x[i] / scale : 0.0)) / scale);
   }
 }
 
 std::vector<TensorSpec> infer_l2(const Tensors& in, const Attrs&) {
   check_floating("l2_normalize", "x", in[0]);
-  LIMBECK_CHECK(in[0].rank() >= 1, "l2_normalize: 'x' must have at least one dimension, found ", describe(in[0]));
+  LIMBECK_CHECK(in[0].rank() >= 1, "l2_normalize: 'x' must have at least one dimension, found ",
+                describe(in[0]));
   return {{in[0].shape(), in[0].dtype()}};
 }
 
 const RegisterOp l2_normalize_op({
     .name = "l2_normalize",
-    .formula = "y = x / max(|x|, eps) over the last axis\ndx = (dy - y (y . dy)) / |x| where |x| >= eps, else dy / eps",
+    .formula = "y = x / max(|x|, eps) over the last axis\ndx = (dy - y (y . dy)) / |x| where |x| "
+               ">= eps, else dy / eps",
     .source = "elementary",
-    .inputs = {{"x"}}, .outputs = {{"y"}}, .saved_inputs = {0},
+    .inputs = {{"x"}},
+    .outputs = {{"y"}},
+    .saved_inputs = {0},
     .infer = infer_l2,
-    .forward = floating<ForwardCall, [](auto t, const ForwardCall& c) { l2_forward<decltype(t)>(c); }>,
-    .backward = floating<BackwardCall, [](auto t, const BackwardCall& c) { l2_backward<decltype(t)>(c); }>,
-    .cases = {{{{{4, 7}}}}, {{{{2, 3, 5}}}}, {{{{1, 1}, 0.5, 1}}}, {{{{0, 3}}}}, {{{{3, 4}}}, {{"eps", 10.0}}}, {{{{33, 131}}}, {}, false}},
+    .forward =
+        floating<ForwardCall, [](auto t, const ForwardCall& c) { l2_forward<decltype(t)>(c); }>,
+    .backward =
+        floating<BackwardCall, [](auto t, const BackwardCall& c) { l2_backward<decltype(t)>(c); }>,
+    .cases = {{{{{4, 7}}}},
+              {{{{2, 3, 5}}}},
+              {{{{1, 1}, 0.5, 1}}},
+              {{{{0, 3}}}},
+              {{{{3, 4}}}, {{"eps", 10.0}}},
+              {{{{33, 131}}}, {}, false}},
     .flops = [](const Tensors& in, const Attrs&) { return 3.0 * double(in[0].numel()); },
 });
 

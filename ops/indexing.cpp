@@ -1,5 +1,7 @@
-// index_select, embedding and gather: rows or elements chosen by i64 indices. Contract and reference.
-//   index_select, embedding:  y[j] = x[index[j]];         dx[i] = sum of dy[j] over the j with index[j] = i
+// index_select, embedding and gather: rows or elements chosen by i64 indices. Contract and
+// reference.
+//   index_select, embedding:  y[j] = x[index[j]];         dx[i] = sum of dy[j] over the j with
+//                             index[j] = i
 //   gather:                   y[n] = x[n, index[n]];      dx[n, c] = dy[n] if c = index[n], else 0
 #include <algorithm>
 
@@ -16,7 +18,8 @@ void check_index(const char* op, const Tensor& index) {
 
 /// Indices are data, so their range is checked where they are read.
 int64_t checked(const char* op, int64_t index, int64_t position, int64_t size) {
-  LIMBECK_CHECK(index >= 0 && index < size, op, ": index[", position, "] = ", index, " is outside [0, ", size, ")");
+  LIMBECK_CHECK(index >= 0 && index < size, op, ": index[", position, "] = ", index,
+                " is outside [0, ", size, ")");
   return index;
 }
 
@@ -28,7 +31,8 @@ void select_rows(const char* op, const ForwardCall& c) {
     using T = decltype(t);
     const T* from = x.data<T>();
     T* y = c.out[0].data<T>();
-    for (int64_t j = 0; j < index.numel(); ++j) std::copy_n(from + checked(op, at[j], j, x.size(0)) * row, row, y + j * row);
+    for (int64_t j = 0; j < index.numel(); ++j)
+      std::copy_n(from + checked(op, at[j], j, x.size(0)) * row, row, y + j * row);
   });
 }
 
@@ -46,20 +50,25 @@ void add_rows(const BackwardCall& c) {
 
 std::vector<TensorSpec> infer_index_select(const Tensors& in, const Attrs&) {
   check_index("index_select", in[1]);
-  LIMBECK_CHECK(in[0].rank() >= 1 && in[1].rank() == 1, "index_select: expected 'x' [n, ..] and 'index' [m], found ", describe(in[0]), " and ",
-                describe(in[1]));
+  LIMBECK_CHECK(in[0].rank() >= 1 && in[1].rank() == 1,
+                "index_select: expected 'x' [n, ..] and 'index' [m], found ", describe(in[0]),
+                " and ", describe(in[1]));
   Shape shape = in[0].shape();
   shape.set(0, in[1].size(0));
   return {{shape, in[0].dtype()}};
 }
 
 const RegisterOp index_select_op({
-    .name = "index_select", .formula = "y[j] = x[index[j]]\ndx[i] = sum of dy[j] over index[j] = i", .source = "elementary",
-    .inputs = {{"x"}, {"index", false}}, .outputs = {{"y"}},
+    .name = "index_select",
+    .formula = "y[j] = x[index[j]]\ndx[i] = sum of dy[j] over index[j] = i",
+    .source = "elementary",
+    .inputs = {{"x"}, {"index", false}},
+    .outputs = {{"y"}},
     .saved_inputs = {1},
     .infer = infer_index_select,
     .forward = [](const ForwardCall& c) { select_rows("index_select", c); },
-    .backward = floating<BackwardCall, [](auto t, const BackwardCall& c) { add_rows<decltype(t)>(c); }>,
+    .backward =
+        floating<BackwardCall, [](auto t, const BackwardCall& c) { add_rows<decltype(t)>(c); }>,
     .cases = {{{values({5, 3}), indices({4}, 5)}},
               {{values({3, 2, 2, 2}), indices({7}, 3)}},
               {{values({4}), indices({6}, 4)}},
@@ -76,12 +85,16 @@ std::vector<TensorSpec> infer_embedding(const Tensors& in, const Attrs&) {
 }
 
 const RegisterOp embedding_op({
-    .name = "embedding", .formula = "y[.., :] = weight[index[..], :]\ndweight[i] = sum of dy[j] over index[j] = i", .source = "elementary",
-    .inputs = {{"weight"}, {"index", false}}, .outputs = {{"y"}},
+    .name = "embedding",
+    .formula = "y[.., :] = weight[index[..], :]\ndweight[i] = sum of dy[j] over index[j] = i",
+    .source = "elementary",
+    .inputs = {{"weight"}, {"index", false}},
+    .outputs = {{"y"}},
     .saved_inputs = {1},
     .infer = infer_embedding,
     .forward = [](const ForwardCall& c) { select_rows("embedding", c); },
-    .backward = floating<BackwardCall, [](auto t, const BackwardCall& c) { add_rows<decltype(t)>(c); }>,
+    .backward =
+        floating<BackwardCall, [](auto t, const BackwardCall& c) { add_rows<decltype(t)>(c); }>,
     .cases = {{{values({5, 3}), indices({4}, 5)}},
               {{values({3, 7}), indices({2, 3}, 3)}},
               {{values({3, 4}), indices({}, 3)}},
@@ -91,8 +104,9 @@ const RegisterOp embedding_op({
 
 std::vector<TensorSpec> infer_gather(const Tensors& in, const Attrs&) {
   check_index("gather", in[1]);
-  LIMBECK_CHECK(in[0].rank() == 2 && in[1].rank() == 1 && in[0].size(0) == in[1].size(0), "gather: expected 'x' [N, C] and 'index' [N], found ",
-                describe(in[0]), " and ", describe(in[1]));
+  LIMBECK_CHECK(in[0].rank() == 2 && in[1].rank() == 1 && in[0].size(0) == in[1].size(0),
+                "gather: expected 'x' [N, C] and 'index' [N], found ", describe(in[0]), " and ",
+                describe(in[1]));
   return {{in[1].shape(), in[0].dtype()}};
 }
 
@@ -103,7 +117,8 @@ void gather_forward(const ForwardCall& c) {
     using T = decltype(t);
     const T* x = c.in[0].data<T>();
     T* y = c.out[0].data<T>();
-    for (int64_t n = 0; n < c.in[1].numel(); ++n) y[n] = x[n * channels + checked("gather", at[n], n, channels)];
+    for (int64_t n = 0; n < c.in[1].numel(); ++n)
+      y[n] = x[n * channels + checked("gather", at[n], n, channels)];
   });
 }
 
@@ -118,12 +133,16 @@ void gather_backward(const BackwardCall& c) {
 }
 
 const RegisterOp gather_op({
-    .name = "gather", .formula = "y[n] = x[n, index[n]]\ndx[n, c] = dy[n] if c = index[n], else 0", .source = "elementary",
-    .inputs = {{"x"}, {"index", false}}, .outputs = {{"y"}},
+    .name = "gather",
+    .formula = "y[n] = x[n, index[n]]\ndx[n, c] = dy[n] if c = index[n], else 0",
+    .source = "elementary",
+    .inputs = {{"x"}, {"index", false}},
+    .outputs = {{"y"}},
     .saved_inputs = {1},
     .infer = infer_gather,
     .forward = gather_forward,
-    .backward = floating<BackwardCall, [](auto t, const BackwardCall& c) { gather_backward<decltype(t)>(c); }>,
+    .backward = floating<BackwardCall,
+                         [](auto t, const BackwardCall& c) { gather_backward<decltype(t)>(c); }>,
     .cases = {{{values({4, 3}), indices({4}, 3)}},
               {{values({1, 7}), indices({1}, 7)}},
               {{values({5, 1}), indices({5}, 1)}},

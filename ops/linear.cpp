@@ -8,7 +8,8 @@ namespace limbeck {
 
 LinearSizes linear_sizes(const Shape& x, const Shape& w) {
   LIMBECK_CHECK(w.rank() == 2, "linear: w must be [out, in], found ", w);
-  LIMBECK_CHECK(x.rank() >= 1 && x[-1] == w[1], "linear: x must be [.., ", w[1], "] for w ", w, ", found ", x);
+  LIMBECK_CHECK(x.rank() >= 1 && x[-1] == w[1], "linear: x must be [.., ", w[1], "] for w ", w,
+                ", found ", x);
   return {x.numel(0, x.rank() - 1), w[0], w[1]};
 }
 
@@ -16,7 +17,8 @@ namespace {
 
 std::vector<TensorSpec> infer(const Tensors& in, const Attrs&) {
   const LinearSizes s = linear_sizes(in[0].shape(), in[1].shape());
-  LIMBECK_CHECK(in.size() == 2 || !in[2] || in[2].shape() == Shape{s.n}, "linear: b must be [", s.n, "], found ", describe(in[2]));
+  LIMBECK_CHECK(in.size() == 2 || !in[2] || in[2].shape() == Shape{s.n}, "linear: b must be [", s.n,
+                "], found ", describe(in[2]));
   Shape out = in[0].shape();
   out.set(-1, s.n);
   return {{out, in[0].dtype()}};
@@ -25,7 +27,8 @@ std::vector<TensorSpec> infer(const Tensors& in, const Attrs&) {
 template <class T>
 void forward(const ForwardCall& c) {
   const auto [m, n, k] = linear_sizes(c.in[0].shape(), c.in[1].shape());
-  const T *x = c.in[0].data<T>(), *w = c.in[1].data<T>(), *b = c.in.size() > 2 && c.in[2] ? c.in[2].data<T>() : nullptr;
+  const T *x = c.in[0].data<T>(), *w = c.in[1].data<T>(),
+          *b = c.in.size() > 2 && c.in[2] ? c.in[2].data<T>() : nullptr;
   for (int64_t i = 0; i < m; ++i)
     for (int64_t j = 0; j < n; ++j) {
       double sum = b ? b[j] : 0;
@@ -63,12 +66,15 @@ const RegisterOp linear_op({
     .name = "linear",
     .formula = "y = x w^T + b\ndx = dy w; dw = dy^T x; db = sum dy",
     .source = "elementary",
-    .inputs = {{"x"}, {.name = "w", .parameter = true}, {.name = "b", .optional = true, .parameter = true}},
+    .inputs = {{"x"},
+               {.name = "w", .parameter = true},
+               {.name = "b", .optional = true, .parameter = true}},
     .outputs = {{"y"}},
     .saved_inputs = {0, 1},
     .infer = infer,
     .forward = floating<ForwardCall, [](auto t, const ForwardCall& c) { forward<decltype(t)>(c); }>,
-    .backward = floating<BackwardCall, [](auto t, const BackwardCall& c) { backward<decltype(t)>(c); }>,
+    .backward =
+        floating<BackwardCall, [](auto t, const BackwardCall& c) { backward<decltype(t)>(c); }>,
     .cases =
         {
             make_case({3, 4}, {5, 4}, true),
@@ -80,12 +86,15 @@ const RegisterOp linear_op({
             make_case({65, 130}, {37, 130}, true, false),
             make_case({130, 513}, {10, 513}, true, false),
         },
-    .flops = [](const Tensors& in, const Attrs&) {
-      const LinearSizes s = linear_sizes(in[0].shape(), in[1].shape());
-      return 2.0 * s.m * s.n * s.k;
-    },
-    .bench_cases = {make_case({64, 64}, {100, 64}, true, false), make_case({512, 1024}, {1024, 1024}, true, false)},
-    .device_bench_cases = {make_case({128, 256}, {100, 256}, true, false), make_case({256, 512}, {512, 512}, true, false),
+    .flops =
+        [](const Tensors& in, const Attrs&) {
+          const LinearSizes s = linear_sizes(in[0].shape(), in[1].shape());
+          return 2.0 * s.m * s.n * s.k;
+        },
+    .bench_cases = {make_case({64, 64}, {100, 64}, true, false),
+                    make_case({512, 1024}, {1024, 1024}, true, false)},
+    .device_bench_cases = {make_case({128, 256}, {100, 256}, true, false),
+                           make_case({256, 512}, {512, 512}, true, false),
                            make_case({256, 3072}, {2048, 3072}, true, false)},
 });
 

@@ -1,8 +1,13 @@
-// Losses per sample: cross_entropy, soft_cross_entropy, kl_div; per element: smooth_l1. Contract and reference. With lp = log_softmax(logits):
-//   cross_entropy:       L_n = -lp[n, label_n];              dlogits = dL_n (e^lp - onehot(label_n))
-//   soft_cross_entropy:  L_n = -sum_c t lp;                  dlogits = dL_n (e^lp sum_c t - t),  dt = -dL_n lp
-//   kl_div:              L_n = sum_c p (log p - log q);      dlog_q = -dL_n p,  dp = dL_n (log p + 1 - log q);  0 log 0 = 0, and its slope too
-//   smooth_l1:           d = x - t; d^2 / (2 beta) if |d| < beta else |d| - beta/2;   dx = dy clamp(d / beta, -1, 1),  dt = -dx
+// Losses per sample: cross_entropy, soft_cross_entropy, kl_div; per element: smooth_l1. Contract
+// and reference. With lp = log_softmax(logits):
+//   cross_entropy:       L_n = -lp[n, label_n];              dlogits = dL_n (e^lp -
+//                        onehot(label_n))
+//   soft_cross_entropy:  L_n = -sum_c t lp;                  dlogits = dL_n (e^lp sum_c t - t),
+//                        dt = -dL_n lp
+//   kl_div:              L_n = sum_c p (log p - log q);      dlog_q = -dL_n p,  dp = dL_n (log p +
+//                        1 - log q);  0 log 0 = 0, and its slope too
+//   smooth_l1:           d = x - t; d^2 / (2 beta) if |d| < beta else |d| - beta/2;   dx = dy
+//                        clamp(d / beta, -1, 1),  dt = -dx
 #include <cmath>
 
 #include "ops/cases.h"
@@ -24,11 +29,12 @@ void log_softmax_row(const T* x, T* y, int64_t size) {
   for (int64_t i = 0; i < size; ++i) y[i] = static_cast<T>(x[i] - norm);
 }
 
-// --- cross_entropy --------------------------------------------------------------------------------------------------------------
+// --- cross_entropy -------------------------------------------------------------------------------
 std::vector<TensorSpec> infer_cross_entropy(const Tensors& in, const Attrs&) {
   check_matrix("cross_entropy", "logits", in[0]);
-  LIMBECK_CHECK(in[1].dtype() == DType::i64 && in[1].shape() == Shape({in[0].size(0)}), "cross_entropy: 'labels' must be i64[", in[0].size(0),
-                "], found ", describe(in[1]));
+  LIMBECK_CHECK(in[1].dtype() == DType::i64 && in[1].shape() == Shape({in[0].size(0)}),
+                "cross_entropy: 'labels' must be i64[", in[0].size(0), "], found ",
+                describe(in[1]));
   return {{in[1].shape(), in[0].dtype()}, {in[0].shape(), in[0].dtype()}};
 }
 
@@ -37,7 +43,8 @@ void cross_entropy_forward(const ForwardCall& c) {
   const int64_t classes = c.in[0].size(1);
   const int64_t* labels = c.in[1].data<int64_t>();
   for (int64_t n = 0; n < c.in[0].size(0); ++n) {
-    LIMBECK_CHECK(labels[n] >= 0 && labels[n] < classes, "cross_entropy: labels[", n, "] = ", labels[n], " is outside [0, ", classes, ")");
+    LIMBECK_CHECK(labels[n] >= 0 && labels[n] < classes, "cross_entropy: labels[", n,
+                  "] = ", labels[n], " is outside [0, ", classes, ")");
     T* lp = c.out[1].data<T>() + n * classes;
     log_softmax_row(c.in[0].data<T>() + n * classes, lp, classes);
     c.out[0].data<T>()[n] = -lp[labels[n]];
@@ -57,20 +64,32 @@ void cross_entropy_backward(const BackwardCall& c) {
 }
 
 const RegisterOp cross_entropy_op({
-    .name = "cross_entropy", .formula = "loss[n] = -log_softmax(logits)[n, labels[n]]\ndlogits = dloss (softmax(logits) - onehot(labels))",
+    .name = "cross_entropy",
+    .formula = "loss[n] = -log_softmax(logits)[n, labels[n]]\ndlogits = dloss (softmax(logits) - "
+               "onehot(labels))",
     .source = "elementary",
-    .inputs = {{"logits"}, {"labels", false}}, .outputs = {{"loss"}, {"log_probabilities", false}},
-    .saved_inputs = {1}, .saved_outputs = {1},
+    .inputs = {{"logits"}, {"labels", false}},
+    .outputs = {{"loss"}, {"log_probabilities", false}},
+    .saved_inputs = {1},
+    .saved_outputs = {1},
     .infer = infer_cross_entropy,
-    .forward = floating<ForwardCall, [](auto t, const ForwardCall& c) { cross_entropy_forward<decltype(t)>(c); }>,
-    .backward = floating<BackwardCall, [](auto t, const BackwardCall& c) { cross_entropy_backward<decltype(t)>(c); }>,
-    .cases = {{{values({4, 5}, -3, 3), indices({4}, 5)}}, {{values({1, 1}), indices({1}, 1)}}, {{values({3, 2}, -90, 90), indices({3}, 2)}},
-              {{values({0, 4}), indices({0}, 4)}}, big_case({values({65, 100}, -5, 5), indices({65}, 100)})},
-    .flops = [](const Tensors& in, const Attrs&) { return 4.0 * static_cast<double>(in[0].numel()); },
-    .bench_cases = {big_case({values({64, 100}, -5, 5), indices({64}, 100)}), big_case({values({8192, 1000}, -5, 5), indices({8192}, 1000)})},
+    .forward = floating<
+        ForwardCall, [](auto t, const ForwardCall& c) { cross_entropy_forward<decltype(t)>(c); }>,
+    .backward =
+        floating<BackwardCall,
+                 [](auto t, const BackwardCall& c) { cross_entropy_backward<decltype(t)>(c); }>,
+    .cases = {{{values({4, 5}, -3, 3), indices({4}, 5)}},
+              {{values({1, 1}), indices({1}, 1)}},
+              {{values({3, 2}, -90, 90), indices({3}, 2)}},
+              {{values({0, 4}), indices({0}, 4)}},
+              big_case({values({65, 100}, -5, 5), indices({65}, 100)})},
+    .flops = [](const Tensors& in,
+                const Attrs&) { return 4.0 * static_cast<double>(in[0].numel()); },
+    .bench_cases = {big_case({values({64, 100}, -5, 5), indices({64}, 100)}),
+                    big_case({values({8192, 1000}, -5, 5), indices({8192}, 1000)})},
 });
 
-// --- soft_cross_entropy ---------------------------------------------------------------------------------------------------------
+// --- soft_cross_entropy --------------------------------------------------------------------------
 std::vector<TensorSpec> infer_soft_cross_entropy(const Tensors& in, const Attrs&) {
   check_matrix("soft_cross_entropy", "logits", in[0]);
   check_shape("soft_cross_entropy", "target", in[1], in[0], in[0].shape());
@@ -100,7 +119,8 @@ void soft_cross_entropy_backward(const BackwardCall& c) {
       T* dx = c.din[0].data<T>() + n * classes;
       double mass = 0;
       for (int64_t i = 0; i < classes; ++i) mass += target[i];
-      for (int64_t i = 0; i < classes; ++i) dx[i] = static_cast<T>(dloss * (std::exp(static_cast<double>(lp[i])) * mass - target[i]));
+      for (int64_t i = 0; i < classes; ++i)
+        dx[i] = static_cast<T>(dloss * (std::exp(static_cast<double>(lp[i])) * mass - target[i]));
     }
     if (c.din[1].defined()) {
       T* dtarget = c.din[1].data<T>() + n * classes;
@@ -112,19 +132,30 @@ void soft_cross_entropy_backward(const BackwardCall& c) {
 const RegisterOp soft_cross_entropy_op({
     .name = "soft_cross_entropy",
     .formula = "loss[n] = -sum_c target[n, c] log_softmax(logits)[n, c]\n"
-               "dlogits = dloss (softmax(logits) sum_c target - target), dtarget = -dloss log_softmax(logits)",
+               "dlogits = dloss (softmax(logits) sum_c target - target), dtarget = -dloss "
+               "log_softmax(logits)",
     .source = "elementary",
-    .inputs = {{"logits"}, {"target"}}, .outputs = {{"loss"}, {"log_probabilities", false}},
-    .saved_inputs = {1}, .saved_outputs = {1},
+    .inputs = {{"logits"}, {"target"}},
+    .outputs = {{"loss"}, {"log_probabilities", false}},
+    .saved_inputs = {1},
+    .saved_outputs = {1},
     .infer = infer_soft_cross_entropy,
-    .forward = floating<ForwardCall, [](auto t, const ForwardCall& c) { soft_cross_entropy_forward<decltype(t)>(c); }>,
-    .backward = floating<BackwardCall, [](auto t, const BackwardCall& c) { soft_cross_entropy_backward<decltype(t)>(c); }>,
-    .cases = {{{values({4, 5}, -3, 3), values({4, 5}, 0, 1)}}, {{values({1, 3}), values({1, 3})}}, {{values({0, 4}), values({0, 4})}},
+    .forward =
+        floating<ForwardCall,
+                 [](auto t, const ForwardCall& c) { soft_cross_entropy_forward<decltype(t)>(c); }>,
+    .backward = floating<BackwardCall,
+                         [](auto t, const BackwardCall& c) {
+                           soft_cross_entropy_backward<decltype(t)>(c);
+                         }>,
+    .cases = {{{values({4, 5}, -3, 3), values({4, 5}, 0, 1)}},
+              {{values({1, 3}), values({1, 3})}},
+              {{values({0, 4}), values({0, 4})}},
               big_case({values({65, 100}, -5, 5), values({65, 100}, 0, 0.02)})},
-    .flops = [](const Tensors& in, const Attrs&) { return 6.0 * static_cast<double>(in[0].numel()); },
+    .flops = [](const Tensors& in,
+                const Attrs&) { return 6.0 * static_cast<double>(in[0].numel()); },
 });
 
-// --- kl_div ---------------------------------------------------------------------------------------------------------------------
+// --- kl_div --------------------------------------------------------------------------------------
 std::vector<TensorSpec> infer_kl_div(const Tensors& in, const Attrs&) {
   check_matrix("kl_div", "log_q", in[0]);
   check_shape("kl_div", "p", in[1], in[0], in[0].shape());
@@ -151,27 +182,36 @@ void kl_div_backward(const BackwardCall& c) {
     const T dloss = c.dout[0].data<T>()[n];
     for (int64_t i = 0; i < classes; ++i) {
       if (c.din[0].defined()) c.din[0].data<T>()[n * classes + i] = -dloss * p[i];
-      if (c.din[1].defined()) c.din[1].data<T>()[n * classes + i] = p[i] == 0 ? T(0) : dloss * (std::log(p[i]) + 1 - log_q[i]);
+      if (c.din[1].defined())
+        c.din[1].data<T>()[n * classes + i] =
+            p[i] == 0 ? T(0) : dloss * (std::log(p[i]) + 1 - log_q[i]);
     }
   }
 }
 
 const RegisterOp kl_div_op({
     .name = "kl_div",
-    .formula = "loss[n] = sum_c p (log p - log_q), 0 log 0 = 0\ndlog_q = -dloss p, dp = dloss (log p + 1 - log_q), 0 where p = 0",
+    .formula = "loss[n] = sum_c p (log p - log_q), 0 log 0 = 0\ndlog_q = -dloss p, dp = dloss (log "
+               "p + 1 - log_q), 0 where p = 0",
     .source = "Kullback and Leibler 1951",
-    .inputs = {{"log_q"}, {"p"}}, .outputs = {{"loss"}},
+    .inputs = {{"log_q"}, {"p"}},
+    .outputs = {{"loss"}},
     .saved_inputs = {0, 1},
     .infer = infer_kl_div,
-    .forward = floating<ForwardCall, [](auto t, const ForwardCall& c) { kl_div_forward<decltype(t)>(c); }>,
-    .backward = floating<BackwardCall, [](auto t, const BackwardCall& c) { kl_div_backward<decltype(t)>(c); }>,
-    .cases = {{{values({4, 5}, -3, 0), values({4, 5}, 0.1, 1)}}, {{values({1, 1}, -1, 0), values({1, 1}, 0.5, 1)}},
-              {{values({2, 3}, -3, 0), values({2, 3}, 0, 0)}, {}, false}, {{values({0, 4}), values({0, 4}, 0.1, 1)}},
+    .forward =
+        floating<ForwardCall, [](auto t, const ForwardCall& c) { kl_div_forward<decltype(t)>(c); }>,
+    .backward = floating<BackwardCall,
+                         [](auto t, const BackwardCall& c) { kl_div_backward<decltype(t)>(c); }>,
+    .cases = {{{values({4, 5}, -3, 0), values({4, 5}, 0.1, 1)}},
+              {{values({1, 1}, -1, 0), values({1, 1}, 0.5, 1)}},
+              {{values({2, 3}, -3, 0), values({2, 3}, 0, 0)}, {}, false},
+              {{values({0, 4}), values({0, 4}, 0.1, 1)}},
               big_case({values({65, 100}, -9, 0), values({65, 100}, 0.001, 0.02)})},
-    .flops = [](const Tensors& in, const Attrs&) { return 4.0 * static_cast<double>(in[0].numel()); },
+    .flops = [](const Tensors& in,
+                const Attrs&) { return 4.0 * static_cast<double>(in[0].numel()); },
 });
 
-// --- smooth_l1 ------------------------------------------------------------------------------------------------------------------
+// --- smooth_l1 -----------------------------------------------------------------------------------
 double beta_of(const Attrs& attrs) { return attrs.number("beta", 1); }
 
 std::vector<TensorSpec> infer_smooth_l1(const Tensors& in, const Attrs& attrs) {
@@ -183,7 +223,8 @@ std::vector<TensorSpec> infer_smooth_l1(const Tensors& in, const Attrs& attrs) {
 
 template <class T>
 void smooth_l1_forward(const ForwardCall& c) {
-  const T *x = c.in[0].data<T>(), *target = c.in[1].data<T>(), beta = static_cast<T>(beta_of(c.attrs));
+  const T *x = c.in[0].data<T>(), *target = c.in[1].data<T>(),
+          beta = static_cast<T>(beta_of(c.attrs));
   T* y = c.out[0].data<T>();
   for (int64_t i = 0; i < c.out[0].numel(); ++i) {
     const T d = std::abs(x[i] - target[i]);
@@ -193,7 +234,8 @@ void smooth_l1_forward(const ForwardCall& c) {
 
 template <class T>
 void smooth_l1_backward(const BackwardCall& c) {
-  const T *x = c.in[0].data<T>(), *target = c.in[1].data<T>(), *dy = c.dout[0].data<T>(), beta = static_cast<T>(beta_of(c.attrs));
+  const T *x = c.in[0].data<T>(), *target = c.in[1].data<T>(), *dy = c.dout[0].data<T>(),
+          beta = static_cast<T>(beta_of(c.attrs));
   for (int64_t i = 0; i < c.dout[0].numel(); ++i) {
     const T slope = dy[i] * std::clamp((x[i] - target[i]) / beta, T(-1), T(1));
     if (c.din[0].defined()) c.din[0].data<T>()[i] = slope;
@@ -203,17 +245,24 @@ void smooth_l1_backward(const BackwardCall& c) {
 
 const RegisterOp smooth_l1_op({
     .name = "smooth_l1",
-    .formula = "d = x - target; y = d^2 / (2 beta) if |d| < beta, else |d| - beta / 2\ndx = dy clamp(d / beta, -1, 1), dtarget = -dx",
+    .formula = "d = x - target; y = d^2 / (2 beta) if |d| < beta, else |d| - beta / 2\ndx = dy "
+               "clamp(d / beta, -1, 1), dtarget = -dx",
     .source = "Girshick, Fast R-CNN, ICCV 2015, equation 3",
-    .inputs = {{"x"}, {"target"}}, .outputs = {{"y"}},
+    .inputs = {{"x"}, {"target"}},
+    .outputs = {{"y"}},
     .saved_inputs = {0, 1},
     .infer = infer_smooth_l1,
-    .forward = floating<ForwardCall, [](auto t, const ForwardCall& c) { smooth_l1_forward<decltype(t)>(c); }>,
-    .backward = floating<BackwardCall, [](auto t, const BackwardCall& c) { smooth_l1_backward<decltype(t)>(c); }>,
-    .cases = {{{values({4, 5}, -3, 3), values({4, 5}, -3, 3)}, Attrs{{"beta", 1.0}}}, {{values({7}), values({7})}, Attrs{{"beta", 0.25}}},
-              {{values({}), values({})}, Attrs{{"beta", 2.0}}}, {{values({0, 4}), values({0, 4})}},
+    .forward = floating<ForwardCall,
+                        [](auto t, const ForwardCall& c) { smooth_l1_forward<decltype(t)>(c); }>,
+    .backward = floating<BackwardCall,
+                         [](auto t, const BackwardCall& c) { smooth_l1_backward<decltype(t)>(c); }>,
+    .cases = {{{values({4, 5}, -3, 3), values({4, 5}, -3, 3)}, Attrs{{"beta", 1.0}}},
+              {{values({7}), values({7})}, Attrs{{"beta", 0.25}}},
+              {{values({}), values({})}, Attrs{{"beta", 2.0}}},
+              {{values({0, 4}), values({0, 4})}},
               big_case({values({3, 9, 7, 33}, -2, 2), values({3, 9, 7, 33}, -2, 2)})},
-    .flops = [](const Tensors& in, const Attrs&) { return 5.0 * static_cast<double>(in[0].numel()); },
+    .flops = [](const Tensors& in,
+                const Attrs&) { return 5.0 * static_cast<double>(in[0].numel()); },
 });
 
 }  // namespace

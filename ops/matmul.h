@@ -4,7 +4,8 @@
 
 namespace limbeck {
 
-/// c[p] = op(a[p]) op(b[p]) for p < batch, op(a) [m, k], op(b) [k, n]; a stride of 0 repeats one matrix for the whole batch.
+/// c[p] = op(a[p]) op(b[p]) for p < batch, op(a) [m, k], op(b) [k, n]; a stride of 0 repeats one
+/// matrix for the whole batch.
 struct MatmulSizes {
   int64_t batch = 1, m = 0, n = 0, k = 0;
   bool transpose_a = false, transpose_b = false;

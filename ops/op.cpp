@@ -46,28 +46,33 @@ Device device_of(const Tensors& a, const Tensors& b) {
   return cpu;
 }
 
-/// Nothing falls back to the CPU: copies at every call would hide a missing kernel as mere slowness.
+/// Nothing falls back to the CPU: copies at every call would hide a missing kernel as mere
+/// slowness.
 [[noreturn]] void complain_about_missing(const Op& op, DType dtype, Device device, bool backward) {
   std::string known;
   if (const auto found = kernel_table().find(op.name); found != kernel_table().end())
     for (const auto& k : found->second)
       if (k->device == device.kind && (!backward || k->backward)) {
         const std::string missing = k->missing && k->name == override_name ? k->missing() : "";
-        known += cat(known.empty() ? "" : ", ", k->name, " ", k->dtype, missing.empty() ? "" : " (" + missing + ")");
+        known += cat(known.empty() ? "" : ", ", k->name, " ", k->dtype,
+                     missing.empty() ? "" : " (" + missing + ")");
       }
   const std::string wanted = override_name.empty() ? "" : " named '" + override_name + "'";
-  fail(op.name, ": no ", dtype, backward ? " backward" : "", " kernel", wanted, " for device ", device, " serves this call; ",
+  fail(op.name, ": no ", dtype, backward ? " backward" : "", " kernel", wanted, " for device ",
+       device, " serves this call; ",
        known.empty() ? "it has none there" : "registered there: " + known);
 }
 
 void check_devices(const Op& op, const Tensors& in, Device device) {
   for (size_t i = 0; i < in.size(); ++i)
-    LIMBECK_CHECK(!in[i].defined() || in[i].device() == device, op.name, ": input '", op.inputs[std::min(i, op.inputs.size() - 1)].name,
-                  "' must be on ", device, " like the others, found ", describe(in[i]));
+    LIMBECK_CHECK(!in[i].defined() || in[i].device() == device, op.name, ": input '",
+                  op.inputs[std::min(i, op.inputs.size() - 1)].name, "' must be on ", device,
+                  " like the others, found ", describe(in[i]));
 }
 
 /// The registered kernel that serves this call, or null for the reference.
-const Kernel* choose(const Op& op, DType dtype, Device device, const Tensors& in, const Attrs& attrs, bool backward) {
+const Kernel* choose(const Op& op, DType dtype, Device device, const Tensors& in,
+                     const Attrs& attrs, bool backward) {
   const auto found = kernel_table().find(op.name);
   const Kernel* best = nullptr;
   if (override_name != "reference" && found != kernel_table().end())
@@ -82,15 +87,20 @@ const Kernel* choose(const Op& op, DType dtype, Device device, const Tensors& in
   return best;
 }
 
-/// Null where the rule decides: without a tuner, for the reference, and for a kernel that was named.
-KernelTuner* tuner_for(const Kernel* by_rule) { return by_rule && override_name.empty() ? active_tuner(by_rule->device) : nullptr; }
+/// Null where the rule decides: without a tuner, for the reference, and for a kernel that was
+/// named.
+KernelTuner* tuner_for(const Kernel* by_rule) {
+  return by_rule && override_name.empty() ? active_tuner(by_rule->device) : nullptr;
+}
 
 void check_inputs(const Op& op, const Tensors& in) {
   const size_t expected = op.inputs.size();
-  LIMBECK_CHECK(op.variadic ? in.size() >= expected : in.size() == expected, op.name, ": expected ", expected, " inputs, found ", in.size());
+  LIMBECK_CHECK(op.variadic ? in.size() >= expected : in.size() == expected, op.name, ": expected ",
+                expected, " inputs, found ", in.size());
   for (size_t i = 0; i < in.size(); ++i) {
     const OpInput& spec = op.inputs[std::min(i, expected - 1)];
-    LIMBECK_CHECK(spec.optional || in[i].defined(), op.name, ": input '", spec.name, "' is missing");
+    LIMBECK_CHECK(spec.optional || in[i].defined(), op.name, ": input '", spec.name,
+                  "' is missing");
   }
 }
 
@@ -98,7 +108,8 @@ void check_inputs(const Op& op, const Tensors& in) {
 
 const std::vector<const Op*>& all_ops() {
   auto& ordered = table().ordered;
-  std::sort(ordered.begin(), ordered.end(), [](const Op* a, const Op* b) { return a->name < b->name; });
+  std::sort(ordered.begin(), ordered.end(),
+            [](const Op* a, const Op* b) { return a->name < b->name; });
   return ordered;
 }
 
@@ -121,13 +132,15 @@ std::vector<const Kernel*> kernels_of(const std::string& op) {
 bool has_kernel(const Op& op, DType dtype, DeviceKind device) {
   const auto found = kernel_table().find(op.name);
   return found != kernel_table().end() &&
-         std::any_of(found->second.begin(), found->second.end(), [&](const auto& k) { return k->dtype == dtype && k->device == device; });
+         std::any_of(found->second.begin(), found->second.end(),
+                     [&](const auto& k) { return k->dtype == dtype && k->device == device; });
 }
 
 RegisterOp::RegisterOp(Op op) {
   auto owned = std::make_unique<Op>(std::move(op));
   Op* raw = owned.get();
-  if (!table().by_name.emplace(raw->name, std::move(owned)).second) fail("operator '", raw->name, "' registered twice");
+  if (!table().by_name.emplace(raw->name, std::move(owned)).second)
+    fail("operator '", raw->name, "' registered twice");
   table().ordered.push_back(raw);
 }
 
@@ -148,14 +161,17 @@ Tensors run_forward(const Op& op, const Tensors& in, const Attrs& attrs) {
   for (const auto& spec : specs) out.push_back(Tensor::empty(spec.shape, spec.dtype, device));
   const Kernel* kernel = choose(op, floating_type(in, out), device, in, attrs, false);
   const ProfileScope scope(op, in, attrs);
-  if (KernelTuner* tuner = tuner_for(kernel)) tuner->forward(op, *kernel, {in, out, attrs});
-  else (kernel ? kernel->forward : op.forward)({in, out, attrs});
+  if (KernelTuner* tuner = tuner_for(kernel))
+    tuner->forward(op, *kernel, {in, out, attrs});
+  else
+    (kernel ? kernel->forward : op.forward)({in, out, attrs});
   for (int i : op.mutated_inputs)
     if (const Tensor& t = in[static_cast<size_t>(i)]; t.defined()) t.bump_version();
   return out;
 }
 
-Tensors run_backward(const Op& op, const Tensors& saved_in, const Tensors& saved_out, const Tensors& dout, const std::vector<TensorSpec>& in_specs,
+Tensors run_backward(const Op& op, const Tensors& saved_in, const Tensors& saved_out,
+                     const Tensors& dout, const std::vector<TensorSpec>& in_specs,
                      const std::vector<bool>& wanted, const Attrs& attrs) {
   LIMBECK_CHECK(op.backward, op.name, ": is not differentiable");
   const Device device = device_of(dout, saved_in);
@@ -165,12 +181,15 @@ Tensors run_backward(const Op& op, const Tensors& saved_in, const Tensors& saved
     if (wanted[i]) din[i] = Tensor::empty(in_specs[i].shape, in_specs[i].dtype, device);
   const Kernel* kernel = choose(op, floating_type(in_specs), device, saved_in, attrs, true);
   const ProfileScope scope(op, in_specs, wanted, attrs);
-  if (KernelTuner* tuner = tuner_for(kernel)) tuner->backward(op, *kernel, {saved_in, saved_out, dout, din, attrs});
-  else (kernel ? kernel->backward : op.backward)({saved_in, saved_out, dout, din, attrs});
+  if (KernelTuner* tuner = tuner_for(kernel))
+    tuner->backward(op, *kernel, {saved_in, saved_out, dout, din, attrs});
+  else
+    (kernel ? kernel->backward : op.backward)({saved_in, saved_out, dout, din, attrs});
   return din;
 }
 
-KernelOverride::KernelOverride(std::string kernel_name) : previous_(std::exchange(override_name, std::move(kernel_name))) {}
+KernelOverride::KernelOverride(std::string kernel_name)
+    : previous_(std::exchange(override_name, std::move(kernel_name))) {}
 KernelOverride::~KernelOverride() { override_name = previous_; }
 
 }  // namespace limbeck

@@ -1,5 +1,6 @@
-// The operator table. Each primitive operator is one Op record that registers itself from a static object; its kernels register per
-// device. Dispatch, autograd, `limbeck ops`, the gradient checks and the device comparisons all iterate this table.
+// The operator table. Each primitive operator is one Op record that registers itself from a static
+// object; its kernels register per device. Dispatch, autograd, `limbeck ops`, the gradient checks
+// and the device comparisons all iterate this table.
 #pragma once
 #include <functional>
 #include <string>
@@ -13,17 +14,18 @@ namespace limbeck {
 
 using Tensors = std::vector<Tensor>;
 
-/// One forward call. `in` holds undefined tensors for optional inputs that were not given; `out` is allocated as `infer` said.
-/// Kernels write every element of `out` (they never accumulate).
+/// One forward call. `in` holds undefined tensors for optional inputs that were not given; `out` is
+/// allocated as `infer` said. Kernels write every element of `out` (they never accumulate).
 struct ForwardCall {
   const Tensors& in;
   const Tensors& out;
   const Attrs& attrs;
 };
 
-/// One backward call. `in`/`out` hold only what the operator saves (others are undefined); `dout[j]` is defined for each
-/// differentiable output; `din[i]` is allocated with the shape of input i where a gradient is wanted, undefined elsewhere.
-/// Kernels write every element of the defined `din` (they never accumulate; the tape adds).
+/// One backward call. `in`/`out` hold only what the operator saves (others are undefined);
+/// `dout[j]` is defined for each differentiable output; `din[i]` is allocated with the shape of
+/// input i where a gradient is wanted, undefined elsewhere. Kernels write every element of the
+/// defined `din` (they never accumulate; the tape adds).
 struct BackwardCall {
   const Tensors& in;
   const Tensors& out;
@@ -44,8 +46,12 @@ struct OpInput {
   std::string name;
   bool differentiable = true;
   bool optional = false;
-  bool parameter = false;  ///< stays f32 where the others are bf16: weights, gains, given statistics
-  bool weighted = false;   ///< summed with weights that a bf16 kernel may round to bf16 on their way to the tensor cores (attention's v)
+  bool parameter =
+      false;  ///< stays f32 where the others are bf16: weights, gains, given statistics
+  bool weighted =
+      /// summed with weights that a bf16 kernel may round to bf16 on their way to the tensor cores
+      /// (attention's v)
+      false;
 };
 
 struct OpOutput {
@@ -53,7 +59,8 @@ struct OpOutput {
   bool differentiable = true;  ///< false for indices, statistics and other auxiliaries
 };
 
-/// How a test fills one input of a case. Floating inputs: uniform in [low, high). Integers: uniform in [low, high).
+/// How a test fills one input of a case. Floating inputs: uniform in [low, high). Integers: uniform
+/// in [low, high).
 struct CaseInput {
   Shape shape;
   double low = -1, high = 1;
@@ -64,54 +71,81 @@ struct CaseInput {
 struct OpCase {
   std::vector<CaseInput> inputs;
   Attrs attrs;
-  bool grad = true;  ///< false for cases too big for central differences (the forward/backward comparison still runs)
+  bool grad =
+      /// false for cases too big for central differences (the forward/backward comparison still
+      /// runs)
+      true;
 };
 
-/// The contract of a primitive operator with its reference implementation (any floating type, straightforward loops: the definition).
+/// The contract of a primitive operator with its reference implementation (any floating type,
+/// straightforward loops: the definition).
 struct Op {
   std::string name;
-  std::string formula;                 ///< forward; backward, one line each
-  std::string source;                  ///< paper and equation, or "elementary"
+  std::string formula;  ///< forward; backward, one line each
+  std::string source;   ///< paper and equation, or "elementary"
   std::vector<OpInput> inputs;
-  bool variadic = false;               ///< the last input repeats any number of times (concat)
+  bool variadic = false;  ///< the last input repeats any number of times (concat)
   std::vector<OpOutput> outputs;
-  std::vector<int> saved_inputs;       ///< inputs that backward reads
-  std::vector<int> saved_outputs;      ///< outputs that backward reads
-  std::vector<int> mutated_inputs;     ///< inputs changed in place (optimiser steps, running statistics): neither differentiable nor saved
-  /// Checks shapes, types and attributes (throws Error naming the operator, the argument, expected and found) and says the outputs.
+  std::vector<int> saved_inputs;   ///< inputs that backward reads
+  std::vector<int> saved_outputs;  ///< outputs that backward reads
+  std::vector<int>
+      /// inputs changed in place (optimiser steps, running statistics): neither differentiable nor
+      /// saved
+      mutated_inputs;
+  /// Checks shapes, types and attributes (throws Error naming the operator, the argument, expected
+  /// and found) and says the outputs.
   std::vector<TensorSpec> (*infer)(const Tensors& in, const Attrs& attrs) = nullptr;
-  ForwardFn forward = nullptr;         ///< reference
-  BackwardFn backward = nullptr;       ///< reference; null only for operators without differentiable inputs
+  ForwardFn forward = nullptr;  ///< reference
+  BackwardFn backward =
+      nullptr;  ///< reference; null only for operators without differentiable inputs
   std::vector<OpCase> cases;
-  std::vector<double> kinks;           ///< input values that gradient checks keep away from (ReLU: 0)
-  bool distinct_values = false;        ///< gradient checks need distinct input values (max)
-  /// Whether the gradient of input i is the (only) output's gradient as it is, so that the tape may hand it on without a kernel; null: never.
-  bool (*passes_gradient)(const std::vector<TensorSpec>& in, const TensorSpec& out, size_t i, const Attrs& attrs) = nullptr;
-  double (*flops)(const Tensors& in, const Attrs& attrs) = nullptr;  ///< of one forward; null: one per output element
-  bool images = false;                 ///< rank-4 tensors are images or convolution weights: `limbeck op` reads them channels-first
-  std::vector<OpCase> bench_cases;     ///< sizes of real networks for `limbeck ops bench`; when empty, the largest of `cases`
+  std::vector<double> kinks;     ///< input values that gradient checks keep away from (ReLU: 0)
+  bool distinct_values = false;  ///< gradient checks need distinct input values (max)
+  /// Whether the gradient of input i is the (only) output's gradient as it is, so that the tape may
+  /// hand it on without a kernel; null: never.
+  bool (*passes_gradient)(const std::vector<TensorSpec>& in, const TensorSpec& out, size_t i,
+                          const Attrs& attrs) = nullptr;
+  double (*flops)(const Tensors& in,
+                  const Attrs& attrs) = nullptr;  ///< of one forward; null: one per output element
+  bool images =
+      /// rank-4 tensors are images or convolution weights: `limbeck op` reads them channels-first
+      false;
+  std::vector<OpCase>
+      /// sizes of real networks for `limbeck ops bench`; when empty, the largest of `cases`
+      bench_cases;
   std::vector<OpCase> device_bench_cases;  ///< more of them, as large as a GPU needs to be busy
 };
 
-/// A device implementation. Several per operator and device may coexist; the one with the highest priority whose `supports` says yes runs,
-/// or another one that ops/tuner.h measured to be faster.
+/// A device implementation. Several per operator and device may coexist; the one with the highest
+/// priority whose `supports` says yes runs, or another one that ops/tuner.h measured to be faster.
 struct Kernel {
   std::string op;
   DeviceKind device = DeviceKind::cpu;
-  std::string name;                    ///< "reference", "cpu", "cuda-naive", "cuda", "cudnn"
-  DType dtype = DType::f32;            ///< floating type that it serves
+  std::string name;          ///< "reference", "cpu", "cuda-naive", "cuda", "cudnn"
+  DType dtype = DType::f32;  ///< floating type that it serves
   ForwardFn forward = nullptr;
-  BackwardFn backward = nullptr;       ///< null: the reference's backward is used
-  int priority = 1;                    ///< negative: never by itself, only when it is named (KernelOverride) or measured
-  bool (*supports)(const Tensors& in, const Attrs& attrs) = nullptr;  ///< null: everything that `infer` accepts
-  std::string (*missing)() = nullptr;  ///< why it cannot run in this process (a library that is not there), or empty; null: never
-  std::string (*library)() = nullptr;  ///< the vendor's library that does the work, with version and file; null: ours. Not while missing
-  const char* source = "";             ///< the file that registered it, as the compiler was given its name; set by RegisterKernel
+  BackwardFn backward = nullptr;  ///< null: the reference's backward is used
+  int priority =
+      1;  ///< negative: never by itself, only when it is named (KernelOverride) or measured
+  bool (*supports)(const Tensors& in,
+                   const Attrs& attrs) = nullptr;  ///< null: everything that `infer` accepts
+  std::string (*missing)() =
+      /// why it cannot run in this process (a library that is not there), or empty; null: never
+      nullptr;
+  std::string (*library)() =
+      /// the vendor's library that does the work, with version and file; null: ours. Not while
+      /// missing
+      nullptr;
+  const char* source =
+      /// the file that registered it, as the compiler was given its name; set by RegisterKernel
+      "";
 };
 
-/// All operators by name; all kernels of one operator. Filled before main() by the registrars below.
+/// All operators by name; all kernels of one operator. Filled before main() by the registrars
+/// below.
 const std::vector<const Op*>& all_ops();
-/// Throws Error with the nearest name for an unknown one. (A view: with a temporary string, compilers take the result for dangling.)
+/// Throws Error with the nearest name for an unknown one. (A view: with a temporary string,
+/// compilers take the result for dangling.)
 const Op& find_op(std::string_view name);
 std::vector<const Kernel*> kernels_of(const std::string& op);
 /// Whether some kernel of `op` is registered for this type and device (references are not).
@@ -124,15 +158,18 @@ struct RegisterKernel {
   explicit RegisterKernel(Kernel kernel, const char* source = __builtin_FILE());
 };
 
-/// Runs an operator: infer, allocate, launch. Returns all outputs, auxiliaries included. Forward and backward run the kernel for the type of
-/// the first floating input.
+/// Runs an operator: infer, allocate, launch. Returns all outputs, auxiliaries included. Forward
+/// and backward run the kernel for the type of the first floating input.
 Tensors run_forward(const Op& op, const Tensors& in, const Attrs& attrs);
-/// Runs its backward. Returns one tensor per input, undefined where `wanted` is false. `in_specs` are the inputs' shapes and types
-/// (saved inputs may be gone); undefined `dout` of differentiable outputs count as zero.
-Tensors run_backward(const Op& op, const Tensors& saved_in, const Tensors& saved_out, const Tensors& dout,
-                     const std::vector<TensorSpec>& in_specs, const std::vector<bool>& wanted, const Attrs& attrs);
+/// Runs its backward. Returns one tensor per input, undefined where `wanted` is false. `in_specs`
+/// are the inputs' shapes and types (saved inputs may be gone); undefined `dout` of differentiable
+/// outputs count as zero.
+Tensors run_backward(const Op& op, const Tensors& saved_in, const Tensors& saved_out,
+                     const Tensors& dout, const std::vector<TensorSpec>& in_specs,
+                     const std::vector<bool>& wanted, const Attrs& attrs);
 
-/// Restricts dispatch for tests and comparisons while alive: only kernels with this name run ("reference" for the definition).
+/// Restricts dispatch for tests and comparisons while alive: only kernels with this name run
+/// ("reference" for the definition).
 class KernelOverride {
  public:
   explicit KernelOverride(std::string kernel_name);
@@ -142,17 +179,24 @@ class KernelOverride {
   std::string previous_;
 };
 
-/// Reference kernels written as templates `template <class T> void f(const ForwardCall&)`: picks T from the first floating tensor.
-/// Use: .forward = floating<ForwardCall, [](auto t, const ForwardCall& c) { impl<decltype(t)>(c); }>
+/// Reference kernels written as templates `template <class T> void f(const ForwardCall&)`: picks T
+/// from the first floating tensor. Use: .forward = floating<ForwardCall, [](auto t, const
+/// ForwardCall& c) { impl<decltype(t)>(c); }>
 template <class Call, auto Body>
 void floating(const Call& call) {
   DType dtype = DType::f32;
   for (const Tensors* list : {&call.in, &call.out})
     for (const Tensor& t : *list)
-      if (t.defined() && is_floating(t.dtype())) { dtype = t.dtype(); goto found; }
+      if (t.defined() && is_floating(t.dtype())) {
+        dtype = t.dtype();
+        goto found;
+      }
   if constexpr (requires { call.dout; })
     for (const Tensor& t : call.dout)
-      if (t.defined() && is_floating(t.dtype())) { dtype = t.dtype(); goto found; }
+      if (t.defined() && is_floating(t.dtype())) {
+        dtype = t.dtype();
+        goto found;
+      }
 found:
   dispatch_floating(dtype, "operator", [&](auto t) { Body(t, call); });
 }

@@ -1,10 +1,13 @@
-// In-place steps of the optimisers and averages: contract and reference. No backward; computed in double, stored in the tensors' type.
-//   sgd_step           g += weight_decay w;  v = first ? g : momentum v + g;  w -= lr (nesterov ? g + momentum v : v)
+// In-place steps of the optimisers and averages: contract and reference. No backward; computed in
+// double, stored in the tensors' type.
+//   sgd_step           g += weight_decay w;  v = first ? g : momentum v + g;  w -= lr (nesterov ?
+//                                            g + momentum v : v)
 //   adam_step          g += weight_decay w;  m = b1 m + (1 - b1) g;  v = b2 v + (1 - b2) g^2
 //                      w -= lr / (1 - b1^step) * m / (sqrt(v) / sqrt(1 - b2^step) + eps)
 //   ema_step           target = decay target + (1 - decay) source
-// w, g, v, m (target, source; running, batch_value) share one shape. lr[1], hyper[2] = {lr, step from 1}, decay[1] are tensors of w's type, so that
-// a recorded graph can replay with new values. Sources: PyTorch's SGD; Kingma & Ba 2015, algorithm 1.
+// w, g, v, m (target, source; running, batch_value) share one shape. lr[1], hyper[2] = {lr, step
+// from 1}, decay[1] are tensors of w's type, so that a recorded graph can replay with new values.
+// Sources: PyTorch's SGD; Kingma & Ba 2015, algorithm 1.
 #include <cmath>
 
 #include "ops/checks.h"
@@ -14,7 +17,8 @@ namespace {
 
 template <class T>
 void sgd(const ForwardCall& c) {
-  const double momentum = c.attrs.number("momentum", 0), decay = c.attrs.number("weight_decay", 0), lr = c.in[3].data<T>()[0];
+  const double momentum = c.attrs.number("momentum", 0), decay = c.attrs.number("weight_decay", 0),
+               lr = c.in[3].data<T>()[0];
   const bool nesterov = c.attrs.flag("nesterov"), first = c.attrs.flag("first");
   T *w = c.in[0].data<T>(), *v = c.in[2].data<T>();
   const T* grad = c.in[1].data<T>();
@@ -28,8 +32,10 @@ void sgd(const ForwardCall& c) {
 
 template <class T>
 void adam(const ForwardCall& c) {
-  const double b1 = c.attrs.number("beta1", 0.9), b2 = c.attrs.number("beta2", 0.999), eps = c.attrs.number("eps", 1e-8);
-  const double decay = c.attrs.number("weight_decay", 0), lr = c.in[4].data<T>()[0], step = c.in[4].data<T>()[1];
+  const double b1 = c.attrs.number("beta1", 0.9), b2 = c.attrs.number("beta2", 0.999),
+               eps = c.attrs.number("eps", 1e-8);
+  const double decay = c.attrs.number("weight_decay", 0), lr = c.in[4].data<T>()[0],
+               step = c.in[4].data<T>()[1];
   const double step_size = lr / (1 - std::pow(b1, step)), root = std::sqrt(1 - std::pow(b2, step));
   T *w = c.in[0].data<T>(), *m = c.in[2].data<T>(), *v = c.in[3].data<T>();
   const T* grad = c.in[1].data<T>();
@@ -47,32 +53,41 @@ void ema(const ForwardCall& c) {
   const double decay = c.in[2].data<T>()[0];
   T* target = c.in[0].data<T>();
   const T* source = c.in[1].data<T>();
-  for (int64_t i = 0; i < c.in[0].numel(); ++i) target[i] = static_cast<T>(decay * target[i] + (1 - decay) * source[i]);
+  for (int64_t i = 0; i < c.in[0].numel(); ++i)
+    target[i] = static_cast<T>(decay * target[i] + (1 - decay) * source[i]);
 }
 
 // `names`: tensors shaped like the first; then one small tensor of `hyper` values (0: none).
 template <int tensors, int hyper>
 std::vector<TensorSpec> infer(const Tensors& in, const Attrs&) {
   check_floating("in-place step", "first argument", in[0]);
-  for (int i = 1; i < tensors; ++i) check_shape("in-place step", cat("argument ", i).c_str(), in[i], in[0], in[0].shape());
-  if constexpr (hyper > 0) check_shape("in-place step", "hyper-parameters", in[tensors], in[0], {hyper});
+  for (int i = 1; i < tensors; ++i)
+    check_shape("in-place step", cat("argument ", i).c_str(), in[i], in[0], in[0].shape());
+  if constexpr (hyper > 0)
+    check_shape("in-place step", "hyper-parameters", in[tensors], in[0], {hyper});
   return {};
 }
 
 const std::vector<Shape> shapes = {{3, 5}, {1}, {}, {0, 3}, {37}, {5, 3, 1031}};
 
-OpCase sgd_case(const Shape& s, const Attrs& attrs) { return {{{s}, {s}, {s}, {{1}, 0.01, 0.5}}, attrs, false}; }
+OpCase sgd_case(const Shape& s, const Attrs& attrs) {
+  return {{{s}, {s}, {s}, {{1}, 0.01, 0.5}}, attrs, false};
+}
 OpCase adam_case(const Shape& s, double low, double high, const Attrs& attrs) {
-  // hyper = {lr, step}: one range serves both, so the step is a real number here; the formula does not mind.
+  // hyper = {lr, step}: one range serves both, so the step is a real number here; the formula does
+  // not mind.
   return {{{s}, {s}, {s}, {s, 0.01, 1}, {{2}, low, high}}, attrs, false};
 }
 
 std::vector<OpCase> sgd_cases() {
   std::vector<OpCase> list;
-  for (const Shape& s : shapes) list.push_back(sgd_case(s, {{"momentum", 0.9}, {"weight_decay", 5e-4}}));
+  for (const Shape& s : shapes)
+    list.push_back(sgd_case(s, {{"momentum", 0.9}, {"weight_decay", 5e-4}}));
   for (const bool first : {false, true})
     for (const bool nesterov : {false, true}) {
-      list.push_back(sgd_case({2, 67}, {{"momentum", 0.9}, {"weight_decay", 0.01}, {"nesterov", nesterov}, {"first", first}}));
+      list.push_back(sgd_case(
+          {2, 67},
+          {{"momentum", 0.9}, {"weight_decay", 0.01}, {"nesterov", nesterov}, {"first", first}}));
     }
   list.push_back(sgd_case({2, 67}, {}));
   return list;
@@ -81,7 +96,8 @@ std::vector<OpCase> sgd_cases() {
 std::vector<OpCase> adam_cases() {
   std::vector<OpCase> list;
   for (const Shape& s : shapes) list.push_back(adam_case(s, 1, 2, {}));
-  list.push_back(adam_case({2, 67}, 3, 4, {{"beta1", 0.0}, {"beta2", 0.9}, {"eps", 1e-6}, {"weight_decay", 0.01}}));
+  list.push_back(adam_case(
+      {2, 67}, 3, 4, {{"beta1", 0.0}, {"beta2", 0.9}, {"eps", 1e-6}, {"weight_decay", 0.01}}));
   return list;
 }
 
@@ -92,25 +108,33 @@ std::vector<OpCase> ema_cases() {
 }
 
 const RegisterOp sgd_op({
-    .name = "sgd_step", .formula = "g += weight_decay w; v = first ? g : momentum v + g; w -= lr (nesterov ? g + momentum v : v)",
+    .name = "sgd_step",
+    .formula = "g += weight_decay w; v = first ? g : momentum v + g; w -= lr (nesterov ? g + "
+               "momentum v : v)",
     .source = "PyTorch's SGD (no dampening)",
-    .inputs = {{"w", false}, {"g", false}, {"v", false}, {"lr", false}}, .mutated_inputs = {0, 2},
+    .inputs = {{"w", false}, {"g", false}, {"v", false}, {"lr", false}},
+    .mutated_inputs = {0, 2},
     .infer = infer<3, 1>,
     .forward = floating<ForwardCall, [](auto t, const ForwardCall& c) { sgd<decltype(t)>(c); }>,
     .cases = sgd_cases(),
 });
 const RegisterOp adam_op({
     .name = "adam_step",
-    .formula = "g += weight_decay w; m = b1 m + (1 - b1) g; v = b2 v + (1 - b2) g^2; w -= lr / (1 - b1^t) m / (sqrt(v / (1 - b2^t)) + eps)",
+    .formula = "g += weight_decay w; m = b1 m + (1 - b1) g; v = b2 v + (1 - b2) g^2; w -= lr / (1 "
+               "- b1^t) m / (sqrt(v / (1 - b2^t)) + eps)",
     .source = "Kingma & Ba 2015, algorithm 1",
-    .inputs = {{"w", false}, {"g", false}, {"m", false}, {"v", false}, {"hyper", false}}, .mutated_inputs = {0, 2, 3},
+    .inputs = {{"w", false}, {"g", false}, {"m", false}, {"v", false}, {"hyper", false}},
+    .mutated_inputs = {0, 2, 3},
     .infer = infer<4, 2>,
     .forward = floating<ForwardCall, [](auto t, const ForwardCall& c) { adam<decltype(t)>(c); }>,
     .cases = adam_cases(),
 });
 const RegisterOp ema_op({
-    .name = "ema_step", .formula = "target = decay target + (1 - decay) source", .source = "elementary",
-    .inputs = {{"target", false}, {"source", false}, {"decay", false}}, .mutated_inputs = {0},
+    .name = "ema_step",
+    .formula = "target = decay target + (1 - decay) source",
+    .source = "elementary",
+    .inputs = {{"target", false}, {"source", false}, {"decay", false}},
+    .mutated_inputs = {0},
     .infer = infer<2, 1>,
     .forward = floating<ForwardCall, [](auto t, const ForwardCall& c) { ema<decltype(t)>(c); }>,
     .cases = ema_cases(),

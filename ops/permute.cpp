@@ -1,6 +1,7 @@
 // permute and channel_shuffle: rearrangements of elements. Contract and reference.
 //   permute:          y.dim(i) = x.dim(order[i]);             dx = permute(dy, inverse order)
-//   channel_shuffle:  y[.., i*g + j] = x[.., j*(C/g) + i];    dx = channel_shuffle(dy, C/g)   (Zhang et al., ShuffleNet, CVPR 2018)
+//   channel_shuffle:  y[.., i*g + j] = x[.., j*(C/g) + i];    dx = channel_shuffle(dy, C/g)
+//                     (Zhang et al., ShuffleNet, CVPR 2018)
 #include <numeric>
 
 #include "ops/cases.h"
@@ -12,11 +13,12 @@ namespace {
 
 std::vector<int64_t> order_of(const Tensor& x, const Attrs& attrs) {
   std::vector<int64_t> order = attrs.integers("order");
-  LIMBECK_CHECK(static_cast<int>(order.size()) == x.rank(), "permute: expected an order of ", x.rank(), " dimensions for ", describe(x),
-                ", found ", order.size());
+  LIMBECK_CHECK(static_cast<int>(order.size()) == x.rank(), "permute: expected an order of ",
+                x.rank(), " dimensions for ", describe(x), ", found ", order.size());
   std::vector<bool> seen(order.size(), false);
   for (int64_t d : order) {
-    LIMBECK_CHECK(d >= 0 && d < x.rank() && !seen[d], "permute: 'order' must name each of 0..", x.rank() - 1, " once, found ", to_string(attrs));
+    LIMBECK_CHECK(d >= 0 && d < x.rank() && !seen[d], "permute: 'order' must name each of 0..",
+                  x.rank() - 1, " once, found ", to_string(attrs));
     seen[d] = true;
   }
   return order;
@@ -67,11 +69,15 @@ void permute_backward(const BackwardCall& c) {
 using Order = std::vector<int64_t>;
 
 const RegisterOp permute_op({
-    .name = "permute", .formula = "y.dim(i) = x.dim(order[i])\ndx = permute(dy, inverse of order)", .source = "elementary",
-    .inputs = {{"x"}}, .outputs = {{"y"}},
+    .name = "permute",
+    .formula = "y.dim(i) = x.dim(order[i])\ndx = permute(dy, inverse of order)",
+    .source = "elementary",
+    .inputs = {{"x"}},
+    .outputs = {{"y"}},
     .infer = infer_permute,
     .forward = permute_forward,
-    .backward = floating<BackwardCall, [](auto t, const BackwardCall& c) { permute_backward<decltype(t)>(c); }>,
+    .backward = floating<BackwardCall,
+                         [](auto t, const BackwardCall& c) { permute_backward<decltype(t)>(c); }>,
     .cases = {{{values({2, 3, 4, 5})}, Attrs{{"order", Order{0, 3, 1, 2}}}},
               {{values({2, 3, 4, 5})}, Attrs{{"order", Order{0, 2, 3, 1}}}},
               {{values({1, 7, 3})}, Attrs{{"order", Order{2, 0, 1}}}},
@@ -86,9 +92,11 @@ const RegisterOp permute_op({
 });
 
 std::vector<TensorSpec> infer_shuffle(const Tensors& in, const Attrs& attrs) {
-  LIMBECK_CHECK(in[0].rank() >= 1, "channel_shuffle: 'x' needs a channel dimension, found ", describe(in[0]));
+  LIMBECK_CHECK(in[0].rank() >= 1, "channel_shuffle: 'x' needs a channel dimension, found ",
+                describe(in[0]));
   const int64_t groups = attrs.integer("groups", 1);
-  LIMBECK_CHECK(groups >= 1 && in[0].size(-1) % groups == 0, "channel_shuffle: groups ", groups, " must divide the channels of ", describe(in[0]));
+  LIMBECK_CHECK(groups >= 1 && in[0].size(-1) % groups == 0, "channel_shuffle: groups ", groups,
+                " must divide the channels of ", describe(in[0]));
   return {{in[0].shape(), in[0].dtype()}};
 }
 
@@ -97,21 +105,31 @@ void shuffle_rows(const Tensor& x, const Tensor& y, int64_t groups) {
   const int64_t channels = x.size(-1), per_group = channels / groups;
   const T* from = x.data<T>();
   T* to = y.data<T>();
-  for (int64_t r = 0, rows = x.shape().numel(0, x.rank() - 1); r < rows; ++r, from += channels, to += channels)
+  for (int64_t r = 0, rows = x.shape().numel(0, x.rank() - 1); r < rows;
+       ++r, from += channels, to += channels)
     for (int64_t i = 0; i < per_group; ++i)
       for (int64_t j = 0; j < groups; ++j) to[i * groups + j] = from[j * per_group + i];
 }
 
 const RegisterOp shuffle_op({
-    .name = "channel_shuffle", .formula = "y[.., i*g + j] = x[.., j*(C/g) + i]\ndx = channel_shuffle(dy, C/g)",
+    .name = "channel_shuffle",
+    .formula = "y[.., i*g + j] = x[.., j*(C/g) + i]\ndx = channel_shuffle(dy, C/g)",
     .source = "Zhang et al., ShuffleNet, CVPR 2018, section 3.1",
-    .inputs = {{"x"}}, .outputs = {{"y"}},
+    .inputs = {{"x"}},
+    .outputs = {{"y"}},
     .infer = infer_shuffle,
-    .forward = floating<ForwardCall, [](auto t, const ForwardCall& c) {
-      shuffle_rows<decltype(t)>(c.in[0], c.out[0], c.attrs.integer("groups", 1)); }>,
-    .backward = floating<BackwardCall, [](auto t, const BackwardCall& c) {
-      const int64_t channels = c.dout[0].size(-1);
-      shuffle_rows<decltype(t)>(c.dout[0], c.din[0], channels == 0 ? 1 : channels / c.attrs.integer("groups", 1)); }>,
+    .forward = floating<ForwardCall,
+                        [](auto t, const ForwardCall& c) {
+                          shuffle_rows<decltype(t)>(c.in[0], c.out[0],
+                                                    c.attrs.integer("groups", 1));
+                        }>,
+    .backward = floating<BackwardCall,
+                         [](auto t, const BackwardCall& c) {
+                           const int64_t channels = c.dout[0].size(-1);
+                           shuffle_rows<decltype(t)>(
+                               c.dout[0], c.din[0],
+                               channels == 0 ? 1 : channels / c.attrs.integer("groups", 1));
+                         }>,
     .cases = {{{values({2, 3, 2, 6})}, Attrs{{"groups", int64_t{2}}}},
               {{values({2, 6})}, Attrs{{"groups", int64_t{3}}}},
               {{values({1, 1, 1, 5})}, Attrs{{"groups", int64_t{1}}}},

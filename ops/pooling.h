@@ -7,8 +7,9 @@
 
 namespace limbeck {
 
-/// Settings of max_pool2d and avg_pool2d, read from attributes and checked against the image: kernel (default 2), stride (default
-/// kernel), padding (default 0, at most half the kernel), ceil_mode (false), count_include_pad (true).
+/// Settings of max_pool2d and avg_pool2d, read from attributes and checked against the image:
+/// kernel (default 2), stride (default kernel), padding (default 0, at most half the kernel),
+/// ceil_mode (false), count_include_pad (true).
 struct PoolGeometry {
   int64_t n, h, w, c, out_h, out_w;
   std::pair<int64_t, int64_t> kernel, stride, padding;
@@ -20,7 +21,9 @@ struct PoolGeometry {
     int64_t begin, end, counted;
   };
   Window rows(int64_t o) const { return window(o, kernel.first, stride.first, padding.first, h); }
-  Window columns(int64_t o) const { return window(o, kernel.second, stride.second, padding.second, w); }
+  Window columns(int64_t o) const {
+    return window(o, kernel.second, stride.second, padding.second, w);
+  }
   Shape output() const { return {n, out_h, out_w, c}; }
 
  private:
@@ -31,7 +34,8 @@ struct PoolGeometry {
   }
 };
 
-/// Rows [first, second) under output row o of adaptive pooling from `size` to `out` rows: floor(o size / out), ceil((o + 1) size / out).
+/// Rows [first, second) under output row o of adaptive pooling from `size` to `out` rows: floor(o
+/// size / out), ceil((o + 1) size / out).
 inline std::pair<int64_t, int64_t> adaptive_window(int64_t o, int64_t size, int64_t out) {
   return {o * size / out, ((o + 1) * size + out - 1) / out};
 }

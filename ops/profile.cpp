@@ -19,7 +19,8 @@ struct Profile {
   Profile() {
     const char* v = std::getenv("LIMBECK_PROFILE");
     if (!v || !*v || std::string_view(v) == "0") return;
-    LIMBECK_CHECK(std::string_view(v) == "1" || std::string_view(v) == "shapes", "environment variable LIMBECK_PROFILE: expected 0, 1 or shapes, found '", v, "'");
+    LIMBECK_CHECK(std::string_view(v) == "1" || std::string_view(v) == "shapes",
+                  "environment variable LIMBECK_PROFILE: expected 0, 1 or shapes, found '", v, "'");
     detail = std::string_view(v) == "1" ? ProfileDetail::operators : ProfileDetail::shapes;
     print = true;
   }
@@ -27,7 +28,8 @@ struct Profile {
   std::vector<ProfileRow> sorted() const {
     std::vector<ProfileRow> result;
     for (const auto& [name, row] : rows) result.push_back(row);
-    std::sort(result.begin(), result.end(), [](const auto& a, const auto& b) { return a.seconds > b.seconds; });
+    std::sort(result.begin(), result.end(),
+              [](const auto& a, const auto& b) { return a.seconds > b.seconds; });
     return result;
   }
 
@@ -36,7 +38,8 @@ struct Profile {
     double total = 0;
     for (const auto& [name, row] : rows) total += row.seconds;
     for (const ProfileRow& r : sorted())
-      std::fprintf(stderr, "%-36s %9.1f ms %5.1f %% %9lld calls\n", r.name.c_str(), r.seconds * 1e3, 100 * r.seconds / total, static_cast<long long>(r.calls));
+      std::fprintf(stderr, "%-36s %9.1f ms %5.1f %% %9lld calls\n", r.name.c_str(), r.seconds * 1e3,
+                   100 * r.seconds / total, static_cast<long long>(r.calls));
   }
 };
 
@@ -45,7 +48,8 @@ Profile& profile() {
   return p;
 }
 
-std::string name_of(const Op& op, bool backward, const std::vector<TensorSpec>& in, const Attrs& attrs) {
+std::string name_of(const Op& op, bool backward, const std::vector<TensorSpec>& in,
+                    const Attrs& attrs) {
   std::string name = op.name + (backward ? " backward" : "");
   if (profile().detail != ProfileDetail::shapes) return name;
   for (const TensorSpec& spec : in)
@@ -82,18 +86,23 @@ void ProfileScope::begin(const Op& op, const Tensors& in, const Attrs& attrs) {
   start_ = std::chrono::steady_clock::now();
 }
 
-void ProfileScope::begin(const Op& op, const std::vector<TensorSpec>& in, const std::vector<bool>& wanted, const Attrs& attrs) {
+void ProfileScope::begin(const Op& op, const std::vector<TensorSpec>& in,
+                         const std::vector<bool>& wanted, const Attrs& attrs) {
   name_ = name_of(op, true, in, attrs);
   if (op.flops) {
     Tensors like;  // only their shapes matter
     for (const TensorSpec& spec : in) like.push_back(Tensor::empty(spec.shape, spec.dtype));
-    flops_ = op.flops(like, attrs) * double(std::count(wanted.begin(), wanted.begin() + std::min<int64_t>(2, int64_t(wanted.size())), true));
+    flops_ =
+        op.flops(like, attrs) *
+        double(std::count(wanted.begin(),
+                          wanted.begin() + std::min<int64_t>(2, int64_t(wanted.size())), true));
   }
   start_ = std::chrono::steady_clock::now();
 }
 
 void ProfileScope::finish() const {
-  const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start_).count();
+  const double seconds =
+      std::chrono::duration<double>(std::chrono::steady_clock::now() - start_).count();
   std::lock_guard lock(profile().mutex);
   ProfileRow& row = profile().rows[name_];
   row.name = name_;

@@ -1,10 +1,15 @@
-// Random draws of the operator table: contracts and references. place i64 [2] = {key, first block} of a Philox stream (tensor/philox.h);
-// block k stands for Philox(key, first + k). No gradient: a place has none. The numbers are those of Stream (tensor/random.h).
+// Random draws of the operator table: contracts and references. place i64 [2] = {key, first block}
+// of a Philox stream (tensor/philox.h); block k stands for Philox(key, first + k). No gradient: a
+// place has none. The numbers are those of Stream (tensor/random.h).
 //
-//   draw_normal      y [shape] f32: elements 2k and 2k + 1 are the Box-Muller pair of block k, times deviation plus mean, in f64, then rounded
-//   draw_integers    y [shape] i64: element i is uniform in [low, high) from block i (integer_below)
-//   draw_diffaugment y [images, 7] f32: parameter j of image n from block 7n + j, in the order of ops/diffaugment.cpp
-//     brightness U - 1/2, saturation 2U, contrast U + 1/2 (0, 1, 1 without color); shifts th, tw uniform on -s..s (0 without translation);
+//   draw_normal      y [shape] f32: elements 2k and 2k + 1 are the Box-Muller pair of block k,
+//                    times deviation plus mean, in f64, then rounded
+//   draw_integers    y [shape] i64: element i is uniform in [low, high) from block i
+//                    (integer_below)
+//   draw_diffaugment y [images, 7] f32: parameter j of image n from block 7n + j, in the order of
+//   ops/diffaugment.cpp
+//     brightness U - 1/2, saturation 2U, contrast U + 1/2 (0, 1, 1 without color); shifts th, tw
+//     uniform on -s..s (0 without translation);
 //     corner oh, ow uniform on 0..corners-1
 // Sources: Salmon et al. 2011 (Philox); Box and Muller 1958; DiffAugment_pytorch.py.
 #include "ops/random.h"
@@ -17,7 +22,8 @@ namespace limbeck {
 
 Shape shape_attribute(const char* op, const Attrs& attrs) {
   const std::vector<int64_t> sizes = attrs.integers("shape");
-  for (int64_t s : sizes) LIMBECK_CHECK(s >= 0, op, ": shape must not be negative, found ", to_string(attrs));
+  for (int64_t s : sizes)
+    LIMBECK_CHECK(s >= 0, op, ": shape must not be negative, found ", to_string(attrs));
   return Shape(sizes);
 }
 
@@ -25,12 +31,18 @@ DiffAugmentRanges diffaugment_ranges(const Attrs& attrs) {
   const auto shift = attrs.pair("shift", 0), corners = attrs.pair("corners", 1);
   LIMBECK_CHECK(shift.first >= 0 && shift.second >= 0 && corners.first >= 1 && corners.second >= 1,
                 "draw_diffaugment: expected shift >= 0 and corners >= 1, found ", to_string(attrs));
-  return {shift.first, shift.second, corners.first, corners.second, attrs.flag("color", true), attrs.flag("translation", true)};
+  return {shift.first,
+          shift.second,
+          corners.first,
+          corners.second,
+          attrs.flag("color", true),
+          attrs.flag("translation", true)};
 }
 
 Tensor draw_normal(const Tensor& place, const Shape& shape, double mean, double deviation) {
   static const Op& op = find_op("draw_normal");
-  return run_forward(op, {place}, {{"shape", shape.vec()}, {"mean", mean}, {"deviation", deviation}})[0];
+  return run_forward(op, {place},
+                     {{"shape", shape.vec()}, {"mean", mean}, {"deviation", deviation}})[0];
 }
 
 Tensor draw_integers(const Tensor& place, const Shape& shape, int64_t low, int64_t high) {
@@ -40,8 +52,12 @@ Tensor draw_integers(const Tensor& place, const Shape& shape, int64_t low, int64
 
 Tensor draw_diffaugment(const Tensor& place, int64_t images, const DiffAugmentRanges& r) {
   static const Op& op = find_op("draw_diffaugment");
-  return run_forward(op, {place}, {{"images", images}, {"shift", std::vector<int64_t>{r.shift_h, r.shift_w}},
-                                   {"corners", std::vector<int64_t>{r.corners_h, r.corners_w}}, {"color", r.color}, {"translation", r.translation}})[0];
+  return run_forward(op, {place},
+                     {{"images", images},
+                      {"shift", std::vector<int64_t>{r.shift_h, r.shift_w}},
+                      {"corners", std::vector<int64_t>{r.corners_h, r.corners_w}},
+                      {"color", r.color},
+                      {"translation", r.translation}})[0];
 }
 
 }  // namespace limbeck
@@ -50,16 +66,19 @@ namespace limbeck::random_op {
 namespace {
 
 void check_place(const char* op, const Tensor& place) {
-  LIMBECK_CHECK(place.defined() && place.dtype() == DType::i64 && place.shape() == Shape({2}), op, ": 'place' must be i64[2], found ",
-                place.defined() ? describe(place) : "nothing");
+  LIMBECK_CHECK(place.defined() && place.dtype() == DType::i64 && place.shape() == Shape({2}), op,
+                ": 'place' must be i64[2], found ", place.defined() ? describe(place) : "nothing");
 }
 
 struct Place {
   uint64_t key, first;
-  explicit Place(const Tensor& t) : key(static_cast<uint64_t>(t.data<int64_t>()[0])), first(static_cast<uint64_t>(t.data<int64_t>()[1])) {}
+  explicit Place(const Tensor& t)
+      : key(static_cast<uint64_t>(t.data<int64_t>()[0])),
+        first(static_cast<uint64_t>(t.data<int64_t>()[1])) {}
   PhiloxBlock block(int64_t k) const { return philox(key, first + static_cast<uint64_t>(k)); }
   int64_t integer(int64_t k, int64_t range) const {
-    return static_cast<int64_t>(integer_below(key, first + static_cast<uint64_t>(k), static_cast<uint64_t>(range)));
+    return static_cast<int64_t>(
+        integer_below(key, first + static_cast<uint64_t>(k), static_cast<uint64_t>(range)));
   }
   double uniform(int64_t k) const {
     const PhiloxBlock b = block(k);
@@ -85,7 +104,8 @@ void normal(const ForwardCall& c) {
 std::vector<TensorSpec> infer_integers(const Tensors& in, const Attrs& attrs) {
   check_place("draw_integers", in[0]);
   const int64_t low = attrs.integer("low", 0), high = attrs.integer("high", 2);
-  LIMBECK_CHECK(low < high && (low >= 0 || high <= INT64_MAX + low), "draw_integers: expected low < high < low + 2^63, found ", low, " and ", high);
+  LIMBECK_CHECK(low < high && (low >= 0 || high <= INT64_MAX + low),
+                "draw_integers: expected low < high < low + 2^63, found ", low, " and ", high);
   return {{shape_attribute("draw_integers", attrs), DType::i64}};
 }
 
@@ -93,7 +113,8 @@ void integers(const ForwardCall& c) {
   const Place place(c.in[0]);
   const int64_t low = c.attrs.integer("low", 0), high = c.attrs.integer("high", 2);
   const auto y = c.out[0].span<int64_t>();
-  for (size_t i = 0; i < y.size(); ++i) y[i] = low + place.integer(static_cast<int64_t>(i), high - low);
+  for (size_t i = 0; i < y.size(); ++i)
+    y[i] = low + place.integer(static_cast<int64_t>(i), high - low);
 }
 
 std::vector<TensorSpec> infer_diffaugment(const Tensors& in, const Attrs& attrs) {
@@ -112,43 +133,76 @@ void diffaugment(const ForwardCall& c) {
     p[0] = r.color ? static_cast<float>(place.uniform(block) - 0.5) : 0.0f;
     p[1] = r.color ? static_cast<float>(2 * place.uniform(block + 1)) : 1.0f;
     p[2] = r.color ? static_cast<float>(place.uniform(block + 2) + 0.5) : 1.0f;
-    p[3] = r.translation ? static_cast<float>(place.integer(block + 3, 2 * r.shift_h + 1) - r.shift_h) : 0.0f;
-    p[4] = r.translation ? static_cast<float>(place.integer(block + 4, 2 * r.shift_w + 1) - r.shift_w) : 0.0f;
+    p[3] = r.translation
+               ? static_cast<float>(place.integer(block + 3, 2 * r.shift_h + 1) - r.shift_h)
+               : 0.0f;
+    p[4] = r.translation
+               ? static_cast<float>(place.integer(block + 4, 2 * r.shift_w + 1) - r.shift_w)
+               : 0.0f;
     p[5] = static_cast<float>(place.integer(block + 5, r.corners_h));
     p[6] = static_cast<float>(place.integer(block + 6, r.corners_w));
   }
 }
 
-OpCase make_case(Attrs attrs) { return {.inputs = {{{2}, 0, 1 << 30, DType::i64}}, .attrs = std::move(attrs)}; }
-OpCase shaped(const std::vector<int64_t>& shape, Attrs attrs = {}) { return make_case(attrs.set("shape", shape)); }
+OpCase make_case(Attrs attrs) {
+  return {.inputs = {{{2}, 0, 1 << 30, DType::i64}}, .attrs = std::move(attrs)};
+}
+OpCase shaped(const std::vector<int64_t>& shape, Attrs attrs = {}) {
+  return make_case(attrs.set("shape", shape));
+}
 
-OpCase diffaugment_case(int64_t images, std::vector<int64_t> shift, std::vector<int64_t> corners, bool color = true, bool translation = true) {
-  return make_case({{"images", images}, {"shift", std::move(shift)}, {"corners", std::move(corners)}, {"color", color}, {"translation", translation}});
+OpCase diffaugment_case(int64_t images, std::vector<int64_t> shift, std::vector<int64_t> corners,
+                        bool color = true, bool translation = true) {
+  return make_case({{"images", images},
+                    {"shift", std::move(shift)},
+                    {"corners", std::move(corners)},
+                    {"color", color},
+                    {"translation", translation}});
 }
 
 const RegisterOp normal_op({
-    .name = "draw_normal", .formula = "y[2k], y[2k+1] = mean + deviation * (Box-Muller pair of block k)\nno gradient",
+    .name = "draw_normal",
+    .formula = "y[2k], y[2k+1] = mean + deviation * (Box-Muller pair of block k)\nno gradient",
     .source = "Salmon et al. 2011; Box and Muller 1958",
-    .inputs = {{"place", false}}, .outputs = {{"y", false}}, .infer = infer_normal, .forward = normal,
-    .cases = {shaped({5, 7}), shaped({1}), shaped({}), shaped({0, 3}), shaped({1000}), shaped({33}, {{"mean", 2.5}, {"deviation", 0.25}})},
+    .inputs = {{"place", false}},
+    .outputs = {{"y", false}},
+    .infer = infer_normal,
+    .forward = normal,
+    .cases = {shaped({5, 7}), shaped({1}), shaped({}), shaped({0, 3}), shaped({1000}),
+              shaped({33}, {{"mean", 2.5}, {"deviation", 0.25}})},
     .bench_cases = {shaped({64, 128}), shaped({256, 120}), shaped({1 << 22})},
 });
 
 // The last case rejects a quarter of the blocks.
 const RegisterOp integers_op({
-    .name = "draw_integers", .formula = "y[i] = low + uniform integer below high - low from block i\nno gradient", .source = "Salmon et al. 2011",
-    .inputs = {{"place", false}}, .outputs = {{"y", false}}, .infer = infer_integers, .forward = integers,
-    .cases = {shaped({64}, {{"high", int64_t{10}}}), shaped({3, 5}, {{"low", int64_t{-4}}, {"high", int64_t{5}}}), shaped({1}, {{"high", int64_t{1}}}),
-              shaped({0}), shaped({700}, {{"high", int64_t{3} << 61}})},
-    .bench_cases = {shaped({64}, {{"high", int64_t{100}}}), shaped({1 << 20}, {{"high", int64_t{100}}})},
+    .name = "draw_integers",
+    .formula = "y[i] = low + uniform integer below high - low from block i\nno gradient",
+    .source = "Salmon et al. 2011",
+    .inputs = {{"place", false}},
+    .outputs = {{"y", false}},
+    .infer = infer_integers,
+    .forward = integers,
+    .cases = {shaped({64}, {{"high", int64_t{10}}}),
+              shaped({3, 5}, {{"low", int64_t{-4}}, {"high", int64_t{5}}}),
+              shaped({1}, {{"high", int64_t{1}}}), shaped({0}),
+              shaped({700}, {{"high", int64_t{3} << 61}})},
+    .bench_cases = {shaped({64}, {{"high", int64_t{100}}}),
+                    shaped({1 << 20}, {{"high", int64_t{100}}})},
 });
 
 const RegisterOp diffaugment_op({
-    .name = "draw_diffaugment", .formula = "y[n] = U - 1/2, 2U, U + 1/2, shifts on -s..s, corners on 0..c-1, from blocks 7n..7n+6\nno gradient",
+    .name = "draw_diffaugment",
+    .formula = "y[n] = U - 1/2, 2U, U + 1/2, shifts on -s..s, corners on 0..c-1, from blocks "
+               "7n..7n+6\nno gradient",
     .source = "Zhao et al. 2020, DiffAugment_pytorch.py",
-    .inputs = {{"place", false}}, .outputs = {{"parameters", false}}, .infer = infer_diffaugment, .forward = diffaugment,
-    .cases = {diffaugment_case(3, {4, 4}, {33, 33}), diffaugment_case(1, {1, 2}, {9, 14}), diffaugment_case(2, {8, 8}, {65, 65}, false),
-              diffaugment_case(2, {8, 8}, {65, 65}, true, false), diffaugment_case(0, {4, 4}, {33, 33}), diffaugment_case(130, {4, 4}, {33, 33})},
+    .inputs = {{"place", false}},
+    .outputs = {{"parameters", false}},
+    .infer = infer_diffaugment,
+    .forward = diffaugment,
+    .cases = {diffaugment_case(3, {4, 4}, {33, 33}), diffaugment_case(1, {1, 2}, {9, 14}),
+              diffaugment_case(2, {8, 8}, {65, 65}, false),
+              diffaugment_case(2, {8, 8}, {65, 65}, true, false),
+              diffaugment_case(0, {4, 4}, {33, 33}), diffaugment_case(130, {4, 4}, {33, 33})},
     .bench_cases = {diffaugment_case(128, {4, 4}, {33, 33})},
 });
 

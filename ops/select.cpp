@@ -1,5 +1,6 @@
 // Comparisons (equal, less, greater) and where, under NumPy broadcasting: contract and reference.
-//   y = a op b as bool, no gradient;   where: y = condition ? a : b,  da = dy [condition], db = dy [not condition], summed over repeats.
+//   y = a op b as bool, no gradient;   where: y = condition ? a : b,  da = dy [condition], db = dy
+//                                      [not condition], summed over repeats.
 #include "ops/broadcast.h"
 #include "ops/checks.h"
 #include "ops/op.h"
@@ -7,9 +8,24 @@
 namespace limbeck::select_op {
 namespace {
 
-struct Equal { template <class T> static bool value(T a, T b) { return a == b; } };
-struct Less { template <class T> static bool value(T a, T b) { return a < b; } };
-struct Greater { template <class T> static bool value(T a, T b) { return a > b; } };
+struct Equal {
+  template <class T>
+  static bool value(T a, T b) {
+    return a == b;
+  }
+};
+struct Less {
+  template <class T>
+  static bool value(T a, T b) {
+    return a < b;
+  }
+};
+struct Greater {
+  template <class T>
+  static bool value(T a, T b) {
+    return a > b;
+  }
+};
 
 template <class F>
 void compare(const ForwardCall& c) {
@@ -19,23 +35,30 @@ void compare(const ForwardCall& c) {
     const T* a = c.in[0].data<T>();
     const T* b = c.in[1].data<T>();
     bool* y = c.out[0].data<bool>();
-    for_each_broadcast<2>(shape, {broadcast_strides(c.in[0].shape(), shape), broadcast_strides(c.in[1].shape(), shape)},
-                          [&](int64_t i, const auto& at) { y[i] = F::value(a[at[0]], b[at[1]]); });
+    for_each_broadcast<2>(
+        shape,
+        {broadcast_strides(c.in[0].shape(), shape), broadcast_strides(c.in[1].shape(), shape)},
+        [&](int64_t i, const auto& at) { y[i] = F::value(a[at[0]], b[at[1]]); });
   });
 }
 
 std::vector<TensorSpec> infer_compare(const Tensors& in, const Attrs&) {
   LIMBECK_CHECK(in[0].defined() && in[1].defined(), "comparison: both operands are needed");
-  LIMBECK_CHECK(in[0].dtype() == in[1].dtype(), "comparison: operands must have one type, found ", describe(in[0]), " and ", describe(in[1]));
+  LIMBECK_CHECK(in[0].dtype() == in[1].dtype(), "comparison: operands must have one type, found ",
+                describe(in[0]), " and ", describe(in[1]));
   return {{broadcast_shapes(in[0].shape(), in[1].shape(), "comparison"), DType::boolean}};
 }
 
 template <class F>
 Op comparison(const char* name, const char* formula) {
   return {
-      .name = name, .formula = formula, .source = "elementary",
-      .inputs = {{"a", false}, {"b", false}}, .outputs = {{"y", false}},
-      .infer = infer_compare, .forward = compare<F>,
+      .name = name,
+      .formula = formula,
+      .source = "elementary",
+      .inputs = {{"a", false}, {"b", false}},
+      .outputs = {{"y", false}},
+      .infer = infer_compare,
+      .forward = compare<F>,
       .cases = {{{{{3, 5}}, {{3, 5}}}},
                 {{{{4, 3}, 0, 4, DType::i64}, {{3}, 0, 4, DType::i64}}},
                 {{{{2, 1, 5}, 0, 3, DType::u8}, {{3, 1}, 0, 3, DType::u8}}},
@@ -58,9 +81,11 @@ void where_forward(const ForwardCall& c) {
   const T* a = c.in[1].data<T>();
   const T* b = c.in[2].data<T>();
   T* y = c.out[0].data<T>();
-  for_each_broadcast<3>(shape, {broadcast_strides(c.in[0].shape(), shape), broadcast_strides(c.in[1].shape(), shape),
-                                broadcast_strides(c.in[2].shape(), shape)},
-                        [&](int64_t i, const auto& at) { y[i] = condition[at[0]] ? a[at[1]] : b[at[2]]; });
+  for_each_broadcast<3>(
+      shape,
+      {broadcast_strides(c.in[0].shape(), shape), broadcast_strides(c.in[1].shape(), shape),
+       broadcast_strides(c.in[2].shape(), shape)},
+      [&](int64_t i, const auto& at) { y[i] = condition[at[0]] ? a[at[1]] : b[at[2]]; });
 }
 
 template <class T>
@@ -72,29 +97,39 @@ void where_backward(const BackwardCall& c) {
     const Tensor& din = c.din[which];
     if (!din.defined()) continue;
     std::vector<double> sum(din.numel(), 0.0);
-    for_each_broadcast<2>(shape, {broadcast_strides(c.in[0].shape(), shape), broadcast_strides(din.shape(), shape)},
-                          [&](int64_t i, const auto& at) { if ((condition[at[0]] != 0) == (which == 1)) sum[at[1]] += dy[i]; });
+    for_each_broadcast<2>(
+        shape, {broadcast_strides(c.in[0].shape(), shape), broadcast_strides(din.shape(), shape)},
+        [&](int64_t i, const auto& at) {
+          if ((condition[at[0]] != 0) == (which == 1)) sum[at[1]] += dy[i];
+        });
     std::copy(sum.begin(), sum.end(), din.data<T>());
   }
 }
 
 std::vector<TensorSpec> infer_where(const Tensors& in, const Attrs&) {
   LIMBECK_CHECK(in[0].defined() && (in[0].dtype() == DType::boolean || in[0].dtype() == DType::u8),
-                "where: 'condition' must be bool or u8, found ", in[0].defined() ? describe(in[0]) : "nothing");
+                "where: 'condition' must be bool or u8, found ",
+                in[0].defined() ? describe(in[0]) : "nothing");
   check_floating("where", "a", in[1]);
   check_floating("where", "b", in[2]);
-  LIMBECK_CHECK(in[1].dtype() == in[2].dtype(), "where: 'a' and 'b' must have one type, found ", describe(in[1]), " and ", describe(in[2]));
+  LIMBECK_CHECK(in[1].dtype() == in[2].dtype(), "where: 'a' and 'b' must have one type, found ",
+                describe(in[1]), " and ", describe(in[2]));
   const Shape values = broadcast_shapes(in[1].shape(), in[2].shape(), "where");
   return {{broadcast_shapes(in[0].shape(), values, "where"), in[1].dtype()}};
 }
 
 const RegisterOp where_op({
-    .name = "where", .formula = "y = condition ? a : b\nda = dy [condition], db = dy [not condition]", .source = "elementary",
-    .inputs = {{"condition", false}, {"a"}, {"b"}}, .outputs = {{"y"}},
+    .name = "where",
+    .formula = "y = condition ? a : b\nda = dy [condition], db = dy [not condition]",
+    .source = "elementary",
+    .inputs = {{"condition", false}, {"a"}, {"b"}},
+    .outputs = {{"y"}},
     .saved_inputs = {0},
     .infer = infer_where,
-    .forward = floating<ForwardCall, [](auto t, const ForwardCall& c) { where_forward<decltype(t)>(c); }>,
-    .backward = floating<BackwardCall, [](auto t, const BackwardCall& c) { where_backward<decltype(t)>(c); }>,
+    .forward =
+        floating<ForwardCall, [](auto t, const ForwardCall& c) { where_forward<decltype(t)>(c); }>,
+    .backward = floating<BackwardCall,
+                         [](auto t, const BackwardCall& c) { where_backward<decltype(t)>(c); }>,
     .cases = {{{{{3, 5}, 0, 2, DType::u8}, {{3, 5}}, {{3, 5}}}},
               {{{{4, 1}, 0, 2, DType::boolean}, {{3}}, {{}}}},
               {{{{3}, 0, 2, DType::u8}, {{2, 3}}, {{2, 1}}}},

@@ -5,7 +5,8 @@
 
 namespace limbeck {
 
-/// Elements [begin, end) along `axis`, from the attributes axis, begin, end (negative ones count from the end). Throws when out of range.
+/// Elements [begin, end) along `axis`, from the attributes axis, begin, end (negative ones count
+/// from the end). Throws when out of range.
 struct SliceRange {
   int axis;
   int64_t begin, end;

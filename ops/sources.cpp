@@ -19,6 +19,8 @@ BuiltFrom& built_from() {
 
 const std::vector<SourceFile>& kernel_sources() { return built_from().files; }
 const std::string& build_commit() { return built_from().commit; }
-RegisterSources::RegisterSources(std::string commit, std::vector<SourceFile> files) { built_from() = {std::move(commit), std::move(files)}; }
+RegisterSources::RegisterSources(std::string commit, std::vector<SourceFile> files) {
+  built_from() = {std::move(commit), std::move(files)};
+}
 
 }  // namespace limbeck

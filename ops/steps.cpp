@@ -22,7 +22,8 @@ StepsFn find_steps(const Op& op, const std::vector<Tensors>& each, const Tensor&
 
 }  // namespace
 
-void run_steps(const Op& op, const std::vector<Tensors>& each, const Tensor& scalars, const Attrs& attrs) {
+void run_steps(const Op& op, const std::vector<Tensors>& each, const Tensor& scalars,
+               const Attrs& attrs) {
   const StepsFn steps = each.size() > 1 ? find_steps(op, each, scalars) : nullptr;
   const auto inputs = [&](const Tensors& tensors) {
     Tensors in = tensors;
@@ -30,14 +31,18 @@ void run_steps(const Op& op, const std::vector<Tensors>& each, const Tensor& sca
     return in;
   };
   for (const Tensors& tensors : each)
-    if (steps) op.infer(inputs(tensors), attrs);
-    else run_forward(op, inputs(tensors), attrs);
+    if (steps)
+      op.infer(inputs(tensors), attrs);
+    else
+      run_forward(op, inputs(tensors), attrs);
   if (!steps) return;
   steps(each, scalars, attrs);
   for (const Tensors& tensors : each)
     for (const int i : op.mutated_inputs) tensors[static_cast<size_t>(i)].bump_version();
 }
 
-RegisterSteps::RegisterSteps(const std::string& op, DeviceKind device, StepsFn steps) { steps_table()[{op, device}] = steps; }
+RegisterSteps::RegisterSteps(const std::string& op, DeviceKind device, StepsFn steps) {
+  steps_table()[{op, device}] = steps;
+}
 
 }  // namespace limbeck

@@ -1,4 +1,5 @@
-// Which of a device's kernels serve calls: by rule (ops/op.h), or as measured. `--kernels own|tuned` of the programs.
+// Which of a device's kernels serve calls: by rule (ops/op.h), or as measured. `--kernels
+// own|tuned` of the programs.
 #pragma once
 #include <string>
 #include <vector>
@@ -8,26 +9,30 @@
 namespace limbeck {
 
 enum class KernelPolicy {
-  rule,   ///< the kernel of the highest priority; vendors' libraries only where a caller names them
-  own,    ///< the same, and vendors' libraries are not even opened
-  tuned,  ///< the fastest for each shape, vendors' libraries among them: measured at the first call, so the choice may differ between runs
+  rule,  ///< the kernel of the highest priority; vendors' libraries only where a caller names them
+  own,   ///< the same, and vendors' libraries are not even opened
+  /// the fastest for each shape, vendors' libraries among them: measured at the first call, so the
+  /// choice may differ between runs
+  tuned,
 };
 
-/// Of the whole process; `rule` at first. Throws Error for `tuned` on a device that has nothing to choose from.
+/// Of the whole process; `rule` at first. Throws Error for `tuned` on a device that has nothing to
+/// choose from.
 void set_kernel_policy(KernelPolicy policy, Device device);
 KernelPolicy kernel_policy();
 
 /// What was found for one kind of call.
 struct TunedChoice {
-  std::string call;           ///< "conv2d gradient of w [64,32,32,16] [16,3,3,16] padding=1 f32"
-  std::string kernel;         ///< "cudnn", "cuda 64064 x 4"
+  std::string call;    ///< "conv2d gradient of w [64,32,32,16] [16,3,3,16] padding=1 f32"
+  std::string kernel;  ///< "cudnn", "cuda 64064 x 4"
   double seconds = 0;
-  std::string rule;           ///< the kernel that the rule picks
+  std::string rule;  ///< the kernel that the rule picks
   double rule_seconds = 0;
-  std::string passed_over;    ///< kernels that failed, and why; empty when none did
+  std::string passed_over;  ///< kernels that failed, and why; empty when none did
 };
 
-/// Takes over the calls on a device when the policy is `tuned`. `by_rule` is the kernel that would run.
+/// Takes over the calls on a device when the policy is `tuned`. `by_rule` is the kernel that would
+/// run.
 class KernelTuner {
  public:
   virtual ~KernelTuner() = default;

@@ -1,6 +1,7 @@
-// Element-wise functions of one tensor as structs, for the reference and the CUDA kernels: settings(attrs) reads the operator's attributes,
-// value(x, settings) is the function, slope(x, y, settings) its derivative from x or from y = value(x). Formulas: ops/unary.cpp.
-// NaN passes through relu, leaky_relu and clamp, so that a diverged network shows itself.
+// Element-wise functions of one tensor as structs, for the reference and the CUDA kernels:
+// settings(attrs) reads the operator's attributes, value(x, settings) is the function, slope(x, y,
+// settings) its derivative from x or from y = value(x). Formulas: ops/unary.cpp. NaN passes through
+// relu, leaky_relu and clamp, so that a diverged network shows itself.
 #pragma once
 #include <cmath>
 
@@ -18,8 +19,14 @@ struct NoSettings {
 };
 
 struct Relu : NoSettings {
-  template <class T> LIMBECK_HD static T value(T x, Settings) { return x <= 0 ? T(0) : x; }
-  template <class T> LIMBECK_HD static T slope(T, T y, Settings) { return y <= 0 ? T(0) : T(1); }
+  template <class T>
+  LIMBECK_HD static T value(T x, Settings) {
+    return x <= 0 ? T(0) : x;
+  }
+  template <class T>
+  LIMBECK_HD static T slope(T, T y, Settings) {
+    return y <= 0 ? T(0) : T(1);
+  }
 };
 
 struct LeakyRelu {
@@ -29,67 +36,132 @@ struct LeakyRelu {
     LIMBECK_CHECK(slope >= 0, "leaky_relu: slope must be >= 0, found ", slope);
     return {slope};
   }
-  template <class T> LIMBECK_HD static T value(T x, Settings s) { return x <= 0 ? T(s.a) * x : x; }
-  template <class T> LIMBECK_HD static T slope(T, T y, Settings s) { return y <= 0 ? T(s.a) : T(1); }
+  template <class T>
+  LIMBECK_HD static T value(T x, Settings s) {
+    return x <= 0 ? T(s.a) * x : x;
+  }
+  template <class T>
+  LIMBECK_HD static T slope(T, T y, Settings s) {
+    return y <= 0 ? T(s.a) : T(1);
+  }
 };
 
-template <class T> LIMBECK_HD T logistic(T x) {
+template <class T>
+LIMBECK_HD T logistic(T x) {
   const T e = std::exp(-std::abs(x));
   return x >= 0 ? 1 / (1 + e) : e / (1 + e);
 }
 
 struct Sigmoid : NoSettings {
-  template <class T> LIMBECK_HD static T value(T x, Settings) { return logistic(x); }
-  template <class T> LIMBECK_HD static T slope(T, T y, Settings) { return y * (1 - y); }
+  template <class T>
+  LIMBECK_HD static T value(T x, Settings) {
+    return logistic(x);
+  }
+  template <class T>
+  LIMBECK_HD static T slope(T, T y, Settings) {
+    return y * (1 - y);
+  }
 };
 
 struct Tanh : NoSettings {
-  template <class T> LIMBECK_HD static T value(T x, Settings) { return std::tanh(x); }
-  template <class T> LIMBECK_HD static T slope(T, T y, Settings) { return 1 - y * y; }
+  template <class T>
+  LIMBECK_HD static T value(T x, Settings) {
+    return std::tanh(x);
+  }
+  template <class T>
+  LIMBECK_HD static T slope(T, T y, Settings) {
+    return 1 - y * y;
+  }
 };
 
 struct Silu : NoSettings {
-  template <class T> LIMBECK_HD static T value(T x, Settings) { return x * logistic(x); }
-  template <class T> LIMBECK_HD static T slope(T x, T, Settings) {
+  template <class T>
+  LIMBECK_HD static T value(T x, Settings) {
+    return x * logistic(x);
+  }
+  template <class T>
+  LIMBECK_HD static T slope(T x, T, Settings) {
     const T s = logistic(x);
     return s * (1 + x * (1 - s));
   }
 };
 
 struct Softplus : NoSettings {
-  template <class T> LIMBECK_HD static T value(T x, Settings) { return (x > 0 ? x : T(0)) + std::log1p(std::exp(-std::abs(x))); }
-  template <class T> LIMBECK_HD static T slope(T x, T, Settings) { return logistic(x); }
+  template <class T>
+  LIMBECK_HD static T value(T x, Settings) {
+    return (x > 0 ? x : T(0)) + std::log1p(std::exp(-std::abs(x)));
+  }
+  template <class T>
+  LIMBECK_HD static T slope(T x, T, Settings) {
+    return logistic(x);
+  }
 };
 
 struct Exp : NoSettings {
-  template <class T> LIMBECK_HD static T value(T x, Settings) { return std::exp(x); }
-  template <class T> LIMBECK_HD static T slope(T, T y, Settings) { return y; }
+  template <class T>
+  LIMBECK_HD static T value(T x, Settings) {
+    return std::exp(x);
+  }
+  template <class T>
+  LIMBECK_HD static T slope(T, T y, Settings) {
+    return y;
+  }
 };
 
 struct Log : NoSettings {
-  template <class T> LIMBECK_HD static T value(T x, Settings) { return std::log(x); }
-  template <class T> LIMBECK_HD static T slope(T x, T, Settings) { return 1 / x; }
+  template <class T>
+  LIMBECK_HD static T value(T x, Settings) {
+    return std::log(x);
+  }
+  template <class T>
+  LIMBECK_HD static T slope(T x, T, Settings) {
+    return 1 / x;
+  }
 };
 
 struct Sqrt : NoSettings {
-  template <class T> LIMBECK_HD static T value(T x, Settings) { return std::sqrt(x); }
-  template <class T> LIMBECK_HD static T slope(T, T y, Settings) { return T(0.5) / y; }
+  template <class T>
+  LIMBECK_HD static T value(T x, Settings) {
+    return std::sqrt(x);
+  }
+  template <class T>
+  LIMBECK_HD static T slope(T, T y, Settings) {
+    return T(0.5) / y;
+  }
 };
 
 struct Square : NoSettings {
-  template <class T> LIMBECK_HD static T value(T x, Settings) { return x * x; }
-  template <class T> LIMBECK_HD static T slope(T x, T, Settings) { return 2 * x; }
+  template <class T>
+  LIMBECK_HD static T value(T x, Settings) {
+    return x * x;
+  }
+  template <class T>
+  LIMBECK_HD static T slope(T x, T, Settings) {
+    return 2 * x;
+  }
 };
 
 struct Abs : NoSettings {
-  template <class T> LIMBECK_HD static T value(T x, Settings) { return std::abs(x); }
-  template <class T> LIMBECK_HD static T slope(T x, T, Settings) { return T((x > 0) - (x < 0)); }
+  template <class T>
+  LIMBECK_HD static T value(T x, Settings) {
+    return std::abs(x);
+  }
+  template <class T>
+  LIMBECK_HD static T slope(T x, T, Settings) {
+    return T((x > 0) - (x < 0));
+  }
 };
 
 struct PowScalar {
   static Settings settings(const Attrs& attrs) { return {attrs.number("exponent", 1)}; }
-  template <class T> LIMBECK_HD static T value(T x, Settings s) { return std::pow(x, T(s.a)); }
-  template <class T> LIMBECK_HD static T slope(T x, T, Settings s) { return s.a == 0 ? T(0) : T(s.a) * std::pow(x, T(s.a - 1)); }
+  template <class T>
+  LIMBECK_HD static T value(T x, Settings s) {
+    return std::pow(x, T(s.a));
+  }
+  template <class T>
+  LIMBECK_HD static T slope(T x, T, Settings s) {
+    return s.a == 0 ? T(0) : T(s.a) * std::pow(x, T(s.a - 1));
+  }
 };
 
 struct Clamp {
@@ -98,14 +170,28 @@ struct Clamp {
     LIMBECK_CHECK(s.a <= s.b, "clamp: low must not exceed high, found low=", s.a, " high=", s.b);
     return s;
   }
-  template <class T> LIMBECK_HD static T value(T x, Settings s) { return x < T(s.a) ? T(s.a) : x > T(s.b) ? T(s.b) : x; }
-  template <class T> LIMBECK_HD static T slope(T x, T, Settings s) { return x < T(s.a) || x > T(s.b) ? T(0) : T(1); }
+  template <class T>
+  LIMBECK_HD static T value(T x, Settings s) {
+    return x < T(s.a) ? T(s.a) : x > T(s.b) ? T(s.b) : x;
+  }
+  template <class T>
+  LIMBECK_HD static T slope(T x, T, Settings s) {
+    return x < T(s.a) || x > T(s.b) ? T(0) : T(1);
+  }
 };
 
 struct Affine {
-  static Settings settings(const Attrs& attrs) { return {attrs.number("scale", 1), attrs.number("shift", 0)}; }
-  template <class T> LIMBECK_HD static T value(T x, Settings s) { return T(s.a) * x + T(s.b); }
-  template <class T> LIMBECK_HD static T slope(T, T, Settings s) { return T(s.a); }
+  static Settings settings(const Attrs& attrs) {
+    return {attrs.number("scale", 1), attrs.number("shift", 0)};
+  }
+  template <class T>
+  LIMBECK_HD static T value(T x, Settings s) {
+    return T(s.a) * x + T(s.b);
+  }
+  template <class T>
+  LIMBECK_HD static T slope(T, T, Settings s) {
+    return T(s.a);
+  }
 };
 
 }  // namespace limbeck::unary

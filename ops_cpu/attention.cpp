@@ -1,7 +1,9 @@
-// attention, f32 on the CPU; formulas in ops/attention.cpp. q [N, L, d], k [N, S, d], v [N, S, e] -> y [N, L, e], lse [N, L].
-// Queries in blocks of 64, keys in blocks of 256: the scores of one pair of blocks [64, 256] stay in the cache, products run through gemm.
-// A thread takes whole batch entries (with one entry the products themselves are divided): sums have one order for any thread count.
-// FLOPs: forward 2 N L S (d + e), backward 2 N L S (3 d + 2 e). Source: Dao et al., FlashAttention, 2022, algorithms 1 and 4.
+// attention, f32 on the CPU; formulas in ops/attention.cpp. q [N, L, d], k [N, S, d], v [N, S, e]
+// -> y [N, L, e], lse [N, L]. Queries in blocks of 64, keys in blocks of 256: the scores of one
+// pair of blocks [64, 256] stay in the cache, products run through gemm. A thread takes whole batch
+// entries (with one entry the products themselves are divided): sums have one order for any thread
+// count. FLOPs: forward 2 N L S (d + e), backward 2 N L S (3 d + 2 e). Source: Dao et al.,
+// FlashAttention, 2022, algorithms 1 and 4.
 #include <algorithm>
 #include <cmath>
 #include <limits>
@@ -21,19 +23,49 @@ using Sizes = AttentionSizes<float>;
 
 /// c [m, n] (+)= a [m, k] b^T for b [n, k].
 void times_transposed(const float* a, const float* b, float* c, int64_t m, int64_t n, int64_t k) {
-  gemm({.transpose_b = true, .m = m, .n = n, .k = k, .a = a, .lda = k, .b = b, .ldb = k, .c = c, .ldc = n});
+  gemm({.transpose_b = true,
+        .m = m,
+        .n = n,
+        .k = k,
+        .a = a,
+        .lda = k,
+        .b = b,
+        .ldb = k,
+        .c = c,
+        .ldc = n});
 }
 /// c [m, n] += a [m, k] b [k, n].
 void add_product(const float* a, const float* b, float* c, int64_t m, int64_t n, int64_t k) {
-  gemm({.m = m, .n = n, .k = k, .a = a, .lda = k, .b = b, .ldb = n, .c = c, .ldc = n, .accumulate = true});
+  gemm({.m = m,
+        .n = n,
+        .k = k,
+        .a = a,
+        .lda = k,
+        .b = b,
+        .ldb = n,
+        .c = c,
+        .ldc = n,
+        .accumulate = true});
 }
 /// c [m, n] += a^T b for a [k, m], b [k, n].
-void add_transposed_product(const float* a, const float* b, float* c, int64_t m, int64_t n, int64_t k) {
-  gemm({.transpose_a = true, .m = m, .n = n, .k = k, .a = a, .lda = m, .b = b, .ldb = n, .c = c, .ldc = n, .accumulate = true});
+void add_transposed_product(const float* a, const float* b, float* c, int64_t m, int64_t n,
+                            int64_t k) {
+  gemm({.transpose_a = true,
+        .m = m,
+        .n = n,
+        .k = k,
+        .a = a,
+        .lda = m,
+        .b = b,
+        .ldb = n,
+        .c = c,
+        .ldc = n,
+        .accumulate = true});
 }
 
 /// One block of queries against all keys: y and lse of `rows` positions.
-void forward_block(const Sizes& s, const float* q, const float* k, const float* v, float* y, float* lse, int64_t rows, float* scores) {
+void forward_block(const Sizes& s, const float* q, const float* k, const float* v, float* y,
+                   float* lse, int64_t rows, float* scores) {
   const RowKernels& kernels = row_kernels();
   float largest[query_block], sum[query_block];
   std::fill_n(largest, rows, -std::numeric_limits<float>::infinity());
@@ -45,7 +77,8 @@ void forward_block(const Sizes& s, const float* q, const float* k, const float* 
     for (int64_t l = 0; l < rows; ++l) {
       float* row = scores + l * count;
       kernels.scale(s.scale, row, row, count);
-      const float bound = std::max(largest[l], kernels.largest(row, count)), shrink = std::exp(largest[l] - bound);
+      const float bound = std::max(largest[l], kernels.largest(row, count)),
+                  shrink = std::exp(largest[l] - bound);
       sum[l] = sum[l] * shrink + kernels.exp_shifted(1, row, bound, row, count);
       kernels.scale(shrink, y + l * s.e, y + l * s.e, s.e);
       largest[l] = bound;
@@ -66,7 +99,8 @@ void forward(const ForwardCall& c) {
     std::vector<float> scores(query_block * key_block);
     for (int64_t l = 0; l < s.queries; l += query_block) {
       const int64_t at = n * s.queries + l, rows = std::min(query_block, s.queries - l);
-      forward_block(s, q + at * s.d, k + n * s.keys * s.d, v + n * s.keys * s.e, y + at * s.e, lse + at, rows, scores.data());
+      forward_block(s, q + at * s.d, k + n * s.keys * s.d, v + n * s.keys * s.e, y + at * s.e,
+                    lse + at, rows, scores.data());
     }
   });
 }
@@ -90,7 +124,8 @@ void backward_block(const Sizes& s, const Entry& at, int64_t l, int64_t rows, fl
     times_transposed(dy, at.v + first * s.e, ds, rows, count, s.e);
     for (int64_t i = 0; i < rows; ++i) {
       kernels.exp_shifted(s.scale, p + i * count, at.lse[l + i], p + i * count, count);
-      kernels.softmax_gradient(s.scale, p + i * count, ds + i * count, mean[i], ds + i * count, count);
+      kernels.softmax_gradient(s.scale, p + i * count, ds + i * count, mean[i], ds + i * count,
+                               count);
     }
     if (at.dv) add_transposed_product(p, dy, at.dv + first * s.e, count, s.e, rows);
     if (at.dq) add_product(ds, k, at.dq + l * s.d, rows, s.d, count);
@@ -100,19 +135,24 @@ void backward_block(const Sizes& s, const Entry& at, int64_t l, int64_t rows, fl
 
 void backward(const BackwardCall& c) {
   const Sizes s(c.in, c.attrs);
-  const auto entry = [](const Tensor& t, int64_t n) { return t.defined() ? t.data<float>() + n * t.size(1) * (t.rank() == 3 ? t.size(2) : 1) : nullptr; };
+  const auto entry = [](const Tensor& t, int64_t n) {
+    return t.defined() ? t.data<float>() + n * t.size(1) * (t.rank() == 3 ? t.size(2) : 1)
+                       : nullptr;
+  };
   for (const Tensor& t : c.din)
     if (t.defined()) t.fill(0);
   parallel_parts(s.batch, s.batch * s.queries * s.keys, [&](int64_t n) {
-    const Entry at{entry(c.in[0], n),  entry(c.in[1], n),   entry(c.in[2], n),  entry(c.out[0], n), entry(c.out[1], n),
-                   entry(c.dout[0], n), entry(c.din[0], n), entry(c.din[1], n), entry(c.din[2], n)};
+    const Entry at{entry(c.in[0], n),  entry(c.in[1], n),  entry(c.in[2], n),
+                   entry(c.out[0], n), entry(c.out[1], n), entry(c.dout[0], n),
+                   entry(c.din[0], n), entry(c.din[1], n), entry(c.din[2], n)};
     std::vector<float> p(query_block * key_block), ds(query_block * key_block);
     for (int64_t l = 0; l < s.queries; l += query_block)
       backward_block(s, at, l, std::min(query_block, s.queries - l), p.data(), ds.data());
   });
 }
 
-const RegisterKernel kernel({.op = "attention", .name = "cpu", .forward = forward, .backward = backward});
+const RegisterKernel kernel(
+    {.op = "attention", .name = "cpu", .forward = forward, .backward = backward});
 
 }  // namespace
 }  // namespace limbeck::cpu_attention

@@ -1,5 +1,6 @@
-// Element-wise arithmetic of two tensors, f32 on the CPU; formulas in ops/binary.cpp. Forward 12 bytes an element without broadcasting.
-// Dimensions along which both operands advance (or repeat) evenly are merged; the innermost merged run is one kernel call.
+// Element-wise arithmetic of two tensors, f32 on the CPU; formulas in ops/binary.cpp. Forward 12
+// bytes an element without broadcasting. Dimensions along which both operands advance (or repeat)
+// evenly are merged; the innermost merged run is one kernel call.
 #include <cstring>
 
 #include "ops/broadcast.h"
@@ -42,7 +43,9 @@ void broadcast_binary(BinaryKind kind, const Tensor& ta, const Tensor& tb, const
   const int64_t inner = nest.size.back(), outer = n / inner;
   const int a_step = int(nest.a.back()), b_step = int(nest.b.back());
   if (outer == 1) {
-    parallel_ranges(n, grain, [&](int64_t begin, int64_t end) { kernel(a + begin * a_step, a_step, b + begin * b_step, b_step, y + begin, end - begin); });
+    parallel_ranges(n, grain, [&](int64_t begin, int64_t end) {
+      kernel(a + begin * a_step, a_step, b + begin * b_step, b_step, y + begin, end - begin);
+    });
     return;
   }
   const int64_t rows = std::max<int64_t>(1, grain / inner), parts = (outer + rows - 1) / rows;
@@ -73,8 +76,11 @@ void reduced(const Tensor& g, const Tensor& din, double scale) {
   const float* const from = g.data<float>();
   float* const to = din.data<float>();
   if (scale == 1)
-    parallel_ranges(g.numel(), grain, [&](int64_t begin, int64_t end) { std::memcpy(to + begin, from + begin, size_t(end - begin) * sizeof(float)); });
-  else broadcast_binary(BinaryKind::mul, g, Tensor::scalar(scale), din);
+    parallel_ranges(g.numel(), grain, [&](int64_t begin, int64_t end) {
+      std::memcpy(to + begin, from + begin, size_t(end - begin) * sizeof(float));
+    });
+  else
+    broadcast_binary(BinaryKind::mul, g, Tensor::scalar(scale), din);
 }
 
 template <int sign>
@@ -83,18 +89,22 @@ void sum_backward(const BackwardCall& c) {
   if (c.din[1].defined()) reduced(c.dout[0], c.din[1], sign);
 }
 
-/// din[o, i] = sum over r of dy[o, r, i] other[o, r, i]: the gradient of a factor that repeats along one run of axes (squeeze and excitation:
-/// a weight per image and channel), in one pass. Says whether it could.
+/// din[o, i] = sum over r of dy[o, r, i] other[o, r, i]: the gradient of a factor that repeats
+/// along one run of axes (squeeze and excitation: a weight per image and channel), in one pass.
+/// Says whether it could.
 bool product_sum(const Tensor& dy, const Tensor& other, const Tensor& din) {
   if (other.shape() != dy.shape()) return false;
   const Nest nest(din.shape(), din.shape(), dy.shape());
   const size_t d = nest.size.size();
-  if (d != 3 || nest.a[2] != 1 || nest.a[1] != 0 || nest.a[0] != nest.size[2] || nest.size[1] > 1024) return false;  // rows that a float sum may hold
+  if (d != 3 || nest.a[2] != 1 || nest.a[1] != 0 || nest.a[0] != nest.size[2] ||
+      nest.size[1] > 1024)
+    return false;  // rows that a float sum may hold
   const int64_t rows = nest.size[1], inner = nest.size[2];
   const float *g = dy.data<float>(), *f = other.data<float>();
   float* to = din.data<float>();
   parallel_parts(nest.size[0], dy.numel(), [&](int64_t o) {
-    reduce_kernels().column_dots(g + o * rows * inner, f + o * rows * inner, rows, inner, to + o * inner);
+    reduce_kernels().column_dots(g + o * rows * inner, f + o * rows * inner, rows, inner,
+                                 to + o * inner);
   });
   return true;
 }
@@ -102,7 +112,8 @@ bool product_sum(const Tensor& dy, const Tensor& other, const Tensor& din) {
 void mul_backward(const BackwardCall& c) {
   for (const int i : {0, 1}) {
     const Tensor &din = c.din[i], &other = c.in[1 - i];
-    if (!din.defined() || (din.shape() != c.dout[0].shape() && product_sum(c.dout[0], other, din))) continue;
+    if (!din.defined() || (din.shape() != c.dout[0].shape() && product_sum(c.dout[0], other, din)))
+      continue;
     if (din.shape() == c.dout[0].shape()) {
       broadcast_binary(BinaryKind::mul, c.dout[0], other, din);
     } else {
@@ -116,7 +127,8 @@ void mul_backward(const BackwardCall& c) {
 /// da = g, db = -g a / b with g = dy / b.
 void div_backward(const BackwardCall& c) {
   const Tensor& dy = c.dout[0];
-  const Tensor g = c.din[0].defined() && c.din[0].shape() == dy.shape() ? c.din[0] : Tensor::empty_like(dy);
+  const Tensor g =
+      c.din[0].defined() && c.din[0].shape() == dy.shape() ? c.din[0] : Tensor::empty_like(dy);
   broadcast_binary(BinaryKind::div, dy, c.in[1], g);
   if (c.din[0].defined() && c.din[0].shape() != dy.shape()) reduced(g, c.din[0], 1);
   if (!c.din[1].defined()) return;
@@ -126,12 +138,22 @@ void div_backward(const BackwardCall& c) {
   reduced(quotient, c.din[1], -1);
 }
 
-const RegisterKernel add({.op = "add", .name = "cpu", .forward = forward<BinaryKind::add>, .backward = sum_backward<1>});
-const RegisterKernel sub({.op = "sub", .name = "cpu", .forward = forward<BinaryKind::sub>, .backward = sum_backward<-1>});
-const RegisterKernel mul({.op = "mul", .name = "cpu", .forward = forward<BinaryKind::mul>, .backward = mul_backward});
-const RegisterKernel div_({.op = "div", .name = "cpu", .forward = forward<BinaryKind::div>, .backward = div_backward});
-const RegisterKernel maximum({.op = "maximum", .name = "cpu", .forward = forward<BinaryKind::maximum>});
-const RegisterKernel minimum({.op = "minimum", .name = "cpu", .forward = forward<BinaryKind::minimum>});
+const RegisterKernel add(
+    {.op = "add", .name = "cpu", .forward = forward<BinaryKind::add>, .backward = sum_backward<1>});
+const RegisterKernel sub({.op = "sub",
+                          .name = "cpu",
+                          .forward = forward<BinaryKind::sub>,
+                          .backward = sum_backward<-1>});
+const RegisterKernel mul(
+    {.op = "mul", .name = "cpu", .forward = forward<BinaryKind::mul>, .backward = mul_backward});
+const RegisterKernel div_(
+    {.op = "div", .name = "cpu", .forward = forward<BinaryKind::div>, .backward = div_backward});
+const RegisterKernel maximum({.op = "maximum",
+                              .name = "cpu",
+                              .forward = forward<BinaryKind::maximum>});
+const RegisterKernel minimum({.op = "minimum",
+                              .name = "cpu",
+                              .forward = forward<BinaryKind::minimum>});
 
 }  // namespace
 }  // namespace limbeck

@@ -8,8 +8,9 @@ namespace limbeck {
 /// y = f(a, b), with a and b broadcast to y's shape.
 void broadcast_binary(BinaryKind kind, const Tensor& a, const Tensor& b, const Tensor& y);
 
-/// y = divided-by-`divisor` sum of x over the dimensions along which `kept` (y's shape, aligned right, or of x's rank) has size 1.
-/// Partial sums are floats over at most 1024 values, added in double in a fixed order.
+/// y = divided-by-`divisor` sum of x over the dimensions along which `kept` (y's shape, aligned
+/// right, or of x's rank) has size 1. Partial sums are floats over at most 1024 values, added in
+/// double in a fixed order.
 void sum_to(const Tensor& x, const Shape& kept, double divisor, const Tensor& y);
 
 }  // namespace limbeck

@@ -1,5 +1,6 @@
-// concat, slice and pad2d in f32 on the CPU: copies of runs of memory, row by row, so that the larger side is walked in order.
-// Formulas in ops/concat.cpp. Each element is read and written once (slice backward: zeros are written, not read).
+// concat, slice and pad2d in f32 on the CPU: copies of runs of memory, row by row, so that the
+// larger side is walked in order. Formulas in ops/concat.cpp. Each element is read and written once
+// (slice backward: zeros are written, not read).
 #include <algorithm>
 #include <cstring>
 
@@ -20,8 +21,12 @@ void each_row(int64_t rows, int64_t row_floats, F&& f) {
   });
 }
 
-void copy(const float* from, int64_t count, float* to) { std::memcpy(to, from, static_cast<size_t>(count) * sizeof(float)); }
-void clear(float* to, int64_t count) { std::memset(to, 0, static_cast<size_t>(count) * sizeof(float)); }
+void copy(const float* from, int64_t count, float* to) {
+  std::memcpy(to, from, static_cast<size_t>(count) * sizeof(float));
+}
+void clear(float* to, int64_t count) {
+  std::memset(to, 0, static_cast<size_t>(count) * sizeof(float));
+}
 
 /// The joined tensor as [outer, row], its parts as [outer, block] each.
 struct Parts {
@@ -51,7 +56,8 @@ void concat_forward(const ForwardCall& c) {
   const Parts p(c.out[0].shape(), c.attrs, c.in, offsets);
   float* const y = c.out[0].data<float>();
   each_row(p.outer, p.row, [&](int64_t r) {
-    for (size_t i = 0; i < p.data.size(); ++i) copy(p.data[i] + r * p.block[i], p.block[i], y + r * p.row + p.offset[i]);
+    for (size_t i = 0; i < p.data.size(); ++i)
+      copy(p.data[i] + r * p.block[i], p.block[i], y + r * p.row + p.offset[i]);
   });
 }
 
@@ -59,7 +65,8 @@ void concat_backward(const BackwardCall& c) {
   const Parts p(c.dout[0].shape(), c.attrs, c.din, c.out[1].data<int64_t>());
   const float* const dy = c.dout[0].data<float>();
   each_row(p.outer, p.row, [&](int64_t r) {
-    for (size_t i = 0; i < p.data.size(); ++i) copy(dy + r * p.row + p.offset[i], p.block[i], p.data[i] + r * p.block[i]);
+    for (size_t i = 0; i < p.data.size(); ++i)
+      copy(dy + r * p.row + p.offset[i], p.block[i], p.data[i] + r * p.block[i]);
   });
 }
 
@@ -69,7 +76,8 @@ struct Slice {
   Slice(const Shape& whole, const Attrs& attrs) {
     const int axis = whole.normalise(static_cast<int>(attrs.integer("axis", 0)));
     const auto position = [&](int64_t i) { return i < 0 ? i + whole[axis] : i; };
-    const int64_t inner = whole.numel(axis + 1, whole.rank()), begin = position(attrs.integer("begin", 0));
+    const int64_t inner = whole.numel(axis + 1, whole.rank()),
+                  begin = position(attrs.integer("begin", 0));
     outer = whole.numel(0, axis);
     row = whole[axis] * inner;
     first = begin * inner;
@@ -81,7 +89,8 @@ void slice_forward(const ForwardCall& c) {
   const Slice s(c.in[0].shape(), c.attrs);
   const float* const x = c.in[0].data<float>();
   float* const y = c.out[0].data<float>();
-  each_row(s.outer, s.count, [&](int64_t r) { copy(x + r * s.row + s.first, s.count, y + r * s.count); });
+  each_row(s.outer, s.count,
+           [&](int64_t r) { copy(x + r * s.row + s.first, s.count, y + r * s.count); });
 }
 
 void slice_backward(const BackwardCall& c) {
@@ -120,17 +129,31 @@ void pad2d_backward(const BackwardCall& c) {
   float* const dx = c.din[0].data<float>();
   const int64_t row = inner[2] * inner[3];
   each_row(inner[0] * inner[1], row, [&](int64_t r) {
-    copy(dy + ((r / inner[1] * outer[1] + r % inner[1] + p[0]) * outer[2] + p[2]) * outer[3], row, dx + r * row);
+    copy(dy + ((r / inner[1] * outer[1] + r % inner[1] + p[0]) * outer[2] + p[2]) * outer[3], row,
+         dx + r * row);
   });
 }
 
 bool is_f32(const Tensors& in, const Attrs&) {
-  return std::all_of(in.begin(), in.end(), [](const Tensor& t) { return !t.defined() || t.dtype() == DType::f32; });
+  return std::all_of(in.begin(), in.end(),
+                     [](const Tensor& t) { return !t.defined() || t.dtype() == DType::f32; });
 }
 
-const RegisterKernel concat_kernel({.op = "concat", .name = "cpu", .forward = concat_forward, .backward = concat_backward, .supports = is_f32});
-const RegisterKernel slice_kernel({.op = "slice", .name = "cpu", .forward = slice_forward, .backward = slice_backward, .supports = is_f32});
-const RegisterKernel pad2d_kernel({.op = "pad2d", .name = "cpu", .forward = pad2d_forward, .backward = pad2d_backward, .supports = is_f32});
+const RegisterKernel concat_kernel({.op = "concat",
+                                    .name = "cpu",
+                                    .forward = concat_forward,
+                                    .backward = concat_backward,
+                                    .supports = is_f32});
+const RegisterKernel slice_kernel({.op = "slice",
+                                   .name = "cpu",
+                                   .forward = slice_forward,
+                                   .backward = slice_backward,
+                                   .supports = is_f32});
+const RegisterKernel pad2d_kernel({.op = "pad2d",
+                                   .name = "cpu",
+                                   .forward = pad2d_forward,
+                                   .backward = pad2d_backward,
+                                   .supports = is_f32});
 
 }  // namespace
 }  // namespace limbeck::cpu_concat

@@ -1,8 +1,11 @@
-// diffaugment on the CPU, f32. The colour steps fold into one expression per element, because they keep the image mean:
+// diffaugment on the CPU, f32. The colour steps fold into one expression per element, because they
+// keep the image mean:
 //   a = k s x + k (1 - s) mean_c(x) + (1 - k) mean(x) + b
-//   dx = k s g + k (1 - s) mean_c(g) + (1 - k) mean(g), g = dy moved back, 0 where nothing was shown
-// x, y, dy, dx [N,H,W,C], parameters [N,7]; every element is written. One thread per image; the image mean is summed in double in
-// a fixed order, so results do not depend on the thread count. 2 reads and 1 write of the image, which stays in L1/L2.
+//   dx = k s g + k (1 - s) mean_c(g) + (1 - k) mean(g), g = dy moved back, 0 where nothing was
+//   shown
+// x, y, dy, dx [N,H,W,C], parameters [N,7]; every element is written. One thread per image; the
+// image mean is summed in double in a fixed order, so results do not depend on the thread count. 2
+// reads and 1 write of the image, which stays in L1/L2.
 #include <algorithm>
 #include <cmath>
 #include <cstring>
@@ -17,7 +20,11 @@ struct Parameters {
   int64_t shift_h, shift_w, cut_top, cut_bottom, cut_left, cut_right;
   int64_t first_column, last_column;  // output columns that show an input column
   Parameters(const float* p, std::pair<int64_t, int64_t> cut, int64_t H, int64_t W)
-      : brightness(p[0]), saturation(p[1]), contrast(p[2]), shift_h(std::llround(p[3])), shift_w(std::llround(p[4])) {
+      : brightness(p[0]),
+        saturation(p[1]),
+        contrast(p[2]),
+        shift_h(std::llround(p[3])),
+        shift_w(std::llround(p[4])) {
     cut_top = std::llround(p[5]) - cut.first / 2;
     cut_bottom = std::min(cut_top + cut.first, H);
     cut_left = std::llround(p[6]) - cut.second / 2;
@@ -26,7 +33,8 @@ struct Parameters {
     first_column = std::clamp<int64_t>(-shift_w, 0, W);
     last_column = std::clamp<int64_t>(W - shift_w, first_column, W);
   }
-  /// Calls f(begin, end) for the visible runs of output columns in row h; the rest of the row is zero.
+  /// Calls f(begin, end) for the visible runs of output columns in row h; the rest of the row is
+  /// zero.
   template <class F>
   void runs(int64_t h, F&& f) const {
     const bool cut_row = h >= cut_top && h < cut_bottom && cut_left < cut_right;
@@ -49,7 +57,8 @@ double mean_of(const float* x, int64_t n) {
 }
 
 /// out[i, c] = own * in[i, c] + channel_mean * mean_c(in[i]) + shift, in place allowed.
-void mix_pixels(const float* in, float* out, int64_t pixels, int64_t C, float own, float across, float shift) {
+void mix_pixels(const float* in, float* out, int64_t pixels, int64_t C, float own, float across,
+                float shift) {
   if (C == 1) {
     for (int64_t i = 0; i < pixels; ++i) out[i] = (own + across) * in[i] + shift;
   } else if (C == 3) {
@@ -84,7 +93,8 @@ void forward(const ForwardCall& call) {
     std::memset(y, 0, static_cast<size_t>(image) * sizeof(float));
     for (int64_t h = std::max<int64_t>(0, -p.shift_h); h < std::min(H, H - p.shift_h); ++h)
       p.runs(h, [&](int64_t begin, int64_t end) {
-        mix_pixels(xn + ((h + p.shift_h) * W + begin + p.shift_w) * C, y + (h * W + begin) * C, end - begin, C, own, across, shift);
+        mix_pixels(xn + ((h + p.shift_h) * W + begin + p.shift_w) * C, y + (h * W + begin) * C,
+                   end - begin, C, own, across, shift);
       });
   }
 }
@@ -110,7 +120,11 @@ void backward(const BackwardCall& call) {
   }
 }
 
-const RegisterKernel registered({.op = "diffaugment", .device = DeviceKind::cpu, .name = "cpu", .forward = forward, .backward = backward});
+const RegisterKernel registered({.op = "diffaugment",
+                                 .device = DeviceKind::cpu,
+                                 .name = "cpu",
+                                 .forward = forward,
+                                 .backward = backward});
 
 }  // namespace
 }  // namespace limbeck::cpu_diffaugment

@@ -1,4 +1,5 @@
-// Dropout, f32 on the CPU; formula in ops/dropout.cpp. 8 bytes an element and about 10 integer multiplications; the mask is drawn again in backward.
+// Dropout, f32 on the CPU; formula in ops/dropout.cpp. 8 bytes an element and about 10 integer
+// multiplications; the mask is drawn again in backward.
 #include "ops/op.h"
 #include "ops_cpu/dropout_kernels.h"
 #include "ops_cpu/parallel.h"
@@ -16,14 +17,19 @@ void apply_mask(const Tensor& from, const Tensor& rng, const Attrs& attrs, const
   const float* x = from.data<float>();
   float* y = to.data<float>();
   parallel_ranges(from.numel(), grain, [&](int64_t begin, int64_t end) {
-    kernels.mask(x + begin, y + begin, end - begin, key, offset + uint64_t(begin / 4), float(p), scale);
+    kernels.mask(x + begin, y + begin, end - begin, key, offset + uint64_t(begin / 4), float(p),
+                 scale);
   });
 }
 
 const RegisterKernel dropout({
-    .op = "dropout", .name = "cpu",
+    .op = "dropout",
+    .name = "cpu",
     .forward = [](const ForwardCall& c) { apply_mask(c.in[0], c.in[1], c.attrs, c.out[0]); },
-    .backward = [](const BackwardCall& c) { if (c.din[0].defined()) apply_mask(c.dout[0], c.in[1], c.attrs, c.din[0]); },
+    .backward =
+        [](const BackwardCall& c) {
+          if (c.din[0].defined()) apply_mask(c.dout[0], c.in[1], c.attrs, c.din[0]);
+        },
 });
 
 }  // namespace

@@ -1,5 +1,6 @@
-// Group normalisation, f32 on the CPU; formula in ops/group_norm.cpp. Samples in parallel; the sums over samples (dgamma, dbeta) are kept for each of
-// at most 32 fixed runs of samples and added in order, in double. Bytes a value: forward 8, backward 12, while a sample fits into cache.
+// Group normalisation, f32 on the CPU; formula in ops/group_norm.cpp. Samples in parallel; the sums
+// over samples (dgamma, dbeta) are kept for each of at most 32 fixed runs of samples and added in
+// order, in double. Bytes a value: forward 8, backward 12, while a sample fits into cache.
 #include <vector>
 
 #include "ops/op.h"
@@ -28,20 +29,24 @@ void forward(const ForwardCall& c) {
   base.beta = optional(c.in[2]);
   const int64_t size = base.pixels * base.groups * base.width;
   const float* x = c.in[0].data<float>();
-  float *y = c.out[0].data<float>(), *mean = c.out[1].data<float>(), *invstd = c.out[2].data<float>();
+  float *y = c.out[0].data<float>(), *mean = c.out[1].data<float>(),
+        *invstd = c.out[2].data<float>();
   parallel_parts(shape[0], c.in[0].numel(), [&](int64_t n) {
     GroupNormRun r = base;
-    r.x = x + n * size, r.y = y + n * size, r.mean = mean + n * r.groups, r.invstd = invstd + n * r.groups;
+    r.x = x + n * size, r.y = y + n * size, r.mean = mean + n * r.groups,
+    r.invstd = invstd + n * r.groups;
     kernels.forward(r);
   });
 }
 
 // to[c] = sum over the parts of partial [parts, 2, channels] in slot `which`.
-void collect(const std::vector<float>& partial, int64_t parts, int64_t channels, int which, const Tensor& to) {
+void collect(const std::vector<float>& partial, int64_t parts, int64_t channels, int which,
+             const Tensor& to) {
   if (!to.defined()) return;
   for (int64_t c = 0; c < channels; ++c) {
     double sum = 0;
-    for (int64_t part = 0; part < parts; ++part) sum += partial[size_t((part * 2 + which) * channels + c)];
+    for (int64_t part = 0; part < parts; ++part)
+      sum += partial[size_t((part * 2 + which) * channels + c)];
     to.data<float>()[c] = float(sum);
   }
 }
@@ -50,11 +55,13 @@ void backward(const BackwardCall& c) {
   const GroupNormKernels& kernels = group_norm_kernels();
   const Shape& shape = c.dout[0].shape();
   const GroupNormRun base = run_of(shape, c.attrs, c.in[1]);
-  const int64_t channels = base.groups * base.width, size = base.pixels * channels, samples = shape[0];
+  const int64_t channels = base.groups * base.width, size = base.pixels * channels,
+                samples = shape[0];
   const int64_t run = std::max<int64_t>(1, (samples + 31) / 32), parts = (samples + run - 1) / run;
   std::vector<float> partial(size_t(parts * 2 * channels), 0.0f);
   const float *x = c.in[0].data<float>(), *dy = c.dout[0].data<float>();
-  float *mean = c.out[1].data<float>(), *invstd = c.out[2].data<float>(), *dx = c.din[0].defined() ? c.din[0].data<float>() : nullptr;
+  float *mean = c.out[1].data<float>(), *invstd = c.out[2].data<float>(),
+        *dx = c.din[0].defined() ? c.din[0].data<float>() : nullptr;
   parallel_parts(parts, c.dout[0].numel(), [&](int64_t part) {
     for (int64_t n = part * run; n < std::min(samples, (part + 1) * run); ++n) {
       GroupNormRun r = base;
@@ -69,7 +76,8 @@ void backward(const BackwardCall& c) {
   collect(partial, parts, channels, 1, c.din[2]);
 }
 
-const RegisterKernel group_norm({.op = "group_norm", .name = "cpu", .forward = forward, .backward = backward});
+const RegisterKernel group_norm(
+    {.op = "group_norm", .name = "cpu", .forward = forward, .backward = backward});
 
 }  // namespace
 }  // namespace limbeck::cpu_group_norm

@@ -1,4 +1,5 @@
-// The vector kernels of group and l2 normalisation (simd/group_norm.cpp), one table per instruction set. Each treats one sample.
+// The vector kernels of group and l2 normalisation (simd/group_norm.cpp), one table per instruction
+// set. Each treats one sample.
 #pragma once
 #include <cstdint>
 
@@ -12,11 +13,11 @@ struct GroupNormRun {
   int64_t pixels, groups, width;
   const float *gamma, *beta;
   double eps;
-  float *mean, *invstd;      ///< [groups]: written by forward, read by gradient
+  float *mean, *invstd;  ///< [groups]: written by forward, read by gradient
   float* y;
   const float* dy;
-  float* dx;                 ///< or null
-  float *dgamma, *dbeta;     ///< [groups * width]: gradient adds into them
+  float* dx;              ///< or null
+  float *dgamma, *dbeta;  ///< [groups * width]: gradient adds into them
 };
 
 struct GroupNormKernels {

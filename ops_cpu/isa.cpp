@@ -9,7 +9,8 @@ namespace limbeck {
 namespace {
 
 Isa checked(Isa isa) {
-  LIMBECK_CHECK(isa <= best_isa(), "instruction set ", name_of(isa), " is not available here; the best is ", name_of(best_isa()));
+  LIMBECK_CHECK(isa <= best_isa(), "instruction set ", name_of(isa),
+                " is not available here; the best is ", name_of(best_isa()));
   return isa;
 }
 
@@ -39,8 +40,8 @@ const char* name_of(Isa isa) {
 
 Isa best_isa() {
 #if defined(__x86_64__)
-  if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
-      __builtin_cpu_supports("avx512vl"))
+  if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+      __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl"))
     return Isa::avx512;
   if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) return Isa::avx2;
 #endif

@@ -1,10 +1,14 @@
-// The instruction set of the vector kernels, chosen at run time. Every file of ops_cpu/simd is compiled once per instruction set, with
-// -DLIMBECK_ISA=base|avx2|avx512, and puts its code in a namespace of that name; each exports a table of function pointers:
+// The instruction set of the vector kernels, chosen at run time. Every file of ops_cpu/simd is
+// compiled once per instruction set, with
+// -DLIMBECK_ISA=base|avx2|avx512, and puts its code in a namespace of that name; each exports a
+//   table of function pointers:
 //   // kernels.h                                     // simd/kernels.cpp
 //   struct Kernels { void (*run)(float*); };         namespace limbeck::LIMBECK_ISA {
-//   LIMBECK_SIMD_TABLE(Kernels, kernels)             const Kernels& kernels() { static constexpr Kernels t{...}; return t; }
-// and callers write kernels().run(p). Such files must not use inline functions or templates of other headers (std::vector, ...): the
-// linker keeps one copy of those, perhaps the AVX-512 one, which then faults on a smaller machine.
+//   LIMBECK_SIMD_TABLE(Kernels, kernels)             const Kernels& kernels() { static constexpr
+//                                                    Kernels t{...}; return t; }
+// and callers write kernels().run(p). Such files must not use inline functions or templates of
+// other headers (std::vector, ...): the linker keeps one copy of those, perhaps the AVX-512 one,
+// which then faults on a smaller machine.
 #pragma once
 
 namespace limbeck {
@@ -14,11 +18,13 @@ const char* name_of(Isa isa);
 
 /// What the processor (and the build) offers at most.
 Isa best_isa();
-/// What the kernels use: best_isa(), or less when the environment variable LIMBECK_ISA=base|avx2|avx512 or an IsaOverride says so.
-/// Throws Error when the variable names something unknown or not available here.
+/// What the kernels use: best_isa(), or less when the environment variable
+/// LIMBECK_ISA=base|avx2|avx512 or an IsaOverride says so. Throws Error when the variable names
+/// something unknown or not available here.
 Isa current_isa();
 
-/// Sets the instruction set while alive, for tests and benchmarks; throws when it is not available. Not for concurrent use.
+/// Sets the instruction set while alive, for tests and benchmarks; throws when it is not available.
+/// Not for concurrent use.
 class IsaOverride {
  public:
   explicit IsaOverride(Isa isa);
@@ -32,19 +38,27 @@ class IsaOverride {
 }  // namespace limbeck
 
 #if defined(__x86_64__)
-#define LIMBECK_SIMD_TABLE(Table, name)                  \
-  namespace base { const Table& name(); }                \
-  namespace avx2 { const Table& name(); }                \
-  namespace avx512 { const Table& name(); }              \
-  inline const Table& name() {                           \
-    switch (::limbeck::current_isa()) {                  \
-      case ::limbeck::Isa::avx512: return avx512::name();\
-      case ::limbeck::Isa::avx2: return avx2::name();    \
-      default: return base::name();                      \
-    }                                                    \
+#define LIMBECK_SIMD_TABLE(Table, name)                   \
+  namespace base {                                        \
+  const Table& name();                                    \
+  }                                                       \
+  namespace avx2 {                                        \
+  const Table& name();                                    \
+  }                                                       \
+  namespace avx512 {                                      \
+  const Table& name();                                    \
+  }                                                       \
+  inline const Table& name() {                            \
+    switch (::limbeck::current_isa()) {                   \
+      case ::limbeck::Isa::avx512: return avx512::name(); \
+      case ::limbeck::Isa::avx2: return avx2::name();     \
+      default: return base::name();                       \
+    }                                                     \
   }
 #else
-#define LIMBECK_SIMD_TABLE(Table, name)   \
-  namespace base { const Table& name(); } \
+#define LIMBECK_SIMD_TABLE(Table, name) \
+  namespace base {                      \
+  const Table& name();                  \
+  }                                     \
   inline const Table& name() { return base::name(); }
 #endif

@@ -1,6 +1,7 @@
-// l2_normalize in f32 on the CPU: y = x / max(|x|, eps) over the last axis; formulas in ops/group_norm.cpp. Each row is read twice (forward) or
-// three times (backward), the later times from the first-level cache. Sums of squares that leave the comfortable range of a float are summed
-// in double.
+// l2_normalize in f32 on the CPU: y = x / max(|x|, eps) over the last axis; formulas in
+// ops/group_norm.cpp. Each row is read twice (forward) or three times (backward), the later times
+// from the first-level cache. Sums of squares that leave the comfortable range of a float are
+// summed in double.
 #include <algorithm>
 #include <cmath>
 
@@ -40,7 +41,8 @@ void forward(const ForwardCall& c) {
   const int64_t width = c.in[0].size(-1);
   each_row(c.in[0], c.attrs, [&](int64_t at, double, double scale) {
     if (scale > 1e-30) return row_kernels().scale(float(1 / scale), x + at, y + at, width);
-    for (int64_t i = 0; i < width; ++i) y[at + i] = float(x[at + i] / scale);  // 1 / scale may be no float
+    for (int64_t i = 0; i < width; ++i)
+      y[at + i] = float(x[at + i] / scale);  // 1 / scale may be no float
   });
 }
 
@@ -51,15 +53,25 @@ void backward(const BackwardCall& c) {
   const int64_t width = c.in[0].size(-1);
   const double eps = c.attrs.number("eps", 1e-12);
   each_row(c.in[0], c.attrs, [&](int64_t at, double norm, double scale) {
-    const double along = norm >= eps ? double(row_kernels().dot(dy + at, x + at, width)) / scale : 0.0;
-    if (scale > 1e-15) return row_kernels().mix(float(1 / scale), dy + at, float(-along / scale / scale), x + at, dx + at, width);
-    for (int64_t i = 0; i < width; ++i) dx[at + i] = float((dy[at + i] - along * x[at + i] / scale) / scale);
+    const double along =
+        norm >= eps ? double(row_kernels().dot(dy + at, x + at, width)) / scale : 0.0;
+    if (scale > 1e-15)
+      return row_kernels().mix(float(1 / scale), dy + at, float(-along / scale / scale), x + at,
+                               dx + at, width);
+    for (int64_t i = 0; i < width; ++i)
+      dx[at + i] = float((dy[at + i] - along * x[at + i] / scale) / scale);
   });
 }
 
-// The gradient of a row of one element is exactly zero: short rows keep the reference's double precision.
-const RegisterKernel kernel({.op = "l2_normalize", .name = "cpu", .forward = forward, .backward = backward,
-                             .supports = [](const Tensors& in, const Attrs&) { return in[0].size(-1) >= 4; }});
+// The gradient of a row of one element is exactly zero: short rows keep the reference's double
+// precision.
+const RegisterKernel kernel({.op = "l2_normalize",
+                             .name = "cpu",
+                             .forward = forward,
+                             .backward = backward,
+                             .supports = [](const Tensors& in, const Attrs&) {
+                               return in[0].size(-1) >= 4;
+                             }});
 
 }  // namespace
 }  // namespace limbeck::cpu_l2_normalize

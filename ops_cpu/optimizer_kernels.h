@@ -1,4 +1,5 @@
-// The vector kernels of the in-place optimiser steps (simd/optimizer.cpp), one table per instruction set.
+// The vector kernels of the in-place optimiser steps (simd/optimizer.cpp), one table per
+// instruction set.
 #pragma once
 #include <cstdint>
 
@@ -18,8 +19,8 @@ struct AdamRun {
   const float* g;
   float *m, *v;
   float beta1, beta2, decay;
-  float step_size;      ///< lr / (1 - beta1^step)
-  float inverse_root;   ///< 1 / sqrt(1 - beta2^step)
+  float step_size;     ///< lr / (1 - beta1^step)
+  float inverse_root;  ///< 1 / sqrt(1 - beta2^step)
   float eps;
 };
 

@@ -1,5 +1,6 @@
-// Loops over a fixed partition of the work. The partition depends on the problem only, never on the number of threads, so that sums
-// kept per part and added in order have the same bits for any number of threads.
+// Loops over a fixed partition of the work. The partition depends on the problem only, never on the
+// number of threads, so that sums kept per part and added in order have the same bits for any
+// number of threads.
 #pragma once
 #include <omp.h>
 
@@ -11,8 +12,9 @@ namespace limbeck {
 
 enum class Walk { forwards, backwards };
 
-/// Calls f(part) for parts 0..count-1, each thread taking one contiguous range; serial when `work` (in floats) is small. Walking
-/// backwards, a second pass starts with what the first one left in the thread's cache. f must not throw.
+/// Calls f(part) for parts 0..count-1, each thread taking one contiguous range; serial when `work`
+/// (in floats) is small. Walking backwards, a second pass starts with what the first one left in
+/// the thread's cache. f must not throw.
 template <class F>
 void parallel_parts(int64_t count, int64_t work, F&& f, Walk walk = Walk::forwards) {
 #pragma omp parallel if (count > 1 && work > (1 << 14))
@@ -27,12 +29,15 @@ void parallel_parts(int64_t count, int64_t work, F&& f, Walk walk = Walk::forwar
 template <class F>
 void parallel_ranges(int64_t n, int64_t grain, F&& f) {
   const int64_t count = (n + grain - 1) / grain;
-  parallel_parts(count, n, [&](int64_t part) { f(part * grain, (part + 1) * grain < n ? (part + 1) * grain : n); });
+  parallel_parts(count, n, [&](int64_t part) {
+    f(part * grain, (part + 1) * grain < n ? (part + 1) * grain : n);
+  });
 }
 
-/// Tasks 0..count-1 of a parallel region. A thread first does a contiguous range, the same share of the problem as in parallel_parts, so
-/// that it finds in its cache what it wrote one operator earlier; then it helps the others, so that a disturbed core delays nobody.
-/// Made before the region; every thread of it calls run once. Tasks must not depend on who runs them.
+/// Tasks 0..count-1 of a parallel region. A thread first does a contiguous range, the same share of
+/// the problem as in parallel_parts, so that it finds in its cache what it wrote one operator
+/// earlier; then it helps the others, so that a disturbed core delays nobody. Made before the
+/// region; every thread of it calls run once. Tasks must not depend on who runs them.
 class Tasks {
  public:
   explicit Tasks(int64_t count) : ranges_(static_cast<size_t>(omp_get_max_threads())) {

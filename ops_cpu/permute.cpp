@@ -1,6 +1,7 @@
-// permute of two neighbouring groups of dimensions, f32 on the CPU: [batch, m, n, inner] -> [batch, n, m, inner], which covers the changes
-// between channels last and channels first and the transposition of matrices. Formula in ops/permute.cpp. 4 bytes read and written an
-// element; tiles of 16 x 16 keep both sides in the cache. Other orders run the reference.
+// permute of two neighbouring groups of dimensions, f32 on the CPU: [batch, m, n, inner] -> [batch,
+// n, m, inner], which covers the changes between channels last and channels first and the
+// transposition of matrices. Formula in ops/permute.cpp. 4 bytes read and written an element; tiles
+// of 16 x 16 keep both sides in the cache. Other orders run the reference.
 #include <algorithm>
 #include <cstring>
 #include <optional>
@@ -24,7 +25,8 @@ std::optional<Swap> swap_of(const std::vector<int64_t>& order) {
   if (first == end) return Swap{0, 0, 0};  // the identity: one block
   const int second = static_cast<int>(order[first]);
   for (int i = first; i < end; ++i)
-    if (order[i] != (i < first + end - second ? second + i - first : i - (end - second))) return std::nullopt;
+    if (order[i] != (i < first + end - second ? second + i - first : i - (end - second)))
+      return std::nullopt;
   return Swap{first, second, end};
 }
 
@@ -39,8 +41,11 @@ void transpose(const float* x, float* y, int64_t batch, int64_t m, int64_t n, in
     for (int64_t i0 = 0; i0 < m; i0 += tile)
       for (int64_t j = j0; j < j1; ++j)
         for (int64_t i = i0; i < std::min(m, i0 + tile); ++i) {
-          if (inner == 1) to[j * m + i] = from[i * n + j];
-          else std::memcpy(to + (j * m + i) * inner, from + (i * n + j) * inner, static_cast<size_t>(inner) * sizeof(float));
+          if (inner == 1)
+            to[j * m + i] = from[i * n + j];
+          else
+            std::memcpy(to + (j * m + i) * inner, from + (i * n + j) * inner,
+                        static_cast<size_t>(inner) * sizeof(float));
         }
   });
 }
@@ -49,7 +54,8 @@ void run(const Tensor& x, const Tensor& y, const std::vector<int64_t>& order) {
   const Swap s = *swap_of(order);
   const Shape& shape = x.shape();
   if (x.numel() == 0) return;
-  transpose(x.data<float>(), y.data<float>(), shape.numel(0, s.first), shape.numel(s.first, s.second), shape.numel(s.second, s.end),
+  transpose(x.data<float>(), y.data<float>(), shape.numel(0, s.first),
+            shape.numel(s.first, s.second), shape.numel(s.second, s.end),
             shape.numel(s.end, shape.rank()));
 }
 
@@ -62,8 +68,13 @@ void backward(const BackwardCall& c) {
   run(c.dout[0], c.din[0], inverse);
 }
 
-const RegisterKernel kernel({.op = "permute", .name = "cpu", .forward = forward, .backward = backward,
-                             .supports = [](const Tensors&, const Attrs& attrs) { return swap_of(attrs.integers("order")).has_value(); }});
+const RegisterKernel kernel({.op = "permute",
+                             .name = "cpu",
+                             .forward = forward,
+                             .backward = backward,
+                             .supports = [](const Tensors&, const Attrs& attrs) {
+                               return swap_of(attrs.integers("order")).has_value();
+                             }});
 
 }  // namespace
 }  // namespace limbeck::cpu_permute

@@ -18,14 +18,17 @@ double best_seconds(F&& f) {
     const auto begin = std::chrono::steady_clock::now();
 #pragma omp parallel
     f(omp_get_thread_num());
-    best = std::min(best, std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count());
+    best = std::min(
+        best, std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count());
   }
   return best;
 }
 
 }  // namespace
 
-double Roofline::seconds(double bytes, double flops) const { return std::max(bytes / bytes_per_second, flops / flops_per_second); }
+double Roofline::seconds(double bytes, double flops) const {
+  return std::max(bytes / bytes_per_second, flops / flops_per_second);
+}
 
 Roofline measure_roofline() {
   const int threads = omp_get_max_threads();
@@ -35,17 +38,20 @@ Roofline measure_roofline() {
     std::vector<std::vector<char>> from(threads), to(threads);
 #pragma omp parallel
     {
-      from[omp_get_thread_num()].assign(bytes, 1);  // pages are touched by the thread that uses them
+      from[omp_get_thread_num()].assign(bytes,
+                                        1);  // pages are touched by the thread that uses them
       to[omp_get_thread_num()].assign(bytes, 2);
     }
-    const double seconds = best_seconds([&](int t) { std::memcpy(to[t].data(), from[t].data(), bytes); });
+    const double seconds =
+        best_seconds([&](int t) { std::memcpy(to[t].data(), from[t].data(), bytes); });
     result.bytes_per_second = 2.0 * static_cast<double>(bytes) * threads / seconds;
   }
   const RooflineKernels& kernels = roofline_kernels();
   const int64_t rounds = 1 << 20;
   std::vector<float> sink(threads);
   const double seconds = best_seconds([&](int t) { sink[t] = kernels.multiply_adds(rounds); });
-  result.flops_per_second = static_cast<double>(rounds * kernels.flops_per_round) * threads / seconds;
+  result.flops_per_second =
+      static_cast<double>(rounds * kernels.flops_per_round) * threads / seconds;
   return result;
 }
 

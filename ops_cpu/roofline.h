@@ -7,7 +7,8 @@
 namespace limbeck {
 
 struct RooflineKernels {
-  /// `rounds` rounds of independent multiply-adds in registers; returns a value that depends on all of them.
+  /// `rounds` rounds of independent multiply-adds in registers; returns a value that depends on all
+  /// of them.
   float (*multiply_adds)(int64_t rounds);
   int64_t flops_per_round;
 };

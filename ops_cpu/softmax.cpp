@@ -1,5 +1,6 @@
-// softmax, log_softmax and the two cross entropies, f32 on the CPU; formulas in ops/softmax.cpp and ops/losses.cpp.
-// Rows [R, C] over the last axis; a thread takes whole rows. Forward reads 4 and writes 4 bytes an element, backward reads 8 and writes 4.
+// softmax, log_softmax and the two cross entropies, f32 on the CPU; formulas in ops/softmax.cpp and
+// ops/losses.cpp. Rows [R, C] over the last axis; a thread takes whole rows. Forward reads 4 and
+// writes 4 bytes an element, backward reads 8 and writes 4.
 #include <cmath>
 
 #include "ops/op.h"
@@ -34,7 +35,9 @@ void softmax_backward(const BackwardCall& c) {
   const RowKernels& k = row_kernels();
   const float *y = c.out[0].data<float>(), *dy = c.dout[0].data<float>();
   float* dx = c.din[0].data<float>();
-  each_row(c.out[0], [&](int64_t at, int64_t n) { k.softmax_gradient(1, y + at, dy + at, k.dot(y + at, dy + at, n), dx + at, n); });
+  each_row(c.out[0], [&](int64_t at, int64_t n) {
+    k.softmax_gradient(1, y + at, dy + at, k.dot(y + at, dy + at, n), dx + at, n);
+  });
 }
 
 /// y = log softmax of one row; y also serves as the room for the exponentials.
@@ -55,14 +58,17 @@ void log_softmax_backward(const BackwardCall& c) {
   const RowKernels& k = row_kernels();
   const float *y = c.out[0].data<float>(), *dy = c.dout[0].data<float>();
   float* dx = c.din[0].data<float>();
-  each_row(c.out[0], [&](int64_t at, int64_t n) { k.minus_scaled_exp(k.total(dy + at, n), dy + at, y + at, dx + at, n); });
+  each_row(c.out[0], [&](int64_t at, int64_t n) {
+    k.minus_scaled_exp(k.total(dy + at, n), dy + at, y + at, dx + at, n);
+  });
 }
 
 void cross_entropy_forward(const ForwardCall& c) {
   const int64_t classes = c.in[0].size(1);
   const int64_t* labels = c.in[1].data<int64_t>();
   for (int64_t n = 0; n < c.in[0].size(0); ++n)
-    LIMBECK_CHECK(labels[n] >= 0 && labels[n] < classes, "cross_entropy: labels[", n, "] = ", labels[n], " is outside [0, ", classes, ")");
+    LIMBECK_CHECK(labels[n] >= 0 && labels[n] < classes, "cross_entropy: labels[", n,
+                  "] = ", labels[n], " is outside [0, ", classes, ")");
   const RowKernels& k = row_kernels();
   const float* x = c.in[0].data<float>();
   float *loss = c.out[0].data<float>(), *lp = c.out[1].data<float>();
@@ -96,7 +102,8 @@ void soft_cross_entropy_forward(const ForwardCall& c) {
 
 void soft_cross_entropy_backward(const BackwardCall& c) {
   const RowKernels& k = row_kernels();
-  const float *target = c.in[1].data<float>(), *lp = c.out[1].data<float>(), *dloss = c.dout[0].data<float>();
+  const float *target = c.in[1].data<float>(), *lp = c.out[1].data<float>(),
+              *dloss = c.dout[0].data<float>();
   each_row(c.out[1], [&](int64_t at, int64_t n) {
     const float d = dloss[at / n];
     if (c.din[0].defined()) {
@@ -108,11 +115,20 @@ void soft_cross_entropy_backward(const BackwardCall& c) {
   });
 }
 
-const RegisterKernel softmax({.op = "softmax", .name = "cpu", .forward = softmax_forward, .backward = softmax_backward});
-const RegisterKernel log_softmax({.op = "log_softmax", .name = "cpu", .forward = log_softmax_forward, .backward = log_softmax_backward});
-const RegisterKernel cross_entropy({.op = "cross_entropy", .name = "cpu", .forward = cross_entropy_forward, .backward = cross_entropy_backward});
-const RegisterKernel soft_cross_entropy(
-    {.op = "soft_cross_entropy", .name = "cpu", .forward = soft_cross_entropy_forward, .backward = soft_cross_entropy_backward});
+const RegisterKernel softmax(
+    {.op = "softmax", .name = "cpu", .forward = softmax_forward, .backward = softmax_backward});
+const RegisterKernel log_softmax({.op = "log_softmax",
+                                  .name = "cpu",
+                                  .forward = log_softmax_forward,
+                                  .backward = log_softmax_backward});
+const RegisterKernel cross_entropy({.op = "cross_entropy",
+                                    .name = "cpu",
+                                    .forward = cross_entropy_forward,
+                                    .backward = cross_entropy_backward});
+const RegisterKernel soft_cross_entropy({.op = "soft_cross_entropy",
+                                         .name = "cpu",
+                                         .forward = soft_cross_entropy_forward,
+                                         .backward = soft_cross_entropy_backward});
 
 }  // namespace
 }  // namespace limbeck::cpu_softmax

@@ -1,4 +1,5 @@
-// Element-wise functions of one tensor, f32 on the CPU; formulas in ops/unary.cpp. Forward 8 bytes an element, backward 8 or 12.
+// Element-wise functions of one tensor, f32 on the CPU; formulas in ops/unary.cpp. Forward 8 bytes
+// an element, backward 8 or 12.
 #include <cmath>
 
 #include "ops/op.h"
@@ -14,8 +15,10 @@ constexpr int64_t grain = 16384;
 template <UnaryKind kind>
 std::pair<float, float> settings(const Attrs& attrs) {
   if constexpr (kind == UnaryKind::leaky_relu) return {float(attrs.number("slope", 0.01)), 0.0f};
-  if constexpr (kind == UnaryKind::clamp) return {float(attrs.number("low", -HUGE_VAL)), float(attrs.number("high", HUGE_VAL))};
-  if constexpr (kind == UnaryKind::affine) return {float(attrs.number("scale", 1)), float(attrs.number("shift", 0))};
+  if constexpr (kind == UnaryKind::clamp)
+    return {float(attrs.number("low", -HUGE_VAL)), float(attrs.number("high", HUGE_VAL))};
+  if constexpr (kind == UnaryKind::affine)
+    return {float(attrs.number("scale", 1)), float(attrs.number("shift", 0))};
   return {0.0f, 0.0f};
 }
 
@@ -25,7 +28,9 @@ void forward(const ForwardCall& c) {
   const auto [a, b] = settings<kind>(c.attrs);
   const float* x = c.in[0].data<float>();
   float* y = c.out[0].data<float>();
-  parallel_ranges(c.out[0].numel(), grain, [&, a = a, b = b](int64_t begin, int64_t end) { kernel(x + begin, y + begin, end - begin, a, b); });
+  parallel_ranges(c.out[0].numel(), grain, [&, a = a, b = b](int64_t begin, int64_t end) {
+    kernel(x + begin, y + begin, end - begin, a, b);
+  });
 }
 
 template <UnaryKind kind>
@@ -48,12 +53,18 @@ Kernel kernel(const char* op) {
 
 using enum UnaryKind;
 const RegisterKernel kernels[] = {
-    RegisterKernel(kernel<relu>("relu")),         RegisterKernel(kernel<leaky_relu>("leaky_relu")),
-    RegisterKernel(kernel<sigmoid>("sigmoid")),   RegisterKernel(kernel<UnaryKind::tanh>("tanh")),
-    RegisterKernel(kernel<silu>("silu")),         RegisterKernel(kernel<softplus>("softplus")),
-    RegisterKernel(kernel<UnaryKind::exp>("exp")), RegisterKernel(kernel<UnaryKind::log>("log")),
-    RegisterKernel(kernel<UnaryKind::sqrt>("sqrt")), RegisterKernel(kernel<square>("square")),
-    RegisterKernel(kernel<UnaryKind::abs>("abs")), RegisterKernel(kernel<clamp>("clamp")),
+    RegisterKernel(kernel<relu>("relu")),
+    RegisterKernel(kernel<leaky_relu>("leaky_relu")),
+    RegisterKernel(kernel<sigmoid>("sigmoid")),
+    RegisterKernel(kernel<UnaryKind::tanh>("tanh")),
+    RegisterKernel(kernel<silu>("silu")),
+    RegisterKernel(kernel<softplus>("softplus")),
+    RegisterKernel(kernel<UnaryKind::exp>("exp")),
+    RegisterKernel(kernel<UnaryKind::log>("log")),
+    RegisterKernel(kernel<UnaryKind::sqrt>("sqrt")),
+    RegisterKernel(kernel<square>("square")),
+    RegisterKernel(kernel<UnaryKind::abs>("abs")),
+    RegisterKernel(kernel<clamp>("clamp")),
     RegisterKernel(kernel<affine>("affine")),
 };
 

@@ -10,7 +10,8 @@ namespace {
 
 constexpr size_t alignment = 256;
 
-/// Eight steps between powers of two, so at most 12.5 % is lost and a block fits every request of its class.
+/// Eight steps between powers of two, so at most 12.5 % is lost and a block fits every request of
+/// its class.
 size_t class_size(size_t bytes) {
   if (bytes <= 8 * alignment) return (bytes + alignment - 1) / alignment * alignment;
   const size_t step = std::bit_floor(bytes - 1) / 8;
@@ -40,7 +41,8 @@ void* CachingAllocator::allocate(size_t bytes) {
   block.label = AllocationLabel::current();
   stats_.in_use += size;
   stats_.peak_in_use = std::max(stats_.peak_in_use, stats_.in_use);
-  sim::expose(p, current_pool_ ? size : bytes);  // a replay runs with every size that the block has had
+  sim::expose(
+      p, current_pool_ ? size : bytes);  // a replay runs with every size that the block has had
   return p;
 }
 
@@ -77,8 +79,9 @@ void* CachingAllocator::from_system(size_t size, size_t wanted) {
     cudaGetLastError();
     size_t free = 0, total = 0;
     cuda_check(cudaMemGetInfo(&free, &total));
-    fail("out of memory on cuda:", device_, ": asked for ", size_text(wanted), " (", AllocationLabel::current(), "); ", size_text(free), " of ",
-         size_text(total), " are free, this program holds ", size_text(stats_.in_use), holders());
+    fail("out of memory on cuda:", device_, ": asked for ", size_text(wanted), " (",
+         AllocationLabel::current(), "); ", size_text(free), " of ", size_text(total),
+         " are free, this program holds ", size_text(stats_.in_use), holders());
   }
   cuda_check(error);
   sim::hide(p, size);
@@ -97,11 +100,13 @@ std::string CachingAllocator::holders() const {
   for (const auto& [p, block] : blocks_)
     if (block.label) by_label[block.label].bytes += block.size, ++by_label[block.label].blocks;
   std::vector<std::pair<std::string, Sum>> rows(by_label.begin(), by_label.end());
-  std::sort(rows.begin(), rows.end(), [](const auto& a, const auto& b) { return a.second.bytes > b.second.bytes; });
+  std::sort(rows.begin(), rows.end(),
+            [](const auto& a, const auto& b) { return a.second.bytes > b.second.bytes; });
   if (rows.size() > 5) rows.resize(5);
   std::string text;
   for (const auto& [label, sum] : rows)
-    text += cat(text.empty() ? "; allocated for: " : ", ", label, " ", size_text(sum.bytes), " in ", sum.blocks, sum.blocks == 1 ? " block" : " blocks");
+    text += cat(text.empty() ? "; allocated for: " : ", ", label, " ", size_text(sum.bytes), " in ",
+                sum.blocks, sum.blocks == 1 ? " block" : " blocks");
   return text;
 }
 

@@ -1,5 +1,6 @@
-// The caching allocator of one CUDA device. All work of a device is queued on one stream, so a block that the host gives back may be
-// handed out at once: whatever still uses it runs before whatever gets it next ("stream-ordered").
+// The caching allocator of one CUDA device. All work of a device is queued on one stream, so a
+// block that the host gives back may be handed out at once: whatever still uses it runs before
+// whatever gets it next ("stream-ordered").
 #pragma once
 #include <map>
 #include <mutex>
@@ -15,16 +16,16 @@ namespace limbeck::cuda {
 class CachingAllocator final : public Allocator {
  public:
   explicit CachingAllocator(int device) : device_(device) {}
-  /// 256-byte aligned. When memory runs out the cache is given back first; then Error says what was asked, what is free, and which
-  /// operators hold most.
+  /// 256-byte aligned. When memory runs out the cache is given back first; then Error says what was
+  /// asked, what is free, and which operators hold most.
   void* allocate(size_t bytes) override;
   void release(void* block, size_t bytes) noexcept override;
   AllocatorStats stats() const override;
   void reset_peak() override;
   void trim() override;
 
-  /// Blocks handed out between begin_pool and end_pool belong to that pool until drop_pool: a recorded graph writes to them at every
-  /// replay, so nobody else may get them.
+  /// Blocks handed out between begin_pool and end_pool belong to that pool until drop_pool: a
+  /// recorded graph writes to them at every replay, so nobody else may get them.
   int begin_pool();
   void end_pool();
   void drop_pool(int pool);
@@ -32,7 +33,7 @@ class CachingAllocator final : public Allocator {
  private:
   struct Block {
     size_t size = 0;
-    int pool = 0;  // 0: everybody's
+    int pool = 0;                 // 0: everybody's
     const char* label = nullptr;  // null: free
   };
   using FreeList = std::map<size_t, std::vector<void*>>;

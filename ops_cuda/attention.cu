@@ -1,13 +1,16 @@
 // attention, naive; tuned in ops_cuda/attention_tuned.cu; contract in ops/attention.cpp.
 //   p = softmax_s(scale q k^T);  y = p v;  lse = log sum_s e^(scale q k_s)
-//   dv_s = sum_l p dy_l;  dp = dy v_s;  ds = p (dp - delta_l), delta_l = sum_e dy y;  dq = scale sum_s ds k_s;  dk_s = scale sum_l ds q
+//   dv_s = sum_l p dy_l;  dp = dy v_s;  ds = p (dp - delta_l), delta_l = sum_e dy y;  dq = scale
+//                                       sum_s ds k_s;  dk_s = scale sum_l ds q
 // q [N, L, d], k [N, S, d], v [N, S, e] -> y [N, L, e], lse [N, L]. All outputs are overwritten.
-// Forward: one thread per query keeps a running maximum, sum and result: on a score s, all shrink by e^(m - max(m, s)) (Milakov and
-// Gimelshein 2018); no L x S matrix anywhere. The running result lives in a row of workspace. Backward recomputes p = e^(scale q k - lse):
-// one thread per query for dq, one per key for dk and dv, so every sum has one owner: no atomics. Sums in double; deterministic.
-// No shared memory. Bytes: every thread reads all of k and v (or q and dy) through the caches. FLOPs: 2 N L S (d + e) forward,
-// 2 N L S (5 d + 4 e) backward, where the two kernels recompute the same scores.
-// Source: Vaswani et al. 2017; Zhang et al., SAGAN, 2019; Dao et al., FlashAttention, 2022, appendix B.
+// Forward: one thread per query keeps a running maximum, sum and result: on a score s, all shrink
+// by e^(m - max(m, s)) (Milakov and Gimelshein 2018); no L x S matrix anywhere. The running result
+// lives in a row of workspace. Backward recomputes p = e^(scale q k - lse): one thread per query
+// for dq, one per key for dk and dv, so every sum has one owner: no atomics. Sums in double;
+// deterministic. No shared memory. Bytes: every thread reads all of k and v (or q and dy) through
+// the caches. FLOPs: 2 N L S (d + e) forward, 2 N L S (5 d + 4 e) backward, where the two kernels
+// recompute the same scores. Source: Vaswani et al. 2017; Zhang et al., SAGAN, 2019; Dao et al.,
+// FlashAttention, 2022, appendix B.
 #include <cmath>
 #include <limits>
 
@@ -28,7 +31,8 @@ __device__ double dot(const T* a, const T* b, int64_t n) {
 
 // running [N L, e]: the result so far.
 template <class T>
-__global__ void forward_query(const T* q, const T* k, const T* v, Sizes s, double* running, T* y, T* lse) {
+__global__ void forward_query(const T* q, const T* k, const T* v, Sizes s, double* running, T* y,
+                              T* lse) {
   const int64_t at = global_index();
   if (at >= s.batch * s.queries) return;
   const int64_t n = at / s.queries;
@@ -37,7 +41,8 @@ __global__ void forward_query(const T* q, const T* k, const T* v, Sizes s, doubl
   for (int64_t i = 0; i < s.e; ++i) acc[i] = 0;
   for (int64_t key = n * s.keys; key < (n + 1) * s.keys; ++key) {
     const double score = s.scale * dot(q + at * s.d, k + key * s.d, s.d);
-    const double bound = score > largest ? score : largest, shrink = std::exp(largest - bound), p = std::exp(score - bound);
+    const double bound = score > largest ? score : largest, shrink = std::exp(largest - bound),
+                 p = std::exp(score - bound);
     for (int64_t i = 0; i < s.e; ++i) acc[i] = acc[i] * shrink + p * v[key * s.e + i];
     z = z * shrink + p;
     largest = bound;
@@ -55,7 +60,8 @@ __global__ void query_deltas(const T* y, const T* dy, Sizes s, double* delta) {
 
 // sum [N L, d]
 template <class T>
-__global__ void query_gradient(const T* q, const T* k, const T* v, const T* dy, const T* lse, const double* delta, Sizes s, double* sum, T* dq) {
+__global__ void query_gradient(const T* q, const T* k, const T* v, const T* dy, const T* lse,
+                               const double* delta, Sizes s, double* sum, T* dq) {
   const int64_t at = global_index();
   if (at >= s.batch * s.queries) return;
   const int64_t n = at / s.queries;
@@ -71,7 +77,8 @@ __global__ void query_gradient(const T* q, const T* k, const T* v, const T* dy, 
 
 // sum [N S, d + e]. dk or dv may be null.
 template <class T>
-__global__ void key_gradient(const T* q, const T* k, const T* v, const T* dy, const T* lse, const double* delta, Sizes s, double* sum, T* dk, T* dv) {
+__global__ void key_gradient(const T* q, const T* k, const T* v, const T* dy, const T* lse,
+                             const double* delta, Sizes s, double* sum, T* dk, T* dv) {
   const int64_t key = global_index();
   if (key >= s.batch * s.keys) return;
   const int64_t n = key / s.keys;
@@ -96,18 +103,21 @@ void forward(const ForwardCall& c) {
   if (s.batch * s.queries == 0) return;
   const Tensor running = workspace<double>(q, {s.batch * s.queries, s.e});
   LAUNCH(forward_query<T>, blocks_for(s.batch * s.queries, 64), 64, 0, stream_of(q))
-  (q.data<T>(), c.in[1].data<T>(), c.in[2].data<T>(), s, running.data<double>(), c.out[0].data<T>(), c.out[1].data<T>());
+  (q.data<T>(), c.in[1].data<T>(), c.in[2].data<T>(), s, running.data<double>(), c.out[0].data<T>(),
+   c.out[1].data<T>());
 }
 
 template <class T>
 void backward(const BackwardCall& c) {
   const Sizes s(c.in, c.attrs);
-  const T *q = c.in[0].data<T>(), *k = c.in[1].data<T>(), *v = c.in[2].data<T>(), *dy = c.dout[0].data<T>(), *lse = c.out[1].data<T>();
+  const T *q = c.in[0].data<T>(), *k = c.in[1].data<T>(), *v = c.in[2].data<T>(),
+          *dy = c.dout[0].data<T>(), *lse = c.out[1].data<T>();
   const Tensor& like = c.dout[0];
   const cudaStream_t stream = stream_of(like);
   const Tensor delta = workspace<double>(like, {s.batch * s.queries});
   if (s.batch * s.queries > 0)
-    LAUNCH(query_deltas<T>, blocks_for(s.batch * s.queries, 64), 64, 0, stream)(c.out[0].data<T>(), dy, s, delta.data<double>());
+    LAUNCH(query_deltas<T>, blocks_for(s.batch * s.queries, 64), 64, 0, stream)
+  (c.out[0].data<T>(), dy, s, delta.data<double>());
   if (c.din[0].defined() && s.batch * s.queries > 0) {
     const Tensor sum = workspace<double>(like, {s.batch * s.queries, s.d});
     LAUNCH(query_gradient<T>, blocks_for(s.batch * s.queries, 64), 64, 0, stream)
@@ -116,7 +126,8 @@ void backward(const BackwardCall& c) {
   if ((c.din[1].defined() || c.din[2].defined()) && s.batch * s.keys > 0) {
     const Tensor sum = workspace<double>(like, {s.batch * s.keys, s.d + s.e});
     LAUNCH(key_gradient<T>, blocks_for(s.batch * s.keys, 64), 64, 0, stream)
-    (q, k, v, dy, lse, delta.data<double>(), s, sum.data<double>(), optional_data<T>(c.din[1]), optional_data<T>(c.din[2]));
+    (q, k, v, dy, lse, delta.data<double>(), s, sum.data<double>(), optional_data<T>(c.din[1]),
+     optional_data<T>(c.din[2]));
   }
 }
 

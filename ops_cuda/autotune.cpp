@@ -24,7 +24,7 @@ struct Autotuner::Request {
   const Tensors& in;
   const Tensors& result;  // out, or din
   const Attrs& attrs;
-  bool aligned;           // every tensor starts at a multiple of 16 bytes
+  bool aligned;  // every tensor starts at a multiple of 16 bytes
   std::function<void(const Kernel&)> run;
 
   int device() const {
@@ -50,19 +50,25 @@ void append_list(std::string& to, const Range& list) {
   for (const auto& v : list) append_bytes(to, v);
 }
 
-const char* name_of(Precision p) { return p == Precision::f32 ? "f32" : p == Precision::tf32 ? "tf32" : "bf16"; }
+const char* name_of(Precision p) {
+  return p == Precision::f32 ? "f32" : p == Precision::tf32 ? "tf32" : "bf16";
+}
 
 /// Operators whose tuned kernels are the products of implicit_gemm.h.
-bool is_product(const std::string& op) { return op == "conv2d" || op == "conv_transpose2d" || op == "linear" || op == "matmul"; }
+bool is_product(const std::string& op) {
+  return op == "conv2d" || op == "conv_transpose2d" || op == "linear" || op == "matmul";
+}
 
 bool is_aligned(const Tensors& list) {
-  return std::all_of(list.begin(), list.end(), [](const Tensor& t) { return !t.defined() || reinterpret_cast<uintptr_t>(t.raw()) % 16 == 0; });
+  return std::all_of(list.begin(), list.end(), [](const Tensor& t) {
+    return !t.defined() || reinterpret_cast<uintptr_t>(t.raw()) % 16 == 0;
+  });
 }
 
 /// Depthwise convolutions are no products: tiles mean nothing to them.
 bool is_depthwise_call(const std::string& op, const Tensors& in, const Attrs& attrs) {
-  return attrs.integer("groups", 1) > 1 && (op == "conv2d" || op == "conv_transpose2d") && in[1].defined() && in[1].shape()[3] == 1 &&
-         in[1].shape()[0] == attrs.integer("groups", 1);
+  return attrs.integer("groups", 1) > 1 && (op == "conv2d" || op == "conv_transpose2d") &&
+         in[1].defined() && in[1].shape()[3] == 1 && in[1].shape()[0] == attrs.integer("groups", 1);
 }
 
 /// One more kernel that failed, in the words for readers.
@@ -70,20 +76,26 @@ void pass_over(TunedChoice& choice, const std::string& kernel, const Error& e) {
   choice.passed_over += cat(choice.passed_over.empty() ? "" : "; ", kernel, ": ", e.what());
 }
 
-/// Ours in every cut; and the libraries, whose first question may already fail (cuDNN is asked for its algorithms).
-std::vector<Autotuner::Candidate> candidates(const Op& op, const Kernel& by_rule, const Tensors& in, const Attrs& attrs, bool aligned, bool reads_weights,
-                                              TunedChoice& choice) {
+/// Ours in every cut; and the libraries, whose first question may already fail (cuDNN is asked for
+/// its algorithms).
+std::vector<Autotuner::Candidate> candidates(const Op& op, const Kernel& by_rule, const Tensors& in,
+                                             const Attrs& attrs, bool aligned, bool reads_weights,
+                                             TunedChoice& choice) {
   std::vector<Autotuner::Candidate> list{{&by_rule, {}}};
-  const bool rounds = by_rule.dtype == DType::bf16 && reads_weights && (op.name == "conv2d" || op.name == "conv_transpose2d");
+  const bool rounds = by_rule.dtype == DType::bf16 && reads_weights &&
+                      (op.name == "conv2d" || op.name == "conv_transpose2d");
   if (by_rule.name == "cuda" && !is_depthwise_call(op.name, in, attrs))
     for (const int tile : {64064, 128128, 128032, 128016})
       for (const int parts : {0, 1, 4}) {
         list.push_back({&by_rule, {tile, parts, 0}});
-        if (rounds && (tile == 64064 || tile == 128128)) list.push_back({&by_rule, {tile, parts, 1}});
+        if (rounds && (tile == 64064 || tile == 128128))
+          list.push_back({&by_rule, {tile, parts, 1}});
       }
   if (!aligned) return list;  // cuDNN may read 16 bytes at a time
   for (const Kernel* k : kernels_of(op.name)) {
-    if (k->device != DeviceKind::cuda || k->dtype != by_rule.dtype || k->priority >= 0 || (k->missing && !k->missing().empty())) continue;
+    if (k->device != DeviceKind::cuda || k->dtype != by_rule.dtype || k->priority >= 0 ||
+        (k->missing && !k->missing().empty()))
+      continue;
     try {
       if (!k->supports || k->supports(in, attrs)) list.push_back({k, {}});
     } catch (const Error& e) {
@@ -106,7 +118,8 @@ void run(const Autotuner::Candidate& c, const std::function<void(const Kernel&)>
 class Stopwatch {
  public:
   explicit Stopwatch(int device)
-      : stream_(stream(device)), fill_(Tensor::empty({fill_bytes}, DType::u8, Device{DeviceKind::cuda, device})) {
+      : stream_(stream(device)),
+        fill_(Tensor::empty({fill_bytes}, DType::u8, Device{DeviceKind::cuda, device})) {
     cuda_check(cudaEventCreateWithFlags(&begin_, cudaEventDefault));
     cuda_check(cudaEventCreateWithFlags(&end_, cudaEventDefault));
   }
@@ -118,7 +131,8 @@ class Stopwatch {
 
   /// Seconds of one call on the device.
   double time(const std::function<void()>& call) {
-    for (int i = 0; i < 4; ++i) cuda_check(cudaMemsetAsync(fill_.raw(), 0, static_cast<size_t>(fill_bytes), stream_));
+    for (int i = 0; i < 4; ++i)
+      cuda_check(cudaMemsetAsync(fill_.raw(), 0, static_cast<size_t>(fill_bytes), stream_));
     cuda_check(cudaEventRecord(begin_, stream_));
     for (int i = 0; i < calls; ++i) call();
     cuda_check(cudaEventRecord(end_, stream_));
@@ -129,7 +143,8 @@ class Stopwatch {
   }
 
  private:
-  static constexpr int64_t fill_bytes = world::simulated ? 256 : int64_t{64} << 20;  // four of them: about 0.1 ms on a large GPU
+  static constexpr int64_t fill_bytes =
+      world::simulated ? 256 : int64_t{64} << 20;  // four of them: about 0.1 ms on a large GPU
   static constexpr int calls = world::simulated ? 1 : 4;
   cudaStream_t stream_;
   Tensor fill_;
@@ -146,7 +161,8 @@ double median_of_three(Stopwatch& watch, const std::function<void()>& call) {
 
 void print_choices() {
   for (const TunedChoice& c : autotuner().choices())
-    std::fprintf(stderr, "%-16s %9.1f us (%s: %.1f us)  %s%s%s\n", c.kernel.c_str(), c.seconds * 1e6, c.rule.c_str(), c.rule_seconds * 1e6, c.call.c_str(),
+    std::fprintf(stderr, "%-16s %9.1f us (%s: %.1f us)  %s%s%s\n", c.kernel.c_str(),
+                 c.seconds * 1e6, c.rule.c_str(), c.rule_seconds * 1e6, c.call.c_str(),
                  c.passed_over.empty() ? "" : "; passed over: ", c.passed_over.c_str());
 }
 
@@ -159,12 +175,17 @@ bool profiling() {
 
 std::string Autotuner::Candidate::name() const {
   if (!tuning.tile) return kernel->name;
-  return cat(kernel->name, " ", tuning.tile / 1000, "x", tuning.tile % 1000, tuning.parts ? cat(" in ", tuning.parts) : "",
+  return cat(kernel->name, " ", tuning.tile / 1000, "x", tuning.tile % 1000,
+             tuning.parts ? cat(" in ", tuning.parts) : "",
              tuning.round_weights > 0 ? " rounding weights first" : "");
 }
 
 std::string Autotuner::Request::call() const {
-  std::string text = cat(op.name, " ", direction, gradient < 0 ? "" : " " + op.inputs[std::min(static_cast<size_t>(gradient), op.inputs.size() - 1)].name);
+  std::string text = cat(
+      op.name, " ", direction,
+      gradient < 0
+          ? ""
+          : " " + op.inputs[std::min(static_cast<size_t>(gradient), op.inputs.size() - 1)].name);
   for (const Tensor& t : in) text += t.defined() ? cat(" ", t.shape()) : " -";
   const std::string settings = to_string(attrs);
   const char* type = by_rule.dtype == DType::bf16 ? "stored in bf16" : name_of(product_precision());
@@ -188,17 +209,27 @@ std::string Autotuner::Request::key() const {
   for (const auto& [name, value] : attrs.values()) {
     append_list(k, name);
     append_bytes(k, value.index());
-    std::visit([&](const auto& v) {
-      if constexpr (std::is_arithmetic_v<std::decay_t<decltype(v)>>) append_bytes(k, v);
-      else append_list(k, v);
-    }, value);
+    std::visit(
+        [&](const auto& v) {
+          if constexpr (std::is_arithmetic_v<std::decay_t<decltype(v)>>)
+            append_bytes(k, v);
+          else
+            append_list(k, v);
+        },
+        value);
   }
   return k;
 }
 
 Autotuner::Candidate Autotuner::measure(const Request& r) {
-  TunedChoice choice{.call = r.call(), .kernel = {}, .seconds = 0, .rule = r.by_rule.name, .rule_seconds = 0, .passed_over = {}};
-  const std::vector<Candidate> list = candidates(r.op, r.by_rule, r.in, r.attrs, r.aligned, r.gradient != 1, choice);
+  TunedChoice choice{.call = r.call(),
+                     .kernel = {},
+                     .seconds = 0,
+                     .rule = r.by_rule.name,
+                     .rule_seconds = 0,
+                     .passed_over = {}};
+  const std::vector<Candidate> list =
+      candidates(r.op, r.by_rule, r.in, r.attrs, r.aligned, r.gradient != 1, choice);
   Stopwatch watch(r.device());
   const Candidate* best = nullptr;
   for (const Candidate& c : list) {
@@ -222,7 +253,8 @@ Autotuner::Candidate Autotuner::measure(const Request& r) {
 }
 
 void Autotuner::serve(const Request& r) {
-  const bool empty = std::all_of(r.result.begin(), r.result.end(), [](const Tensor& t) { return !t.defined() || t.numel() == 0; });
+  const bool empty = std::all_of(r.result.begin(), r.result.end(),
+                                 [](const Tensor& t) { return !t.defined() || t.numel() == 0; });
   if (empty || !is_product(r.op.name) || r.by_rule.dtype == DType::f64) return r.run(r.by_rule);
   const std::lock_guard lock(mutex_);
   const std::string key = r.key();
@@ -235,7 +267,8 @@ void Autotuner::serve(const Request& r) {
 }
 
 void Autotuner::forward(const Op& op, const Kernel& by_rule, const ForwardCall& c) {
-  serve({op, by_rule, "forward", -1, c.in, c.out, c.attrs, is_aligned(c.in) && is_aligned(c.out), [&](const Kernel& k) { k.forward(c); }});
+  serve({op, by_rule, "forward", -1, c.in, c.out, c.attrs, is_aligned(c.in) && is_aligned(c.out),
+         [&](const Kernel& k) { k.forward(c); }});
 }
 
 void Autotuner::backward(const Op& op, const Kernel& by_rule, const BackwardCall& c) {
@@ -246,8 +279,11 @@ void Autotuner::backward(const Op& op, const Kernel& by_rule, const BackwardCall
     Tensors alone(c.din.size());
     alone[i] = c.din[i];
     const BackwardCall one{c.in, c.out, c.dout, alone, c.attrs};
-    if (i > 1) by_rule.backward(one);  // biases: nothing to choose from
-    else serve({op, by_rule, "gradient of", static_cast<int>(i), c.in, alone, c.attrs, aligned, [&](const Kernel& k) { k.backward(one); }});
+    if (i > 1)
+      by_rule.backward(one);  // biases: nothing to choose from
+    else
+      serve({op, by_rule, "gradient of", static_cast<int>(i), c.in, alone, c.attrs, aligned,
+             [&](const Kernel& k) { k.backward(one); }});
   }
 }
 

@@ -1,12 +1,17 @@
-// The autotuner of the device cuda (ops/tuner.h), `--kernels tuned`: per operator, direction (forward, gradient of one input), shapes,
-// attributes, precision and device, the first eager call times every kernel that can serve it, and the fastest one serves from then on.
-//   candidates  the kernel of the rule; ours with the tiles and splits of tuning.h; cuBLAS or cuDNN where they are there. Never a naive kernel
+// The autotuner of the device cuda (ops/tuner.h), `--kernels tuned`: per operator, direction
+// (forward, gradient of one input), shapes, attributes, precision and device, the first eager call
+// times every kernel that can serve it, and the fastest one serves from then on.
+//   candidates  the kernel of the rule; ours with the tiles and splits of tuning.h; cuBLAS or
+//               cuDNN where they are there. Never a naive kernel
 //               beside a tuned one.
-//   measurement CUDA events around a few calls, once to warm up and then three times; the median counts. A memory fill is queued in front, so
-//               that the calls are waiting on the GPU when the first event passes: a recorded step does not wait for the host either.
-//   recording   nothing is measured while a step is recorded into a graph: an earlier choice serves, or else the rule's kernel.
-// Convolutions and matrix products only: their results depend on nothing but their inputs, so that calls can be repeated. Two runs may choose
-// differently, and results then differ by rounding.
+//   measurement CUDA events around a few calls, once to warm up and then three times; the median
+//   counts. A memory fill is queued in front, so
+//               that the calls are waiting on the GPU when the first event passes: a recorded step
+//               does not wait for the host either.
+//   recording   nothing is measured while a step is recorded into a graph: an earlier choice
+//               serves, or else the rule's kernel.
+// Convolutions and matrix products only: their results depend on nothing but their inputs, so that
+// calls can be repeated. Two runs may choose differently, and results then differ by rounding.
 #pragma once
 #include <map>
 #include <mutex>
@@ -38,7 +43,8 @@ class Autotuner final : public KernelTuner {
   void serve(const Request& request);
   Candidate measure(const Request& request);
 
-  mutable std::recursive_mutex mutex_;  // held while a candidate runs: the tuning of products is the whole process's
+  mutable std::recursive_mutex
+      mutex_;  // held while a candidate runs: the tuning of products is the whole process's
   std::map<std::string, Candidate> chosen_;
   std::vector<TunedChoice> choices_;
 };

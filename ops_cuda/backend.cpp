@@ -20,7 +20,8 @@ class Backend final : public DeviceBackend {
   std::string describe(int index) override {
     const cudaDeviceProp& p = properties(index);
     std::ostringstream out;
-    out << p.name << " (sm_" << p.major << p.minor << ", " << std::fixed << std::setprecision(1) << static_cast<double>(p.totalGlobalMem) / (1 << 30) << " GiB)";
+    out << p.name << " (sm_" << p.major << p.minor << ", " << std::fixed << std::setprecision(1)
+        << static_cast<double>(p.totalGlobalMem) / (1 << 30) << " GiB)";
     return out.str();
   }
 
@@ -32,23 +33,33 @@ class Backend final : public DeviceBackend {
 
   Allocator& allocator(int index) override { return caching_allocator(index); }
 
-  void copy(void* to, Device to_device, const void* from, Device from_device, size_t bytes) override {
-    const bool to_host = to_device.kind == DeviceKind::cpu, from_host = from_device.kind == DeviceKind::cpu;
-    LIMBECK_CHECK(!from_host || !recording(), "a step that is recorded as a graph copies ", bytes, " bytes from the host; the copy would read that place at "
+  void copy(void* to, Device to_device, const void* from, Device from_device,
+            size_t bytes) override {
+    const bool to_host = to_device.kind == DeviceKind::cpu,
+               from_host = from_device.kind == DeviceKind::cpu;
+    LIMBECK_CHECK(!from_host || !recording(), "a step that is recorded as a graph copies ", bytes,
+                  " bytes from the host; the copy would read that place at "
                   "every replay. Make it an input of the step, or copy it before");
-    const cudaMemcpyKind kind = to_host ? cudaMemcpyDeviceToHost : from_host ? cudaMemcpyHostToDevice : cudaMemcpyDeviceToDevice;
-    if (!to_host && !from_host && to_device.index != from_device.index) synchronise(from_device.index);  // streams of two devices
+    const cudaMemcpyKind kind = to_host     ? cudaMemcpyDeviceToHost
+                                : from_host ? cudaMemcpyHostToDevice
+                                            : cudaMemcpyDeviceToDevice;
+    if (!to_host && !from_host && to_device.index != from_device.index)
+      synchronise(from_device.index);  // streams of two devices
     const int acting = to_host ? from_device.index : to_device.index;
     if (from_host && bytes <= largest_staged) return copy_staged(to, from, bytes, acting);
     cuda_check(cudaMemcpyAsync(to, from, bytes, kind, stream(acting)));
-    if (to_host) synchronise(acting);  // from pageable host memory the call itself returns only when the bytes are staged
+    if (to_host)
+      synchronise(
+          // from pageable host memory the call itself returns only when the bytes are staged
+          acting);
   }
 
   void fill(void* to, Device device, DType dtype, int64_t count, double value) override {
     fill_elements(to, dtype, count, value, stream(device.index));
   }
 
-  void convert(void* to, DType to_type, const void* from, DType from_type, int64_t count, Device device) override {
+  void convert(void* to, DType to_type, const void* from, DType from_type, int64_t count,
+               Device device) override {
     convert_elements(to, to_type, from, from_type, count, stream(device.index));
   }
 
@@ -57,13 +68,15 @@ class Backend final : public DeviceBackend {
   void set_precision(Precision precision) override { set_product_precision(precision); }
 
   void begin_recording(int index) override {
-    // Relaxed: the allocator may ask the system for memory meanwhile. First, because it refuses a recording within a recording.
+    // Relaxed: the allocator may ask the system for memory meanwhile. First, because it refuses a
+    // recording within a recording.
     cuda_check(cudaStreamBeginCapture(stream(index), cudaStreamCaptureModeRelaxed));
     recordings_[index] = std::make_unique<RecordingMemory>(index);
   }
 
   std::unique_ptr<Recording> end_recording(int index) override {
-    std::unique_ptr<RecordingMemory> memory = std::move(recordings_[index]);  // given back here where the capture failed
+    std::unique_ptr<RecordingMemory> memory =
+        std::move(recordings_[index]);  // given back here where the capture failed
     if (memory) memory->close();
     cudaGraph_t recorded = nullptr;
     cuda_check(cudaStreamEndCapture(stream(index), &recorded));
@@ -74,7 +87,8 @@ class Backend final : public DeviceBackend {
   // Larger copies are rare (weights, once) and gain nothing from a copy in between.
   static constexpr size_t largest_staged = size_t{4} << 20;
 
-  /// Through page-locked memory: from any other, CUDA may make the host wait for the work that is queued before the copy.
+  /// Through page-locked memory: from any other, CUDA may make the host wait for the work that is
+  /// queued before the copy.
   static void copy_staged(void* to, const void* from, size_t bytes, int device) {
     PinnedPool& pool = pinned_pool(device);
     const PinnedBlock block = pool.take(bytes);
@@ -89,7 +103,8 @@ class Backend final : public DeviceBackend {
 
   class Graph final : public Recording {
    public:
-    Graph(cudaGraph_t recorded, int index, std::unique_ptr<RecordingMemory> memory) : index_(index), memory_(std::move(memory)) {
+    Graph(cudaGraph_t recorded, int index, std::unique_ptr<RecordingMemory> memory)
+        : index_(index), memory_(std::move(memory)) {
       const cudaError_t result = cudaGraphInstantiate(&graph_, recorded, 0);
       cuda_check(cudaGraphDestroy(recorded));
       cuda_check(result);

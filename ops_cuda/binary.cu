@@ -1,11 +1,15 @@
-// Element-wise arithmetic of two tensors under NumPy broadcasting; functions and slopes in ops/binary.h.
-//   forward  y[i] = f(a[.], b[.])     backward  da = sum of dy df/da over the repeats of a, db likewise
+// Element-wise arithmetic of two tensors under NumPy broadcasting; functions and slopes in
+// ops/binary.h.
+//   forward  y[i] = f(a[.], b[.])     backward  da = sum of dy df/da over the repeats of a, db
+//                                               likewise
 // a, b: shapes that broadcast to y's; y, da, db are overwritten. Deterministic. Source: elementary.
-// Naive: one thread per element of y; gradients by ops_cuda/reduction.h, each for itself. No shared memory forward.
-// Tuned (f32, bf16 with arithmetic in float): 16 bytes a thread (ops_cuda/elements.h) where the elements of a chunk lie side by side in an
-// operand or are one (equal shapes, a factor per channel or per image, a scalar); one launch for the gradients of all operands that are not
-// repeated, so that dy is read once. Repeated operands: ops_cuda/reduction.h. Odd shapes: element by element.
-// Bytes: 3 sizeof(T) an element without repeats; backward 3 (add, sub) or 5 (mul) for both gradients.
+// Naive: one thread per element of y; gradients by ops_cuda/reduction.h, each for itself. No shared
+// memory forward. Tuned (f32, bf16 with arithmetic in float): 16 bytes a thread
+// (ops_cuda/elements.h) where the elements of a chunk lie side by side in an operand or are one
+// (equal shapes, a factor per channel or per image, a scalar); one launch for the gradients of all
+// operands that are not repeated, so that dy is read once. Repeated operands: ops_cuda/reduction.h.
+// Odd shapes: element by element. Bytes: 3 sizeof(T) an element without repeats; backward 3 (add,
+// sub) or 5 (mul) for both gradients.
 #include "ops/binary.h"
 
 #include <type_traits>
@@ -28,16 +32,19 @@ void forward(const ForwardCall& c) {
   const Shape& shape = c.out[0].shape();
   const int64_t n = shape.numel();
   if (n == 0) return;
-  LAUNCH((value_kernel<F, T>), blocks_for(n), 256, 0, stream_of(c.out[0]))(c.in[0].data<T>(), broadcast_nest(c.in[0].shape(), shape), c.in[1].data<T>(),
-                                                                         broadcast_nest(c.in[1].shape(), shape), c.out[0].data<T>(), n);
+  LAUNCH((value_kernel<F, T>), blocks_for(n), 256, 0, stream_of(c.out[0]))
+  (c.in[0].data<T>(), broadcast_nest(c.in[0].shape(), shape), c.in[1].data<T>(),
+   broadcast_nest(c.in[1].shape(), shape), c.out[0].data<T>(), n);
 }
 
-/// dy times the slope towards one operand, in T, of tensors of S; a and b are null where the slope does not read them.
+/// dy times the slope towards one operand, in T, of tensors of S; a and b are null where the slope
+/// does not read them.
 template <class F, class T, class S, int which>
 struct SlopeTerm {
   const S *dy, *a, *b;
   Nest at_a, at_b;
-  SlopeTerm(const BackwardCall& c, const Shape& shape) : dy(c.dout[0].data<S>()), a(optional_data<S>(c.in[0])), b(optional_data<S>(c.in[1])) {
+  SlopeTerm(const BackwardCall& c, const Shape& shape)
+      : dy(c.dout[0].data<S>()), a(optional_data<S>(c.in[0])), b(optional_data<S>(c.in[1])) {
     if (a) at_a = broadcast_nest(c.in[0].shape(), shape);
     if (b) at_b = broadcast_nest(c.in[1].shape(), shape);
   }
@@ -61,7 +68,7 @@ void backward(const BackwardCall& c) {
   gradient<F, T, 1>(c);
 }
 
-// --- tuned ----------------------------------------------------------------------------------------------------------------------
+// --- tuned ---------------------------------------------------------------------------------------
 template <class F, class S>
 __global__ void value_vectors(Operand<S> a, Operand<S> b, S* y, int64_t n, bool vectors) {
   constexpr int V = per_thread<S>;
@@ -76,14 +83,16 @@ __global__ void value_vectors(Operand<S> a, Operand<S> b, S* y, int64_t n, bool 
   }
 }
 
-/// Gradients of operands that are not repeated; da or db is null where that is not so or nobody wants it. "0 +" is the naive kernel's sum of one
-/// term: no zero is negative.
+/// Gradients of operands that are not repeated; da or db is null where that is not so or nobody
+/// wants it. "0 +" is the naive kernel's sum of one term: no zero is negative.
 template <class F, class S>
-__global__ void slope_vectors(const S* dy, Operand<S> a, Operand<S> b, S* da, S* db, int64_t n, bool vectors) {
+__global__ void slope_vectors(const S* dy, Operand<S> a, Operand<S> b, S* da, S* db, int64_t n,
+                              bool vectors) {
   constexpr int V = per_thread<S>;
   const Chunk<V> chunk(n, vectors);
   if (chunk.whole) {
-    const auto g = load_floats<V>(dy + chunk.first), x = a.template chunk<V>(chunk.first), z = b.template chunk<V>(chunk.first);
+    const auto g = load_floats<V>(dy + chunk.first), x = a.template chunk<V>(chunk.first),
+               z = b.template chunk<V>(chunk.first);
     Vector<float, V> result;
     if (da) {
       for (int v = 0; v < V; ++v) result[v] = 0 + g[v] * F::slope_a(x[v], z[v]);
@@ -110,12 +119,15 @@ void forward_vectors(const ForwardCall& c) {
   if (n == 0) return;
   const Operand<S> a(c.in[0], shape), b(c.in[1], shape);
   S* y = c.out[0].data<S>();
-  LAUNCH((value_vectors<F, S>), blocks_for_chunks<S>(n), 256, 0, stream_of(c.out[0]))(a, b, y, n, a.in_vectors(V) && b.in_vectors(V) && aligned_for(V, y));
+  LAUNCH((value_vectors<F, S>), blocks_for_chunks<S>(n), 256, 0, stream_of(c.out[0]))
+  (a, b, y, n, a.in_vectors(V) && b.in_vectors(V) && aligned_for(V, y));
 }
 
-/// Operators whose operands networks repeat; the others are spared the compile time of the tuned sums.
+/// Operators whose operands networks repeat; the others are spared the compile time of the tuned
+/// sums.
 template <class F>
-constexpr bool often_repeated = std::is_same_v<F, binary::Add> || std::is_same_v<F, binary::Sub> || std::is_same_v<F, binary::Mul>;
+constexpr bool often_repeated = std::is_same_v<F, binary::Add> || std::is_same_v<F, binary::Sub> ||
+                                std::is_same_v<F, binary::Mul>;
 
 template <class F, class S, int which>
 void repeated_gradient(const BackwardCall& c) {
@@ -123,8 +135,10 @@ void repeated_gradient(const BackwardCall& c) {
   const Shape& shape = c.dout[0].shape();
   if (!din.defined() || din.numel() == shape.numel()) return;
   const SlopeTerm<F, float, S, which> term(c, shape);
-  if constexpr (often_repeated<F>) sum_groups_tuned<S>(groups_of(shape, din.shape()), term, din);
-  else sum_groups<float, S>(groups_of(shape, din.shape()), term, din);
+  if constexpr (often_repeated<F>)
+    sum_groups_tuned<S>(groups_of(shape, din.shape()), term, din);
+  else
+    sum_groups<float, S>(groups_of(shape, din.shape()), term, din);
 }
 
 template <class F, class S>
@@ -139,7 +153,8 @@ void backward_vectors(const BackwardCall& c) {
     const Operand<S> a(c.in[0], shape), b(c.in[1], shape);
     const S* dy = c.dout[0].data<S>();
     const bool vectors = a.in_vectors(V) && b.in_vectors(V) && aligned_for(V, dy, din[0], din[1]);
-    LAUNCH((slope_vectors<F, S>), blocks_for_chunks<S>(n), 256, 0, stream_of(c.dout[0]))(dy, a, b, din[0], din[1], n, vectors);
+    LAUNCH((slope_vectors<F, S>), blocks_for_chunks<S>(n), 256, 0, stream_of(c.dout[0]))
+    (dy, a, b, din[0], din[1], n, vectors);
   }
   repeated_gradient<F, S, 0>(c);
   repeated_gradient<F, S, 1>(c);
@@ -150,9 +165,11 @@ struct Kernels {
   RegisterNaive naive;
   RegisterTuned f32, bf16;
   explicit Kernels(const char* op)
-      : naive(op, {forward<F, float>, backward<F, float>}, {forward<F, double>, backward<F, double>}),
+      : naive(op, {forward<F, float>, backward<F, float>},
+              {forward<F, double>, backward<F, double>}),
         f32(op, {forward_vectors<F, float>, backward_vectors<F, float>}),
-        bf16(op, {forward_vectors<F, bfloat16>, backward_vectors<F, bfloat16>}, nullptr, DType::bf16) {}
+        bf16(op, {forward_vectors<F, bfloat16>, backward_vectors<F, bfloat16>}, nullptr,
+             DType::bf16) {}
 };
 
 const Kernels<binary::Add> add("add");

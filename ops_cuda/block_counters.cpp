@@ -21,7 +21,8 @@ unsigned* BlockCounters::of(cudaStream_t stream) {
 }
 
 unsigned* block_counters(const Tensor& t, int64_t groups, cudaStream_t stream) {
-  LIMBECK_CHECK(groups <= most_block_groups, "block_counters: ", groups, " groups of blocks, at most ", most_block_groups, " have a counter");
+  LIMBECK_CHECK(groups <= most_block_groups, "block_counters: ", groups,
+                " groups of blocks, at most ", most_block_groups, " have a counter");
   return current_counters(t.device().index).of(stream);
 }
 

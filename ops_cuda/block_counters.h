@@ -1,5 +1,6 @@
-// The counters of ops_cuda/last_block.h. Launches on one stream run one after the other and share counters, which each leaves zero; what may run
-// at the same time, another stream or the replay of a recording, has its own.
+// The counters of ops_cuda/last_block.h. Launches on one stream run one after the other and share
+// counters, which each leaves zero; what may run at the same time, another stream or the replay of
+// a recording, has its own.
 #pragma once
 #include <map>
 #include <mutex>
@@ -17,8 +18,8 @@ class BlockCounters {
   BlockCounters() = default;
   ~BlockCounters();  ///< waits for the device
   BlockCounters(const BlockCounters&) = delete;
-  /// Zero when the next launch on `stream` of the current device begins. The first call for a stream queues the zeroing there: in a recording it is
-  /// part of it.
+  /// Zero when the next launch on `stream` of the current device begins. The first call for a
+  /// stream queues the zeroing there: in a recording it is part of it.
   unsigned* of(cudaStream_t stream);
 
  private:

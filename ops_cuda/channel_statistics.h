@@ -1,6 +1,8 @@
-// The naive statistics that batch_norm and cond_batch_norm share: of the columns of x [n, C], mean = sum x / n, var = sum (x - mean)^2 / n,
-// invstd = 1 / sqrt(var + eps); mean, var, invstd [C] are overwritten. One thread per channel (neighbours read neighbouring addresses), no
-// shared memory; sums in double, one chain per channel: deterministic. Reads x twice, 4 FLOPs an element. Source: Ioffe & Szegedy 2015, algorithm 1.
+// The naive statistics that batch_norm and cond_batch_norm share: of the columns of x [n, C], mean
+// = sum x / n, var = sum (x - mean)^2 / n, invstd = 1 / sqrt(var + eps); mean, var, invstd [C] are
+// overwritten. One thread per channel (neighbours read neighbouring addresses), no shared memory;
+// sums in double, one chain per channel: deterministic. Reads x twice, 4 FLOPs an element. Source:
+// Ioffe & Szegedy 2015, algorithm 1.
 #pragma once
 #include <cmath>
 
@@ -11,7 +13,8 @@ namespace limbeck::cuda {
 
 /// mean, var (biased) and invstd of each channel.
 template <class T>
-__global__ void channel_statistics(const T* x, int64_t n, int64_t channels, double eps, T* mean, T* var, T* invstd) {
+__global__ void channel_statistics(const T* x, int64_t n, int64_t channels, double eps, T* mean,
+                                   T* var, T* invstd) {
   const int64_t c = global_index();
   if (c >= channels) return;
   const double divisor = n > 0 ? double(n) : 1.0;
@@ -34,8 +37,8 @@ __global__ void invert_variance(const T* var, int64_t channels, double eps, T* i
 template <class T>
 Tensor inverted(const Tensor& var, const Attrs& attrs) {
   const Tensor invstd = Tensor::empty_like(var);
-  if (var.numel() > 0)
-    LAUNCH(invert_variance<T>, blocks_for(var.numel()), 256, 0, stream_of(var))(var.data<T>(), var.numel(), attrs.number("eps", 1e-5), invstd.data<T>());
+  if (var.numel() > 0) LAUNCH(invert_variance<T>, blocks_for(var.numel()), 256, 0, stream_of(var))
+  (var.data<T>(), var.numel(), attrs.number("eps", 1e-5), invstd.data<T>());
   return invstd;
 }
 

@@ -1,19 +1,29 @@
-// The operators conv2d and conv_transpose2d out of the three products of a convolution: the transposed one is backward-data forwards.
+// The operators conv2d and conv_transpose2d out of the three products of a convolution: the
+// transposed one is backward-data forwards.
 #pragma once
 #include "ops/conv2d.h"
 #include "ops_cuda/column_sums.h"
 
 namespace limbeck::cuda {
 
-/// Convolve(sizes, x, weight, bias, y), BackwardData(sizes, dy, weight, bias, dx), BackwardWeight(sizes, x, dy, dweight); an undefined bias is none.
-/// S is what images are stored in, float or bfloat16; weights and biases are f32.
+/// Convolve(sizes, x, weight, bias, y), BackwardData(sizes, dy, weight, bias, dx),
+/// BackwardWeight(sizes, x, dy, dweight); an undefined bias is none. S is what images are stored
+/// in, float or bfloat16; weights and biases are f32.
 template <class S, auto Convolve, auto BackwardData, auto BackwardWeight>
 struct ConvolutionCalls {
-  static Tensor optional(const Tensors& list, size_t i) { return i < list.size() ? list[i] : Tensor(); }
-  static Conv2dSizes sizes(const Tensors& in, const Attrs& attrs) { return conv2d_sizes(in[0].shape(), in[1].shape(), attrs); }
-  static Conv2dSizes transpose_sizes(const Tensors& in, const Attrs& attrs) { return conv_transpose2d_sizes(in[0].shape(), in[1].shape(), attrs); }
+  static Tensor optional(const Tensors& list, size_t i) {
+    return i < list.size() ? list[i] : Tensor();
+  }
+  static Conv2dSizes sizes(const Tensors& in, const Attrs& attrs) {
+    return conv2d_sizes(in[0].shape(), in[1].shape(), attrs);
+  }
+  static Conv2dSizes transpose_sizes(const Tensors& in, const Attrs& attrs) {
+    return conv_transpose2d_sizes(in[0].shape(), in[1].shape(), attrs);
+  }
 
-  static void forward(const ForwardCall& c) { Convolve(sizes(c.in, c.attrs), c.in[0], c.in[1], optional(c.in, 2), c.out[0]); }
+  static void forward(const ForwardCall& c) {
+    Convolve(sizes(c.in, c.attrs), c.in[0], c.in[1], optional(c.in, 2), c.out[0]);
+  }
 
   static void backward(const BackwardCall& c) {
     const Conv2dSizes s = sizes(c.in, c.attrs);

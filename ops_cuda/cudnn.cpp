@@ -1,9 +1,11 @@
-// conv2d and conv_transpose2d by cuDNN, under the kernel name "cudnn"; formulas in conv2d.cu. Our tensors are cuDNN's NHWC, our weights
-// [O, kh, kw, C/G] its NHWC filters. Of the algorithms that its heuristics offer, the first one that is deterministic, fits the workspace and
-// does not refuse a trial serves; where a direction has none the kernel does not support the call. The bias is added, and its gradient summed, by
-// our own kernels.
-// Images in f32: without TF32, or in TF32, as product_precision() says. Images in bf16: tensor cores with f32 sums; cuDNN wants all three tensors
-// in one type, so weights are rounded to bf16 for each call, and so is their gradient, which then becomes f32 again.
+// conv2d and conv_transpose2d by cuDNN, under the kernel name "cudnn"; formulas in conv2d.cu. Our
+// tensors are cuDNN's NHWC, our weights [O, kh, kw, C/G] its NHWC filters. Of the algorithms that
+// its heuristics offer, the first one that is deterministic, fits the workspace and does not refuse
+// a trial serves; where a direction has none the kernel does not support the call. The bias is
+// added, and its gradient summed, by our own kernels. Images in f32: without TF32, or in TF32, as
+// product_precision() says. Images in bf16: tensor cores with f32 sums; cuDNN wants all three
+// tensors in one type, so weights are rounded to bf16 for each call, and so is their gradient,
+// which then becomes f32 again.
 #include "ops_cuda/cudnn.h"
 
 #include <algorithm>
@@ -33,7 +35,8 @@ constexpr size_t oldest_version = 8000;  // 8.0: fma_math, which makes f32 mean 
 std::string unfit();
 
 VendorLibrary& library() {
-  static auto* l = new VendorLibrary("cuDNN", "LIMBECK_CUDNN", {"libcudnn.so.9", "libcudnn.so.8"}, unfit);
+  static auto* l =
+      new VendorLibrary("cuDNN", "LIMBECK_CUDNN", {"libcudnn.so.9", "libcudnn.so.8"}, unfit);
   return *l;
 }
 
@@ -54,9 +57,11 @@ struct Direction {
     library().find(convolve, name_);
   }
 };
-using Forward = Direction<TensorDescriptor, FilterDescriptor, TensorDescriptor>;         // x, w -> y
-using BackwardData = Direction<FilterDescriptor, TensorDescriptor, TensorDescriptor>;    // w, dy -> dx
-using BackwardFilter = Direction<TensorDescriptor, TensorDescriptor, FilterDescriptor>;  // x, dy -> dw
+using Forward = Direction<TensorDescriptor, FilterDescriptor, TensorDescriptor>;  // x, w -> y
+using BackwardData =
+    Direction<FilterDescriptor, TensorDescriptor, TensorDescriptor>;  // w, dy -> dx
+using BackwardFilter =
+    Direction<TensorDescriptor, TensorDescriptor, FilterDescriptor>;  // x, dy -> dw
 
 struct Functions {
   Create* create;
@@ -73,9 +78,13 @@ struct Functions {
   SetConvolution2d* set_convolution;
   SetGroupCount* set_groups;
   SetMathType* set_math;
-  Forward forward{"cudnnConvolutionForward", "cudnnGetConvolutionForwardAlgorithm_v7", "cudnnGetConvolutionForwardWorkspaceSize"};
-  BackwardData backward_data{"cudnnConvolutionBackwardData", "cudnnGetConvolutionBackwardDataAlgorithm_v7", "cudnnGetConvolutionBackwardDataWorkspaceSize"};
-  BackwardFilter backward_filter{"cudnnConvolutionBackwardFilter", "cudnnGetConvolutionBackwardFilterAlgorithm_v7",
+  Forward forward{"cudnnConvolutionForward", "cudnnGetConvolutionForwardAlgorithm_v7",
+                  "cudnnGetConvolutionForwardWorkspaceSize"};
+  BackwardData backward_data{"cudnnConvolutionBackwardData",
+                             "cudnnGetConvolutionBackwardDataAlgorithm_v7",
+                             "cudnnGetConvolutionBackwardDataWorkspaceSize"};
+  BackwardFilter backward_filter{"cudnnConvolutionBackwardFilter",
+                                 "cudnnGetConvolutionBackwardFilterAlgorithm_v7",
                                  "cudnnGetConvolutionBackwardFilterWorkspaceSize"};
 
   Functions() {
@@ -111,7 +120,8 @@ bool is_not_supported(Status status) { return status / 1000 == 3 || status == 9;
 
 void check(Status status, const char* call) {
   if (status == success) return;
-  const std::string text = cat("cuDNN: ", call, ": ", functions().words(status), " (status ", static_cast<int>(status), ")");
+  const std::string text = cat("cuDNN: ", call, ": ", functions().words(status), " (status ",
+                               static_cast<int>(status), ")");
   if (is_not_supported(status)) throw NotSupported(text);
   throw Error(text);
 }
@@ -123,7 +133,8 @@ size_t version() {
 }
 
 std::string unfit() {
-  if (version() < oldest_version) return cat(description(), " is too old: version ", oldest_version / 1000, " or newer serves");
+  if (version() < oldest_version)
+    return cat(description(), " is too old: version ", oldest_version / 1000, " or newer serves");
   functions();  // an error names the first one that is not there
   return {};
 }
@@ -151,7 +162,10 @@ struct Numbers {
   bool tensor_cores;
   auto operator<=>(const Numbers&) const = default;
 };
-Numbers numbers_of(DType images) { return images == DType::bf16 ? Numbers{data_bfloat16, true} : Numbers{data_float, product_precision() == Precision::tf32}; }
+Numbers numbers_of(DType images) {
+  return images == DType::bf16 ? Numbers{data_bfloat16, true}
+                               : Numbers{data_float, product_precision() == Precision::tf32};
+}
 
 template <class Descriptor>
 struct Operand {
@@ -181,30 +195,42 @@ struct Descriptors {
     check(f.create_tensor(&y.descriptor), "cudnnCreateTensorDescriptor");
     check(f.create_filter(&w.descriptor), "cudnnCreateFilterDescriptor");
     check(f.create_convolution(&convolution), "cudnnCreateConvolutionDescriptor");
-    check(f.set_tensor(x.descriptor, nhwc, numbers.type, narrow(s.n), narrow(s.c), narrow(s.h), narrow(s.w)), "cudnnSetTensor4dDescriptor");
-    check(f.set_tensor(y.descriptor, nhwc, numbers.type, narrow(s.n), narrow(s.o), narrow(s.oh), narrow(s.ow)), "cudnnSetTensor4dDescriptor");
-    check(f.set_filter(w.descriptor, numbers.type, nhwc, narrow(s.o), narrow(s.c_per_group()), narrow(s.kh), narrow(s.kw)), "cudnnSetFilter4dDescriptor");
+    check(f.set_tensor(x.descriptor, nhwc, numbers.type, narrow(s.n), narrow(s.c), narrow(s.h),
+                       narrow(s.w)),
+          "cudnnSetTensor4dDescriptor");
+    check(f.set_tensor(y.descriptor, nhwc, numbers.type, narrow(s.n), narrow(s.o), narrow(s.oh),
+                       narrow(s.ow)),
+          "cudnnSetTensor4dDescriptor");
+    check(f.set_filter(w.descriptor, numbers.type, nhwc, narrow(s.o), narrow(s.c_per_group()),
+                       narrow(s.kh), narrow(s.kw)),
+          "cudnnSetFilter4dDescriptor");
     const int64_t size = numbers.type == data_bfloat16 ? 2 : 4;
     x.bytes = size * s.n * s.h * s.w * s.c;
     y.bytes = size * s.n * s.oh * s.ow * s.o;
     w.bytes = size * s.o * s.kh * s.kw * s.c_per_group();
-    check(f.set_convolution(convolution, narrow(s.pad_h), narrow(s.pad_w), narrow(s.stride_h), narrow(s.stride_w), narrow(s.dilation_h),
-                            narrow(s.dilation_w), cross_correlation, data_float), "cudnnSetConvolution2dDescriptor");
+    check(f.set_convolution(convolution, narrow(s.pad_h), narrow(s.pad_w), narrow(s.stride_h),
+                            narrow(s.stride_w), narrow(s.dilation_h), narrow(s.dilation_w),
+                            cross_correlation, data_float),
+          "cudnnSetConvolution2dDescriptor");
     check(f.set_groups(convolution, narrow(s.groups)), "cudnnSetConvolutionGroupCount");
-    check(f.set_math(convolution, numbers.tensor_cores ? default_math : fma_math), "cudnnSetConvolutionMathType");
+    check(f.set_math(convolution, numbers.tensor_cores ? default_math : fma_math),
+          "cudnnSetConvolutionMathType");
   }
 };
 
 constexpr size_t largest_workspace = size_t{256} << 20;
 
 // Which operands a direction takes.
-void assign(const Descriptors& d, Operand<TensorDescriptor>& first, Operand<FilterDescriptor>& second, Operand<TensorDescriptor>& result) {
+void assign(const Descriptors& d, Operand<TensorDescriptor>& first,
+            Operand<FilterDescriptor>& second, Operand<TensorDescriptor>& result) {
   first = d.x, second = d.w, result = d.y;
 }
-void assign(const Descriptors& d, Operand<FilterDescriptor>& first, Operand<TensorDescriptor>& second, Operand<TensorDescriptor>& result) {
+void assign(const Descriptors& d, Operand<FilterDescriptor>& first,
+            Operand<TensorDescriptor>& second, Operand<TensorDescriptor>& result) {
   first = d.w, second = d.y, result = d.x;
 }
-void assign(const Descriptors& d, Operand<TensorDescriptor>& first, Operand<TensorDescriptor>& second, Operand<FilterDescriptor>& result) {
+void assign(const Descriptors& d, Operand<TensorDescriptor>& first,
+            Operand<TensorDescriptor>& second, Operand<FilterDescriptor>& result) {
   first = d.x, second = d.y, result = d.w;
 }
 
@@ -219,24 +245,32 @@ struct Plan {
   Algorithm algorithm = -1;
   int64_t workspace_bytes = 0;
 
-  explicit Plan(std::shared_ptr<const Descriptors> d) : descriptors(std::move(d)), convolution(descriptors->convolution) {
+  explicit Plan(std::shared_ptr<const Descriptors> d)
+      : descriptors(std::move(d)), convolution(descriptors->convolution) {
     assign(*descriptors, first, second, result);
   }
 };
 
 template <class D>
-Status convolve_by(const Plan<D>& plan, const D& direction, Handle handle, const Tensor& first, const Tensor& second, const Tensor& result) {
-  const Tensor workspace = plan.workspace_bytes ? Tensor::empty({plan.workspace_bytes}, DType::u8, result.device()) : Tensor();
+Status convolve_by(const Plan<D>& plan, const D& direction, Handle handle, const Tensor& first,
+                   const Tensor& second, const Tensor& result) {
+  const Tensor workspace = plan.workspace_bytes
+                               ? Tensor::empty({plan.workspace_bytes}, DType::u8, result.device())
+                               : Tensor();
   const float one = 1, zero = 0;
-  return direction.convolve(handle, &one, plan.first.descriptor, first.raw(), plan.second.descriptor, second.raw(), plan.convolution, plan.algorithm, workspace.raw(),
-                            static_cast<size_t>(plan.workspace_bytes), &zero, plan.result.descriptor, result.raw());
+  return direction.convolve(handle, &one, plan.first.descriptor, first.raw(),
+                            plan.second.descriptor, second.raw(), plan.convolution, plan.algorithm,
+                            workspace.raw(), static_cast<size_t>(plan.workspace_bytes), &zero,
+                            plan.result.descriptor, result.raw());
 }
 
 void fill_zero(const Tensor& t) {
-  if (t.numel()) cuda_check(cudaMemsetAsync(t.raw(), 0, static_cast<size_t>(t.bytes()), stream_of(t)));
+  if (t.numel())
+    cuda_check(cudaMemsetAsync(t.raw(), 0, static_cast<size_t>(t.bytes()), stream_of(t)));
 }
 
-/// Whether an algorithm that cuDNN offered does it, too: some are refused only when they are called.
+/// Whether an algorithm that cuDNN offered does it, too: some are refused only when they are
+/// called.
 template <class D>
 bool passes_trial(const Plan<D>& plan, const D& direction, Handle handle, int device) {
   const auto memory = [&](int64_t bytes) {
@@ -244,7 +278,8 @@ bool passes_trial(const Plan<D>& plan, const D& direction, Handle handle, int de
     fill_zero(t);
     return t;
   };
-  const Status status = convolve_by(plan, direction, handle, memory(plan.first.bytes), memory(plan.second.bytes), memory(plan.result.bytes));
+  const Status status = convolve_by(plan, direction, handle, memory(plan.first.bytes),
+                                    memory(plan.second.bytes), memory(plan.result.bytes));
   if (is_not_supported(status)) return false;
   check(status, direction.name);
   return true;
@@ -252,28 +287,35 @@ bool passes_trial(const Plan<D>& plan, const D& direction, Handle handle, int de
 
 /// Throws NotSupported where there is none.
 template <class D>
-Plan<D> make_plan(const D& direction, const Conv2dSizes& s, const Numbers& numbers, int device, Handle handle) {
+Plan<D> make_plan(const D& direction, const Conv2dSizes& s, const Numbers& numbers, int device,
+                  Handle handle) {
   Plan<D> plan(std::make_shared<const Descriptors>(s, numbers));
   const auto first = plan.first.descriptor;
   const auto second = plan.second.descriptor;
   const auto result = plan.result.descriptor;
   std::array<AlgorithmPerformance, 16> offers{};
   int count = 0;
-  check(direction.algorithm(handle, first, second, plan.convolution, result, static_cast<int>(offers.size()), &count, offers.data()), direction.name);
+  check(direction.algorithm(handle, first, second, plan.convolution, result,
+                            static_cast<int>(offers.size()), &count, offers.data()),
+        direction.name);
   for (int i = 0; i < count; ++i) {
     const AlgorithmPerformance& offer = offers[static_cast<size_t>(i)];
     size_t bytes = 0;
     if (offer.status != success || offer.determinism != deterministic) continue;
     // In f32 the descriptor keeps saying that nothing but fused multiply-adds will do.
-    if (numbers.tensor_cores) check(functions().set_math(plan.convolution, offer.math), "cudnnSetConvolutionMathType");
-    if (direction.workspace(handle, first, second, plan.convolution, result, offer.algorithm, &bytes) != success) continue;
+    if (numbers.tensor_cores)
+      check(functions().set_math(plan.convolution, offer.math), "cudnnSetConvolutionMathType");
+    if (direction.workspace(handle, first, second, plan.convolution, result, offer.algorithm,
+                            &bytes) != success)
+      continue;
     if (bytes > largest_workspace) continue;
     plan.algorithm = offer.algorithm;
     plan.workspace_bytes = static_cast<int64_t>(bytes);
     if (passes_trial(plan, direction, handle, device)) return plan;
   }
-  throw NotSupported(cat("cuDNN: ", direction.name, ": none of the ", count, " algorithms that it offers is deterministic, needs at most ", largest_workspace >> 20,
-                         " MiB and does not refuse the call"));
+  throw NotSupported(cat("cuDNN: ", direction.name, ": none of the ", count,
+                         " algorithms that it offers is deterministic, needs at most ",
+                         largest_workspace >> 20, " MiB and does not refuse the call"));
 }
 
 /// What was planned, or why nothing can be; one entry for each kind of call, kept for ever.
@@ -284,14 +326,17 @@ struct Planned {
 };
 
 template <class D>
-const Planned<D>& plan_for(const D& direction, const Conv2dSizes& s, const Numbers& numbers, int device, Handle handle) {
+const Planned<D>& plan_for(const D& direction, const Conv2dSizes& s, const Numbers& numbers,
+                           int device, Handle handle) {
   using Sizes = std::array<int64_t, sizeof(Conv2dSizes) / sizeof(int64_t)>;
-  static auto& plans = *new std::map<std::tuple<Sizes, int, Numbers>, Planned<D>>;  // never destroyed, like the library
+  static auto& plans = *new std::map<std::tuple<Sizes, int, Numbers>,
+                                     Planned<D>>;  // never destroyed, like the library
   static std::mutex mutex;
   const std::lock_guard lock(mutex);
   const auto key = std::tuple(std::bit_cast<Sizes>(s), device, numbers);
   if (const auto found = plans.find(key); found != plans.end()) return found->second;
-  require_eager("cuDNN, for sizes that are new to it", device);  // the trial would become part of the step
+  require_eager("cuDNN, for sizes that are new to it",
+                device);  // the trial would become part of the step
   Planned<D> planned;
   try {
     planned.plan = make_plan(direction, s, numbers, device, handle);
@@ -302,7 +347,8 @@ const Planned<D>& plan_for(const D& direction, const Conv2dSizes& s, const Numbe
 }
 
 template <class D>
-void run(const D& direction, const Conv2dSizes& s, const Tensor& first, const Tensor& second, const Tensor& result) {
+void run(const D& direction, const Conv2dSizes& s, const Tensor& first, const Tensor& second,
+         const Tensor& result) {
   const int device = result.device().index;
   stream(device);  // makes the device current
   const Handle handle = handle_of(device);
@@ -311,16 +357,20 @@ void run(const D& direction, const Conv2dSizes& s, const Tensor& first, const Te
   check(convolve_by(*planned.plan, direction, handle, first, second, result), direction.name);
 }
 
-// --- the operators ----------------------------------------------------------------------------------------------------------------
-Tensor in_type_of(const Tensor& images, const Tensor& w) { return w.dtype() == images.dtype() ? w : w.to(images.dtype()); }
+// --- the operators -------------------------------------------------------------------------------
+Tensor in_type_of(const Tensor& images, const Tensor& w) {
+  return w.dtype() == images.dtype() ? w : w.to(images.dtype());
+}
 
-void convolve(const Conv2dSizes& s, const Tensor& x, const Tensor& w, const Tensor& b, const Tensor& y) {
+void convolve(const Conv2dSizes& s, const Tensor& x, const Tensor& w, const Tensor& b,
+              const Tensor& y) {
   if (y.numel() == 0) return;
   run(functions().forward, s, x, in_type_of(x, w), y);
   if (b) add_row_bias(y, s.n * s.oh * s.ow, s.o, b.data<float>());
 }
 
-void backward_data(const Conv2dSizes& s, const Tensor& dy, const Tensor& w, const Tensor& b, const Tensor& dx) {
+void backward_data(const Conv2dSizes& s, const Tensor& dy, const Tensor& w, const Tensor& b,
+                   const Tensor& dx) {
   if (dx.numel() == 0) return;
   run(functions().backward_data, s, in_type_of(dy, w), dy, dx);
   if (b) add_row_bias(dx, s.n * s.h * s.w, s.c, b.data<float>());
@@ -334,30 +384,43 @@ void backward_weight(const Conv2dSizes& s, const Tensor& x, const Tensor& dy, co
   convert_elements(dw.raw(), dw.dtype(), rounded.raw(), rounded.dtype(), dw.numel(), stream_of(dw));
 }
 
-/// Whether cuDNN has an algorithm for all three directions; only it can tell, by trial. Makes the plans, and the handle.
+/// Whether cuDNN has an algorithm for all three directions; only it can tell, by trial. Makes the
+/// plans, and the handle.
 bool offers_algorithms(const Conv2dSizes& s, const Numbers& numbers, int device) {
   if (s.n * s.h * s.w * s.c == 0 || s.n * s.oh * s.ow * s.o == 0) return true;  // it is not called
   stream(device);  // makes the device current
   const Handle handle = handle_of(device);
   const Functions& f = functions();
-  return plan_for(f.forward, s, numbers, device, handle).plan && plan_for(f.backward_data, s, numbers, device, handle).plan &&
+  return plan_for(f.forward, s, numbers, device, handle).plan &&
+         plan_for(f.backward_data, s, numbers, device, handle).plan &&
          plan_for(f.backward_filter, s, numbers, device, handle).plan;
 }
 
-/// Sizes fit cuDNN's integers, and cuDNN's formula for the output gives ours: a transposed convolution may have pixels that no window reads.
+/// Sizes fit cuDNN's integers, and cuDNN's formula for the output gives ours: a transposed
+/// convolution may have pixels that no window reads.
 bool fits(const Conv2dSizes& s) {
   constexpr double limit = std::numeric_limits<int>::max();
-  const double x = double(s.n) * double(s.h) * double(s.w) * double(s.c), y = double(s.n) * double(s.oh) * double(s.ow) * double(s.o);
-  const double w = double(s.o) * double(s.kh) * double(s.kw) * double(s.c_per_group()), window = double(s.dilation_h) * double(s.kh) + double(s.dilation_w) * double(s.kw);
-  if (std::max({x, y, w, window, double(s.stride_h), double(s.stride_w), double(s.h + 2 * s.pad_h), double(s.w + 2 * s.pad_w)}) > limit) return false;
-  const auto positions = [](int64_t size, int64_t pad, int64_t taps, int64_t dilation, int64_t stride) { return (size + 2 * pad - dilation * (taps - 1) - 1) / stride + 1; };
-  return positions(s.h, s.pad_h, s.kh, s.dilation_h, s.stride_h) == s.oh && positions(s.w, s.pad_w, s.kw, s.dilation_w, s.stride_w) == s.ow;
+  const double x = double(s.n) * double(s.h) * double(s.w) * double(s.c),
+               y = double(s.n) * double(s.oh) * double(s.ow) * double(s.o);
+  const double w = double(s.o) * double(s.kh) * double(s.kw) * double(s.c_per_group()),
+               window = double(s.dilation_h) * double(s.kh) + double(s.dilation_w) * double(s.kw);
+  if (std::max({x, y, w, window, double(s.stride_h), double(s.stride_w), double(s.h + 2 * s.pad_h),
+                double(s.w + 2 * s.pad_w)}) > limit)
+    return false;
+  const auto positions = [](int64_t size, int64_t pad, int64_t taps, int64_t dilation,
+                            int64_t stride) {
+    return (size + 2 * pad - dilation * (taps - 1) - 1) / stride + 1;
+  };
+  return positions(s.h, s.pad_h, s.kh, s.dilation_h, s.stride_h) == s.oh &&
+         positions(s.w, s.pad_w, s.kw, s.dilation_w, s.stride_w) == s.ow;
 }
 
 /// `x` says on which device; of tensors that are still on the CPU the first one is asked.
 bool serves(const Conv2dSizes& s, const Tensor& x) {
-  if (x.dtype() == DType::f32 && product_precision() == Precision::bf16) return false;  // left to our kernels
-  return fits(s) && missing().empty() && offers_algorithms(s, numbers_of(x.dtype()), x.device() == cpu ? 0 : x.device().index);
+  if (x.dtype() == DType::f32 && product_precision() == Precision::bf16)
+    return false;  // left to our kernels
+  return fits(s) && missing().empty() &&
+         offers_algorithms(s, numbers_of(x.dtype()), x.device() == cpu ? 0 : x.device().index);
 }
 
 template <class S>
@@ -365,17 +428,36 @@ using Calls = ConvolutionCalls<S, convolve, backward_data, backward_weight>;
 
 template <class S>
 Kernel conv2d_by_cudnn() {
-  return {.op = "conv2d", .device = DeviceKind::cuda, .name = "cudnn", .dtype = dtype_of<S>, .forward = Calls<S>::forward, .backward = Calls<S>::backward, .priority = -1,
-          .supports = [](const Tensors& in, const Attrs& a) { return serves(Calls<S>::sizes(in, a), in[0]); }, .missing = missing, .library = description};
+  return {.op = "conv2d",
+          .device = DeviceKind::cuda,
+          .name = "cudnn",
+          .dtype = dtype_of<S>,
+          .forward = Calls<S>::forward,
+          .backward = Calls<S>::backward,
+          .priority = -1,
+          .supports = [](const Tensors& in,
+                         const Attrs& a) { return serves(Calls<S>::sizes(in, a), in[0]); },
+          .missing = missing,
+          .library = description};
 }
 template <class S>
 Kernel conv_transpose2d_by_cudnn() {
-  return {.op = "conv_transpose2d", .device = DeviceKind::cuda, .name = "cudnn", .dtype = dtype_of<S>, .forward = Calls<S>::transpose_forward,
-          .backward = Calls<S>::transpose_backward, .priority = -1,
-          .supports = [](const Tensors& in, const Attrs& a) { return serves(Calls<S>::transpose_sizes(in, a), in[0]); }, .missing = missing, .library = description};
+  return {
+      .op = "conv_transpose2d",
+      .device = DeviceKind::cuda,
+      .name = "cudnn",
+      .dtype = dtype_of<S>,
+      .forward = Calls<S>::transpose_forward,
+      .backward = Calls<S>::transpose_backward,
+      .priority = -1,
+      .supports = [](const Tensors& in,
+                     const Attrs& a) { return serves(Calls<S>::transpose_sizes(in, a), in[0]); },
+      .missing = missing,
+      .library = description};
 }
 const RegisterKernel conv2d(conv2d_by_cudnn<float>()), conv2d_bf16(conv2d_by_cudnn<bfloat16>());
-const RegisterKernel conv_transpose2d(conv_transpose2d_by_cudnn<float>()), conv_transpose2d_bf16(conv_transpose2d_by_cudnn<bfloat16>());
+const RegisterKernel conv_transpose2d(conv_transpose2d_by_cudnn<float>()),
+    conv_transpose2d_bf16(conv_transpose2d_by_cudnn<bfloat16>());
 
 }  // namespace
 

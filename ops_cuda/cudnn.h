@@ -1,5 +1,6 @@
-// The part of cuDNN's interface that convolutions use (ops_cuda/cudnn.cpp). The declarations are ours; ops_cuda/native/vendor_headers.cpp
-// compares them with NVIDIA's headers where those are installed. These functions are in cuDNN 8 and 9.
+// The part of cuDNN's interface that convolutions use (ops_cuda/cudnn.cpp). The declarations are
+// ours; ops_cuda/native/vendor_headers.cpp compares them with NVIDIA's headers where those are
+// installed. These functions are in cuDNN 8 and 9.
 #pragma once
 #include <cstddef>
 #include <string>
@@ -44,17 +45,22 @@ using DestroyFilter = Status(FilterDescriptor);
 using DestroyConvolution = Status(ConvolutionDescriptor);
 /// Format nhwc: memory [k, h, w, c], where c counts the channels of one group.
 using SetFilter4d = Status(FilterDescriptor, DataType, Format, int k, int c, int h, int w);
-using SetConvolution2d = Status(ConvolutionDescriptor, int pad_h, int pad_w, int stride_h, int stride_w, int dilation_h, int dilation_w, Mode, DataType);
+using SetConvolution2d = Status(ConvolutionDescriptor, int pad_h, int pad_w, int stride_h,
+                                int stride_w, int dilation_h, int dilation_w, Mode, DataType);
 using SetGroupCount = Status(ConvolutionDescriptor, int);
 using SetMathType = Status(ConvolutionDescriptor, Math);
 
-// First and Second are the descriptors of the two factors, Result the descriptor of what is written.
+// First and Second are the descriptors of the two factors, Result the descriptor of what is
+// written.
 template <class First, class Second, class Result>
-using GetAlgorithm = Status(Handle, First, Second, ConvolutionDescriptor, Result, int wanted, int* found, AlgorithmPerformance*);
+using GetAlgorithm = Status(Handle, First, Second, ConvolutionDescriptor, Result, int wanted,
+                            int* found, AlgorithmPerformance*);
 template <class First, class Second, class Result>
-using GetWorkspaceSize = Status(Handle, First, Second, ConvolutionDescriptor, Result, Algorithm, size_t*);
+using GetWorkspaceSize = Status(Handle, First, Second, ConvolutionDescriptor, Result, Algorithm,
+                                size_t*);
 template <class First, class Second, class Result>
-using Convolve = Status(Handle, const void* alpha, First, const void* first, Second, const void* second, ConvolutionDescriptor, Algorithm, void* workspace,
+using Convolve = Status(Handle, const void* alpha, First, const void* first, Second,
+                        const void* second, ConvolutionDescriptor, Algorithm, void* workspace,
                         size_t workspace_bytes, const void* beta, Result, void* result);
 
 /// Why it cannot run here, or empty (VendorLibrary::missing).

@@ -25,16 +25,19 @@ struct State {
 
 void check_architecture(int device, const cudaDeviceProp& p) {
   const int oldest = std::stoi(LIMBECK_CUDA_ARCHITECTURES), found = p.major * 10 + p.minor;
-  LIMBECK_CHECK(found >= oldest, "cuda:", device, " (", p.name, ") is of architecture sm_", found, "; this program's kernels were compiled for sm_",
-                LIMBECK_CUDA_ARCHITECTURES, " and later (make CUDA=1 CUDA_ARCHS=..)");
+  LIMBECK_CHECK(found >= oldest, "cuda:", device, " (", p.name, ") is of architecture sm_", found,
+                "; this program's kernels were compiled for sm_", LIMBECK_CUDA_ARCHITECTURES,
+                " and later (make CUDA=1 CUDA_ARCHS=..)");
 }
 
 std::unique_ptr<State> set_up(int device) {
   int count = 0;
   const cudaError_t error = cudaGetDeviceCount(&count);
-  LIMBECK_CHECK(error == cudaSuccess && count > 0, "device cuda:", device, ": no CUDA device was found (", cudaGetErrorString(error),
+  LIMBECK_CHECK(error == cudaSuccess && count > 0, "device cuda:", device,
+                ": no CUDA device was found (", cudaGetErrorString(error),
                 "); is there a GPU, and its driver? --device cpu needs neither");
-  LIMBECK_CHECK(device >= 0 && device < count, "device cuda:", device, ": this machine has ", count, " CUDA device", count == 1 ? "" : "s", ", cuda:0",
+  LIMBECK_CHECK(device >= 0 && device < count, "device cuda:", device, ": this machine has ", count,
+                " CUDA device", count == 1 ? "" : "s", ", cuda:0",
                 count == 1 ? "" : cat(" to cuda:", count - 1));
   auto s = std::make_unique<State>();
   cuda_check(cudaSetDevice(device));
@@ -63,12 +66,18 @@ State& state(int device) {
 /// What to do about an error, where we know it.
 const char* hint(cudaError_t error) {
   switch (error) {
-    case cudaErrorIllegalAddress: case cudaErrorLaunchFailure:
-      return "; a kernel crashed and the device's memory is lost to this program. compute-sanitizer finds the kernel, and so does 'make CUDA=sim "
+    case cudaErrorIllegalAddress:
+    case cudaErrorLaunchFailure:
+      return "; a kernel crashed and the device's memory is lost to this program. "
+             "compute-sanitizer finds the kernel, and so does 'make CUDA=sim "
              "SANITIZE=address' without a GPU";
-    case cudaErrorNoKernelImageForDevice: return "; the kernels were not compiled for this GPU's architecture (make CUDA=1 CUDA_ARCHS=..)";
-    case cudaErrorInsufficientDriver: return "; the driver is older than the CUDA version that this program was built with";
-    case cudaErrorStreamCaptureUnsupported: return "; a step that is recorded as a graph must not wait for results or read them";
+    case cudaErrorNoKernelImageForDevice:
+      return "; the kernels were not compiled for this GPU's architecture (make CUDA=1 "
+             "CUDA_ARCHS=..)";
+    case cudaErrorInsufficientDriver:
+      return "; the driver is older than the CUDA version that this program was built with";
+    case cudaErrorStreamCaptureUnsupported:
+      return "; a step that is recorded as a graph must not wait for results or read them";
     default: return "";
   }
 }
@@ -78,18 +87,22 @@ const char* hint(cudaError_t error) {
 void check(cudaError_t result, const char* call, const char* file, int line) {
   if (result == cudaSuccess) return;
   const std::string_view path = file;
-  fail("CUDA: ", cudaGetErrorString(result), " (", cudaGetErrorName(result), ") in ", call, " at ", path.substr(path.rfind('/') + 1), ":", line, hint(result));
+  fail("CUDA: ", cudaGetErrorString(result), " (", cudaGetErrorName(result), ") in ", call, " at ",
+       path.substr(path.rfind('/') + 1), ":", line, hint(result));
 }
 
 void check_launch_limits(const char* kernel, dim3 grid, dim3 block, size_t shared_bytes) {
   const uint64_t threads = uint64_t{block.x} * block.y * block.z;
-  LIMBECK_CHECK(threads >= 1 && threads <= 1024 && block.z <= 64, "kernel ", kernel, ": a block of ", block.x, " x ", block.y, " x ", block.z,
+  LIMBECK_CHECK(threads >= 1 && threads <= 1024 && block.z <= 64, "kernel ", kernel,
+                ": a block of ", block.x, " x ", block.y, " x ", block.z,
                 " threads; the limit is 1024, and 64 in z");
-  LIMBECK_CHECK(grid.x >= 1 && grid.y >= 1 && grid.z >= 1, "kernel ", kernel, ": an empty grid (", grid.x, ", ", grid.y, ", ", grid.z, ")");
-  LIMBECK_CHECK(grid.x <= 0x7fffffffu && grid.y <= 65535 && grid.z <= 65535, "kernel ", kernel, ": grid (", grid.x, ", ", grid.y, ", ", grid.z,
+  LIMBECK_CHECK(grid.x >= 1 && grid.y >= 1 && grid.z >= 1, "kernel ", kernel, ": an empty grid (",
+                grid.x, ", ", grid.y, ", ", grid.z, ")");
+  LIMBECK_CHECK(grid.x <= 0x7fffffffu && grid.y <= 65535 && grid.z <= 65535, "kernel ", kernel,
+                ": grid (", grid.x, ", ", grid.y, ", ", grid.z,
                 "); the limits are 2147483647, 65535 and 65535");
-  LIMBECK_CHECK(shared_bytes <= world::largest_shared, "kernel ", kernel, ": ", shared_bytes, " bytes of dynamic shared memory; the limit is ",
-                world::largest_shared);
+  LIMBECK_CHECK(shared_bytes <= world::largest_shared, "kernel ", kernel, ": ", shared_bytes,
+                " bytes of dynamic shared memory; the limit is ", world::largest_shared);
 }
 
 int device_count() {
@@ -108,7 +121,10 @@ cudaStream_t stream(int device) {
 
 Fault* fault_of(const Tensor& t) { return state(t.device().index).fault; }
 
-RecordingMemory::RecordingMemory(int device) : device_(device), pool_(caching_allocator(device).begin_pool()) { state(device).recording = &counters_; }
+RecordingMemory::RecordingMemory(int device)
+    : device_(device), pool_(caching_allocator(device).begin_pool()) {
+  state(device).recording = &counters_;
+}
 RecordingMemory::~RecordingMemory() {
   close();
   caching_allocator(device_).drop_pool(pool_);
@@ -133,7 +149,8 @@ void synchronise(int device) {
 void throw_fault(int device) {
   const State& s = state(device);
   if (!s.fault->set) return;
-  cuda_check(cudaStreamSynchronize(s.stream));  // the kernel may still be writing the rest of its note
+  cuda_check(
+      cudaStreamSynchronize(s.stream));  // the kernel may still be writing the rest of its note
   const Fault f = *s.fault;
   *s.fault = {};
   fail(f.operation, ": index[", f.position, "] = ", f.index, " is outside [0, ", f.size, ")");

@@ -1,4 +1,5 @@
-// CUDA devices as tensors see them: found and set up at first use, one stream and one allocator each.
+// CUDA devices as tensors see them: found and set up at first use, one stream and one allocator
+// each.
 #pragma once
 #include "ops_cuda/allocator.h"
 #include "ops_cuda/block_counters.h"
@@ -8,7 +9,8 @@ namespace limbeck::cuda {
 
 /// Devices of this machine; 0 without a driver.
 int device_count();
-/// Throws Error when there is no such device, or when its architecture is older than what the kernels were compiled for.
+/// Throws Error when there is no such device, or when its architecture is older than what the
+/// kernels were compiled for.
 const cudaDeviceProp& properties(int device);
 CachingAllocator& caching_allocator(int device);
 /// Waits for the device's stream; throws what kernels reported (ops_cuda/fault.h) or how they died.
@@ -26,11 +28,13 @@ struct Fault {
 /// The record of the tensor's device; in host memory that kernels can write.
 Fault* fault_of(const Tensor& t);
 
-/// What a recording owns: the blocks handed out while it is made, which every replay uses, and the counters of its kernels. All of it is given back at
-/// its end, whether the recording came about or failed.
+/// What a recording owns: the blocks handed out while it is made, which every replay uses, and the
+/// counters of its kernels. All of it is given back at its end, whether the recording came about or
+/// failed.
 class RecordingMemory {
  public:
-  /// From now on allocations on the device and counters of launches belong to it. Throws while another one is open.
+  /// From now on allocations on the device and counters of launches belong to it. Throws while
+  /// another one is open.
   explicit RecordingMemory(int device);
   ~RecordingMemory();
   RecordingMemory(const RecordingMemory&) = delete;

@@ -1,7 +1,9 @@
-// Tuned matrix products (gemm.h) on the engine of implicit_gemm.h, which describes tiles, shared memory, determinism, FLOPs and bytes.
-// Three arrangements of the operands are compiled: rows along k for both (x w^T), for the left one only (dy w), for none (dy^T x). The
-// fourth, for the right one only, is the second with the operands exchanged: c^T = b a^T. With bf16 activations and f32 weights only the
-// first two occur, with bf16 operands and an f32 result (the gradient of a weight) only the third.
+// Tuned matrix products (gemm.h) on the engine of implicit_gemm.h, which describes tiles, shared
+// memory, determinism, FLOPs and bytes. Three arrangements of the operands are compiled: rows along
+// k for both (x w^T), for the left one only (dy w), for none (dy^T x). The fourth, for the right
+// one only, is the second with the operands exchanged: c^T = b a^T. With bf16 activations and f32
+// weights only the first two occur, with bf16 operands and an f32 result (the gradient of a weight)
+// only the third.
 #include "ops_cuda/gemm.h"
 
 #include <type_traits>
@@ -56,10 +58,21 @@ StoredMatrix<E, along_k> stored(const Matrix<E>& m, int64_t rows, int64_t k) {
 template <bool a_along_k, bool b_along_k, class A, class B, class C>
 void run(const Product<A, B, C>& p, const Tensor& to) {
   const int64_t k = p.terms * p.k;
-  const bool pairs = p.c_column == 1 && p.c_row % 2 == 0 && p.c_item % 2 == 0 && p.n % 2 == 0 && aligned_for(2, p.c);
-  const StoredProblem<A, B, C, a_along_k, b_along_k> problem{stored<a_along_k>(p.a, p.m, p.k), stored<b_along_k>(p.b, p.n, p.k), static_cast<int>(p.m),
-                                                             static_cast<int>(p.n), static_cast<int>(k), p.c, p.bias, p.a.item, p.b.item, p.c_item,
-                                                             static_cast<int>(p.c_row), static_cast<int>(p.c_column), pairs};
+  const bool pairs = p.c_column == 1 && p.c_row % 2 == 0 && p.c_item % 2 == 0 && p.n % 2 == 0 &&
+                     aligned_for(2, p.c);
+  const StoredProblem<A, B, C, a_along_k, b_along_k> problem{stored<a_along_k>(p.a, p.m, p.k),
+                                                             stored<b_along_k>(p.b, p.n, p.k),
+                                                             static_cast<int>(p.m),
+                                                             static_cast<int>(p.n),
+                                                             static_cast<int>(k),
+                                                             p.c,
+                                                             p.bias,
+                                                             p.a.item,
+                                                             p.b.item,
+                                                             p.c_item,
+                                                             static_cast<int>(p.c_row),
+                                                             static_cast<int>(p.c_column),
+                                                             pairs};
   run_products<Tile128x32, Tile64x64, Tile128x128>(problem, p.items, p.m, p.n, k, to);
 }
 
@@ -77,7 +90,8 @@ Product<A, A, C> exchanged(Product<A, A, C> p) {
 
 bool gemm_serves(int64_t m, int64_t n, int64_t k, int64_t items) {
   const int64_t limit = largest_product / std::max<int64_t>(1, items);
-  return m < (1 << 24) && n < (1 << 24) && k < (1 << 24) && m * k <= limit && n * k <= limit && m * n <= limit;
+  return m < (1 << 24) && n < (1 << 24) && k < (1 << 24) && m * k <= limit && n * k <= limit &&
+         m * n <= limit;
 }
 
 template <class A, class B, class C>
@@ -93,11 +107,14 @@ void gemm(const Product<A, B, C>& p, const Tensor& c_of) {
   if constexpr (std::is_same_v<A, B>) {
     const bool same = p.a.k_contiguous == p.b.k_contiguous;
     // A narrow tile is 128 rows tall: the longer side of the product belongs there.
-    if ((same && !p.bias && p.m <= 32 && p.n > p.m) || (!p.a.k_contiguous && p.b.k_contiguous)) return gemm(exchanged(p), c_of);
+    if ((same && !p.bias && p.m <= 32 && p.n > p.m) || (!p.a.k_contiguous && p.b.k_contiguous))
+      return gemm(exchanged(p), c_of);
     if (!p.a.k_contiguous) return run<false, false>(p, c_of);
   }
-  LIMBECK_CHECK(p.a.k_contiguous && !gradient_of_weights, "gemm: operands of these types are not compiled in this arrangement");
-  if constexpr (!gradient_of_weights) return p.b.k_contiguous ? run<true, true>(p, c_of) : run<true, false>(p, c_of);
+  LIMBECK_CHECK(p.a.k_contiguous && !gradient_of_weights,
+                "gemm: operands of these types are not compiled in this arrangement");
+  if constexpr (!gradient_of_weights)
+    return p.b.k_contiguous ? run<true, true>(p, c_of) : run<true, false>(p, c_of);
 }
 template void gemm(const Product<float, float, float>&, const Tensor&);
 template void gemm(const Product<bfloat16, float, bfloat16>&, const Tensor&);

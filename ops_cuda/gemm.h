@@ -5,8 +5,9 @@
 
 namespace limbeck::cuda {
 
-/// One operand of a product as rows of `k` terms: for the left operand row i of the product, for the right operand its column j.
-/// Element (r, k) of matrix (p, s) is data[p * item + s * term + r * pitch + k], or, not k_contiguous, data[.. + k * pitch + r].
+/// One operand of a product as rows of `k` terms: for the left operand row i of the product, for
+/// the right operand its column j. Element (r, k) of matrix (p, s) is data[p * item + s * term + r
+/// * pitch + k], or, not k_contiguous, data[.. + k * pitch + r].
 template <class E>
 struct Matrix {
   const E* data = nullptr;
@@ -14,8 +15,8 @@ struct Matrix {
   int64_t pitch = 0, item = 0, term = 0;
 };
 
-/// c[p](i, j) = bias[p * n + j] + sum over s < terms, l < k of a[p, s](i, l) b[p, s](j, l), where c[p](i, j) is
-/// c[p * c_item + i * c_row + j * c_column]. Overwrites. Sizes may be 0.
+/// c[p](i, j) = bias[p * n + j] + sum over s < terms, l < k of a[p, s](i, l) b[p, s](j, l), where
+/// c[p](i, j) is c[p * c_item + i * c_row + j * c_column]. Overwrites. Sizes may be 0.
 template <class A, class B, class C>
 struct Product {
   Matrix<A> a;
@@ -30,10 +31,12 @@ struct Product {
 bool gemm_serves(int64_t m, int64_t n, int64_t k, int64_t items);
 /// On the stream of `c_of`'s device; workspace comes from its allocator. Compiled for
 ///   <float, float, float>              in product_precision()
-///   <bfloat16, float, bfloat16>        activations times weights: bf16 on tensor cores, the weights rounded on the way
+///   <bfloat16, float, bfloat16>        activations times weights: bf16 on tensor cores, the
+///                                      weights rounded on the way
 ///   <bfloat16, bfloat16, float>        gradients of weights
 ///   <bfloat16, bfloat16, bfloat16>     matmul
-/// Sums are f32. Not compiled, an error: bfloat16 times float where only the right operand runs along k.
+/// Sums are f32. Not compiled, an error: bfloat16 times float where only the right operand runs
+/// along k.
 template <class A, class B, class C>
 void gemm(const Product<A, B, C>& p, const Tensor& c_of);
 

@@ -1,22 +1,32 @@
-// The engine of the tuned products and convolutions: C = A B^T in tiles, where A and B are read through functions that say where element
-// (row, k) lies in memory ("implicit GEMM": the matrix of image windows is never stored).
+// The engine of the tuned products and convolutions: C = A B^T in tiles, where A and B are read
+// through functions that say where element (row, k) lies in memory ("implicit GEMM": the matrix of
+// image windows is never stored).
 //   c(m, n) = bias(n) + sum_k a(m, k) b(n, k)
-// A Problem describes the matrices, for one or several independent items (groups, matrices of a batch, phases of a strided gradient); ops_cuda/
-// gemm.cu and ops_cuda/conv2d_tuned.cu have them. It offers, on the device,
-//   using A, B           Sources (operand_slices.h)               using Item, item(z)     a, b, m, n, k, out, bias of item z
-//   a, b                 the operands, from which item(z) makes its own; their width holds for all items
-//   row_offset(item, m)  of c(m, 0) from item.out, an int         column_stride           from c(m, n) to c(m, n + 1), an int
-//   pairs                whether c(m, n) and c(m, n + 1), n even, are adjacent and aligned for one access (used where c is bf16)
-// A, B and C are stored in f32 or in bf16 each; biases are f32. Operands stored in bf16 multiply on tensor cores, with f32 operands rounded to
-// bf16; with both in f32 product_precision() (precision.h) chooses. Sums are f32, rounded once where C is bf16.
+// A Problem describes the matrices, for one or several independent items (groups, matrices of a
+// batch, phases of a strided gradient); ops_cuda/ gemm.cu and ops_cuda/conv2d_tuned.cu have them.
+// It offers, on the device,
+//   using A, B           Sources (operand_slices.h)               using Item, item(z)     a, b, m,
+//                        n, k, out, bias of item z
+//   a, b                 the operands, from which item(z) makes its own; their width holds for all
+//                        items
+//   row_offset(item, m)  of c(m, 0) from item.out, an int         column_stride           from
+//                        c(m, n) to c(m, n + 1), an int
+//   pairs                whether c(m, n) and c(m, n + 1), n even, are adjacent and aligned for one
+//                        access (used where c is bf16)
+// A, B and C are stored in f32 or in bf16 each; biases are f32. Operands stored in bf16 multiply on
+// tensor cores, with f32 operands rounded to bf16; with both in f32 product_precision()
+// (precision.h) chooses. Sums are f32, rounded once where C is bf16.
 //
-// Mapping: a block computes one tile of C (tiles of one row of tiles are neighbours in the grid: they share rows of A in the L2 cache) over
-// one part of the sum (split-K). Shared memory, dynamic: `stages` slices of both operands (operand_slices.h), filled by asynchronous copies
-// two slices ahead; at most 61440 bytes, for the largest tile. One barrier per slice. What the warps do with a slice: tile_sums.h.
-// Deterministic: the parts of a split sum go to a workspace (f32). Up to eight parts are added, first to last, by the block that finishes its tile's last
-// part (last_block.h: no launch for very little work); more, as weight gradients have, by a second kernel whose eight warps share the parts of 32
-// results. The number of parts depends on the sizes only. Of each k a block reads (rows + columns) elements and does 2 rows columns FLOPs.
-// Source: tiling as in Goto and van de Geijn 2008 and NVIDIA's CUTLASS documentation.
+// Mapping: a block computes one tile of C (tiles of one row of tiles are neighbours in the grid:
+// they share rows of A in the L2 cache) over one part of the sum (split-K). Shared memory, dynamic:
+// `stages` slices of both operands (operand_slices.h), filled by asynchronous copies two slices
+// ahead; at most 61440 bytes, for the largest tile. One barrier per slice. What the warps do with a
+// slice: tile_sums.h. Deterministic: the parts of a split sum go to a workspace (f32). Up to eight
+// parts are added, first to last, by the block that finishes its tile's last part (last_block.h: no
+// launch for very little work); more, as weight gradients have, by a second kernel whose eight
+// warps share the parts of 32 results. The number of parts depends on the sizes only. Of each k a
+// block reads (rows + columns) elements and does 2 rows columns FLOPs. Source: tiling as in Goto
+// and van de Geijn 2008 and NVIDIA's CUTLASS documentation.
 #pragma once
 #include <algorithm>
 
@@ -29,25 +39,32 @@ namespace limbeck::cuda {
 
 inline constexpr int stages = 3;
 
-// --- kernels ----------------------------------------------------------------------------------------------------------------------
+// --- kernels -------------------------------------------------------------------------------------
 /// How one launch is cut. m is the largest of the items'.
 struct Plan {
   int m = 0, n = 0, tiles_m = 0, tiles_n = 0, items = 0, parts = 1, k_per_part = 0;
-  unsigned* counters = nullptr;  ///< one for each tile; null: whole sums, or a second kernel adds the parts
+  unsigned* counters =
+      nullptr;  ///< one for each tile; null: whole sums, or a second kernel adds the parts
 };
 
 /// The slices of both operands and where a stage has them.
 template <class Problem, class Tile, class Multiply, bool wide>
 struct Stage {
-  using A = OperandSlice<typename Problem::A, Tile::rows, Tile::threads, Multiply::slice, Multiply::template padding<typename Problem::A>, wide>;
-  using B = OperandSlice<typename Problem::B, Tile::columns, Tile::threads, Multiply::slice, Multiply::template padding<typename Problem::B>, wide>;
+  using A = OperandSlice<typename Problem::A, Tile::rows, Tile::threads, Multiply::slice,
+                         Multiply::template padding<typename Problem::A>, wide>;
+  using B = OperandSlice<typename Problem::B, Tile::columns, Tile::threads, Multiply::slice,
+                         Multiply::template padding<typename Problem::B>, wide>;
   static constexpr int bytes = A::bytes + B::bytes;
   static_assert(A::bytes % 16 == 0 && bytes % 16 == 0);
 
   float* const memory;  // ptxas spills with bytes here
   __device__ Stage(float* shared, int i) : memory(shared + i % stages * (bytes / 4)) {}
-  __device__ typename A::Element* a() const { return reinterpret_cast<typename A::Element*>(memory); }
-  __device__ typename B::Element* b() const { return reinterpret_cast<typename B::Element*>(memory + A::bytes / 4); }
+  __device__ typename A::Element* a() const {
+    return reinterpret_cast<typename A::Element*>(memory);
+  }
+  __device__ typename B::Element* b() const {
+    return reinterpret_cast<typename B::Element*>(memory + A::bytes / 4);
+  }
 };
 
 template <class Problem>
@@ -58,7 +75,8 @@ __device__ inline void store_pair(float* to, int stride, bool second, bool, floa
   to[0] = v;
   if (second) to[stride] = w;
 }
-__device__ inline void store_pair(bfloat16* to, int stride, bool second, bool adjacent, float v, float w) {
+__device__ inline void store_pair(bfloat16* to, int stride, bool second, bool adjacent, float v,
+                                  float w) {
   const uint32_t word = pack_bf16(v, w);
   if (adjacent) return store_vector(reinterpret_cast<uint32_t*>(to), Vector<uint32_t, 1>{word});
   to[0].bits = static_cast<uint16_t>(word);
@@ -66,7 +84,8 @@ __device__ inline void store_pair(bfloat16* to, int stride, bool second, bool ad
 }
 
 /// c(m, n) from the parts begin, begin + step, .. of its sum.
-__device__ inline float part_of_sum(const Plan& plan, const float* workspace, int z, int m, int n, int begin, int step) {
+__device__ inline float part_of_sum(const Plan& plan, const float* workspace, int z, int m, int n,
+                                    int begin, int step) {
   const int64_t all = int64_t{plan.items} * plan.m * plan.n;
   const float* const first = workspace + (int64_t{z} * plan.m + m) * plan.n + n;
   float sum = 0;
@@ -76,18 +95,22 @@ __device__ inline float part_of_sum(const Plan& plan, const float* workspace, in
 
 /// The results of one tile from its parts, by one block.
 template <class Problem, class Tile>
-__device__ void join_parts(const Problem& problem, const Plan& plan, const typename Problem::Item& item, const float* workspace, int z, int m0, int n0) {
+__device__ void join_parts(const Problem& problem, const Plan& plan,
+                           const typename Problem::Item& item, const float* workspace, int z,
+                           int m0, int n0) {
   LIMBECK_DO_NOT_UNROLL
   for (int i = static_cast<int>(threadIdx.x); i < Tile::rows * Tile::columns; i += Tile::threads) {
     const int m = m0 + i / Tile::columns, n = n0 + i % Tile::columns;
     if (m >= item.m || n >= item.n) continue;
     const float sum = part_of_sum(plan, workspace, z, m, n, 0, 1);
-    item.out[problem.row_offset(item, m) + n * problem.column_stride] = OutOf<Problem>(item.bias ? sum + item.bias[n] : sum);
+    item.out[problem.row_offset(item, m) + n * problem.column_stride] =
+        OutOf<Problem>(item.bias ? sum + item.bias[n] : sum);
   }
 }
 
 template <class Problem, class Tile, class Multiply, bool wide>
-__global__ void __launch_bounds__(Tile::threads, Tile::resident_blocks) product_tiles_kernel(Problem problem, Plan plan, float* workspace) {
+__global__ void __launch_bounds__(Tile::threads, Tile::resident_blocks)
+    product_tiles_kernel(Problem problem, Plan plan, float* workspace) {
   using Slices = Stage<Problem, Tile, Multiply, wide>;
   using SliceA = typename Slices::A;
   using SliceB = typename Slices::B;
@@ -102,8 +125,10 @@ __global__ void __launch_bounds__(Tile::threads, Tile::resident_blocks) product_
   if (m0 >= item.m) return;  // the whole block: phases differ in size
   const SliceA a(item.a, m0, item.m);
   const SliceB b(item.b, n0, item.n);
-  const int k_begin = part * plan.k_per_part, k_end = item.k < k_begin + plan.k_per_part ? item.k : k_begin + plan.k_per_part;
-  const int slices = k_end > k_begin ? (k_end - k_begin + Multiply::slice - 1) / Multiply::slice : 0;
+  const int k_begin = part * plan.k_per_part,
+            k_end = item.k < k_begin + plan.k_per_part ? item.k : k_begin + plan.k_per_part;
+  const int slices =
+      k_end > k_begin ? (k_end - k_begin + Multiply::slice - 1) / Multiply::slice : 0;
   const auto fetch = [&](int i) {
     if (i < slices) {
       const Slices to(shared, i);
@@ -116,7 +141,9 @@ __global__ void __launch_bounds__(Tile::threads, Tile::resident_blocks) product_
   typename Multiply::template Sums<Tile, SliceA, SliceB> sums;
   for (int i = 0; i < slices; ++i) {
     wait_async<stages - 2>();
-    __syncthreads();  // slice i is here for all threads, and all have done with slice i - 1, whose place the next copy takes
+    // slice i is here for all threads, and all have done with slice i - 1, whose place the next
+    // copy takes
+    __syncthreads();
     fetch(i + stages - 1);
     const Slices from(shared, i);
     sums.add(from.a(), from.b());
@@ -124,14 +151,18 @@ __global__ void __launch_bounds__(Tile::threads, Tile::resident_blocks) product_
   wait_async<0>();
   // One way out for whole sums and for parts of them: two would hold twice as many registers.
   const bool whole = plan.parts == 1;
-  float* const parts = whole ? nullptr : workspace + (part * plan.items + z) * plan.m * plan.n;  // split() keeps the workspace small
+  float* const parts = whole ? nullptr
+                             : workspace + (part * plan.items + z) * plan.m *
+                                               plan.n;  // split() keeps the workspace small
   const float* const bias = whole ? item.bias : nullptr;
   const int column_stride = whole ? problem.column_stride : 1;
   if constexpr (std::is_same_v<OutOf<Problem>, float>) {
     float* const to = whole ? item.out : parts;
     sums.for_each([&](int r, int c, float v) {
       const int m = m0 + r, n = n0 + c;
-      if (m < item.m && n < item.n) to[(whole ? problem.row_offset(item, m) : m * plan.n) + n * column_stride] = bias ? v + bias[n] : v;
+      if (m < item.m && n < item.n)
+        to[(whole ? problem.row_offset(item, m) : m * plan.n) + n * column_stride] =
+            bias ? v + bias[n] : v;
     });
   } else {
     sums.for_each_pair([&](int r, int c, float v, float w) {
@@ -143,23 +174,31 @@ __global__ void __launch_bounds__(Tile::threads, Tile::resident_blocks) product_
         v += bias[n];
         if (second) w += bias[n + 1];
       }
-      if (whole) store_pair(item.out + place, column_stride, second, problem.pairs, v, w);
-      else store_pair(parts + place, column_stride, second, false, v, w);
+      if (whole)
+        store_pair(item.out + place, column_stride, second, problem.pairs, v, w);
+      else
+        store_pair(parts + place, column_stride, second, false, v, w);
     });
   }
-  if (plan.counters && last_of(static_cast<unsigned>(plan.parts), plan.counters + (z * plan.tiles_m + m0 / Tile::rows) * plan.tiles_n + n0 / Tile::columns))
+  if (plan.counters && last_of(static_cast<unsigned>(plan.parts),
+                               plan.counters + (z * plan.tiles_m + m0 / Tile::rows) * plan.tiles_n +
+                                   n0 / Tile::columns))
     join_parts<Problem, Tile>(problem, plan, item, workspace, z, m0, n0);
 }
 
 inline constexpr int sharing_warps = 8;
 
-/// A block has 32 results side by side; warp w adds parts w, w + 8, .., and then the first warp the eight sums.
+/// A block has 32 results side by side; warp w adds parts w, w + 8, .., and then the first warp the
+/// eight sums.
 template <class Problem>
-__global__ void __launch_bounds__(32 * sharing_warps) sum_parts_kernel(Problem problem, Plan plan, const float* workspace) {
+__global__ void __launch_bounds__(32 * sharing_warps)
+    sum_parts_kernel(Problem problem, Plan plan, const float* workspace) {
   SHARED(float, partial, [sharing_warps][32]);
   const int lane = static_cast<int>(threadIdx.x) % 32, warp = static_cast<int>(threadIdx.x) / 32;
-  const int64_t i = static_cast<int64_t>(blockIdx.x) * 32 + lane, size = int64_t{plan.items} * plan.m * plan.n;
-  const int n = static_cast<int>(i % plan.n), m = static_cast<int>(i / plan.n % plan.m), z = static_cast<int>((i < size ? i : 0) / plan.n / plan.m);
+  const int64_t i = static_cast<int64_t>(blockIdx.x) * 32 + lane,
+                size = int64_t{plan.items} * plan.m * plan.n;
+  const int n = static_cast<int>(i % plan.n), m = static_cast<int>(i / plan.n % plan.m),
+            z = static_cast<int>((i < size ? i : 0) / plan.n / plan.m);
   const auto item = problem.item(z);
   const bool inside = i < size && m < item.m;
   partial[warp][lane] = inside ? part_of_sum(plan, workspace, z, m, n, warp, sharing_warps) : 0.0f;
@@ -167,17 +206,20 @@ __global__ void __launch_bounds__(32 * sharing_warps) sum_parts_kernel(Problem p
   if (warp > 0 || !inside) return;
   float sum = 0;
   for (int w = 0; w < sharing_warps; ++w) sum += partial[w][lane];
-  item.out[problem.row_offset(item, m) + n * problem.column_stride] = OutOf<Problem>(item.bias ? sum + item.bias[n] : sum);
+  item.out[problem.row_offset(item, m) + n * problem.column_stride] =
+      OutOf<Problem>(item.bias ? sum + item.bias[n] : sum);
 }
 
-// --- host side --------------------------------------------------------------------------------------------------------------------
+// --- host side -----------------------------------------------------------------------------------
 /// Products count elements in 32 bits, with room for tiles that reach past the end.
 inline constexpr int64_t largest_product = int64_t{1} << 30;
 
-/// Parts of the sum: as many as give a large GPU two blocks per multiprocessor, of at least four slices each, in a workspace of at most
-/// 64 MiB. Small images with many channels, and weight gradients, have few tiles and long sums.
+/// Parts of the sum: as many as give a large GPU two blocks per multiprocessor, of at least four
+/// slices each, in a workspace of at most 64 MiB. Small images with many channels, and weight
+/// gradients, have few tiles and long sums.
 inline void split(Plan& plan, int k, int slice) {
-  const int64_t blocks = int64_t{plan.items} * plan.tiles_m * plan.tiles_n, slices = ceil_div(std::max(k, 1), slice);
+  const int64_t blocks = int64_t{plan.items} * plan.tiles_m * plan.tiles_n,
+                slices = ceil_div(std::max(k, 1), slice);
   int64_t parts = std::min(int64_t{264} / blocks, slices / 4);
   if (product_tuning().parts) parts = product_tuning().parts;
   parts = std::min({parts, slices, (int64_t{1} << 24) / (int64_t{plan.items} * plan.m * plan.n)});
@@ -193,23 +235,31 @@ void launch_product(const Problem& problem, Plan plan, int k, const Tensor& to) 
   plan.tiles_n = static_cast<int>(ceil_div(plan.n, Tile::columns));
   split(plan, k, Multiply::slice);
   const int64_t outputs = int64_t{plan.items} * plan.m * plan.n;
-  const Tensor workspace = plan.parts > 1 ? Tensor::empty({plan.parts, outputs}, DType::f32, to.device()) : Tensor();
+  const Tensor workspace =
+      plan.parts > 1 ? Tensor::empty({plan.parts, outputs}, DType::f32, to.device()) : Tensor();
   float* const parts = workspace ? workspace.data<float>() : nullptr;
   const int64_t tiles = int64_t{plan.items} * plan.tiles_m * plan.tiles_n;
   const cudaStream_t stream = stream_of(to);
-  if (plan.parts > 1 && plan.parts <= sharing_warps && tiles <= most_block_groups) plan.counters = block_counters(to, tiles, stream);
-  LAUNCH((product_tiles_kernel<Problem, Tile, Multiply, wide>), blocks_for(tiles * plan.parts, 1), Tile::threads, shared, stream)(problem, plan, parts);
+  if (plan.parts > 1 && plan.parts <= sharing_warps && tiles <= most_block_groups)
+    plan.counters = block_counters(to, tiles, stream);
+  LAUNCH((product_tiles_kernel<Problem, Tile, Multiply, wide>), blocks_for(tiles * plan.parts, 1),
+         Tile::threads, shared, stream)
+  (problem, plan, parts);
   if (plan.parts > 1 && !plan.counters)
-    LAUNCH(sum_parts_kernel<Problem>, blocks_for(outputs, 32), 32 * sharing_warps, 0, stream)(problem, plan, parts);
+    LAUNCH(sum_parts_kernel<Problem>, blocks_for(outputs, 32), 32 * sharing_warps, 0, stream)
+  (problem, plan, parts);
 }
 
 template <class Tile, class Multiply, class Problem>
 void launch_product(const Problem& problem, const Plan& plan, int k, const Tensor& to) {
-  const bool wide = problem.a.width == largest_copy<typename Problem::A::Element> && problem.b.width == largest_copy<typename Problem::B::Element>;
-  wide ? launch_product<true, Tile, Multiply>(problem, plan, k, to) : launch_product<false, Tile, Multiply>(problem, plan, k, to);
+  const bool wide = problem.a.width == largest_copy<typename Problem::A::Element> &&
+                    problem.b.width == largest_copy<typename Problem::B::Element>;
+  wide ? launch_product<true, Tile, Multiply>(problem, plan, k, to)
+       : launch_product<false, Tile, Multiply>(problem, plan, k, to);
 }
 
-/// The tile for a product of m x n sums per item: not much wider than n, and the largest one only where there are tiles enough of it.
+/// The tile for a product of m x n sums per item: not much wider than n, and the largest one only
+/// where there are tiles enough of it.
 inline int choose_tile(int64_t m, int64_t n, int64_t items) {
   if (product_tuning().tile) return product_tuning().tile;
   if (n <= 16) return 128016;
@@ -227,21 +277,31 @@ void launch_in_precision(const Problem& problem, const Plan& plan, int k, const 
   } else {
     switch (product_precision()) {
       case Precision::f32: return launch_product<Tile, MultiplyF32>(problem, plan, k, to);
-      case Precision::tf32: return launch_product<Tile, MultiplyTensorCores<Tf32Format>>(problem, plan, k, to);
-      case Precision::bf16: return launch_product<Tile, MultiplyTensorCores<Bf16Format>>(problem, plan, k, to);
+      case Precision::tf32:
+        return launch_product<Tile, MultiplyTensorCores<Tf32Format>>(problem, plan, k, to);
+      case Precision::bf16:
+        return launch_product<Tile, MultiplyTensorCores<Bf16Format>>(problem, plan, k, to);
     }
   }
 }
 
-/// Runs `items` products of up to m x n sums of up to k terms with one of Tiles; the first one serves where the wanted one is not compiled.
+/// Runs `items` products of up to m x n sums of up to k terms with one of Tiles; the first one
+/// serves where the wanted one is not compiled.
 template <class... Tiles, class Problem>
-void run_products(const Problem& problem, int64_t items, int64_t m, int64_t n, int64_t k, const Tensor& to) {
+void run_products(const Problem& problem, int64_t items, int64_t m, int64_t n, int64_t k,
+                  const Tensor& to) {
   if (items == 0 || m == 0 || n == 0) return;
-  LIMBECK_CHECK(items * m <= largest_product && items * n <= largest_product && k <= largest_product, "product of ", items, " x ", m, " x ", n, " x ", k);
-  const Plan plan{.m = static_cast<int>(m), .n = static_cast<int>(n), .items = static_cast<int>(items)};
-  const auto with = [&]<class Tile>(Tile) { launch_in_precision<Tile>(problem, plan, static_cast<int>(k), to); };
+  LIMBECK_CHECK(
+      items * m <= largest_product && items * n <= largest_product && k <= largest_product,
+      "product of ", items, " x ", m, " x ", n, " x ", k);
+  const Plan plan{
+      .m = static_cast<int>(m), .n = static_cast<int>(n), .items = static_cast<int>(items)};
+  const auto with = [&]<class Tile>(Tile) {
+    launch_in_precision<Tile>(problem, plan, static_cast<int>(k), to);
+  };
   const int wanted = choose_tile(m, n, items);
-  const bool found = ((Tiles::rows * 1000 + Tiles::columns == wanted && (with(Tiles{}), true)) || ...);
+  const bool found =
+      ((Tiles::rows * 1000 + Tiles::columns == wanted && (with(Tiles{}), true)) || ...);
   if (!found) [&]<class First, class... Rest>(First, Rest...) { with(First{}); }(Tiles{}...);
 }
 

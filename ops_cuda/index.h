@@ -5,13 +5,15 @@
 
 namespace limbeck::cuda {
 
-/// A nest of up to eight loops, the last one fastest: element i of the nest lies at sum of position[d] * stride[d].
+/// A nest of up to eight loops, the last one fastest: element i of the nest lies at sum of
+/// position[d] * stride[d].
 struct Nest {
   int rank = 0;
   int64_t size[Shape::max_rank] = {};
   int64_t stride[Shape::max_rank] = {};
 
-  /// A loop inside all so far; loops of one step are dropped, and those that continue the last one evenly are merged with it.
+  /// A loop inside all so far; loops of one step are dropped, and those that continue the last one
+  /// evenly are merged with it.
   void add(int64_t n, int64_t step) {
     if (n == 1) return;
     if (rank > 0 && stride[rank - 1] == n * step) {
@@ -38,7 +40,8 @@ inline Nest broadcast_nest(const Shape& s, const Shape& out) {
   return nest;
 }
 
-/// The elements of a row-major tensor `x` in groups: group j is what `kept` (a shape that broadcasts to x's) repeats as its element j.
+/// The elements of a row-major tensor `x` in groups: group j is what `kept` (a shape that
+/// broadcasts to x's) repeats as its element j.
 struct Groups {
   int64_t count = 1, members = 1;
   Nest group, member;

@@ -1,10 +1,14 @@
 // index_select, embedding and gather; contract in ops/indexing.cpp.
-//   index_select, embedding:  y[j, :] = x[index[j], :];     dx[i, :] = sum of dy[j, :] over the j with index[j] = i, in the order of j
-//   gather:                   y[n] = x[n, index[n]];        dx[n, c] = dy[n] if c = index[n], else 0
-// x [rows, row], index i64 [m], y [m, row]; outputs are overwritten. One thread per element written, or for whole rows per word of up to 16
-// bytes (index_select also in bf16, with sums in float). The gradient of a row reads all indices
-// instead of adding with atomics: m rows * row index reads from the cache, the same bits in every run. No shared memory.
-// Bytes: 2 sizeof(T) an element of y, and 8 an index. An index outside x is reported (ops_cuda/fault.h). Source: elementary.
+//   index_select, embedding:  y[j, :] = x[index[j], :];     dx[i, :] = sum of dy[j, :] over the j
+//                             with index[j] = i, in the order of j
+//   gather:                   y[n] = x[n, index[n]];        dx[n, c] = dy[n] if c = index[n], else
+//                             0
+// x [rows, row], index i64 [m], y [m, row]; outputs are overwritten. One thread per element
+// written, or for whole rows per word of up to 16 bytes (index_select also in bf16, with sums in
+// float). The gradient of a row reads all indices instead of adding with atomics: m rows * row
+// index reads from the cache, the same bits in every run. No shared memory. Bytes: 2 sizeof(T) an
+// element of y, and 8 an index. An index outside x is reported (ops_cuda/fault.h). Source:
+// elementary.
 #include "ops_cuda/fault.h"
 #include "ops_cuda/register.h"
 #include "ops_cuda/words.h"
@@ -13,7 +17,8 @@ namespace limbeck::cuda {
 namespace {
 
 template <class Word>
-__global__ void select_rows_kernel(const Word* x, int64_t rows, int64_t row, const int64_t* index, Word* y, int64_t n, const char* op, Fault* fault) {
+__global__ void select_rows_kernel(const Word* x, int64_t rows, int64_t row, const int64_t* index,
+                                   Word* y, int64_t n, const char* op, Fault* fault) {
   const int64_t i = global_index();
   if (i >= n) return;
   const int64_t j = i / row;
@@ -21,22 +26,26 @@ __global__ void select_rows_kernel(const Word* x, int64_t rows, int64_t row, con
 }
 
 template <class Word>
-void launch_select_rows(const char* op, const Tensor& x, int64_t row_bytes, const Tensor& index, const Tensor& y) {
+void launch_select_rows(const char* op, const Tensor& x, int64_t row_bytes, const Tensor& index,
+                        const Tensor& y) {
   constexpr int64_t word = sizeof(Word);
-  LAUNCH(select_rows_kernel<Word>, blocks_for(y.bytes() / word), 256, 0, stream_of(y))(words<Word>(x), x.size(0), row_bytes / word, index.data<int64_t>(),
-                                                                                    words<Word>(y), y.bytes() / word, op, fault_of(y));
+  LAUNCH(select_rows_kernel<Word>, blocks_for(y.bytes() / word), 256, 0, stream_of(y))
+  (words<Word>(x), x.size(0), row_bytes / word, index.data<int64_t>(), words<Word>(y),
+   y.bytes() / word, op, fault_of(y));
 }
 
 void select_rows(const char* op, const ForwardCall& c) {
   const Tensor &x = c.in[0], &y = c.out[0];
   if (y.numel() == 0) return;
   const int64_t row_bytes = x.shape().numel(1, x.rank()) * size_of(x.dtype());
-  dispatch_words(widest_word({row_bytes}, {&x, &y}), [&](auto w) { launch_select_rows<decltype(w)>(op, x, row_bytes, c.in[1], y); });
+  dispatch_words(widest_word({row_bytes}, {&x, &y}),
+                 [&](auto w) { launch_select_rows<decltype(w)>(op, x, row_bytes, c.in[1], y); });
 }
 
 /// Sums in T of elements stored as S.
 template <class T, class S>
-__global__ void add_rows_kernel(const S* dy, const int64_t* index, int64_t m, int64_t row, S* dx, int64_t n) {
+__global__ void add_rows_kernel(const S* dy, const int64_t* index, int64_t m, int64_t row, S* dx,
+                                int64_t n) {
   const int64_t i = global_index();
   if (i >= n) return;
   T sum = 0;
@@ -49,29 +58,33 @@ template <class T, class S = T>
 void add_rows(const BackwardCall& c) {
   const Tensor& dx = c.din[0];
   if (!dx.defined() || dx.numel() == 0) return;
-  LAUNCH((add_rows_kernel<T, S>), blocks_for(dx.numel()), 256, 0, stream_of(dx))(c.dout[0].data<S>(), c.in[1].data<int64_t>(), c.in[1].numel(),
-                                                                              dx.shape().numel(1, dx.rank()), dx.data<S>(), dx.numel());
+  LAUNCH((add_rows_kernel<T, S>), blocks_for(dx.numel()), 256, 0, stream_of(dx))
+  (c.dout[0].data<S>(), c.in[1].data<int64_t>(), c.in[1].numel(), dx.shape().numel(1, dx.rank()),
+   dx.data<S>(), dx.numel());
 }
 
 template <class Word>
-__global__ void gather_kernel(const Word* x, int64_t channels, const int64_t* index, Word* y, int64_t n, Fault* fault) {
+__global__ void gather_kernel(const Word* x, int64_t channels, const int64_t* index, Word* y,
+                              int64_t n, Fault* fault) {
   const int64_t i = global_index();
   if (i < n && in_range(fault, "gather", i, index[i], channels)) y[i] = x[i * channels + index[i]];
 }
 
 template <class Word>
 void launch_gather(const Tensor& x, const Tensor& index, const Tensor& y) {
-  LAUNCH(gather_kernel<Word>, blocks_for(y.numel()), 256, 0, stream_of(y))(words<Word>(x), x.size(1), index.data<int64_t>(), words<Word>(y), y.numel(),
-                                                                        fault_of(y));
+  LAUNCH(gather_kernel<Word>, blocks_for(y.numel()), 256, 0, stream_of(y))
+  (words<Word>(x), x.size(1), index.data<int64_t>(), words<Word>(y), y.numel(), fault_of(y));
 }
 
 void gather_forward(const ForwardCall& c) {
   const Tensor& y = c.out[0];
-  if (y.numel() > 0) dispatch_words(y.dtype(), [&](auto w) { launch_gather<decltype(w)>(c.in[0], c.in[1], y); });
+  if (y.numel() > 0)
+    dispatch_words(y.dtype(), [&](auto w) { launch_gather<decltype(w)>(c.in[0], c.in[1], y); });
 }
 
 template <class T>
-__global__ void gather_gradient_kernel(const T* dy, const int64_t* index, int64_t channels, T* dx, int64_t n) {
+__global__ void gather_gradient_kernel(const T* dy, const int64_t* index, int64_t channels, T* dx,
+                                       int64_t n) {
   const int64_t i = global_index();
   if (i < n) dx[i] = index[i / channels] == i % channels ? dy[i / channels] : T(0);
 }
@@ -80,18 +93,25 @@ template <class T>
 void gather_backward(const BackwardCall& c) {
   const Tensor& dx = c.din[0];
   if (!dx.defined() || dx.numel() == 0) return;
-  LAUNCH(gather_gradient_kernel<T>, blocks_for(dx.numel()), 256, 0, stream_of(dx))(c.dout[0].data<T>(), c.in[1].data<int64_t>(), dx.size(1), dx.data<T>(),
-                                                                                dx.numel());
+  LAUNCH(gather_gradient_kernel<T>, blocks_for(dx.numel()), 256, 0, stream_of(dx))
+  (c.dout[0].data<T>(), c.in[1].data<int64_t>(), dx.size(1), dx.data<T>(), dx.numel());
 }
 
 const char index_select_name[] = "index_select", embedding_name[] = "embedding";
 template <const char* op>
-void rows_forward(const ForwardCall& c) { select_rows(op, c); }
+void rows_forward(const ForwardCall& c) {
+  select_rows(op, c);
+}
 
-const RegisterNaive index_select_op("index_select", {rows_forward<index_select_name>, add_rows<float>}, {rows_forward<index_select_name>, add_rows<double>});
-const RegisterTuned index_select_bf16("index_select", rows_forward<index_select_name>, add_rows<float, bfloat16>, nullptr, DType::bf16);
-const RegisterNaive embedding_op("embedding", {rows_forward<embedding_name>, add_rows<float>}, {rows_forward<embedding_name>, add_rows<double>});
-const RegisterNaive gather_op("gather", {gather_forward, gather_backward<float>}, {gather_forward, gather_backward<double>});
+const RegisterNaive index_select_op("index_select",
+                                    {rows_forward<index_select_name>, add_rows<float>},
+                                    {rows_forward<index_select_name>, add_rows<double>});
+const RegisterTuned index_select_bf16("index_select", rows_forward<index_select_name>,
+                                      add_rows<float, bfloat16>, nullptr, DType::bf16);
+const RegisterNaive embedding_op("embedding", {rows_forward<embedding_name>, add_rows<float>},
+                                 {rows_forward<embedding_name>, add_rows<double>});
+const RegisterNaive gather_op("gather", {gather_forward, gather_backward<float>},
+                              {gather_forward, gather_backward<double>});
 
 }  // namespace
 }  // namespace limbeck::cuda

@@ -1,17 +1,21 @@
-// How kernels are written and called. This file, ops_cuda/runtime.h and ops_cuda/instructions.h are the only ones that know that a .cu file is compiled twice:
-// by nvcc for GPUs, and by the host compiler for the SIMT shim (ops_cuda/sim/), where each CUDA thread is a fiber.
+// How kernels are written and called. This file, ops_cuda/runtime.h and ops_cuda/instructions.h are
+// the only ones that know that a .cu file is compiled twice: by nvcc for GPUs, and by the host
+// compiler for the SIMT shim (ops_cuda/sim/), where each CUDA thread is a fiber.
 //
 //   template <class T> __global__ void scale(const T* x, T* y, int64_t n, T a) {
 //     const int64_t i = global_index();
 //     if (i < n) y[i] = a * x[i];
 //   }
-//   LAUNCH(scale<T>, blocks_for(n), 256, 0, stream_of(y))(x.data<T>(), y.data<T>(), n, a);    // two template arguments: LAUNCH((f<A, B>), ..)
+//   LAUNCH(scale<T>, blocks_for(n), 256, 0, stream_of(y))(x.data<T>(), y.data<T>(), n, a);    //
+//   two template arguments: LAUNCH((f<A, B>), ..)
 //
-//   SHARED(float, tile, [32][33]);     shared memory of the block; unset elements are NaN in the shim
+//   SHARED(float, tile, [32][33]);     shared memory of the block; unset elements are NaN in the
+//                                      shim
 //   SHARED_DYN(float, rows);           the dynamic part, of the size given to LAUNCH
 //
-// Rules of the house: guard the work and not the barrier (no return before __syncthreads), warp functions with their mask only, no inline
-// assembly outside ops_cuda/native, no float atomics, results that depend on no order of threads.
+// Rules of the house: guard the work and not the barrier (no return before __syncthreads), warp
+// functions with their mask only, no inline assembly outside ops_cuda/native, no float atomics,
+// results that depend on no order of threads.
 #pragma once
 #include <cstdint>
 #include <type_traits>
@@ -30,7 +34,8 @@
 
 #define SHARED(T, name, ...) LIMBECK_SHARED_IMPL(T, name, __VA_ARGS__)
 #define SHARED_DYN(T, name) LIMBECK_SHARED_DYN_IMPL(T, name)
-#define LAUNCH(kernel, grid, block, shared_bytes, stream) (::limbeck::cuda::Launch{#kernel, kernel, grid, block, shared_bytes, stream})
+#define LAUNCH(kernel, grid, block, shared_bytes, stream) \
+  (::limbeck::cuda::Launch{#kernel, kernel, grid, block, shared_bytes, stream})
 
 // Loops whose bodies index registers: nvcc must unroll them.
 #if defined(__CUDACC__)
@@ -51,8 +56,14 @@ struct Launch {
   size_t shared_bytes;
   cudaStream_t stream;
 
-  Launch(const char* name_, void (*kernel_)(P...), dim3 grid_, dim3 block_, size_t shared_bytes_, cudaStream_t stream_)
-      : name(name_), kernel(kernel_), grid(grid_), block(block_), shared_bytes(shared_bytes_), stream(stream_) {}
+  Launch(const char* name_, void (*kernel_)(P...), dim3 grid_, dim3 block_, size_t shared_bytes_,
+         cudaStream_t stream_)
+      : name(name_),
+        kernel(kernel_),
+        grid(grid_),
+        block(block_),
+        shared_bytes(shared_bytes_),
+        stream(stream_) {}
   void operator()(std::type_identity_t<P>... arguments) const {
     check_launch_limits(name, grid, block, shared_bytes);
     world::launch(name, kernel, grid, block, shared_bytes, stream, arguments...);
@@ -66,9 +77,11 @@ inline dim3 blocks_for(int64_t n, int64_t threads = 256) {
   return dim3(static_cast<unsigned>(ceil_div(n, threads)));
 }
 /// Number of this thread in a grid of one dimension.
-__device__ inline int64_t global_index() { return static_cast<int64_t>(blockIdx.x) * blockDim.x + threadIdx.x; }
+__device__ inline int64_t global_index() {
+  return static_cast<int64_t>(blockIdx.x) * blockDim.x + threadIdx.x;
+}
 
-// --- vector loads: one instruction for 8 or 16 bytes -----------------------------------------------------------------------------
+// --- vector loads: one instruction for 8 or 16 bytes ---------------------------------------------
 template <class T, int N>
 struct alignas(sizeof(T) * N) Vector {
   T v[N];
@@ -86,7 +99,8 @@ __device__ void store_vector(T* p, const Vector<T, N>& v) {
   world::check_alignment(p, sizeof(T) * N, "vector store");
   *reinterpret_cast<Vector<T, N>*>(p) = v;
 }
-/// The same for memory that holds S (float, or bfloat16: half the bytes) where the arithmetic is float.
+/// The same for memory that holds S (float, or bfloat16: half the bytes) where the arithmetic is
+/// float.
 template <int N, class S>
 __device__ Vector<float, N> load_floats(const S* p) {
   if constexpr (std::is_same_v<S, float>) {
@@ -114,10 +128,13 @@ bool aligned_for(int n, const T*... p) {
   return ((reinterpret_cast<uintptr_t>(p) % (sizeof(T) * static_cast<size_t>(n)) == 0) && ...);
 }
 
-// --- results over a warp and a block; the order of combinations is fixed ------------------------------------------------------------
+// --- results over a warp and a block; the order of combinations is fixed -------------------------
 inline constexpr unsigned full_warp = 0xffffffffu;
 struct Plus {
-  template <class T> __device__ T operator()(T a, T b) const { return a + b; }
+  template <class T>
+  __device__ T operator()(T a, T b) const {
+    return a + b;
+  }
 };
 /// combine(a, b) over the 32 lanes; right in lane 0.
 template <class T, class Combine>
@@ -126,12 +143,16 @@ __device__ T warp_reduce(T x, Combine combine) {
   return x;
 }
 template <class T>
-__device__ T warp_sum(T x) { return warp_reduce(x, Plus()); }
-/// Over all threads of a one-dimensional block (a multiple of 32 threads), in every thread. Contains two barriers.
+__device__ T warp_sum(T x) {
+  return warp_reduce(x, Plus());
+}
+/// Over all threads of a one-dimensional block (a multiple of 32 threads), in every thread.
+/// Contains two barriers.
 template <class T, class Combine>
 __device__ T block_reduce(T x, Combine combine) {
   SHARED(T, partial, [32]);
-  const int lane = static_cast<int>(threadIdx.x) % 32, warp = static_cast<int>(threadIdx.x) / 32, warps = static_cast<int>(blockDim.x) / 32;
+  const int lane = static_cast<int>(threadIdx.x) % 32, warp = static_cast<int>(threadIdx.x) / 32,
+            warps = static_cast<int>(blockDim.x) / 32;
   x = warp_reduce(x, combine);
   if (lane == 0) partial[warp] = x;
   __syncthreads();
@@ -141,6 +162,8 @@ __device__ T block_reduce(T x, Combine combine) {
   return result;
 }
 template <class T>
-__device__ T block_sum(T x) { return block_reduce(x, Plus()); }
+__device__ T block_sum(T x) {
+  return block_reduce(x, Plus());
+}
 
 }  // namespace limbeck::cuda

@@ -1,4 +1,5 @@
-// The arithmetic of one element of sgd_step and adam_step, for the kernels of one tensor and of many: the same function, the same bits.
+// The arithmetic of one element of sgd_step and adam_step, for the kernels of one tensor and of
+// many: the same function, the same bits.
 #pragma once
 #include <cmath>
 
@@ -11,7 +12,10 @@ struct Sgd {
   double momentum, weight_decay;
   bool nesterov, first;
   explicit Sgd(const Attrs& a)
-      : momentum(a.number("momentum", 0)), weight_decay(a.number("weight_decay", 0)), nesterov(a.flag("nesterov")), first(a.flag("first")) {}
+      : momentum(a.number("momentum", 0)),
+        weight_decay(a.number("weight_decay", 0)),
+        nesterov(a.flag("nesterov")),
+        first(a.flag("first")) {}
 
   // S: the type that it computes in.
   template <class S, class T>
@@ -25,7 +29,10 @@ struct Sgd {
 struct Adam {
   double beta1, beta2, eps, weight_decay;
   explicit Adam(const Attrs& a)
-      : beta1(a.number("beta1", 0.9)), beta2(a.number("beta2", 0.999)), eps(a.number("eps", 1e-8)), weight_decay(a.number("weight_decay", 0)) {}
+      : beta1(a.number("beta1", 0.9)),
+        beta2(a.number("beta2", 0.999)),
+        eps(a.number("eps", 1e-8)),
+        weight_decay(a.number("weight_decay", 0)) {}
 
   template <class S>
   struct Now {

@@ -1,10 +1,11 @@
-// sgd_step, adam_step and ema_step of many tensors in one launch per 64 of them; f32. Formulas in ops/optimizer_steps.cpp, the arithmetic of an
-// element in ops_cuda/optimizer_steps.h: the bits of the kernels of one tensor.
-// The list of tensors is an argument of the kernel (3 KiB of the 4 KiB that arguments may have): nothing is copied to the device, and a
-// captured graph keeps the list.
-// Threads: a block takes 1024 elements of one tensor, which it finds by bisection in the list of first blocks; four elements a thread by
-// 16-byte accesses, where the address allows. Shared memory: the scalars of the step. Deterministic.
-// Bytes an element: sgd 20, adam 28, ema 12. Source: PyTorch's multi-tensor optimisers have the same idea.
+// sgd_step, adam_step and ema_step of many tensors in one launch per 64 of them; f32. Formulas in
+// ops/optimizer_steps.cpp, the arithmetic of an element in ops_cuda/optimizer_steps.h: the bits of
+// the kernels of one tensor. The list of tensors is an argument of the kernel (3 KiB of the 4 KiB
+// that arguments may have): nothing is copied to the device, and a captured graph keeps the list.
+// Threads: a block takes 1024 elements of one tensor, which it finds by bisection in the list of
+// first blocks; four elements a thread by 16-byte accesses, where the address allows. Shared
+// memory: the scalars of the step. Deterministic. Bytes an element: sgd 20, adam 28, ema 12.
+// Source: PyTorch's multi-tensor optimisers have the same idea.
 #include "ops/steps.h"
 #include "ops_cuda/optimizer_steps.h"
 #include "ops_cuda/pointers.h"
@@ -31,7 +32,9 @@ struct SgdStep {
   const float* lr;
   __device__ static bool writes(int array) { return array != 1; }
   __device__ Now now() const { return lr[0]; }
-  __device__ void operator()(Now lr_now, float (&x)[arrays]) const { sgd.step<float>(x[0], x[1], x[2], lr_now); }
+  __device__ void operator()(Now lr_now, float (&x)[arrays]) const {
+    sgd.step<float>(x[0], x[1], x[2], lr_now);
+  }
 };
 struct AdamStep {
   static constexpr int arrays = 4;
@@ -40,7 +43,9 @@ struct AdamStep {
   const float* hyper;
   __device__ static bool writes(int array) { return array != 1; }
   __device__ Now now() const { return adam.now<float>(hyper[0], hyper[1]); }
-  __device__ void operator()(Now now, float (&x)[arrays]) const { adam.step<float>(x[0], x[1], x[2], x[3], now); }
+  __device__ void operator()(Now now, float (&x)[arrays]) const {
+    adam.step<float>(x[0], x[1], x[2], x[3], now);
+  }
 };
 struct EmaStep {
   static constexpr int arrays = 2;
@@ -63,7 +68,9 @@ __global__ void __launch_bounds__(threads) step_all(List<Step::arrays> list, Ste
   int t = 0;
   for (int half = most_tensors / 2; half > 0; half /= 2)
     if (t + half < list.count && list.first_block[t + half] <= blockIdx.x) t += half;
-  const int64_t at = static_cast<int64_t>(blockIdx.x - list.first_block[t]) * per_block + threadIdx.x * per_thread, size = list.size[t];
+  const int64_t at = static_cast<int64_t>(blockIdx.x - list.first_block[t]) * per_block +
+                     threadIdx.x * per_thread,
+                size = list.size[t];
   if (at >= size) return;
   if (((list.aligned >> t) & 1) != 0 && at + per_thread <= size) {
     Vector<float, per_thread> x[P];
@@ -118,14 +125,19 @@ void run(const std::vector<Tensors>& each, const Tensor& scalars, const Step& st
   launch();
 }
 
-const RegisterSteps sgd("sgd_step", DeviceKind::cuda, [](const std::vector<Tensors>& each, const Tensor& lr, const Attrs& attrs) {
-  run(each, lr, SgdStep{Sgd(attrs), lr.data<float>()});
-});
-const RegisterSteps adam("adam_step", DeviceKind::cuda, [](const std::vector<Tensors>& each, const Tensor& hyper, const Attrs& attrs) {
-  run(each, hyper, AdamStep{Adam(attrs), hyper.data<float>()});
-});
+const RegisterSteps sgd("sgd_step", DeviceKind::cuda,
+                        [](const std::vector<Tensors>& each, const Tensor& lr, const Attrs& attrs) {
+                          run(each, lr, SgdStep{Sgd(attrs), lr.data<float>()});
+                        });
+const RegisterSteps adam("adam_step", DeviceKind::cuda,
+                         [](const std::vector<Tensors>& each, const Tensor& hyper,
+                            const Attrs& attrs) {
+                           run(each, hyper, AdamStep{Adam(attrs), hyper.data<float>()});
+                         });
 const RegisterSteps ema("ema_step", DeviceKind::cuda,
-                        [](const std::vector<Tensors>& each, const Tensor& decay, const Attrs&) { run(each, decay, EmaStep{decay.data<float>()}); });
+                        [](const std::vector<Tensors>& each, const Tensor& decay, const Attrs&) {
+                          run(each, decay, EmaStep{decay.data<float>()});
+                        });
 
 }  // namespace
 }  // namespace limbeck::cuda

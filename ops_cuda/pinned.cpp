@@ -38,7 +38,8 @@ size_t PinnedPool::blocks() const {
 
 PinnedPool& pinned_pool(int device) {
   constexpr int max_devices = 64;
-  static auto* pools = new std::array<std::unique_ptr<PinnedPool>, max_devices>;  // never destroyed, as the devices
+  static auto* pools =
+      new std::array<std::unique_ptr<PinnedPool>, max_devices>;  // never destroyed, as the devices
   static std::mutex mutex;
   LIMBECK_CHECK(device >= 0 && device < max_devices, "device cuda:", device, " does not exist");
   const std::lock_guard lock(mutex);

@@ -1,14 +1,19 @@
-// max_pool2d, avg_pool2d, adaptive_avg_pool2d, upsample_nearest; contract in ops/pooling.cpp. One source, two registrations:
-// naive (any floating type, one element a thread, 64-bit indices) and tuned (f32 and bf16, 16 bytes of channels a thread, 32-bit indices).
-//   max_pool2d  y = max over the window; index = h * W + w of the first maximum;  dx = sum of dy over the windows whose index is here
-//   avg_pool2d  y = sum over the window / its size;   dx = sum of dy / size over the windows that cover the pixel
+// max_pool2d, avg_pool2d, adaptive_avg_pool2d, upsample_nearest; contract in ops/pooling.cpp. One
+// source, two registrations: naive (any floating type, one element a thread, 64-bit indices) and
+// tuned (f32 and bf16, 16 bytes of channels a thread, 32-bit indices).
+//   max_pool2d  y = max over the window; index = h * W + w of the first maximum;  dx = sum of dy
+//               over the windows whose index is here
+//   avg_pool2d  y = sum over the window / its size;   dx = sum of dy / size over the windows that
+//                                                     cover the pixel
 //   adaptive_avg_pool2d  windows floor(o S / O) .. ceil((o + 1) S / O) per axis, mean
-//   upsample_nearest  y[h, w] = x[h / scale, w / scale];  dx = sum of dy over the scale x scale block
-// x, dx [N, H, W, C]; y, dy [N, H', W', C]; index i32 like y. All outputs are overwritten.
-// Threads: one per V channels of an output pixel (forward) or of an input pixel (backward), channels fastest: coalesced. The backward
-// gathers instead of scattering: no atomics, one fixed order of additions. No shared memory. Sums in double (f64) or float (f32, bf16).
-// Bytes: each tensor once from memory, overlapping windows from the caches. FLOPs: one per pixel of a window.
-// Source: elementary.
+//   upsample_nearest  y[h, w] = x[h / scale, w / scale];  dx = sum of dy over the scale x scale
+//                     block
+// x, dx [N, H, W, C]; y, dy [N, H', W', C]; index i32 like y. All outputs are overwritten. Threads:
+// one per V channels of an output pixel (forward) or of an input pixel (backward), channels
+// fastest: coalesced. The backward gathers instead of scattering: no atomics, one fixed order of
+// additions. No shared memory. Sums in double (f64) or float (f32, bf16). Bytes: each tensor once
+// from memory, overlapping windows from the caches. FLOPs: one per pixel of a window. Source:
+// elementary.
 #include "ops/pooling.h"
 
 #include <cmath>
@@ -35,7 +40,9 @@ struct Axis {
     return {inside, inside_end, count_padding ? end - begin : inside_end - inside};
   }
   /// Outputs [first, last) whose window covers input position i.
-  __device__ I first(I i) const { return std::max<I>(0, (i + padding - kernel) / stride + (i + padding >= kernel ? 1 : 0)); }
+  __device__ I first(I i) const {
+    return std::max<I>(0, (i + padding - kernel) / stride + (i + padding >= kernel ? 1 : 0));
+  }
   __device__ I last(I i) const { return std::min<I>(out, (i + padding) / stride + 1); }
 };
 
@@ -79,13 +86,17 @@ using Sum = std::conditional_t<std::is_same_v<T, double>, double, float>;
 /// V elements as they enter the sums, and back.
 template <int V, class T>
 __device__ auto load_terms(const T* p) {
-  if constexpr (std::is_same_v<T, double>) return load_vector<V>(p);
-  else return load_floats<V>(p);
+  if constexpr (std::is_same_v<T, double>)
+    return load_vector<V>(p);
+  else
+    return load_floats<V>(p);
 }
 template <class T, int V>
 __device__ void store_terms(T* p, const Vector<Sum<T>, V>& value) {
-  if constexpr (std::is_same_v<T, double>) store_vector(p, value);
-  else store_floats(p, value);
+  if constexpr (std::is_same_v<T, double>)
+    store_vector(p, value);
+  else
+    store_floats(p, value);
 }
 
 template <class T, int V, class I, class A>
@@ -96,12 +107,16 @@ __global__ void max_forward(const T* x, T* y, int32_t* index, Pooling<I, A> p) {
   const auto rows = p.rows.window(at.h), columns = p.columns.window(at.w);
   Vector<Sum<T>, V> best;
   Vector<int32_t, V> where;
-  for (int v = 0; v < V; ++v) best[v] = -std::numeric_limits<Sum<T>>::infinity(), where[v] = int32_t(rows.begin * p.columns.size + columns.begin);
+  for (int v = 0; v < V; ++v)
+    best[v] = -std::numeric_limits<Sum<T>>::infinity(),
+    where[v] = int32_t(rows.begin * p.columns.size + columns.begin);
   for (I h = rows.begin; h < rows.end; ++h)
     for (I w = columns.begin; w < columns.end; ++w) {
-      const auto value = load_terms<V>(x + int64_t(((at.n * p.rows.size + h) * p.columns.size + w) * p.channels + at.c) * V);
+      const auto value = load_terms<V>(
+          x + int64_t(((at.n * p.rows.size + h) * p.columns.size + w) * p.channels + at.c) * V);
       for (int v = 0; v < V; ++v)
-        if (value[v] > best[v] || value[v] != value[v]) best[v] = value[v], where[v] = int32_t(h * p.columns.size + w);
+        if (value[v] > best[v] || value[v] != value[v])
+          best[v] = value[v], where[v] = int32_t(h * p.columns.size + w);
     }
   store_terms(y + i * V, best);
   store_vector(index + i * V, where);
@@ -116,7 +131,8 @@ __global__ void max_backward(const T* dy, const int32_t* index, T* dx, Pooling<I
   Vector<Sum<T>, V> sum{};
   for (I oh = p.rows.first(at.h); oh < p.rows.last(at.h); ++oh)
     for (I ow = p.columns.first(at.w); ow < p.columns.last(at.w); ++ow) {
-      const int64_t o = int64_t(((at.n * p.rows.out + oh) * p.columns.out + ow) * p.channels + at.c) * V;
+      const int64_t o =
+          int64_t(((at.n * p.rows.out + oh) * p.columns.out + ow) * p.channels + at.c) * V;
       const auto which = load_vector<V>(index + o);
       const auto g = load_terms<V>(dy + o);
       for (int v = 0; v < V; ++v)
@@ -134,7 +150,8 @@ __global__ void average_forward(const T* x, T* y, Pooling<I, A> p) {
   Vector<Sum<T>, V> sum{};
   for (I h = rows.begin; h < rows.end; ++h)
     for (I w = columns.begin; w < columns.end; ++w) {
-      const auto value = load_terms<V>(x + int64_t(((at.n * p.rows.size + h) * p.columns.size + w) * p.channels + at.c) * V);
+      const auto value = load_terms<V>(
+          x + int64_t(((at.n * p.rows.size + h) * p.columns.size + w) * p.channels + at.c) * V);
       for (int v = 0; v < V; ++v) sum[v] += value[v];
     }
   for (int v = 0; v < V; ++v) sum[v] = sum[v] / Sum<T>(rows.counted * columns.counted);
@@ -149,7 +166,8 @@ __global__ void average_backward(const T* dy, T* dx, Pooling<I, A> p) {
   Vector<Sum<T>, V> sum{};
   for (I oh = p.rows.first(at.h); oh < p.rows.last(at.h); ++oh)
     for (I ow = p.columns.first(at.w); ow < p.columns.last(at.w); ++ow) {
-      const auto g = load_terms<V>(dy + int64_t(((at.n * p.rows.out + oh) * p.columns.out + ow) * p.channels + at.c) * V);
+      const auto g = load_terms<V>(
+          dy + int64_t(((at.n * p.rows.out + oh) * p.columns.out + ow) * p.channels + at.c) * V);
       const Sum<T> size = Sum<T>(p.rows.window(oh).counted * p.columns.window(ow).counted);
       for (int v = 0; v < V; ++v) sum[v] += g[v] / size;
     }
@@ -157,32 +175,41 @@ __global__ void average_backward(const T* dy, T* dx, Pooling<I, A> p) {
 }
 
 template <class T, int V, class I>
-__global__ void upsample_forward(const T* x, T* y, I images, I height, I width, I channels, I scale) {
+__global__ void upsample_forward(const T* x, T* y, I images, I height, I width, I channels,
+                                 I scale) {
   const int64_t i = global_index();
   if (i >= int64_t(images) * height * scale * width * scale * channels) return;
   const Place<I> at(I(i), height * scale, width * scale, channels);
-  store_vector(y + i * V, load_vector<V>(x + int64_t(((at.n * height + at.h / scale) * width + at.w / scale) * channels + at.c) * V));
+  store_vector(
+      y + i * V,
+      load_vector<V>(
+          x +
+          int64_t(((at.n * height + at.h / scale) * width + at.w / scale) * channels + at.c) * V));
 }
 
 template <class T, int V, class I>
-__global__ void upsample_backward(const T* dy, T* dx, I images, I height, I width, I channels, I scale) {
+__global__ void upsample_backward(const T* dy, T* dx, I images, I height, I width, I channels,
+                                  I scale) {
   const int64_t i = global_index();
   if (i >= int64_t(images) * height * width * channels) return;
   const Place<I> at(I(i), height, width, channels);
   Vector<Sum<T>, V> sum{};
   for (I h = at.h * scale; h < (at.h + 1) * scale; ++h)
     for (I w = at.w * scale; w < (at.w + 1) * scale; ++w) {
-      const auto g = load_terms<V>(dy + int64_t(((at.n * height * scale + h) * width * scale + w) * channels + at.c) * V);
+      const auto g = load_terms<V>(
+          dy + int64_t(((at.n * height * scale + h) * width * scale + w) * channels + at.c) * V);
       for (int v = 0; v < V; ++v) sum[v] += g[v];
     }
   store_terms(dx + i * V, sum);
 }
 
-// --- launches: body(V, index type) -----------------------------------------------------------------------------------------------
+// --- launches: body(V, index type) ---------------------------------------------------------------
 struct Naive {
   static constexpr int vector = 1;
   template <class Body>
-  static void run(int64_t, int64_t, bool, Body&& body) { body(std::integral_constant<int, 1>{}, int64_t{}); }
+  static void run(int64_t, int64_t, bool, Body&& body) {
+    body(std::integral_constant<int, 1>{}, int64_t{});
+  }
 };
 /// V channels a thread.
 template <int V>
@@ -191,18 +218,25 @@ struct Tuned {
   template <class Body>
   static void run(int64_t elements, int64_t channels, bool aligned, Body&& body) {
     const bool vectors = channels % V == 0 && aligned, narrow = elements < (int64_t{1} << 30);
-    if (vectors && narrow) body(std::integral_constant<int, V>{}, int32_t{});
-    else if (narrow) body(std::integral_constant<int, 1>{}, int32_t{});
-    else if (vectors) body(std::integral_constant<int, V>{}, int64_t{});
-    else body(std::integral_constant<int, 1>{}, int64_t{});
+    if (vectors && narrow)
+      body(std::integral_constant<int, V>{}, int32_t{});
+    else if (narrow)
+      body(std::integral_constant<int, 1>{}, int32_t{});
+    else if (vectors)
+      body(std::integral_constant<int, V>{}, int64_t{});
+    else
+      body(std::integral_constant<int, 1>{}, int64_t{});
   }
 };
 
 template <class I>
 Pooling<I, Axis<I>> described(const PoolGeometry& g, int64_t channels) {
-  return {{I(g.h), I(g.out_h), I(g.kernel.first), I(g.stride.first), I(g.padding.first), g.count_include_pad},
-          {I(g.w), I(g.out_w), I(g.kernel.second), I(g.stride.second), I(g.padding.second), g.count_include_pad},
-          I(g.n), I(channels)};
+  return {{I(g.h), I(g.out_h), I(g.kernel.first), I(g.stride.first), I(g.padding.first),
+           g.count_include_pad},
+          {I(g.w), I(g.out_w), I(g.kernel.second), I(g.stride.second), I(g.padding.second),
+           g.count_include_pad},
+          I(g.n),
+          I(channels)};
 }
 
 template <class I>
@@ -219,11 +253,14 @@ void max_pool(const ForwardCall& call) {
   const PoolGeometry g("max_pool2d", x.shape(), call.attrs);
   if (y.numel() == 0) return;
   int32_t* index = call.out[1].data<int32_t>();
-  Way::run(larger(x, y), g.c, aligned_for(Way::vector, x.data<T>(), y.data<T>(), index), [&](auto v, auto i) {
-    constexpr int V = decltype(v)::value;
-    using I = decltype(i);
-    LAUNCH((max_forward<T, V, I, Axis<I>>), blocks_for(y.numel() / V), 256, 0, stream_of(x))(x.data<T>(), y.data<T>(), index, described<I>(g, g.c / V));
-  });
+  Way::run(larger(x, y), g.c, aligned_for(Way::vector, x.data<T>(), y.data<T>(), index),
+           [&](auto v, auto i) {
+             constexpr int V = decltype(v)::value;
+             using I = decltype(i);
+             LAUNCH((max_forward<T, V, I, Axis<I>>), blocks_for(y.numel() / V), 256, 0,
+                    stream_of(x))
+             (x.data<T>(), y.data<T>(), index, described<I>(g, g.c / V));
+           });
 }
 
 template <class T, class Way>
@@ -232,12 +269,14 @@ void max_pool_gradient(const BackwardCall& call) {
   if (!dx.defined() || dx.numel() == 0) return;
   const PoolGeometry g("max_pool2d", dx.shape(), call.attrs);
   const int32_t* index = call.out[1].data<int32_t>();
-  Way::run(larger(dx, dy), g.c, aligned_for(Way::vector, dx.data<T>(), dy.data<T>(), index), [&](auto v, auto i) {
-    constexpr int V = decltype(v)::value;
-    using I = decltype(i);
-    LAUNCH((max_backward<T, V, I, Axis<I>>), blocks_for(dx.numel() / V), 256, 0, stream_of(dy))
-    (dy.data<T>(), index, dx.data<T>(), described<I>(g, g.c / V));
-  });
+  Way::run(larger(dx, dy), g.c, aligned_for(Way::vector, dx.data<T>(), dy.data<T>(), index),
+           [&](auto v, auto i) {
+             constexpr int V = decltype(v)::value;
+             using I = decltype(i);
+             LAUNCH((max_backward<T, V, I, Axis<I>>), blocks_for(dx.numel() / V), 256, 0,
+                    stream_of(dy))
+             (dy.data<T>(), index, dx.data<T>(), described<I>(g, g.c / V));
+           });
 }
 
 template <class T, class Way>
@@ -245,11 +284,13 @@ void avg_pool(const ForwardCall& call) {
   const Tensor &x = call.in[0], &y = call.out[0];
   const PoolGeometry g("avg_pool2d", x.shape(), call.attrs);
   if (y.numel() == 0) return;
-  Way::run(larger(x, y), g.c, aligned_for(Way::vector, x.data<T>(), y.data<T>()), [&](auto v, auto i) {
-    constexpr int V = decltype(v)::value;
-    using I = decltype(i);
-    LAUNCH((average_forward<T, V, I, Axis<I>>), blocks_for(y.numel() / V), 256, 0, stream_of(x))(x.data<T>(), y.data<T>(), described<I>(g, g.c / V));
-  });
+  Way::run(
+      larger(x, y), g.c, aligned_for(Way::vector, x.data<T>(), y.data<T>()), [&](auto v, auto i) {
+        constexpr int V = decltype(v)::value;
+        using I = decltype(i);
+        LAUNCH((average_forward<T, V, I, Axis<I>>), blocks_for(y.numel() / V), 256, 0, stream_of(x))
+        (x.data<T>(), y.data<T>(), described<I>(g, g.c / V));
+      });
 }
 
 template <class T, class Way>
@@ -257,67 +298,85 @@ void avg_pool_gradient(const BackwardCall& call) {
   const Tensor &dy = call.dout[0], &dx = call.din[0];
   if (!dx.defined() || dx.numel() == 0) return;
   const PoolGeometry g("avg_pool2d", dx.shape(), call.attrs);
-  Way::run(larger(dx, dy), g.c, aligned_for(Way::vector, dx.data<T>(), dy.data<T>()), [&](auto v, auto i) {
-    constexpr int V = decltype(v)::value;
-    using I = decltype(i);
-    LAUNCH((average_backward<T, V, I, Axis<I>>), blocks_for(dx.numel() / V), 256, 0, stream_of(dy))(dy.data<T>(), dx.data<T>(), described<I>(g, g.c / V));
-  });
+  Way::run(larger(dx, dy), g.c, aligned_for(Way::vector, dx.data<T>(), dy.data<T>()),
+           [&](auto v, auto i) {
+             constexpr int V = decltype(v)::value;
+             using I = decltype(i);
+             LAUNCH((average_backward<T, V, I, Axis<I>>), blocks_for(dx.numel() / V), 256, 0,
+                    stream_of(dy))
+             (dy.data<T>(), dx.data<T>(), described<I>(g, g.c / V));
+           });
 }
 
 template <class T, class Way>
 void adaptive_pool(const ForwardCall& call) {
   const Tensor &x = call.in[0], &y = call.out[0];
   if (y.numel() == 0) return;
-  Way::run(larger(x, y), x.size(3), aligned_for(Way::vector, x.data<T>(), y.data<T>()), [&](auto v, auto i) {
-    constexpr int V = decltype(v)::value;
-    using I = decltype(i);
-    LAUNCH((average_forward<T, V, I, AdaptiveAxis<I>>), blocks_for(y.numel() / V), 256, 0, stream_of(x))
-    (x.data<T>(), y.data<T>(), described<I>(x.shape(), call.attrs, x.size(3) / V));
-  });
+  Way::run(larger(x, y), x.size(3), aligned_for(Way::vector, x.data<T>(), y.data<T>()),
+           [&](auto v, auto i) {
+             constexpr int V = decltype(v)::value;
+             using I = decltype(i);
+             LAUNCH((average_forward<T, V, I, AdaptiveAxis<I>>), blocks_for(y.numel() / V), 256, 0,
+                    stream_of(x))
+             (x.data<T>(), y.data<T>(), described<I>(x.shape(), call.attrs, x.size(3) / V));
+           });
 }
 
 template <class T, class Way>
 void adaptive_pool_gradient(const BackwardCall& call) {
   const Tensor &dy = call.dout[0], &dx = call.din[0];
   if (!dx.defined() || dx.numel() == 0) return;
-  Way::run(larger(dx, dy), dx.size(3), aligned_for(Way::vector, dx.data<T>(), dy.data<T>()), [&](auto v, auto i) {
-    constexpr int V = decltype(v)::value;
-    using I = decltype(i);
-    LAUNCH((average_backward<T, V, I, AdaptiveAxis<I>>), blocks_for(dx.numel() / V), 256, 0, stream_of(dy))
-    (dy.data<T>(), dx.data<T>(), described<I>(dx.shape(), call.attrs, dx.size(3) / V));
-  });
+  Way::run(larger(dx, dy), dx.size(3), aligned_for(Way::vector, dx.data<T>(), dy.data<T>()),
+           [&](auto v, auto i) {
+             constexpr int V = decltype(v)::value;
+             using I = decltype(i);
+             LAUNCH((average_backward<T, V, I, AdaptiveAxis<I>>), blocks_for(dx.numel() / V), 256,
+                    0, stream_of(dy))
+             (dy.data<T>(), dx.data<T>(), described<I>(dx.shape(), call.attrs, dx.size(3) / V));
+           });
 }
 
 template <class T, class Way>
 void upsample(const ForwardCall& call) {
   const Tensor &x = call.in[0], &y = call.out[0];
   if (y.numel() == 0) return;
-  Way::run(y.numel(), x.size(3), aligned_for(Way::vector, x.data<T>(), y.data<T>()), [&](auto v, auto i) {
-    constexpr int V = decltype(v)::value;
-    using I = decltype(i);
-    LAUNCH((upsample_forward<T, V, I>), blocks_for(y.numel() / V), 256, 0, stream_of(x))
-    (x.data<T>(), y.data<T>(), I(x.size(0)), I(x.size(1)), I(x.size(2)), I(x.size(3) / V), I(call.attrs.integer("scale", 2)));
-  });
+  Way::run(y.numel(), x.size(3), aligned_for(Way::vector, x.data<T>(), y.data<T>()),
+           [&](auto v, auto i) {
+             constexpr int V = decltype(v)::value;
+             using I = decltype(i);
+             LAUNCH((upsample_forward<T, V, I>), blocks_for(y.numel() / V), 256, 0, stream_of(x))
+             (x.data<T>(), y.data<T>(), I(x.size(0)), I(x.size(1)), I(x.size(2)), I(x.size(3) / V),
+              I(call.attrs.integer("scale", 2)));
+           });
 }
 
 template <class T, class Way>
 void upsample_gradient(const BackwardCall& call) {
   const Tensor &dy = call.dout[0], &dx = call.din[0];
   if (!dx.defined() || dx.numel() == 0) return;
-  Way::run(dy.numel(), dx.size(3), aligned_for(Way::vector, dx.data<T>(), dy.data<T>()), [&](auto v, auto i) {
-    constexpr int V = decltype(v)::value;
-    using I = decltype(i);
-    LAUNCH((upsample_backward<T, V, I>), blocks_for(dx.numel() / V), 256, 0, stream_of(dy))
-    (dy.data<T>(), dx.data<T>(), I(dx.size(0)), I(dx.size(1)), I(dx.size(2)), I(dx.size(3) / V), I(call.attrs.integer("scale", 2)));
-  });
+  Way::run(dy.numel(), dx.size(3), aligned_for(Way::vector, dx.data<T>(), dy.data<T>()),
+           [&](auto v, auto i) {
+             constexpr int V = decltype(v)::value;
+             using I = decltype(i);
+             LAUNCH((upsample_backward<T, V, I>), blocks_for(dx.numel() / V), 256, 0, stream_of(dy))
+             (dy.data<T>(), dx.data<T>(), I(dx.size(0)), I(dx.size(1)), I(dx.size(2)),
+              I(dx.size(3) / V), I(call.attrs.integer("scale", 2)));
+           });
 }
 
-#define LIMBECK_POOL(name, op, forward, backward)                                                            \
-  template <class T> void name##_naive(const ForwardCall& c) { forward<T, Naive>(c); }                       \
-  template <class T> void name##_naive_gradient(const BackwardCall& c) { backward<T, Naive>(c); }            \
-  const RegisterTypes name##_op(op, LIMBECK_TYPES(name##_naive, name##_naive_gradient));                     \
-  const RegisterTuned name##_tuned(op, forward<float, Tuned<4>>, backward<float, Tuned<4>>);                 \
-  const RegisterTuned name##_bf16(op, forward<bfloat16, Tuned<8>>, backward<bfloat16, Tuned<8>>, nullptr, DType::bf16)
+#define LIMBECK_POOL(name, op, forward, backward)                                                \
+  template <class T>                                                                             \
+  void name##_naive(const ForwardCall& c) {                                                      \
+    forward<T, Naive>(c);                                                                        \
+  }                                                                                              \
+  template <class T>                                                                             \
+  void name##_naive_gradient(const BackwardCall& c) {                                            \
+    backward<T, Naive>(c);                                                                       \
+  }                                                                                              \
+  const RegisterTypes name##_op(op, LIMBECK_TYPES(name##_naive, name##_naive_gradient));         \
+  const RegisterTuned name##_tuned(op, forward<float, Tuned<4>>, backward<float, Tuned<4>>);     \
+  const RegisterTuned name##_bf16(op, forward<bfloat16, Tuned<8>>, backward<bfloat16, Tuned<8>>, \
+                                  nullptr, DType::bf16)
 
 LIMBECK_POOL(maximum, "max_pool2d", max_pool, max_pool_gradient);
 LIMBECK_POOL(average, "avg_pool2d", avg_pool, avg_pool_gradient);

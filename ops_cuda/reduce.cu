@@ -1,10 +1,13 @@
 // sum, mean, max and var over any axes; contract in ops/reduce.cpp.
-//   y[j] = sum of x / n | max of x | sum of (x - mean)^2 / (n - unbiased)   over group j (the elements that reduce into y[j])
+//   y[j] = sum of x / n | max of x | sum of (x - mean)^2 / (n - unbiased)   over group j (the
+//   elements that reduce into y[j])
 //   dx[i] = dy[j] | dy[j] / n | dy[j] [x = y] / ties | 2 dy[j] (x[i] - mean) / (n - unbiased)
-// x any shape, y its shape without the axes; outputs and dx are overwritten. Sums: ops_cuda/reduction.h. max and var: one block per group.
-// Gradients: one thread per element of x, after one pass that finds ties or means. Shared memory: 32 partial results. Deterministic.
-// sum and mean, tuned (f32; x, dx in bf16 with y, dy in f32): groups side by side forward, 16 bytes of dx a thread backward.
-// Bytes: sizeof(T) an element forward (var: twice), 1 to 3 sizeof(T) backward. Source: elementary; var in two passes.
+// x any shape, y its shape without the axes; outputs and dx are overwritten. Sums:
+// ops_cuda/reduction.h. max and var: one block per group. Gradients: one thread per element of x,
+// after one pass that finds ties or means. Shared memory: 32 partial results. Deterministic. sum
+// and mean, tuned (f32; x, dx in bf16 with y, dy in f32): groups side by side forward, 16 bytes of
+// dx a thread backward. Bytes: sizeof(T) an element forward (var: twice), 1 to 3 sizeof(T)
+// backward. Source: elementary; var in two passes.
 #include "ops/reduce.h"
 
 #include <algorithm>
@@ -21,7 +24,9 @@ namespace {
 Groups groups_for(const Shape& x, const Attrs& attrs) { return groups_of(x, kept_shape(x, attrs)); }
 
 /// Group of each element of x.
-Nest group_nest(const Shape& x, const Attrs& attrs) { return broadcast_nest(kept_shape(x, attrs), x); }
+Nest group_nest(const Shape& x, const Attrs& attrs) {
+  return broadcast_nest(kept_shape(x, attrs), x);
+}
 
 template <class T, class S = T>
 struct ElementTerm {
@@ -32,7 +37,8 @@ struct ElementTerm {
 template <class T, bool average>
 void sum_forward(const ForwardCall& c) {
   const Groups groups = groups_for(c.in[0].shape(), c.attrs);
-  sum_groups<T>(groups, ElementTerm<T>{c.in[0].data<T>()}, c.out[0], average ? static_cast<double>(groups.members) : 1.0);
+  sum_groups<T>(groups, ElementTerm<T>{c.in[0].data<T>()}, c.out[0],
+                average ? static_cast<double>(groups.members) : 1.0);
 }
 
 template <class T>
@@ -46,8 +52,8 @@ void sum_backward(const BackwardCall& c) {
   if (!c.din[0].defined() || c.din[0].numel() == 0) return;
   const Shape& shape = c.din[0].shape();
   const double divisor = average ? static_cast<double>(groups_for(shape, c.attrs).members) : 1.0;
-  LAUNCH(spread_kernel<T>, blocks_for(shape.numel()), 256, 0, stream_of(c.dout[0]))(c.dout[0].data<T>(), group_nest(shape, c.attrs), T(divisor),
-                                                                                 c.din[0].data<T>(), shape.numel());
+  LAUNCH(spread_kernel<T>, blocks_for(shape.numel()), 256, 0, stream_of(c.dout[0]))
+  (c.dout[0].data<T>(), group_nest(shape, c.attrs), T(divisor), c.din[0].data<T>(), shape.numel());
 }
 
 template <class S>
@@ -66,7 +72,8 @@ __global__ void spread_vectors(Operand<float> dy, float divisor, S* dx, int64_t 
 template <class S, bool average>
 void sum_forward_tuned(const ForwardCall& c) {
   const Groups groups = groups_for(c.in[0].shape(), c.attrs);
-  sum_groups_tuned<float>(groups, ElementTerm<float, S>{c.in[0].data<S>()}, c.out[0], average ? static_cast<double>(groups.members) : 1.0);
+  sum_groups_tuned<float>(groups, ElementTerm<float, S>{c.in[0].data<S>()}, c.out[0],
+                          average ? static_cast<double>(groups.members) : 1.0);
 }
 
 template <class S, bool average>
@@ -74,23 +81,28 @@ void sum_backward_tuned(const BackwardCall& c) {
   constexpr int V = per_thread<S>;
   const Tensor& dx = c.din[0];
   if (!dx.defined() || dx.numel() == 0) return;
-  const double divisor = average ? static_cast<double>(groups_for(dx.shape(), c.attrs).members) : 1.0;
+  const double divisor =
+      average ? static_cast<double>(groups_for(dx.shape(), c.attrs).members) : 1.0;
   const Operand<float> dy(c.dout[0], group_nest(dx.shape(), c.attrs));
-  LAUNCH(spread_vectors<S>, blocks_for_chunks<S>(dx.numel()), 256, 0, stream_of(dx))(dy, float(divisor), dx.data<S>(), dx.numel(),
-                                                                                   dy.in_vectors(V) && aligned_for(V, dx.data<S>()));
+  LAUNCH(spread_vectors<S>, blocks_for_chunks<S>(dx.numel()), 256, 0, stream_of(dx))
+  (dy, float(divisor), dx.data<S>(), dx.numel(), dy.in_vectors(V) && aligned_for(V, dx.data<S>()));
 }
 
-// --- max ------------------------------------------------------------------------------------------------------------------------
+// --- max -----------------------------------------------------------------------------------------
 // NaN wins, as in the reference.
 struct Larger {
-  template <class T> __device__ T operator()(T a, T b) const { return b > a || b != b ? b : a; }
+  template <class T>
+  __device__ T operator()(T a, T b) const {
+    return b > a || b != b ? b : a;
+  }
 };
 
 template <class T>
 __global__ void max_kernel(Groups groups, const T* x, T* y) {
   const int64_t j = blockIdx.x;
   T top = -std::numeric_limits<T>::infinity();
-  for (int64_t r = threadIdx.x; r < groups.members; r += blockDim.x) top = Larger()(top, x[groups.element(j, r)]);
+  for (int64_t r = threadIdx.x; r < groups.members; r += blockDim.x)
+    top = Larger()(top, x[groups.element(j, r)]);
   top = block_reduce(top, Larger());
   if (threadIdx.x == 0) y[j] = top;
 }
@@ -99,8 +111,9 @@ template <class T>
 void max_forward(const ForwardCall& c) {
   const Groups groups = groups_for(c.in[0].shape(), c.attrs);
   if (groups.count == 0) return;
-  LAUNCH(max_kernel<T>, dim3(static_cast<unsigned>(groups.count)), threads_for(groups.members), 0, stream_of(c.out[0]))(groups, c.in[0].data<T>(),
-                                                                                                              c.out[0].data<T>());
+  LAUNCH(max_kernel<T>, dim3(static_cast<unsigned>(groups.count)), threads_for(groups.members), 0,
+         stream_of(c.out[0]))
+  (groups, c.in[0].data<T>(), c.out[0].data<T>());
 }
 
 /// 1 where x is its group's maximum.
@@ -112,7 +125,8 @@ struct TieTerm {
 };
 
 template <class T>
-__global__ void max_gradient_kernel(const T* x, const T* y, const T* dy, const T* ties, Nest group, T* dx, int64_t n) {
+__global__ void max_gradient_kernel(const T* x, const T* y, const T* dy, const T* ties, Nest group,
+                                    T* dx, int64_t n) {
   const int64_t i = global_index();
   if (i >= n) return;
   const int64_t j = group.at(i);
@@ -125,12 +139,14 @@ void max_backward(const BackwardCall& c) {
   const Shape& shape = c.din[0].shape();
   const Nest group = group_nest(shape, c.attrs);
   const Tensor ties = Tensor::empty_like(c.out[0]);
-  sum_groups<T>(groups_for(shape, c.attrs), TieTerm<T>{c.in[0].data<T>(), c.out[0].data<T>(), group}, ties);
-  LAUNCH(max_gradient_kernel<T>, blocks_for(shape.numel()), 256, 0, stream_of(c.dout[0]))(
-      c.in[0].data<T>(), c.out[0].data<T>(), c.dout[0].data<T>(), ties.data<T>(), group, c.din[0].data<T>(), shape.numel());
+  sum_groups<T>(groups_for(shape, c.attrs),
+                TieTerm<T>{c.in[0].data<T>(), c.out[0].data<T>(), group}, ties);
+  LAUNCH(max_gradient_kernel<T>, blocks_for(shape.numel()), 256, 0, stream_of(c.dout[0]))
+  (c.in[0].data<T>(), c.out[0].data<T>(), c.dout[0].data<T>(), ties.data<T>(), group,
+   c.din[0].data<T>(), shape.numel());
 }
 
-// --- var ------------------------------------------------------------------------------------------------------------------------
+// --- var -----------------------------------------------------------------------------------------
 template <class T>
 __global__ void var_kernel(Groups groups, const T* x, T degrees, T* y) {
   const int64_t j = blockIdx.x;
@@ -146,19 +162,22 @@ __global__ void var_kernel(Groups groups, const T* x, T degrees, T* y) {
 }
 
 double degrees_of_freedom(const Groups& groups, const Attrs& attrs) {
-  return static_cast<double>(std::max<int64_t>(0, groups.members - (attrs.flag("unbiased", true) ? 1 : 0)));
+  return static_cast<double>(
+      std::max<int64_t>(0, groups.members - (attrs.flag("unbiased", true) ? 1 : 0)));
 }
 
 template <class T>
 void var_forward(const ForwardCall& c) {
   const Groups groups = groups_for(c.in[0].shape(), c.attrs);
   if (groups.count == 0) return;
-  LAUNCH(var_kernel<T>, dim3(static_cast<unsigned>(groups.count)), threads_for(groups.members), 0, stream_of(c.out[0]))(
-      groups, c.in[0].data<T>(), T(degrees_of_freedom(groups, c.attrs)), c.out[0].data<T>());
+  LAUNCH(var_kernel<T>, dim3(static_cast<unsigned>(groups.count)), threads_for(groups.members), 0,
+         stream_of(c.out[0]))
+  (groups, c.in[0].data<T>(), T(degrees_of_freedom(groups, c.attrs)), c.out[0].data<T>());
 }
 
 template <class T>
-__global__ void var_gradient_kernel(const T* x, const T* dy, const T* mean, Nest group, T degrees, T* dx, int64_t n) {
+__global__ void var_gradient_kernel(const T* x, const T* dy, const T* mean, Nest group, T degrees,
+                                    T* dx, int64_t n) {
   const int64_t i = global_index();
   if (i >= n) return;
   const int64_t j = group.at(i);
@@ -171,10 +190,11 @@ void var_backward(const BackwardCall& c) {
   const Shape& shape = c.din[0].shape();
   const Groups groups = groups_for(shape, c.attrs);
   const Tensor mean = Tensor::empty_like(c.dout[0]);
-  sum_groups<T>(groups, ElementTerm<T>{c.in[0].data<T>()}, mean, static_cast<double>(groups.members));
-  LAUNCH(var_gradient_kernel<T>, blocks_for(shape.numel()), 256, 0, stream_of(c.dout[0]))(
-      c.in[0].data<T>(), c.dout[0].data<T>(), mean.data<T>(), group_nest(shape, c.attrs), T(degrees_of_freedom(groups, c.attrs)), c.din[0].data<T>(),
-      shape.numel());
+  sum_groups<T>(groups, ElementTerm<T>{c.in[0].data<T>()}, mean,
+                static_cast<double>(groups.members));
+  LAUNCH(var_gradient_kernel<T>, blocks_for(shape.numel()), 256, 0, stream_of(c.dout[0]))
+  (c.in[0].data<T>(), c.dout[0].data<T>(), mean.data<T>(), group_nest(shape, c.attrs),
+   T(degrees_of_freedom(groups, c.attrs)), c.din[0].data<T>(), shape.numel());
 }
 
 template <bool average>
@@ -182,15 +202,19 @@ struct SumKernels {
   RegisterNaive naive;
   RegisterTuned f32, bf16;
   explicit SumKernels(const char* op)
-      : naive(op, {sum_forward<float, average>, sum_backward<float, average>}, {sum_forward<double, average>, sum_backward<double, average>}),
+      : naive(op, {sum_forward<float, average>, sum_backward<float, average>},
+              {sum_forward<double, average>, sum_backward<double, average>}),
         f32(op, {sum_forward_tuned<float, average>, sum_backward_tuned<float, average>}),
-        bf16(op, {sum_forward_tuned<bfloat16, average>, sum_backward_tuned<bfloat16, average>}, nullptr, DType::bf16) {}
+        bf16(op, {sum_forward_tuned<bfloat16, average>, sum_backward_tuned<bfloat16, average>},
+             nullptr, DType::bf16) {}
 };
 
 const SumKernels<false> sum_op("sum");
 const SumKernels<true> mean_op("mean");
-const RegisterNaive max_op("max", {max_forward<float>, max_backward<float>}, {max_forward<double>, max_backward<double>});
-const RegisterNaive var_op("var", {var_forward<float>, var_backward<float>}, {var_forward<double>, var_backward<double>});
+const RegisterNaive max_op("max", {max_forward<float>, max_backward<float>},
+                           {max_forward<double>, max_backward<double>});
+const RegisterNaive var_op("var", {var_forward<float>, var_backward<float>},
+                           {var_forward<double>, var_backward<double>});
 
 }  // namespace
 }  // namespace limbeck::cuda

@@ -7,7 +7,8 @@
 
 namespace limbeck::cuda {
 
-/// The registrars note the file that they stand in (Kernel::source): results on a GPU are kept with the hash of that file.
+/// The registrars note the file that they stand in (Kernel::source): results on a GPU are kept with
+/// the hash of that file.
 
 /// The forward and backward of one kernel for one type.
 struct Functions {
@@ -15,28 +16,51 @@ struct Functions {
   BackwardFn backward = nullptr;
 };
 
-/// Naive kernels are written for any floating type: registered for f32, and for f64, where gradients are checked.
-///   const RegisterNaive where_op("where", {where_forward<float>, where_backward<float>}, {where_forward<double>, where_backward<double>});
-/// (A dispatching lambda as a template argument, as the references use it, does not get through nvcc at namespace scope.)
+/// Naive kernels are written for any floating type: registered for f32, and for f64, where
+/// gradients are checked.
+///   const RegisterNaive where_op("where", {where_forward<float>, where_backward<float>},
+///   {where_forward<double>, where_backward<double>});
+/// (A dispatching lambda as a template argument, as the references use it, does not get through
+/// nvcc at namespace scope.)
 struct RegisterNaive {
-  RegisterNaive(const std::string& op, Functions f32, Functions f64, const char* source = __builtin_FILE()) {
+  RegisterNaive(const std::string& op, Functions f32, Functions f64,
+                const char* source = __builtin_FILE()) {
     for (const auto& [dtype, f] : {std::pair(DType::f32, f32), std::pair(DType::f64, f64)})
-      RegisterKernel({.op = op, .device = DeviceKind::cuda, .name = "cuda-naive", .dtype = dtype, .forward = f.forward, .backward = f.backward}, source);
+      RegisterKernel({.op = op,
+                      .device = DeviceKind::cuda,
+                      .name = "cuda-naive",
+                      .dtype = dtype,
+                      .forward = f.forward,
+                      .backward = f.backward},
+                     source);
   }
   /// One pair that looks at the types itself (operators that move elements, comparisons).
-  RegisterNaive(const std::string& op, Functions any, const char* source = __builtin_FILE()) : RegisterNaive(op, any, any, source) {}
-  RegisterNaive(const std::string& op, ForwardFn forward, BackwardFn backward = nullptr, const char* source = __builtin_FILE())
+  RegisterNaive(const std::string& op, Functions any, const char* source = __builtin_FILE())
+      : RegisterNaive(op, any, any, source) {}
+  RegisterNaive(const std::string& op, ForwardFn forward, BackwardFn backward = nullptr,
+                const char* source = __builtin_FILE())
       : RegisterNaive(op, Functions{forward, backward}, source) {}
 };
 /// A tuned kernel runs instead of the naive one where `supports` allows.
 struct RegisterTuned {
-  RegisterTuned(const std::string& op, Functions f, bool (*supports)(const Tensors&, const Attrs&) = nullptr, DType dtype = DType::f32,
-                const std::string& name = "cuda", int priority = 2, const char* source = __builtin_FILE()) {
-    RegisterKernel({.op = op, .device = DeviceKind::cuda, .name = name, .dtype = dtype, .forward = f.forward, .backward = f.backward,
-                    .priority = priority, .supports = supports}, source);
+  RegisterTuned(const std::string& op, Functions f,
+                bool (*supports)(const Tensors&, const Attrs&) = nullptr, DType dtype = DType::f32,
+                const std::string& name = "cuda", int priority = 2,
+                const char* source = __builtin_FILE()) {
+    RegisterKernel({.op = op,
+                    .device = DeviceKind::cuda,
+                    .name = name,
+                    .dtype = dtype,
+                    .forward = f.forward,
+                    .backward = f.backward,
+                    .priority = priority,
+                    .supports = supports},
+                   source);
   }
-  RegisterTuned(const std::string& op, ForwardFn forward, BackwardFn backward, bool (*supports)(const Tensors&, const Attrs&) = nullptr,
-                DType dtype = DType::f32, const std::string& name = "cuda", int priority = 2, const char* source = __builtin_FILE())
+  RegisterTuned(const std::string& op, ForwardFn forward, BackwardFn backward,
+                bool (*supports)(const Tensors&, const Attrs&) = nullptr, DType dtype = DType::f32,
+                const std::string& name = "cuda", int priority = 2,
+                const char* source = __builtin_FILE())
       : RegisterTuned(op, Functions{forward, backward}, supports, dtype, name, priority, source) {}
 };
 

@@ -1,5 +1,6 @@
-// Work on the rows of a matrix [rows, size]: by one thread in double (naive kernels), or by the 32 lanes of a warp in float (tuned ones),
-// where lane l takes elements l, l + 32, .. of the row, so that a warp reads 128 neighbouring bytes at once. Sums have one fixed order.
+// Work on the rows of a matrix [rows, size]: by one thread in double (naive kernels), or by the 32
+// lanes of a warp in float (tuned ones), where lane l takes elements l, l + 32, .. of the row, so
+// that a warp reads 128 neighbouring bytes at once. Sums have one fixed order.
 #pragma once
 #include <cmath>
 #include <limits>
@@ -8,14 +9,15 @@
 
 namespace limbeck::cuda {
 
-/// log sum_i e^x_i as two numbers: x - largest is exact where it matters, while a rounded log-sum as large as x would be amplified by e^.
+/// log sum_i e^x_i as two numbers: x - largest is exact where it matters, while a rounded log-sum
+/// as large as x would be amplified by e^.
 template <class T>
 struct LogSumExp {
   T largest, sum;  ///< sum of e^(x - largest)
   __device__ T log() const { return std::log(sum); }
 };
 
-// --- one thread -----------------------------------------------------------------------------------------------------------------
+// --- one thread ----------------------------------------------------------------------------------
 template <class T>
 __device__ LogSumExp<double> thread_log_sum_exp(const T* x, int64_t size) {
   double largest = -std::numeric_limits<double>::infinity(), sum = 0;
@@ -24,7 +26,7 @@ __device__ LogSumExp<double> thread_log_sum_exp(const T* x, int64_t size) {
   return {largest, sum};
 }
 
-// --- one warp: every lane gets the result ------------------------------------------------------------------------------------------
+// --- one warp: every lane gets the result --------------------------------------------------------
 template <class T>
 __device__ T warp_total(T x) {
   for (int other = 16; other > 0; other /= 2) x += __shfl_xor_sync(full_warp, x, other);
@@ -39,10 +41,13 @@ __device__ T warp_largest(T x) {
   return x;
 }
 
-inline constexpr int rows_per_block = 4;  // warps; small, so that a batch of 64 still spreads over 16 multiprocessors
+inline constexpr int rows_per_block =
+    4;  // warps; small, so that a batch of 64 still spreads over 16 multiprocessors
 inline dim3 blocks_for_rows(int64_t rows) { return blocks_for(rows, rows_per_block); }
 /// The row of this warp; only whole warps have none.
-__device__ inline int64_t warp_row() { return static_cast<int64_t>(blockIdx.x) * rows_per_block + threadIdx.x / 32; }
+__device__ inline int64_t warp_row() {
+  return static_cast<int64_t>(blockIdx.x) * rows_per_block + threadIdx.x / 32;
+}
 __device__ inline int warp_lane() { return static_cast<int>(threadIdx.x % 32); }
 
 /// The second pass finds the row in the first-level cache. NaN in x gives NaN.
@@ -54,8 +59,9 @@ __device__ inline LogSumExp<float> warp_log_sum_exp(const float* x, int64_t size
   return {largest, warp_total(sum)};
 }
 
-// A worker owns one row: `lanes` threads, of which this one takes elements first(), first() + lanes, ..; total() joins their sums. A kernel
-// written for a worker is naive with one lane in double, tuned with 32 lanes in float.
+// A worker owns one row: `lanes` threads, of which this one takes elements first(), first() +
+// lanes, ..; total() joins their sums. A kernel written for a worker is naive with one lane in
+// double, tuned with 32 lanes in float.
 struct RowThread {
   using Sum = double;
   static constexpr int lanes = 1, threads = 64;

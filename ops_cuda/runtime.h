@@ -18,11 +18,13 @@ namespace limbeck::cuda {
 
 void check(cudaError_t result, const char* call, const char* file, int line);
 
-/// The stream on which work for this device (for this tensor) is queued, in order. Makes the device current.
+/// The stream on which work for this device (for this tensor) is queued, in order. Makes the device
+/// current.
 cudaStream_t stream(int device);
 inline cudaStream_t stream_of(const Tensor& t) { return stream(t.device().index); }
 
-/// Throws Error naming the kernel and the limit that it breaks: 1 to 1024 threads, grid.y and grid.z up to 65535, nothing empty.
+/// Throws Error naming the kernel and the limit that it breaks: 1 to 1024 threads, grid.y and
+/// grid.z up to 65535, nothing empty.
 void check_launch_limits(const char* kernel, dim3 grid, dim3 block, size_t shared_bytes);
 
 }  // namespace limbeck::cuda

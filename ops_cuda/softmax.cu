@@ -1,32 +1,49 @@
 // softmax and log_softmax over the last axis; contract in ops/softmax.cpp.
-//   softmax:      y_i = e^(x_i - m) / sum_j e^(x_j - m), m = max x;   dx_i = y_i (dy_i - sum_j dy_j y_j)
-//   log_softmax:  y_i = x_i - m - log sum_j e^(x_j - m);              dx_i = dy_i - e^y_i sum_j dy_j
-// x, y, dy, dx [rows, size]; y and dx are overwritten.
-// Naive: one thread per row, in double. Tuned (f32): one warp per row, 4 rows a block; coalesced, one reading from memory and two from the
-// first-level cache; sums by shuffles in a fixed order. No shared memory; deterministic.
-// Bytes an element: forward 2 sizeof(T), backward 3 sizeof(T): bandwidth-bound for many rows, latency-bound for a batch of logits. 4 FLOPs.
-// Source: elementary.
+//   softmax:      y_i = e^(x_i - m) / sum_j e^(x_j - m), m = max x;   dx_i = y_i (dy_i - sum_j
+//                 dy_j y_j)
+//   log_softmax:  y_i = x_i - m - log sum_j e^(x_j - m);              dx_i = dy_i - e^y_i sum_j
+//                 dy_j
+// x, y, dy, dx [rows, size]; y and dx are overwritten. Naive: one thread per row, in double. Tuned
+// (f32): one warp per row, 4 rows a block; coalesced, one reading from memory and two from the
+// first-level cache; sums by shuffles in a fixed order. No shared memory; deterministic. Bytes an
+// element: forward 2 sizeof(T), backward 3 sizeof(T): bandwidth-bound for many rows, latency-bound
+// for a batch of logits. 4 FLOPs. Source: elementary.
 #include "ops_cuda/pointers.h"
 #include "ops_cuda/rows.h"
 
 namespace limbeck::cuda {
 namespace {
 
-// value: the definition, for double; stable: without rounding log_sum, which may be as large as x and is amplified by e^.
+// value: the definition, for double; stable: without rounding log_sum, which may be as large as x
+// and is amplified by e^.
 struct Softmax {
   __device__ static double value(double x, double log_sum) { return std::exp(x - log_sum); }
-  __device__ static float stable(float x, LogSumExp<float> s) { return std::exp(x - s.largest) / s.sum; }
-  template <class T> __device__ static T term(T y, T dy) { return dy * y; }
-  template <class T> __device__ static T slope(T y, T dy, T sum) { return y * (dy - sum); }
+  __device__ static float stable(float x, LogSumExp<float> s) {
+    return std::exp(x - s.largest) / s.sum;
+  }
+  template <class T>
+  __device__ static T term(T y, T dy) {
+    return dy * y;
+  }
+  template <class T>
+  __device__ static T slope(T y, T dy, T sum) {
+    return y * (dy - sum);
+  }
 };
 struct LogSoftmax {
   __device__ static double value(double x, double log_sum) { return x - log_sum; }
   __device__ static float stable(float x, LogSumExp<float> s) { return x - s.largest - s.log(); }
-  template <class T> __device__ static T term(T, T dy) { return dy; }
-  template <class T> __device__ static T slope(T y, T dy, T sum) { return dy - std::exp(y) * sum; }
+  template <class T>
+  __device__ static T term(T, T dy) {
+    return dy;
+  }
+  template <class T>
+  __device__ static T slope(T y, T dy, T sum) {
+    return dy - std::exp(y) * sum;
+  }
 };
 
-// --- naive ----------------------------------------------------------------------------------------------------------------------
+// --- naive ---------------------------------------------------------------------------------------
 template <class F, class T>
 __global__ void forward_naive(const T* x, T* y, int64_t rows, int64_t size) {
   const int64_t row = global_index();
@@ -50,7 +67,7 @@ __global__ void backward_naive(const T* y, const T* dy, T* dx, int64_t rows, int
   for (int64_t i = 0; i < size; ++i) dx[i] = T(F::slope(double(y[i]), double(dy[i]), sum));
 }
 
-// --- tuned ----------------------------------------------------------------------------------------------------------------------
+// --- tuned ---------------------------------------------------------------------------------------
 template <class F>
 __global__ void forward_warp(const float* x, float* y, int64_t rows, int64_t size) {
   const int64_t row = warp_row();
@@ -62,7 +79,8 @@ __global__ void forward_warp(const float* x, float* y, int64_t rows, int64_t siz
 }
 
 template <class F>
-__global__ void backward_warp(const float* y, const float* dy, float* dx, int64_t rows, int64_t size) {
+__global__ void backward_warp(const float* y, const float* dy, float* dx, int64_t rows,
+                              int64_t size) {
   const int64_t row = warp_row();
   if (row >= rows) return;
   y += row * size;
@@ -79,7 +97,8 @@ void forward(const ForwardCall& c) {
   const Tensor &x = c.in[0], &y = c.out[0];
   if (x.numel() == 0) return;
   const int64_t size = x.size(-1), rows = x.numel() / size;
-  LAUNCH((forward_naive<F, T>), blocks_for(rows, 64), 64, 0, stream_of(x))(x.data<T>(), y.data<T>(), rows, size);
+  LAUNCH((forward_naive<F, T>), blocks_for(rows, 64), 64, 0, stream_of(x))
+  (x.data<T>(), y.data<T>(), rows, size);
 }
 
 template <class F, class T>
@@ -87,7 +106,8 @@ void backward(const BackwardCall& c) {
   const Tensor &y = c.out[0], &dx = c.din[0];
   if (!dx.defined() || y.numel() == 0) return;
   const int64_t size = y.size(-1), rows = y.numel() / size;
-  LAUNCH((backward_naive<F, T>), blocks_for(rows, 64), 64, 0, stream_of(y))(y.data<T>(), c.dout[0].data<T>(), dx.data<T>(), rows, size);
+  LAUNCH((backward_naive<F, T>), blocks_for(rows, 64), 64, 0, stream_of(y))
+  (y.data<T>(), c.dout[0].data<T>(), dx.data<T>(), rows, size);
 }
 
 template <class F>
@@ -95,7 +115,8 @@ void forward_tuned(const ForwardCall& c) {
   const Tensor &x = c.in[0], &y = c.out[0];
   if (x.numel() == 0) return;
   const int64_t size = x.size(-1), rows = x.numel() / size;
-  LAUNCH(forward_warp<F>, blocks_for_rows(rows), 32 * rows_per_block, 0, stream_of(x))(x.data<float>(), y.data<float>(), rows, size);
+  LAUNCH(forward_warp<F>, blocks_for_rows(rows), 32 * rows_per_block, 0, stream_of(x))
+  (x.data<float>(), y.data<float>(), rows, size);
 }
 
 template <class F>
@@ -113,8 +134,9 @@ RegisterTypes naive(const char* op) {
 }
 
 const RegisterTypes naives[] = {naive<Softmax>("softmax"), naive<LogSoftmax>("log_softmax")};
-const RegisterTuned tuned[] = {{"softmax", forward_tuned<Softmax>, backward_tuned<Softmax>},
-                               {"log_softmax", forward_tuned<LogSoftmax>, backward_tuned<LogSoftmax>}};
+const RegisterTuned tuned[] = {
+    {"softmax", forward_tuned<Softmax>, backward_tuned<Softmax>},
+    {"log_softmax", forward_tuned<LogSoftmax>, backward_tuned<LogSoftmax>}};
 
 }  // namespace
 }  // namespace limbeck::cuda

@@ -1,9 +1,13 @@
-// The transfers of tensor/transfer.h on a GPU. Uploads have a stream of their own beside the compute stream; two events order them:
+// The transfers of tensor/transfer.h on a GPU. Uploads have a stream of their own beside the
+// compute stream; two events order them:
 //
-//   compute   .. step i-1 | A | step i ............ | wait B | step i+1        A: recorded by begin(), the copies wait for it, since their memory
-//   uploads                 | wait A | copies | B                                 may have served the work before; B: finish() makes compute wait
+//   compute   .. step i-1 | A | step i ............ | wait B | step i+1        A: recorded by
+//             begin(), the copies wait for it, since their memory
+//   uploads                 | wait A | copies | B                                 may have served
+//                           the work before; B: finish() makes compute wait
 //
-// So the copies of batch i+1 run during step i. Downloads are a few numbers and go on the compute stream itself.
+// So the copies of batch i+1 run during step i. Downloads are a few numbers and go on the compute
+// stream itself.
 #include "tensor/transfer.h"
 
 #include <array>
@@ -19,7 +23,8 @@ namespace {
 
 struct Uploads {
   cudaStream_t stream = nullptr;
-  cudaEvent_t before = nullptr;  // A; a wait keeps the record that it found, so one event serves all
+  cudaEvent_t before =
+      nullptr;  // A; a wait keeps the record that it found, so one event serves all
 };
 
 Uploads& uploads_of(int device) {
@@ -41,7 +46,8 @@ class Parcel {
   Parcel(const std::vector<Tensor>& tensors, int device) : device_(device) {
     size_t size = 0;
     for (const Tensor& t : tensors) {
-      parts_.push_back({t.defined(), t.shape(), t.dtype(), size, t.defined() ? static_cast<size_t>(t.bytes()) : 0});
+      parts_.push_back({t.defined(), t.shape(), t.dtype(), size,
+                        t.defined() ? static_cast<size_t>(t.bytes()) : 0});
       size += (parts_.back().bytes + 255) / 256 * 256;
     }
     block_ = pinned_pool(device).take(size);
@@ -57,7 +63,8 @@ class Parcel {
   }
   std::vector<Tensor> empty_tensors(Device where) const {
     std::vector<Tensor> made;
-    for (const Part& p : parts_) made.push_back(p.defined ? Tensor::empty(p.shape, p.dtype, where) : Tensor());
+    for (const Part& p : parts_)
+      made.push_back(p.defined ? Tensor::empty(p.shape, p.dtype, where) : Tensor());
     return made;
   }
   cudaEvent_t done() const { return block_.done; }
@@ -78,9 +85,11 @@ class Parcel {
 class PinnedUpload final : public Upload {
  public:
   PinnedUpload(const std::vector<Tensor>& tensors, int device) : parcel_(tensors, device) {
-    parcel_.each([&](size_t i, char* place, size_t bytes) { std::memcpy(place, tensors[i].raw(), bytes); });
+    parcel_.each(
+        [&](size_t i, char* place, size_t bytes) { std::memcpy(place, tensors[i].raw(), bytes); });
   }
-  // The allocator hands freed memory to work on the compute stream, which must not start before the copies have ended.
+  // The allocator hands freed memory to work on the compute stream, which must not start before the
+  // copies have ended.
   ~PinnedUpload() override {
     if (begun_ && !finished_) cudaStreamWaitEvent(compute_, parcel_.done(), 0);
   }
@@ -97,7 +106,8 @@ class PinnedUpload final : public Upload {
     cuda_check(cudaEventRecord(uploads.before, compute_));
     cuda_check(cudaStreamWaitEvent(uploads.stream, uploads.before, 0));
     parcel_.each([&](size_t i, char* place, size_t bytes) {
-      cuda_check(cudaMemcpyAsync(arrived_[i].raw(), place, bytes, cudaMemcpyHostToDevice, uploads.stream));
+      cuda_check(
+          cudaMemcpyAsync(arrived_[i].raw(), place, bytes, cudaMemcpyHostToDevice, uploads.stream));
     });
     cuda_check(cudaEventRecord(parcel_.done(), uploads.stream));
   }
@@ -120,7 +130,9 @@ class PinnedDownload final : public Download {
  public:
   PinnedDownload(const std::vector<Tensor>& tensors, int device) : parcel_(tensors, device) {
     const cudaStream_t compute = stream(device);
-    parcel_.each([&](size_t i, char* place, size_t bytes) { cuda_check(cudaMemcpyAsync(place, tensors[i].raw(), bytes, cudaMemcpyDeviceToHost, compute)); });
+    parcel_.each([&](size_t i, char* place, size_t bytes) {
+      cuda_check(cudaMemcpyAsync(place, tensors[i].raw(), bytes, cudaMemcpyDeviceToHost, compute));
+    });
     cuda_check(cudaEventRecord(parcel_.done(), compute));
   }
 
@@ -128,7 +140,9 @@ class PinnedDownload final : public Download {
     cuda_check(cudaEventSynchronize(parcel_.done()));
     throw_fault(parcel_.device());
     const std::vector<Tensor> arrived = parcel_.empty_tensors(cpu);
-    parcel_.each([&](size_t i, const char* place, size_t bytes) { std::memcpy(arrived[i].raw(), place, bytes); });
+    parcel_.each([&](size_t i, const char* place, size_t bytes) {
+      std::memcpy(arrived[i].raw(), place, bytes);
+    });
     return arrived;
   }
 
@@ -139,12 +153,16 @@ class PinnedDownload final : public Download {
 class Transfers final : public TransferBackend {
  public:
   std::unique_ptr<Upload> stage(const std::vector<Tensor>& tensors, int index) override {
-    for (const Tensor& t : tensors) LIMBECK_CHECK(t.device() == cpu, "an upload of ", describe(t), "; expected a tensor of the host");
+    for (const Tensor& t : tensors)
+      LIMBECK_CHECK(t.device() == cpu, "an upload of ", describe(t),
+                    "; expected a tensor of the host");
     return std::make_unique<PinnedUpload>(tensors, index);
   }
   std::unique_ptr<Download> read_later(const std::vector<Tensor>& tensors, int index) override {
     const Device device{DeviceKind::cuda, index};
-    for (const Tensor& t : tensors) LIMBECK_CHECK(!t.defined() || t.device() == device, "a download from ", device, " of ", describe(t));
+    for (const Tensor& t : tensors)
+      LIMBECK_CHECK(!t.defined() || t.device() == device, "a download from ", device, " of ",
+                    describe(t));
     return std::make_unique<PinnedDownload>(tensors, index);
   }
 };

@@ -1,8 +1,9 @@
 // Element-wise functions of one tensor; formulas and slopes in ops/unary.h.
 //   forward  y[i] = f(x[i])          backward  dx[i] = dy[i] f'(x[i] or y[i])
-// x, y, dy, dx [n], one type; y and dx are overwritten. No shared memory; deterministic. Source: elementary.
-// Naive: one thread per element. Tuned (f32, bf16 with arithmetic in float): 16 bytes a thread (ops_cuda/elements.h).
-// Bytes: 2 sizeof(T) an element forward, 2 or 3 backward: bandwidth-bound.
+// x, y, dy, dx [n], one type; y and dx are overwritten. No shared memory; deterministic. Source:
+// elementary. Naive: one thread per element. Tuned (f32, bf16 with arithmetic in float): 16 bytes a
+// thread (ops_cuda/elements.h). Bytes: 2 sizeof(T) an element forward, 2 or 3 backward:
+// bandwidth-bound.
 #include "ops/unary.h"
 
 #include "ops_cuda/elements.h"
@@ -30,18 +31,20 @@ template <class F, class T>
 void forward(const ForwardCall& c) {
   const int64_t n = c.out[0].numel();
   if (n == 0) return;
-  LAUNCH((value_kernel<F, T>), blocks_for(n), 256, 0, stream_of(c.out[0]))(c.in[0].data<T>(), c.out[0].data<T>(), n, F::settings(c.attrs));
+  LAUNCH((value_kernel<F, T>), blocks_for(n), 256, 0, stream_of(c.out[0]))
+  (c.in[0].data<T>(), c.out[0].data<T>(), n, F::settings(c.attrs));
 }
 
 template <class F, class T>
 void backward(const BackwardCall& c) {
   const int64_t n = c.dout[0].numel();
   if (n == 0 || !c.din[0].defined()) return;
-  LAUNCH((slope_kernel<F, T>), blocks_for(n), 256, 0, stream_of(c.dout[0]))(optional_data<T>(c.in[0]), optional_data<T>(c.out[0]), c.dout[0].data<T>(),
-                                                                          c.din[0].data<T>(), n, F::settings(c.attrs));
+  LAUNCH((slope_kernel<F, T>), blocks_for(n), 256, 0, stream_of(c.dout[0]))
+  (optional_data<T>(c.in[0]), optional_data<T>(c.out[0]), c.dout[0].data<T>(), c.din[0].data<T>(),
+   n, F::settings(c.attrs));
 }
 
-// --- tuned ----------------------------------------------------------------------------------------------------------------------
+// --- tuned ---------------------------------------------------------------------------------------
 template <class F, class S>
 __global__ void value_vectors(const S* x, S* y, int64_t n, bool vectors, Settings s) {
   constexpr int V = per_thread<S>;
@@ -51,13 +54,15 @@ __global__ void value_vectors(const S* x, S* y, int64_t n, bool vectors, Setting
     for (int v = 0; v < V; ++v) value[v] = F::value(value[v], s);
     store_floats(y + chunk.first, value);
   } else {
-    for (int64_t i = chunk.first; i < chunk.end; ++i) y[i] = S(F::value(static_cast<float>(x[i]), s));
+    for (int64_t i = chunk.first; i < chunk.end; ++i)
+      y[i] = S(F::value(static_cast<float>(x[i]), s));
   }
 }
 
 // What the slope reads, x or y, is `saved`; null where it reads neither.
 template <class F, class S>
-__global__ void slope_vectors(const S* saved, const S* dy, S* dx, int64_t n, bool vectors, Settings s) {
+__global__ void slope_vectors(const S* saved, const S* dy, S* dx, int64_t n, bool vectors,
+                              Settings s) {
   constexpr int V = per_thread<S>;
   const Chunk<V> chunk(n, vectors);
   if (chunk.whole) {
@@ -80,17 +85,19 @@ void forward_vectors(const ForwardCall& c) {
   if (n == 0) return;
   const S* x = c.in[0].data<S>();
   S* y = c.out[0].data<S>();
-  LAUNCH((value_vectors<F, S>), blocks_for_chunks<S>(n), 256, 0, stream_of(c.out[0]))(x, y, n, aligned_for(per_thread<S>, x, y), F::settings(c.attrs));
+  LAUNCH((value_vectors<F, S>), blocks_for_chunks<S>(n), 256, 0, stream_of(c.out[0]))
+  (x, y, n, aligned_for(per_thread<S>, x, y), F::settings(c.attrs));
 }
 
 template <class F, class S>
 void backward_vectors(const BackwardCall& c) {
   const int64_t n = c.dout[0].numel();
   if (n == 0 || !c.din[0].defined()) return;
-  const S *saved = optional_data<S>(c.in[0].defined() ? c.in[0] : c.out[0]), *dy = c.dout[0].data<S>();
+  const S *saved = optional_data<S>(c.in[0].defined() ? c.in[0] : c.out[0]),
+          *dy = c.dout[0].data<S>();
   S* dx = c.din[0].data<S>();
-  LAUNCH((slope_vectors<F, S>), blocks_for_chunks<S>(n), 256, 0, stream_of(c.dout[0]))(saved, dy, dx, n, aligned_for(per_thread<S>, saved, dy, dx),
-                                                                                     F::settings(c.attrs));
+  LAUNCH((slope_vectors<F, S>), blocks_for_chunks<S>(n), 256, 0, stream_of(c.dout[0]))
+  (saved, dy, dx, n, aligned_for(per_thread<S>, saved, dy, dx), F::settings(c.attrs));
 }
 
 template <class F>
@@ -98,9 +105,11 @@ struct Kernels {
   RegisterNaive naive;
   RegisterTuned f32, bf16;
   explicit Kernels(const char* op)
-      : naive(op, {forward<F, float>, backward<F, float>}, {forward<F, double>, backward<F, double>}),
+      : naive(op, {forward<F, float>, backward<F, float>},
+              {forward<F, double>, backward<F, double>}),
         f32(op, {forward_vectors<F, float>, backward_vectors<F, float>}),
-        bf16(op, {forward_vectors<F, bfloat16>, backward_vectors<F, bfloat16>}, nullptr, DType::bf16) {}
+        bf16(op, {forward_vectors<F, bfloat16>, backward_vectors<F, bfloat16>}, nullptr,
+             DType::bf16) {}
 };
 
 const Kernels<unary::Relu> relu("relu");

@@ -1,5 +1,6 @@
-// Kernels that only move elements care about their size, not their type. What lies side by side on both ends moves in wider words, up to the
-// 16 bytes that one instruction reads: eight bf16 at once.
+// Kernels that only move elements care about their size, not their type. What lies side by side on
+// both ends moves in wider words, up to the 16 bytes that one instruction reads: eight bf16 at
+// once.
 #pragma once
 #include <initializer_list>
 
@@ -26,10 +27,14 @@ void dispatch_words(DType dtype, F&& f) {
   dispatch_words(size_of(dtype), f);
 }
 template <class W>
-W* words(const Tensor& t) { return static_cast<W*>(t.raw()); }
+W* words(const Tensor& t) {
+  return static_cast<W*>(t.raw());
+}
 
-/// Bytes of the widest word in which all of these sizes and distances, in bytes, can be counted, and that these tensors' addresses allow.
-inline int64_t widest_word(std::initializer_list<int64_t> bytes, std::initializer_list<const Tensor*> tensors) {
+/// Bytes of the widest word in which all of these sizes and distances, in bytes, can be counted,
+/// and that these tensors' addresses allow.
+inline int64_t widest_word(std::initializer_list<int64_t> bytes,
+                           std::initializer_list<const Tensor*> tensors) {
   int64_t word = 16;
   for (const int64_t b : bytes)
     while (b % word != 0) word /= 2;

@@ -9,8 +9,9 @@
 namespace limbeck {
 namespace {
 
-// Blocks start at pages. Streams with the same place in a page are the good case: a loop that reads x and writes y has always read a place
-// before it writes it; at other distances its reads would seem to depend on earlier writes ("4K aliasing"), which cost resnet20 several percent.
+// Blocks start at pages. Streams with the same place in a page are the good case: a loop that reads
+// x and writes y has always read a place before it writes it; at other distances its reads would
+// seem to depend on earlier writes ("4K aliasing"), which cost resnet20 several percent.
 constexpr size_t kPage = 4096, kHugePage = size_t{2} << 20;
 constexpr size_t kStep = 4 * kHugePage;  // taken from the system at a time
 
@@ -20,14 +21,18 @@ size_t rounded(size_t bytes, size_t unit) { return (bytes + unit - 1) / unit * u
 
 Arena::Arena() {
   // Address space costs nothing; a limit on it (ulimit -v) makes us ask for less.
-  const size_t memory = static_cast<size_t>(sysconf(_SC_PHYS_PAGES)) * static_cast<size_t>(sysconf(_SC_PAGESIZE));
-  for (size_t size = rounded(4 * memory, kHugePage); size >= kStep; size = rounded(size / 2, kHugePage)) {
-    void* const range = mmap(nullptr, size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  const size_t memory =
+      static_cast<size_t>(sysconf(_SC_PHYS_PAGES)) * static_cast<size_t>(sysconf(_SC_PAGESIZE));
+  for (size_t size = rounded(4 * memory, kHugePage); size >= kStep;
+       size = rounded(size / 2, kHugePage)) {
+    void* const range =
+        mmap(nullptr, size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (range == MAP_FAILED) continue;
     const auto address = reinterpret_cast<uintptr_t>(range);
     base_ = static_cast<char*>(range) + (rounded(address, kHugePage) - address);
     room_ = size - kHugePage;
-    madvise(base_, room_, MADV_HUGEPAGE);  // fewer page faults and TLB misses; harmless where refused
+    madvise(base_, room_,
+            MADV_HUGEPAGE);  // fewer page faults and TLB misses; harmless where refused
     return;
   }
 }
@@ -49,7 +54,8 @@ bool Arena::grow(size_t bytes) {
     have = blocks_.rbegin()->second.size;
   }
   const size_t more = rounded(bytes - have, kStep);
-  if (more > room_ - taken_ || mprotect(base_ + taken_, more, PROT_READ | PROT_WRITE) != 0) return false;
+  if (more > room_ - taken_ || mprotect(base_ + taken_, more, PROT_READ | PROT_WRITE) != 0)
+    return false;
   if (have) free_.erase({have, offset});
   insert_free(offset, have + more);
   taken_ += more;

@@ -1,4 +1,5 @@
-// bfloat16: the upper half of an f32 (8 exponent bits, 7 of the fraction). Storage only; arithmetic converts to float.
+// bfloat16: the upper half of an f32 (8 exponent bits, 7 of the fraction). Storage only; arithmetic
+// converts to float.
 #pragma once
 #include <bit>
 #include <cstdint>
@@ -13,7 +14,9 @@ struct bfloat16 {
   bfloat16() = default;  // trivial, so that it can live in shared memory
   /// Rounds to nearest, ties to even; NaN stays NaN.
   LIMBECK_HD constexpr explicit bfloat16(float x) : bits(rounded(std::bit_cast<uint32_t>(x))) {}
-  LIMBECK_HD constexpr operator float() const { return std::bit_cast<float>(static_cast<uint32_t>(bits) << 16); }
+  LIMBECK_HD constexpr operator float() const {
+    return std::bit_cast<float>(static_cast<uint32_t>(bits) << 16);
+  }
 
  private:
   LIMBECK_HD static constexpr uint16_t rounded(uint32_t u) {

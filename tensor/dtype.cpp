@@ -20,7 +20,8 @@ const char* name_of(DType t) {
 }
 
 DType parse_dtype(const std::string& name) {
-  for (DType t : {DType::f32, DType::f64, DType::bf16, DType::i64, DType::i32, DType::u8, DType::boolean})
+  for (DType t :
+       {DType::f32, DType::f64, DType::bf16, DType::i64, DType::i32, DType::u8, DType::boolean})
     if (name == name_of(t)) return t;
   fail("unknown element type '", name, "'; known: f32 f64 bf16 i64 i32 u8 bool");
 }

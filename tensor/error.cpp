@@ -33,7 +33,8 @@ std::string nearest_name(const std::string& name, const std::vector<std::string>
   return best;
 }
 
-std::string did_you_mean(const std::string& name, const std::vector<std::string>& candidates, const std::string& otherwise) {
+std::string did_you_mean(const std::string& name, const std::vector<std::string>& candidates,
+                         const std::string& otherwise) {
   const std::string near = nearest_name(name, candidates);
   return near.empty() ? otherwise : cat("; did you mean '", near, "'?");
 }

@@ -1,4 +1,5 @@
-// Errors of the library: one exception type whose message says which thing, what was expected, what was found.
+// Errors of the library: one exception type whose message says which thing, what was expected, what
+// was found.
 #pragma once
 #include <sstream>
 #include <stdexcept>
@@ -27,13 +28,17 @@ template <class... Parts>
 
 /// The candidate with the smallest edit distance, empty if none is near.
 std::string nearest_name(const std::string& name, const std::vector<std::string>& candidates);
-/// The end of a message about an unknown name: "; did you mean 'x'?", or `otherwise` when no candidate is near.
-std::string did_you_mean(const std::string& name, const std::vector<std::string>& candidates, const std::string& otherwise = {});
+/// The end of a message about an unknown name: "; did you mean 'x'?", or `otherwise` when no
+/// candidate is near.
+std::string did_you_mean(const std::string& name, const std::vector<std::string>& candidates,
+                         const std::string& otherwise = {});
 
 }  // namespace limbeck
 
-/// Throws limbeck::Error with the joined parts unless the condition holds; the parts are only evaluated on failure.
-#define LIMBECK_CHECK(condition, ...)                   \
-  do {                                                  \
-    if (!(condition)) [[unlikely]] ::limbeck::fail(__VA_ARGS__); \
+/// Throws limbeck::Error with the joined parts unless the condition holds; the parts are only
+/// evaluated on failure.
+#define LIMBECK_CHECK(condition, ...) \
+  do {                                \
+    if (!(condition)) [[unlikely]]    \
+      ::limbeck::fail(__VA_ARGS__);   \
   } while (0)

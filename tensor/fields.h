@@ -1,9 +1,11 @@
-// Settings as plain structs: a struct lists its fields once, and readers (TOML, --set, --help, fingerprints) visit the list.
+// Settings as plain structs: a struct lists its fields once, and readers (TOML, --set, --help,
+// fingerprints) visit the list.
 //   struct GanTraining {
 //     int64_t steps = 1000;
 //     void fields(FieldVisitor& v) { v("steps", steps, "generator steps"); }
 //   };
-// Field types: bool, int64_t, double, std::string, std::vector of the latter three, or another struct with fields().
+// Field types: bool, int64_t, double, std::string, std::vector of the latter three, or another
+// struct with fields().
 #pragma once
 #include <concepts>
 #include <cstdint>
@@ -23,13 +25,16 @@ namespace limbeck {
 class FieldVisitor;
 
 template <class T>
-concept HasFields = requires(T& t, FieldVisitor& v) { t.fields(v); };
+concept HasFields = requires(T& t, FieldVisitor& v) {
+  t.fields(v);
+};
 
 /// Where the value of one field lives.
-using FieldTarget = std::variant<bool*, int64_t*, double*, std::string*, std::vector<int64_t>*, std::vector<double>*,
-                                 std::vector<std::string>*>;
+using FieldTarget = std::variant<bool*, int64_t*, double*, std::string*, std::vector<int64_t>*,
+                                 std::vector<double>*, std::vector<std::string>*>;
 
-/// Base of those who read or write settings: sees every field under its dotted key, in the order of declaration.
+/// Base of those who read or write settings: sees every field under its dotted key, in the order of
+/// declaration.
 class FieldVisitor {
  public:
   virtual ~FieldVisitor() = default;
@@ -72,13 +77,14 @@ std::string settings_text(T settings) {
   return v.text();
 }
 
-/// A settings struct whose type only its owner knows (a registered method, a data source). A value: copies are deep.
+/// A settings struct whose type only its owner knows (a registered method, a data source). A value:
+/// copies are deep.
 class AnySettings {
  public:
   AnySettings() = default;
   template <HasFields S>
-    requires(!std::same_as<S, AnySettings>)
-  AnySettings(S settings) : held_(std::make_unique<Held<S>>(std::move(settings))) {}
+  requires(!std::same_as<S, AnySettings>) AnySettings(S settings)
+      : held_(std::make_unique<Held<S>>(std::move(settings))) {}
   AnySettings(const AnySettings& other) : held_(other.held_ ? other.held_->copy() : nullptr) {}
   AnySettings(AnySettings&&) = default;
   AnySettings& operator=(AnySettings other) {
@@ -129,7 +135,9 @@ struct NamedSettings {
   }
   /// Throws naming what there is when the name is unknown.
   const AnySettings& at(const std::string& name) const;
-  AnySettings& at(const std::string& name) { return const_cast<AnySettings&>(std::as_const(*this).at(name)); }
+  AnySettings& at(const std::string& name) {
+    return const_cast<AnySettings&>(std::as_const(*this).at(name));
+  }
 };
 
 }  // namespace limbeck

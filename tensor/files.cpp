@@ -33,10 +33,12 @@ void write_through(const std::string& path, const char* data, size_t bytes) {
   if (!written) fail(path, ": cannot write: ", std::strerror(reason));
 }
 
-/// Closes and removes the temporary file unless commit() was reached, so a failed write leaves nothing behind.
+/// Closes and removes the temporary file unless commit() was reached, so a failed write leaves
+/// nothing behind.
 class TemporaryFile {
  public:
-  /// A name of its own (two writers of one target do not meet), and never what is there already, such as a link to another file.
+  /// A name of its own (two writers of one target do not meet), and never what is there already,
+  /// such as a link to another file.
   explicit TemporaryFile(const std::string& target) : target_(target) {
     for (int attempt = 0; attempt < 1000; ++attempt) {
       path_ = cat(target, ".", ::getpid(), "-", attempt, ".tmp");
@@ -61,10 +63,13 @@ class TemporaryFile {
   }
 
  private:
-  [[noreturn]] void stop(const char* what) { fail(target_, ": ", what, ": ", std::strerror(errno)); }
+  [[noreturn]] void stop(const char* what) {
+    fail(target_, ": ", what, ": ", std::strerror(errno));
+  }
   void sync_folder() const {
     const auto folder = std::filesystem::path(target_).parent_path();
-    const int fd = ::open(folder.empty() ? "." : folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    const int fd =
+        ::open(folder.empty() ? "." : folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (fd >= 0) ::fsync(fd), ::close(fd);
   }
 
@@ -85,7 +90,9 @@ void write_file_atomically(const std::string& path, const void* data, size_t byt
   file.commit();
 }
 
-void write_file_atomically(const std::string& path, const std::string& text) { write_file_atomically(path, text.data(), text.size()); }
+void write_file_atomically(const std::string& path, const std::string& text) {
+  write_file_atomically(path, text.data(), text.size());
+}
 
 std::string read_file(const std::string& path) {
   const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);

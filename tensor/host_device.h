@@ -1,4 +1,5 @@
-// Marks functions that also run on a CUDA device when nvcc compiles the file; nothing for other compilers.
+// Marks functions that also run on a CUDA device when nvcc compiles the file; nothing for other
+// compilers.
 #pragma once
 #ifdef __CUDACC__
 #define LIMBECK_HD __host__ __device__

@@ -4,11 +4,14 @@
 #include <cstdlib>
 
 namespace limbeck {
-std::string MetadataReader::place(const std::string& key) const { return cat(name_, ": metadata '", key, "'"); }
+std::string MetadataReader::place(const std::string& key) const {
+  return cat(name_, ": metadata '", key, "'");
+}
 
 const std::string& MetadataReader::text(const std::string& key) const {
   const auto found = file_.metadata.find(key);
-  LIMBECK_CHECK(found != file_.metadata.end(), name_, ": no '", key, "' in the metadata; expected ", kind_);
+  LIMBECK_CHECK(found != file_.metadata.end(), name_, ": no '", key, "' in the metadata; expected ",
+                kind_);
   return found->second;
 }
 
@@ -24,7 +27,8 @@ std::vector<double> MetadataReader::numbers(const std::string& key, size_t count
     if (good) values.push_back(v);
     at = *end == ' ' ? end + 1 : end;
   }
-  LIMBECK_CHECK(good && values.size() == count, place(key), ": expected ", count, count == 1 ? " number" : " numbers", ", found '", all, "'");
+  LIMBECK_CHECK(good && values.size() == count, place(key), ": expected ", count,
+                count == 1 ? " number" : " numbers", ", found '", all, "'");
   return values;
 }
 
@@ -32,14 +36,16 @@ double MetadataReader::number(const std::string& key) const { return numbers(key
 
 int64_t MetadataReader::integer(const std::string& key, int64_t low, int64_t high) const {
   const double v = number(key);
-  LIMBECK_CHECK(v == std::floor(v) && v >= static_cast<double>(low) && v <= static_cast<double>(high), place(key), ": expected an integer from ", low, " to ", high,
-                ", found '", text(key), "'");
+  LIMBECK_CHECK(
+      v == std::floor(v) && v >= static_cast<double>(low) && v <= static_cast<double>(high),
+      place(key), ": expected an integer from ", low, " to ", high, ", found '", text(key), "'");
   return static_cast<int64_t>(v);
 }
 
 bool MetadataReader::flag(const std::string& key) const {
   const std::string& found = text(key);
-  LIMBECK_CHECK(found == "true" || found == "false", place(key), ": expected true or false, found '", found, "'");
+  LIMBECK_CHECK(found == "true" || found == "false", place(key),
+                ": expected true or false, found '", found, "'");
   return found == "true";
 }
 

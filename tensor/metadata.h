@@ -8,11 +8,14 @@
 
 namespace limbeck {
 
-/// The metadata of a file that outlives this. Errors name the file, the key, what was expected and what was found.
+/// The metadata of a file that outlives this. Errors name the file, the key, what was expected and
+/// what was found.
 class MetadataReader {
  public:
-  /// `name` of the file in errors; `kind`: what the file should be ("a generator checkpoint"), said when a key is missing.
-  MetadataReader(const TensorFile& file, std::string name, std::string kind) : file_(file), name_(std::move(name)), kind_(std::move(kind)) {}
+  /// `name` of the file in errors; `kind`: what the file should be ("a generator checkpoint"), said
+  /// when a key is missing.
+  MetadataReader(const TensorFile& file, std::string name, std::string kind)
+      : file_(file), name_(std::move(name)), kind_(std::move(kind)) {}
 
   bool has(const std::string& key) const { return file_.metadata.contains(key); }
   /// Throws when there is no such key, as all below do.
@@ -21,7 +24,8 @@ class MetadataReader {
   double number(const std::string& key) const;
   /// `count` finite numbers, separated by blanks.
   std::vector<double> numbers(const std::string& key, size_t count) const;
-  /// From `low` to `high`; the defaults are for sizes, of which a wrong one must not ask for all memory.
+  /// From `low` to `high`; the defaults are for sizes, of which a wrong one must not ask for all
+  /// memory.
   int64_t integer(const std::string& key, int64_t low = 1, int64_t high = 1 << 20) const;
   /// "true" or "false".
   bool flag(const std::string& key) const;

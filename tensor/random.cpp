@@ -5,7 +5,8 @@
 namespace limbeck {
 namespace {
 
-/// Runs fill(host tensor) for a tensor of any device: weights and the like, drawn once. What a step draws comes from operators (ops/random.h).
+/// Runs fill(host tensor) for a tensor of any device: weights and the like, drawn once. What a step
+/// draws comes from operators (ops/random.h).
 template <class F>
 void on_host(const Tensor& t, F&& fill) {
   const Tensor host = Tensor::empty(t.shape(), t.dtype());
@@ -22,7 +23,8 @@ uint64_t fnv1a(std::string_view text) {
 }
 
 Stream Stream::fork(std::string_view purpose) const {
-  const PhiloxBlock b = philox(key_, fnv1a(purpose), 0x666f726b);  // high word "fork": apart from the drawing counters
+  const PhiloxBlock b = philox(key_, fnv1a(purpose),
+                               0x666f726b);  // high word "fork": apart from the drawing counters
   return Stream(static_cast<uint64_t>(b[0]) << 32 | b[1]);
 }
 
@@ -46,7 +48,8 @@ int64_t Stream::below(int64_t n) {
 }
 
 void Stream::fill_uniform(const Tensor& t, double low, double high) {
-  if (t.device() != cpu) return on_host(t, [&](const Tensor& host) { fill_uniform(host, low, high); });
+  if (t.device() != cpu)
+    return on_host(t, [&](const Tensor& host) { fill_uniform(host, low, high); });
   dispatch_floating(t.dtype(), "fill_uniform", [&](auto v) {
     using T = decltype(v);
     T* d = t.data<T>();
@@ -63,7 +66,8 @@ void Stream::fill_uniform(const Tensor& t, double low, double high) {
 }
 
 void Stream::fill_normal(const Tensor& t, double mean, double deviation) {
-  if (t.device() != cpu) return on_host(t, [&](const Tensor& host) { fill_normal(host, mean, deviation); });
+  if (t.device() != cpu)
+    return on_host(t, [&](const Tensor& host) { fill_normal(host, mean, deviation); });
   dispatch_floating(t.dtype(), "fill_normal", [&](auto v) {
     using T = decltype(v);
     T* d = t.data<T>();
@@ -80,11 +84,13 @@ void Stream::fill_normal(const Tensor& t, double mean, double deviation) {
 }
 
 void Stream::fill_integers(const Tensor& t, int64_t low, int64_t high) {
-  if (t.device() != cpu) return on_host(t, [&](const Tensor& host) { fill_integers(host, low, high); });
+  if (t.device() != cpu)
+    return on_host(t, [&](const Tensor& host) { fill_integers(host, low, high); });
   LIMBECK_CHECK(low < high, "fill_integers: expected low < high, found ", low, " and ", high);
   const auto range = static_cast<uint64_t>(high) - static_cast<uint64_t>(low);
   const auto x = t.span<int64_t>();
-  for (size_t i = 0; i < x.size(); ++i) x[i] = low + static_cast<int64_t>(integer_below(key_, offset_ + i, range));
+  for (size_t i = 0; i < x.size(); ++i)
+    x[i] = low + static_cast<int64_t>(integer_below(key_, offset_ + i, range));
   offset_ += x.size();
   t.bump_version();
 }
@@ -92,7 +98,8 @@ void Stream::fill_integers(const Tensor& t, int64_t low, int64_t high) {
 std::vector<int64_t> Stream::permutation(int64_t n) {
   std::vector<int64_t> order(static_cast<size_t>(n));
   std::iota(order.begin(), order.end(), int64_t{0});
-  for (int64_t i = n - 1; i > 0; --i) std::swap(order[static_cast<size_t>(i)], order[static_cast<size_t>(below(i + 1))]);
+  for (int64_t i = n - 1; i > 0; --i)
+    std::swap(order[static_cast<size_t>(i)], order[static_cast<size_t>(below(i + 1))]);
   return order;
 }
 

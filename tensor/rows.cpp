@@ -7,7 +7,8 @@ namespace limbeck {
 
 Tensor take_rows(const Tensor& t, const std::vector<int64_t>& index) {
   if (!t.defined()) return {};
-  LIMBECK_CHECK(t.rank() >= 1 && t.device() == cpu, "take_rows: expected rows on the host, found ", describe(t));
+  LIMBECK_CHECK(t.rank() >= 1 && t.device() == cpu, "take_rows: expected rows on the host, found ",
+                describe(t));
   const int64_t rows = t.size(0);
   Shape shape = t.shape();
   shape.set(0, static_cast<int64_t>(index.size()));
@@ -26,14 +27,16 @@ Tensor take_rows(const Tensor& t, const std::vector<int64_t>& index) {
 Tensor join_rows(const std::vector<Tensor>& parts) {
   LIMBECK_CHECK(!parts.empty(), "join_rows: no parts");
   const Tensor& first = parts[0];
-  if (std::none_of(parts.begin(), parts.end(), [](const Tensor& p) { return p.defined(); })) return {};
+  if (std::none_of(parts.begin(), parts.end(), [](const Tensor& p) { return p.defined(); }))
+    return {};
   int64_t rows = 0;
   for (const Tensor& p : parts) {
-    LIMBECK_CHECK(p.defined() && p.rank() >= 1 && first.defined(), "join_rows: expected parts with rows, found ", describe(p));
+    LIMBECK_CHECK(p.defined() && p.rank() >= 1 && first.defined(),
+                  "join_rows: expected parts with rows, found ", describe(p));
     Shape alike = first.shape();
     alike.set(0, p.size(0));
-    LIMBECK_CHECK(p.shape() == alike && p.dtype() == first.dtype() && p.device() == first.device(), "join_rows: parts of different kinds: ",
-                  describe(first), " and ", describe(p));
+    LIMBECK_CHECK(p.shape() == alike && p.dtype() == first.dtype() && p.device() == first.device(),
+                  "join_rows: parts of different kinds: ", describe(first), " and ", describe(p));
     rows += p.size(0);
   }
   Shape shape = first.shape();

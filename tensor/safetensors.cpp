@@ -7,19 +7,25 @@
 namespace limbeck {
 namespace {
 
-static_assert(std::endian::native == std::endian::little, "safetensors and npy files are little endian");
+static_assert(std::endian::native == std::endian::little,
+              "safetensors and npy files are little endian");
 using Json = nlohmann::ordered_json;
 
 struct FileType {
   const char* name;
   DType dtype;
 };
-constexpr FileType file_types[] = {{"F32", DType::f32}, {"F64", DType::f64}, {"I64", DType::i64}, {"I32", DType::i32}, {"U8", DType::u8}, {"BOOL", DType::boolean}};
+constexpr FileType file_types[] = {{"F32", DType::f32}, {"F64", DType::f64},
+                                   {"I64", DType::i64}, {"I32", DType::i32},
+                                   {"U8", DType::u8},   {"BOOL", DType::boolean}};
 
 float half_to_float(uint16_t h) {
-  const uint32_t sign = static_cast<uint32_t>(h & 0x8000) << 16, exponent = (h >> 10) & 31, fraction = h & 0x3ff;
+  const uint32_t sign = static_cast<uint32_t>(h & 0x8000) << 16, exponent = (h >> 10) & 31,
+                 fraction = h & 0x3ff;
   if (exponent == 31) return std::bit_cast<float>(sign | 0x7f800000 | fraction << 13);
-  if (exponent == 0) return std::bit_cast<float>(sign) + (sign ? -1.f : 1.f) * static_cast<float>(fraction) * 0x1p-24f;
+  if (exponent == 0)
+    return std::bit_cast<float>(sign) +
+           (sign ? -1.f : 1.f) * static_cast<float>(fraction) * 0x1p-24f;
   return std::bit_cast<float>(sign | (exponent + 112) << 23 | fraction << 13);
 }
 
@@ -34,14 +40,19 @@ Tensor widen_16bit(const char* bytes, const Shape& shape, bool bf16) {
   return t;
 }
 
-Tensor read_entry(const std::string& path, const std::string& name, const Json& entry, const char* data, size_t available) {
-  const auto complain = [&](const auto&... parts) { fail(path, ": tensor '", name, "': ", parts...); };
-  if (!entry.is_object() || !entry.contains("dtype") || !entry["dtype"].is_string() || !entry.contains("shape") || !entry["shape"].is_array() || !entry.contains("data_offsets") ||
+Tensor read_entry(const std::string& path, const std::string& name, const Json& entry,
+                  const char* data, size_t available) {
+  const auto complain = [&](const auto&... parts) {
+    fail(path, ": tensor '", name, "': ", parts...);
+  };
+  if (!entry.is_object() || !entry.contains("dtype") || !entry["dtype"].is_string() ||
+      !entry.contains("shape") || !entry["shape"].is_array() || !entry.contains("data_offsets") ||
       !entry["data_offsets"].is_array() || entry["data_offsets"].size() != 2)
     complain("expected dtype, shape and data_offsets in the header");
   std::vector<int64_t> sizes;
   for (const auto& s : entry["shape"]) {
-    if (!s.is_number_unsigned() || s.get<uint64_t>() > (uint64_t{1} << 40)) complain("shape ", entry["shape"].dump(), " is not a list of sizes");
+    if (!s.is_number_unsigned() || s.get<uint64_t>() > (uint64_t{1} << 40))
+      complain("shape ", entry["shape"].dump(), " is not a list of sizes");
     sizes.push_back(s.get<int64_t>());
   }
   Shape shape;
@@ -51,13 +62,17 @@ Tensor read_entry(const std::string& path, const std::string& name, const Json& 
     complain(e.what());
   }
   for (const auto& o : entry["data_offsets"])
-    if (!o.is_number_unsigned()) complain("data_offsets ", entry["data_offsets"].dump(), " are not two numbers");
+    if (!o.is_number_unsigned())
+      complain("data_offsets ", entry["data_offsets"].dump(), " are not two numbers");
   const uint64_t begin = entry["data_offsets"][0], end = entry["data_offsets"][1];
-  if (begin > end || end > available) complain("bytes ", begin, " to ", end, " are outside the file's ", available, " data bytes (truncated?)");
+  if (begin > end || end > available)
+    complain("bytes ", begin, " to ", end, " are outside the file's ", available,
+             " data bytes (truncated?)");
   const std::string type = entry["dtype"];
   const auto expect_bytes = [&](uint64_t element) {
     const uint64_t needed = element * static_cast<uint64_t>(shape.numel());
-    if (end - begin != needed) complain("shape ", shape, " of ", type, " needs ", needed, " bytes, found ", end - begin);
+    if (end - begin != needed)
+      complain("shape ", shape, " of ", type, " needs ", needed, " bytes, found ", end - begin);
   };
   if (type == "F16" || type == "BF16") {
     expect_bytes(2);
@@ -92,7 +107,8 @@ const Tensor& TensorFile::get(const std::string& name) const {
   std::vector<std::string> names;
   for (const auto& entry : tensors) names.push_back(entry.first);
   const std::string near = nearest_name(name, names);
-  fail("no tensor '", name, "' among the ", names.size(), " of the file", near.empty() ? "" : "; nearest: '" + near + "'");
+  fail("no tensor '", name, "' among the ", names.size(), " of the file",
+       near.empty() ? "" : "; nearest: '" + near + "'");
 }
 
 void TensorFile::add_part(const std::string& prefix, const TensorFile& part) {
@@ -112,11 +128,16 @@ TensorFile TensorFile::part(const std::string& prefix) const {
 TensorFile read_safetensors(const std::string& path) {
   const std::string bytes = read_file(path);
   uint64_t header_size = 0;
-  LIMBECK_CHECK(bytes.size() >= 8, path, ": not a safetensors file: ", bytes.size(), " bytes, expected at least 8");
+  LIMBECK_CHECK(bytes.size() >= 8, path, ": not a safetensors file: ", bytes.size(),
+                " bytes, expected at least 8");
   std::memcpy(&header_size, bytes.data(), 8);
-  LIMBECK_CHECK(header_size <= bytes.size() - 8, path, ": not a safetensors file or truncated: header of ", header_size, " bytes in a file of ", bytes.size());
-  const Json header = Json::parse(bytes.begin() + 8, bytes.begin() + 8 + static_cast<int64_t>(header_size), nullptr, false);
-  LIMBECK_CHECK(header.is_object(), path, ": not a safetensors file: its header is not a JSON object");
+  LIMBECK_CHECK(header_size <= bytes.size() - 8, path,
+                ": not a safetensors file or truncated: header of ", header_size,
+                " bytes in a file of ", bytes.size());
+  const Json header = Json::parse(
+      bytes.begin() + 8, bytes.begin() + 8 + static_cast<int64_t>(header_size), nullptr, false);
+  LIMBECK_CHECK(header.is_object(), path,
+                ": not a safetensors file: its header is not a JSON object");
   TensorFile file;
   const char* data = bytes.data() + 8 + header_size;
   const size_t available = bytes.size() - 8 - header_size;
@@ -133,7 +154,8 @@ TensorFile read_safetensors(const std::string& path) {
     file.add(name, read_entry(path, name, entry, data, available));
     covered += entry["data_offsets"][1].get<uint64_t>() - entry["data_offsets"][0].get<uint64_t>();
   }
-  LIMBECK_CHECK(covered == available, path, ": its tensors take ", covered, " bytes but the file holds ", available, " (overlap, gap or truncation)");
+  LIMBECK_CHECK(covered == available, path, ": its tensors take ", covered,
+                " bytes but the file holds ", available, " (overlap, gap or truncation)");
   return file;
 }
 
@@ -145,7 +167,9 @@ void write_safetensors(const std::string& path, const TensorFile& file) {
     LIMBECK_CHECK(t.defined(), path, ": tensor '", name, "' is undefined");
     LIMBECK_CHECK(!header.contains(name), path, ": tensor '", name, "' given twice");
     const uint64_t end = offset + static_cast<uint64_t>(t.bytes());
-    header[name] = {{"dtype", file_type(path, name, t.dtype())}, {"shape", t.shape().vec()}, {"data_offsets", {offset, end}}};
+    header[name] = {{"dtype", file_type(path, name, t.dtype())},
+                    {"shape", t.shape().vec()},
+                    {"data_offsets", {offset, end}}};
     offset = end;
   }
   std::string text = header.dump();
@@ -155,7 +179,8 @@ void write_safetensors(const std::string& path, const TensorFile& file) {
   bytes.reserve(8 + text.size() + offset);
   bytes += text;
   for (const auto& entry : file.tensors)
-    if (const Tensor t = entry.second.to(cpu); t.numel() > 0) bytes.append(static_cast<const char*>(t.raw()), static_cast<size_t>(t.bytes()));
+    if (const Tensor t = entry.second.to(cpu); t.numel() > 0)
+      bytes.append(static_cast<const char*>(t.raw()), static_cast<size_t>(t.bytes()));
   write_file_atomically(path, bytes);
 }
 

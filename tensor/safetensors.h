@@ -1,4 +1,5 @@
-// safetensors files: an 8-byte little-endian header length, a JSON header, raw little-endian tensors.
+// safetensors files: an 8-byte little-endian header length, a JSON header, raw little-endian
+// tensors.
 #pragma once
 #include <map>
 #include <string>
@@ -25,12 +26,14 @@ struct TensorFile {
   TensorFile part(const std::string& prefix) const;
 };
 
-/// Reads a whole file. Throws Error naming the file for: missing, truncated, bad header, overlapping or out-of-range offsets,
-/// unknown type. F16 and BF16 are widened to f32. Layout is as stored (PyTorch's); nothing is permuted here.
+/// Reads a whole file. Throws Error naming the file for: missing, truncated, bad header,
+/// overlapping or out-of-range offsets, unknown type. F16 and BF16 are widened to f32. Layout is as
+/// stored (PyTorch's); nothing is permuted here.
 TensorFile read_safetensors(const std::string& path);
 
-/// Writes to a new file `path`.*.tmp, syncs, renames: a reader never sees half a file. Throws naming the path (full disk, read-only) and removes the
-/// rest. A device or a pipe (/dev/null, /dev/stdout) is written to as it is; a folder is refused.
+/// Writes to a new file `path`.*.tmp, syncs, renames: a reader never sees half a file. Throws
+/// naming the path (full disk, read-only) and removes the rest. A device or a pipe (/dev/null,
+/// /dev/stdout) is written to as it is; a folder is refused.
 void write_safetensors(const std::string& path, const TensorFile& file);
 
 /// The same atomic write for any bytes.

@@ -7,7 +7,8 @@
 namespace limbeck {
 
 Shape::Shape(std::span<const int64_t> sizes) {
-  LIMBECK_CHECK(sizes.size() <= static_cast<size_t>(max_rank), "shape with ", sizes.size(), " dimensions; at most ", max_rank, " are supported");
+  LIMBECK_CHECK(sizes.size() <= static_cast<size_t>(max_rank), "shape with ", sizes.size(),
+                " dimensions; at most ", max_rank, " are supported");
   for (int64_t s : sizes) sizes_[static_cast<size_t>(rank_++)] = s;
   check();
 }
@@ -17,13 +18,15 @@ void Shape::check() const {
   for (const int64_t s : *this) {
     LIMBECK_CHECK(s >= 0, "shape with negative size ", s);
     const bool overflow = __builtin_mul_overflow(n, std::max<int64_t>(s, 1), &n);
-    LIMBECK_CHECK(!overflow && n <= max_numel, "shape ", *this, " is too large; at most ", max_numel, " elements are supported");
+    LIMBECK_CHECK(!overflow && n <= max_numel, "shape ", *this, " is too large; at most ",
+                  max_numel, " elements are supported");
   }
 }
 
 int Shape::normalise(int dim) const {
   const int d = dim < 0 ? dim + rank_ : dim;
-  LIMBECK_CHECK(d >= 0 && d < rank_, "dimension ", dim, " of a shape with ", rank_, " dimensions ", *this);
+  LIMBECK_CHECK(d >= 0 && d < rank_, "dimension ", dim, " of a shape with ", rank_, " dimensions ",
+                *this);
   return d;
 }
 
@@ -42,7 +45,9 @@ int64_t Shape::numel(int begin, int end) const {
   return n;
 }
 
-bool Shape::operator==(const Shape& other) const { return std::equal(begin(), end(), other.begin(), other.end()); }
+bool Shape::operator==(const Shape& other) const {
+  return std::equal(begin(), end(), other.begin(), other.end());
+}
 
 Shape Shape::appended(int64_t size) const {
   auto v = vec();
@@ -63,7 +68,8 @@ Shape broadcast_shapes(const Shape& a, const Shape& b, const char* what) {
   std::vector<int64_t> sizes(static_cast<size_t>(rank));
   for (int i = 1; i <= rank; ++i) {
     const int64_t x = i <= a.rank() ? a[-i] : 1, y = i <= b.rank() ? b[-i] : 1;
-    LIMBECK_CHECK(x == y || x == 1 || y == 1, what, ": shapes ", a, " and ", b, " do not broadcast");
+    LIMBECK_CHECK(x == y || x == 1 || y == 1, what, ": shapes ", a, " and ", b,
+                  " do not broadcast");
     sizes[static_cast<size_t>(rank - i)] = x == 1 ? y : x;
   }
   return Shape(sizes);

@@ -14,11 +14,12 @@ namespace limbeck {
 class Shape {
  public:
   static constexpr int max_rank = 8;
-  /// The most elements: their bytes in the widest type are an int64_t. It bounds the product of any of the sizes, those beside a zero too, so
-  /// that no part of a shape that exists overflows.
+  /// The most elements: their bytes in the widest type are an int64_t. It bounds the product of any
+  /// of the sizes, those beside a zero too, so that no part of a shape that exists overflows.
   static constexpr int64_t max_numel = std::numeric_limits<int64_t>::max() / 8;
   Shape() = default;
-  Shape(std::initializer_list<int64_t> sizes) : Shape(std::span<const int64_t>(sizes.begin(), sizes.size())) {}
+  Shape(std::initializer_list<int64_t> sizes)
+      : Shape(std::span<const int64_t>(sizes.begin(), sizes.size())) {}
   Shape(const std::vector<int64_t>& sizes) : Shape(std::span<const int64_t>(sizes)) {}
   /// Throws if more than max_rank sizes, a negative one, or more than max_numel elements are given.
   explicit Shape(std::span<const int64_t> sizes);

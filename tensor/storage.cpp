@@ -19,15 +19,17 @@ namespace limbeck {
 namespace {
 
 constexpr size_t alignment = 64;
-// Blocks from this size come from the arena, where free neighbours join; smaller ones from free lists, one for each size class. Under
-// AddressSanitizer all come from the system's allocator, which notices what is written beyond a block.
+// Blocks from this size come from the arena, where free neighbours join; smaller ones from free
+// lists, one for each size class. Under AddressSanitizer all come from the system's allocator,
+// which notices what is written beyond a block.
 #if defined(__SANITIZE_ADDRESS__)
 constexpr size_t large = SIZE_MAX;
 #else
 constexpr size_t large = 64 << 10;
 #endif
 
-/// Size classes: eight steps between powers of two, so at most 12.5 % is lost and a block fits every request of its class.
+/// Size classes: eight steps between powers of two, so at most 12.5 % is lost and a block fits
+/// every request of its class.
 size_t class_size(size_t bytes) {
   if (bytes <= 8 * alignment) return (bytes + alignment - 1) / alignment * alignment;
   const size_t step = std::bit_floor(bytes - 1) / 8;
@@ -40,7 +42,8 @@ class CpuAllocator final : public Allocator {
     const size_t size = class_size(bytes);
     std::lock_guard lock(mutex_);
     void* block = nullptr;
-    if (bytes >= large) block = arena_.allocate(bytes);
+    if (bytes >= large)
+      block = arena_.allocate(bytes);
     else if (auto& list = free_[size]; !list.empty()) {
       block = list.back();
       list.pop_back();
@@ -49,7 +52,8 @@ class CpuAllocator final : public Allocator {
       ++calls_;
     }
     if (!block)
-      fail("out of memory: asked the system for ", bytes, " bytes; ", in_use_, " in use, ", taken_ + arena_.taken(), " reserved");
+      fail("out of memory: asked the system for ", bytes, " bytes; ", in_use_, " in use, ",
+           taken_ + arena_.taken(), " reserved");
     in_use_ += size;
     peak_ = std::max(peak_, in_use_);
     return block;
@@ -58,8 +62,10 @@ class CpuAllocator final : public Allocator {
   void release(void* block, size_t bytes) noexcept override {
     std::lock_guard lock(mutex_);
     in_use_ -= class_size(bytes);
-    if (bytes >= large) arena_.release(block);
-    else free_[class_size(bytes)].push_back(block);
+    if (bytes >= large)
+      arena_.release(block);
+    else
+      free_[class_size(bytes)].push_back(block);
   }
 
   AllocatorStats stats() const override {
@@ -102,17 +108,22 @@ std::array<DeviceBackend*, 2> backends{};
 thread_local const char* allocation_label = "no operator";
 }  // namespace
 
-void register_backend(DeviceKind kind, DeviceBackend& backend) { backends[static_cast<size_t>(kind)] = &backend; }
+void register_backend(DeviceKind kind, DeviceBackend& backend) {
+  backends[static_cast<size_t>(kind)] = &backend;
+}
 bool has_backend(DeviceKind kind) { return backends[static_cast<size_t>(kind)] != nullptr; }
 
 DeviceBackend& backend(Device device) {
   LIMBECK_CHECK(device.kind != DeviceKind::cpu, "the CPU has no device backend");
-  LIMBECK_CHECK(has_backend(device.kind), "device ", device, ": this program was built without CUDA; build it with 'make CUDA=1' (build/cuda/limbeck), or with ",
+  LIMBECK_CHECK(has_backend(device.kind), "device ", device,
+                ": this program was built without CUDA; build it with 'make CUDA=1' "
+                "(build/cuda/limbeck), or with ",
                 "'make CUDA=sim' (build/sim/limbeck) to run the kernels on a CPU");
   return *backends[static_cast<size_t>(device.kind)];
 }
 
-AllocationLabel::AllocationLabel(const char* label) : previous_(std::exchange(allocation_label, label)) {}
+AllocationLabel::AllocationLabel(const char* label)
+    : previous_(std::exchange(allocation_label, label)) {}
 AllocationLabel::~AllocationLabel() { allocation_label = previous_; }
 const char* AllocationLabel::current() { return allocation_label; }
 

@@ -1,4 +1,5 @@
-// Storage: a block of device memory from the caching allocator, with the version counter that autograd watches.
+// Storage: a block of device memory from the caching allocator, with the version counter that
+// autograd watches.
 #pragma once
 #include <atomic>
 #include <cstddef>
@@ -19,7 +20,8 @@ struct AllocatorStats {
 class Allocator {
  public:
   virtual ~Allocator() = default;
-  /// 64-byte aligned on the CPU. Contents are undefined. Throws Error naming the size when memory is exhausted.
+  /// 64-byte aligned on the CPU. Contents are undefined. Throws Error naming the size when memory
+  /// is exhausted.
   virtual void* allocate(size_t bytes) = 0;
   virtual void release(void* block, size_t bytes) noexcept = 0;
   virtual AllocatorStats stats() const = 0;
@@ -31,7 +33,8 @@ class Allocator {
 /// The allocator of a device; throws when the device is not part of this build or of this machine.
 Allocator& allocator(Device device);
 
-/// Names what blocks are allocated for in this thread while alive ("conv2d"): out-of-memory errors list the largest holders.
+/// Names what blocks are allocated for in this thread while alive ("conv2d"): out-of-memory errors
+/// list the largest holders.
 class AllocationLabel {
  public:
   /// `label` must outlive every block allocated under it.

@@ -33,8 +33,10 @@ Tensor Tensor::empty(const Shape& shape, DType dtype, Device device) {
 Tensor Tensor::zeros(const Shape& shape, DType dtype, Device device) {
   Tensor t = empty(shape, dtype, device);
   if (t.numel_ > 0) {
-    if (device == cpu) std::memset(t.raw(), 0, static_cast<size_t>(t.bytes()));
-    else backend(device).fill(t.raw(), device, dtype, t.numel_, 0);
+    if (device == cpu)
+      std::memset(t.raw(), 0, static_cast<size_t>(t.bytes()));
+    else
+      backend(device).fill(t.raw(), device, dtype, t.numel_, 0);
   }
   return t;
 }
@@ -61,7 +63,8 @@ double Tensor::at(int64_t i) const {
     element.offset_ += i * size_of(dtype_);
     return element.to(cpu).at(0);
   }
-  return dispatch_all(dtype_, "at", [&](auto t) { return static_cast<double>(data<decltype(t)>()[i]); });
+  return dispatch_all(dtype_, "at",
+                      [&](auto t) { return static_cast<double>(data<decltype(t)>()[i]); });
 }
 
 Tensor Tensor::reshape(const Shape& shape) const {
@@ -84,14 +87,16 @@ Tensor Tensor::reshape(std::initializer_list<int64_t> sizes) const {
     }
   }
   if (open) {
-    LIMBECK_CHECK(known > 0 && numel_ % known == 0, "reshape of ", describe(*this), ": the open size does not come out whole");
+    LIMBECK_CHECK(known > 0 && numel_ % known == 0, "reshape of ", describe(*this),
+                  ": the open size does not come out whole");
     *open = numel_ / known;
   }
   return reshape(Shape(full));
 }
 
 Tensor Tensor::rows(int64_t begin, int64_t end) const {
-  LIMBECK_CHECK(rank() >= 1 && 0 <= begin && begin <= end && end <= size(0), "rows ", begin, " to ", end, " of ", describe(*this));
+  LIMBECK_CHECK(rank() >= 1 && 0 <= begin && begin <= end && end <= size(0), "rows ", begin, " to ",
+                end, " of ", describe(*this));
   Tensor t = *this;
   const int64_t row = shape_.numel(1, rank());
   t.shape_.set(0, end - begin);
@@ -134,7 +139,8 @@ Tensor Tensor::to(Device target) const {
 }
 
 void Tensor::copy_from(const Tensor& source) const {
-  LIMBECK_CHECK(source.shape() == shape_ && source.dtype() == dtype_, "copy_from: expected ", describe(*this), ", found ", describe(source));
+  LIMBECK_CHECK(source.shape() == shape_ && source.dtype() == dtype_, "copy_from: expected ",
+                describe(*this), ", found ", describe(source));
   if (numel_ > 0) copy_bytes(*this, source);
   bump_version();
 }
@@ -160,7 +166,8 @@ std::string describe(const Tensor& t) {
 Tensor permuted(const Tensor& t, std::span<const int> order) {
   if (t.device() != cpu) return permuted(t.to(cpu), order).to(t.device());
   const int rank = t.rank();
-  LIMBECK_CHECK(static_cast<int>(order.size()) == rank, "permute of ", describe(t), " with ", order.size(), " dimensions");
+  LIMBECK_CHECK(static_cast<int>(order.size()) == rank, "permute of ", describe(t), " with ",
+                order.size(), " dimensions");
   std::array<int64_t, Shape::max_rank> strides{}, step{}, index{};
   int64_t stride = 1;
   for (int d = rank - 1; d >= 0; --d) strides[static_cast<size_t>(d)] = stride, stride *= t.size(d);

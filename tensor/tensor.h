@@ -1,5 +1,5 @@
-// Tensor: a value handle on shared storage. Always contiguous and row-major; copying a Tensor shares its storage.
-// Images are [N, H, W, C] in memory, convolution weights [out, kh, kw, in].
+// Tensor: a value handle on shared storage. Always contiguous and row-major; copying a Tensor
+// shares its storage. Images are [N, H, W, C] in memory, convolution weights [out, kh, kw, in].
 #pragma once
 #include <memory>
 #include <span>
@@ -23,9 +23,14 @@ class Tensor {
 
   static Tensor empty(const Shape& shape, DType dtype = DType::f32, Device device = cpu);
   static Tensor zeros(const Shape& shape, DType dtype = DType::f32, Device device = cpu);
-  static Tensor full(const Shape& shape, double value, DType dtype = DType::f32, Device device = cpu);
-  template <class T> static Tensor of(const std::vector<T>& values, const Shape& shape);
-  template <class T> static Tensor of(const std::vector<T>& values) { return of(values, {static_cast<int64_t>(values.size())}); }
+  static Tensor full(const Shape& shape, double value, DType dtype = DType::f32,
+                     Device device = cpu);
+  template <class T>
+  static Tensor of(const std::vector<T>& values, const Shape& shape);
+  template <class T>
+  static Tensor of(const std::vector<T>& values) {
+    return of(values, {static_cast<int64_t>(values.size())});
+  }
   static Tensor scalar(double value, DType dtype = DType::f32) { return full({}, value, dtype); }
   /// Uninitialised, same shape, type and device as `t`.
   static Tensor empty_like(const Tensor& t) { return empty(t.shape(), t.dtype(), t.device()); }
@@ -41,22 +46,28 @@ class Tensor {
   DType dtype() const { return dtype_; }
   Device device() const;
 
-  /// Typed pointer to the first element; throws when T is not the dtype. The CUDA device's pointer is not readable here.
-  template <class T> T* data() const {
+  /// Typed pointer to the first element; throws when T is not the dtype. The CUDA device's pointer
+  /// is not readable here.
+  template <class T>
+  T* data() const {
     LIMBECK_CHECK(dtype_of<T> == dtype_, "tensor of type ", dtype_, " read as ", dtype_of<T>);
     return static_cast<T*>(raw());
   }
   void* raw() const { return defined() ? static_cast<char*>(storage_->data()) + offset_ : nullptr; }
   /// The elements for host code; throws for a tensor of another device.
-  template <class T> std::span<T> span() const {
-    LIMBECK_CHECK(device() == cpu, describe(*this), " read by host code; copy it with to(cpu) first");
+  template <class T>
+  std::span<T> span() const {
+    LIMBECK_CHECK(device() == cpu, describe(*this),
+                  " read by host code; copy it with to(cpu) first");
     return {data<T>(), static_cast<size_t>(numel_)};
   }
   /// The value of a one-element tensor of any type, as double.
   double item() const;
-  /// Element i (row-major) of any type, as double; for tests and reports, not for loops over pixels.
+  /// Element i (row-major) of any type, as double; for tests and reports, not for loops over
+  /// pixels.
   double at(int64_t i) const;
-  template <class T> std::vector<T> to_vector() const;
+  template <class T>
+  std::vector<T> to_vector() const;
 
   /// Same storage, other shape with the same number of elements; one size may be -1.
   Tensor reshape(const Shape& shape) const;
@@ -68,12 +79,16 @@ class Tensor {
   /// Copy with another element type (or *this when it is the same).
   Tensor to(DType dtype) const;
   Tensor to(Device device) const;
-  /// Copies the elements of `source` (same shape and type, any device) into this storage and bumps the version.
+  /// Copies the elements of `source` (same shape and type, any device) into this storage and bumps
+  /// the version.
   void copy_from(const Tensor& source) const;
   void fill(double value) const;
 
-  /// Announces an in-place change; autograd refuses a backward through tensors changed after they were saved.
-  void bump_version() const { if (storage_) storage_->bump_version(); }
+  /// Announces an in-place change; autograd refuses a backward through tensors changed after they
+  /// were saved.
+  void bump_version() const {
+    if (storage_) storage_->bump_version();
+  }
   uint64_t version() const { return storage_ ? storage_->version() : 0; }
   const std::shared_ptr<Storage>& storage() const { return storage_; }
   bool shares_storage_with(const Tensor& o) const { return storage_ && storage_ == o.storage_; }
@@ -86,9 +101,11 @@ class Tensor {
   DType dtype_ = DType::f32;
 };
 
-/// General copy with permuted dimensions: result.dim(i) = t.dim(order[i]). Any type; tensors of other devices go through the host (the op `permute` does not).
+/// General copy with permuted dimensions: result.dim(i) = t.dim(order[i]). Any type; tensors of
+/// other devices go through the host (the op `permute` does not).
 Tensor permuted(const Tensor& t, std::span<const int> order);
-/// Layout of an image batch or a convolution weight between memory (N,H,W,C / out,kh,kw,in) and PyTorch's files (N,C,H,W / OIHW).
+/// Layout of an image batch or a convolution weight between memory (N,H,W,C / out,kh,kw,in) and
+/// PyTorch's files (N,C,H,W / OIHW).
 Tensor to_channels_first(const Tensor& nhwc);
 Tensor to_channels_last(const Tensor& nchw);
 
@@ -101,7 +118,8 @@ std::vector<T> Tensor::to_vector() const {
 
 template <class T>
 Tensor Tensor::of(const std::vector<T>& values, const Shape& shape) {
-  LIMBECK_CHECK(static_cast<int64_t>(values.size()) == shape.numel(), "Tensor::of: ", values.size(), " values for shape ", shape);
+  LIMBECK_CHECK(static_cast<int64_t>(values.size()) == shape.numel(), "Tensor::of: ", values.size(),
+                " values for shape ", shape);
   Tensor t = empty(shape, dtype_of<T>);
   std::copy(values.begin(), values.end(), t.data<T>());
   return t;

@@ -27,7 +27,9 @@ class NoTransfer final : public Upload, public Download {
 
 }  // namespace
 
-void register_transfers(DeviceKind kind, TransferBackend& backend) { transfer_backends[static_cast<size_t>(kind)] = &backend; }
+void register_transfers(DeviceKind kind, TransferBackend& backend) {
+  transfer_backends[static_cast<size_t>(kind)] = &backend;
+}
 
 std::unique_ptr<Upload> stage(const std::vector<Tensor>& tensors, Device device) {
   if (device == cpu) return std::make_unique<NoTransfer>(tensors);

@@ -1,5 +1,6 @@
-// The layers of docs/architecture.md hold: a folder includes only folders above it. And headers compile alone: a header with a .cpp of
-// its name is that file's first include, the others are compiled here by themselves.
+// The layers of docs/architecture.md hold: a folder includes only folders above it. And headers
+// compile alone: a header with a .cpp of its name is that file's first include, the others are
+// compiled here by themselves.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -27,7 +28,8 @@ const std::map<std::string, std::set<std::string>> allowed = {
     {"train", {"tensor", "ops", "autograd", "nn", "data"}},
     {"gan", {"tensor", "ops", "autograd", "nn", "data", "train"}},
     {"kd", {"tensor", "ops", "autograd", "nn", "data", "train", "gan"}},
-    {"apps", {"tensor", "ops", "ops_cpu", "ops_cuda", "autograd", "nn", "data", "train", "gan", "kd"}},
+    {"apps",
+     {"tensor", "ops", "ops_cpu", "ops_cuda", "autograd", "nn", "data", "train", "gan", "kd"}},
 };
 
 struct Include {
@@ -37,7 +39,10 @@ struct Include {
   bool quoted;
 };
 
-bool is_source(const fs::path& p) { return p.extension() == ".h" || p.extension() == ".cpp" || p.extension() == ".cu" || p.extension() == ".cuh"; }
+bool is_source(const fs::path& p) {
+  return p.extension() == ".h" || p.extension() == ".cpp" || p.extension() == ".cu" ||
+         p.extension() == ".cuh";
+}
 
 std::vector<Include> includes_of(const fs::path& path) {
   std::vector<Include> found;
@@ -51,7 +56,9 @@ std::vector<Include> includes_of(const fs::path& path) {
     if (word == std::string::npos || line.compare(word, 7, "include") != 0) continue;
     const size_t open = line.find_first_of("\"<", word);
     const size_t close = open == std::string::npos ? open : line.find_first_of("\">", open + 1);
-    if (close != std::string::npos) found.push_back({path.string(), number, line.substr(open + 1, close - open - 1), line[open] == '"'});
+    if (close != std::string::npos)
+      found.push_back(
+          {path.string(), number, line.substr(open + 1, close - open - 1), line[open] == '"'});
   }
   return found;
 }
@@ -82,16 +89,20 @@ TEST(Layers, FoldersIncludeOnlyFoldersAboveThem) {
   for (const auto& path : sources())
     for (const auto& include : includes_of(path)) {
       ++seen;
-      EXPECT_EQ(violation(include), "") << include.file << ":" << include.line << ": " << include.target;
+      EXPECT_EQ(violation(include), "")
+          << include.file << ":" << include.line << ": " << include.target;
     }
   EXPECT_GT(seen, 100);
 }
 
 TEST(Layers, TheCheckFindsViolations) {
-  EXPECT_EQ(violation({"tensor/tensor.cpp", 1, "nn/module.h", true}), "tensor/ may not include nn/");
-  EXPECT_EQ(violation({"data/x.cpp", 1, "autograd/variable.h", true}), "data/ may not include autograd/");
+  EXPECT_EQ(violation({"tensor/tensor.cpp", 1, "nn/module.h", true}),
+            "tensor/ may not include nn/");
+  EXPECT_EQ(violation({"data/x.cpp", 1, "autograd/variable.h", true}),
+            "data/ may not include autograd/");
   EXPECT_EQ(violation({"nn/x.cpp", 1, "ops_cpu/isa.h", true}), "nn/ may not include ops_cpu/");
-  EXPECT_EQ(violation({"nn/x.cpp", 1, "module.h", true}), "include by the path from the top of the repository");
+  EXPECT_EQ(violation({"nn/x.cpp", 1, "module.h", true}),
+            "include by the path from the top of the repository");
   EXPECT_EQ(violation({"apps/x.cpp", 1, "ops_cpu/isa.h", true}), "");
   EXPECT_EQ(violation({"nn/x.cpp", 1, "vector", false}), "");
 }
@@ -106,18 +117,24 @@ TEST(Layers, SlowHeadersStayInFewFiles) {
   EXPECT_EQ(users["toml++/"], std::set<std::string>{"apps/config.cpp"});
   EXPECT_EQ(users["CLI/CLI.hpp"], std::set<std::string>{"apps/command_line.cpp"});
   for (const auto& file : users["nlohmann/json.hpp"])
-    EXPECT_TRUE(file.ends_with(".cpp") || file.rfind("apps/", 0) == 0) << file << ": a header of the library must not include nlohmann";
+    EXPECT_TRUE(file.ends_with(".cpp") || file.rfind("apps/", 0) == 0)
+        << file << ": a header of the library must not include nlohmann";
   EXPECT_LE(users["nlohmann/json.hpp"].size(), 16u);
 }
 
 TEST(Layers, HeadersCompileAlone) {
-  // The precompiled header hides a missing include from the build, so every header is compiled by itself, without it.
+  // The precompiled header hides a missing include from the build, so every header is compiled by
+  // itself, without it.
   std::string headers;
   for (const auto& path : sources())
-    if (path.extension() == ".h" && path.string().rfind("ops_cuda", 0) != 0) headers += path.string() + "\n";
+    if (path.extension() == ".h" && path.string().rfind("ops_cuda", 0) != 0)
+      headers += path.string() + "\n";
   const char* compiler = std::getenv("CXX");
-  const std::string command = std::string(compiler ? compiler : "g++") + " -std=c++20 -fopenmp -I. -fsyntax-only -x c++ {} 2>&1 | grep -m3 error:";
-  const std::string loop = "printf '%s' '" + headers + "' | xargs -P 2 -I {} sh -c '! " + command + "'";
+  const std::string command =
+      std::string(compiler ? compiler : "g++") +
+      " -std=c++20 -fopenmp -I. -fsyntax-only -x c++ {} 2>&1 | grep -m3 error:";
+  const std::string loop =
+      "printf '%s' '" + headers + "' | xargs -P 2 -I {} sh -c '! " + command + "'";
   EXPECT_EQ(std::system(loop.c_str()), 0) << "headers compiled:\n" << headers;
 }
 

@@ -6,21 +6,25 @@
 namespace limbeck::train {
 
 std::vector<int64_t> argmax_rows(const Tensor& scores) {
-  LIMBECK_CHECK(scores.rank() == 2 && scores.size(1) > 0, "argmax_rows: expected [N, C], found ", describe(scores));
+  LIMBECK_CHECK(scores.rank() == 2 && scores.size(1) > 0, "argmax_rows: expected [N, C], found ",
+                describe(scores));
   const Tensor output = scores.to(cpu);
   const int64_t rows = output.size(0), columns = output.size(1);
   std::vector<int64_t> best(static_cast<size_t>(rows));
   dispatch_floating(output.dtype(), "argmax_rows", [&](auto t) {
     const auto* x = output.data<decltype(t)>();
     for (int64_t i = 0; i < rows; ++i)
-      best[static_cast<size_t>(i)] = std::max_element(x + i * columns, x + (i + 1) * columns) - (x + i * columns);
+      best[static_cast<size_t>(i)] =
+          std::max_element(x + i * columns, x + (i + 1) * columns) - (x + i * columns);
   });
   return best;
 }
 
 void ClassificationCriterion::check(const data::Dataset& dataset, int64_t outputs) const {
-  LIMBECK_CHECK(dataset.labels.defined() && dataset.classes > 0, "classification needs a data set with classes");
-  LIMBECK_CHECK(outputs == dataset.classes, "the network has ", outputs, " outputs, the data set ", dataset.classes, " classes");
+  LIMBECK_CHECK(dataset.labels.defined() && dataset.classes > 0,
+                "classification needs a data set with classes");
+  LIMBECK_CHECK(outputs == dataset.classes, "the network has ", outputs, " outputs, the data set ",
+                dataset.classes, " classes");
 }
 
 Variable ClassificationCriterion::loss(const Variable& output, const data::Batch& batch) const {
@@ -38,8 +42,10 @@ double ClassificationCriterion::score(const Tensor& output, const data::Batch& b
 void RegressionCriterion::check(const data::Dataset& dataset, int64_t outputs) const {
   LIMBECK_CHECK(dataset.targets.defined(), "regression needs a data set with responses");
   LIMBECK_CHECK(outputs == 1, "regression needs a network with one output, found ", outputs);
-  LIMBECK_CHECK(dataset.scale == scale_, "regression: the data set's responses lie in [", dataset.scale.low, ", ", dataset.scale.high, "] ",
-                dataset.scale.unit, ", those of the training data in [", scale_.low, ", ", scale_.high, "] ", scale_.unit);
+  LIMBECK_CHECK(dataset.scale == scale_, "regression: the data set's responses lie in [",
+                dataset.scale.low, ", ", dataset.scale.high, "] ", dataset.scale.unit,
+                ", those of the training data in [", scale_.low, ", ", scale_.high, "] ",
+                scale_.unit);
 }
 
 Variable RegressionCriterion::loss(const Variable& output, const data::Batch& batch) const {
@@ -49,10 +55,12 @@ Variable RegressionCriterion::loss(const Variable& output, const data::Batch& ba
 }
 
 double RegressionCriterion::score(const Tensor& output, const data::Batch& batch) const {
-  LIMBECK_CHECK(output.numel() == batch.targets.numel(), "regression: output ", describe(output), " for targets ", describe(batch.targets));
+  LIMBECK_CHECK(output.numel() == batch.targets.numel(), "regression: output ", describe(output),
+                " for targets ", describe(batch.targets));
   const Tensor found = output.to(cpu), expected = batch.targets.to(cpu);
   double error = 0;
-  for (int64_t i = 0; i < found.numel(); ++i) error += std::abs(scale_.from_unit(found.at(i)) - expected.at(i));
+  for (int64_t i = 0; i < found.numel(); ++i)
+    error += std::abs(scale_.from_unit(found.at(i)) - expected.at(i));
   return error;
 }
 

@@ -11,11 +11,13 @@ namespace limbeck::train {
 class Criterion {
  public:
   virtual ~Criterion() = default;
-  /// Throws when the data set does not carry what this criterion needs, or the network's outputs do not fit it.
+  /// Throws when the data set does not carry what this criterion needs, or the network's outputs do
+  /// not fit it.
   virtual void check(const data::Dataset& dataset, int64_t outputs) const = 0;
   /// Mean loss over the batch from the network's raw output [N, outputs].
   virtual Variable loss(const Variable& output, const data::Batch& batch) const = 0;
-  /// Sum over the batch of the quantity that metric() names; divided by the number of images it is the reported value.
+  /// Sum over the batch of the quantity that metric() names; divided by the number of images it is
+  /// the reported value.
   virtual double score(const Tensor& output, const data::Batch& batch) const = 0;
   /// "accuracy", "mae"; its unit (Result::unit) and direction.
   virtual const char* metric() const = 0;
@@ -34,8 +36,9 @@ class ClassificationCriterion : public Criterion {
   Better better() const override { return Better::higher; }
 };
 
-/// Mean squared error of a scalar response [N, 1] in [0, 1]; the metric is the mean absolute error in the unit of the data set's scale.
-/// Here, and nowhere else, responses become what networks see and back.
+/// Mean squared error of a scalar response [N, 1] in [0, 1]; the metric is the mean absolute error
+/// in the unit of the data set's scale. Here, and nowhere else, responses become what networks see
+/// and back.
 class RegressionCriterion : public Criterion {
  public:
   explicit RegressionCriterion(data::ResponseScale scale = {}) : scale_(std::move(scale)) {}

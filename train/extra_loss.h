@@ -1,4 +1,5 @@
-// ExtraLoss: what a supervised loop adds to its criterion, e.g. a distillation term. The loop knows nothing of teachers or methods.
+// ExtraLoss: what a supervised loop adds to its criterion, e.g. a distillation term. The loop knows
+// nothing of teachers or methods.
 #pragma once
 #include <vector>
 
@@ -7,35 +8,39 @@
 
 namespace limbeck::train {
 
-/// One step as a loss sees it. All tensors are on the network's device. There a step is recorded once and replayed: the tensors are then those
-/// of the running step, while a number read on the host would be that of the recording.
+/// One step as a loss sees it. All tensors are on the network's device. There a step is recorded
+/// once and replayed: the tensors are then those of the running step, while a number read on the
+/// host would be that of the recording.
 struct Step {
   nn::Network& network;
   const nn::Features& features;  ///< of the network on batch.images
-  const data::Batch& batch;      ///< standardised images, labels, targets; `index` is empty: see rows
-  Tensor rows;                   ///< i64 [n]: rows of the training set, for memories
-  Tensor places;                 ///< i64 [1, 2]: where this step's draws begin (ops/random.h)
-  Tensor clock;                  ///< f32 [2]: step and epoch, both from 0
+  const data::Batch& batch;  ///< standardised images, labels, targets; `index` is empty: see rows
+  Tensor rows;               ///< i64 [n]: rows of the training set, for memories
+  Tensor places;             ///< i64 [1, 2]: where this step's draws begin (ops/random.h)
+  Tensor clock;              ///< f32 [2]: step and epoch, both from 0
 };
 
 class ExtraLoss {
  public:
   virtual ~ExtraLoss() = default;
-  /// Whether the middle taps are wanted before their closing activation (nn::Network::forward_features).
+  /// Whether the middle taps are wanted before their closing activation
+  /// (nn::Network::forward_features).
   virtual bool preact() const { return false; }
 
   struct Probe {
     nn::Network& network;
     const nn::Features& features;  ///< of the network on `images`
-    const Variable& images;        ///< the first two of the training set, standardised, on the network's device
+    const Variable&
+        images;  ///< the first two of the training set, standardised, on the network's device
     const data::Dataset& train;
-    Stream init;                   ///< for the weights of own modules
+    Stream init;  ///< for the weights of own modules
   };
-  /// Before the first step, in eval mode without gradients: refuses what does not fit with the reason (throws Error), builds own modules.
+  /// Before the first step, in eval mode without gradients: refuses what does not fit with the
+  /// reason (throws Error), builds own modules.
   virtual void prepare(const Probe& probe) = 0;
 
-  /// Trained by the network's optimiser and kept in checkpoints; null when there is nothing. Valid after prepare(). Its buffers may hold what a
-  /// method remembers.
+  /// Trained by the network's optimiser and kept in checkpoints; null when there is nothing. Valid
+  /// after prepare(). Its buffers may hold what a method remembers.
   virtual nn::Module* auxiliary() { return nullptr; }
   /// Other networks that run in a step (a teacher). Not trained, not kept.
   virtual std::vector<nn::Module*> others() { return {}; }

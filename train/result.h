@@ -1,4 +1,5 @@
-// Numbers that training and evaluation find, with what they are: a report need not guess it from their names.
+// Numbers that training and evaluation find, with what they are: a report need not guess it from
+// their names.
 #pragma once
 #include <map>
 #include <string>
@@ -13,9 +14,12 @@ Better parse_better(const std::string& name);
 
 struct Result {
   double value = 0;
-  std::string unit = {};           ///< "share" (in [0, 1], shown in percent), "degrees", "images", "steps", ...; "": a plain number
+  /// "share" (in [0, 1], shown in percent), "degrees", "images", "steps", ...; "": a plain number
+  std::string unit = {};
   Better better = Better::neither;
-  std::string kind = "detail";     ///< "test" (what students are compared by), "train", "fakes" (of generated images), "cost", "detail"
+  /// "test" (what students are compared by), "train", "fakes" (of generated images), "cost",
+  /// "detail"
+  std::string kind = "detail";
   bool operator==(const Result&) const = default;
 };
 using Results = std::map<std::string, Result>;

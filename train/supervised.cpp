@@ -27,23 +27,29 @@ data::Batch rows_of(const data::Dataset& d, int64_t begin, int64_t end) {
 /// One training run in progress.
 class Run {
  public:
-  Run(const SupervisedTask& task, const Settings& settings) : task_(task), s_(settings), device_(task.network.device()) {
+  Run(const SupervisedTask& task, const Settings& settings)
+      : task_(task), s_(settings), device_(task.network.device()) {
     LIMBECK_CHECK(task_.train.size() > 0, "training: the data set has no images");
     check(s_, "training");
     prepare();
-    step_ = std::make_unique<SupervisedStep>(
-        task.network, task.criterion, task.standardisation,
-        nn::SGD::Config{.lr = s_.lr, .momentum = s_.momentum, .weight_decay = s_.weight_decay, .nesterov = s_.nesterov}, task.extra);
+    step_ = std::make_unique<SupervisedStep>(task.network, task.criterion, task.standardisation,
+                                             nn::SGD::Config{.lr = s_.lr,
+                                                             .momentum = s_.momentum,
+                                                             .weight_decay = s_.weight_decay,
+                                                             .nesterov = s_.nesterov},
+                                             task.extra);
     const int64_t own = (task.train.size() + s_.batch - 1) / s_.batch;
     steps_per_epoch_ = task.steps_per_epoch > 0 ? task.steps_per_epoch : own;
   }
 
   SupervisedResult operator()() {
     restore();
-    data::Loader loader(
-        task_.train,
-        {.batch = s_.batch, .augmentation = {s_.crop_padding, s_.flip}, .standardisation = task_.standardisation, .device = device_},
-        task_.stream.fork("shuffle"), done_);
+    data::Loader loader(task_.train,
+                        {.batch = s_.batch,
+                         .augmentation = {s_.crop_padding, s_.flip},
+                         .standardisation = task_.standardisation,
+                         .device = device_},
+                        task_.stream.fork("shuffle"), done_);
     const int64_t total = s_.epochs * steps_per_epoch_;
     const nn::StepSchedule schedule{s_.lr, s_.milestones, s_.lr_factor, s_.late_drop};
     task_.network.train();
@@ -63,35 +69,45 @@ class Run {
   }
 
  private:
-  std::string metric(const char* part) const { return std::string(part) + "_" + task_.criterion.metric(); }
+  std::string metric(const char* part) const {
+    return std::string(part) + "_" + task_.criterion.metric();
+  }
 
-  /// Checks network, data and extra loss on a probe of two images before any work. Eval mode: no running statistics change.
+  /// Checks network, data and extra loss on a probe of two images before any work. Eval mode: no
+  /// running statistics change.
   void prepare() {
     NoGrad no_grad;
-    const nn::ImageStandardiser standardise(task_.standardisation.mean, task_.standardisation.deviation, device_);
-    const Variable images(standardise(task_.train.images.rows(0, std::min<int64_t>(2, task_.train.size())).to(device_)));
+    const nn::ImageStandardiser standardise(task_.standardisation.mean,
+                                            task_.standardisation.deviation, device_);
+    const Variable images(standardise(
+        task_.train.images.rows(0, std::min<int64_t>(2, task_.train.size())).to(device_)));
     task_.network.eval();
-    const nn::Features features = task_.network.forward_features(images, task_.extra && task_.extra->preact());
+    const nn::Features features =
+        task_.network.forward_features(images, task_.extra && task_.extra->preact());
     task_.criterion.check(task_.train, features.output.size(1));
     if (!task_.extra) return;
-    task_.extra->prepare({task_.network, features, images, task_.train, task_.stream.fork("auxiliary")});
+    task_.extra->prepare(
+        {task_.network, features, images, task_.train, task_.stream.fork("auxiliary")});
     if (nn::Module* auxiliary = task_.extra->auxiliary()) auxiliary->to(device_);
   }
 
   void one_step(const data::Batch& batch, int64_t epoch) {
-    const Tensors results = (*step_)(batch, task_.stream.fork("noise", static_cast<uint64_t>(done_)), done_, epoch);
+    const Tensors results =
+        (*step_)(batch, task_.stream.fork("noise", static_cast<uint64_t>(done_)), done_, epoch);
     data::Batch labels;  // for the score, on the host
     labels.index = batch.index;
     labels.labels = take_rows(task_.train.labels, batch.index);
     labels.targets = take_rows(task_.train.targets, batch.index);
-    reader_.read(results, [this, labels, step = done_, lr = step_->optimizer().lr()](const Tensors& on_host) {
+    reader_.read(results, [this, labels, step = done_,
+                           lr = step_->optimizer().lr()](const Tensors& on_host) {
       account(on_host[0].item(), on_host[1], labels, step, lr);
     });
   }
 
-  void account(double loss, const Tensor& output, const data::Batch& labels, int64_t step, double lr) {
-    LIMBECK_CHECK(std::isfinite(loss), "training diverged: the loss is ", loss, " at step ", step, " with learning rate ", lr,
-                  "; lower lr or look at the data");
+  void account(double loss, const Tensor& output, const data::Batch& labels, int64_t step,
+               double lr) {
+    LIMBECK_CHECK(std::isfinite(loss), "training diverged: the loss is ", loss, " at step ", step,
+                  " with learning rate ", lr, "; lower lr or look at the data");
     const double n = static_cast<double>(labels.index.size());
     loss_sum_ += loss * n;
     score_sum_ += task_.criterion.score(output, labels);
@@ -103,10 +119,14 @@ class Run {
     result_.loss = loss_sum_ / count_;
     result_.train_metric = score_sum_ / count_;
     loss_sum_ = score_sum_ = count_ = 0;
-    nn::Values values{{"loss", result_.loss}, {metric("train"), result_.train_metric}, {"lr", step_->optimizer().lr()}};
+    nn::Values values{{"loss", result_.loss},
+                      {metric("train"), result_.train_metric},
+                      {"lr", step_->optimizer().lr()}};
     const bool last = epoch + 1 == s_.epochs;
-    if (task_.test.size() > 0 && (last || (s_.evaluate_every > 0 && (epoch + 1) % s_.evaluate_every == 0))) {
-      result_.test_metric = evaluate(task_.network, task_.test, task_.standardisation, task_.criterion);
+    if (task_.test.size() > 0 &&
+        (last || (s_.evaluate_every > 0 && (epoch + 1) % s_.evaluate_every == 0))) {
+      result_.test_metric =
+          evaluate(task_.network, task_.test, task_.standardisation, task_.criterion);
       values.emplace_back(metric("test"), result_.test_metric);
     }
     task_.monitor.metrics(epoch + 1, values);
@@ -122,7 +142,8 @@ class Run {
     file.add_part("optimizer.", step_->optimizer().state());
     file.add("loop.step", Tensor::of<int64_t>({done_}));
     file.add("loop.sums", Tensor::of<double>({loss_sum_, score_sum_, count_}));
-    file.add("loop.result", Tensor::of<double>({result_.loss, result_.train_metric, result_.test_metric}));
+    file.add("loop.result",
+             Tensor::of<double>({result_.loss, result_.train_metric, result_.test_metric}));
     return file;
   }
 
@@ -130,7 +151,8 @@ class Run {
     const std::optional<TensorFile> saved = task_.monitor.load();
     if (!saved) return;
     task_.network.load_state_dict(saved->part("network."), "saved training state");
-    if (auxiliary()) auxiliary()->load_state_dict(saved->part("auxiliary."), "saved training state");
+    if (auxiliary())
+      auxiliary()->load_state_dict(saved->part("auxiliary."), "saved training state");
     step_->optimizer().load_state(saved->part("optimizer."), "saved training state");
     done_ = saved->get("loop.step").data<int64_t>()[0];
     const double* sums = saved->get("loop.sums").data<double>();
@@ -154,19 +176,29 @@ class Run {
 void check(const Settings& s, const std::string& section) {
   LIMBECK_CHECK(s.epochs > 0, section, ".epochs: expected at least 1, found ", s.epochs);
   LIMBECK_CHECK(s.batch > 0, section, ".batch: expected at least 1, found ", s.batch);
-  LIMBECK_CHECK(std::isfinite(s.lr) && s.lr > 0, section, ".lr: expected a positive number, found ", s.lr);
-  LIMBECK_CHECK(std::isfinite(s.lr_factor) && s.lr_factor > 0, section, ".lr_factor: expected a positive number, found ", s.lr_factor);
-  LIMBECK_CHECK(s.momentum >= 0 && s.momentum < 1, section, ".momentum: expected 0 or more and below 1, found ", s.momentum);
-  LIMBECK_CHECK(!s.nesterov || s.momentum > 0, section, ".nesterov needs ", section, ".momentum above 0");
-  LIMBECK_CHECK(std::isfinite(s.weight_decay) && s.weight_decay >= 0, section, ".weight_decay: expected 0 or more, found ", s.weight_decay);
-  LIMBECK_CHECK(s.crop_padding >= 0, section, ".crop_padding: expected 0 or more, found ", s.crop_padding);
-  LIMBECK_CHECK(std::is_sorted(s.milestones.begin(), s.milestones.end()), section, ".milestones: expected rising epochs");
+  LIMBECK_CHECK(std::isfinite(s.lr) && s.lr > 0, section, ".lr: expected a positive number, found ",
+                s.lr);
+  LIMBECK_CHECK(std::isfinite(s.lr_factor) && s.lr_factor > 0, section,
+                ".lr_factor: expected a positive number, found ", s.lr_factor);
+  LIMBECK_CHECK(s.momentum >= 0 && s.momentum < 1, section,
+                ".momentum: expected 0 or more and below 1, found ", s.momentum);
+  LIMBECK_CHECK(!s.nesterov || s.momentum > 0, section, ".nesterov needs ", section,
+                ".momentum above 0");
+  LIMBECK_CHECK(std::isfinite(s.weight_decay) && s.weight_decay >= 0, section,
+                ".weight_decay: expected 0 or more, found ", s.weight_decay);
+  LIMBECK_CHECK(s.crop_padding >= 0, section, ".crop_padding: expected 0 or more, found ",
+                s.crop_padding);
+  LIMBECK_CHECK(std::is_sorted(s.milestones.begin(), s.milestones.end()), section,
+                ".milestones: expected rising epochs");
 }
 
-SupervisedResult fit(const SupervisedTask& task, const Settings& settings) { return Run(task, settings)(); }
+SupervisedResult fit(const SupervisedTask& task, const Settings& settings) {
+  return Run(task, settings)();
+}
 
-double evaluate(nn::Network& network, const data::Dataset& dataset, const data::Standardisation& standardisation,
-                const Criterion& criterion, int64_t batch) {
+double evaluate(nn::Network& network, const data::Dataset& dataset,
+                const data::Standardisation& standardisation, const Criterion& criterion,
+                int64_t batch) {
   LIMBECK_CHECK(dataset.size() > 0, "evaluate: the data set has no images");
   const NoGrad no_grad;
   const bool was_training = network.training();
@@ -178,7 +210,9 @@ double evaluate(nn::Network& network, const data::Dataset& dataset, const data::
   for (int64_t begin = 0; begin < dataset.size(); begin += batch) {
     const data::Batch b = rows_of(dataset, begin, std::min(begin + batch, dataset.size()));
     const Variable output = network(Variable(standardise(b.images.to(device))));
-    reader.read({output.data()}, [&score, &criterion, b](const Tensors& on_host) { score += criterion.score(on_host[0], b); });
+    reader.read({output.data()}, [&score, &criterion, b](const Tensors& on_host) {
+      score += criterion.score(on_host[0], b);
+    });
   }
   reader.finish();
   network.train(was_training);

@@ -16,7 +16,8 @@ std::vector<nn::Parameter> trained_parameters(const nn::Network& network, nn::Mo
 
 }  // namespace
 
-SupervisedStep::SupervisedStep(nn::Network& network, const Criterion& criterion, const data::Standardisation& standardisation,
+SupervisedStep::SupervisedStep(nn::Network& network, const Criterion& criterion,
+                               const data::Standardisation& standardisation,
                                const nn::SGD::Config& sgd, ExtraLoss* extra)
     : network_(network),
       criterion_(criterion),
@@ -28,14 +29,18 @@ SupervisedStep::SupervisedStep(nn::Network& network, const Criterion& criterion,
   if (extra)
     for (nn::Module* m : extra->others()) modules.push_back(m);
   if (auxiliary) modules.push_back(auxiliary);
-  graph_ = std::make_unique<nn::StepGraph>(network.device(), modules, [this](const Tensors& inputs) { return forward_backward_update(inputs); });
+  graph_ = std::make_unique<nn::StepGraph>(
+      network.device(), modules,
+      [this](const Tensors& inputs) { return forward_backward_update(inputs); });
 }
 
-Tensors SupervisedStep::operator()(const data::Batch& batch, const Stream& noise, int64_t step, int64_t epoch) {
+Tensors SupervisedStep::operator()(const data::Batch& batch, const Stream& noise, int64_t step,
+                                   int64_t epoch) {
   network_.set_streams(noise);
   Tensors inputs{batch.images, batch.labels, batch.targets, batch.draws, {}, {}, {}};
   if (extra_) {
-    if (nn::Module* auxiliary = extra_->auxiliary()) auxiliary->set_streams(noise.fork("auxiliary"));
+    if (nn::Module* auxiliary = extra_->auxiliary())
+      auxiliary->set_streams(noise.fork("auxiliary"));
     inputs[4] = Tensor::of(batch.index);
     inputs[5] = places_of({noise.fork("extra")});
     inputs[6] = Tensor::of<float>({static_cast<float>(step), static_cast<float>(epoch)});
@@ -45,7 +50,8 @@ Tensors SupervisedStep::operator()(const data::Batch& batch, const Stream& noise
 
 Tensors SupervisedStep::forward_backward_update(const Tensors& in) {
   const data::Batch batch{.images = standardise_(in[0], in[3]), .labels = in[1], .targets = in[2]};
-  const nn::Features features = network_.forward_features(Variable(batch.images), extra_ && extra_->preact());
+  const nn::Features features =
+      network_.forward_features(Variable(batch.images), extra_ && extra_->preact());
   const Step step{network_, features, batch, in[4], in[5], in[6]};
   Variable loss = criterion_.loss(features.output, batch);
   if (extra_) loss = loss * extra_->hard_weight() + extra_->loss(step);

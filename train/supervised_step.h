@@ -1,5 +1,5 @@
-// One step of supervised training: forward, loss, backward, update; recorded where the device records. The loop (train/supervised.h) and
-// `limbeck bench train` run this very step.
+// One step of supervised training: forward, loss, backward, update; recorded where the device
+// records. The loop (train/supervised.h) and `limbeck bench train` run this very step.
 #pragma once
 #include <memory>
 
@@ -14,12 +14,15 @@ namespace limbeck::train {
 class SupervisedStep {
  public:
   /// Everything outlives the step; networks stay on their device. An extra loss has been prepared.
-  SupervisedStep(nn::Network& network, const Criterion& criterion, const data::Standardisation& standardisation, const nn::SGD::Config& sgd,
+  SupervisedStep(nn::Network& network, const Criterion& criterion,
+                 const data::Standardisation& standardisation, const nn::SGD::Config& sgd,
                  ExtraLoss* extra = nullptr);
 
-  /// A batch as a loader hands it out. Draws (dropout, the extra loss's) come from `noise`; step and epoch count from 0. Returns loss [] and
-  /// output [n, outputs] on the device, overwritten by the next call.
-  Tensors operator()(const data::Batch& batch, const Stream& noise, int64_t step = 0, int64_t epoch = 0);
+  /// A batch as a loader hands it out. Draws (dropout, the extra loss's) come from `noise`; step
+  /// and epoch count from 0. Returns loss [] and output [n, outputs] on the device, overwritten by
+  /// the next call.
+  Tensors operator()(const data::Batch& batch, const Stream& noise, int64_t step = 0,
+                     int64_t epoch = 0);
 
   nn::Optimizer& optimizer() { return *optimizer_; }
 

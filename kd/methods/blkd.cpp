@@ -1,9 +1,13 @@
-// BLKD: the baseline distillation on softened logits (Hinton, Vinyals, Dean 2015, arXiv:1503.02531).
-//   official (RepDistiller, the published numbers):  gamma CE(s, y) + alpha T^2 KL(softmax(t/T) || softmax(s/T)),
+// BLKD: the baseline distillation on softened logits (Hinton, Vinyals, Dean 2015,
+// arXiv:1503.02531).
+//   official (RepDistiller, the published numbers):  gamma CE(s, y) + alpha T^2 KL(softmax(t/T) ||
+//                                                    softmax(s/T)),
 //                                                    gamma = 0.1, alpha = 0.9, T = 4
-//   paper (cGAN-KD, Eq. 4):                          (1 - l) CE(s, y) + l H(softmax(t/T), softmax(s/T)), l = alpha; the soft
+//   paper (cGAN-KD, Eq. 4):                          (1 - l) CE(s, y) + l H(softmax(t/T),
+//                                                    softmax(s/T)), l = alpha; the soft
 //                                                    cross entropy H carries no factor T^2
-// Gradient with respect to the student's logits: alpha T (softmax(s/T) - softmax(t/T)) / N, or alpha / (T N) of it in the paper's form.
+// Gradient with respect to the student's logits: alpha T (softmax(s/T) - softmax(t/T)) / N, or
+// alpha / (T N) of it in the paper's form.
 #include "kd/method.h"
 
 namespace limbeck::kd::blkd {
@@ -13,7 +17,8 @@ struct BlkdSettings : LossWeights {
   std::string form = "official";
   BlkdSettings() { hard_weight = 0.1, soft_weight = 0.9; }
   void fields(FieldVisitor& v) {
-    v("form", form, "official: as the published numbers were made | paper: as the paper's equation says");
+    v("form", form,
+      "official: as the published numbers were made | paper: as the paper's equation says");
     LossWeights::fields(v);
   }
 };
@@ -22,8 +27,11 @@ class Blkd : public Method {
  public:
   using Settings = BlkdSettings;
   explicit Blkd(const Settings& s) : settings_(s), paper_(s.form == "paper") {
-    LIMBECK_CHECK(paper_ || s.form == "official", "methods.blkd.form: expected official or paper, found '", s.form, "'");
-    LIMBECK_CHECK(!paper_ || s.soft_weight <= 1, "methods.blkd.soft_weight: expected at most 1 in the paper's form, found ", s.soft_weight);
+    LIMBECK_CHECK(paper_ || s.form == "official",
+                  "methods.blkd.form: expected official or paper, found '", s.form, "'");
+    LIMBECK_CHECK(!paper_ || s.soft_weight <= 1,
+                  "methods.blkd.soft_weight: expected at most 1 in the paper's form, found ",
+                  s.soft_weight);
   }
   LossWeights weights() const override {
     LossWeights w = settings_;
@@ -33,7 +41,8 @@ class Blkd : public Method {
   void prepare(const Pair& pair) override {
     const Shape &student = pair.student.output.shape(), &teacher = pair.teacher.output.shape();
     LIMBECK_CHECK(student[1] > 1, "blkd needs class logits; the networks have one output");
-    LIMBECK_CHECK(student == teacher, "blkd: the student's output ", student, " does not match the teacher's ", teacher);
+    LIMBECK_CHECK(student == teacher, "blkd: the student's output ", student,
+                  " does not match the teacher's ", teacher);
   }
   Variable loss(const DistillationStep& step) override {
     if (!paper_) return {};

@@ -1,8 +1,12 @@
-// FitNet: the student's middle map, carried to the teacher's size by a regressor R, imitates the teacher's (Romero et al., "FitNets: hints
-// for thin deep nets", ICLR 2015; RepDistiller's one-stage form, in which R trains along).
-//   loss = beta mean((R(f_s) - f_t)^2),  beta = 100, f the tap `tap` of both networks (2 counted from 0)
-//   R = ReLU(BN(conv(f_s))): 3x3 with stride 2 when the student's side is twice the teacher's; transposed 4x4 with stride 2 when it is half of it;
-//       otherwise a kernel of 1 + (student's side - teacher's side) without padding, 1x1 for equal sides.
+// FitNet: the student's middle map, carried to the teacher's size by a regressor R, imitates the
+// teacher's (Romero et al., "FitNets: hints for thin deep nets", ICLR 2015; RepDistiller's
+// one-stage form, in which R trains along).
+//   loss = beta mean((R(f_s) - f_t)^2),  beta = 100, f the tap `tap` of both networks (2 counted
+//                                        from 0)
+//   R = ReLU(BN(conv(f_s))): 3x3 with stride 2 when the student's side is twice the teacher's;
+//   transposed 4x4 with stride 2 when it is half of it;
+//       otherwise a kernel of 1 + (student's side - teacher's side) without padding, 1x1 for equal
+//       sides.
 #include "kd/method.h"
 #include "nn/layers.h"
 
@@ -25,13 +29,22 @@ class Regressor : public nn::Module {
   Regressor(const Shape& student, const Shape& teacher) : norm_(teacher[3]) {
     const int64_t s = student[1], t = teacher[1];
     if (s == 2 * t)
-      conv_ = &own("conv", std::make_unique<nn::Conv2d>(student[3], teacher[3], nn::Conv2dConfig{.kernel = 3, .stride = 2, .padding = 1, .bias = true}));
+      conv_ =
+          &own("conv", std::make_unique<nn::Conv2d>(
+                           student[3], teacher[3],
+                           nn::Conv2dConfig{.kernel = 3, .stride = 2, .padding = 1, .bias = true}));
     else if (2 * s == t)
-      conv_ = &own("conv", std::make_unique<nn::ConvTranspose2d>(student[3], teacher[3], nn::Conv2dConfig{.kernel = 4, .stride = 2, .padding = 1, .bias = true}));
+      conv_ =
+          &own("conv", std::make_unique<nn::ConvTranspose2d>(
+                           student[3], teacher[3],
+                           nn::Conv2dConfig{.kernel = 4, .stride = 2, .padding = 1, .bias = true}));
     else if (s >= t)
-      conv_ = &own("conv", std::make_unique<nn::Conv2d>(student[3], teacher[3], nn::Conv2dConfig{.kernel = 1 + s - t, .bias = true}));
+      conv_ = &own(
+          "conv", std::make_unique<nn::Conv2d>(
+                      student[3], teacher[3], nn::Conv2dConfig{.kernel = 1 + s - t, .bias = true}));
     else
-      fail("fitnet: no regressor from maps of ", s, " x ", s, " pixels to the teacher's ", t, " x ", t);
+      fail("fitnet: no regressor from maps of ", s, " x ", s, " pixels to the teacher's ", t, " x ",
+           t);
     add("bn", norm_);
   }
   Variable forward(const Variable& x) override { return norm_.relu((*conv_)(x)); }
@@ -50,7 +63,8 @@ class FitNet : public Method {
   }
   LossWeights weights() const override { return settings_; }
   void prepare(const Pair& pair) override {
-    const Shape student = map_of(pair.student, "student").shape(), teacher = map_of(pair.teacher, "teacher").shape();
+    const Shape student = map_of(pair.student, "student").shape(),
+                teacher = map_of(pair.teacher, "teacher").shape();
     regressor_ = std::make_unique<Regressor>(student, teacher);
     regressor_->initialise(pair.init);
   }
@@ -63,8 +77,8 @@ class FitNet : public Method {
  private:
   const Variable& map_of(const nn::Features& f, const char* whose) const {
     const auto tap = static_cast<size_t>(settings_.tap);
-    LIMBECK_CHECK(tap < f.taps.size() && f.taps[tap].rank() == 4, "fitnet: the ", whose, " has no map at tap ", settings_.tap, "; it has ", f.taps.size(),
-                  " taps");
+    LIMBECK_CHECK(tap < f.taps.size() && f.taps[tap].rank() == 4, "fitnet: the ", whose,
+                  " has no map at tap ", settings_.tap, "; it has ", f.taps.size(), " taps");
     return f.taps[tap];
   }
 
@@ -72,7 +86,8 @@ class FitNet : public Method {
   std::unique_ptr<Regressor> regressor_;
 };
 
-const RegisterMethod<FitNet> registered("fitnet", "FitNet", "hints: a middle map imitates the teacher's (Romero et al. 2015)");
+const RegisterMethod<FitNet> registered(
+    "fitnet", "FitNet", "hints: a middle map imitates the teacher's (Romero et al. 2015)");
 
 }  // namespace
 }  // namespace limbeck::kd::fitnet

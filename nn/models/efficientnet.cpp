@@ -1,5 +1,6 @@
-// EfficientNet-B0 on small images (Tan and Le 2019; RepDistiller models/efficientnet.py): stem of stride 1, no 1280-wide head, swish,
-// squeeze-excite, dropout 0.2 before the classifier. PyTorch's default initialisation; the original returns no taps.
+// EfficientNet-B0 on small images (Tan and Le 2019; RepDistiller models/efficientnet.py): stem of
+// stride 1, no 1280-wide head, swish, squeeze-excite, dropout 0.2 before the classifier. PyTorch's
+// default initialisation; the original returns no taps.
 #include "nn/models/blocks.h"
 
 namespace limbeck::nn {
@@ -9,11 +10,14 @@ namespace {
 struct SqueezeExcite : Module {
   Conv2d se1, se2;
   SqueezeExcite(int64_t channels, int64_t squeezed)
-      : se1(channels, squeezed, {.kernel = 1, .bias = true}), se2(squeezed, channels, {.kernel = 1, .bias = true}) {
+      : se1(channels, squeezed, {.kernel = 1, .bias = true}),
+        se2(squeezed, channels, {.kernel = 1, .bias = true}) {
     add("se1", se1);
     add("se2", se2);
   }
-  Variable forward(const Variable& x) override { return x * sigmoid(se2(silu(se1(mean(x, {1, 2}, true))))); }
+  Variable forward(const Variable& x) override {
+    return x * sigmoid(se2(silu(se1(mean(x, {1, 2}, true)))));
+  }
 };
 
 struct MBConv : Module {
@@ -36,7 +40,8 @@ struct MBConv : Module {
         se(in * expansion, in / 4),
         conv3(in * expansion, out, conv1x1()),
         bn3(out) {
-    // With expansion 1 the first convolution exists (its parameters count and decay) but does not run, as in the original.
+    // With expansion 1 the first convolution exists (its parameters count and decay) but does not
+    // run, as in the original.
     add("conv1", conv1);
     add("bn1", bn1);
     add("conv2", conv2);
@@ -59,11 +64,13 @@ struct EfficientNet : Network {
   Dropout dropout{0.2};
   std::unique_ptr<Module> linear;
 
-  EfficientNet(const std::array<int64_t, 7>& strides, const ModelOptions& o) : conv1(o.channels, 32, conv3x3()), bn1(32), linear(make_head(320, o)) {
+  EfficientNet(const std::array<int64_t, 7>& strides, const ModelOptions& o)
+      : conv1(o.channels, 32, conv3x3()), bn1(32), linear(make_head(320, o)) {
     struct Row {
       int64_t expansion, out, repeats, kernel;
     };
-    constexpr Row rows[] = {{1, 16, 1, 3}, {6, 24, 2, 3}, {6, 40, 2, 5}, {6, 80, 3, 3}, {6, 112, 3, 5}, {6, 192, 4, 5}, {6, 320, 1, 3}};
+    constexpr Row rows[] = {{1, 16, 1, 3},  {6, 24, 2, 3},  {6, 40, 2, 5}, {6, 80, 3, 3},
+                            {6, 112, 3, 5}, {6, 192, 4, 5}, {6, 320, 1, 3}};
     int64_t in = 32;
     for (size_t r = 0; r < 7; ++r)
       for (int64_t i = 0; i < rows[r].repeats; ++i, in = rows[r].out)
@@ -82,11 +89,13 @@ struct EfficientNet : Network {
 };
 
 ModelEntry efficientnet_entry(std::string name, std::array<int64_t, 7> strides) {
-  return {std::move(name), "efficientnet", [=](const ModelOptions& o) { return std::make_unique<EfficientNet>(strides, o); }};
+  return {std::move(name), "efficientnet",
+          [=](const ModelOptions& o) { return std::make_unique<EfficientNet>(strides, o); }};
 }
 
-const RegisterModel efficientnet_models[] = {RegisterModel(efficientnet_entry("efficientnetb0", {1, 2, 2, 2, 1, 2, 1})),
-                                    RegisterModel(efficientnet_entry("efficientnetb0_2", {1, 2, 2, 2, 2, 2, 1}))};
+const RegisterModel efficientnet_models[] = {
+    RegisterModel(efficientnet_entry("efficientnetb0", {1, 2, 2, 2, 1, 2, 1})),
+    RegisterModel(efficientnet_entry("efficientnetb0_2", {1, 2, 2, 2, 2, 2, 1}))};
 
 }  // namespace
 }  // namespace limbeck::nn

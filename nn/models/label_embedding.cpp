@@ -2,7 +2,8 @@
 
 namespace limbeck::nn {
 
-std::unique_ptr<EmbeddingNetwork> create_embedding_network(const std::string& name, const ModelOptions& options) {
+std::unique_ptr<EmbeddingNetwork> create_embedding_network(const std::string& name,
+                                                           const ModelOptions& options) {
   std::unique_ptr<Network> network = create_model(name, options);
   auto* embedding = dynamic_cast<EmbeddingNetwork*>(network.get());
   LIMBECK_CHECK(embedding, name, ": expected an embedding network such as ResNet34_embed");
@@ -11,7 +12,8 @@ std::unique_ptr<EmbeddingNetwork> create_embedding_network(const std::string& na
 }
 
 LabelToEmbedding::LabelToEmbedding(int64_t dim) {
-  LIMBECK_CHECK(dim > 0 && dim % 8 == 0, "LabelToEmbedding: expected a dimension that eight groups divide, found ", dim);
+  LIMBECK_CHECK(dim > 0 && dim % 8 == 0,
+                "LabelToEmbedding: expected a dimension that eight groups divide, found ", dim);
   for (int i = 0; i < 4; ++i) {
     main_.emplace<Linear>(i == 0 ? 1 : dim, dim);
     main_.emplace<GroupNorm>(8, dim);
@@ -23,7 +25,9 @@ LabelToEmbedding::LabelToEmbedding(int64_t dim) {
 }
 
 Variable LabelToEmbedding::forward(const Variable& responses) {
-  LIMBECK_CHECK(responses.data().numel() == responses.size(0), "LabelToEmbedding: expected one response per sample, found shape ", responses.shape());
+  LIMBECK_CHECK(responses.data().numel() == responses.size(0),
+                "LabelToEmbedding: expected one response per sample, found shape ",
+                responses.shape());
   return main_(reshape(responses, {-1, 1}) + 1e-8);
 }
 

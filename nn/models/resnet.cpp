@@ -1,6 +1,7 @@
-// Post-activation CIFAR ResNets (He et al. 2016, section 4.2; RepDistiller models/resnet.py): resnet8 ... resnet110, 8x4, 32x4.
-// Depth 6n+2: stem, three stages of n basic blocks with strides 1, 2, 2, global average pool, fc.
-// Regressors (64x64, cGAN-KD SteeringAngle/models/resnet.py) halve the image in the first stage too.
+// Post-activation CIFAR ResNets (He et al. 2016, section 4.2; RepDistiller models/resnet.py):
+// resnet8 ... resnet110, 8x4, 32x4. Depth 6n+2: stem, three stages of n basic blocks with strides
+// 1, 2, 2, global average pool, fc. Regressors (64x64, cGAN-KD SteeringAngle/models/resnet.py)
+// halve the image in the first stage too.
 #include "nn/init.h"
 #include "nn/models/blocks.h"
 
@@ -15,7 +16,8 @@ struct BasicBlock : Module {
   BatchNorm2d bn2;
   std::unique_ptr<Projection> downsample;
 
-  BasicBlock(int64_t in, int64_t out, int64_t stride) : conv1(in, out, conv3x3(stride)), bn1(out), conv2(out, out, conv3x3()), bn2(out) {
+  BasicBlock(int64_t in, int64_t out, int64_t stride)
+      : conv1(in, out, conv3x3(stride)), bn1(out), conv2(out, out, conv3x3()), bn2(out) {
     add("conv1", conv1);
     add("bn1", bn1);
     add("conv2", conv2);
@@ -41,12 +43,17 @@ struct ResNet : Network {
   const bool large;
 
   ResNet(int64_t n, const std::array<int64_t, 4>& widths, const ModelOptions& o)
-      : conv1(o.channels, widths[0], stem_conv(large_images(o))), bn1(widths[0]), fc(make_head(widths[3], o)), large(large_images(o)) {
+      : conv1(o.channels, widths[0], stem_conv(large_images(o))),
+        bn1(widths[0]),
+        fc(make_head(widths[3], o)),
+        large(large_images(o)) {
     add("conv1", conv1);
     add("bn1", bn1);
     Stage<BasicBlock>* stages[] = {&layer1, &layer2, &layer3};
     for (int64_t s = 0; s < 3; ++s) {
-      for (int64_t i = 0; i < n; ++i) stages[s]->emplace(i == 0 ? widths[s] : widths[s + 1], widths[s + 1], i == 0 && (s > 0 || is_regression(o)) ? 2 : 1);
+      for (int64_t i = 0; i < n; ++i)
+        stages[s]->emplace(i == 0 ? widths[s] : widths[s + 1], widths[s + 1],
+                           i == 0 && (s > 0 || is_regression(o)) ? 2 : 1);
       add("layer" + std::to_string(s + 1), *stages[s]);
     }
     add("fc", *fc);
@@ -76,14 +83,21 @@ struct ResNet : Network {
 };
 
 ModelEntry resnet_entry(std::string name, int64_t n, std::array<int64_t, 4> widths) {
-  return {std::move(name), "resnet", [=](const ModelOptions& o) { return std::make_unique<ResNet>(n, widths, o); }};
+  return {std::move(name), "resnet",
+          [=](const ModelOptions& o) { return std::make_unique<ResNet>(n, widths, o); }};
 }
 constexpr std::array<int64_t, 4> thin{16, 16, 32, 64}, wide{32, 64, 128, 256};
 
 const RegisterModel resnet_models[] = {
-    RegisterModel(resnet_entry("resnet8", 1, thin)),    RegisterModel(resnet_entry("resnet14", 2, thin)),  RegisterModel(resnet_entry("resnet20", 3, thin)),
-    RegisterModel(resnet_entry("resnet32", 5, thin)),   RegisterModel(resnet_entry("resnet44", 7, thin)),  RegisterModel(resnet_entry("resnet56", 9, thin)),
-    RegisterModel(resnet_entry("resnet110", 18, thin)), RegisterModel(resnet_entry("resnet8x4", 1, wide)), RegisterModel(resnet_entry("resnet32x4", 5, wide)),
+    RegisterModel(resnet_entry("resnet8", 1, thin)),
+    RegisterModel(resnet_entry("resnet14", 2, thin)),
+    RegisterModel(resnet_entry("resnet20", 3, thin)),
+    RegisterModel(resnet_entry("resnet32", 5, thin)),
+    RegisterModel(resnet_entry("resnet44", 7, thin)),
+    RegisterModel(resnet_entry("resnet56", 9, thin)),
+    RegisterModel(resnet_entry("resnet110", 18, thin)),
+    RegisterModel(resnet_entry("resnet8x4", 1, wide)),
+    RegisterModel(resnet_entry("resnet32x4", 5, wide)),
 };
 
 }  // namespace

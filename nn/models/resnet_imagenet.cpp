@@ -1,8 +1,10 @@
-// ResNet18, 34, 50 with the ImageNet widths on small images (He et al. 2016; RepDistiller models/resnetv2.py, which despite its name is
-// post-activation): 3x3 stem without max pool, four stages of widths 64 to 512 with strides 1, 2, 2, 2, global average pool, linear.
-// Regressors (64x64; cGAN-KD SteeringAngle/models/resnetv2.py): every stage halves the image. The embedding networks (models/ResNet_embed.py)
-// are regressors whose head passes through the 128-d label embedding. The original's ResNet50_embed cannot run, because its head takes 512
-// features and gets 2048; here the head takes 2048.
+// ResNet18, 34, 50 with the ImageNet widths on small images (He et al. 2016; RepDistiller
+// models/resnetv2.py, which despite its name is post-activation): 3x3 stem without max pool, four
+// stages of widths 64 to 512 with strides 1, 2, 2, 2, global average pool, linear. Regressors
+// (64x64; cGAN-KD SteeringAngle/models/resnetv2.py): every stage halves the image. The embedding
+// networks (models/ResNet_embed.py) are regressors whose head passes through the 128-d label
+// embedding. The original's ResNet50_embed cannot run, because its head takes 512 features and gets
+// 2048; here the head takes 2048.
 #include "nn/init.h"
 #include "nn/models/blocks.h"
 #include "nn/models/label_embedding.h"
@@ -34,7 +36,8 @@ struct Basic : ResidualBlock {
   BatchNorm2d bn1;
   Conv2d conv2;
   BatchNorm2d bn2;
-  Basic(int64_t in, int64_t width, int64_t stride) : conv1(in, width, conv3x3(stride)), bn1(width), conv2(width, width, conv3x3()), bn2(width) {
+  Basic(int64_t in, int64_t width, int64_t stride)
+      : conv1(in, width, conv3x3(stride)), bn1(width), conv2(width, width, conv3x3()), bn2(width) {
     add("conv1", conv1);
     add("bn1", bn1);
     add("conv2", conv2);
@@ -57,7 +60,12 @@ struct Bottleneck : ResidualBlock {
   Conv2d conv3;
   BatchNorm2d bn3;
   Bottleneck(int64_t in, int64_t width, int64_t stride)
-      : conv1(in, width, conv1x1()), bn1(width), conv2(width, width, conv3x3(stride)), bn2(width), conv3(width, 4 * width, conv1x1()), bn3(4 * width) {
+      : conv1(in, width, conv1x1()),
+        bn1(width),
+        conv2(width, width, conv3x3(stride)),
+        bn2(width),
+        conv3(width, 4 * width, conv1x1()),
+        bn3(4 * width) {
     add("conv1", conv1);
     add("bn1", bn1);
     add("conv2", conv2);
@@ -72,12 +80,14 @@ struct Bottleneck : ResidualBlock {
   }
 };
 
-/// Names of the stem's convolution and batch norm and of the four stages: the classifiers', the regressors', the embedding networks'.
+/// Names of the stem's convolution and batch norm and of the four stages: the classifiers', the
+/// regressors', the embedding networks'.
 struct TrunkNames {
   const char *conv, *bn, *stages[4];
 };
 constexpr TrunkNames classifier_names{"conv1", "bn1", {"layer1", "layer2", "layer3", "layer4"}};
-constexpr TrunkNames regressor_names{"block1.0", "block1.1", {"block1.3", "block2", "block3", "block4"}};
+constexpr TrunkNames regressor_names{
+    "block1.0", "block1.1", {"block1.3", "block2", "block3", "block4"}};
 constexpr TrunkNames embedding_names{"main.0", "main.1", {"main.3", "main.4", "main.5", "main.6"}};
 
 /// Stem and stages.
@@ -96,7 +106,8 @@ struct Trunk : Module {
     int64_t in = 64;
     for (int64_t s = 0; s < 4; ++s) {
       const int64_t planes = 64 << s, stride = s > 0 || is_regression(o) ? 2 : 1;
-      for (int64_t i = 0; i < counts[s]; ++i, in = planes * Block::expansion) layers[s].emplace(in, planes, i == 0 ? stride : 1);
+      for (int64_t i = 0; i < counts[s]; ++i, in = planes * Block::expansion)
+        layers[s].emplace(in, planes, i == 0 ? stride : 1);
       add(names.stages[s], layers[s]);
     }
   }
@@ -125,7 +136,9 @@ struct WidthResNet : Network {
   const bool regression;
 
   WidthResNet(const std::array<int64_t, 4>& counts, const ModelOptions& o)
-      : trunk(counts, o, is_regression(o) ? regressor_names : classifier_names), linear(make_head(trunk.width, o)), regression(is_regression(o)) {
+      : trunk(counts, o, is_regression(o) ? regressor_names : classifier_names),
+        linear(make_head(trunk.width, o)),
+        regression(is_regression(o)) {
     add("", trunk);
     add("linear", *linear);
   }
@@ -139,11 +152,13 @@ struct WidthResNet : Network {
 
   void initialise(const Stream& stream) override {
     Module::initialise(stream);
-    if (!regression) init::kaiming_normal_convolutions(*this, stream);  // regressors keep PyTorch's defaults
+    if (!regression)
+      init::kaiming_normal_convolutions(*this, stream);  // regressors keep PyTorch's defaults
   }
 };
 
-/// pooled -> 512 -> embedding, each with batch norm and ReLU (x2h_res.0, 1, 3, 4); embedding -> response with ReLU (h2y.0).
+/// pooled -> 512 -> embedding, each with batch norm and ReLU (x2h_res.0, 1, 3, 4); embedding ->
+/// response with ReLU (h2y.0).
 template <class Block>
 struct EmbeddingResNet : EmbeddingNetwork {
   static constexpr int64_t dim = 128;
@@ -152,7 +167,12 @@ struct EmbeddingResNet : EmbeddingNetwork {
   BatchNorm1d x2h1, x2h4;
 
   EmbeddingResNet(const std::array<int64_t, 4>& counts, const ModelOptions& o)
-      : trunk(counts, o, embedding_names), x2h0(trunk.width, 512), x2h3(512, dim), h2y(dim, o.outputs), x2h1(512), x2h4(dim) {
+      : trunk(counts, o, embedding_names),
+        x2h0(trunk.width, 512),
+        x2h3(512, dim),
+        h2y(dim, o.outputs),
+        x2h1(512),
+        x2h4(dim) {
     add("", trunk);
     add("x2h_res.0", x2h0);
     add("x2h_res.1", x2h1);
@@ -173,11 +193,15 @@ struct EmbeddingResNet : EmbeddingNetwork {
 
 template <class Block>
 ModelEntry resnet_imagenet_entry(std::string name, std::array<int64_t, 4> counts) {
-  return {std::move(name), "resnet_imagenet", [=](const ModelOptions& o) { return std::make_unique<WidthResNet<Block>>(counts, o); }};
+  return {std::move(name), "resnet_imagenet",
+          [=](const ModelOptions& o) { return std::make_unique<WidthResNet<Block>>(counts, o); }};
 }
 template <class Block>
 ModelEntry embedding_entry(std::string name, std::array<int64_t, 4> counts) {
-  return {std::move(name), "resnet_embed", [=](const ModelOptions& o) { return std::make_unique<EmbeddingResNet<Block>>(counts, o); }, true};
+  return {
+      std::move(name), "resnet_embed",
+      [=](const ModelOptions& o) { return std::make_unique<EmbeddingResNet<Block>>(counts, o); },
+      true};
 }
 
 constexpr std::array<int64_t, 4> counts18{2, 2, 2, 2}, counts34{3, 4, 6, 3};

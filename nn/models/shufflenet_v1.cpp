@@ -1,11 +1,12 @@
-// ShuffleNet V1, three groups (Zhang et al. 2018; RepDistiller models/ShuffleNetv1.py), registered as ShuffleV1. PyTorch's default
-// initialisation throughout.
+// ShuffleNet V1, three groups (Zhang et al. 2018; RepDistiller models/ShuffleNetv1.py), registered
+// as ShuffleV1. PyTorch's default initialisation throughout.
 #include "nn/models/blocks.h"
 
 namespace limbeck::nn {
 namespace {
 
-/// Grouped 1x1 - shuffle - depthwise 3x3 - grouped 1x1; stride 1 adds the input, stride 2 appends the average-pooled input.
+/// Grouped 1x1 - shuffle - depthwise 3x3 - grouped 1x1; stride 1 adds the input, stride 2 appends
+/// the average-pooled input.
 struct ShuffleUnit : Module {
   const int64_t stride, shuffle;
   Conv2d conv1;
@@ -16,7 +17,8 @@ struct ShuffleUnit : Module {
   BatchNorm2d bn3;
 
   static Conv2dConfig grouped(int64_t groups) { return {.kernel = 1, .groups = groups}; }
-  // The very first unit (24 input channels) has one group in its first convolution, and so nothing to shuffle.
+  // The very first unit (24 input channels) has one group in its first convolution, and so nothing
+  // to shuffle.
   ShuffleUnit(int64_t in, int64_t out, int64_t unit_stride, int64_t groups)
       : stride(unit_stride),
         shuffle(in == 24 ? 1 : groups),
@@ -54,7 +56,10 @@ struct ShuffleNetV1 : Network {
   const bool large;
 
   explicit ShuffleNetV1(const ModelOptions& o)
-      : conv1(o.channels, 24, stem_conv(halving_stem(o), conv1x1())), bn1(24), linear(make_head(960, o)), large(large_images(o)) {
+      : conv1(o.channels, 24, stem_conv(halving_stem(o), conv1x1())),
+        bn1(24),
+        linear(make_head(960, o)),
+        large(large_images(o)) {
     constexpr int64_t widths[] = {240, 480, 960}, repeats[] = {4, 8, 4}, groups = 3;
     add("conv1", conv1);
     add("bn1", bn1);
@@ -87,7 +92,9 @@ struct ShuffleNetV1 : Network {
   }
 };
 
-const RegisterModel shufflenet_v1_models({"ShuffleV1", "shufflenet_v1", [](const ModelOptions& o) { return std::make_unique<ShuffleNetV1>(o); }});
+const RegisterModel shufflenet_v1_models({"ShuffleV1", "shufflenet_v1", [](const ModelOptions& o) {
+                                            return std::make_unique<ShuffleNetV1>(o);
+                                          }});
 
 }  // namespace
 }  // namespace limbeck::nn

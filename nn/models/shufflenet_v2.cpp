@@ -1,11 +1,12 @@
-// ShuffleNet V2, net size 1 (Ma et al. 2018; RepDistiller models/ShuffleNetv2.py), registered as ShuffleV2. PyTorch's default
-// initialisation throughout.
+// ShuffleNet V2, net size 1 (Ma et al. 2018; RepDistiller models/ShuffleNetv2.py), registered as
+// ShuffleV2. PyTorch's default initialisation throughout.
 #include "nn/models/blocks.h"
 
 namespace limbeck::nn {
 namespace {
 
-/// Left: depthwise stride 2, 1x1. Right: 1x1, depthwise stride 2, 1x1. Concatenated and shuffled: every stage's first block "0".
+/// Left: depthwise stride 2, 1x1. Right: 1x1, depthwise stride 2, 1x1. Concatenated and shuffled:
+/// every stage's first block "0".
 struct DownBlock : Module {
   Conv2d conv1;
   BatchNorm2d bn1;
@@ -30,7 +31,8 @@ struct DownBlock : Module {
         conv5(out / 2, out / 2, conv1x1()),
         bn5(out / 2) {
     Module* children[] = {&conv1, &bn1, &conv2, &bn2, &conv3, &bn3, &conv4, &bn4, &conv5, &bn5};
-    for (int i = 0; i < 10; ++i) add((i % 2 ? "bn" : "conv") + std::to_string(i / 2 + 1), *children[i]);
+    for (int i = 0; i < 10; ++i)
+      add((i % 2 ? "bn" : "conv") + std::to_string(i / 2 + 1), *children[i]);
   }
   Variable forward(const Variable& x) override {
     const Variable left = bn2.relu(conv2(bn1(conv1(x))));
@@ -39,7 +41,8 @@ struct DownBlock : Module {
   }
 };
 
-/// Half of the channels pass, the other half go through 1x1 - depthwise - 1x1; concatenated and shuffled.
+/// Half of the channels pass, the other half go through 1x1 - depthwise - 1x1; concatenated and
+/// shuffled.
 struct SplitBlock : Module {
   const int64_t half;
   Conv2d conv1;
@@ -58,7 +61,8 @@ struct SplitBlock : Module {
         conv3(half, half, conv1x1()),
         bn3(half) {
     Module* children[] = {&conv1, &bn1, &conv2, &bn2, &conv3, &bn3};
-    for (int i = 0; i < 6; ++i) add((i % 2 ? "bn" : "conv") + std::to_string(i / 2 + 1), *children[i]);
+    for (int i = 0; i < 6; ++i)
+      add((i % 2 ? "bn" : "conv") + std::to_string(i / 2 + 1), *children[i]);
   }
   /// `preact` receives concat[x1, bn3 before ReLU], not shuffled, as the original returns it.
   Variable run(const Variable& x, Variable* preact) {
@@ -78,7 +82,8 @@ struct ShuffleStage : Module {
   std::vector<SplitBlock*> blocks;
   ShuffleStage(int64_t in, int64_t out, int64_t count) : down(in, out) {
     add("0", down);
-    for (int64_t i = 0; i < count; ++i) blocks.push_back(&own(std::to_string(i + 1), std::make_unique<SplitBlock>(out)));
+    for (int64_t i = 0; i < count; ++i)
+      blocks.push_back(&own(std::to_string(i + 1), std::make_unique<SplitBlock>(out)));
   }
   Variable run(const Variable& x, Variable* preact) {
     Variable h = down(x);
@@ -97,7 +102,13 @@ struct ShuffleNetV2 : Network {
   const bool large, regression;
 
   explicit ShuffleNetV2(const ModelOptions& o)
-      : conv1(o.channels, 24, stem_conv(halving_stem(o), conv1x1())), bn1(24), conv2(464, 1024, conv1x1()), bn2(1024), linear(make_head(1024, o)), large(large_images(o)), regression(is_regression(o)) {
+      : conv1(o.channels, 24, stem_conv(halving_stem(o), conv1x1())),
+        bn1(24),
+        conv2(464, 1024, conv1x1()),
+        bn2(1024),
+        linear(make_head(1024, o)),
+        large(large_images(o)),
+        regression(is_regression(o)) {
     add("conv1", conv1);
     add("bn1", bn1);
     add("layer1", layer1);
@@ -125,7 +136,9 @@ struct ShuffleNetV2 : Network {
   }
 };
 
-const RegisterModel shufflenet_v2_models({"ShuffleV2", "shufflenet_v2", [](const ModelOptions& o) { return std::make_unique<ShuffleNetV2>(o); }});
+const RegisterModel shufflenet_v2_models({"ShuffleV2", "shufflenet_v2", [](const ModelOptions& o) {
+                                            return std::make_unique<ShuffleNetV2>(o);
+                                          }});
 
 }  // namespace
 }  // namespace limbeck::nn

@@ -1,12 +1,14 @@
-// Wide ResNets, pre-activation (Zagoruyko and Komodakis 2016; RepDistiller models/wrn.py): wrn_16_1, 16_2, 40_1, 40_2. Depth 6n+4.
-// Large images and regressors (64x64) have a 4x4 stem with stride 2 and a batch norm of its own.
+// Wide ResNets, pre-activation (Zagoruyko and Komodakis 2016; RepDistiller models/wrn.py):
+// wrn_16_1, 16_2, 40_1, 40_2. Depth 6n+4. Large images and regressors (64x64) have a 4x4 stem with
+// stride 2 and a batch norm of its own.
 #include "nn/init.h"
 #include "nn/models/blocks.h"
 
 namespace limbeck::nn {
 namespace {
 
-/// a = relu(bn1(x)); y = conv2(relu(bn2(conv1(a)))). Same width: x + y. Otherwise the shortcut convolution sees a too: convShortcut(a) + y.
+/// a = relu(bn1(x)); y = conv2(relu(bn2(conv1(a)))). Same width: x + y. Otherwise the shortcut
+/// convolution sees a too: convShortcut(a) + y.
 struct WideBlock : Module {
   BatchNorm2d bn1;
   Conv2d conv1;
@@ -14,7 +16,8 @@ struct WideBlock : Module {
   Conv2d conv2;
   std::unique_ptr<Conv2d> shortcut;
 
-  WideBlock(int64_t in, int64_t out, int64_t stride) : bn1(in), conv1(in, out, conv3x3(stride)), bn2(out), conv2(out, out, conv3x3()) {
+  WideBlock(int64_t in, int64_t out, int64_t stride)
+      : bn1(in), conv1(in, out, conv3x3(stride)), bn2(out), conv2(out, out, conv3x3()) {
     add("bn1", bn1);
     add("conv1", conv1);
     add("bn2", bn2);
@@ -78,7 +81,8 @@ struct WideResNet : Network {
     f.taps.push_back(f.pooled);
     f.output = fc->forward(f.pooled);
     if (preact) {
-      // Evaluated a second time, as in the original: in training mode these batch norms' running statistics move twice per step.
+      // Evaluated a second time, as in the original: in training mode these batch norms' running
+      // statistics move twice per step.
       f.taps[1] = block2.layer.blocks[0]->bn1(f.taps[1]);
       f.taps[2] = block3.layer.blocks[0]->bn1(f.taps[2]);
       f.taps[3] = bn1(f.taps[3]);
@@ -100,8 +104,9 @@ ModelEntry wrn_entry(int64_t depth, int64_t width) {
           [=](const ModelOptions& o) { return std::make_unique<WideResNet>(depth, width, o); }};
 }
 
-const RegisterModel wrn_models[] = {RegisterModel(wrn_entry(16, 1)), RegisterModel(wrn_entry(16, 2)), RegisterModel(wrn_entry(40, 1)),
-                                    RegisterModel(wrn_entry(40, 2))};
+const RegisterModel wrn_models[] = {
+    RegisterModel(wrn_entry(16, 1)), RegisterModel(wrn_entry(16, 2)),
+    RegisterModel(wrn_entry(40, 1)), RegisterModel(wrn_entry(40, 2))};
 
 }  // namespace
 }  // namespace limbeck::nn

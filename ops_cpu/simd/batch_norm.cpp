@@ -1,6 +1,7 @@
-// Vector kernels of batch normalisation; see batch_norm_kernels.h for what each computes.
-// A block of B vectors of the period keeps its parameters and sums in registers while it walks down the rows; sums run in U independent
-// chains per vector, which hides the latency of the addition and shortens each float sum.
+// Vector kernels of batch normalisation; see batch_norm_kernels.h for what each computes. A block
+// of B vectors of the period keeps its parameters and sums in registers while it walks down the
+// rows; sums run in U independent chains per vector, which hides the latency of the addition and
+// shortens each float sum.
 #include "ops_cpu/batch_norm_kernels.h"
 
 #include "ops_cpu/simd/vector.h"
@@ -15,7 +16,10 @@ struct Rows {
   explicit Rows(const BatchNormRun& r) : whole(r.n / r.period), rest(r.n % r.period) {}
 };
 
-template <int B> struct Vectors { static constexpr int value = B; };
+template <int B>
+struct Vectors {
+  static constexpr int value = B;
+};
 
 // Calls block(offset, Vectors<B>) for blocks of 4, 2 and 1 vectors that cover the period.
 template <class F>
@@ -62,7 +66,9 @@ void statistics_block(const BatchNormRun& r, int64_t o, int64_t rows, float* sum
 
 void statistics(const BatchNormRun& r, float* sum, float* square) {
   const Rows rows(r);
-  each_block(r.period, [&](int64_t o, auto b) { statistics_block<decltype(b)::value>(r, o, rows.whole, sum, square); });
+  each_block(r.period, [&](int64_t o, auto b) {
+    statistics_block<decltype(b)::value>(r, o, rows.whole, sum, square);
+  });
   const float* x = r.x + rows.whole * r.period;
   for (int64_t e = 0; e < rows.rest; ++e) {
     const float d = x[e] - r.mean[e];
@@ -71,14 +77,19 @@ void statistics(const BatchNormRun& r, float* sum, float* square) {
   }
 }
 
-// The forward's value before the activation; gradients recompute it from the same expression, so that their mask agrees with y.
+// The forward's value before the activation; gradients recompute it from the same expression, so
+// that their mask agrees with y.
 template <class T>
-inline __attribute__((always_inline)) T normalised(T x, T mean, T scale, T beta) { return (x - mean) * scale + beta; }
+inline __attribute__((always_inline)) T normalised(T x, T mean, T scale, T beta) {
+  return (x - mean) * scale + beta;
+}
 
 template <int B, bool relu, bool residual>
 void apply_block(const BatchNormRun& r, int64_t o, int64_t rows) {
   V mean[B], scale[B], beta[B];
-  for (int b = 0; b < B; ++b) mean[b] = load(r.mean + o + b * W), scale[b] = load(r.scale + o + b * W), beta[b] = load(r.beta + o + b * W);
+  for (int b = 0; b < B; ++b)
+    mean[b] = load(r.mean + o + b * W), scale[b] = load(r.scale + o + b * W),
+    beta[b] = load(r.beta + o + b * W);
   const float* x = r.x + o;
   const float* add = residual ? r.residual + o : nullptr;
   float* y = r.y + o;
@@ -96,7 +107,9 @@ void apply_block(const BatchNormRun& r, int64_t o, int64_t rows) {
 template <bool relu, bool residual>
 void apply_as(const BatchNormRun& r) {
   const Rows rows(r);
-  each_block(r.period, [&](int64_t o, auto b) { apply_block<decltype(b)::value, relu, residual>(r, o, rows.whole); });
+  each_block(r.period, [&](int64_t o, auto b) {
+    apply_block<decltype(b)::value, relu, residual>(r, o, rows.whole);
+  });
   const int64_t start = rows.whole * r.period;
   for (int64_t e = 0; e < rows.rest; ++e) {
     float v = normalised(r.x[start + e], r.mean[e], r.scale[e], r.beta[e]);
@@ -106,11 +119,14 @@ void apply_as(const BatchNormRun& r) {
 }
 
 void apply(const BatchNormRun& r) {
-  if (r.relu) r.residual ? apply_as<true, true>(r) : apply_as<true, false>(r);
-  else r.residual ? apply_as<false, true>(r) : apply_as<false, false>(r);
+  if (r.relu)
+    r.residual ? apply_as<true, true>(r) : apply_as<true, false>(r);
+  else
+    r.residual ? apply_as<false, true>(r) : apply_as<false, false>(r);
 }
 
-// dy behind the mask, for one vector (or one float) at element e of the run and place p of the period.
+// dy behind the mask, for one vector (or one float) at element e of the run and place p of the
+// period.
 template <Mask mask>
 inline __attribute__((always_inline)) V masked(V dy, V x, const float* y, V mean, V scale, V beta) {
   if constexpr (mask == Mask::from_y) return where_positive(load(y), dy);
@@ -118,9 +134,11 @@ inline __attribute__((always_inline)) V masked(V dy, V x, const float* y, V mean
   return dy;
 }
 template <Mask mask>
-inline __attribute__((always_inline)) float masked_float(const BatchNormRun& r, int64_t at, int64_t p) {
+inline __attribute__((always_inline)) float masked_float(const BatchNormRun& r, int64_t at,
+                                                         int64_t p) {
   if constexpr (mask == Mask::from_y) return r.y[at] <= 0 ? 0.0f : r.dy[at];
-  if constexpr (mask == Mask::from_x) return normalised(r.x[at], r.mean[p], r.scale[p], r.beta[p]) <= 0 ? 0.0f : r.dy[at];
+  if constexpr (mask == Mask::from_x)
+    return normalised(r.x[at], r.mean[p], r.scale[p], r.beta[p]) <= 0 ? 0.0f : r.dy[at];
   return r.dy[at];
 }
 
@@ -128,12 +146,15 @@ template <int B, Mask mask, bool writes>
 void reduce_block(const BatchNormRun& r, int64_t o, int64_t rows, float* sum_g, float* sum_gx) {
   constexpr int U = chains / B;
   V mean[B], scale[B], beta[B], s[U][B] = {}, t[U][B] = {};
-  for (int b = 0; b < B; ++b) mean[b] = load(r.mean + o + b * W), scale[b] = load(r.scale + o + b * W), beta[b] = load(r.beta + o + b * W);
-  const auto row = [&](int64_t i, V* ss, V* tt) __attribute__((always_inline)) {
+  for (int b = 0; b < B; ++b)
+    mean[b] = load(r.mean + o + b * W), scale[b] = load(r.scale + o + b * W),
+    beta[b] = load(r.beta + o + b * W);
+  const auto row = [&](int64_t i, V * ss, V * tt) __attribute__((always_inline)) {
     const int64_t at = i * r.period + o;
     for (int b = 0; b < B; ++b) {
       const V x = load(r.x + at + b * W);
-      const V g = masked<mask>(load(r.dy + at + b * W), x, r.y + at + b * W, mean[b], scale[b], beta[b]);
+      const V g =
+          masked<mask>(load(r.dy + at + b * W), x, r.y + at + b * W, mean[b], scale[b], beta[b]);
       if constexpr (writes) store(r.dresidual + at + b * W, g);
       ss[b] += g;
       tt[b] += g * (x - mean[b]);
@@ -150,7 +171,9 @@ void reduce_block(const BatchNormRun& r, int64_t o, int64_t rows, float* sum_g, 
 template <Mask mask, bool writes>
 void reduce_as(const BatchNormRun& r, float* sum_g, float* sum_gx) {
   const Rows rows(r);
-  each_block(r.period, [&](int64_t o, auto b) { reduce_block<decltype(b)::value, mask, writes>(r, o, rows.whole, sum_g, sum_gx); });
+  each_block(r.period, [&](int64_t o, auto b) {
+    reduce_block<decltype(b)::value, mask, writes>(r, o, rows.whole, sum_g, sum_gx);
+  });
   const int64_t start = rows.whole * r.period;
   for (int64_t e = 0; e < rows.rest; ++e) {
     const float g = masked_float<mask>(r, start + e, e);
@@ -177,14 +200,16 @@ template <int B, Mask mask>
 void gradient_block(const BatchNormRun& r, int64_t o, int64_t rows) {
   V mean[B], scale[B], beta[B], slope[B], offset[B];
   for (int b = 0; b < B; ++b) {
-    mean[b] = load(r.mean + o + b * W), scale[b] = load(r.scale + o + b * W), beta[b] = load(r.beta + o + b * W);
+    mean[b] = load(r.mean + o + b * W), scale[b] = load(r.scale + o + b * W),
+    beta[b] = load(r.beta + o + b * W);
     slope[b] = load(r.slope + o + b * W), offset[b] = load(r.offset + o + b * W);
   }
   for (int64_t i = 0; i < rows; ++i) {
     const int64_t at = i * r.period + o;
     for (int b = 0; b < B; ++b) {
       const V x = load(r.x + at + b * W);
-      const V g = masked<mask>(load(r.dy + at + b * W), x, r.y + at + b * W, mean[b], scale[b], beta[b]);
+      const V g =
+          masked<mask>(load(r.dy + at + b * W), x, r.y + at + b * W, mean[b], scale[b], beta[b]);
       store(r.dx + at + b * W, scale[b] * g - (x - mean[b]) * slope[b] - offset[b]);
     }
   }
@@ -193,7 +218,9 @@ void gradient_block(const BatchNormRun& r, int64_t o, int64_t rows) {
 template <Mask mask>
 void gradient_with(const BatchNormRun& r) {
   const Rows rows(r);
-  each_block(r.period, [&](int64_t o, auto b) { gradient_block<decltype(b)::value, mask>(r, o, rows.whole); });
+  each_block(r.period, [&](int64_t o, auto b) {
+    gradient_block<decltype(b)::value, mask>(r, o, rows.whole);
+  });
   const int64_t start = rows.whole * r.period;
   for (int64_t e = 0; e < rows.rest; ++e) {
     const float g = masked_float<mask>(r, start + e, e);

@@ -1,7 +1,9 @@
-// Register-blocked micro-kernels of convolution and matrix product; formulas and shapes in ops_cpu/conv_kernels.h.
-// A tile keeps pixels x vectors sums in registers: each weight vector that is loaded serves all pixels, each broadcast input all vectors,
-// so a 512-bit machine needs 10 loads for 16 multiply-adds (8 pixels x 2 vectors) and runs at the rate of its multiply-add units.
-// Every output element is one chain of multiply-adds in a fixed order, so results do not depend on tiling or thread count.
+// Register-blocked micro-kernels of convolution and matrix product; formulas and shapes in
+// ops_cpu/conv_kernels.h. A tile keeps pixels x vectors sums in registers: each weight vector that
+// is loaded serves all pixels, each broadcast input all vectors, so a 512-bit machine needs 10
+// loads for 16 multiply-adds (8 pixels x 2 vectors) and runs at the rate of its multiply-add units.
+// Every output element is one chain of multiply-adds in a fixed order, so results do not depend on
+// tiling or thread count.
 #include "ops_cpu/conv_kernels.h"
 
 #include "ops_cpu/simd/vector.h"
@@ -14,24 +16,32 @@ constexpr int kRegisters = 32;
 #else
 constexpr int kRegisters = 16;
 #endif
-constexpr int kPixels = kRegisters == 32 ? 8 : 6;        // of a tile
-constexpr int kWidePixels = 16;                          // of a one-vector tile with evenly spaced pixels
-constexpr int kOuterRows = kRegisters == 32 ? 12 : 6;    // of an outer product with two vectors
+constexpr int kPixels = kRegisters == 32 ? 8 : 6;  // of a tile
+constexpr int kWidePixels = 16;                    // of a one-vector tile with evenly spaced pixels
+constexpr int kOuterRows = kRegisters == 32 ? 12 : 6;  // of an outer product with two vectors
 
 #define LIMBECK_INLINE inline __attribute__((always_inline))
 
 LIMBECK_INLINE V splat(float x) { return x - V{}; }  // not 0 + x: that would have to turn -0 into 0
-/// Hides where an index or pointer comes from, so that the compiler keeps the addressing as written.
+/// Hides where an index or pointer comes from, so that the compiler keeps the addressing as
+/// written.
 template <class T>
-LIMBECK_INLINE void opaque(T& x) { asm("" : "+r"(x)); }
+LIMBECK_INLINE void opaque(T& x) {
+  asm("" : "+r"(x));
+}
 
 /// A vector of which `lanes` > 0 exist; all of it when lanes >= W.
-LIMBECK_INLINE V load_part(const float* p, int64_t lanes) { return lanes >= W ? load(p) : load_some(p, lanes); }
-LIMBECK_INLINE void store_part(float* p, V v, int64_t lanes) { lanes >= W ? store(p, v) : store_some(p, v, lanes); }
+LIMBECK_INLINE V load_part(const float* p, int64_t lanes) {
+  return lanes >= W ? load(p) : load_some(p, lanes);
+}
+LIMBECK_INLINE void store_part(float* p, V v, int64_t lanes) {
+  lanes >= W ? store(p, v) : store_some(p, v, lanes);
+}
 
 /// Starts the sums of a tile from zero, bias or the output.
 template <int P, int NV>
-LIMBECK_INLINE void begin_tile(const TileRun& r, float* const* out, int64_t out_offset, V (&sum)[P][NV]) {
+LIMBECK_INLINE void begin_tile(const TileRun& r, float* const* out, int64_t out_offset,
+                               V (&sum)[P][NV]) {
   if (!r.accumulate) {
     for (int v = 0; v < NV; ++v) {
       const V first = r.bias ? load(r.bias + v * W) : V{};
@@ -47,7 +57,8 @@ LIMBECK_INLINE void begin_tile(const TileRun& r, float* const* out, int64_t out_
 }
 
 template <int P, int NV>
-LIMBECK_INLINE void end_tile(const TileRun& r, float* const* out, int64_t out_offset, const V (&sum)[P][NV]) {
+LIMBECK_INLINE void end_tile(const TileRun& r, float* const* out, int64_t out_offset,
+                             const V (&sum)[P][NV]) {
   const int64_t last = r.lanes - (NV - 1) * W;
   for (int p = 0; p < P; ++p) {
     for (int v = 0; v < NV - 1; ++v) store(out[p] + out_offset + v * W, sum[p][v]);
@@ -57,11 +68,15 @@ LIMBECK_INLINE void end_tile(const TileRun& r, float* const* out, int64_t out_of
 
 /// One tile of P pixels anywhere in memory (one pointer register each).
 template <int P, int NV>
-__attribute__((noinline)) void tile(const TileRun& r, const float* const* in, float* const* out, int64_t out_offset) {
+__attribute__((noinline)) void tile(const TileRun& r, const float* const* in, float* const* out,
+                                    int64_t out_offset) {
   V sum[P][NV];
   begin_tile<P, NV>(r, out, out_offset, sum);
   const float* q[P];
-  for (int p = 0; p < P; ++p) { q[p] = in[p]; opaque(q[p]); }
+  for (int p = 0; p < P; ++p) {
+    q[p] = in[p];
+    opaque(q[p]);
+  }
   const float* w = r.weights;
   for (int64_t s = 0; s < r.segments; ++s) {
     int64_t i = r.offsets[s];
@@ -115,7 +130,8 @@ LIMBECK_INLINE void wide_tile(const TileRun& r, const float* const* in, float* c
   end_tile<kWidePixels, 1>(r, out, r.out_offset, sum);
 }
 
-/// A tile with fewer pixels than its registers hold: computed in a full buffer, of which the valid part is kept.
+/// A tile with fewer pixels than its registers hold: computed in a full buffer, of which the valid
+/// part is kept.
 template <int NV>
 void part_tile(const TileRun& r, const float* const* in, float* const* out, int64_t pixels) {
   alignas(64) float buffer[kPixels * NV * W];
@@ -125,7 +141,8 @@ void part_tile(const TileRun& r, const float* const* in, float* const* out, int6
     full_in[p] = in[p < pixels ? p : pixels - 1];
     full_out[p] = buffer + p * NV * W;
     if (r.accumulate)
-      for (int64_t j = 0; j < r.lanes; ++j) full_out[p][j] = p < pixels ? out[p][r.out_offset + j] : 0;
+      for (int64_t j = 0; j < r.lanes; ++j)
+        full_out[p][j] = p < pixels ? out[p][r.out_offset + j] : 0;
   }
   tile<kPixels, NV>(r, full_in, full_out, 0);
   for (int p = 0; p < pixels; ++p)
@@ -149,8 +166,10 @@ void tiles(const TileRun& r) {
         continue;
       }
     const int64_t left = r.pixels - p;
-    if (left >= kPixels) tile<kPixels, NV>(r, r.in + p, r.out + p, r.out_offset);
-    else part_tile<NV>(r, r.in + p, r.out + p, left < kPixels ? left : kPixels);
+    if (left >= kPixels)
+      tile<kPixels, NV>(r, r.in + p, r.out + p, r.out_offset);
+    else
+      part_tile<NV>(r, r.in + p, r.out + p, left < kPixels ? left : kPixels);
     p += kPixels;
   }
 }
@@ -190,11 +209,26 @@ void outers(const OuterRun& r) {
   const auto left = [&] { return r.count - i; };
   constexpr int kMost = NV == 1 ? 2 * kOuterRows : kOuterRows;
   for (; left() >= kMost; i += kMost) outer<kMost, NV>(r, i);
-  if (left() >= 16 && kMost > 16) { outer<16, NV>(r, i); i += 16; }
-  if (left() >= 9 && kMost > 9) { outer<9, NV>(r, i); i += 9; }
-  if (left() >= 8 && kMost > 8) { outer<8, NV>(r, i); i += 8; }
-  if (left() >= 4) { outer<4, NV>(r, i); i += 4; }
-  if (left() >= 3) { outer<3, NV>(r, i); i += 3; }
+  if (left() >= 16 && kMost > 16) {
+    outer<16, NV>(r, i);
+    i += 16;
+  }
+  if (left() >= 9 && kMost > 9) {
+    outer<9, NV>(r, i);
+    i += 9;
+  }
+  if (left() >= 8 && kMost > 8) {
+    outer<8, NV>(r, i);
+    i += 8;
+  }
+  if (left() >= 4) {
+    outer<4, NV>(r, i);
+    i += 4;
+  }
+  if (left() >= 3) {
+    outer<3, NV>(r, i);
+    i += 3;
+  }
   for (; left() > 0; ++i) outer<1, NV>(r, i);
 }
 
@@ -246,7 +280,8 @@ void run_narrow(const NarrowRun& r) {
   }
 }
 
-/// One vector of channels, of which `lanes` exist, with S taps (0: any number, weights from memory).
+/// One vector of channels, of which `lanes` exist, with S taps (0: any number, weights from
+/// memory).
 template <int S, bool part>
 void depthwise_channels(const DepthwiseRun& r, int64_t c) {
   const int64_t lanes = r.channels - c;
@@ -264,7 +299,8 @@ void depthwise_channels(const DepthwiseRun& r, int64_t c) {
     if constexpr (S > 0) {
       for (int s = 0; s < S; ++s) sum += get(in + offset[s]) * weight[s];
     } else {
-      for (int64_t s = 0; s < r.segments; ++s) sum += get(in + r.offsets[s] + c) * get(r.weights + s * r.channels + c);
+      for (int64_t s = 0; s < r.segments; ++s)
+        sum += get(in + r.offsets[s] + c) * get(r.weights + s * r.channels + c);
     }
     part ? store_some(r.out[p] + c, sum, lanes) : store(r.out[p] + c, sum);
   }
@@ -272,7 +308,9 @@ void depthwise_channels(const DepthwiseRun& r, int64_t c) {
 
 template <bool part>
 void depthwise_taps(const DepthwiseRun& r, int64_t c) {
-  r.segments == 9 ? depthwise_channels<9, part>(r, c) : r.segments == 4 ? depthwise_channels<4, part>(r, c) : depthwise_channels<0, part>(r, c);
+  r.segments == 9   ? depthwise_channels<9, part>(r, c)
+  : r.segments == 4 ? depthwise_channels<4, part>(r, c)
+                    : depthwise_channels<0, part>(r, c);
 }
 
 void depthwise_pixels(const DepthwiseRun& r) {
@@ -334,7 +372,8 @@ void run_column_sums(const float* d, int64_t rows, int64_t channels, float* sum)
 }  // namespace
 
 const ConvKernels& conv_kernels() {
-  static constexpr ConvKernels table{W, run_tile, run_narrow, run_outer, run_depthwise, run_depthwise_weight, run_column_sums};
+  static constexpr ConvKernels table{
+      W, run_tile, run_narrow, run_outer, run_depthwise, run_depthwise_weight, run_column_sums};
   return table;
 }
 

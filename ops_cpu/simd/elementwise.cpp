@@ -1,5 +1,6 @@
-// Vector kernels of element-wise functions; see elementwise_kernels.h. Each function is a struct of value(x) and slope(s) on one vector.
-// A run's last, incomplete vector goes through a padded copy, so that every element sees the same arithmetic.
+// Vector kernels of element-wise functions; see elementwise_kernels.h. Each function is a struct of
+// value(x) and slope(s) on one vector. A run's last, incomplete vector goes through a padded copy,
+// so that every element sees the same arithmetic.
 #include "ops_cpu/elementwise_kernels.h"
 
 #include "ops_cpu/simd/math.h"
@@ -67,12 +68,24 @@ struct Affine {
   static V gradient(V dy, V, V a, V) { return a * dy; }
 };
 
-struct Add { static V value(V a, V b) { return a + b; } };
-struct Sub { static V value(V a, V b) { return a - b; } };
-struct Mul { static V value(V a, V b) { return a * b; } };
-struct Div { static V value(V a, V b) { return a / b; } };
-struct Maximum { static V value(V a, V b) { return a != a ? a : a > b ? a : b; } };
-struct Minimum { static V value(V a, V b) { return a != a ? a : a < b ? a : b; } };
+struct Add {
+  static V value(V a, V b) { return a + b; }
+};
+struct Sub {
+  static V value(V a, V b) { return a - b; }
+};
+struct Mul {
+  static V value(V a, V b) { return a * b; }
+};
+struct Div {
+  static V value(V a, V b) { return a / b; }
+};
+struct Maximum {
+  static V value(V a, V b) { return a != a ? a : a > b ? a : b; }
+};
+struct Minimum {
+  static V value(V a, V b) { return a != a ? a : a < b ? a : b; }
+};
 
 template <class F>
 void unary(const float* x, float* y, int64_t n, float a, float b) {
@@ -88,32 +101,42 @@ void unary_gradient(const float* dy, const float* s, float* dx, int64_t n, float
   if (!s) s = dy;  // the function does not look at it
   int64_t i = 0;
   for (; i + W <= n; i += W) store(dx + i, F::gradient(load(dy + i), load(s + i), va, vb));
-  if (i < n) store_some(dx + i, F::gradient(load_some(dy + i, n - i), load_some(s + i, n - i), va, vb), n - i);
+  if (i < n)
+    store_some(dx + i, F::gradient(load_some(dy + i, n - i), load_some(s + i, n - i), va, vb),
+               n - i);
 }
 
 template <class F, int a_step, int b_step>
 void binary_as(const float* a, const float* b, float* y, int64_t n) {
-  const auto get = [](const float* p, int step, int64_t i) { return step ? load(p + i) : splat(*p); };
+  const auto get = [](const float* p, int step, int64_t i) {
+    return step ? load(p + i) : splat(*p);
+  };
   int64_t i = 0;
   for (; i + W <= n; i += W) store(y + i, F::value(get(a, a_step, i), get(b, b_step, i)));
   if (i < n)
-    store_some(y + i, F::value(a_step ? load_some(a + i, n - i) : splat(*a), b_step ? load_some(b + i, n - i) : splat(*b)), n - i);
+    store_some(y + i,
+               F::value(a_step ? load_some(a + i, n - i) : splat(*a),
+                        b_step ? load_some(b + i, n - i) : splat(*b)),
+               n - i);
 }
 
 template <class F>
 void binary(const float* a, int a_step, const float* b, int b_step, float* y, int64_t n) {
-  if (a_step) b_step ? binary_as<F, 1, 1>(a, b, y, n) : binary_as<F, 1, 0>(a, b, y, n);
-  else b_step ? binary_as<F, 0, 1>(a, b, y, n) : binary_as<F, 0, 0>(a, b, y, n);
+  if (a_step)
+    b_step ? binary_as<F, 1, 1>(a, b, y, n) : binary_as<F, 1, 0>(a, b, y, n);
+  else
+    b_step ? binary_as<F, 0, 1>(a, b, y, n) : binary_as<F, 0, 0>(a, b, y, n);
 }
 
 }  // namespace
 
 const ElementwiseKernels& elementwise_kernels() {
   static constexpr ElementwiseKernels table{
-      {unary<Relu>, unary<LeakyRelu>, unary<Sigmoid>, unary<Tanh>, unary<Silu>, unary<Softplus>, unary<Exp>, unary<Log>, unary<Sqrt>,
-       unary<Square>, unary<Abs>, unary<Clamp>, unary<Affine>},
-      {unary_gradient<Relu>, unary_gradient<LeakyRelu>, unary_gradient<Sigmoid>, unary_gradient<Tanh>, unary_gradient<Silu>,
-       unary_gradient<Softplus>, unary_gradient<Exp>, unary_gradient<Log>, unary_gradient<Sqrt>, unary_gradient<Square>, unary_gradient<Abs>,
+      {unary<Relu>, unary<LeakyRelu>, unary<Sigmoid>, unary<Tanh>, unary<Silu>, unary<Softplus>,
+       unary<Exp>, unary<Log>, unary<Sqrt>, unary<Square>, unary<Abs>, unary<Clamp>, unary<Affine>},
+      {unary_gradient<Relu>, unary_gradient<LeakyRelu>, unary_gradient<Sigmoid>,
+       unary_gradient<Tanh>, unary_gradient<Silu>, unary_gradient<Softplus>, unary_gradient<Exp>,
+       unary_gradient<Log>, unary_gradient<Sqrt>, unary_gradient<Square>, unary_gradient<Abs>,
        unary_gradient<Clamp>, unary_gradient<Affine>},
       {binary<Add>, binary<Sub>, binary<Mul>, binary<Div>, binary<Maximum>, binary<Minimum>}};
   return table;

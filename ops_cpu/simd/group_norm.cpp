@@ -1,5 +1,6 @@
-// Vector kernels of group normalisation; see group_norm_kernels.h. A sample is small enough to stay in cache over the passes. Float sums
-// run over one piece (the channels of one group at one pixel); pieces add in double.
+// Vector kernels of group normalisation; see group_norm_kernels.h. A sample is small enough to stay
+// in cache over the passes. Float sums run over one piece (the channels of one group at one pixel);
+// pieces add in double.
 #include "ops_cpu/group_norm_kernels.h"
 
 namespace limbeck::LIMBECK_ISA {
@@ -44,7 +45,8 @@ void forward(const GroupNormRun& r) {
     }
 }
 
-// Gradient of one group: sums of h = gamma dy and h xhat, then dx = invstd (h - mean h - xhat mean(h xhat)).
+// Gradient of one group: sums of h = gamma dy and h xhat, then dx = invstd (h - mean h - xhat
+// mean(h xhat)).
 void group_gradient(const GroupNormRun& r, int64_t group) {
   const int64_t pitch = r.groups * r.width, c = group * r.width;
   const float mean = r.mean[group], invstd = r.invstd[group];
@@ -76,7 +78,8 @@ void group_gradient(const GroupNormRun& r, int64_t group) {
     float* __restrict dx = r.dx + p * pitch + c;
 #pragma omp simd
     for (int64_t i = 0; i < r.width; ++i)
-      dx[i] = invstd * (dy[i] * (gamma ? gamma[i] : 1.0f) - mean_h - (x[i] - mean) * invstd * mean_hx);
+      dx[i] =
+          invstd * (dy[i] * (gamma ? gamma[i] : 1.0f) - mean_h - (x[i] - mean) * invstd * mean_hx);
   }
 }
 

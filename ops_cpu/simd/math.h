@@ -1,5 +1,6 @@
-// exp, log and tanh of one vector of floats, and what follows from them. Errors of a few units in the last place; NaN stays NaN.
-// Only for files of ops_cpu/simd. Sources: Cephes (expf, logf: S. L. Moshier); tanh: the rational approximation of Eigen.
+// exp, log and tanh of one vector of floats, and what follows from them. Errors of a few units in
+// the last place; NaN stays NaN. Only for files of ops_cpu/simd. Sources: Cephes (expf, logf: S. L.
+// Moshier); tanh: the rational approximation of Eigen.
 #pragma once
 #include "ops_cpu/simd/vector.h"
 
@@ -9,9 +10,12 @@ typedef int32_t I __attribute__((vector_size(W * 4)));
 
 static inline V splat(float v) { return V{} + v; }
 static inline V absolute(V x) { return (V)((I)x & (I{} + 0x7fffffff)); }
-static inline V clamped(V x, float low, float high) { return x < low ? splat(low) : x > high ? splat(high) : x; }
+static inline V clamped(V x, float low, float high) {
+  return x < low ? splat(low) : x > high ? splat(high) : x;
+}
 
-/// e^x: x = n ln 2 + r, |r| <= ln 2 / 2, polynomial in r, times 2^n in two factors so that the ends of the range come out right.
+/// e^x: x = n ln 2 + r, |r| <= ln 2 / 2, polynomial in r, times 2^n in two factors so that the ends
+/// of the range come out right.
 static inline V exp(V x) {
   const V bounded = clamped(x, -104.0f, 90.0f);
   const V n = (bounded * 1.44269504088896341f + 12582912.0f) - 12582912.0f;  // nearest integer

@@ -1,4 +1,5 @@
-// Vector kernels of the optimiser steps; see optimizer_kernels.h. Plain loops that the compiler vectorises.
+// Vector kernels of the optimiser steps; see optimizer_kernels.h. Plain loops that the compiler
+// vectorises.
 #include "ops_cpu/optimizer_kernels.h"
 
 namespace limbeck::LIMBECK_ISA {
@@ -19,8 +20,10 @@ void sgd_as(const SgdRun& r, int64_t begin, int64_t end) {
 }
 
 void sgd(const SgdRun& r, int64_t begin, int64_t end) {
-  if (r.first) r.nesterov ? sgd_as<true, true>(r, begin, end) : sgd_as<false, true>(r, begin, end);
-  else r.nesterov ? sgd_as<true, false>(r, begin, end) : sgd_as<false, false>(r, begin, end);
+  if (r.first)
+    r.nesterov ? sgd_as<true, true>(r, begin, end) : sgd_as<false, true>(r, begin, end);
+  else
+    r.nesterov ? sgd_as<true, false>(r, begin, end) : sgd_as<false, false>(r, begin, end);
 }
 
 void adam(const AdamRun& r, int64_t begin, int64_t end) {
@@ -28,7 +31,8 @@ void adam(const AdamRun& r, int64_t begin, int64_t end) {
   float* __restrict m = r.m;
   float* __restrict v = r.v;
   const float* __restrict grad = r.g;
-  const float b1 = r.beta1, b2 = r.beta2, decay = r.decay, step = r.step_size, root = r.inverse_root, eps = r.eps;
+  const float b1 = r.beta1, b2 = r.beta2, decay = r.decay, step = r.step_size,
+              root = r.inverse_root, eps = r.eps;
   const float c1 = 1 - b1, c2 = 1 - b2;
   for (int64_t i = begin; i < end; ++i) {
     const float g = grad[i] + decay * w[i];
@@ -38,7 +42,8 @@ void adam(const AdamRun& r, int64_t begin, int64_t end) {
   }
 }
 
-void blend(float* __restrict to, const float* __restrict from, float a, float b, int64_t begin, int64_t end) {
+void blend(float* __restrict to, const float* __restrict from, float a, float b, int64_t begin,
+           int64_t end) {
   for (int64_t i = begin; i < end; ++i) to[i] = a * to[i] + b * from[i];
 }
 

@@ -1,4 +1,5 @@
-// Vector kernels of pooling; see pooling_kernels.h. The vector runs along the channels; a block of B vectors walks over the window's pixels.
+// Vector kernels of pooling; see pooling_kernels.h. The vector runs along the channels; a block of
+// B vectors walks over the window's pixels.
 #include "ops_cpu/pooling_kernels.h"
 
 #include "ops_cpu/simd/vector.h"
@@ -63,12 +64,15 @@ void maximum_gradient_as(const float* dy, const int32_t* index, const PoolWindow
     });
 }
 
-void maximum_gradient(const float* dy, const int32_t* index, const PoolWindow& k, bool overwrite, float* dx) {
-  overwrite ? maximum_gradient_as<true>(dy, index, k, dx) : maximum_gradient_as<false>(dy, index, k, dx);
+void maximum_gradient(const float* dy, const int32_t* index, const PoolWindow& k, bool overwrite,
+                      float* dx) {
+  overwrite ? maximum_gradient_as<true>(dy, index, k, dx)
+            : maximum_gradient_as<false>(dy, index, k, dx);
 }
 
 template <int B>
-inline __attribute__((always_inline)) void sum_block(const float* x, const PoolWindow& k, float scale, float* y) {
+inline __attribute__((always_inline)) void sum_block(const float* x, const PoolWindow& k,
+                                                     float scale, float* y) {
   V s[B] = {};
   each_pixel(k, [&](int64_t pixel) {
     for (int b = 0; b < B; ++b) s[b] += load(x + pixel * k.channels + b * W);

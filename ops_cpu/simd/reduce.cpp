@@ -1,4 +1,5 @@
-// Vector kernels of sums; see reduce_kernels.h. Several independent chains per sum hide the latency of the addition.
+// Vector kernels of sums; see reduce_kernels.h. Several independent chains per sum hide the latency
+// of the addition.
 #include "ops_cpu/reduce_kernels.h"
 
 #include "ops_cpu/simd/vector.h"

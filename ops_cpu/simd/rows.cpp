@@ -1,5 +1,6 @@
-// Vector kernels on rows; see row_kernels.h. A row's last, incomplete vector is filled up with zeros, so that every element sees the same
-// arithmetic wherever it stands; sums keep four chains per lane and add them in a fixed order.
+// Vector kernels on rows; see row_kernels.h. A row's last, incomplete vector is filled up with
+// zeros, so that every element sees the same arithmetic wherever it stands; sums keep four chains
+// per lane and add them in a fixed order.
 #include "ops_cpu/row_kernels.h"
 
 #include "ops_cpu/simd/math.h"
@@ -95,14 +96,18 @@ void softmax_gradient(float s, const float* y, const float* dy, float mean, floa
   map(y, dy, dx, n, [s, mean](V p, V g) { return p * (g - mean) * s; });
 }
 void minus_scaled_exp(float s, const float* dy, const float* y, float* dx, int64_t n) {
-  if (dy) map(dy, y, dx, n, [s](V g, V v) { return g - exp(v) * s; });
-  else map(y, dx, n, [s](V v) { return exp(v) * -s; });
+  if (dy)
+    map(dy, y, dx, n, [s](V g, V v) { return g - exp(v) * s; });
+  else
+    map(y, dx, n, [s](V v) { return exp(v) * -s; });
 }
 
 }  // namespace
 
 const RowKernels& row_kernels() {
-  static constexpr RowKernels table{dot, total, largest, scale, add_scaled, mix, shift, exp_shifted, softmax_gradient, minus_scaled_exp};
+  static constexpr RowKernels table{
+      dot,   total,       largest,          scale,           add_scaled, mix,
+      shift, exp_shifted, softmax_gradient, minus_scaled_exp};
   return table;
 }
 

@@ -1,5 +1,6 @@
-// Vector kernels of channel_shuffle; see shuffle_kernels.h. S vectors of S streams become S vectors of the interleaved row, or back, by
-// permutations of two vectors at a time: with S = 3, first the values from two of the vectors, then those of the third.
+// Vector kernels of channel_shuffle; see shuffle_kernels.h. S vectors of S streams become S vectors
+// of the interleaved row, or back, by permutations of two vectors at a time: with S = 3, first the
+// values from two of the vectors, then those of the third.
 #include "ops_cpu/shuffle_kernels.h"
 
 #include "ops_cpu/simd/vector.h"
@@ -10,7 +11,8 @@ namespace {
 typedef int32_t I __attribute__((vector_size(W * 4)));
 #define LIMBECK_INLINE inline __attribute__((always_inline))
 
-/// Lane k of the result is lane index(k) of the vectors v[0], v[1], ... laid end to end. The indices are constants once this is inlined.
+/// Lane k of the result is lane index(k) of the vectors v[0], v[1], ... laid end to end. The
+/// indices are constants once this is inlined.
 template <int S, class Index>
 LIMBECK_INLINE V gather(const V (&v)[S], Index index) {
   I first, second;
@@ -21,13 +23,16 @@ LIMBECK_INLINE V gather(const V (&v)[S], Index index) {
     second[k] = i < 2 * W ? k : i - W;
   }
   const V t = __builtin_shuffle(v[0], v[1], first);
-  if constexpr (S == 2) return t;
-  else return __builtin_shuffle(t, v[2], second);
+  if constexpr (S == 2)
+    return t;
+  else
+    return __builtin_shuffle(t, v[2], second);
 }
 
 template <int S, int part>
 LIMBECK_INLINE V interleaved(const V (&v)[S]) {
-  return gather<S>(v, [](int k) { return (part * int(W) + k) % S * int(W) + (part * int(W) + k) / S; });
+  return gather<S>(
+      v, [](int k) { return (part * int(W) + k) % S * int(W) + (part * int(W) + k) / S; });
 }
 
 template <int S, int stream>
@@ -66,7 +71,8 @@ void deinterleave(const float* x, float* y, int64_t length) {
 }  // namespace
 
 const ShuffleKernels& shuffle_kernels() {
-  static constexpr ShuffleKernels table{{interleave<2>, interleave<3>}, {deinterleave<2>, deinterleave<3>}};
+  static constexpr ShuffleKernels table{{interleave<2>, interleave<3>},
+                                        {deinterleave<2>, deinterleave<3>}};
   return table;
 }
 

@@ -1,6 +1,7 @@
-// The transforms of F(4x4, 3x3) with the interpolation points 0, +-a, +-b, infinity; a = 5/8 and b = 3/2 are exact in binary and keep the
-// matrices' entries near 1, which costs less precision than the textbook's 1 and 2. Each two-dimensional transform is the
-// one-dimensional one along columns, then along rows; 12 multiply-adds per one-dimensional B or A.
+// The transforms of F(4x4, 3x3) with the interpolation points 0, +-a, +-b, infinity; a = 5/8 and b
+// = 3/2 are exact in binary and keep the matrices' entries near 1, which costs less precision than
+// the textbook's 1 and 2. Each two-dimensional transform is the one-dimensional one along columns,
+// then along rows; 12 multiply-adds per one-dimensional B or A.
 #include "ops_cpu/winograd_kernels.h"
 
 #include "ops_cpu/simd/vector.h"
@@ -8,7 +9,8 @@
 namespace limbeck::LIMBECK_ISA {
 namespace {
 
-constexpr float a = 0.625f, b = 1.5f, a2 = a * a, b2 = b * b, a3 = a2 * a, b3 = b2 * b, ab = a2 * b2, sum2 = a2 + b2;
+constexpr float a = 0.625f, b = 1.5f, a2 = a * a, b2 = b * b, a3 = a2 * a, b3 = b2 * b,
+                ab = a2 * b2, sum2 = a2 + b2;
 // Rows of G: (1, p, p^2) / product of the distances of p to the other points.
 constexpr float g0 = 1 / ab, ga = 1 / (2 * a2 * (a2 - b2)), gb = 1 / (2 * b2 * (b2 - a2));
 
@@ -16,7 +18,8 @@ constexpr float g0 = 1 / ab, ga = 1 / (2 * a2 * (a2 - b2)), gb = 1 / (2 * b2 * (
 inline __attribute__((always_inline)) void transform_input(const V (&d)[6], V (&t)[6]) {
   t[0] = d[4] + ab * d[0] - sum2 * d[2];
   t[5] = d[5] + ab * d[1] - sum2 * d[3];
-  const V even_a = d[4] - b2 * d[2], odd_a = d[3] - b2 * d[1], even_b = d[4] - a2 * d[2], odd_b = d[3] - a2 * d[1];
+  const V even_a = d[4] - b2 * d[2], odd_a = d[3] - b2 * d[1], even_b = d[4] - a2 * d[2],
+          odd_b = d[3] - a2 * d[1];
   t[1] = even_a + a * odd_a;
   t[2] = even_a - a * odd_a;
   t[3] = even_b + b * odd_b;
@@ -25,7 +28,8 @@ inline __attribute__((always_inline)) void transform_input(const V (&d)[6], V (&
 
 /// A^T: row i holds the i-th powers of the points.
 inline __attribute__((always_inline)) void transform_output(const V (&m)[6], V (&y)[4]) {
-  const V sum_a = m[1] + m[2], difference_a = m[1] - m[2], sum_b = m[3] + m[4], difference_b = m[3] - m[4];
+  const V sum_a = m[1] + m[2], difference_a = m[1] - m[2], sum_b = m[3] + m[4],
+          difference_b = m[3] - m[4];
   y[0] = m[0] + sum_a + sum_b;
   y[1] = a * difference_a + b * difference_b;
   y[2] = a2 * sum_a + b2 * sum_b;
@@ -34,7 +38,8 @@ inline __attribute__((always_inline)) void transform_output(const V (&m)[6], V (
 
 /// A.
 inline __attribute__((always_inline)) void transform_output_gradient(const V (&d)[4], V (&t)[6]) {
-  const V even_a = d[0] + a2 * d[2], odd_a = d[1] + a2 * d[3], even_b = d[0] + b2 * d[2], odd_b = d[1] + b2 * d[3];
+  const V even_a = d[0] + a2 * d[2], odd_a = d[1] + a2 * d[3], even_b = d[0] + b2 * d[2],
+          odd_b = d[1] + b2 * d[3];
   t[0] = d[0];
   t[1] = even_a + a * odd_a;
   t[2] = even_a - a * odd_a;
@@ -45,7 +50,8 @@ inline __attribute__((always_inline)) void transform_output_gradient(const V (&d
 
 /// G.
 inline __attribute__((always_inline)) void transform_filter(const V (&g)[3], V (&t)[6]) {
-  const V even_a = ga * (g[0] + a2 * g[2]), odd_a = (ga * a) * g[1], even_b = gb * (g[0] + b2 * g[2]), odd_b = (gb * b) * g[1];
+  const V even_a = ga * (g[0] + a2 * g[2]), odd_a = (ga * a) * g[1],
+          even_b = gb * (g[0] + b2 * g[2]), odd_b = (gb * b) * g[1];
   t[0] = g0 * g[0];
   t[1] = even_a + odd_a;
   t[2] = even_a - odd_a;
@@ -63,7 +69,8 @@ inline __attribute__((always_inline)) void transform_filter_gradient(const V (&s
   g[2] = s[5] + a2 * sum_a + b2 * sum_b;
 }
 
-/// In x In points by `get(i)`, transformed along both axes to Out x Out points given to `put(i, v)`.
+/// In x In points by `get(i)`, transformed along both axes to Out x Out points given to `put(i,
+/// v)`.
 template <int In, int Out, auto Transform, class Get, class Put>
 inline __attribute__((always_inline)) void both_axes(Get get, Put put) {
   V half[Out][In];
@@ -87,11 +94,14 @@ inline __attribute__((always_inline)) void both_axes(Get get, Put put) {
 
 /// Reads In x In pixels of all channels, writes 36 points.
 template <int In, auto Transform>
-inline __attribute__((always_inline)) void pixels_to_points(const float* const* d, int64_t channels, float* out, int64_t stride) {
+inline __attribute__((always_inline)) void pixels_to_points(const float* const* d, int64_t channels,
+                                                            float* out, int64_t stride) {
   int64_t c = 0;
   const auto put = [&](int i, V v) { store(out + i * stride + c, v); };
-  for (; c + W <= channels; c += W) both_axes<In, 6, Transform>([&](int i) { return load(d[i] + c); }, put);
-  if (c < channels) both_axes<In, 6, Transform>([&](int i) { return load_some(d[i] + c, channels - c); }, put);
+  for (; c + W <= channels; c += W)
+    both_axes<In, 6, Transform>([&](int i) { return load(d[i] + c); }, put);
+  if (c < channels)
+    both_axes<In, 6, Transform>([&](int i) { return load_some(d[i] + c, channels - c); }, put);
 }
 
 void input(const float* const* d, int64_t channels, float* out, int64_t stride) {
@@ -111,18 +121,21 @@ void output(const float* m, int64_t stride, int64_t channels, const float* bias,
   }
   if (c == channels) return;
   const V first = bias ? load(bias + c) : V{};
-  both_axes<6, 4, transform_output>(get, [&](int i, V v) { store_some(y[i] + c, v + first, channels - c); });
+  both_axes<6, 4, transform_output>(
+      get, [&](int i, V v) { store_some(y[i] + c, v + first, channels - c); });
 }
 
 void filter(const float* g, int64_t tap_stride, int64_t count, float* u, int64_t stride) {
   for (int64_t c = 0; c < count; c += W)
-    both_axes<3, 6, transform_filter>([&](int i) { return load(g + i * tap_stride + c); }, [&](int i, V v) { store(u + i * stride + c, v); });
+    both_axes<3, 6, transform_filter>([&](int i) { return load(g + i * tap_stride + c); },
+                                      [&](int i, V v) { store(u + i * stride + c, v); });
 }
 
 void filter_gradient(const float* s, int64_t stride, int64_t count, float* dg, int64_t tap_stride) {
   for (int64_t c = 0; c < count; c += W)
-    both_axes<6, 3, transform_filter_gradient>([&](int i) { return load(s + i * stride + c); },
-                                               [&](int i, V v) { store(dg + i * tap_stride + c, v); });
+    both_axes<6, 3, transform_filter_gradient>(
+        [&](int i) { return load(s + i * stride + c); },
+        [&](int i, V v) { store(dg + i * tap_stride + c, v); });
 }
 
 }  // namespace

@@ -7,13 +7,15 @@
 namespace limbeck::cuda::world {
 
 inline constexpr bool simulated = false;
-inline constexpr size_t largest_shared = size_t{227} << 10;  // of sm_90; the driver refuses less on smaller ones
+inline constexpr size_t largest_shared =
+    size_t{227} << 10;  // of sm_90; the driver refuses less on smaller ones
 
 /// "driver 580.65.06 (CUDA 13.0), runtime 13.0".
 std::string software();
 
 /// Throws Error.
-void complain_about_launch(cudaError_t error, const char* name, dim3 grid, dim3 block, size_t shared);
+void complain_about_launch(cudaError_t error, const char* name, dim3 grid, dim3 block,
+                           size_t shared);
 
 }  // namespace limbeck::cuda::world
 

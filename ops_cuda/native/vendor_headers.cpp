@@ -1,5 +1,6 @@
-// Our declarations of cuBLAS and cuDNN against NVIDIA's headers, where those are installed: the values, the layout of the one struct, and
-// for each function the number and the kinds of its arguments. Nothing here runs.
+// Our declarations of cuBLAS and cuDNN against NVIDIA's headers, where those are installed: the
+// values, the layout of the one struct, and for each function the number and the kinds of its
+// arguments. Nothing here runs.
 #include <cstddef>
 #include <type_traits>
 
@@ -7,19 +8,22 @@
 #include "ops_cuda/cudnn.h"
 
 #if defined(__GNUC__)
-#pragma GCC diagnostic ignored "-Wdeprecated-declarations"  // cuDNN marks its convolution functions so
+#pragma GCC diagnostic ignored \
+    "-Wdeprecated-declarations"  // cuDNN marks its convolution functions so
 #endif
 
 namespace limbeck::cuda {
 namespace {
 
-/// Passed alike: pointers as pointers, enums and integers of one size and signedness, floats as floats.
+/// Passed alike: pointers as pointers, enums and integers of one size and signedness, floats as
+/// floats.
 template <class Ours, class Theirs>
 constexpr bool same_kind() {
   if constexpr (std::is_pointer_v<Ours> || std::is_pointer_v<Theirs>)
     return std::is_pointer_v<Ours> && std::is_pointer_v<Theirs>;
   else
-    return sizeof(Ours) == sizeof(Theirs) && std::is_floating_point_v<Ours> == std::is_floating_point_v<Theirs>;
+    return sizeof(Ours) == sizeof(Theirs) &&
+           std::is_floating_point_v<Ours> == std::is_floating_point_v<Theirs>;
 }
 
 template <class Ours, class Theirs>
@@ -27,19 +31,23 @@ struct SameCall : std::false_type {};
 template <class R, class... P, class S, class... Q>
 struct SameCall<R(P...), S(Q...)> {
   static constexpr bool kinds() {
-    if constexpr (sizeof...(P) == sizeof...(Q)) return (same_kind<R, S>() && ... && same_kind<P, Q>());
+    if constexpr (sizeof...(P) == sizeof...(Q))
+      return (same_kind<R, S>() && ... && same_kind<P, Q>());
     return false;
   }
   static constexpr bool value = kinds();
 };
 static_assert(SameCall<int(float*, long long), int(void*, size_t)>::value);
-static_assert(!SameCall<int(float*, int), int(void*, size_t)>::value && !SameCall<int(int), int(int, int)>::value && !SameCall<int(int), int(float)>::value);
+static_assert(!SameCall<int(float*, int), int(void*, size_t)>::value &&
+              !SameCall<int(int), int(int, int)>::value && !SameCall<int(int), int(float)>::value);
 
 }  // namespace
 }  // namespace limbeck::cuda
 
-#define SAME_CALL(ours, theirs) static_assert(::limbeck::cuda::SameCall<ours, decltype(theirs)>::value, #theirs)
-#define SAME_VALUE(ours, theirs) static_assert(static_cast<int>(ours) == static_cast<int>(theirs), #theirs)
+#define SAME_CALL(ours, theirs) \
+  static_assert(::limbeck::cuda::SameCall<ours, decltype(theirs)>::value, #theirs)
+#define SAME_VALUE(ours, theirs) \
+  static_assert(static_cast<int>(ours) == static_cast<int>(theirs), #theirs)
 
 #if __has_include(<cublas_v2.h>)
 #include <cublas_v2.h>
@@ -64,10 +72,13 @@ SAME_VALUE(real_bf16, CUDA_R_16BF);
 SAME_VALUE(compute_f32, CUBLAS_COMPUTE_32F);
 SAME_VALUE(default_algorithm, CUBLAS_GEMM_DEFAULT);
 // Their C++ header overloads this name: the conversion picks the function that the library exports.
-using TheirGemm = cublasStatus_t(cublasHandle_t, cublasOperation_t, cublasOperation_t, int, int, int, const void*, const void*, cudaDataType, int, long long,
-                                 const void*, cudaDataType, int, long long, const void*, void*, cudaDataType, int, long long, int, cublasComputeType_t,
+using TheirGemm = cublasStatus_t(cublasHandle_t, cublasOperation_t, cublasOperation_t, int, int,
+                                 int, const void*, const void*, cudaDataType, int, long long,
+                                 const void*, cudaDataType, int, long long, const void*, void*,
+                                 cudaDataType, int, long long, int, cublasComputeType_t,
                                  cublasGemmAlgo_t);
-static_assert(sizeof(static_cast<TheirGemm*>(&cublasGemmStridedBatchedEx)) && ::limbeck::cuda::SameCall<GemmStridedBatchedEx, TheirGemm>::value);
+static_assert(sizeof(static_cast<TheirGemm*>(&cublasGemmStridedBatchedEx)) &&
+              ::limbeck::cuda::SameCall<GemmStridedBatchedEx, TheirGemm>::value);
 }  // namespace limbeck::cuda::cublas
 #endif
 
@@ -86,12 +97,18 @@ SAME_VALUE(deterministic, CUDNN_DETERMINISTIC);
 
 template <class Theirs>
 constexpr bool same_layout() {
-  return sizeof(AlgorithmPerformance) == sizeof(Theirs) && offsetof(AlgorithmPerformance, algorithm) == offsetof(Theirs, algo) &&
-         offsetof(AlgorithmPerformance, status) == offsetof(Theirs, status) && offsetof(AlgorithmPerformance, time) == offsetof(Theirs, time) &&
-         offsetof(AlgorithmPerformance, memory) == offsetof(Theirs, memory) && offsetof(AlgorithmPerformance, determinism) == offsetof(Theirs, determinism) &&
-         offsetof(AlgorithmPerformance, math) == offsetof(Theirs, mathType) && offsetof(AlgorithmPerformance, reserved) == offsetof(Theirs, reserved);
+  return sizeof(AlgorithmPerformance) == sizeof(Theirs) &&
+         offsetof(AlgorithmPerformance, algorithm) == offsetof(Theirs, algo) &&
+         offsetof(AlgorithmPerformance, status) == offsetof(Theirs, status) &&
+         offsetof(AlgorithmPerformance, time) == offsetof(Theirs, time) &&
+         offsetof(AlgorithmPerformance, memory) == offsetof(Theirs, memory) &&
+         offsetof(AlgorithmPerformance, determinism) == offsetof(Theirs, determinism) &&
+         offsetof(AlgorithmPerformance, math) == offsetof(Theirs, mathType) &&
+         offsetof(AlgorithmPerformance, reserved) == offsetof(Theirs, reserved);
 }
-static_assert(same_layout<cudnnConvolutionFwdAlgoPerf_t>() && same_layout<cudnnConvolutionBwdDataAlgoPerf_t>() && same_layout<cudnnConvolutionBwdFilterAlgoPerf_t>());
+static_assert(same_layout<cudnnConvolutionFwdAlgoPerf_t>() &&
+              same_layout<cudnnConvolutionBwdDataAlgoPerf_t>() &&
+              same_layout<cudnnConvolutionBwdFilterAlgoPerf_t>());
 
 SAME_CALL(Create, cudnnCreate);
 SAME_CALL(GetVersion, cudnnGetVersion);

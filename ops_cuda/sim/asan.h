@@ -1,5 +1,5 @@
-// Does AddressSanitizer watch the program? Its interface, or nothing. The shim itself may be compiled without checks of its own accesses
-// (-DLIMBECK_ASAN=1): they are half of the run time.
+// Does AddressSanitizer watch the program? Its interface, or nothing. The shim itself may be
+// compiled without checks of its own accesses (-DLIMBECK_ASAN=1): they are half of the run time.
 #pragma once
 
 #if defined(LIMBECK_ASAN)

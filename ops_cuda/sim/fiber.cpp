@@ -16,7 +16,6 @@
 #define SIMT_UCONTEXT 0
 #endif
 
-
 namespace limbeck::simt {
 namespace {
 
@@ -62,13 +61,16 @@ limbeck_simt_switch:
 #endif
 
 Fiber::Fiber(void (*entry)()) : entry_(entry) {
-  void* memory = mmap(nullptr, page() + stack_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  void* memory = mmap(nullptr, page() + stack_bytes, PROT_READ | PROT_WRITE,
+                      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   LIMBECK_CHECK(memory != MAP_FAILED, "SIMT shim: no memory for the stack of a thread");
   memory_ = static_cast<char*>(memory);
 #if LIMBECK_ASAN
-  ASAN_UNPOISON_MEMORY_REGION(memory_, page() + stack_bytes);  // an abandoned fiber's frames may have lain here
+  ASAN_UNPOISON_MEMORY_REGION(
+      memory_, page() + stack_bytes);  // an abandoned fiber's frames may have lain here
 #endif
-  mprotect(memory_, page(), PROT_NONE);  // a stack overflow faults here instead of in a neighbour's variables
+  mprotect(memory_, page(),
+           PROT_NONE);  // a stack overflow faults here instead of in a neighbour's variables
 #if SIMT_UCONTEXT
   auto* u = new ucontext_t;
   getcontext(u);
@@ -78,7 +80,8 @@ Fiber::Fiber(void (*entry)()) : entry_(entry) {
   makecontext(u, &Fiber::start, 0);
   context_ = u;
 #else
-  // As limbeck_simt_switch leaves a stack: six registers and the address to return to; the last word ends debuggers' backtraces.
+  // As limbeck_simt_switch leaves a stack: six registers and the address to return to; the last
+  // word ends debuggers' backtraces.
   auto* top = reinterpret_cast<uint64_t*>(memory_ + page() + stack_bytes);
   *--top = 0;  // one word: a function starts 8 bytes off a multiple of 16
   *--top = reinterpret_cast<uint64_t>(&Fiber::start);
@@ -118,7 +121,8 @@ void Fiber::park() {
   __sanitizer_start_switch_fiber(&self->fake_stack_, scheduler_stack, scheduler_stack_bytes);
 #endif
 #if SIMT_UCONTEXT
-  swapcontext(static_cast<ucontext_t*>(self->context_), static_cast<ucontext_t*>(scheduler_context));
+  swapcontext(static_cast<ucontext_t*>(self->context_),
+              static_cast<ucontext_t*>(scheduler_context));
 #else
   limbeck_simt_switch(&self->context_, scheduler_context);
 #endif

@@ -1,5 +1,6 @@
-// Fibers: functions with stacks of their own that one thread runs in turns. The SIMT shim runs each CUDA thread as one.
-// x86-64 switches in 15 instructions; other machines, and builds with LIMBECK_SIMT_UCONTEXT, use ucontext (a system call each).
+// Fibers: functions with stacks of their own that one thread runs in turns. The SIMT shim runs each
+// CUDA thread as one. x86-64 switches in 15 instructions; other machines, and builds with
+// LIMBECK_SIMT_UCONTEXT, use ucontext (a system call each).
 #pragma once
 #include <cstddef>
 

@@ -230,13 +230,18 @@ cudaError_t cudaMemGetInfo(size_t* free, size_t* total) {
   return cudaSuccess;
 }
 
-cudaError_t cudaMemcpyAsync(void* to, const void* from, size_t bytes, cudaMemcpyKind kind, cudaStream_t stream) {
+cudaError_t cudaMemcpyAsync(void* to, const void* from, size_t bytes, cudaMemcpyKind kind,
+                            cudaStream_t stream) {
   const bool to_device = kind == cudaMemcpyHostToDevice || kind == cudaMemcpyDeviceToDevice;
   const bool from_device = kind == cudaMemcpyDeviceToHost || kind == cudaMemcpyDeviceToDevice;
-  if (kind != cudaMemcpyDefault && (is_device(to, bytes) != to_device || is_device(from, bytes) != from_device)) return cudaErrorInvalidValue;
-  // As CUDA does: from pageable memory it takes a copy first, into pageable memory it copies before it returns.
+  if (kind != cudaMemcpyDefault &&
+      (is_device(to, bytes) != to_device || is_device(from, bytes) != from_device))
+    return cudaErrorInvalidValue;
+  // As CUDA does: from pageable memory it takes a copy first, into pageable memory it copies before
+  // it returns.
   if (!from_device && to_device && is_late(stream) && !is_pinned(from)) {
-    const auto taken = std::make_shared<std::vector<char>>(static_cast<const char*>(from), static_cast<const char*>(from) + bytes);
+    const auto taken = std::make_shared<std::vector<char>>(static_cast<const char*>(from),
+                                                           static_cast<const char*>(from) + bytes);
     enqueue(stream, [=] { std::memcpy(to, taken->data(), bytes); });
     return cudaSuccess;
   }
@@ -270,7 +275,9 @@ cudaError_t cudaStreamWaitEvent(cudaStream_t stream, cudaEvent_t event, unsigned
   enqueue(stream, [of = event->stream, position = event->position] { run_until(of, position); });
   return cudaSuccess;
 }
-cudaError_t cudaEventCreateWithFlags(cudaEvent_t* event, unsigned) { return *event = new Event, cudaSuccess; }
+cudaError_t cudaEventCreateWithFlags(cudaEvent_t* event, unsigned) {
+  return *event = new Event, cudaSuccess;
+}
 cudaError_t cudaEventDestroy(cudaEvent_t event) { return delete event, cudaSuccess; }
 cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream) {
   const std::lock_guard lock(memory().mutex);
@@ -282,7 +289,9 @@ cudaError_t cudaEventQuery(cudaEvent_t event) {
   const std::lock_guard lock(memory().mutex);
   return !event->stream || event->stream->done >= event->position ? cudaSuccess : cudaErrorNotReady;
 }
-cudaError_t cudaEventSynchronize(cudaEvent_t event) { return run_until(event->stream, event->position), cudaSuccess; }
+cudaError_t cudaEventSynchronize(cudaEvent_t event) {
+  return run_until(event->stream, event->position), cudaSuccess;
+}
 cudaError_t cudaEventElapsedTime(float* milliseconds, cudaEvent_t begin, cudaEvent_t end) {
   *milliseconds = std::chrono::duration<float, std::milli>(end->time - begin->time).count();
   return cudaSuccess;
@@ -301,12 +310,17 @@ cudaError_t cudaStreamEndCapture(cudaStream_t stream, cudaGraph_t* graph) {
   return stream->spoilt ? cudaErrorStreamCaptureInvalidated : cudaSuccess;
 }
 cudaError_t cudaStreamIsCapturing(cudaStream_t stream, cudaStreamCaptureStatus* status) {
-  *status = stream && stream->recording ? cudaStreamCaptureStatusActive : cudaStreamCaptureStatusNone;
+  *status =
+      stream && stream->recording ? cudaStreamCaptureStatusActive : cudaStreamCaptureStatusNone;
   return cudaSuccess;
 }
-cudaError_t cudaGraphInstantiate(cudaGraphExec_t* exec, cudaGraph_t graph, unsigned long long) { return *exec = new Graph{graph->work}, cudaSuccess; }
+cudaError_t cudaGraphInstantiate(cudaGraphExec_t* exec, cudaGraph_t graph, unsigned long long) {
+  return *exec = new Graph{graph->work}, cudaSuccess;
+}
 cudaError_t cudaGraphLaunch(cudaGraphExec_t exec, cudaStream_t stream) {
-  enqueue(stream, [work = exec->work] { for (const auto& f : *work) f(); });
+  enqueue(stream, [work = exec->work] {
+    for (const auto& f : *work) f();
+  });
   return cudaSuccess;
 }
 cudaError_t cudaGraphDestroy(cudaGraph_t graph) { return delete graph, cudaSuccess; }
@@ -332,8 +346,10 @@ const char* cudaGetErrorString(cudaError_t error) {
     case cudaErrorMemoryAllocation: return "out of memory";
     case cudaErrorNoDevice: return "no CUDA-capable device is detected";
     case cudaErrorInvalidDevice: return "invalid device ordinal";
-    case cudaErrorStreamCaptureUnsupported: return "operation not permitted when stream is capturing";
-    case cudaErrorStreamCaptureInvalidated: return "operation failed due to a previous error during capture";
+    case cudaErrorStreamCaptureUnsupported:
+      return "operation not permitted when stream is capturing";
+    case cudaErrorStreamCaptureInvalidated:
+      return "operation failed due to a previous error during capture";
     default: return "unknown error";
   }
 }

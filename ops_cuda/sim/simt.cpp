@@ -37,7 +37,8 @@ struct Thread {
   const char* what = nullptr;
   unsigned mask = 0;
   void* lane = nullptr;
-  // Asynchronous copies that have not been waited for, oldest first: committed groups, then `open` more.
+  // Asynchronous copies that have not been waited for, oldest first: committed groups, then `open`
+  // more.
   std::vector<Copy> copies;
   std::vector<size_t> groups;  // their sizes
   size_t open = 0;
@@ -52,7 +53,7 @@ struct Thread {
 /// One bit per lane, kept so that warp instructions need not ask every thread.
 struct Warp {
   unsigned present = 0, done = 0, waiting = 0;  // waiting: in a warp instruction
-  const char* what = nullptr;                   // which one, and its mask, while all that wait agree
+  const char* what = nullptr;  // which one, and its mask, while all that wait agree
   unsigned mask = 0;
   bool mixed = false;  // they do not
 
@@ -102,8 +103,13 @@ struct OrderSetting {
     const char* text = std::getenv("LIMBECK_SIMT_ORDER");
     if (!text) return;
     for (Order o : all_orders)
-      if (std::string_view(text) == name_of(o)) { order = o; return; }
-    std::fprintf(stderr, "LIMBECK_SIMT_ORDER=%s: expected forward, reverse, random or warp-depth-first\n", text);
+      if (std::string_view(text) == name_of(o)) {
+        order = o;
+        return;
+      }
+    std::fprintf(stderr,
+                 "LIMBECK_SIMT_ORDER=%s: expected forward, reverse, random or warp-depth-first\n",
+                 text);
     std::exit(2);
   }
 };
@@ -175,7 +181,8 @@ void resume(Thread& t) {
 void record_failure(const std::string& message, uint3 thread) {
   Machine& m = machine();
   m.failed = true;
-  m.failure = cat("kernel ", m.kernel, ": ", message, " [block ", place(blockIdx), ", thread ", place(thread), "]");
+  m.failure = cat("kernel ", m.kernel, ": ", message, " [block ", place(blockIdx), ", thread ",
+                  place(thread), "]");
 }
 [[noreturn]] void fail_from_scheduler(const std::string& message, const Thread& t) {
   record_failure(message, t.index);
@@ -188,7 +195,8 @@ void check_left_behind(const Thread& gone) {
   const int first = gone.number / 32 * 32, bit = gone.number % 32;
   for (int i = first; i < std::min<int>(first + 32, static_cast<int>(m.threads.size())); ++i)
     if (const Thread& t = m.threads[i]; t.state == State::in_warp && (t.mask >> bit & 1))
-      fail_from_scheduler(cat(t.what, ": the mask names lane ", bit, ", which has left the kernel"), t);
+      fail_from_scheduler(cat(t.what, ": the mask names lane ", bit, ", which has left the kernel"),
+                          t);
 }
 
 bool sweep() {
@@ -221,13 +229,16 @@ void open_barrier() {
     if (t.state != State::at_barrier) continue;
     if (!first) first = &t;
     if (t.barrier.line() != first->barrier.line() ||
-        (t.barrier.file_name() != first->barrier.file_name() && std::string_view(t.barrier.file_name()) != first->barrier.file_name()))
-      fail_from_scheduler(cat("divergent __syncthreads: thread ", place(first->index), " waits at ", short_name(first->barrier), ", this one at ",
-                              short_name(t.barrier)), t);
+        (t.barrier.file_name() != first->barrier.file_name() &&
+         std::string_view(t.barrier.file_name()) != first->barrier.file_name()))
+      fail_from_scheduler(cat("divergent __syncthreads: thread ", place(first->index), " waits at ",
+                              short_name(first->barrier), ", this one at ", short_name(t.barrier)),
+                          t);
   }
   if (m.live < total)
-    fail_from_scheduler(cat("divergent __syncthreads at ", short_name(first->barrier), ": ", total - m.live, " of ", total,
-                            " threads left the kernel before it"), *first);
+    fail_from_scheduler(cat("divergent __syncthreads at ", short_name(first->barrier), ": ",
+                            total - m.live, " of ", total, " threads left the kernel before it"),
+                        *first);
   for (Thread& t : m.threads) t.state = State::ready;
   m.at_barrier = 0;
 }
@@ -241,8 +252,10 @@ void open_barrier() {
     in_warp += t.state == State::in_warp;
     if (t.state == State::in_warp && !stuck) stuck = &t;
   }
-  fail_from_scheduler(cat("deadlock: ", in_warp, " threads wait in a warp instruction (", stuck->what, " with mask 0x", std::hex, stuck->mask, std::dec,
-                          ") for lanes that never come, ", at_barrier, " at __syncthreads"), *stuck);
+  fail_from_scheduler(cat("deadlock: ", in_warp, " threads wait in a warp instruction (",
+                          stuck->what, " with mask 0x", std::hex, stuck->mask, std::dec,
+                          ") for lanes that never come, ", at_barrier, " at __syncthreads"),
+                      *stuck);
 }
 
 void run_block() {
@@ -257,12 +270,15 @@ void run_block() {
   while (m.live > 0) {
     const bool moved = setting().order == Order::warp_depth_first ? sweep_warps() : sweep();
     if (m.live == 0) return;
-    if (m.at_barrier == m.live) open_barrier();
-    else if (!moved) report_deadlock();
+    if (m.at_barrier == m.live)
+      open_barrier();
+    else if (!moved)
+      report_deadlock();
   }
 }
 
-void prepare(const std::string& kernel, dim3 grid, dim3 block, size_t dynamic_shared, const std::function<void()>& body) {
+void prepare(const std::string& kernel, dim3 grid, dim3 block, size_t dynamic_shared,
+             const std::function<void()>& body) {
   Machine& m = machine();
   m.kernel = kernel;
   m.grid = gridDim = grid;
@@ -301,19 +317,23 @@ const char* name_of(Order order) {
 Order order() { return setting().order; }
 void set_order(Order order, uint64_t seed) { setting().order = order, setting().seed = seed; }
 
-void run(const std::string& kernel, dim3 grid, dim3 block, size_t dynamic_shared, const std::function<void()>& body) {
+void run(const std::string& kernel, dim3 grid, dim3 block, size_t dynamic_shared,
+         const std::function<void()>& body) {
   const std::lock_guard lock(launch_mutex);
   prepare(kernel, grid, block, dynamic_shared, body);
   const uint64_t blocks = uint64_t{grid.x} * grid.y * grid.z;
-  // random: i * stride + offset visits every block once, because the stride shares no factor with their number.
+  // random: i * stride + offset visits every block once, because the stride shares no factor with
+  // their number.
   uint64_t stride = 1, offset = 0;
   if (setting().order == Order::random && blocks > 1) {
     for (stride = blocks / 2 + 1; std::gcd(stride, blocks) != 1;) ++stride;
     offset = machine().random() % blocks;
   }
   for (uint64_t i = 0; i < blocks; ++i) {
-    const uint64_t b = setting().order == Order::reverse ? blocks - 1 - i : (i * stride + offset) % blocks;
-    blockIdx = {static_cast<unsigned>(b % grid.x), static_cast<unsigned>(b / grid.x % grid.y), static_cast<unsigned>(b / grid.x / grid.y)};
+    const uint64_t b =
+        setting().order == Order::reverse ? blocks - 1 - i : (i * stride + offset) % blocks;
+    blockIdx = {static_cast<unsigned>(b % grid.x), static_cast<unsigned>(b / grid.x % grid.y),
+                static_cast<unsigned>(b / grid.x / grid.y)};
     run_block();
   }
   machine().shared.clear();
@@ -347,7 +367,9 @@ void* shared_variable(const void* key, size_t bytes, const char* name) {
   size_t total = bytes;
   for (const SharedVariable& v : m.shared) total += v.bytes;
   constexpr size_t limit = size_t{48} << 10;
-  if (total > limit) fault(cat("shared memory: '", name, "' makes ", total, " bytes, the limit for static shared memory is ", limit));
+  if (total > limit)
+    fault(cat("shared memory: '", name, "' makes ", total,
+              " bytes, the limit for static shared memory is ", limit));
   // A block of its own, so that AddressSanitizer sees an index past the end.
   m.shared.push_back({key, std::unique_ptr<char[]>(new char[bytes]), bytes, false});
   std::memset(m.shared.back().memory.get(), 0xff, bytes);
@@ -356,26 +378,34 @@ void* shared_variable(const void* key, size_t bytes, const char* name) {
 
 void* dynamic_shared() {
   Machine& m = machine();
-  if (!m.dynamic_bytes) fault("SHARED_DYN in a kernel that was launched without dynamic shared memory");
+  if (!m.dynamic_bytes)
+    fault("SHARED_DYN in a kernel that was launched without dynamic shared memory");
   return m.dynamic.get();
 }
 
 namespace {
 
-/// Have all lanes of the mask come? Fills lanes[]; whatever is wrong with this call ends the launch.
+/// Have all lanes of the mask come? Fills lanes[]; whatever is wrong with this call ends the
+/// launch.
 bool all_lanes_here(const char* what, unsigned mask, const Thread& self, void** lanes) {
   Machine& m = machine();
   const int first = self.number / 32 * 32, own = self.number % 32;
-  if (!(mask >> own & 1)) fault(cat(what, ": lane ", own, " calls with a mask that does not name it"));
+  if (!(mask >> own & 1))
+    fault(cat(what, ": lane ", own, " calls with a mask that does not name it"));
   bool all_here = true;
   for (int i = 0; i < 32; ++i) {
     if (!(mask >> i & 1) || i == own) continue;
-    if (first + i >= static_cast<int>(m.threads.size())) fault(cat(what, ": the mask names lane ", i, ", but the block has only ", m.threads.size(), " threads"));
+    if (first + i >= static_cast<int>(m.threads.size()))
+      fault(cat(what, ": the mask names lane ", i, ", but the block has only ", m.threads.size(),
+                " threads"));
     const Thread& t = m.threads[first + i];
-    if (t.state == State::done) fault(cat(what, ": the mask names lane ", i, ", which has left the kernel"));
-    if (t.state == State::in_warp && (t.mask >> own & 1)) {  // in an instruction of other lanes it may still be on its way here
+    if (t.state == State::done)
+      fault(cat(what, ": the mask names lane ", i, ", which has left the kernel"));
+    if (t.state == State::in_warp &&
+        (t.mask >> own & 1)) {  // in an instruction of other lanes it may still be on its way here
       if (t.mask != mask || std::string_view(t.what) != what)
-        fault(cat(what, " with mask 0x", std::hex, mask, ": lane ", std::dec, i, " waits in ", t.what, " with mask 0x", std::hex, t.mask));
+        fault(cat(what, " with mask 0x", std::hex, mask, ": lane ", std::dec, i, " waits in ",
+                  t.what, " with mask 0x", std::hex, t.mask));
       lanes[i] = t.lane;
     } else {
       all_here = false;
@@ -398,14 +428,16 @@ void collective(const char* what, unsigned mask, void* lane_data, Complete compl
   if (alike && (mask & own) && !(mask & (warp.done | ~warp.present))) {  // nothing can be wrong
     all_here = (warp.waiting | own) == mask;
     if (all_here)
-      for (unsigned rest = warp.waiting; rest; rest &= rest - 1) lanes[std::countr_zero(rest)] = threads[std::countr_zero(rest)].lane;
+      for (unsigned rest = warp.waiting; rest; rest &= rest - 1)
+        lanes[std::countr_zero(rest)] = threads[std::countr_zero(rest)].lane;
   } else {
     all_here = all_lanes_here(what, mask, self, lanes);
   }
   if (all_here) {
     lanes[self.number % 32] = lane_data;
     complete(lanes, mask);
-    for (unsigned rest = mask & ~own; rest; rest &= rest - 1) threads[std::countr_zero(rest)].state = State::ready;
+    for (unsigned rest = mask & ~own; rest; rest &= rest - 1)
+      threads[std::countr_zero(rest)].state = State::ready;
     warp.open(mask);
     return;
   }
@@ -423,14 +455,17 @@ void shuffle(void* const* lanes, unsigned mask) {
   for (int i = 0; i < 32; ++i) {
     if (!(mask >> i & 1)) continue;
     auto& s = *static_cast<Shuffle*>(lanes[i]);
-    if (s.width < 1 || s.width > 32 || (s.width & (s.width - 1))) fault(cat("shuffle: width ", s.width, ", expected a power of two up to 32"));
+    if (s.width < 1 || s.width > 32 || (s.width & (s.width - 1)))
+      fault(cat("shuffle: width ", s.width, ", expected a power of two up to 32"));
     const int segment = i / s.width * s.width;
     int from = i;
     if (s.mode == Shuffle::index) from = segment + (s.operand & (s.width - 1));
     if (s.mode == Shuffle::up && i - s.operand >= segment) from = i - s.operand;
     if (s.mode == Shuffle::down && i + s.operand < segment + s.width) from = i + s.operand;
-    if (s.mode == Shuffle::exclusive_or && (i ^ s.operand) < segment + s.width) from = i ^ s.operand;
-    if (!(mask >> from & 1)) fault(cat("shuffle: lane ", i, " reads lane ", from, ", which is not in the mask"));
+    if (s.mode == Shuffle::exclusive_or && (i ^ s.operand) < segment + s.width)
+      from = i ^ s.operand;
+    if (!(mask >> from & 1))
+      fault(cat("shuffle: lane ", i, " reads lane ", from, ", which is not in the mask"));
     s.result = static_cast<Shuffle*>(lanes[from])->bits;
   }
 }
@@ -460,7 +495,8 @@ void wait_for_copies(int groups_left) {
   Thread& t = *machine().current;
   const auto finished = static_cast<std::ptrdiff_t>(t.groups.size()) - groups_left;
   if (finished <= 0) return;
-  const auto count = static_cast<std::ptrdiff_t>(std::accumulate(t.groups.begin(), t.groups.begin() + finished, size_t{0}));
+  const auto count = static_cast<std::ptrdiff_t>(
+      std::accumulate(t.groups.begin(), t.groups.begin() + finished, size_t{0}));
   for (auto c = t.copies.begin(); c != t.copies.begin() + count; ++c) {
     std::memcpy(c->to, c->from, c->valid);
     std::memset(static_cast<char*>(c->to) + c->valid, 0, c->bytes - c->valid);
@@ -470,7 +506,8 @@ void wait_for_copies(int groups_left) {
 }
 
 void check_alignment(const void* p, size_t bytes, const char* what) {
-  if (reinterpret_cast<uintptr_t>(p) % bytes != 0) fault(cat("misaligned ", what, ": address ", p, " is not a multiple of ", bytes));
+  if (reinterpret_cast<uintptr_t>(p) % bytes != 0)
+    fault(cat("misaligned ", what, ": address ", p, " is not a multiple of ", bytes));
 }
 
 }  // namespace limbeck::simt

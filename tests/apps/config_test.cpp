@@ -72,7 +72,8 @@ std::string set_error(const std::string& text) {
 
 TEST(Config, ReadsEveryType) {
   Outer s;
-  read_toml(list_settings(s), write("name = 'x'\nflag = true\nsizes = [3]\nrates = [1, 2.5]\nstudents = []\n[gan]\nsteps = 7\nrate = 2\n"));
+  read_toml(list_settings(s), write("name = 'x'\nflag = true\nsizes = [3]\nrates = [1, "
+                                    "2.5]\nstudents = []\n[gan]\nsteps = 7\nrate = 2\n"));
   EXPECT_EQ(s.name, "x");
   EXPECT_TRUE(s.flag);
   EXPECT_EQ(s.sizes, std::vector<int64_t>{3});
@@ -92,26 +93,37 @@ TEST(Config, WritesWhatItReadsBack) {
 }
 
 TEST(Config, UnknownKeyNamesFileLineAndNearest) {
-  EXPECT_EQ(toml_error("flag = true\n[gan]\nstepz = 3\n"), "limbeck_config_test.toml:3: unknown key 'gan.stepz'; did you mean 'gan.steps'?");
-  EXPECT_EQ(toml_error("steps = 3\n"), "limbeck_config_test.toml:1: unknown key 'steps'; did you mean 'gan.steps'?");
-  EXPECT_EQ(toml_error("[gam]\nsteps = 3\n"), "limbeck_config_test.toml:1: unknown section 'gam'; did you mean 'gan'?");
+  EXPECT_EQ(toml_error("flag = true\n[gan]\nstepz = 3\n"),
+            "limbeck_config_test.toml:3: unknown key 'gan.stepz'; did you mean 'gan.steps'?");
+  EXPECT_EQ(toml_error("steps = 3\n"),
+            "limbeck_config_test.toml:1: unknown key 'steps'; did you mean 'gan.steps'?");
+  EXPECT_EQ(toml_error("[gam]\nsteps = 3\n"),
+            "limbeck_config_test.toml:1: unknown section 'gam'; did you mean 'gan'?");
 }
 
 TEST(Config, WrongTypeNamesExpectedAndFound) {
-  EXPECT_EQ(toml_error("\n[gan]\nsteps = '3'\n"), "limbeck_config_test.toml:3: 'gan.steps': expected an integer, found a string");
-  EXPECT_EQ(toml_error("[gan]\nsteps = 3.5\n"), "limbeck_config_test.toml:2: 'gan.steps': expected an integer, found a real number");
-  EXPECT_EQ(toml_error("sizes = [1.5]\n"), "limbeck_config_test.toml:1: 'sizes': expected a list of integers, found a list that holds a real number");
-  EXPECT_EQ(toml_error("gan = 3\n"), "limbeck_config_test.toml:1: 'gan' is a section, found an integer");
-  EXPECT_EQ(toml_error("[flag]\nx = 1\n"), "limbeck_config_test.toml:1: 'flag': expected a boolean, found a section");
+  EXPECT_EQ(toml_error("\n[gan]\nsteps = '3'\n"),
+            "limbeck_config_test.toml:3: 'gan.steps': expected an integer, found a string");
+  EXPECT_EQ(toml_error("[gan]\nsteps = 3.5\n"),
+            "limbeck_config_test.toml:2: 'gan.steps': expected an integer, found a real number");
+  EXPECT_EQ(toml_error("sizes = [1.5]\n"),
+            "limbeck_config_test.toml:1: 'sizes': expected a list of integers, found a list that "
+            "holds a real number");
+  EXPECT_EQ(toml_error("gan = 3\n"),
+            "limbeck_config_test.toml:1: 'gan' is a section, found an integer");
+  EXPECT_EQ(toml_error("[flag]\nx = 1\n"),
+            "limbeck_config_test.toml:1: 'flag': expected a boolean, found a section");
 }
 
 TEST(Config, SyntaxErrorNamesTheLine) {
-  EXPECT_EQ(toml_error("flag = true\nname = \n").substr(0, 43), "limbeck_config_test.toml:2: not TOML: Error");
+  EXPECT_EQ(toml_error("flag = true\nname = \n").substr(0, 43),
+            "limbeck_config_test.toml:2: not TOML: Error");
 }
 
 TEST(Config, MissingFileIsNamed) {
   Outer s;
-  EXPECT_NE(error_of([&] { read_toml(list_settings(s), "no/such.toml"); }).find("no/such.toml"), std::string::npos);
+  EXPECT_NE(error_of([&] { read_toml(list_settings(s), "no/such.toml"); }).find("no/such.toml"),
+            std::string::npos);
 }
 
 TEST(Config, Overrides) {
@@ -138,8 +150,10 @@ TEST(Config, Overrides) {
 }
 
 TEST(Config, OverrideErrors) {
-  EXPECT_EQ(set_error("gan.steps=many"), "--set gan.steps=many: 'gan.steps': expected an integer, found a string");
-  EXPECT_EQ(set_error("gan.step=1"), "--set gan.step=1: unknown key 'gan.step'; did you mean 'gan.steps'?");
+  EXPECT_EQ(set_error("gan.steps=many"),
+            "--set gan.steps=many: 'gan.steps': expected an integer, found a string");
+  EXPECT_EQ(set_error("gan.step=1"),
+            "--set gan.step=1: unknown key 'gan.step'; did you mean 'gan.steps'?");
   EXPECT_EQ(set_error("flag"), "--set flag: expected key=value");
   EXPECT_EQ(set_error("gan=1"), "--set gan=1: 'gan' is a section");
 }

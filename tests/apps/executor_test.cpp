@@ -1,12 +1,13 @@
-// The executor on fake stages: caching, dependants, resume after SIGKILL with the same bits, several processes, locks, errors.
+// The executor on fake stages: caching, dependants, resume after SIGKILL with the same bits,
+// several processes, locks, errors.
 #include "apps/executor.h"
 
 #include <gtest/gtest.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <csignal>
 #include <cmath>
+#include <csignal>
 #include <filesystem>
 #include <limits>
 #include <optional>
@@ -20,7 +21,8 @@ namespace {
 
 namespace fs = std::filesystem;
 
-/// A small "training": a state that depends on all its history, with metrics, a product and a result.
+/// A small "training": a state that depends on all its history, with metrics, a product and a
+/// result.
 struct Counter {
   int64_t steps = 20;
   double scale = 1;
@@ -33,9 +35,11 @@ struct Counter {
 class ExecutorTest : public testing::Test {
  protected:
   void SetUp() override {
-    // In memory where there is such a place: the atomic writes sync, and a disk takes milliseconds for each.
+    // In memory where there is such a place: the atomic writes sync, and a disk takes milliseconds
+    // for each.
     const std::string place = access("/dev/shm", W_OK) == 0 ? "/dev/shm/" : testing::TempDir();
-    root_ = place + "limbeck_executor_" + std::to_string(getuid()) + "_" + testing::UnitTest::GetInstance()->current_test_info()->name();
+    root_ = place + "limbeck_executor_" + std::to_string(getuid()) + "_" +
+            testing::UnitTest::GetInstance()->current_test_info()->name();
     fs::remove_all(root_);
   }
   void TearDown() override { fs::remove_all(root_); }
@@ -72,10 +76,26 @@ class ExecutorTest : public testing::Test {
   }
 
   std::vector<kd::Stage> stages() {
-    return {{"student", "fake student", {"teacher"}, settings_text(student_),
-             [this](kd::StageContext& c) { order_ += "s"; train(c, student_, c.result_of(kd::StageHandle("teacher"), "final")); }},
-            {"teacher", "fake teacher", {}, settings_text(teacher_), [this](kd::StageContext& c) { order_ += "t"; train(c, teacher_, 0.25); }},
-            {"other", "independent", {}, "x = 1\n", [this](kd::StageContext& c) { order_ += "o"; c.results["one"] = {1}; }}};
+    return {{"student",
+             "fake student",
+             {"teacher"},
+             settings_text(student_),
+             [this](kd::StageContext& c) {
+               order_ += "s";
+               train(c, student_, c.result_of(kd::StageHandle("teacher"), "final"));
+             }},
+            {"teacher",
+             "fake teacher",
+             {},
+             settings_text(teacher_),
+             [this](kd::StageContext& c) {
+               order_ += "t";
+               train(c, teacher_, 0.25);
+             }},
+            {"other", "independent", {}, "x = 1\n", [this](kd::StageContext& c) {
+               order_ += "o";
+               c.results["one"] = {1};
+             }}};
   }
 
   RunStatus run(const std::string& root, RunOptions options = {}) {
@@ -85,7 +105,9 @@ class ExecutorTest : public testing::Test {
     return run_stages(graph, folder, options, console);
   }
 
-  std::string config() { return "[teacher]\n" + settings_text(teacher_) + "[student]\n" + settings_text(student_); }
+  std::string config() {
+    return "[teacher]\n" + settings_text(teacher_) + "[student]\n" + settings_text(student_);
+  }
 
   /// Runs in a child that may be killed; gives the signal that ended it, or 0.
   int run_in_child(const RunOptions& options) {
@@ -107,7 +129,8 @@ class ExecutorTest : public testing::Test {
   static std::map<std::string, std::string> contents(const std::string& root) {
     std::map<std::string, std::string> files;
     for (const auto& entry : fs::recursive_directory_iterator(root))
-      if (entry.is_regular_file() && entry.path().filename() != "times.json" && entry.path().filename() != ".lock" && entry.path().parent_path().filename() != ".locks")
+      if (entry.is_regular_file() && entry.path().filename() != "times.json" &&
+          entry.path().filename() != ".lock" && entry.path().parent_path().filename() != ".locks")
         files[fs::relative(entry.path(), root).string()] = read_file(entry.path().string());
     return files;
   }
@@ -132,7 +155,8 @@ class ExecutorTest : public testing::Test {
 TEST_F(ExecutorTest, RunsInDependencyOrderAndSkipsWhatIsDone) {
   EXPECT_EQ(run(root_), RunStatus::finished);
   EXPECT_EQ(order_, "tso");
-  for (const char* file : {"stage.json", "done.json", "result.json", "metrics.jsonl", "model.safetensors"})
+  for (const char* file :
+       {"stage.json", "done.json", "result.json", "metrics.jsonl", "model.safetensors"})
     EXPECT_TRUE(fs::exists(root_ + "/stages/teacher/" + file)) << file;
   EXPECT_TRUE(fs::exists(root_ + "/run.json"));
   EXPECT_EQ(read_times(root_ + "/stages/teacher").sessions, 1);
@@ -164,7 +188,8 @@ TEST_F(ExecutorTest, ChangedSettingsRerunTheStageAndItsDependants) {
 
 TEST_F(ExecutorTest, KillAnywhereAndResumeGivesTheSameBits) {
   const auto expected = undisturbed();
-  // A checkpoint at every step, or none at all before the kill; a kill in the first stage, in the second, and after the last step.
+  // A checkpoint at every step, or none at all before the kill; a kill in the first stage, in the
+  // second, and after the last step.
   for (const double interval : {0.0, 1e9})
     for (const int64_t die_at : {1, 7, 20, 25, 30, -1}) {
       fs::remove_all(root_);
@@ -175,7 +200,8 @@ TEST_F(ExecutorTest, KillAnywhereAndResumeGivesTheSameBits) {
       EXPECT_NE(contents(root_), expected);
       die_at_ = 0;
       EXPECT_EQ(run_in_child(options), 0);
-      EXPECT_EQ(contents(root_), expected) << "killed at " << die_at << ", checkpoint interval " << interval;
+      EXPECT_EQ(contents(root_), expected)
+          << "killed at " << die_at << ", checkpoint interval " << interval;
     }
 }
 
@@ -218,14 +244,17 @@ TEST_F(ExecutorTest, NothingIsClearedBehindALink) {
     run(root_);
     FAIL() << "no error";
   } catch (const Error& e) {
-    EXPECT_NE(std::string(e.what()).find("stages/teacher: is a symbolic link"), std::string::npos) << e.what();
+    EXPECT_NE(std::string(e.what()).find("stages/teacher: is a symbolic link"), std::string::npos)
+        << e.what();
   }
-  EXPECT_EQ(contents(precious), (std::map<std::string, std::string>{{"thesis.txt", "years of work"}}));
+  EXPECT_EQ(contents(precious),
+            (std::map<std::string, std::string>{{"thesis.txt", "years of work"}}));
   // Nor when all stages lie behind a link.
   fs::remove_all(root_ + "/stages");
   fs::create_directory_symlink(precious, root_ + "/stages");
   EXPECT_THROW(run(root_), Error);
-  EXPECT_EQ(contents(precious), (std::map<std::string, std::string>{{"thesis.txt", "years of work"}}));
+  EXPECT_EQ(contents(precious),
+            (std::map<std::string, std::string>{{"thesis.txt", "years of work"}}));
   fs::remove_all(precious);
 }
 
@@ -240,15 +269,18 @@ TEST_F(ExecutorTest, AFinishedStageMayBeALink) {
   fs::remove(root_ + "/stages/student/done.json");
   EXPECT_EQ(run(root_), RunStatus::finished);
   EXPECT_EQ(read_file(elsewhere + "/checkpoint.safetensors"), "another run's");
-  EXPECT_EQ(contents(root_).at("stages/student/result.json"), expected.at("stages/student/result.json"));
+  EXPECT_EQ(contents(root_).at("stages/student/result.json"),
+            expected.at("stages/student/result.json"));
   fs::remove_all(elsewhere);
 }
 
 TEST_F(ExecutorTest, LeftTemporaryFilesOfTheFolderAreRemoved) {
   run(root_);
-  for (const char* name : {"run.json.77-0.tmp", "config.toml.77-0.tmp", "report.html.77-0.tmp"}) write_file_atomically(root_ + "/" + name, "half");
+  for (const char* name : {"run.json.77-0.tmp", "config.toml.77-0.tmp", "report.html.77-0.tmp"})
+    write_file_atomically(root_ + "/" + name, "half");
   run(root_);
-  EXPECT_FALSE(fs::exists(root_ + "/run.json.77-0.tmp") || fs::exists(root_ + "/config.toml.77-0.tmp"));
+  EXPECT_FALSE(fs::exists(root_ + "/run.json.77-0.tmp") ||
+               fs::exists(root_ + "/config.toml.77-0.tmp"));
   EXPECT_TRUE(fs::exists(root_ + "/report.html.77-0.tmp"));  // a report may be at work
 }
 
@@ -330,7 +362,9 @@ TEST_F(ExecutorTest, FailureInAnotherProcessEndsTheWaitForIt) {
   run(root_, options);
   fs::remove(root_ + "/stages/other/done.json");
   auto graph = stages();
-  graph[1].run = [this](kd::StageContext&) { mark_failed(root_, plan_stages(stages(), root_)[2], "no luck elsewhere"); };
+  graph[1].run = [this](kd::StageContext&) {
+    mark_failed(root_, plan_stages(stages(), root_)[2], "no luck elsewhere");
+  };
   RunFolder folder(root_, graph, "");
   Console console(stdout, Console::Mode::quiet);
   try {
@@ -376,7 +410,9 @@ TEST_F(ExecutorTest, OtherSettingsAreRefusedWhileARunIsOn) {
     RunFolder third(root_, other, config());
     FAIL() << "no error";
   } catch (const Error& e) {
-    EXPECT_EQ(std::string(e.what()), root_ + ": another limbeck run with other settings is using this folder (they differ in student.scale)");
+    EXPECT_EQ(std::string(e.what()), root_ +
+                                         ": another limbeck run with other settings is using this "
+                                         "folder (they differ in student.scale)");
   }
   EXPECT_EQ(read_file(root_ + "/run.json"), overview_text(plan_stages(graph, root_)));
 }
@@ -403,7 +439,10 @@ TEST_F(ExecutorTest, StageThatAnotherProcessWorksOnIsWaitedFor) {
     char c = 0;
     options.selection.stop_after = "teacher";
     options.stop_requested = [&, asked = 0]() mutable {
-      if (++asked == 5) _exit(write(ready[1], "r", 1) == 1 && read(go[0], &c, 1) == 1 ? 7 : 8);  // in the middle of the stage
+      if (++asked == 5)
+        _exit(write(ready[1], "r", 1) == 1 && read(go[0], &c, 1) == 1
+                  ? 7
+                  : 8);  // in the middle of the stage
       return false;
     };
     run(root_, options);
@@ -416,10 +455,11 @@ TEST_F(ExecutorTest, StageThatAnotherProcessWorksOnIsWaitedFor) {
   std::FILE* out = std::tmpfile();
   Console console(out, Console::Mode::plain);
   RunOptions options;
-  options.stop_requested = [&, asked = 0]() mutable {  // lets the child go on when this process has waited a while
-    if (++asked == 40 && write(go[1], "g", 1) != 1) return true;
-    return false;
-  };
+  options.stop_requested =
+      [&, asked = 0]() mutable {  // lets the child go on when this process has waited a while
+        if (++asked == 40 && write(go[1], "g", 1) != 1) return true;
+        return false;
+      };
   EXPECT_EQ(run_stages(graph, folder, options, console), RunStatus::finished);
   int status = 0;
   waitpid(child, &status, 0);
@@ -451,7 +491,8 @@ class ProcessesTest : public ExecutorTest {
                         const auto alone = FileLock::acquire(root_ + "_guard/" + name);
                         if (!alone) write_file_atomically(root_ + "_guard/overlap", name);
                         double start = 0.1;
-                        for (const auto& need : needs) start += c.result_of(kd::StageHandle(need), "final");
+                        for (const auto& need : needs)
+                          start += c.result_of(kd::StageHandle(need), "final");
                         c.monitor.image("picture", Tensor::full({2, 2, 3}, 9, DType::u8));
                         train(c, {25, 1.5}, start);
                       }});
@@ -547,24 +588,32 @@ TEST_F(ExecutorTest, BadGraphsAreRefused) {
     }
     return "no error";
   };
-  EXPECT_EQ(message({{"a", "", {"b"}, "", noop}, {"b", "", {"a"}, "", noop}}), "workflow: stage 'a' needs itself");
-  EXPECT_EQ(message({{"teacher", "", {}, "", noop}, {"b", "", {"techer"}, "", noop}}), "stage b: unknown stage 'techer'; did you mean 'teacher'?");
-  EXPECT_EQ(message({{"a", "", {}, "", noop}, {"a", "", {}, "", noop}}), "workflow: two stages are named 'a'");
+  EXPECT_EQ(message({{"a", "", {"b"}, "", noop}, {"b", "", {"a"}, "", noop}}),
+            "workflow: stage 'a' needs itself");
+  EXPECT_EQ(message({{"teacher", "", {}, "", noop}, {"b", "", {"techer"}, "", noop}}),
+            "stage b: unknown stage 'techer'; did you mean 'teacher'?");
+  EXPECT_EQ(message({{"a", "", {}, "", noop}, {"a", "", {}, "", noop}}),
+            "workflow: two stages are named 'a'");
 }
 
 TEST_F(ExecutorTest, StagesReadOnlyWhatTheyNeed) {
-  const std::vector<kd::Stage> graph{{"a", "", {}, "", [](kd::StageContext& c) { c.results["x"] = {0.1}; }},
-                                     {"b", "", {}, "", [](kd::StageContext& c) { c.result_of(kd::StageHandle("a"), "x"); }}};
+  const std::vector<kd::Stage> graph{
+      {"a", "", {}, "", [](kd::StageContext& c) { c.results["x"] = {0.1}; }},
+      {"b", "", {}, "", [](kd::StageContext& c) { c.result_of(kd::StageHandle("a"), "x"); }}};
   RunFolder folder(root_, graph, "");
   Console console(stdout, Console::Mode::quiet);
   EXPECT_THROW(run_stages(graph, folder, {}, console), Error);
 }
 
 TEST_F(ExecutorTest, ResultsKeepTheirBits) {
-  const kd::Results values{{"third", {1.0 / 3.0, "share", kd::Better::higher, "test"}}, {"tiny", {5e-324}}, {"big", {1.7976931348623157e308}}, {"whole", {93, "steps"}}};
+  const kd::Results values{{"third", {1.0 / 3.0, "share", kd::Better::higher, "test"}},
+                           {"tiny", {5e-324}},
+                           {"big", {1.7976931348623157e308}},
+                           {"whole", {93, "steps"}}};
   const std::vector<kd::Stage> graph{{"a", "", {}, "", [&](kd::StageContext& c) {
                                         c.results = values;
-                                        c.results["infinite"] = {std::numeric_limits<double>::infinity()};
+                                        c.results["infinite"] = {
+                                            std::numeric_limits<double>::infinity()};
                                       }}};
   RunFolder folder(root_, graph, "");
   Console console(stdout, Console::Mode::quiet);
@@ -589,7 +638,8 @@ TEST_F(ExecutorTest, CheckpointOfOtherSettingsIsRefused) {
     run(root_, options);
     FAIL() << "no error";
   } catch (const Error& e) {
-    EXPECT_NE(std::string(e.what()).find("checkpoint of another stage"), std::string::npos) << e.what();
+    EXPECT_NE(std::string(e.what()).find("checkpoint of another stage"), std::string::npos)
+        << e.what();
   }
 }
 

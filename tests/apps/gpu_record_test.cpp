@@ -1,4 +1,5 @@
-// The results file of CUDA kernels: reading, writing, and what is wrong with a broken one. tests/ops_cuda/gpu_record_test.cpp has the rest.
+// The results file of CUDA kernels: reading, writing, and what is wrong with a broken one.
+// tests/ops_cuda/gpu_record_test.cpp has the rest.
 #include "apps/gpu_record.h"
 
 #include <gtest/gtest.h>
@@ -10,7 +11,10 @@ namespace limbeck {
 namespace {
 
 const std::string digest = "0123456789abcdef+fedcba9876543210";
-GpuRecord record(bool passed) { return {passed, false, "2026-11-21", "565a450c1b", digest, "NVIDIA H100 (sm_90, 79.6 GiB), driver 13.0, runtime 13.0"}; }
+GpuRecord record(bool passed) {
+  return {passed,       false,  "2026-11-21",
+          "565a450c1b", digest, "NVIDIA H100 (sm_90, 79.6 GiB), driver 13.0, runtime 13.0"};
+}
 
 TEST(GpuRecords, ReadWhatTheyWrite) {
   const test::TemporaryFolder folder;
@@ -35,7 +39,8 @@ TEST(GpuRecords, AreSortedLines) {
   GpuRecords records;
   for (const char* op : {"tanh", "add", "relu"}) records.put({op, "cuda", "f32"}, record(true));
   const std::string text = records.text();
-  EXPECT_LT(text.find("\nadd cuda f32 passed 2026-11-21 565a450c1b " + digest + " NVIDIA"), text.find("\nrelu "));
+  EXPECT_LT(text.find("\nadd cuda f32 passed 2026-11-21 565a450c1b " + digest + " NVIDIA"),
+            text.find("\nrelu "));
   EXPECT_LT(text.find("\nrelu "), text.find("\ntanh "));
 }
 
@@ -43,7 +48,8 @@ TEST(GpuRecords, NoFileIsEmpty) {
   const test::TemporaryFolder folder;
   EXPECT_EQ(GpuRecords::read(folder.file("none.txt")).size(), 0u);
   test::expect_error([&] { GpuRecords::read(folder.path()); }, {folder.path(), "is a folder"});
-  test::expect_error([&] { GpuRecords().write(folder.file("no/gpu.txt")); }, {"no/gpu.txt", "cannot create"});
+  test::expect_error([&] { GpuRecords().write(folder.file("no/gpu.txt")); },
+                     {"no/gpu.txt", "cannot create"});
 }
 
 TEST(GpuRecords, BrokenLinesAreNamed) {
@@ -51,8 +57,10 @@ TEST(GpuRecords, BrokenLinesAreNamed) {
   const auto refused = [](const std::string& text, const std::vector<std::string>& parts) {
     test::expect_error([&] { GpuRecords::parse(text, "gpu.txt"); }, parts);
   };
-  refused("# header\n" + good + "relu cuda f32 passed\n", {"gpu.txt, line 3", "expected 'operator kernel type", "relu cuda f32 passed"});
-  refused("add cuda f32 maybe 2026-11-21 565a450c1b " + digest + " NVIDIA H100\n", {"gpu.txt, line 1", "maybe"});
+  refused("# header\n" + good + "relu cuda f32 passed\n",
+          {"gpu.txt, line 3", "expected 'operator kernel type", "relu cuda f32 passed"});
+  refused("add cuda f32 maybe 2026-11-21 565a450c1b " + digest + " NVIDIA H100\n",
+          {"gpu.txt, line 1", "maybe"});
   refused("add cuda f32 passed 2026-11-21 565a450c1b 0123 NVIDIA H100\n", {"gpu.txt, line 1"});
   refused("add cuda f32 passed 2026-11-21 565a450c1b " + digest + "\n", {"gpu.txt, line 1"});
   refused(good + good, {"gpu.txt, line 2", "add cuda f32 stands there twice"});
@@ -61,7 +69,8 @@ TEST(GpuRecords, BrokenLinesAreNamed) {
 
 TEST(GpuRecords, ADigestNeedsASourceFile) {
   const Op& op = find_op("relu");
-  test::expect_error([&] { digest_of({.op = op.name, .name = "cuda", .source = "nowhere.cu"}); }, {"relu: kernel cuda", "nowhere.cu"});
+  test::expect_error([&] { digest_of({.op = op.name, .name = "cuda", .source = "nowhere.cu"}); },
+                     {"relu: kernel cuda", "nowhere.cu"});
 }
 
 }  // namespace

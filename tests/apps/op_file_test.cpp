@@ -13,7 +13,8 @@ Tensor random(const Shape& shape, uint64_t seed) {
   return t;
 }
 
-std::string error_of(const std::string& op, const TensorFile& file, const OpFileOptions& options = {}) {
+std::string error_of(const std::string& op, const TensorFile& file,
+                     const OpFileOptions& options = {}) {
   try {
     run_op_file(op, file, options);
   } catch (const Error& e) {
@@ -23,12 +24,14 @@ std::string error_of(const std::string& op, const TensorFile& file, const OpFile
 }
 
 /// Convolution by its definition on [N, C, H, W] and [out, in, kh, kw], stride 1, no padding.
-double convolution_at(const Tensor& x, const Tensor& w, int64_t n, int64_t o, int64_t h, int64_t v) {
+double convolution_at(const Tensor& x, const Tensor& w, int64_t n, int64_t o, int64_t h,
+                      int64_t v) {
   double sum = 0;
   for (int64_t c = 0; c < x.size(1); ++c)
     for (int64_t a = 0; a < w.size(2); ++a)
       for (int64_t b = 0; b < w.size(3); ++b)
-        sum += x.at(((n * x.size(1) + c) * x.size(2) + h + a) * x.size(3) + v + b) * w.at(((o * w.size(1) + c) * w.size(2) + a) * w.size(3) + b);
+        sum += x.at(((n * x.size(1) + c) * x.size(2) + h + a) * x.size(3) + v + b) *
+               w.at(((o * w.size(1) + c) * w.size(2) + a) * w.size(3) + b);
   return sum;
 }
 
@@ -40,7 +43,9 @@ TEST(OpFile, ImagesAreChannelsFirst) {
   const Tensor y = out.get("y");
   ASSERT_EQ(y.shape(), Shape({2, 6, 4, 2}));
   for (int64_t i = 0; i < y.numel(); ++i)
-    EXPECT_NEAR(y.at(i), convolution_at(in.get("x"), in.get("w"), i / 48, i / 8 % 6, i / 2 % 4, i % 2), 1e-12);
+    EXPECT_NEAR(y.at(i),
+                convolution_at(in.get("x"), in.get("w"), i / 48, i / 8 % 6, i / 2 % 4, i % 2),
+                1e-12);
   EXPECT_EQ(out.get("grad_x").shape(), in.get("x").shape());
   EXPECT_EQ(out.get("grad_w").shape(), in.get("w").shape());
   EXPECT_EQ(out.get("grad_y").shape(), y.shape());
@@ -52,7 +57,8 @@ TEST(OpFile, CotangentsOfTheFileAreUsed) {
   in.add("b", random({4}, 2));
   in.add("grad_y", Tensor::full({3, 4}, 2, DType::f64));
   const TensorFile out = run_op_file("mul", in, {.gradients = true});
-  for (int64_t i = 0; i < 12; ++i) EXPECT_DOUBLE_EQ(out.get("grad_a").at(i), 2 * in.get("b").at(i % 4));
+  for (int64_t i = 0; i < 12; ++i)
+    EXPECT_DOUBLE_EQ(out.get("grad_a").at(i), 2 * in.get("b").at(i % 4));
 }
 
 TEST(OpFile, InputOfTheFileStaysUntouched) {
@@ -74,7 +80,8 @@ TEST(OpFile, InputsChangedInPlaceAreWrittenWhereGiven) {
   in.add("running_mean", Tensor::zeros({3}, DType::f64));
   in.add("running_var", Tensor::full({3}, 1, DType::f64));
   const TensorFile out = run_op_file("batch_norm", in, {.gradients = true});
-  for (int64_t c = 0; c < 3; ++c) EXPECT_NEAR(out.get("running_mean").at(c), 0.1 * out.get("mean").at(c), 1e-15);
+  for (int64_t c = 0; c < 3; ++c)
+    EXPECT_NEAR(out.get("running_mean").at(c), 0.1 * out.get("mean").at(c), 1e-15);
   EXPECT_EQ(in.get("running_mean").at(0), 0) << "the caller's tensors stay";
 }
 
@@ -91,20 +98,26 @@ TEST(OpFile, RefusesWithTheReason) {
   in.add("x", random({2, 3, 5, 4}, 1));
   EXPECT_EQ(error_of("conv3d", in).substr(0, 25), "unknown operator 'conv3d'");
   EXPECT_EQ(error_of("conv2d", in), "input: operator conv2d needs a tensor 'w'");
-  EXPECT_EQ(error_of("relu", in, {.kernel = "cudnn"}).substr(0, 43), "operator relu has no kernel 'cudnn'; it has");
+  EXPECT_EQ(error_of("relu", in, {.kernel = "cudnn"}).substr(0, 43),
+            "operator relu has no kernel 'cudnn'; it has");
   in.add("wx", random({6, 3, 2, 3}, 2));
-  EXPECT_EQ(error_of("conv2d", in, {.source = "case.safetensors"}), "case.safetensors: operator conv2d has no input 'wx'; nearest: 'x'");
+  EXPECT_EQ(error_of("conv2d", in, {.source = "case.safetensors"}),
+            "case.safetensors: operator conv2d has no input 'wx'; nearest: 'x'");
   TensorFile other;
   other.add("x", random({4}, 1));
   other.metadata["attrs"] = R"({"slop": 0.1})";
-  EXPECT_EQ(error_of("leaky_relu", other), "input: metadata 'attrs': operator leaky_relu has no attribute 'slop'; nearest: 'slope'");
+  EXPECT_EQ(
+      error_of("leaky_relu", other),
+      "input: metadata 'attrs': operator leaky_relu has no attribute 'slop'; nearest: 'slope'");
   other.metadata["attrs"] = "[1";
-  EXPECT_EQ(error_of("leaky_relu", other), "input: metadata 'attrs': expected attributes as a JSON object, found '[1'");
+  EXPECT_EQ(error_of("leaky_relu", other),
+            "input: metadata 'attrs': expected attributes as a JSON object, found '[1'");
   other.metadata["attrs"] = R"({"slope": "much"})";
   EXPECT_NE(error_of("leaky_relu", other).find("slope"), std::string::npos);
   other.metadata["attrs"] = "";
   other.add("grad_y", random({5}, 1));
-  EXPECT_NE(error_of("relu", other, {.gradients = true}).find("'grad_y' must fit the output"), std::string::npos);
+  EXPECT_NE(error_of("relu", other, {.gradients = true}).find("'grad_y' must fit the output"),
+            std::string::npos);
   EXPECT_EQ(error_of("equal", other, {.gradients = true}), "operator equal has no gradient");
 }
 

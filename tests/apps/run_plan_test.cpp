@@ -1,4 +1,5 @@
-// The plan of a run: choosing stages by their labels, run.json and what is refused of it, failures and what they hold up.
+// The plan of a run: choosing stages by their labels, run.json and what is refused of it, failures
+// and what they hold up.
 #include "apps/run_plan.h"
 
 #include <gtest/gtest.h>
@@ -21,7 +22,13 @@ std::vector<kd::Stage> students() {
                                 {"fakes", "fakes", {"gan"}, "", nothing, {{"role", "fakes"}}}};
   for (const char* method : {"none", "blkd", "crd"})
     for (const char* seed : {"0", "3"})
-      stages.push_back({cat(method, ".s", seed), "student", {"fakes"}, "", nothing, {{"role", "student"}, {"method", method}, {"seed", seed}, {"pair", "a > b"}}});
+      stages.push_back(
+          {cat(method, ".s", seed),
+           "student",
+           {"fakes"},
+           "",
+           nothing,
+           {{"role", "student"}, {"method", method}, {"seed", seed}, {"pair", "a > b"}}});
   return stages;
 }
 
@@ -34,13 +41,16 @@ std::vector<std::string> names(const std::vector<PlannedStage>& plan) {
 class RunPlanTest : public testing::Test {
  protected:
   void SetUp() override {
-    root_ = cat(testing::TempDir(), "limbeck_run_plan_", getuid(), "_", testing::UnitTest::GetInstance()->current_test_info()->name());
+    root_ = cat(testing::TempDir(), "limbeck_run_plan_", getuid(), "_",
+                testing::UnitTest::GetInstance()->current_test_info()->name());
     fs::remove_all(root_);
     fs::create_directories(root_);
   }
   void TearDown() override { fs::remove_all(root_); }
 
-  std::vector<std::string> chosen(const std::vector<std::string>& only) { return names(plan_stages(students(), root_, {.only = only})); }
+  std::vector<std::string> chosen(const std::vector<std::string>& only) {
+    return names(plan_stages(students(), root_, {.only = only}));
+  }
   std::string error(const std::string& only) {
     try {
       chosen({only});
@@ -63,8 +73,10 @@ class RunPlanTest : public testing::Test {
 
 TEST_F(RunPlanTest, LabelsChooseStagesAndTheirNeedsCome) {
   EXPECT_EQ(chosen({"method=crd,seed=3"}), (std::vector<std::string>{"gan", "fakes", "crd.s3"}));
-  EXPECT_EQ(chosen({"seed=3"}), (std::vector<std::string>{"gan", "fakes", "none.s3", "blkd.s3", "crd.s3"}));
-  EXPECT_EQ(chosen({"method=crd,seed=3", "stage=none.s0"}), (std::vector<std::string>{"gan", "fakes", "crd.s3", "none.s0"}));
+  EXPECT_EQ(chosen({"seed=3"}),
+            (std::vector<std::string>{"gan", "fakes", "none.s3", "blkd.s3", "crd.s3"}));
+  EXPECT_EQ(chosen({"method=crd,seed=3", "stage=none.s0"}),
+            (std::vector<std::string>{"gan", "fakes", "crd.s3", "none.s0"}));
   EXPECT_EQ(chosen({"stage=gan"}), (std::vector<std::string>{"gan"}));
   EXPECT_EQ(chosen({"pair=a > b,method=blkd"}).size(), 4u);
   EXPECT_EQ(chosen({}).size(), 8u);
@@ -76,7 +88,8 @@ TEST_F(RunPlanTest, UnknownLabelsAreRefused) {
   EXPECT_EQ(error("seed=twelve"), "--only: no stage has seed 'twelve'; there are: 0, 3");
   EXPECT_EQ(error("stage=fkaes"), "--only: no stage has stage 'fkaes'; did you mean 'fakes'?");
   EXPECT_EQ(error("crd"), "--only: expected key=value, found 'crd'");
-  EXPECT_EQ(error("role=gan,method=crd"), "--only 'role=gan,method=crd': no stage has all of these");
+  EXPECT_EQ(error("role=gan,method=crd"),
+            "--only 'role=gan,method=crd': no stage has all of these");
   EXPECT_EQ(error(""), "--only '': no stage has all of these");
 }
 
@@ -95,13 +108,25 @@ TEST_F(RunPlanTest, RunJsonReadsBack) {
 
 TEST_F(RunPlanTest, EarlierVersionsAndMalformedFilesAreRefused) {
   const std::string path = root_ + "/run.json";
-  EXPECT_EQ(error_of("{\"stages\": []}"), path + ": of an earlier version of limbeck (expected format 2, found 1); use that version, or a new folder");
-  EXPECT_EQ(error_of("{\"format\": 3, \"stages\": []}"), path + ": of another version of limbeck (expected format 2, found 3); use that version, or a new folder");
-  EXPECT_EQ(error_of("{\"format\": 2, \"sta"), path + ": malformed; expected an object with \"format\" and \"stages\"");
-  EXPECT_EQ(error_of("[]"), path + ": malformed; expected an object with \"format\" and \"stages\"");
-  for (const char* stages : {"7", "[7]", "[{\"name\": 7}]", "[{\"name\": \"a\", \"title\": \"\", \"needs\": [], \"labels\": {}}]",
-                             "[{\"name\": \"a\", \"title\": \"\", \"needs\": [\"b\"], \"labels\": {}, \"fingerprint\": \"0\"}]"})
-    EXPECT_EQ(error_of(cat("{\"format\": 2, \"stages\": ", stages, "}")).rfind(path + ": malformed: ", 0), 0u) << stages;
+  EXPECT_EQ(error_of("{\"stages\": []}"), path +
+                                              ": of an earlier version of limbeck (expected format "
+                                              "2, found 1); use that version, or a new folder");
+  EXPECT_EQ(error_of("{\"format\": 3, \"stages\": []}"),
+            path +
+                ": of another version of limbeck (expected format 2, found 3); use that version, "
+                "or a new folder");
+  EXPECT_EQ(error_of("{\"format\": 2, \"sta"),
+            path + ": malformed; expected an object with \"format\" and \"stages\"");
+  EXPECT_EQ(error_of("[]"),
+            path + ": malformed; expected an object with \"format\" and \"stages\"");
+  for (const char* stages : {"7", "[7]", "[{\"name\": 7}]",
+                             "[{\"name\": \"a\", \"title\": \"\", \"needs\": [], \"labels\": {}}]",
+                             "[{\"name\": \"a\", \"title\": \"\", \"needs\": [\"b\"], \"labels\": "
+                             "{}, \"fingerprint\": \"0\"}]"})
+    EXPECT_EQ(
+        error_of(cat("{\"format\": 2, \"stages\": ", stages, "}")).rfind(path + ": malformed: ", 0),
+        0u)
+        << stages;
   fs::remove(path);
   EXPECT_THROW(read_recorded_run(root_), Error);
 }
@@ -116,13 +141,15 @@ TEST_F(RunPlanTest, FailuresNameWhatTheyHoldUp) {
   EXPECT_TRUE(is_runnable(plan[1], plan));
   plan[1].state = StageState::failed;
   plan[1].why = "no luck";
-  EXPECT_EQ(failure_summary(plan), "stage failed: fakes (no luck); not run because of it: none.s3, blkd.s3, crd.s3");
+  EXPECT_EQ(failure_summary(plan),
+            "stage failed: fakes (no luck); not run because of it: none.s3, blkd.s3, crd.s3");
   EXPECT_EQ(failed_needs(plan[2], plan), (std::vector<std::string>{"fakes"}));
   EXPECT_FALSE(is_runnable(plan[2], plan));
 }
 
 TEST_F(RunPlanTest, ChangedKeysKnowSections) {
-  EXPECT_EQ(changed_keys("seed = 1\n\n[gan]\nsteps = 2\n", "seed = 1\n\n[gan]\nsteps = 3\n"), "gan.steps");
+  EXPECT_EQ(changed_keys("seed = 1\n\n[gan]\nsteps = 2\n", "seed = 1\n\n[gan]\nsteps = 3\n"),
+            "gan.steps");
   EXPECT_EQ(changed_keys("[a]\nx = 1\n[b]\nx = 1\n", "[a]\nx = 2\n[b]\nx = 1\n"), "a.x");
   EXPECT_EQ(changed_keys("a = 1\nb = 1\nc = 1\nd = 1\n", ""), "a, b, c and 1 more");
 }

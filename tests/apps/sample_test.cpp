@@ -25,10 +25,14 @@ class SampleCommand : public testing::Test {
 };
 
 TEST_F(SampleCommand, WritesAGridOfOneClassAndASheetOfAll) {
-  const std::string one = folder_.file("one.png"), all = folder_.file("all.png"), again = folder_.file("again.png");
-  run_sample({"--ckpt", checkpoint_, "--class", "2", "--n", "5", "--out", one, "--seed", "3", "--zoom", "1"});
-  run_sample({"--ckpt", checkpoint_, "--class", "2", "--n", "5", "--out", again, "--seed", "3", "--zoom", "1"});
-  run_sample({"--ckpt", checkpoint_, "--n", "4", "--out", all, "--truncation", "0.5", "--zoom", "1"});
+  const std::string one = folder_.file("one.png"), all = folder_.file("all.png"),
+                    again = folder_.file("again.png");
+  run_sample({"--ckpt", checkpoint_, "--class", "2", "--n", "5", "--out", one, "--seed", "3",
+              "--zoom", "1"});
+  run_sample({"--ckpt", checkpoint_, "--class", "2", "--n", "5", "--out", again, "--seed", "3",
+              "--zoom", "1"});
+  run_sample(
+      {"--ckpt", checkpoint_, "--n", "4", "--out", all, "--truncation", "0.5", "--zoom", "1"});
   const Tensor grid = data::read_image(one), sheet = data::read_image(all);
   EXPECT_GE(grid.size(0), 2 * 32);  // 5 images: 2 rows of 3
   EXPECT_LT(grid.size(0), 3 * 32);
@@ -40,9 +44,21 @@ TEST_F(SampleCommand, WritesAGridOfOneClassAndASheetOfAll) {
 
 TEST_F(SampleCommand, ErrorsLeaveNoPicture) {
   const std::string out = folder_.file("none.png");
-  test::expect_error([&] { run_sample({"--ckpt", checkpoint_, "--class", "3", "--out", out}); }, {"--class", "0..2", "3"});
-  test::expect_error([&] { run_sample({"--ckpt", folder_.file("absent"), "--out", out}); }, {"absent"});
-  test::expect_error([&] { run_sample({"--ckpt", folder_.write("text", "hello, not a checkpoint"), "--out", out}); }, {"text"});
+  test::expect_error(
+      [&] {
+        run_sample({"--ckpt", checkpoint_, "--class", "3", "--out", out});
+      },
+      {"--class", "0..2", "3"});
+  test::expect_error(
+      [&] {
+        run_sample({"--ckpt", folder_.file("absent"), "--out", out});
+      },
+      {"absent"});
+  test::expect_error(
+      [&] {
+        run_sample({"--ckpt", folder_.write("text", "hello, not a checkpoint"), "--out", out});
+      },
+      {"text"});
   EXPECT_THROW(read_file(out), Error);
 }
 

@@ -13,7 +13,9 @@ Variable uniform(const Shape& shape, uint64_t seed, bool requires_grad = true) {
   return {t, requires_grad};
 }
 
-std::vector<float> rounded(const Tensor& t) { return t.to(DType::bf16).to(DType::f32).to_vector<float>(); }
+std::vector<float> rounded(const Tensor& t) {
+  return t.to(DType::bf16).to(DType::f32).to_vector<float>();
+}
 
 TEST(Autocast, CastRoundsAndItsGradientHasTheInputsType) {
   const Variable x = uniform({3, 5}, 1);
@@ -37,14 +39,16 @@ TEST(Autocast, ActivationsOfOtherTypesAreRefused) {
   EXPECT_THROW(cast(uniform({2}, 1), DType::i64), Error);
 }
 
-// The CPU has no bf16 kernels: whatever reads bf16 there gets f32, with the gradient on its way back.
+// The CPU has no bf16 kernels: whatever reads bf16 there gets f32, with the gradient on its way
+// back.
 TEST(Autocast, OperatorsWithoutKernelGetF32) {
   const Variable x = uniform({4, 3}, 1), half = cast(x, DType::bf16);
   const Variable y = square(half) + x;
   EXPECT_EQ(y.dtype(), DType::f32);
   sum(y).backward();
   const std::vector<float> r = rounded(x.data()), g = x.grad().to_vector<float>();
-  for (size_t i = 0; i < r.size(); ++i) EXPECT_EQ(g[i], static_cast<float>(bfloat16(2 * r[i])) + 1) << i;
+  for (size_t i = 0; i < r.size(); ++i)
+    EXPECT_EQ(g[i], static_cast<float>(bfloat16(2 * r[i])) + 1) << i;
 }
 
 TEST(Autocast, TwoUsesOfOneBf16VariableAddTheirGradients) {
@@ -63,7 +67,8 @@ TEST(Autocast, ConvolutionsTakeActivationsAndKeepF32Weights) {
   EXPECT_EQ(w.grad().dtype(), DType::f32);
   EXPECT_EQ(x.grad().dtype(), DType::f32);
   const Variable in_f64(x.data().to(DType::f64));
-  EXPECT_EQ(conv2d(in_f64, Variable(w.data().to(DType::f64))).dtype(), DType::f64) << "f64 is left alone";
+  EXPECT_EQ(conv2d(in_f64, Variable(w.data().to(DType::f64))).dtype(), DType::f64)
+      << "f64 is left alone";
 }
 
 }  // namespace

@@ -1,5 +1,5 @@
-// The composites of autograd/functions.h: values against their definitions, gradients against central differences. The operators
-// themselves are covered by tests/ops/table_test.cpp.
+// The composites of autograd/functions.h: values against their definitions, gradients against
+// central differences. The operators themselves are covered by tests/ops/table_test.cpp.
 #include "autograd/functions.h"
 
 #include <gtest/gtest.h>
@@ -11,7 +11,8 @@
 namespace limbeck {
 namespace {
 
-Variable draw(const Shape& shape, uint64_t seed, double low = -1, double high = 1, bool wanted = true) {
+Variable draw(const Shape& shape, uint64_t seed, double low = -1, double high = 1,
+              bool wanted = true) {
   const Tensor t = Tensor::empty(shape, DType::f64);
   Stream(seed).fill_uniform(t, low, high);
   return Variable(t, wanted);
@@ -32,11 +33,13 @@ TEST(Functions, FlattenChwFollowsPyTorchsOrder) {
   for (int64_t n = 0; n < 2; ++n)
     for (int64_t c = 0; c < 4; ++c)
       for (int64_t h = 0; h < 2; ++h)
-        for (int64_t w = 0; w < 3; ++w) EXPECT_EQ(flat.data().at(n * 24 + (c * 2 + h) * 3 + w), ((n * 2 + h) * 3 + w) * 4 + c);
+        for (int64_t w = 0; w < 3; ++w)
+          EXPECT_EQ(flat.data().at(n * 24 + (c * 2 + h) * 3 + w), ((n * 2 + h) * 3 + w) * 4 + c);
   EXPECT_EQ(list(unflatten_chw(flat, 4, 2, 3)), list(x));
   EXPECT_THROW(unflatten_chw(flat, 3, 2, 3), Error);
   expect_gradient([](const Variables& v) { return flatten_chw(v[0]); }, {draw({2, 2, 3, 4}, 1)});
-  expect_gradient([](const Variables& v) { return unflatten_chw(v[0], 2, 3, 2); }, {draw({2, 12}, 1)});
+  expect_gradient([](const Variables& v) { return unflatten_chw(v[0], 2, 3, 2); },
+                  {draw({2, 12}, 1)});
 }
 
 TEST(Functions, OnePixelNeedsNoCopy) {
@@ -52,7 +55,11 @@ TEST(Functions, SplitUndoesConcat) {
   EXPECT_EQ(list(parts[0]), list(a));
   EXPECT_EQ(list(parts[1]), list(b));
   EXPECT_THROW(split(a, {1, 1}, 1), Error);
-  expect_gradient([](const Variables& v) { return split(square(concat({v[0], v[1], v[0]}, 1)), {2, 8}, 1)[1]; }, {a, b});
+  expect_gradient(
+      [](const Variables& v) {
+        return split(square(concat({v[0], v[1], v[0]}, 1)), {2, 8}, 1)[1];
+      },
+      {a, b});
 }
 
 TEST(Functions, LossesAreTheirDefinitions) {
@@ -110,11 +117,13 @@ TEST(Functions, GlobalAveragePoolIsTheMeanOverPixels) {
   EXPECT_THROW(global_avg_pool(draw({2, 3}, 1)), Error);
 }
 
-// BigGAN's rule treats u and v as constants, so one power iteration must give the gradient of the variant with given u and v.
+// BigGAN's rule treats u and v as constants, so one power iteration must give the gradient of the
+// variant with given u and v.
 TEST(Functions, SpectralNormTreatsItsVectorsAsConstants) {
   const Variable w = draw({4, 3, 2, 2}, 1), copy(w.data().clone(), true);
   const Tensor u = draw({4}, 2).data(), g = draw({4, 3, 2, 2}, 3).data();
-  const SpectralNormResult iterated = spectral_norm(w, u, 1e-6), fixed = spectral_norm_fixed(copy, iterated.u, iterated.v);
+  const SpectralNormResult iterated = spectral_norm(w, u, 1e-6),
+                           fixed = spectral_norm_fixed(copy, iterated.u, iterated.v);
   iterated.weight.backward(g);
   fixed.weight.backward(g);
   for (int64_t i = 0; i < w.data().numel(); ++i) {
@@ -168,12 +177,24 @@ TEST(Functions, ErrorsNameOperatorAndFinding) {
     return "no error";
   };
   const Variable x = draw({2, 3}, 1);
-  EXPECT_EQ(message([&] { permute(x, {0, 0}); }), "permute: 'order' must name each of 0..1 once, found order=[0, 0]");
-  EXPECT_NE(message([&] { concat({x, draw({2, 2}, 2)}, 0); }).find("concat along axis 0: input 1 must fit"), std::string::npos);
-  EXPECT_NE(message([&] { slice(x, 1, 2, 5); }).find("slice: expected 0 <= begin <= end <= 3"), std::string::npos);
-  EXPECT_EQ(message([&] { embedding(x, Tensor::of<int64_t>({2})); }), "embedding: index[0] = 2 is outside [0, 2)");
-  EXPECT_NE(message([&] { spectral_norm(x, draw({3}, 1).data(), 1e-6); }).find("spectral_norm: 'u' must be f64[2]"), std::string::npos);
-  EXPECT_NE(message([&] { channel_shuffle(x, 2); }).find("channel_shuffle: groups 2 must divide"), std::string::npos);
+  EXPECT_EQ(message([&] {
+              permute(x, {0, 0});
+            }),
+            "permute: 'order' must name each of 0..1 once, found order=[0, 0]");
+  EXPECT_NE(message([&] {
+              concat({x, draw({2, 2}, 2)}, 0);
+            }).find("concat along axis 0: input 1 must fit"),
+            std::string::npos);
+  EXPECT_NE(message([&] { slice(x, 1, 2, 5); }).find("slice: expected 0 <= begin <= end <= 3"),
+            std::string::npos);
+  EXPECT_EQ(message([&] { embedding(x, Tensor::of<int64_t>({2})); }),
+            "embedding: index[0] = 2 is outside [0, 2)");
+  EXPECT_NE(message([&] {
+              spectral_norm(x, draw({3}, 1).data(), 1e-6);
+            }).find("spectral_norm: 'u' must be f64[2]"),
+            std::string::npos);
+  EXPECT_NE(message([&] { channel_shuffle(x, 2); }).find("channel_shuffle: groups 2 must divide"),
+            std::string::npos);
 }
 
 }  // namespace

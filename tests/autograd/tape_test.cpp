@@ -33,7 +33,8 @@ TEST(Tape, LeavesOwnTheirGradients) {  // a sum hands its cotangent on without a
 TEST(Tape, SumsPassGradientsThroughToInnerVariables) {
   const Variable x(Tensor::of<float>({1, 2}), true), row(Tensor::of<float>({1}), true);
   const Variable inner = x * 2.0;
-  ((inner + inner * 3.0) + row).backward(Tensor::of<float>({1, 10}));  // row is repeated: its gradient is summed
+  ((inner + inner * 3.0) + row)
+      .backward(Tensor::of<float>({1, 10}));  // row is repeated: its gradient is summed
   EXPECT_EQ(x.grad().to_vector<float>(), (std::vector<float>{8, 80}));
   EXPECT_EQ(row.grad().to_vector<float>(), (std::vector<float>{11}));
 }
@@ -111,7 +112,8 @@ TEST(Gradcheck, AcceptsARightAndRejectsAWrongGradient) {
     for (double& e : y.span<double>()) e = e * e;
     return record("wrong_square", {in}, y, [in](const Tensor& dout) {
       Tensor g = dout.clone();
-      for (int64_t i = 0; i < g.numel(); ++i) g.data<double>()[i] *= in.data().at(i);  // the factor 2 is missing
+      for (int64_t i = 0; i < g.numel(); ++i)
+        g.data<double>()[i] *= in.data().at(i);  // the factor 2 is missing
       return Tensors{g};
     });
   };

@@ -37,20 +37,26 @@ Dataset bars(int64_t count, double width, int64_t size, const Stream& stream) {
 }
 
 void check_bars(const BarsSettings& s) {
-  LIMBECK_CHECK(s.train > 0 && s.test > 0, "data.bars.train and test: expected at least 1, found ", s.train, " and ", s.test);
-  LIMBECK_CHECK(s.width > 0 && s.width <= 1, "data.bars.width: expected a number in (0, 1], found ", s.width);
+  LIMBECK_CHECK(s.train > 0 && s.test > 0, "data.bars.train and test: expected at least 1, found ",
+                s.train, " and ", s.test);
+  LIMBECK_CHECK(s.width > 0 && s.width <= 1, "data.bars.width: expected a number in (0, 1], found ",
+                s.width);
 }
 
 Split load_bars(const BarsSettings& s, const DataSettings& common) {
   const Stream stream(static_cast<uint64_t>(common.seed));
-  return {bars(s.train, s.width, common.image_size, stream.fork("bars/train")), bars(s.test, s.width, common.image_size, stream.fork("bars/test"))};
+  return {bars(s.train, s.width, common.image_size, stream.fork("bars/train")),
+          bars(s.test, s.width, common.image_size, stream.fork("bars/test"))};
 }
 
-const RegisterSource source({.name = "bars",
-                             .help = "a bar in front of dark ground; the response is its angle",
-                             .settings = BarsSettings{},
-                             .check = [](const AnySettings& own, const DataSettings&) { check_bars(own.as<BarsSettings>()); },
-                             .load = [](const AnySettings& own, const DataSettings& common) { return load_bars(own.as<BarsSettings>(), common); }});
+const RegisterSource source(
+    {.name = "bars",
+     .help = "a bar in front of dark ground; the response is its angle",
+     .settings = BarsSettings{},
+     .check = [](const AnySettings& own,
+                 const DataSettings&) { check_bars(own.as<BarsSettings>()); },
+     .load = [](const AnySettings& own,
+                const DataSettings& common) { return load_bars(own.as<BarsSettings>(), common); }});
 
 }  // namespace
 }  // namespace limbeck::data

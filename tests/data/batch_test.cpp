@@ -3,6 +3,7 @@
 #include <set>
 
 #include "data/dataset.h"
+#include "tensor/rows.h"
 #include "tests/data/temporary.h"
 
 namespace limbeck::data {
@@ -14,7 +15,8 @@ Dataset random_set(int64_t n, int64_t h, int64_t w, int64_t c, uint64_t seed = 1
   Stream stream(seed);
   Dataset d;
   d.images = Tensor::empty({n, h, w, c}, DType::u8);
-  for (uint8_t& v : d.images.span<uint8_t>()) v = static_cast<uint8_t>(stream.below(255) + 1);  // never black
+  for (uint8_t& v : d.images.span<uint8_t>())
+    v = static_cast<uint8_t>(stream.below(255) + 1);  // never black
   d.labels = Tensor::empty({n}, DType::i64);
   for (int64_t i = 0; i < n; ++i) d.labels.data<int64_t>()[i] = i % 3;
   d.classes = 3;
@@ -44,13 +46,18 @@ TEST(MakeBatch, PlainIsScaledAndStandardised) {
     for (int64_t i = 0; i < b.numel(); ++i) {
       const int64_t per = 12 * channels, c = i % channels;
       const double byte = d.images.at(rows[static_cast<size_t>(i / per)] * per + i % per);
-      ASSERT_NEAR(b.at(i), (byte / 255 - s.mean[static_cast<size_t>(c)]) / s.deviation[static_cast<size_t>(c)], 1e-5);
+      ASSERT_NEAR(
+          b.at(i),
+          (byte / 255 - s.mean[static_cast<size_t>(c)]) / s.deviation[static_cast<size_t>(c)],
+          1e-5);
     }
   }
 }
 
-/// Finds the crop and flip that make image `i` of a batch out of its source by trying all; black stands outside. -1 when none fits.
-int find_draw(const Tensor& image, const Tensor& batch, int64_t i, int64_t pad, double mean, double deviation) {
+/// Finds the crop and flip that make image `i` of a batch out of its source by trying all; black
+/// stands outside. -1 when none fits.
+int find_draw(const Tensor& image, const Tensor& batch, int64_t i, int64_t pad, double mean,
+              double deviation) {
   const int64_t h = image.size(1), w = image.size(2), span = 2 * pad + 1;
   for (int64_t k = 0; k < span * span * 2; ++k) {
     const int64_t dy = k / 2 / span - pad, dx = k / 2 % span - pad;
@@ -85,7 +92,8 @@ TEST(MakeBatch, CropAndFlipCoverAllDrawsWithBlackBorders) {
 
 TEST(MakeBatch, PaddingWiderThanTheImage) {
   const Dataset d = random_set(1, 2, 2, 1);
-  const Tensor b = make_batch(d.images, std::vector<int64_t>(100, 0), {5, true}, {{0.0}, {1.0}}, Stream(2));
+  const Tensor b =
+      make_batch(d.images, std::vector<int64_t>(100, 0), {5, true}, {{0.0}, {1.0}}, Stream(2));
   for (int64_t i = 0; i < 100; ++i) EXPECT_GE(find_draw(d.images, b, i, 5, 0, 1), 0);
 }
 
@@ -94,17 +102,28 @@ TEST(MakeBatch, DrawDependsOnStreamAndPosition) {
   const Standardisation s = standardisation_of(d);
   const Augmentation a{4, true};
   const Tensor whole = make_batch(d.images, {0, 1, 2, 0}, a, s, Stream(9));
-  EXPECT_EQ(make_batch(d.images, {0, 1, 2, 0}, a, s, Stream(9)).to_vector<float>(), whole.to_vector<float>());
-  EXPECT_EQ(make_batch(d.images, {0, 1}, a, s, Stream(9)).to_vector<float>(), whole.rows(0, 2).to_vector<float>());
-  EXPECT_NE(make_batch(d.images, {0, 1, 2, 0}, a, s, Stream(10)).to_vector<float>(), whole.to_vector<float>());
+  EXPECT_EQ(make_batch(d.images, {0, 1, 2, 0}, a, s, Stream(9)).to_vector<float>(),
+            whole.to_vector<float>());
+  EXPECT_EQ(make_batch(d.images, {0, 1}, a, s, Stream(9)).to_vector<float>(),
+            whole.rows(0, 2).to_vector<float>());
+  EXPECT_NE(make_batch(d.images, {0, 1, 2, 0}, a, s, Stream(10)).to_vector<float>(),
+            whole.to_vector<float>());
 }
 
 TEST(MakeBatch, RefusedInput) {
   const Dataset d = random_set(2, 4, 4, 3);
   const Standardisation s = standardisation_of(d);
   expect_error([&] { make_batch(d.images, {2}, {}, s, Stream(0)); }, {"row 2", "2 images"});
-  expect_error([&] { make_batch(d.images, {0}, {}, {{0.5}, {0.5}}, Stream(0)); }, {"3 channels", "found 1"});
-  expect_error([&] { make_batch(d.images, {0}, {}, {{0, 0, 0}, {1, 0, 1}}, Stream(0)); }, {"channel 1", "above 0"});
+  expect_error(
+      [&] {
+        make_batch(d.images, {0}, {}, {{0.5}, {0.5}}, Stream(0));
+      },
+      {"3 channels", "found 1"});
+  expect_error(
+      [&] {
+        make_batch(d.images, {0}, {}, {{0, 0, 0}, {1, 0, 1}}, Stream(0));
+      },
+      {"channel 1", "above 0"});
   expect_error([&] { make_batch(d.images, {0}, {-1, false}, s, Stream(0)); }, {"crop padding -1"});
 }
 
@@ -126,7 +145,8 @@ TEST(Loader, EveryEpochHoldsEveryImageOnceInANewOrder) {
     for (int k = 0; k < 3; ++k) {
       const Batch b = loader.next();
       EXPECT_EQ(b.images.size(0), k < 2 ? 4 : 2);
-      for (size_t i = 0; i < b.index.size(); ++i) EXPECT_EQ(b.labels.data<int64_t>()[i], b.index[i] % 3);
+      for (size_t i = 0; i < b.index.size(); ++i)
+        EXPECT_EQ(b.labels.data<int64_t>()[i], b.index[i] % 3);
       EXPECT_FALSE(b.targets.defined());
       epoch.insert(epoch.end(), b.index.begin(), b.index.end());
     }
@@ -182,7 +202,7 @@ TEST(Loader, PickChoosesTheRowsOfAStep) {
     for (int64_t step = 4; step < 30; ++step) {
       const Batch b = loader.next();
       EXPECT_EQ(b.index, (std::vector<int64_t>{step % 10, 7, 7}));
-      EXPECT_EQ(b.labels.to_vector<int64_t>(), take(d.labels, b.index).to_vector<int64_t>());
+      EXPECT_EQ(b.labels.to_vector<int64_t>(), take_rows(d.labels, b.index).to_vector<int64_t>());
       EXPECT_EQ(b.images.size(0), 3);
     }
   }

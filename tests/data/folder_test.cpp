@@ -18,10 +18,13 @@ Tensor image(int64_t height, int64_t width, int64_t channels, int value) {
 
 /// a.png .. d.png of 4 x 5 RGB with values 10, 20, 30, 40.
 void write_images(const TemporaryFolder& folder) {
-  for (int i = 0; i < 4; ++i) write_png(folder.file(std::string(1, static_cast<char>('a' + i)) + ".png"), image(4, 5, 3, 10 * (i + 1)));
+  for (int i = 0; i < 4; ++i)
+    write_png(folder.file(std::string(1, static_cast<char>('a' + i)) + ".png"),
+              image(4, 5, 3, 10 * (i + 1)));
 }
 
-Split read_csv(const TemporaryFolder& folder, const std::string& csv, const FolderSettings& settings = {}) {
+Split read_csv(const TemporaryFolder& folder, const std::string& csv,
+               const FolderSettings& settings = {}) {
   folder.write("labels.csv", csv);
   return read_folder(folder.path(), settings);
 }
@@ -29,7 +32,8 @@ Split read_csv(const TemporaryFolder& folder, const std::string& csv, const Fold
 TEST(Folder, ClassesByNumber) {
   const TemporaryFolder folder;
   write_images(folder);
-  const Split s = read_csv(folder, "file,class,split\na.png,1,train\nb.png,0,test\n\nc.png,2,train\n");
+  const Split s =
+      read_csv(folder, "file,class,split\na.png,1,train\nb.png,0,test\n\nc.png,2,train\n");
   EXPECT_EQ(s.train.classes, 3);
   EXPECT_EQ(s.train.labels.to_vector<int64_t>(), (std::vector<int64_t>{1, 2}));
   EXPECT_EQ(s.test.labels.to_vector<int64_t>(), std::vector<int64_t>{0});
@@ -42,7 +46,9 @@ TEST(Folder, ClassesByNumber) {
 TEST(Folder, ClassesByNameQuotesAndWindowsLines) {
   const TemporaryFolder folder;
   write_images(folder);
-  const Split s = read_csv(folder, "\xEF\xBB\xBF" "label,file\r\n\"wolf, grey\",a.png\r\ncat,b.png\r\n");
+  const Split s = read_csv(folder,
+                           "\xEF\xBB\xBF"
+                           "label,file\r\n\"wolf, grey\",a.png\r\ncat,b.png\r\n");
   EXPECT_EQ(s.train.class_names, (std::vector<std::string>{"cat", "wolf, grey"}));
   EXPECT_EQ(s.train.labels.to_vector<int64_t>(), (std::vector<int64_t>{1, 0}));
   EXPECT_EQ(s.test.size(), 0);
@@ -51,14 +57,17 @@ TEST(Folder, ClassesByNameQuotesAndWindowsLines) {
 TEST(Folder, ResponsesAndNamedColumn) {
   const TemporaryFolder folder;
   write_images(folder);
-  const std::string csv = "file,object,angle,split\na.png,2,-0.25,train\nb.png,2,1e1,test\nc.png,2,8,train\n";
+  const std::string csv =
+      "file,object,angle,split\na.png,2,-0.25,train\nb.png,2,1e1,test\nc.png,2,8,train\n";
   const Split s = read_csv(folder, csv, {.label_column = "angle"});
   EXPECT_EQ(s.train.classes, 0);
   EXPECT_FALSE(s.train.labels.defined());
   EXPECT_EQ(s.train.targets.to_vector<float>(), (std::vector<float>{-0.25f, 8}));
   EXPECT_EQ(s.test.targets.to_vector<float>(), std::vector<float>{10});
-  expect_error([&] { read_csv(folder, csv); }, {"labels.csv", "object, angle", "data.folder.label_column"});
-  expect_error([&] { read_csv(folder, csv, {.label_column = "angel"}); }, {"labels.csv", "'angel'"});
+  expect_error([&] { read_csv(folder, csv); },
+               {"labels.csv", "object, angle", "data.folder.label_column"});
+  expect_error([&] { read_csv(folder, csv, {.label_column = "angel"}); },
+               {"labels.csv", "'angel'"});
   expect_error([&] { s.train.histogram(); }, {"responses"});
 }
 
@@ -74,12 +83,17 @@ TEST(Folder, ResponseScale) {
   const FolderSettings given{.response_low = -2, .response_high = 10, .response_unit = "degrees"};
   EXPECT_EQ(read_csv(folder, csv, given).test.scale, (ResponseScale{-2, 10, "degrees"}));
   // A given one holds every response, of either part.
-  expect_error([&] { read_csv(folder, csv, {.response_low = -2, .response_high = 9}); }, {"labels.csv: line 3", "response 10", "expected -2..9"});
-  expect_error([&] { read_csv(folder, csv, {.response_low = -1, .response_high = 10}); }, {"labels.csv: line 2", "response -2"});
-  expect_error([&] { read_csv(folder, csv, {.response_low = 3, .response_high = 3}); }, {"data.folder.response_low", "found 3 and 3"});
-  expect_error([&] { read_csv(folder, "file,class\na.png,0\n", {.response_unit = "degrees"}); }, {"labels.csv", "column class holds classes"});
+  expect_error([&] { read_csv(folder, csv, {.response_low = -2, .response_high = 9}); },
+               {"labels.csv: line 3", "response 10", "expected -2..9"});
+  expect_error([&] { read_csv(folder, csv, {.response_low = -1, .response_high = 10}); },
+               {"labels.csv: line 2", "response -2"});
+  expect_error([&] { read_csv(folder, csv, {.response_low = 3, .response_high = 3}); },
+               {"data.folder.response_low", "found 3 and 3"});
+  expect_error([&] { read_csv(folder, "file,class\na.png,0\n", {.response_unit = "degrees"}); },
+               {"labels.csv", "column class holds classes"});
   const std::string alike = "file,angle,split\na.png,5,train\nb.png,10,test\n";
-  expect_error([&] { read_csv(folder, alike); }, {"labels.csv", "found only 5", "data.folder.response_low"});
+  expect_error([&] { read_csv(folder, alike); },
+               {"labels.csv", "found only 5", "data.folder.response_low"});
   EXPECT_EQ(read_csv(folder, alike, given).train.scale.high, 10);
   Dataset other = s.test;
   other.scale.unit = "radians";
@@ -133,8 +147,11 @@ TEST(Load, PadsWithBlack) {
   const Split s = load(folder_settings(folder, 8));
   ASSERT_EQ(s.train.images.shape(), (Shape{1, 8, 8, 3}));
   for (int64_t y = 0; y < 8; ++y)
-    for (int64_t x = 0; x < 8; ++x) EXPECT_EQ(s.train.images.at((y * 8 + x) * 3), y >= 2 && y < 6 && x >= 1 && x < 6 ? 10 : 0) << y << "," << x;
-  expect_error([&] { load(folder_settings(folder, 4)); }, {folder.path(), "4 x 5", "image_size = 4"});
+    for (int64_t x = 0; x < 8; ++x)
+      EXPECT_EQ(s.train.images.at((y * 8 + x) * 3), y >= 2 && y < 6 && x >= 1 && x < 6 ? 10 : 0)
+          << y << "," << x;
+  expect_error([&] { load(folder_settings(folder, 4)); },
+               {folder.path(), "4 x 5", "image_size = 4"});
 }
 
 TEST(Load, DrawsAreBalancedNestedAndSeeded) {

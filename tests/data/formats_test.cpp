@@ -10,7 +10,9 @@ namespace {
 using test::expect_error;
 using test::TemporaryFolder;
 
-uint8_t pixel(int64_t record, int64_t i) { return static_cast<uint8_t>(record * 31 + i * 7 + i / 256); }
+uint8_t pixel(int64_t record, int64_t i) {
+  return static_cast<uint8_t>(record * 31 + i * 7 + i / 256);
+}
 
 /// Records with the given labels; label_bytes 2 puts label % 20 before it.
 std::string cifar(const std::vector<int>& labels, int label_bytes) {
@@ -24,7 +26,8 @@ std::string cifar(const std::vector<int>& labels, int label_bytes) {
 }
 
 std::string big_endian(uint32_t v) {
-  return {static_cast<char>(v >> 24), static_cast<char>(v >> 16), static_cast<char>(v >> 8), static_cast<char>(v)};
+  return {static_cast<char>(v >> 24), static_cast<char>(v >> 16), static_cast<char>(v >> 8),
+          static_cast<char>(v)};
 }
 std::string idx_images(uint32_t n, uint32_t h, uint32_t w) {
   std::string out = big_endian(2051) + big_endian(n) + big_endian(h) + big_endian(w);
@@ -69,7 +72,8 @@ TEST(Cifar, TenClassesFromSeveralBatches) {
   EXPECT_EQ(s.test.labels.to_vector<int64_t>(), std::vector<int64_t>{7});
   EXPECT_EQ(s.train.classes, 10);
   EXPECT_EQ(s.train.images.shape(), (Shape{6, 32, 32, 3}));
-  // Record 1 of the first batch, pixel (row 2, column 3): planes in the file, channels last in memory.
+  // Record 1 of the first batch, pixel (row 2, column 3): planes in the file, channels last in
+  // memory.
   const uint8_t* p = s.train.images.data<uint8_t>() + ((1 * 32 + 2) * 32 + 3) * 3;
   for (int64_t c = 0; c < 3; ++c) EXPECT_EQ(p[c], pixel(1, c * 1024 + 2 * 32 + 3));
 }
@@ -87,16 +91,24 @@ TEST(Cifar, HundredClassesUseTheFineLabel) {
 TEST(Cifar, Damage) {
   const TemporaryFolder folder;
   const std::string good = cifar({1, 2}, 1);
-  expect_error([&] { read_cifar_file(folder.write("a.bin", good.substr(0, good.size() - 1)), 10, 1); },
-               {"a.bin", "record 1", "expected 3073 bytes", "found 3072"});
-  expect_error([&] { read_cifar_file(folder.write("b.bin", good + "xyz"), 10, 1); }, {"b.bin", "record 2", "found 3", "trailing"});
-  expect_error([&] { read_cifar_file(folder.write("c.bin", cifar({1, 10}, 1)), 10, 1); }, {"c.bin", "record 1", "label 10", "expected 0..9"});
+  expect_error(
+      [&] { read_cifar_file(folder.write("a.bin", good.substr(0, good.size() - 1)), 10, 1); },
+      {"a.bin", "record 1", "expected 3073 bytes", "found 3072"});
+  expect_error([&] { read_cifar_file(folder.write("b.bin", good + "xyz"), 10, 1); },
+               {"b.bin", "record 2", "found 3", "trailing"});
+  expect_error(
+      [&] {
+        read_cifar_file(folder.write("c.bin", cifar({1, 10}, 1)), 10, 1);
+      },
+      {"c.bin", "record 1", "label 10", "expected 0..9"});
   expect_error([&] { read_cifar_file(folder.write("d.bin", ""), 10, 1); }, {"d.bin", "empty"});
   expect_error([&] { read_cifar_file(folder.file("none.bin"), 10, 1); }, {"none.bin"});
   std::string coarse = cifar({5}, 2);
   coarse[0] = 20;
-  expect_error([&] { read_cifar_file(folder.write("e.bin", coarse), 100, 2); }, {"e.bin", "record 0", "coarse label 20", "0..19"});
-  expect_error([&] { read_cifar_file(folder.write("f.bin", cifar({100}, 2)), 100, 2); }, {"f.bin", "label 100", "0..99"});
+  expect_error([&] { read_cifar_file(folder.write("e.bin", coarse), 100, 2); },
+               {"e.bin", "record 0", "coarse label 20", "0..19"});
+  expect_error([&] { read_cifar_file(folder.write("f.bin", cifar({100}, 2)), 100, 2); },
+               {"f.bin", "label 100", "0..99"});
   expect_error([&] { read_cifar10(folder.path()); }, {folder.path(), "data_batch_1.bin"});
   folder.write("data_batch_1.bin", good);
   expect_error([&] { read_cifar10(folder.path()); }, {"test_batch.bin"});
@@ -118,18 +130,23 @@ TEST(Idx, PlainAndGzip) {
 
 TEST(Idx, Damage) {
   const TemporaryFolder folder;
-  const auto broken = [&](const char* name, const std::string& bytes, const std::vector<std::string>& parts) {
+  const auto broken = [&](const char* name, const std::string& bytes,
+                          const std::vector<std::string>& parts) {
     write_idx(folder);
     folder.write(name, bytes);
     expect_error([&] { read_idx(folder.path()); }, parts);
   };
-  const char *images = "t10k-images-idx3-ubyte", *labels = "train-labels-idx1-ubyte", *packed = "train-images-idx3-ubyte.gz";
+  const char *images = "t10k-images-idx3-ubyte", *labels = "train-labels-idx1-ubyte",
+             *packed = "train-images-idx3-ubyte.gz";
   const std::string good = idx_images(2, 5, 6), gz = gzip(idx_images(4, 5, 6));
   broken(images, idx_labels({1, 2}), {images, "magic 2051", "found 2049"});
   broken(images, good.substr(0, 70), {images, "record 1", "2 x 5 x 6", "found 54", "truncated"});
   broken(images, good + "x", {images, "found 61", "trailing"});
   broken(images, good.substr(0, 9), {images, "header of 16 bytes", "found 9"});
-  broken(images, big_endian(2051) + big_endian(0xffffffffU) + big_endian(0xffffffffU) + big_endian(0xffffffffU), {images, "4294967295 x", "truncated"});
+  broken(images,
+         big_endian(2051) + big_endian(0xffffffffU) + big_endian(0xffffffffU) +
+             big_endian(0xffffffffU),
+         {images, "4294967295 x", "truncated"});
   broken(images, idx_images(2, 6, 5), {"unequal size"});
   broken(labels, idx_labels({0, 1, 2}), {labels, "expected 4 labels", "found 3"});
   broken(labels, idx_labels({0, 0, 0, 0}), {"t10k-labels", "record 0", "label 1", "expected 0..0"});

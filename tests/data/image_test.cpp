@@ -16,7 +16,8 @@ using test::TemporaryFolder;
 
 Tensor pattern(const Shape& shape) {
   Tensor t = Tensor::empty(shape, DType::u8);
-  for (int64_t i = 0; i < t.numel(); ++i) t.data<uint8_t>()[i] = static_cast<uint8_t>(i * 37 + i / 11);
+  for (int64_t i = 0; i < t.numel(); ++i)
+    t.data<uint8_t>()[i] = static_cast<uint8_t>(i * 37 + i / 11);
   return t;
 }
 
@@ -35,12 +36,22 @@ TEST(Png, Damage) {
   const TemporaryFolder folder;
   write_png(folder.file("good.png"), pattern({40, 40, 3}));
   const std::string good = read_file(folder.file("good.png"));
-  expect_error([&] { read_image(folder.write("half.png", good.substr(0, good.size() / 2))); }, {"half.png", "corrupt"});
-  expect_error([&] { read_image(folder.write("text.png", "hello")); }, {"text.png", "expected an image"});
+  expect_error([&] { read_image(folder.write("half.png", good.substr(0, good.size() / 2))); },
+               {"half.png", "corrupt"});
+  expect_error([&] { read_image(folder.write("text.png", "hello")); },
+               {"text.png", "expected an image"});
   expect_error([&] { read_image(folder.write("empty.png", "")); }, {"empty.png", "empty file"});
   expect_error([&] { read_image(folder.file("none.png")); }, {"none.png"});
-  expect_error([&] { write_png(folder.file("x.png"), pattern({4, 4, 2})); }, {"x.png", "[4, 4, 2]"});
-  expect_error([&] { write_png(folder.file("nowhere/x.png"), pattern({4, 4, 3})); }, {"nowhere/x.png"});
+  expect_error(
+      [&] {
+        write_png(folder.file("x.png"), pattern({4, 4, 2}));
+      },
+      {"x.png", "[4, 4, 2]"});
+  expect_error(
+      [&] {
+        write_png(folder.file("nowhere/x.png"), pattern({4, 4, 3}));
+      },
+      {"nowhere/x.png"});
   EXPECT_FALSE(std::filesystem::exists(folder.file("x.png")));
 }
 
@@ -62,7 +73,11 @@ TEST(Grid, PlacesRowByRowWithGapAndZoom) {
 TEST(ToBytes, Truncates) {
   const Tensor t = Tensor::of(std::vector<float>{-1, 1, 0, 0.9999f, -0.9999f, 2, -3});
   EXPECT_EQ(to_bytes(t).to_vector<uint8_t>(), (std::vector<uint8_t>{0, 255, 127, 254, 0, 255, 0}));
-  expect_error([&] { to_bytes(Tensor::of(std::vector<float>{0, NAN})); }, {"pixel 1", "not a number"});
+  expect_error(
+      [&] {
+        to_bytes(Tensor::of(std::vector<float>{0, NAN}));
+      },
+      {"pixel 1", "not a number"});
 }
 
 std::string run_data(std::vector<std::string> arguments) {
@@ -77,7 +92,8 @@ std::string run_data(std::vector<std::string> arguments) {
 }
 
 TEST(DataCommand, InfoPrintsCountsAndStatistics) {
-  const std::vector<std::string> arguments = {"info", "--shapes-train", "50", "--shapes-test", "20", "--size", "16"};
+  const std::vector<std::string> arguments = {"info", "--shapes-train", "50", "--shapes-test",
+                                              "20",   "--size",         "16"};
   const std::string text = run_data(arguments);
   EXPECT_NE(text.find("train: 50 images, 16 x 16, 3 channels"), std::string::npos) << text;
   EXPECT_NE(text.find("crescent"), std::string::npos) << text;
@@ -90,31 +106,49 @@ TEST(DataCommand, InfoPrintsCountsAndStatistics) {
 }
 
 TEST(DataCommand, SetIsTheReaderOfConfigurations) {
-  const std::string text = run_data({"info", "--kind", "shapes", "--set", "shapes.train=50", "--set", "shapes.test=20", "--set", "image_size=16"});
-  EXPECT_EQ(text, run_data({"info", "--shapes-train", "50", "--shapes-test", "20", "--size", "16"}));
-  expect_error([] { run_data({"info", "--set", "shapes_train=50"}); }, {"--set shapes_train=50", "did you mean 'shapes.train'?"});
-  expect_error([] { run_data({"info", "--set", "shapes.train=many"}); }, {"'shapes.train'", "expected an integer"});
+  const std::string text = run_data({"info", "--kind", "shapes", "--set", "shapes.train=50",
+                                     "--set", "shapes.test=20", "--set", "image_size=16"});
+  EXPECT_EQ(text,
+            run_data({"info", "--shapes-train", "50", "--shapes-test", "20", "--size", "16"}));
+  expect_error(
+      [] {
+        run_data({"info", "--set", "shapes_train=50"});
+      },
+      {"--set shapes_train=50", "did you mean 'shapes.train'?"});
+  expect_error(
+      [] {
+        run_data({"info", "--set", "shapes.train=many"});
+      },
+      {"'shapes.train'", "expected an integer"});
 }
 
 TEST(DataCommand, KindsListsEverySourceWithItsSettings) {
   const std::string text = run_data({"kinds"});
-  for (const char* part : {"cifar10 ", "reads train.bin and test.bin in data.path", "[data.shapes]", "difficulty = 1.0", "response_unit = \"\"", "[data.bars]"})
+  for (const char* part : {"cifar10 ", "reads train.bin and test.bin in data.path", "[data.shapes]",
+                           "difficulty = 1.0", "response_unit = \"\"", "[data.bars]"})
     EXPECT_NE(text.find(part), std::string::npos) << part << " is missing in: " << text;
   EXPECT_EQ(text.find("[data.idx]"), std::string::npos) << "no settings, no section";
 }
 
 TEST(DataCommand, InfoPrintsResponsesWithTheirScale) {
-  const auto j = nlohmann::json::parse(run_data({"info", "--json", "--kind", "bars", "--bars-train", "20", "--bars-test", "5", "--size", "8"}));
-  EXPECT_EQ(j["train"]["response_scale"], nlohmann::json({{"low", 0.0}, {"high", 90.0}, {"unit", "degrees"}}));
-  EXPECT_NE(run_data({"info", "--kind", "bars", "--size", "8"}).find("scale      0 to 90 degrees"), std::string::npos);
+  const auto j = nlohmann::json::parse(run_data({"info", "--json", "--kind", "bars", "--bars-train",
+                                                 "20", "--bars-test", "5", "--size", "8"}));
+  EXPECT_EQ(j["train"]["response_scale"],
+            nlohmann::json({{"low", 0.0}, {"high", 90.0}, {"unit", "degrees"}}));
+  EXPECT_NE(run_data({"info", "--kind", "bars", "--size", "8"}).find("scale      0 to 90 degrees"),
+            std::string::npos);
 }
 
 TEST(DataCommand, PreviewWritesASheet) {
   const TemporaryFolder folder;
-  run_data({"preview", "--shapes-train", "50", "--shapes-test", "10", "--size", "16", "--per-class", "3", "--zoom", "2", "--out",
-               folder.file("sheet.png")});
+  run_data({"preview", "--shapes-train", "50", "--shapes-test", "10", "--size", "16", "--per-class",
+            "3", "--zoom", "2", "--out", folder.file("sheet.png")});
   EXPECT_EQ(read_image(folder.file("sheet.png")).shape(), (Shape{10 * 34, 3 * 34, 3}));
-  expect_error([&] { run_data({"preview", "--part", "all", "--out", folder.file("no.png")}); }, {"--part", "'all'"});
+  expect_error(
+      [&] {
+        run_data({"preview", "--part", "all", "--out", folder.file("no.png")});
+      },
+      {"--part", "'all'"});
 }
 
 }  // namespace

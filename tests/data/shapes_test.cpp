@@ -1,4 +1,5 @@
-// The procedural set: distances of the figures, determinism, balance, and that colour says nothing about the class.
+// The procedural set: distances of the figures, determinism, balance, and that colour says nothing
+// about the class.
 #include "data/shapes.h"
 
 #include <omp.h>
@@ -17,7 +18,8 @@ TEST(Figures, DistancesAreSignedAndNearlyExactAtTheOutline) {
     int inside = 0, near = 0, unit = 0;
     for (int i = 0; i < 100; ++i)
       for (int j = 0; j < 100; ++j) {
-        const Point p{-2 + 0.04f * static_cast<float>(i) + 0.013f, -2 + 0.04f * static_cast<float>(j) + 0.007f};
+        const Point p{-2 + 0.04f * static_cast<float>(i) + 0.013f,
+                      -2 + 0.04f * static_cast<float>(j) + 0.007f};
         const float d = figure_distance(figure, p), h = 1e-3f;
         inside += d < 0;
         if (p.x * p.x + p.y * p.y > 1.5f * 1.5f) {
@@ -25,8 +27,12 @@ TEST(Figures, DistancesAreSignedAndNearlyExactAtTheOutline) {
         }
         if (std::fabs(d) > 0.1f) continue;
         ++near;
-        const float gx = (figure_distance(figure, {p.x + h, p.y}) - figure_distance(figure, {p.x - h, p.y})) / (2 * h);
-        const float gy = (figure_distance(figure, {p.x, p.y + h}) - figure_distance(figure, {p.x, p.y - h})) / (2 * h);
+        const float gx =
+            (figure_distance(figure, {p.x + h, p.y}) - figure_distance(figure, {p.x - h, p.y})) /
+            (2 * h);
+        const float gy =
+            (figure_distance(figure, {p.x, p.y + h}) - figure_distance(figure, {p.x, p.y - h})) /
+            (2 * h);
         unit += std::fabs(std::hypot(gx, gy) - 1) < 0.05f;
       }
     const double area = inside * 0.04 * 0.04;
@@ -56,13 +62,15 @@ TEST(Shapes, ImageDependsOnSeedAndNumberOnly) {
 }
 
 TEST(Shapes, OtherSizes) {
-  for (const int64_t size : {8, 33, 64}) EXPECT_EQ(shapes(3, size, 1).images.shape(), (Shape{3, size, size, 3}));
+  for (const int64_t size : {8, 33, 64})
+    EXPECT_EQ(shapes(3, size, 1).images.shape(), (Shape{3, size, size, 3}));
   EXPECT_EQ(shapes(0, 32, 1).size(), 0);
   test::expect_error([] { shapes(1, 7, 1); }, {"image size 7"});
   test::expect_error([] { shapes(-1, 32, 1); }, {"shapes"});
 }
 
-/// Mean colour and deviation of each image: all that a classifier without any notion of form could use.
+/// Mean colour and deviation of each image: all that a classifier without any notion of form could
+/// use.
 std::vector<std::array<double, 6>> colour_statistics(const Dataset& d) {
   std::vector<std::array<double, 6>> out;
   const int64_t pixels = d.height() * d.width();

@@ -18,7 +18,8 @@ TEST(Sheet, ARowForEachClassBlackWhereImagesAreMissing) {
   Dataset d = pixels(6);
   d.labels = Tensor::of(std::vector<int64_t>{2, 0, 0, 2, 0, 0});
   d.classes = 3;
-  EXPECT_EQ(class_sheet(d, 3).to_vector<uint8_t>(), (std::vector<uint8_t>{2, 3, 5, 0, 0, 0, 1, 4, 0}));
+  EXPECT_EQ(class_sheet(d, 3).to_vector<uint8_t>(),
+            (std::vector<uint8_t>{2, 3, 5, 0, 0, 0, 1, 4, 0}));
   EXPECT_EQ(class_sheet(d, 1).to_vector<uint8_t>(), (std::vector<uint8_t>{2, 0, 1}));
   EXPECT_EQ(class_sheet(d, 2, 2).to_vector<uint8_t>(), (std::vector<uint8_t>{2, 3, 0, 0}));
   EXPECT_EQ(class_sheet(d, 1, 20).size(0), 3);

@@ -1,4 +1,5 @@
-// Data sources: registration, settings, what is refused before any work; the worked example of docs/data.md (bars_source.cpp).
+// Data sources: registration, settings, what is refused before any work; the worked example of
+// docs/data.md (bars_source.cpp).
 #include "data/source.h"
 
 #include <algorithm>
@@ -48,7 +49,8 @@ TEST(Source, NamesAreUniqueAndSorted) {
   std::vector<std::string> names;
   for (const DataSource& s : all_sources()) names.push_back(s.name);
   EXPECT_TRUE(std::is_sorted(names.begin(), names.end()));
-  for (const char* name : {"cifar10", "cifar100", "idx", "folder", "shapes", "bars"}) EXPECT_NE(std::find(names.begin(), names.end(), name), names.end()) << name;
+  for (const char* name : {"cifar10", "cifar100", "idx", "folder", "shapes", "bars"})
+    EXPECT_NE(std::find(names.begin(), names.end(), name), names.end()) << name;
   expect_error([] { RegisterSource again({.name = "shapes"}); }, {"two data sources", "shapes"});
 }
 
@@ -57,7 +59,8 @@ TEST(Source, TheTextHoldsTheChosenSourceOnly) {
   s.path = "somewhere";  // shapes reads no files
   const std::string before = s.text();
   EXPECT_EQ(before,
-            "data.kind = \"shapes\"\ndata.path = \"\"\ndata.train_per_class = 0\ndata.test_per_class = 0\ndata.image_size = 32\ndata.seed = 0\n"
+            "data.kind = \"shapes\"\ndata.path = \"\"\ndata.train_per_class = "
+            "0\ndata.test_per_class = 0\ndata.image_size = 32\ndata.seed = 0\n"
             "data.shapes.train = 2000\ndata.shapes.test = 1000\ndata.shapes.difficulty = 1\n");
   const Settings list = list_settings(s);
   set_override(list, "folder.label_column=age");
@@ -91,7 +94,8 @@ TEST(Source, KeysOfBeforeNameTheirSuccessors) {
   Configuration c;
   const Settings list = list_settings(c);
   const auto refused = [&](const std::string& old_key, const std::string& now) {
-    expect_error([&] { set_override(list, old_key + "=1"); }, {"unknown key '" + old_key + "'", "did you mean '" + now + "'?"});
+    expect_error([&] { set_override(list, old_key + "=1"); },
+                 {"unknown key '" + old_key + "'", "did you mean '" + now + "'?"});
   };
   refused("data.shapes_train", "data.shapes.train");
   refused("data.shapes_test", "data.shapes.test");
@@ -101,7 +105,8 @@ TEST(Source, KeysOfBeforeNameTheirSuccessors) {
 
 TEST(Source, CheckRefusesBeforeAnyWorkAndNamesTheKey) {
   const TemporaryFolder folder;
-  const auto refused = [](const std::vector<std::string>& assignments, std::vector<std::string> parts) {
+  const auto refused = [](const std::vector<std::string>& assignments,
+                          std::vector<std::string> parts) {
     DataSettings s;
     const Settings list = list_settings(s);
     for (const std::string& a : assignments) set_override(list, a);
@@ -118,18 +123,22 @@ TEST(Source, CheckRefusesBeforeAnyWorkAndNamesTheKey) {
   refused({"shapes.test=0"}, {"data.shapes.test", "found 0"});
   refused({"shapes.difficulty=1.5"}, {"data.shapes.difficulty", "found 1.5"});
   refused({"kind=idx"}, {"data.path", "idx", "train-images"});
-  refused({"kind=idx", "path=/nonexistent-folder"}, {"data.path: /nonexistent-folder", "found none"});
+  refused({"kind=idx", "path=/nonexistent-folder"},
+          {"data.path: /nonexistent-folder", "found none"});
   folder.write("a-file", "");
   refused({"kind=idx", "path=" + folder.file("a-file")}, {"data.path", "a-file", "found a file"});
-  refused({"kind=idx", "path=" + folder.path()}, {folder.path(), "train-images-idx3-ubyte", "found neither"});
+  refused({"kind=idx", "path=" + folder.path()},
+          {folder.path(), "train-images-idx3-ubyte", "found neither"});
   refused({"kind=cifar10", "path=" + folder.path()}, {folder.path(), "data_batch_1.bin"});
   folder.write("data_batch_1.bin", "");
   refused({"kind=cifar10", "path=" + folder.path()}, {"test_batch.bin", "cannot open"});
   refused({"kind=cifar100", "path=" + folder.path()}, {"train.bin", "cannot open"});
   refused({"kind=folder", "path=" + folder.path()}, {"labels.csv"});
   folder.write("labels.csv", "file,age\na.png,1\nb.png,2\n");
-  refused({"kind=folder", "path=" + folder.path()}, {"labels.csv: line 2", "a.png", "no such file"});
-  refused({"kind=folder", "path=" + folder.path(), "folder.label_column=year"}, {"labels.csv", "'year'"});
+  refused({"kind=folder", "path=" + folder.path()},
+          {"labels.csv: line 2", "a.png", "no such file"});
+  refused({"kind=folder", "path=" + folder.path(), "folder.label_column=year"},
+          {"labels.csv", "'year'"});
 }
 
 TEST(ResponseScale, ThereAndBack) {

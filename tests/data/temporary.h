@@ -41,7 +41,8 @@ void expect_error(F&& f, const std::vector<std::string>& parts) {
   } catch (const Error& e) {
     const std::string text = e.what();
     EXPECT_EQ(text.find('\n'), std::string::npos) << text;
-    for (const auto& part : parts) EXPECT_NE(text.find(part), std::string::npos) << "'" << part << "' is missing in: " << text;
+    for (const auto& part : parts)
+      EXPECT_NE(text.find(part), std::string::npos) << "'" << part << "' is missing in: " << text;
     return;
   }
   ADD_FAILURE() << "no error thrown; expected one with '" << parts.at(0) << "'";

@@ -67,7 +67,8 @@ TEST(ClassConditioning, JudgesRealImagesUnderTheirClassesAndFakesUnderThoseDrawn
   const Conditioning::Real real = conditioning->next_real();
   const auto c = conditioning->discriminator_conditions(real.inputs, no_place());
   EXPECT_EQ(c.judged_real.classes.to_vector<int64_t>(), real.inputs.at(0).to_vector<int64_t>());
-  EXPECT_EQ(c.made.classes.to_vector<int64_t>(), draw_integers(no_place(), {4}, 0, 3).to_vector<int64_t>());
+  EXPECT_EQ(c.made.classes.to_vector<int64_t>(),
+            draw_integers(no_place(), {4}, 0, 3).to_vector<int64_t>());
   EXPECT_EQ(c.judged_fake.classes.to_vector<int64_t>(), c.made.classes.to_vector<int64_t>());
   EXPECT_FALSE(c.real_weights.defined() || c.fake_weights.defined());
 }
@@ -76,7 +77,8 @@ TEST(ClassConditioning, JudgesRealImagesUnderTheirClassesAndFakesUnderThoseDrawn
 double brightness(const Tensor& images, int64_t i) { return images.rows(i, i + 1).at(0); }
 
 class VicinityConditioningOf : public testing::TestWithParam<const char*> {};
-INSTANTIATE_TEST_SUITE_P(Types, VicinityConditioningOf, testing::Values("soft", "hard"), [](const auto& info) { return std::string(info.param); });
+INSTANTIATE_TEST_SUITE_P(Types, VicinityConditioningOf, testing::Values("soft", "hard"),
+                         [](const auto& info) { return std::string(info.param); });
 
 TEST_P(VicinityConditioningOf, RealImagesAreThoseOfTheDrawsAndConditionsTheirEmbeddings) {
   const data::Dataset d = faces();
@@ -93,21 +95,29 @@ TEST_P(VicinityConditioningOf, RealImagesAreThoseOfTheDrawsAndConditionsTheirEmb
     EXPECT_EQ(c.real_weights.defined(), vicinity.soft);
     for (int64_t i = 0; i < 4; ++i) {
       const double y = numbers.at(i), fake = numbers.at(4 + i);
-      const double pixel = brightness(real.images, i), response = std::ceil((pixel + 1) / 2 * 255 - 0.01) / 255;
+      const double pixel = brightness(real.images, i),
+                   response = std::ceil((pixel + 1) / 2 * 255 - 0.01) / 255;
       EXPECT_LE(std::abs(response - y), vicinity.radius() + 0.005);
-      EXPECT_FLOAT_EQ(static_cast<float>(c.judged_real.embedding.data().at(3 * i)), static_cast<float>(y));
-      EXPECT_FLOAT_EQ(static_cast<float>(c.judged_fake.embedding.data().at(3 * i)), static_cast<float>(y));
-      EXPECT_FLOAT_EQ(static_cast<float>(c.made.embedding.data().at(3 * i)), static_cast<float>(fake));
+      EXPECT_FLOAT_EQ(static_cast<float>(c.judged_real.embedding.data().at(3 * i)),
+                      static_cast<float>(y));
+      EXPECT_FLOAT_EQ(static_cast<float>(c.judged_fake.embedding.data().at(3 * i)),
+                      static_cast<float>(y));
+      EXPECT_FLOAT_EQ(static_cast<float>(c.made.embedding.data().at(3 * i)),
+                      static_cast<float>(fake));
       if (!vicinity.soft) continue;
       EXPECT_NEAR(c.fake_weights.at(i), vicinity.weight(fake, y), 1e-4);
       EXPECT_NEAR(c.real_weights.at(i), vicinity.weight(response, y), 0.05);
     }
   }
   const Tensors targets = conditioning->next_targets(Stream(4));
-  EXPECT_FLOAT_EQ(static_cast<float>(conditioning->generator_condition(targets, no_place()).embedding.data().at(3)), static_cast<float>(targets.at(0).at(1)));
+  EXPECT_FLOAT_EQ(
+      static_cast<float>(
+          conditioning->generator_condition(targets, no_place()).embedding.data().at(3)),
+      static_cast<float>(targets.at(0).at(1)));
 }
 
-// An update's draws depend on the stream and its number only: not on prefetching, nor on where one begins.
+// An update's draws depend on the stream and its number only: not on prefetching, nor on where one
+// begins.
 TEST(VicinityConditioning, BeginsAnywhereWithAnyNumberOfThreads) {
   const data::Dataset d = faces();
   GanSettings s = toy_settings();
@@ -134,7 +144,9 @@ class Recorder : public nn::Monitor {
   std::vector<nn::Values> lines;
   void progress(int64_t step, int64_t, int64_t, const nn::Values&) override { done = step; }
   void metrics(int64_t, const nn::Values& values) override { lines.push_back(values); }
-  void image(const std::string& name, const Tensor& t) override { images.emplace_back(name, t.shape()); }
+  void image(const std::string& name, const Tensor& t) override {
+    images.emplace_back(name, t.shape());
+  }
   bool checkpoint_due() override { return done >= stop_after; }
   bool stop_requested() override { return done >= stop_after; }
   void save(const TensorFile& state) override { saved = state; }
@@ -149,7 +161,8 @@ TensorFile train(const GanSettings& s, Recorder& monitor) {
 
 void expect_equal_bits(const TensorFile& a, const TensorFile& b) {
   ASSERT_EQ(a.tensors.size(), b.tensors.size());
-  for (const auto& [name, t] : a.tensors) EXPECT_EQ(std::memcmp(t.raw(), b.get(name).raw(), static_cast<size_t>(t.bytes())), 0) << name;
+  for (const auto& [name, t] : a.tensors)
+    EXPECT_EQ(std::memcmp(t.raw(), b.get(name).raw(), static_cast<size_t>(t.bytes())), 0) << name;
 }
 
 TEST_P(VicinityConditioningOf, AGanTrainsShowsItsResponsesAndResumes) {
@@ -171,7 +184,8 @@ TEST_P(VicinityConditioningOf, AGanTrainsShowsItsResponsesAndResumes) {
   }
 }
 
-// The embedded response reaches G: after some training its images differ between responses, and every weight of D and G has moved.
+// The embedded response reaches G: after some training its images differ between responses, and
+// every weight of D and G has moved.
 TEST(VicinityConditioning, EveryPartOfTheNetworksLearns) {
   GanSettings s = toy_settings();
   s.arch = "sagan";
@@ -180,9 +194,13 @@ TEST(VicinityConditioning, EveryPartOfTheNetworksLearns) {
   GanTrainer trainer(condition_on_responses(faces(), s, embedding()), s, Stream(2), monitor);
   const TensorFile g = trainer.generator().state_dict(), d = trainer.discriminator().state_dict();
   trainer.run();
-  for (const auto& [before, net] : {std::pair<const TensorFile*, nn::Module*>{&g, &trainer.generator()}, {&d, &trainer.discriminator()}})
+  for (const auto& [before, net] :
+       {std::pair<const TensorFile*, nn::Module*>{&g, &trainer.generator()},
+        {&d, &trainer.discriminator()}})
     for (const nn::Parameter& p : net->parameters())
-      EXPECT_NE(before->get(p.name).to_vector<float>(), net->state_dict().get(p.name).to_vector<float>()) << p.name;
+      EXPECT_NE(before->get(p.name).to_vector<float>(),
+                net->state_dict().get(p.name).to_vector<float>())
+          << p.name;
 }
 
 std::string error_of(const std::function<void()>& f) {
@@ -205,14 +223,16 @@ TEST(Conditioning, RefusesWhatCannotBeTrained) {
   expect([&] { condition_on_classes(d, s); }, "the data set has no classes");
   s.arch = "biggan";
   expect([&] { GanTrainer(condition_on_responses(d, s, embedding()), s, Stream(1), monitor); },
-         "gan.arch: biggan is conditioned on classes, the data have responses; expected one of sagan, sngan");
+         "gan.arch: biggan is conditioned on classes, the data have responses; expected one of "
+         "sagan, sngan");
   s = toy_settings();
   expect([&] { condition_on_responses(d, s, {}); }, "no embedding");
   s.vicinity.type = "round";
   expect([&] { condition_on_responses(d, s, embedding()); }, "gan.vicinity.type");
   data::Dataset degrees = d;
   degrees.targets = Tensor::full({d.size()}, 35);
-  expect([&] { condition_on_responses(degrees, toy_settings(), embedding()); }, "normalised to [0, 1], found 35");
+  expect([&] { condition_on_responses(degrees, toy_settings(), embedding()); },
+         "normalised to [0, 1], found 35");
   degrees.targets = {};
   expect([&] { condition_on_responses(degrees, toy_settings(), embedding()); }, "no responses");
 }

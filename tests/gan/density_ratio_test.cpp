@@ -19,22 +19,27 @@ Variable positive(const Shape& shape, uint64_t seed) {
 }
 
 TEST(RatioLoss, MatchesTheFormula) {
-  const Tensor real = Tensor::of<double>({0.5, 2}, {2, 1}), fake = Tensor::of<double>({1, 0.25}, {2, 1});
+  const Tensor real = Tensor::of<double>({0.5, 2}, {2, 1}),
+               fake = Tensor::of<double>({1, 0.25}, {2, 1});
   const auto s = [](double t) { return 1 / (1 + std::exp(-t)); };
   const auto softplus = [](double t) { return std::log1p(std::exp(t)); };
-  const double expected = (s(1) * 1 + s(0.25) * 0.25) / 2 - (softplus(1) + softplus(0.25)) / 2 - (s(0.5) + s(2)) / 2 + 0.01 * std::pow(1.25 / 2 - 1, 2);
+  const double expected = (s(1) * 1 + s(0.25) * 0.25) / 2 - (softplus(1) + softplus(0.25)) / 2 -
+                          (s(0.5) + s(2)) / 2 + 0.01 * std::pow(1.25 / 2 - 1, 2);
   EXPECT_NEAR(ratio_loss(Variable(real), Variable(fake), 0.01).item(), expected, 1e-14);
 }
 
 TEST(RatioLoss, Gradients) {
-  const auto report = gradcheck([](const Variables& v) { return ratio_loss(v[0], v[1], 0.7); }, {positive({5, 1}, 1), positive({5, 1}, 2)});
+  const auto report = gradcheck([](const Variables& v) { return ratio_loss(v[0], v[1], 0.7); },
+                                {positive({5, 1}, 1), positive({5, 1}, 2)});
   EXPECT_TRUE(report.ok) << report.message;
 }
 
 TEST(RatioLoss, IsSmallestAtTheTrueRatio) {
-  // Two atoms with real probabilities (0.8, 0.2) and fake ones (0.5, 0.5): the true ratio is (1.6, 0.4).
+  // Two atoms with real probabilities (0.8, 0.2) and fake ones (0.5, 0.5): the true ratio is (1.6,
+  // 0.4).
   const auto loss = [](double a, double b) {
-    const Tensor real = Tensor::of<double>({a, a, a, a, b}, {5, 1}), fake = Tensor::of<double>({a, b}, {2, 1});
+    const Tensor real = Tensor::of<double>({a, a, a, a, b}, {5, 1}),
+                 fake = Tensor::of<double>({a, b}, {2, 1});
     return ratio_loss(Variable(real), Variable(fake), 0.01).item();
   };
   const double best = loss(1.6, 0.4);
@@ -53,7 +58,9 @@ TEST(RatioNet, WidthsAndKeysOfTheOriginal) {
   EXPECT_EQ(net.parameter_count(), 9303569);
   std::set<std::string> keys;
   for (const auto& p : net.parameters()) keys.insert(p.name);
-  for (const char* key : {"label_emb.weight", "main.0.weight", "main.1.bias", "main.4.weight", "main.17.weight", "main.20.bias"}) EXPECT_TRUE(keys.count(key)) << key;
+  for (const char* key : {"label_emb.weight", "main.0.weight", "main.1.bias", "main.4.weight",
+                          "main.17.weight", "main.20.bias"})
+    EXPECT_TRUE(keys.count(key)) << key;
 }
 
 TEST(RatioNet, TheConditionStandsFirst) {
@@ -85,15 +92,19 @@ TEST(FeatureNet, SizeKeysAndShapesOfTheOriginal) {
   EXPECT_EQ(net.feature_size(), 3072);
   std::set<std::string> keys;
   for (const auto& p : net.parameters()) keys.insert(p.name);
-  for (const char* key : {"main.0.weight", "main.1.weight", "main.3.0.conv1.weight", "main.4.0.shortcut.0.weight", "main.6.2.bn2.bias", "classifier_1.0.weight",
-                          "classifier_2.0.weight", "classifier_2.3.weight", "classifier_2.4.weight", "classifier_2.7.weight", "classifier_2.8.weight", "classifier_2.11.bias"})
+  for (const char* key :
+       {"main.0.weight", "main.1.weight", "main.3.0.conv1.weight", "main.4.0.shortcut.0.weight",
+        "main.6.2.bn2.bias", "classifier_1.0.weight", "classifier_2.0.weight",
+        "classifier_2.3.weight", "classifier_2.4.weight", "classifier_2.7.weight",
+        "classifier_2.8.weight", "classifier_2.11.bias"})
     EXPECT_TRUE(keys.count(key)) << key;
 }
 
 TEST(FeatureNet, LargeImagesArePooled) {
   const FeatureNet net({.outputs = 100, .channels = 3, .size = 128}, {});
   EXPECT_EQ(net.parameter_count(), 97213604);
-  FeatureNet small({.outputs = 4, .channels = 1, .size = 16}, {.width = 4, .blocks = {1, 1}, .feature = 10, .head = {6}});
+  FeatureNet small({.outputs = 4, .channels = 1, .size = 16},
+                   {.width = 4, .blocks = {1, 1}, .feature = 10, .head = {6}});
   small.initialise(Stream(1));
   small.eval();
   const nn::Features f = small.forward_features(Variable(Tensor::full({2, 16, 16, 1}, 0.5)));
@@ -101,7 +112,7 @@ TEST(FeatureNet, LargeImagesArePooled) {
   EXPECT_EQ(f.taps.back().shape(), (Shape{2, 10}));
 }
 
-// --- training: features of real images are bright, the "generator" makes dark ones with probability 3/4 -------------------------------
+// --- training: features of real images are bright, the "generator" makes dark ones with probabilit
 
 data::Dataset bright_images() {
   data::Dataset d;
@@ -121,7 +132,8 @@ Tensor dark_or_bright(const Tensor& y, const Stream& stream) {
 }
 
 struct Toy {
-  FeatureNet features{{.outputs = 2, .channels = 1, .size = 8}, {.width = 4, .blocks = {1}, .feature = 8, .head = {}}};
+  FeatureNet features{{.outputs = 2, .channels = 1, .size = 8},
+                      {.width = 4, .blocks = {1}, .feature = 8, .head = {}}};
   ClassRatioNet net{2, 2, 8, {16, 16}, 0.0};
   data::Dataset real = bright_images();
   RatioSettings settings;
@@ -149,7 +161,8 @@ TEST(RatioTraining, LearnsWhichFakesAreRealistic) {
 /// Keeps what the loop saves; asks for a stop at the n-th occasion.
 class StopAt : public nn::Monitor {
  public:
-  explicit StopAt(int64_t n, std::optional<TensorFile> saved = std::nullopt) : left_(n), saved_(std::move(saved)) {}
+  explicit StopAt(int64_t n, std::optional<TensorFile> saved = std::nullopt)
+      : left_(n), saved_(std::move(saved)) {}
   bool checkpoint_due() override { return --left_ == 0; }
   bool stop_requested() override { return true; }
   void save(const TensorFile& state) override { saved_ = state; }
@@ -172,11 +185,17 @@ TEST(RatioTraining, ResumesBitEqual) {
   Toy whole, stopped, resumed;
   whole.settings.epochs = stopped.settings.epochs = resumed.settings.epochs = 4;
   nn::Monitor monitor;
-  const nn::Values a = train_ratio({whole.net, whole.features, dark_or_bright, whole.real, Stream(2), monitor}, whole.settings);
+  const nn::Values a = train_ratio(
+      {whole.net, whole.features, dark_or_bright, whole.real, Stream(2), monitor}, whole.settings);
   StopAt first(3);
-  EXPECT_THROW(train_ratio({stopped.net, stopped.features, dark_or_bright, stopped.real, Stream(2), first}, stopped.settings), nn::Interrupted);
+  EXPECT_THROW(
+      train_ratio({stopped.net, stopped.features, dark_or_bright, stopped.real, Stream(2), first},
+                  stopped.settings),
+      nn::Interrupted);
   StopAt second(0, first.load());
-  const nn::Values b = train_ratio({resumed.net, resumed.features, dark_or_bright, resumed.real, Stream(2), second}, resumed.settings);
+  const nn::Values b =
+      train_ratio({resumed.net, resumed.features, dark_or_bright, resumed.real, Stream(2), second},
+                  resumed.settings);
   EXPECT_EQ(weights_of(whole.net), weights_of(resumed.net));
   EXPECT_EQ(a, b);
 }

@@ -18,7 +18,8 @@ Tensor drawn(const DiffAugment& augment, int64_t n, int64_t height, int64_t widt
 }
 
 Tensor run(const Tensor& x, const std::vector<double>& p, int64_t cut) {
-  return apply1("diffaugment", {x, parameters(p)}, {{"cutout", std::vector<int64_t>{cut, cut}}}).data();
+  return apply1("diffaugment", {x, parameters(p)}, {{"cutout", std::vector<int64_t>{cut, cut}}})
+      .data();
 }
 
 Tensor counting(int64_t h, int64_t w, int64_t c) {
@@ -28,7 +29,8 @@ Tensor counting(int64_t h, int64_t w, int64_t c) {
 }
 
 TEST(DiffAugment, IdentityParameters) {
-  EXPECT_EQ(run(counting(2, 3, 2), {0, 1, 1, 0, 0, 0, 0}, 0).to_vector<double>(), counting(2, 3, 2).to_vector<double>());
+  EXPECT_EQ(run(counting(2, 3, 2), {0, 1, 1, 0, 0, 0, 0}, 0).to_vector<double>(),
+            counting(2, 3, 2).to_vector<double>());
 }
 
 TEST(DiffAugment, TranslationReadsAtPlusShiftAndPadsWithZero) {
@@ -48,13 +50,18 @@ TEST(DiffAugment, CutoutIsClippedAtTheBorder) {
 
 TEST(DiffAugment, ColourSteps) {
   const Tensor x = Tensor::of<double>({1, 3, 5, 7}, {1, 1, 2, 2});  // pixels (1, 3) and (5, 7)
-  EXPECT_EQ(run(x, {0.25, 1, 1, 0, 0, 0, 0}, 0).to_vector<double>(), (std::vector<double>{1.25, 3.25, 5.25, 7.25}));
+  EXPECT_EQ(run(x, {0.25, 1, 1, 0, 0, 0, 0}, 0).to_vector<double>(),
+            (std::vector<double>{1.25, 3.25, 5.25, 7.25}));
   // Saturation 2 doubles the distance from the pixel means 2 and 6.
-  EXPECT_EQ(run(x, {0, 2, 1, 0, 0, 0, 0}, 0).to_vector<double>(), (std::vector<double>{0, 4, 4, 8}));
+  EXPECT_EQ(run(x, {0, 2, 1, 0, 0, 0, 0}, 0).to_vector<double>(),
+            (std::vector<double>{0, 4, 4, 8}));
   // Contrast 0.5 halves the distance from the image mean 4.
-  EXPECT_EQ(run(x, {0, 1, 0.5, 0, 0, 0, 0}, 0).to_vector<double>(), (std::vector<double>{2.5, 3.5, 4.5, 5.5}));
-  // In order: + 1, saturation 0 gives 3 3 7 7, contrast 1.5 around 5 gives 2 2 8 8; then the shift by one column.
-  EXPECT_EQ(run(x, {1, 0, 1.5, 0, 1, 0, 0}, 0).to_vector<double>(), (std::vector<double>{8, 8, 0, 0}));
+  EXPECT_EQ(run(x, {0, 1, 0.5, 0, 0, 0, 0}, 0).to_vector<double>(),
+            (std::vector<double>{2.5, 3.5, 4.5, 5.5}));
+  // In order: + 1, saturation 0 gives 3 3 7 7, contrast 1.5 around 5 gives 2 2 8 8; then the shift
+  // by one column.
+  EXPECT_EQ(run(x, {1, 0, 1.5, 0, 1, 0, 0}, 0).to_vector<double>(),
+            (std::vector<double>{8, 8, 0, 0}));
 }
 
 TEST(DiffAugment, Gradient) {
@@ -62,7 +69,8 @@ TEST(DiffAugment, Gradient) {
   const Tensor x = Tensor::empty({3, 8, 8, 3}, DType::f64);
   Stream(1).fill_uniform(x, -1, 1);
   const Tensor p = drawn(augment, 3, 8, 8, 2).to(DType::f64);
-  const GradcheckReport report = gradcheck([&](const Variables& v) { return augment.apply(v[0], p); }, {Variable(x, true)});
+  const GradcheckReport report =
+      gradcheck([&](const Variables& v) { return augment.apply(v[0], p); }, {Variable(x, true)});
   EXPECT_TRUE(report.ok) << report.message;
 }
 
@@ -99,7 +107,9 @@ TEST(DiffAugment, DrawsCoverTheirRanges) {
     EXPECT_LE(*seen.rbegin(), high[k]) << k;
     EXPECT_NEAR(*seen.begin(), low[k], 0.01) << k;  // both ends occur
     EXPECT_NEAR(*seen.rbegin(), high[k], 0.01) << k;
-    if (k >= 3) { EXPECT_EQ(seen.size(), static_cast<size_t>(high[k] - low[k] + 1)) << k; }
+    if (k >= 3) {
+      EXPECT_EQ(seen.size(), static_cast<size_t>(high[k] - low[k] + 1)) << k;
+    }
   }
 }
 
@@ -109,7 +119,8 @@ TEST(DiffAugment, DrawsAreThoseOfTheStream) {
   Stream s(8);
   for (int64_t i = 0; i < 50; ++i) {
     const double u[] = {s.uniform() - 0.5, 2 * s.uniform(), s.uniform() + 0.5};
-    for (int64_t k = 0; k < 3; ++k) ASSERT_EQ(p.at(i * 7 + k), static_cast<double>(static_cast<float>(u[k])));
+    for (int64_t k = 0; k < 3; ++k)
+      ASSERT_EQ(p.at(i * 7 + k), static_cast<double>(static_cast<float>(u[k])));
     const int64_t n[] = {s.below(9) - 4, s.below(9) - 4, s.below(33), s.below(30)};
     for (int64_t k = 0; k < 4; ++k) ASSERT_EQ(p.at(i * 7 + 3 + k), static_cast<double>(n[k]));
   }

@@ -1,4 +1,5 @@
-// SAGAN and SNGAN, conditioned on an embedded label, against numbers from the original PyTorch modules, and what their layers promise.
+// SAGAN and SNGAN, conditioned on an embedded label, against numbers from the original PyTorch
+// modules, and what their layers promise.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -19,15 +20,19 @@ std::string failures(const nn::ParityReport& report) {
 
 class LabelGanParity : public testing::TestWithParam<DType> {};
 TEST_P(LabelGanParity, MatchesPyTorch) {
-  const std::vector<nn::ParityReport> reports = nn::run_parity("tests/data/fixtures/gan/ccgan.json", GetParam());
+  const std::vector<nn::ParityReport> reports =
+      nn::run_parity("tests/data/fixtures/gan/ccgan.json", GetParam());
   ASSERT_EQ(reports.size(), 2U);
   for (const nn::ParityReport& r : reports) EXPECT_TRUE(r.ok()) << r.name << "\n" << failures(r);
 }
-INSTANTIATE_TEST_SUITE_P(Fixtures, LabelGanParity, testing::Values(DType::f32, DType::f64), [](const auto& info) { return std::string(name_of(info.param)); });
+INSTANTIATE_TEST_SUITE_P(Fixtures, LabelGanParity, testing::Values(DType::f32, DType::f64),
+                         [](const auto& info) { return std::string(name_of(info.param)); });
 
 TEST(LabelGan, CountsOfTheOriginal) {
-  for (const auto& [arch, g_count, d_count] : {std::tuple("sagan", 15'070'052, 21'660'466), std::tuple("sngan", 15'055'107, 21'655'233)}) {
-    const NetworkConfig config = {.arch = arch, .ch = 64, .dim_z = 256, .resolution = 64, .label_dim = 128};
+  for (const auto& [arch, g_count, d_count] :
+       {std::tuple("sagan", 15'070'052, 21'660'466), std::tuple("sngan", 15'055'107, 21'655'233)}) {
+    const NetworkConfig config = {
+        .arch = arch, .ch = 64, .dim_z = 256, .resolution = 64, .label_dim = 128};
     EXPECT_EQ(create_generator(config)->parameter_count(), g_count) << arch;
     EXPECT_EQ(create_discriminator(config)->parameter_count(), d_count) << arch;
   }
@@ -39,7 +44,8 @@ struct Toy {
   std::unique_ptr<Generator> g;
   std::unique_ptr<Discriminator> d;
   Tensor z = Tensor::empty({2, 6}), h = Tensor::empty({2, 3});
-  explicit Toy(const std::string& arch) : config{.arch = arch, .ch = 8, .dim_z = 6, .resolution = 64, .channels = 1, .label_dim = 3} {
+  explicit Toy(const std::string& arch)
+      : config{.arch = arch, .ch = 8, .dim_z = 6, .resolution = 64, .channels = 1, .label_dim = 3} {
     g = create_generator(config);
     d = create_discriminator(config);
     g->initialise(Stream(1));
@@ -50,14 +56,17 @@ struct Toy {
 };
 
 class LabelGanFamily : public testing::TestWithParam<const char*> {};
-INSTANTIATE_TEST_SUITE_P(Families, LabelGanFamily, testing::Values("sagan", "sngan"), [](const auto& info) { return std::string(info.param); });
+INSTANTIATE_TEST_SUITE_P(Families, LabelGanFamily, testing::Values("sagan", "sngan"),
+                         [](const auto& info) { return std::string(info.param); });
 
 TEST_P(LabelGanFamily, EvalStoresNothingAndTheLabelMatters) {
   Toy toy(GetParam());
   const NoGrad no_grad;
   toy.g->eval();
   toy.d->eval();
-  const auto images = [&](const Tensor& h) { return toy.g->forward(toy.z, Condition{{}, h}).data(); };
+  const auto images = [&](const Tensor& h) {
+    return toy.g->forward(toy.z, Condition{{}, h}).data();
+  };
   const Tensor first = images(toy.h);
   EXPECT_EQ(first.shape(), Shape({2, 64, 64, 1}));
   EXPECT_EQ(first.to_vector<float>(), images(toy.h).to_vector<float>());
@@ -82,8 +91,10 @@ TEST_P(LabelGanFamily, CheckpointRestoresTheTrainedState) {
     t->d->eval();
   }
   const Tensor images = toy.g->forward(toy.z, Condition{{}, toy.h}).data();
-  EXPECT_EQ(images.to_vector<float>(), copy.g->forward(toy.z, Condition{{}, toy.h}).data().to_vector<float>());
-  EXPECT_EQ(toy.d->forward(images, Condition{{}, toy.h}).data().to_vector<float>(), copy.d->forward(images, Condition{{}, toy.h}).data().to_vector<float>());
+  EXPECT_EQ(images.to_vector<float>(),
+            copy.g->forward(toy.z, Condition{{}, toy.h}).data().to_vector<float>());
+  EXPECT_EQ(toy.d->forward(images, Condition{{}, toy.h}).data().to_vector<float>(),
+            copy.d->forward(images, Condition{{}, toy.h}).data().to_vector<float>());
 }
 
 TEST_P(LabelGanFamily, RefusesWrongInput) {
@@ -99,33 +110,41 @@ TEST_P(LabelGanFamily, RefusesWrongInput) {
   EXPECT_THROW(create_discriminator(large), Error);
 }
 
-// Aliased convolutions have two keys and one tensor: the optimiser meets them once, a file with two values gives the later one.
+// Aliased convolutions have two keys and one tensor: the optimiser meets them once, a file with two
+// values gives the later one.
 TEST(LabelGan, SnganKeepsBothNamesOfALayer) {
   Toy toy("sngan");
   TensorFile state = toy.g->state_dict();
   const auto values = [](const Tensor* t) { return t->to_vector<float>(); };
   ASSERT_TRUE(state.find("genblock0.conv1.weight") && state.find("genblock0.model.3.weight"));
-  EXPECT_EQ(values(state.find("genblock0.conv1.weight")), values(state.find("genblock0.model.3.weight")));
-  for (const nn::Parameter& p : toy.g->parameters()) EXPECT_EQ(p.name.find("model.3"), std::string::npos) << p.name;
+  EXPECT_EQ(values(state.find("genblock0.conv1.weight")),
+            values(state.find("genblock0.model.3.weight")));
+  for (const nn::Parameter& p : toy.g->parameters())
+    EXPECT_EQ(p.name.find("model.3"), std::string::npos) << p.name;
   for (auto& [name, tensor] : state.tensors)
     if (name == "genblock0.model.3.weight") tensor.fill(0.25);
   toy.g->load_state_dict(state);
   EXPECT_EQ(toy.g->state_dict().find("genblock0.conv1.weight")->at(0), 0.25);
-  state.tensors.erase(std::find_if(state.tensors.begin(), state.tensors.end(), [](const auto& e) { return e.first == "genblock0.model.3.weight"; }));
+  state.tensors.erase(std::find_if(state.tensors.begin(), state.tensors.end(), [](const auto& e) {
+    return e.first == "genblock0.model.3.weight";
+  }));
   EXPECT_THROW(toy.g->load_state_dict(state), Error);
 }
 
 TEST(LabelGan, InitialStateFollowsTheOriginal) {
   const auto sagan = Toy("sagan");
   for (const nn::Parameter& p : sagan.g->parameters()) {
-    if (p.name.ends_with(".bias") || p.name == "self_attn.sigma") { EXPECT_EQ(p.value.data().at(0), 0) << p.name; }
+    if (p.name.ends_with(".bias") || p.name == "self_attn.sigma") {
+      EXPECT_EQ(p.value.data().at(0), 0) << p.name;
+    }
   }
   // Xavier's variance is gain^2 2 / (fan_in + fan_out).
   const auto variance = [](const nn::Module& m, const std::string& name) {
     for (const nn::Parameter& p : m.parameters())
       if (p.name == name) {
         double square = 0;
-        for (float v : p.value.data().span<float>()) square += static_cast<double>(v) * static_cast<double>(v);
+        for (float v : p.value.data().span<float>())
+          square += static_cast<double>(v) * static_cast<double>(v);
         return square / static_cast<double>(p.value.data().numel());
       }
     return 0.0;

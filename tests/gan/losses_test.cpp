@@ -18,7 +18,8 @@ Tensor column(uint64_t seed, double low, double high) {
 }
 
 struct Scores {
-  Tensor real = column(1, -3, 3), fake = column(2, -3, 3), real_weights = column(3, 0, 1), fake_weights = column(4, 0, 1);
+  Tensor real = column(1, -3, 3), fake = column(2, -3, 3), real_weights = column(3, 0, 1),
+         fake_weights = column(4, 0, 1);
 };
 
 double sigmoid_of(double x) { return 1 / (1 + std::exp(-x)); }
@@ -27,31 +28,46 @@ double sigmoid_of(double x) { return 1 / (1 + std::exp(-x)); }
 template <class F>
 double mean_of(const Tensor& scores, const Tensor& weights, F&& f) {
   double sum = 0;
-  for (int64_t i = 0; i < scores.numel(); ++i) sum += (weights.defined() ? weights.at(i) : 1) * f(scores.at(i));
+  for (int64_t i = 0; i < scores.numel(); ++i)
+    sum += (weights.defined() ? weights.at(i) : 1) * f(scores.at(i));
   return sum / static_cast<double>(scores.numel());
 }
 
 TEST(AdversarialLosses, AreTheirDefinitions) {
   const Scores s;
   for (const bool weighted : {false, true}) {
-    const Tensor wr = weighted ? s.real_weights : Tensor(), wf = weighted ? s.fake_weights : Tensor();
-    const double hinge = mean_of(s.real, wr, [](double x) { return std::max(0.0, 1 - x); }) + mean_of(s.fake, wf, [](double x) { return std::max(0.0, 1 + x); });
-    const double vanilla = mean_of(s.real, wr, [](double x) { return -std::log(sigmoid_of(x) + 1e-20); }) +
-                           mean_of(s.fake, wf, [](double x) { return -std::log(1 - sigmoid_of(x) + 1e-20); });
-    EXPECT_NEAR(discriminator_loss(AdversarialLoss::hinge, s.real, s.fake, wr, wf).item(), hinge, 1e-12) << weighted;
-    EXPECT_NEAR(discriminator_loss(AdversarialLoss::vanilla, s.real, s.fake, wr, wf).item(), vanilla, 1e-12) << weighted;
+    const Tensor wr = weighted ? s.real_weights : Tensor(),
+                 wf = weighted ? s.fake_weights : Tensor();
+    const double hinge = mean_of(s.real, wr, [](double x) { return std::max(0.0, 1 - x); }) +
+                         mean_of(s.fake, wf, [](double x) { return std::max(0.0, 1 + x); });
+    const double vanilla =
+        mean_of(s.real, wr, [](double x) { return -std::log(sigmoid_of(x) + 1e-20); }) +
+        mean_of(s.fake, wf, [](double x) { return -std::log(1 - sigmoid_of(x) + 1e-20); });
+    EXPECT_NEAR(discriminator_loss(AdversarialLoss::hinge, s.real, s.fake, wr, wf).item(), hinge,
+                1e-12)
+        << weighted;
+    EXPECT_NEAR(discriminator_loss(AdversarialLoss::vanilla, s.real, s.fake, wr, wf).item(),
+                vanilla, 1e-12)
+        << weighted;
   }
-  EXPECT_NEAR(generator_loss(AdversarialLoss::hinge, s.fake).item(), -mean_of(s.fake, {}, [](double x) { return x; }), 1e-12);
-  EXPECT_NEAR(generator_loss(AdversarialLoss::vanilla, s.fake).item(), mean_of(s.fake, {}, [](double x) { return -std::log(sigmoid_of(x) + 1e-20); }), 1e-12);
+  EXPECT_NEAR(generator_loss(AdversarialLoss::hinge, s.fake).item(),
+              -mean_of(s.fake, {}, [](double x) { return x; }), 1e-12);
+  EXPECT_NEAR(generator_loss(AdversarialLoss::vanilla, s.fake).item(),
+              mean_of(s.fake, {}, [](double x) { return -std::log(sigmoid_of(x) + 1e-20); }),
+              1e-12);
 }
 
 TEST(AdversarialLosses, HaveTheirGradients) {
   const Scores s;
   for (const AdversarialLoss loss : {AdversarialLoss::hinge, AdversarialLoss::vanilla}) {
-    const GradcheckReport d = gradcheck([&](const Variables& v) { return discriminator_loss(loss, v[0], v[1], s.real_weights, s.fake_weights); },
-                                        {Variable(s.real, true), Variable(s.fake, true)});
+    const GradcheckReport d = gradcheck(
+        [&](const Variables& v) {
+          return discriminator_loss(loss, v[0], v[1], s.real_weights, s.fake_weights);
+        },
+        {Variable(s.real, true), Variable(s.fake, true)});
     EXPECT_TRUE(d.ok) << d.message;
-    const GradcheckReport g = gradcheck([&](const Variables& v) { return generator_loss(loss, v[0]); }, {Variable(s.fake, true)});
+    const GradcheckReport g = gradcheck(
+        [&](const Variables& v) { return generator_loss(loss, v[0]); }, {Variable(s.fake, true)});
     EXPECT_TRUE(g.ok) << g.message;
   }
 }
@@ -64,7 +80,9 @@ TEST(AdversarialLosses, StayFiniteForConfidentScores) {
 
 TEST(AdversarialLosses, RefuseWhatDoesNotFit) {
   const Scores s;
-  EXPECT_THROW(discriminator_loss(AdversarialLoss::hinge, s.real, s.fake, Tensor::zeros({6}, DType::f64), s.fake_weights), Error);
+  EXPECT_THROW(discriminator_loss(AdversarialLoss::hinge, s.real, s.fake,
+                                  Tensor::zeros({6}, DType::f64), s.fake_weights),
+               Error);
   EXPECT_EQ(parse_adversarial_loss("vanilla", "gan.loss"), AdversarialLoss::vanilla);
   try {
     parse_adversarial_loss("wasserstein", "gan.loss");

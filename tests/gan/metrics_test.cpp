@@ -14,7 +14,8 @@ std::vector<double> random_symmetric(int64_t n, uint64_t seed) {
   Stream s(seed);
   std::vector<double> a(static_cast<size_t>(n * n));
   for (int64_t i = 0; i < n; ++i)
-    for (int64_t j = 0; j <= i; ++j) a[static_cast<size_t>(i * n + j)] = a[static_cast<size_t>(j * n + i)] = s.normal();
+    for (int64_t j = 0; j <= i; ++j)
+      a[static_cast<size_t>(i * n + j)] = a[static_cast<size_t>(j * n + i)] = s.normal();
   return a;
 }
 
@@ -37,8 +38,10 @@ TEST(SymmetricEigen, ReconstructsAndIsOrthogonal) {
       for (int64_t j = 0; j < n; ++j) {
         double back = 0, dot = 0;
         for (int64_t k = 0; k < n; ++k) {
-          back += e.vectors[static_cast<size_t>(i * n + k)] * e.values[static_cast<size_t>(k)] * e.vectors[static_cast<size_t>(j * n + k)];
-          dot += e.vectors[static_cast<size_t>(k * n + i)] * e.vectors[static_cast<size_t>(k * n + j)];
+          back += e.vectors[static_cast<size_t>(i * n + k)] * e.values[static_cast<size_t>(k)] *
+                  e.vectors[static_cast<size_t>(j * n + k)];
+          dot +=
+              e.vectors[static_cast<size_t>(k * n + i)] * e.vectors[static_cast<size_t>(k * n + j)];
         }
         ASSERT_NEAR(back, a[static_cast<size_t>(i * n + j)], 1e-12 * static_cast<double>(n));
         ASSERT_NEAR(dot, i == j, 1e-12 * static_cast<double>(n));
@@ -77,8 +80,10 @@ TEST(FrechetDistance, DiagonalGaussiansHaveAClosedForm) {
 TEST(FrechetDistance, GeneralTwoByTwo) {
   // tr (S_a S_b)^{1/2} of a 2 x 2 matrix: sqrt(tr + 2 sqrt(det)).
   const Moments a{10, {0, 0}, {2, 0.5, 0.5, 1}}, b{10, {0, 0}, {1, -0.3, -0.3, 3}};
-  const double trace = (2 * 1 + 0.5 * -0.3) + (0.5 * -0.3 + 1 * 3), det = (2 * 1 - 0.25) * (1 * 3 - 0.09);
-  EXPECT_NEAR(frechet_distance(a, b), 2 + 1 + 1 + 3 - 2 * std::sqrt(trace + 2 * std::sqrt(det)), 1e-12);
+  const double trace = (2 * 1 + 0.5 * -0.3) + (0.5 * -0.3 + 1 * 3),
+               det = (2 * 1 - 0.25) * (1 * 3 - 0.09);
+  EXPECT_NEAR(frechet_distance(a, b), 2 + 1 + 1 + 3 - 2 * std::sqrt(trace + 2 * std::sqrt(det)),
+              1e-12);
   EXPECT_NEAR(frechet_distance(a, b), frechet_distance(b, a), 1e-12);
 }
 

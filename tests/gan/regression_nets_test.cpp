@@ -1,4 +1,5 @@
-// Helper networks of the regression experiments: beside PyTorch's numbers, and with the sizes of the original.
+// Helper networks of the regression experiments: beside PyTorch's numbers, and with the sizes of
+// the original.
 #include <gtest/gtest.h>
 #include <unistd.h>
 
@@ -35,12 +36,16 @@ TEST(RegressionNetsParity, F32OnEveryInstructionSet) {
   }
 }
 
-/// The fixture after a change, in f64 and without the embedding ResNet, which is slow on the reference kernels; `limbeck parity` runs it.
-std::vector<nn::ParityReport> run_small_cases(const std::function<void(nlohmann::json& cases)>& change) {
+/// The fixture after a change, in f64 and without the embedding ResNet, which is slow on the
+/// reference kernels; `limbeck parity` runs it.
+std::vector<nn::ParityReport> run_small_cases(
+    const std::function<void(nlohmann::json& cases)>& change) {
   nlohmann::json j = nlohmann::json::parse(read_file(fixture));
   j["cases"].erase("ResNet34_embed");
   change(j["cases"]);
-  const std::filesystem::path path = std::filesystem::temp_directory_path() / ("limbeck_regression_nets_" + std::to_string(getpid()) + ".json");
+  const std::filesystem::path path =
+      std::filesystem::temp_directory_path() /
+      ("limbeck_regression_nets_" + std::to_string(getpid()) + ".json");
   write_file_atomically(path.string(), j.dump());
   std::vector<nn::ParityReport> reports;
   try {
@@ -65,11 +70,19 @@ TEST(RegressionNetsParity, NoticesAWrongNumberAndSaysWhere) {
         if (!l.ok()) text += report.name + ": " + l.group + ": " + l.quantity + "\n";
     return text;
   };
-  const auto scale = [](nlohmann::json& number, double factor) { number = number.get<double>() * factor; };
-  const std::string mlp = "cDR_MLP5_in48_embed16_nodropout", sparse = "sparse_autoencoder_ch8_bottleneck256";
-  EXPECT_EQ(failing([&](nlohmann::json& c) { scale(c[mlp]["dr_fake"][2], 1 + 1e-5); }), mlp + ": dr_fake: sample 2\n");
-  EXPECT_EQ(failing([&](nlohmann::json& c) { scale(c["model_y2h"]["grads"]["main.4.weight"]["l2"], 1 + 1e-7); }), "model_y2h: gradients: main.4.weight\n");
-  EXPECT_EQ(failing([&](nlohmann::json& c) { scale(c[sparse]["loss"], 1 + 1e-5); }), sparse + ": loss: loss\n");
+  const auto scale = [](nlohmann::json& number, double factor) {
+    number = number.get<double>() * factor;
+  };
+  const std::string mlp = "cDR_MLP5_in48_embed16_nodropout",
+                    sparse = "sparse_autoencoder_ch8_bottleneck256";
+  EXPECT_EQ(failing([&](nlohmann::json& c) { scale(c[mlp]["dr_fake"][2], 1 + 1e-5); }),
+            mlp + ": dr_fake: sample 2\n");
+  EXPECT_EQ(failing([&](nlohmann::json& c) {
+              scale(c["model_y2h"]["grads"]["main.4.weight"]["l2"], 1 + 1e-7);
+            }),
+            "model_y2h: gradients: main.4.weight\n");
+  EXPECT_EQ(failing([&](nlohmann::json& c) { scale(c[sparse]["loss"], 1 + 1e-5); }),
+            sparse + ": loss: loss\n");
   EXPECT_EQ(failing([&](nlohmann::json& c) { c[sparse]["decoder_grads"].erase("fc.0.bias"); }),
             sparse + ": decoder gradients: fc.0.bias\n" + sparse + ": decoder gradients: count\n");
   EXPECT_THROW(run_small_cases([](nlohmann::json& c) { c["model_z2h"] = c["model_y2h"]; }), Error);
@@ -77,8 +90,10 @@ TEST(RegressionNetsParity, NoticesAWrongNumberAndSaysWhere) {
 
 TEST(ResponseRatio, SizesOfTheOriginal) {
   const auto embed = [](const Tensor& y) { return Tensor::zeros({y.size(0), 128}); };
-  EXPECT_EQ(ResponseRatioNet(embed, 128, 12288, response_ratio_widths("MLP5")).parameter_count(), 13416321);
-  EXPECT_EQ(ResponseRatioNet(embed, 128, 12288, response_ratio_widths("MLP3")).parameter_count(), 6523649);
+  EXPECT_EQ(ResponseRatioNet(embed, 128, 12288, response_ratio_widths("MLP5")).parameter_count(),
+            13416321);
+  EXPECT_EQ(ResponseRatioNet(embed, 128, 12288, response_ratio_widths("MLP3")).parameter_count(),
+            6523649);
   EXPECT_EQ(response_ratio_widths("MLP5", 0.25), (std::vector<int64_t>{256, 128, 64, 32, 16}));
   EXPECT_THROW(response_ratio_widths("MLP7"), Error);
 }
@@ -94,7 +109,8 @@ TEST(ResponseRatio, DependsOnTheResponseThroughItsEmbeddingOnly) {
   net.eval();
   net.start_alive();
   const Variable x(Tensor::full({1, 3}, 0.3));
-  EXPECT_NE(net.ratio(x, Tensor::of<float>({0.0f})).item(), net.ratio(x, Tensor::of<float>({1.0f})).item());
+  EXPECT_NE(net.ratio(x, Tensor::of<float>({0.0f})).item(),
+            net.ratio(x, Tensor::of<float>({1.0f})).item());
   EXPECT_THROW(net.ratio(x, Tensor::of<int64_t>({1})), Error);
   EXPECT_THROW(net.ratio(x, Tensor::of<float>({0.1f, 0.2f})), Error);
 }
@@ -123,8 +139,10 @@ TEST(SparseAutoencoder, LossIsTheFormula) {
   r.feature = Variable(Tensor::of<double>({1, 3}, {1, 2}));
   r.reconstruction = Variable(Tensor::of<double>({0.5, 0}, {1, 1, 1, 2}));
   r.prediction = Variable(Tensor::of<double>({0.25}, {1, 1}));
-  const Variable images(Tensor::of<double>({1, 1}, {1, 1, 1, 2})), responses(Tensor::of<double>({1}, {1, 1}));
-  EXPECT_NEAR(sparse_autoencoder_loss(r, images, responses, 0.1, 2).item(), (0.25 + 1) / 2 + 0.1 * 2 + 2 * 0.5625, 1e-14);
+  const Variable images(Tensor::of<double>({1, 1}, {1, 1, 1, 2})),
+      responses(Tensor::of<double>({1}, {1, 1}));
+  EXPECT_NEAR(sparse_autoencoder_loss(r, images, responses, 0.1, 2).item(),
+              (0.25 + 1) / 2 + 0.1 * 2 + 2 * 0.5625, 1e-14);
 }
 
 }  // namespace

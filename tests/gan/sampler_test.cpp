@@ -12,13 +12,15 @@ namespace limbeck::gan {
 namespace {
 
 std::unique_ptr<BigGanGenerator> toy_generator() {
-  auto g = std::make_unique<BigGanGenerator>(BigGanConfig{.ch = 2, .dim_z = 6, .classes = 3, .channels = 1, .sn_eps = 1e-7});
+  auto g = std::make_unique<BigGanGenerator>(
+      BigGanConfig{.ch = 2, .dim_z = 6, .classes = 3, .channels = 1, .sn_eps = 1e-7});
   g->initialise(Stream(1));
   return g;
 }
 
 TEST(Sampler, CheckpointAloneRebuildsTheGenerator) {
-  const auto path = (std::filesystem::temp_directory_path() / "limbeck_sampler_test.safetensors").string();
+  const auto path =
+      (std::filesystem::temp_directory_path() / "limbeck_sampler_test.safetensors").string();
   auto g = toy_generator();
   write_safetensors(path, generator_checkpoint(*g));
   auto loaded = load_generator(path);
@@ -27,7 +29,8 @@ TEST(Sampler, CheckpointAloneRebuildsTheGenerator) {
   EXPECT_EQ(loaded->config().sn_eps, 1e-7);
   EXPECT_FALSE(loaded->training());
   const Tensor labels = Tensor::of<int64_t>({0, 1, 2, 2, 1});
-  EXPECT_EQ(sample(*g, labels, Stream(2)).to_vector<float>(), sample(*loaded, labels, Stream(2)).to_vector<float>());
+  EXPECT_EQ(sample(*g, labels, Stream(2)).to_vector<float>(),
+            sample(*loaded, labels, Stream(2)).to_vector<float>());
 }
 
 TEST(Sampler, BatchSizeAndModeDoNotMatter) {
@@ -46,8 +49,10 @@ TEST(Sampler, TruncationBoundsTheNoiseAndKeepsTheRest) {
   int64_t redrawn = 0;
   for (int64_t i = 0; i < free.numel(); ++i) {
     ASSERT_LE(std::abs(bounded.at(i)), 0.7);
-    if (std::abs(free.at(i)) <= 0.7) { ASSERT_EQ(free.at(i), bounded.at(i)); }
-    else ++redrawn;
+    if (std::abs(free.at(i)) <= 0.7) {
+      ASSERT_EQ(free.at(i), bounded.at(i));
+    } else
+      ++redrawn;
   }
   EXPECT_GT(redrawn, 300);
 }

@@ -1,4 +1,5 @@
-// The GAN trainer at toy size: it runs, resumes bit-equal, follows the EMA rule and stops clearly when it diverges.
+// The GAN trainer at toy size: it runs, resumes bit-equal, follows the EMA rule and stops clearly
+// when it diverges.
 #include "gan/trainer.h"
 
 #include <gtest/gtest.h>
@@ -44,8 +45,12 @@ class Recorder : public nn::Monitor {
   std::vector<std::pair<std::string, Shape>> images;
 
   void progress(int64_t done, int64_t, int64_t, const nn::Values&) override { done_ = done; }
-  void metrics(int64_t step, const nn::Values& values) override { lines.emplace_back(step, values); }
-  void image(const std::string& name, const Tensor& t) override { images.emplace_back(name, t.shape()); }
+  void metrics(int64_t step, const nn::Values& values) override {
+    lines.emplace_back(step, values);
+  }
+  void image(const std::string& name, const Tensor& t) override {
+    images.emplace_back(name, t.shape());
+  }
   bool checkpoint_due() override { return done_ >= stop_after; }
   bool stop_requested() override { return done_ >= stop_after; }
   void save(const TensorFile& state) override { saved = state; }
@@ -55,7 +60,8 @@ class Recorder : public nn::Monitor {
   int64_t done_ = 0;
 };
 
-GanTrainer by_class(const data::Dataset& data, const GanSettings& settings, const Stream& stream, nn::Monitor& monitor) {
+GanTrainer by_class(const data::Dataset& data, const GanSettings& settings, const Stream& stream,
+                    nn::Monitor& monitor) {
   return GanTrainer(condition_on_classes(data, settings), settings, stream, monitor);
 }
 
@@ -122,9 +128,12 @@ TEST(GanTrainer, AverageIsACopyAtFirstAndThenMovesSlowly) {
   const TensorFile before = trainer.average().state_dict();
   trainer.step();
   const TensorFile now = trainer.generator().state_dict(), average = trainer.average().state_dict();
-  for (const char* key : {"output_layer.0.stored_mean", "linear.u0", "blocks.1.0.conv2.weight", "linear.sv0"})
+  for (const char* key :
+       {"output_layer.0.stored_mean", "linear.u0", "blocks.1.0.conv2.weight", "linear.sv0"})
     for (int64_t i = 0; i < std::min<int64_t>(now.get(key).numel(), 8); ++i)
-      EXPECT_NEAR(average.get(key).at(i), 0.9 * before.get(key).at(i) + 0.1 * now.get(key).at(i), 1e-6) << key;
+      EXPECT_NEAR(average.get(key).at(i), 0.9 * before.get(key).at(i) + 0.1 * now.get(key).at(i),
+                  1e-6)
+          << key;
 }
 
 TEST(GanTrainer, DivergenceNamesStepAndTensor) {
@@ -133,7 +142,8 @@ TEST(GanTrainer, DivergenceNamesStepAndTensor) {
   GanTrainer trainer = by_class(data, toy_settings(), Stream(4), monitor);
   trainer.step();
   for (const nn::Parameter& p : trainer.discriminator().parameters())
-    if (p.name == "blocks.1.0.conv1.bias") p.value.data().fill(std::numeric_limits<double>::quiet_NaN());
+    if (p.name == "blocks.1.0.conv1.bias")
+      p.value.data().fill(std::numeric_limits<double>::quiet_NaN());
   EXPECT_THROW(trainer.state(), Error);
   try {
     trainer.step();

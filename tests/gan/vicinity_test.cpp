@@ -1,4 +1,5 @@
-// Vicinal sampling against brute force over label sets with ties, gaps, ends and a single label; sigma and kappa against the original's numbers.
+// Vicinal sampling against brute force over label sets with ties, gaps, ends and a single label;
+// sigma and kappa against the original's numbers.
 #include "gan/vicinity.h"
 
 #include <gtest/gtest.h>
@@ -23,7 +24,9 @@ std::map<std::string, Labels> awkward() {
                                      {"gap", {0.9f, 0.01f, 0.02f, 0.93f, 0.95f, 0.03f, 0.02f}},
                                      {"steps", {}},
                                      {"random", {}}};
-  for (int i = 60; i >= 1; --i) sets["steps"].insert(sets["steps"].end(), static_cast<size_t>(1 + i % 3), static_cast<float>(i) / 60);
+  for (int i = 60; i >= 1; --i)
+    sets["steps"].insert(sets["steps"].end(), static_cast<size_t>(1 + i % 3),
+                         static_cast<float>(i) / 60);
   Stream stream(3);
   for (int i = 0; i < 200; ++i) sets["random"].push_back(static_cast<float>(stream.uniform()));
   return sets;
@@ -44,7 +47,8 @@ std::set<int64_t> by_brute_force(const Labels& labels, const Vicinity& v, double
   std::set<int64_t> near;
   for (size_t i = 0; i < labels.size(); ++i) {
     const double d = static_cast<double>(labels[i]) - y;
-    if (v.soft ? d * d * v.kappa <= -std::log(1e-3) : std::abs(d) <= v.kappa) near.insert(static_cast<int64_t>(i));
+    if (v.soft ? d * d * v.kappa <= -std::log(1e-3) : std::abs(d) <= v.kappa)
+      near.insert(static_cast<int64_t>(i));
   }
   return near;
 }
@@ -54,7 +58,8 @@ TEST(Vicinity, RangeIsThatOfBruteForce) {
     const SortedResponses sorted(labels);
     std::vector<double> targets{-0.5, -0.1, 0, 0.5, 1, 1.05, 2};
     for (const float y : labels)
-      for (const double shift : {0.0, 1.0 / 60, -2.0 / 60, 0.25, 1e-9, -1e-9}) targets.push_back(static_cast<double>(y) + shift);
+      for (const double shift : {0.0, 1.0 / 60, -2.0 / 60, 0.25, 1e-9, -1e-9})
+        targets.push_back(static_cast<double>(y) + shift);
     for (const Vicinity& v : vicinities())
       for (const double y : targets) {
         const auto [begin, end] = v.range(sorted, y);
@@ -62,7 +67,8 @@ TEST(Vicinity, RangeIsThatOfBruteForce) {
         std::set<int64_t> found;
         for (int64_t i = begin; i < end; ++i) found.insert(sorted.place(i));
         ASSERT_EQ(static_cast<int64_t>(found.size()), end - begin);
-        EXPECT_EQ(found, by_brute_force(labels, v, y)) << name << ", kappa " << v.kappa << (v.soft ? " soft, y " : " hard, y ") << y;
+        EXPECT_EQ(found, by_brute_force(labels, v, y))
+            << name << ", kappa " << v.kappa << (v.soft ? " soft, y " : " hard, y ") << y;
       }
   }
 }
@@ -88,13 +94,17 @@ TEST(Vicinity, ResponsesAreSortedWithTheirPlaces) {
   EXPECT_EQ(four.quantile(0), 0);
   EXPECT_EQ(four.quantile(1), 1);
   EXPECT_DOUBLE_EQ(four.quantile(0.5), 0.375);
-  EXPECT_DOUBLE_EQ(four.deviation(), std::sqrt((0.4375 * 0.4375 + 0.1875 * 0.1875 + 0.0625 * 0.0625 + 0.5625 * 0.5625) / 4));
+  EXPECT_DOUBLE_EQ(
+      four.deviation(),
+      std::sqrt((0.4375 * 0.4375 + 0.1875 * 0.1875 + 0.0625 * 0.0625 + 0.5625 * 0.5625) / 4));
 }
 
 TEST(Vicinity, SigmaAndKappaAreTheOriginals) {
   Labels rc49;  // 25 images at each of 0.1, 0.3, ..., 89.9 degrees
-  for (int i = 0; i < 450; ++i) rc49.insert(rc49.end(), 25, static_cast<float>((0.1 + 0.2 * i) / 90));
-  const Vicinity chairs = vicinity_of(SortedResponses(rc49), {.type = "soft", .sigma = -1, .kappa = -2});
+  for (int i = 0; i < 450; ++i)
+    rc49.insert(rc49.end(), 25, static_cast<float>((0.1 + 0.2 * i) / 90));
+  const Vicinity chairs =
+      vicinity_of(SortedResponses(rc49), {.type = "soft", .sigma = -1, .kappa = -2});
   EXPECT_NEAR(chairs.sigma, 0.0473678495, 1e-8);
   EXPECT_NEAR(chairs.kappa, 50625, 5);  // f32 responses
   Labels ages;
@@ -111,7 +121,8 @@ TEST(Vicinity, SigmaAndKappaAreTheOriginals) {
   EXPECT_EQ(vicinity_of(sorted, {.type = "hard", .sigma = 0, .kappa = 0}).kappa, 0);
 }
 
-// Every promise of a draw, over all sets: the image lies in the vicinity, the fake within the radius and [0, 1], weights are those of the formulas.
+// Every promise of a draw, over all sets: the image lies in the vicinity, the fake within the
+// radius and [0, 1], weights are those of the formulas.
 TEST(Vicinity, DrawsKeepTheirPromises) {
   for (const auto& [name, labels] : awkward())
     for (const Vicinity& v : vicinities()) {
@@ -124,13 +135,17 @@ TEST(Vicinity, DrawsKeepTheirPromises) {
         ASSERT_TRUE(by_brute_force(labels, v, d.target).contains(d.image)) << name;
         ASSERT_GE(d.fake_response, std::max(0.0, d.target - v.radius()));
         ASSERT_LE(d.fake_response, std::min(1.0, d.target + v.radius()));
-        ASSERT_DOUBLE_EQ(d.real_weight, v.soft ? std::exp(-v.kappa * (real - d.target) * (real - d.target)) : 1);
-        ASSERT_DOUBLE_EQ(d.fake_weight, v.soft ? std::exp(-v.kappa * (d.fake_response - d.target) * (d.fake_response - d.target)) : 1);
+        ASSERT_DOUBLE_EQ(d.real_weight,
+                         v.soft ? std::exp(-v.kappa * (real - d.target) * (real - d.target)) : 1);
+        ASSERT_DOUBLE_EQ(d.fake_weight, v.soft ? std::exp(-v.kappa * (d.fake_response - d.target) *
+                                                          (d.fake_response - d.target))
+                                               : 1);
       }
     }
 }
 
-// Targets come from the distinct responses alike, however many images each has; images are uniform within the vicinity.
+// Targets come from the distinct responses alike, however many images each has; images are uniform
+// within the vicinity.
 TEST(Vicinity, DrawsFollowTheirDistributions) {
   Labels labels(9, 0.25f);
   labels.push_back(0.75f);
@@ -150,26 +165,33 @@ TEST(Vicinity, DrawsFollowTheirDistributions) {
   for (const auto& [image, count] : images) EXPECT_NEAR(count, n / 18, 75) << image;
   double sum = 0, square = 0;
   for (int k = 0; k < n; ++k) {
-    const double y = draw_target(SortedResponses(Labels{0.9f}), {.soft = true, .sigma = 0.2, .kappa = 1}, stream) - 0.9;
+    const double y = draw_target(SortedResponses(Labels{0.9f}),
+                                 {.soft = true, .sigma = 0.2, .kappa = 1}, stream) -
+                     0.9;
     sum += y, square += y * y;
   }
   EXPECT_NEAR(sum / n, 0, 0.015);  // unclipped
   EXPECT_NEAR(std::sqrt(square / n), 0.2, 0.01);
 }
 
-// What a batch's mean estimates, for noise-free targets: the mean over distinct y of the mean over the images in its vicinity of w(y_i, y) times the
-// loss of image and target. Hard: HVDL's sum over real images.
+// What a batch's mean estimates, for noise-free targets: the mean over distinct y of the mean over
+// the images in its vicinity of w(y_i, y) times the loss of image and target. Hard: HVDL's sum over
+// real images.
 TEST(Vicinity, TheMeanOfDrawsIsTheVicinalLoss) {
-  const auto loss = [](int64_t image, double y) { return std::sin(3.0 * static_cast<double>(image)) + 2 * y; };  // any
+  const auto loss = [](int64_t image, double y) {
+    return std::sin(3.0 * static_cast<double>(image)) + 2 * y;
+  };  // any
   for (const char* name : {"ties", "gap", "ends"}) {
     const Labels labels = awkward().at(name);
     const SortedResponses sorted(labels);
-    for (const Vicinity& v : {Vicinity{.soft = false, .sigma = 0, .kappa = 0.26}, Vicinity{.soft = true, .sigma = 0, .kappa = 40}}) {
+    for (const Vicinity& v : {Vicinity{.soft = false, .sigma = 0, .kappa = 0.26},
+                              Vicinity{.soft = true, .sigma = 0, .kappa = 40}}) {
       double exact = 0, estimate = 0;
       for (const double y : sorted.distinct()) {
         const std::set<int64_t> near = by_brute_force(labels, v, y);
         for (const int64_t i : near)
-          exact += v.weight(static_cast<double>(labels[static_cast<size_t>(i)]), y) * loss(i, y) / static_cast<double>(near.size() * sorted.distinct().size());
+          exact += v.weight(static_cast<double>(labels[static_cast<size_t>(i)]), y) * loss(i, y) /
+                   static_cast<double>(near.size() * sorted.distinct().size());
       }
       Stream stream(8);
       constexpr int n = 20000;
@@ -193,15 +215,25 @@ std::string error_of(const std::function<void()>& f) {
 
 TEST(Vicinity, ErrorsNameTheKey) {
   const SortedResponses two(Labels{0.2f, 0.8f}), one(Labels{0.2f, 0.2f});
-  const auto expect = [](const std::string& found, const std::string& part) { EXPECT_NE(found.find(part), std::string::npos) << found; };
-  expect(error_of([&] { vicinity_of(two, {.type = "round"}); }), "gan.vicinity.type: expected hard or soft, found 'round'");
-  expect(error_of([&] { vicinity_of(one, {}); }), "gan.vicinity.kappa: -5 asks for a multiple of the largest gap");
-  expect(error_of([&] { vicinity_of(two, {.type = "hard", .sigma = 0.1, .kappa = 0}); }), "gan.vicinity.kappa: expected a number above 0");
-  expect(error_of([&] { vicinity_of(two, {.type = "soft", .sigma = 0, .kappa = 0}); }), "gan.vicinity.kappa: expected a number above 0");
-  expect(error_of([&] { SortedResponses(Labels{0.5f, 35}); }), "expected responses normalised to [0, 1], found 35 for image 1");
+  const auto expect = [](const std::string& found, const std::string& part) {
+    EXPECT_NE(found.find(part), std::string::npos) << found;
+  };
+  expect(error_of([&] { vicinity_of(two, {.type = "round"}); }),
+         "gan.vicinity.type: expected hard or soft, found 'round'");
+  expect(error_of([&] { vicinity_of(one, {}); }),
+         "gan.vicinity.kappa: -5 asks for a multiple of the largest gap");
+  expect(error_of([&] { vicinity_of(two, {.type = "hard", .sigma = 0.1, .kappa = 0}); }),
+         "gan.vicinity.kappa: expected a number above 0");
+  expect(error_of([&] { vicinity_of(two, {.type = "soft", .sigma = 0, .kappa = 0}); }),
+         "gan.vicinity.kappa: expected a number above 0");
+  expect(error_of([&] {
+           SortedResponses(Labels{0.5f, 35});
+         }),
+         "expected responses normalised to [0, 1], found 35 for image 1");
   expect(error_of([&] { SortedResponses(Labels{}); }), "no responses");
   Stream stream(1);
-  expect(error_of([&] { draw_vicinal(two, {.soft = false, .sigma = 1, .kappa = 1e-12}, stream); }), "lower sigma (1) or widen the vicinity (kappa 1e-12)");
+  expect(error_of([&] { draw_vicinal(two, {.soft = false, .sigma = 1, .kappa = 1e-12}, stream); }),
+         "lower sigma (1) or widen the vicinity (kappa 1e-12)");
 }
 
 }  // namespace

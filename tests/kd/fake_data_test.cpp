@@ -26,7 +26,8 @@ TEST(Filter, OfficialKeepsUpToTheCutOffPaperKeepsAShare) {
   EXPECT_EQ(keep_best(loss, 1), (std::vector<int64_t>{0, 1, 2, 3, 4}));
 }
 
-/// An image is one pixel; the generator draws it uniformly, the "teacher's" loss is its brightness, and it calls dark ones class y.
+/// An image is one pixel; the generator draws it uniformly, the "teacher's" loss is its brightness,
+/// and it calls dark ones class y.
 Tensor pixels(const Tensor& y, const Stream& stream) {
   Tensor x = Tensor::empty({y.size(0), 1, 1, 1});
   Stream s = stream;
@@ -54,7 +55,13 @@ class FakeData : public ::testing::Test {
   }
   void TearDown() override { std::filesystem::remove_all(directory_); }
   FakeTask task(nn::Monitor& monitor, const std::string& file = "fake_data.safetensors") {
-    FakeTask t{.source = pixels, .ratio = ones, .judge = brightness, .directory = directory_, .file = directory_ + "/" + file, .stream = Stream(1), .monitor = monitor};
+    FakeTask t{.source = pixels,
+               .ratio = ones,
+               .judge = brightness,
+               .directory = directory_,
+               .file = directory_ + "/" + file,
+               .stream = Stream(1),
+               .monitor = monitor};
     for (int64_t c = 0; c < 3; ++c) t.conditions.push_back(Tensor::of<int64_t>({c}));
     return t;
   }
@@ -89,12 +96,14 @@ TEST_F(FakeData, OfficialFormKeepsExactlyEnoughBelowTheCutOff) {
 TEST_F(FakeData, EqualLossesAreAllKept) {
   nn::Monitor monitor;
   FakeTask undecided = task(monitor);
-  undecided.judge = [](const Tensor& images, const Tensor&, const Stream&) {  // a teacher that has learned nothing
+  undecided.judge = [](const Tensor& images, const Tensor&,
+                       const Stream&) {  // a teacher that has learned nothing
     const auto n = static_cast<size_t>(images.size(0));
     return Judgement{std::vector<double>(n, std::log(10.0)), std::vector<int64_t>(n, 0)};
   };
   const auto statistics = make_fake_data(undecided, settings());
-  EXPECT_EQ(load_fake_data(directory_ + "/fake_data.safetensors", 3).histogram(), (std::vector<int64_t>{40, 40, 40}));
+  EXPECT_EQ(load_fake_data(directory_ + "/fake_data.safetensors", 3).histogram(),
+            (std::vector<int64_t>{40, 40, 40}));
   EXPECT_EQ(statistics[0].cutoff, std::log(10.0));
 }
 
@@ -104,7 +113,8 @@ TEST_F(FakeData, PaperFormDropsAShareOfTheGenerated) {
   s.form = "paper";
   s.rho = 0.9;
   const auto statistics = make_fake_data(task(monitor), s);
-  EXPECT_EQ(load_fake_data(directory_ + "/fake_data.safetensors", 3).histogram(), (std::vector<int64_t>{36, 36, 36}));
+  EXPECT_EQ(load_fake_data(directory_ + "/fake_data.safetensors", 3).histogram(),
+            (std::vector<int64_t>{36, 36, 36}));
   EXPECT_EQ(statistics[0].candidates, 40);
 }
 
@@ -125,7 +135,8 @@ TEST_F(FakeData, AdjustStoresTheTeachersLabel) {
   s.rho = 1;
   make_fake_data(task(monitor), s);
   const data::Dataset d = load_fake_data(directory_ + "/fake_data.safetensors", 10);
-  for (int64_t i = 0; i < d.size(); ++i) EXPECT_EQ(d.labels.data<int64_t>()[i], d.images.data<uint8_t>()[i] < 128 ? i / 40 : 9);
+  for (int64_t i = 0; i < d.size(); ++i)
+    EXPECT_EQ(d.labels.data<int64_t>()[i], d.images.data<uint8_t>()[i] < 128 ? i / 40 : 9);
 }
 
 class StopAt : public nn::Monitor {
@@ -148,7 +159,8 @@ TEST_F(FakeData, ResumesAfterAClassWithTheSameBytes) {
   EXPECT_THROW(make_fake_data(task(stop), settings()), nn::Interrupted);
   EXPECT_FALSE(std::filesystem::exists(directory_ + "/fake_data.safetensors"));
   make_fake_data(task(stop), settings());
-  EXPECT_EQ(read_file(directory_ + "/whole.safetensors"), read_file(directory_ + "/fake_data.safetensors"));
+  EXPECT_EQ(read_file(directory_ + "/whole.safetensors"),
+            read_file(directory_ + "/fake_data.safetensors"));
 }
 
 TEST_F(FakeData, ResumesWhereTheDeletionOfPartsWasCutOff) {
@@ -172,11 +184,14 @@ TEST_F(FakeData, RefusesBadSettingsAndFiles) {
   without.ratio = nullptr;
   EXPECT_THROW(make_fake_data(without, settings()), Error);
   make_fake_data(task(monitor), settings());
-  EXPECT_THROW(load_fake_data(directory_ + "/fake_data.safetensors", 2), Error) << "label 2 of 2 classes";
+  EXPECT_THROW(load_fake_data(directory_ + "/fake_data.safetensors", 2), Error)
+      << "label 2 of 2 classes";
   // A teacher for which nothing is below its own cut-off must not loop forever.
   FakeTask harsher = task(monitor);
   double loss = 0;
-  harsher.judge = [&loss](const Tensor& x, const Tensor&, const Stream&) { return Judgement{std::vector<double>(static_cast<size_t>(x.size(0)), ++loss), {}}; };
+  harsher.judge = [&loss](const Tensor& x, const Tensor&, const Stream&) {
+    return Judgement{std::vector<double>(static_cast<size_t>(x.size(0)), ++loss), {}};
+  };
   EXPECT_THROW(make_fake_data(harsher, settings()), Error);
 }
 
@@ -185,7 +200,8 @@ TEST(DrawFakes, EqualSharesAndTheRemainderToTheLastClass) {
   d.classes = 3;
   d.images = Tensor::empty({30, 1, 1, 1}, DType::u8);
   std::vector<int64_t> labels;
-  for (int64_t i = 0; i < 30; ++i) labels.push_back(i / 10), d.images.data<uint8_t>()[i] = static_cast<uint8_t>(i);
+  for (int64_t i = 0; i < 30; ++i)
+    labels.push_back(i / 10), d.images.data<uint8_t>()[i] = static_cast<uint8_t>(i);
   d.labels = Tensor::of(labels);
   const data::Dataset some = draw_fakes(d, 14, Stream(1));
   EXPECT_EQ(some.histogram(), (std::vector<int64_t>{4, 4, 6}));

@@ -11,14 +11,16 @@ namespace limbeck::kd {
 template <class T>
 class SetField : public FieldVisitor {
  public:
-  SetField(AnySettings& settings, std::string key, T value) : key_(std::move(key)), value_(std::move(value)) {
+  SetField(AnySettings& settings, std::string key, T value)
+      : key_(std::move(key)), value_(std::move(value)) {
     settings.fields(*this);
     LIMBECK_CHECK(found_, "no field '", key_, "' of that type");
   }
 
  protected:
   void visit(const std::string& key, FieldTarget target, const std::string&) override {
-    if (T* const* place = std::get_if<T*>(&target); place && key == key_) **place = value_, found_ = true;
+    if (T* const* place = std::get_if<T*>(&target); place && key == key_)
+      **place = value_, found_ = true;
   }
 
  private:
@@ -28,10 +30,13 @@ class SetField : public FieldVisitor {
 };
 
 /// A method with its defaults.
-inline std::unique_ptr<Method> create_method(const std::string& name) { return create_method(name, default_method_settings()); }
+inline std::unique_ptr<Method> create_method(const std::string& name) {
+  return create_method(name, default_method_settings());
+}
 /// With some fields of its own: create_method("blkd", with("form", std::string("paper"))).
 template <class T>
-std::unique_ptr<Method> create_method(const std::string& name, const std::string& key, const T& value) {
+std::unique_ptr<Method> create_method(const std::string& name, const std::string& key,
+                                      const T& value) {
   NamedSettings settings = default_method_settings();
   SetField<T>(settings.at(name), key, value);
   return create_method(name, settings);
@@ -51,10 +56,12 @@ inline Variable distill(Method& method, const nn::Features& student, const nn::F
   const LossWeights w = method.weights();
   const Variable own = method.loss({student, teacher, step, networks[1]});
   if (w.soft_weight == 0) return own;
-  const Variable soft = distillation_loss(student.output, teacher.output.data(), w.temperature) * w.soft_weight;
+  const Variable soft =
+      distillation_loss(student.output, teacher.output.data(), w.temperature) * w.soft_weight;
   return own.defined() ? soft + own : soft;
 }
-inline void prepare(Method& method, const nn::Features& student, const nn::Features& teacher, const data::Dataset& train = {}) {
+inline void prepare(Method& method, const nn::Features& student, const nn::Features& teacher,
+                    const data::Dataset& train = {}) {
   NoNetwork networks[2];
   method.prepare({networks[0], networks[1], student, teacher, train, Stream(1), {}});
 }

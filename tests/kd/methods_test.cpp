@@ -1,5 +1,6 @@
-// Distillation methods: golden values of the official modules (inputs: S(k)[i] = k sin(0.37 i + 0.5), T(k)[i] = k cos(0.23 i + 0.1) in PyTorch's
-// order; weights 0.2 sin(1.7 i + 0.3), biases 0.05 sin(0.7 i)), gradient checks, refusals, and what a loop gives a method.
+// Distillation methods: golden values of the official modules (inputs: S(k)[i] = k sin(0.37 i +
+// 0.5), T(k)[i] = k cos(0.23 i + 0.1) in PyTorch's order; weights 0.2 sin(1.7 i + 0.3), biases 0.05
+// sin(0.7 i)), gradient checks, refusals, and what a loop gives a method.
 #include <gtest/gtest.h>
 
 #include <cmath>
@@ -30,7 +31,8 @@ void fill_golden(nn::Module& module) {
   module.to(DType::f64);
   TensorFile file = module.state_dict();
   for (auto& [name, t] : file.tensors) {
-    const bool weight = t.rank() >= 2, bias = !weight && name.ends_with("bias") && name.find("bn") == std::string::npos;
+    const bool weight = t.rank() >= 2,
+               bias = !weight && name.ends_with("bias") && name.find("bn") == std::string::npos;
     if (!weight && !bias) continue;
     for (int64_t i = 0; i < t.numel(); ++i) {
       const double x = static_cast<double>(i);
@@ -44,9 +46,12 @@ struct Golden {
   double loss, gradient_norm, first_gradient;
 };
 /// Taps 0..2, the last one being compared; outputs do not matter.
-nn::Features with_map(const Variable& map) { return {{map, map, map}, Variable(Tensor::zeros({4, 10}, DType::f64))}; }
+nn::Features with_map(const Variable& map) {
+  return {{map, map, map}, Variable(Tensor::zeros({4, 10}, DType::f64))};
+}
 
-void expect_golden(Method& method, const Tensor& student, const Tensor& teacher, const Golden& golden) {
+void expect_golden(Method& method, const Tensor& student, const Tensor& teacher,
+                   const Golden& golden) {
   const Variable s(student, true);
   prepare(method, with_map(s), with_map(Variable(teacher)));
   fill_golden(*method.auxiliary());
@@ -68,19 +73,24 @@ std::unique_ptr<Method> bare(const std::string& name) {
 }
 
 TEST(FitNet, GoldenValuesOfEveryRegressor) {
-  expect_golden(*bare("fitnet"), student_map({4, 3, 8, 8}), teacher_map({4, 5, 4, 4}), {0.9761335, 0.74673, 0.0313684});
-  expect_golden(*bare("fitnet"), student_map({4, 3, 4, 4}), teacher_map({4, 5, 8, 8}), {0.9789521, 0.209854, -0.0114674});
+  expect_golden(*bare("fitnet"), student_map({4, 3, 8, 8}), teacher_map({4, 5, 4, 4}),
+                {0.9761335, 0.74673, 0.0313684});
+  expect_golden(*bare("fitnet"), student_map({4, 3, 4, 4}), teacher_map({4, 5, 8, 8}),
+                {0.9789521, 0.209854, -0.0114674});
 }
 
 TEST(FitNet, Gradients) {
   for (const std::vector<int64_t>& side : {std::vector<int64_t>{6, 3}, {3, 6}, {4, 4}, {5, 4}}) {
     const auto method = bare("fitnet");
-    const Tensor s = student_map({3, 2, side[0], side[0]}), t = teacher_map({3, 3, side[1], side[1]});
+    const Tensor s = student_map({3, 2, side[0], side[0]}),
+                 t = teacher_map({3, 3, side[1], side[1]});
     prepare(*method, with_map(Variable(s)), with_map(Variable(t)));
     method->auxiliary()->to(DType::f64);
     std::vector<Variable> inputs{Variable(s, true)};
     for (const Variable& p : method->auxiliary()->parameter_values()) inputs.push_back(p);
-    const auto report = gradcheck([&](const Variables& v) { return distill(*method, with_map(v[0]), with_map(Variable(t))); }, inputs);
+    const auto report = gradcheck(
+        [&](const Variables& v) { return distill(*method, with_map(v[0]), with_map(Variable(t))); },
+        inputs);
     EXPECT_TRUE(report.ok) << side[0] << " to " << side[1] << ": " << report.message;
   }
 }
@@ -94,11 +104,17 @@ TEST(FitNet, RefusesPairsWithTheReason) {
     }
     return std::string();
   };
-  EXPECT_NE(message(with_map(Variable(student_map({2, 3, 8, 8}))), with_map(Variable(teacher_map({2, 3, 32, 32})))).find("8 x 8"), std::string::npos);
-  EXPECT_NE(message({{}, Variable(Tensor::zeros({2, 10}))}, with_map(Variable(teacher_map({2, 3, 8, 8})))).find("student has no map"), std::string::npos);
+  EXPECT_NE(message(with_map(Variable(student_map({2, 3, 8, 8}))),
+                    with_map(Variable(teacher_map({2, 3, 32, 32}))))
+                .find("8 x 8"),
+            std::string::npos);
+  EXPECT_NE(
+      message({{}, Variable(Tensor::zeros({2, 10}))}, with_map(Variable(teacher_map({2, 3, 8, 8}))))
+          .find("student has no map"),
+      std::string::npos);
 }
 
-// --- BLKD -----------------------------------------------------------------------------------------------------------------------
+// --- BLKD ----------------------------------------------------------------------------------------
 
 nn::Features logits(const Variable& v) { return {{}, v}; }
 
@@ -113,7 +129,8 @@ TEST(Blkd, GoldenValue) {
 
 double kl(const std::vector<double>& t, const std::vector<double>& s, double temperature) {
   double zt = 0, zs = 0, sum = 0;
-  for (size_t i = 0; i < t.size(); ++i) zt += std::exp(t[i] / temperature), zs += std::exp(s[i] / temperature);
+  for (size_t i = 0; i < t.size(); ++i)
+    zt += std::exp(t[i] / temperature), zs += std::exp(s[i] / temperature);
   for (size_t i = 0; i < t.size(); ++i) {
     const double p = std::exp(t[i] / temperature) / zt, q = std::exp(s[i] / temperature) / zs;
     sum += p * std::log(p / q);
@@ -126,7 +143,8 @@ TEST(Blkd, OfficialAndPaperForm) {
   const Variable student(Tensor::of(s, {1, 3})), teacher(Tensor::of(t, {1, 3}));
   const auto official = create_method("blkd");
   EXPECT_DOUBLE_EQ(official->weights().hard_weight, 0.1);
-  EXPECT_NEAR(distill(*official, logits(student), logits(teacher)).item(), 0.9 * 16 * kl(t, s, 4), 1e-12);
+  EXPECT_NEAR(distill(*official, logits(student), logits(teacher)).item(), 0.9 * 16 * kl(t, s, 4),
+              1e-12);
   NamedSettings settings = default_method_settings();
   SetField<std::string>(settings.at("blkd"), "form", "paper");
   SetField<double>(settings.at("blkd"), "soft_weight", 0.7);
@@ -135,7 +153,8 @@ TEST(Blkd, OfficialAndPaperForm) {
   double z = 0, entropy = 0;  // soft cross entropy = KL + entropy of the teacher
   for (double x : t) z += std::exp(x / 4);
   for (double x : t) entropy -= std::exp(x / 4) / z * std::log(std::exp(x / 4) / z);
-  EXPECT_NEAR(distill(*paper, logits(student), logits(teacher)).item(), 0.7 * (kl(t, s, 4) + entropy), 1e-12);
+  EXPECT_NEAR(distill(*paper, logits(student), logits(teacher)).item(),
+              0.7 * (kl(t, s, 4) + entropy), 1e-12);
 }
 
 TEST(Blkd, Gradients) {
@@ -144,15 +163,21 @@ TEST(Blkd, Gradients) {
   Stream(2).fill_normal(t, 0, 3);
   for (const char* form : {"official", "paper"}) {
     const auto method = create_method("blkd", "form", std::string(form));
-    const auto report = gradcheck([&](const Variables& v) { return distill(*method, logits(v[0]), logits(Variable(t))); }, {Variable(s, true)});
+    const auto report = gradcheck(
+        [&](const Variables& v) { return distill(*method, logits(v[0]), logits(Variable(t))); },
+        {Variable(s, true)});
     EXPECT_TRUE(report.ok) << form << ": " << report.message;
   }
 }
 
 TEST(Methods, RefuseUnsupportedPairsNamesAndValues) {
   const auto method = create_method("blkd");
-  EXPECT_THROW(prepare(*method, logits(Variable(Tensor::zeros({2, 10}))), logits(Variable(Tensor::zeros({2, 100})))), Error);
-  EXPECT_THROW(prepare(*method, logits(Variable(Tensor::zeros({2, 1}))), logits(Variable(Tensor::zeros({2, 1})))), Error);
+  EXPECT_THROW(prepare(*method, logits(Variable(Tensor::zeros({2, 10}))),
+                       logits(Variable(Tensor::zeros({2, 100})))),
+               Error);
+  EXPECT_THROW(prepare(*method, logits(Variable(Tensor::zeros({2, 1}))),
+                       logits(Variable(Tensor::zeros({2, 1})))),
+               Error);
   EXPECT_THROW(create_method("blkf"), Error);
   EXPECT_THROW(create_method("blkd", "form", std::string("papr")), Error);
   for (const MethodEntry& e : all_methods()) {
@@ -162,7 +187,7 @@ TEST(Methods, RefuseUnsupportedPairsNamesAndValues) {
   }
 }
 
-// --- methods in a training loop -------------------------------------------------------------------------------------------------
+// --- methods in a training loop ------------------------------------------------------------------
 
 class Small : public nn::Network {
  public:
@@ -190,20 +215,30 @@ data::Dataset colours(int64_t n) {
   for (int64_t i = 0; i < n; ++i) {
     labels.push_back(i % 3);
     uint8_t* x = d.images.rows(i, i + 1).data<uint8_t>();
-    for (int64_t p = 0; p < 64 * 3; ++p) x[p] = static_cast<uint8_t>(s.below(120) + (p % 3 == i % 3 ? 100 : 0));
+    for (int64_t p = 0; p < 64 * 3; ++p)
+      x[p] = static_cast<uint8_t>(s.below(120) + (p % 3 == i % 3 ? 100 : 0));
   }
   d.labels = Tensor::of(labels);
   d.classes = 3;
   return d;
 }
 
-train::Settings short_training() { return {.epochs = 4, .batch = 16, .lr = 0.1, .milestones = {2}, .crop_padding = 1}; }
+train::Settings short_training() {
+  return {.epochs = 4, .batch = 16, .lr = 0.1, .milestones = {2}, .crop_padding = 1};
+}
 
 const train::ClassificationCriterion criterion;
 
-train::SupervisedResult run(nn::Network& net, const data::Dataset& d, nn::Monitor& monitor, train::ExtraLoss* extra = nullptr) {
-  return train::fit({.network = net, .train = d, .test = d, .standardisation = data::standardisation_of(d), .criterion = criterion, .stream = Stream(3),
-                     .monitor = monitor, .extra = extra},
+train::SupervisedResult run(nn::Network& net, const data::Dataset& d, nn::Monitor& monitor,
+                            train::ExtraLoss* extra = nullptr) {
+  return train::fit({.network = net,
+                     .train = d,
+                     .test = d,
+                     .standardisation = data::standardisation_of(d),
+                     .criterion = criterion,
+                     .stream = Stream(3),
+                     .monitor = monitor,
+                     .extra = extra},
                     short_training());
 }
 
@@ -225,7 +260,8 @@ TEST(Distillation, TheTeacherTeachesAndStaysAsItWas) {
   wrong.labels = d.labels.clone();
   for (int64_t& y : wrong.labels.span<int64_t>()) y = (y + 1) % 3;
   Small student(12);
-  Distillation distillation("blkd", create_method("blkd"), std::move(teacher), nn::Task::classification);
+  Distillation distillation("blkd", create_method("blkd"), std::move(teacher),
+                            nn::Task::classification);
   run(student, wrong, monitor, &distillation);
   EXPECT_GT(train::evaluate(student, d, data::standardisation_of(d), criterion), 0.9);
   EXPECT_EQ(before, state_of(distillation.teacher())) << "the teacher changed";
@@ -239,7 +275,9 @@ class MemoryMethod : public Method {
   };
   explicit MemoryMethod(const Settings& s) : settings_(s) {}
   LossWeights weights() const override { return settings_; }
-  void prepare(const Pair& pair) override { memory_ = std::make_unique<Memory>(pair.train.size(), pair.student.taps.back().size(1)); }
+  void prepare(const Pair& pair) override {
+    memory_ = std::make_unique<Memory>(pair.train.size(), pair.student.taps.back().size(1));
+  }
   nn::Module* auxiliary() override { return memory_.get(); }
   Variable loss(const DistillationStep& step) override {
     seen_.push_back(step.step.rows.to(cpu).to_vector<int64_t>());
@@ -248,7 +286,9 @@ class MemoryMethod : public Method {
   }
   void after_step(const DistillationStep& step) override {
     for (int64_t i = 0; i < step.step.rows.numel(); ++i)
-      memory_->bank().rows(step.step.rows.at(i), step.step.rows.at(i) + 1).copy_from(step.student.taps.back().data().rows(i, i + 1));
+      memory_->bank()
+          .rows(step.step.rows.at(i), step.step.rows.at(i) + 1)
+          .copy_from(step.student.taps.back().data().rows(i, i + 1));
   }
   struct Memory : nn::Module {
     Memory(int64_t n, int64_t d) { bank_ = add_buffer("bank", Tensor::zeros({n, d})); }
@@ -279,11 +319,11 @@ TEST(Distillation, AMemoryTravelsWithTheCheckpoint) {
     Small student(12);
     auto method = std::make_unique<MemoryMethod>(MemoryMethod::Settings{});
     MemoryMethod& m = *method;
-    Distillation distillation("memory", std::move(method), std::make_unique<Small>(11), nn::Task::classification);
+    Distillation distillation("memory", std::move(method), std::make_unique<Small>(11),
+                              nn::Task::classification);
     try {
       run(student, d, monitor, &distillation);
-    } catch (const nn::Interrupted&) {
-    }
+    } catch (const nn::Interrupted&) {}
     student_state = state_of(student);
     EXPECT_EQ(m.clock_.front().size(), 2u);
     EXPECT_FALSE(m.seen_.empty());

@@ -30,11 +30,15 @@ ExperimentSettings with_plan() {
 void expect_a_graph(const ExperimentSettings& s) {
   std::set<std::string> seen;
   for (const Stage& stage : Workflow(s).stages()) {
-    for (const std::string& need : stage.needs) EXPECT_TRUE(seen.count(need)) << stage.name << " needs " << need;
+    for (const std::string& need : stage.needs)
+      EXPECT_TRUE(seen.count(need)) << stage.name << " needs " << need;
     EXPECT_TRUE(seen.insert(stage.name).second) << stage.name << " twice";
     EXPECT_FALSE(stage.title.empty());
     EXPECT_TRUE(stage.labels.contains("role") && stage.labels.contains("seed")) << stage.name;
-    EXPECT_EQ(stage.name.find_first_not_of("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-+"), std::string::npos) << stage.name;
+    EXPECT_EQ(stage.name.find_first_not_of(
+                  "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-+"),
+              std::string::npos)
+        << stage.name;
   }
 }
 
@@ -44,7 +48,8 @@ TEST(Workflow, EveryNeedIsAnEarlierStage) {
   expect_a_graph(s);
   expect_a_graph(with_plan());
   const auto stages = graph(s);
-  for (const char* name : {"teacher", "nokd", "nokd_equal", "blkd", "gan", "features", "ratio", "fakes_raw", "fakes_m1", "fakes", "cgankd", "cgankd_blkd", "cgankd_raw",
+  for (const char* name : {"teacher", "nokd", "nokd_equal", "blkd", "gan", "features", "ratio",
+                           "fakes_raw", "fakes_m1", "fakes", "cgankd", "cgankd_blkd", "cgankd_raw",
                            "cgankd_m1", "blkd_equal", "evaluate"})
     EXPECT_TRUE(stages.contains(name)) << name;
 }
@@ -75,21 +80,26 @@ TEST(Plan, SharesTeachersGenerationAndStudentsWithoutATeacher) {
   same_student.plan.pairs = {"resnet20 > resnet8", "resnet14 > resnet8"};
   const auto fewer = graph(same_student);
   EXPECT_EQ(fewer.count("nokd.resnet8.s1"), 1u);
-  EXPECT_EQ(std::count_if(fewer.begin(), fewer.end(), [](const auto& s) { return s.second.labels.at("role") == "student"; }), 3 * (3 + 2 * 3 * 2));
+  EXPECT_EQ(std::count_if(fewer.begin(), fewer.end(),
+                          [](const auto& s) { return s.second.labels.at("role") == "student"; }),
+            3 * (3 + 2 * 3 * 2));
 }
 
 TEST(Plan, ASeedOfStudentsLeavesTeachersAndGenerationAlone) {
   ExperimentSettings more = with_plan();
   more.plan.seeds = {1, 2, 3, 4};
   const auto before = graph(with_plan()), after = graph(more);
-  for (const auto& [name, stage] : before) EXPECT_EQ(stage.settings, after.at(name).settings) << name;
+  for (const auto& [name, stage] : before)
+    EXPECT_EQ(stage.settings, after.at(name).settings) << name;
   EXPECT_GT(after.size(), before.size());
 }
 
 TEST(Plan, OnlyStudentsOnRealImagesNeedNoGeneration) {
   ExperimentSettings s = with_plan();
   s.plan.fakes = {"none", "equal"};
-  for (const auto& [name, stage] : graph(s)) EXPECT_TRUE(stage.labels.at("role") == "teacher" || stage.labels.at("role") == "student") << name;
+  for (const auto& [name, stage] : graph(s))
+    EXPECT_TRUE(stage.labels.at("role") == "teacher" || stage.labels.at("role") == "student")
+        << name;
 }
 
 TEST(Plan, TheJudgeIsTrainedOnceMore) {
@@ -163,7 +173,8 @@ TEST(Workflow, DefaultsAreThePublishedRecipe) {
 template <class Change>
 std::string message_of(Change&& change, bool with_data = false) {
   ExperimentSettings s;
-  for (const char* part : {"train", "test"}) SetField<int64_t>(s.data.sources.at("shapes"), part, int64_t{20});
+  for (const char* part : {"train", "test"})
+    SetField<int64_t>(s.data.sources.at("shapes"), part, int64_t{20});
   change(s);
   try {
     const Workflow workflow(s);
@@ -173,7 +184,8 @@ std::string message_of(Change&& change, bool with_data = false) {
   }
   return "";
 }
-#define EXPECT_MESSAGE(text, ...) EXPECT_NE(message_of(__VA_ARGS__).find(text), std::string::npos) << message_of(__VA_ARGS__)
+#define EXPECT_MESSAGE(text, ...) \
+  EXPECT_NE(message_of(__VA_ARGS__).find(text), std::string::npos) << message_of(__VA_ARGS__)
 
 TEST(Workflow, WrongNamesAndValuesAreRefusedBeforeAnythingRuns) {
   EXPECT_MESSAGE("student.model", [](auto& s) { s.student.model = "resnt8"; });
@@ -184,12 +196,20 @@ TEST(Workflow, WrongNamesAndValuesAreRefusedBeforeAnythingRuns) {
   EXPECT_MESSAGE("evaluation.network", [](auto& s) { s.evaluation.network = "x"; });
   EXPECT_MESSAGE("transfer.batch", [](auto& s) { s.transfer.batch = 0; });
   EXPECT_MESSAGE("teacher.milestones", [](auto& s) { s.teacher.milestones = {3, 1}; });
-  EXPECT_MESSAGE("plan.pairs: expected \"TEACHER > STUDENT\"", [](auto& s) { s.plan.pairs = {"resnet20 resnet8"}; });
-  EXPECT_MESSAGE("plan.pairs: unknown network 'resnt8'; did you mean 'resnet8'?", [](auto& s) { s.plan.pairs = {"resnet20 > resnt8"}; });
-  EXPECT_MESSAGE("plan.methods", [](auto& s) { s.plan.pairs = {"resnet20 > resnet8"}, s.plan.methods = {"fitnt"}; });
-  EXPECT_MESSAGE("plan.fakes", [](auto& s) { s.plan.pairs = {"resnet20 > resnet8"}, s.plan.fakes = {"m3"}; });
-  EXPECT_MESSAGE("plan.seeds", [](auto& s) { s.plan.pairs = {"resnet20 > resnet8"}, s.plan.seeds = {1, 1}; });
-  EXPECT_MESSAGE("plan.judge", [](auto& s) { s.plan.pairs = {"resnet20 > resnet8"}, s.plan.judge = "x"; });
+  EXPECT_MESSAGE("plan.pairs: expected \"TEACHER > STUDENT\"",
+                 [](auto& s) { s.plan.pairs = {"resnet20 resnet8"}; });
+  EXPECT_MESSAGE("plan.pairs: unknown network 'resnt8'; did you mean 'resnet8'?",
+                 [](auto& s) { s.plan.pairs = {"resnet20 > resnt8"}; });
+  EXPECT_MESSAGE("plan.methods", [](auto& s) {
+    s.plan.pairs = {"resnet20 > resnet8"}, s.plan.methods = {"fitnt"};
+  });
+  EXPECT_MESSAGE("plan.fakes",
+                 [](auto& s) { s.plan.pairs = {"resnet20 > resnet8"}, s.plan.fakes = {"m3"}; });
+  EXPECT_MESSAGE("plan.seeds", [](auto& s) {
+    s.plan.pairs = {"resnet20 > resnet8"}, s.plan.seeds = {1, 1};
+  });
+  EXPECT_MESSAGE("plan.judge",
+                 [](auto& s) { s.plan.pairs = {"resnet20 > resnet8"}, s.plan.judge = "x"; });
 }
 
 TEST(Workflow, PairsThatAMethodCannotServeAreAllToldBeforeAnythingRuns) {
@@ -198,7 +218,9 @@ TEST(Workflow, PairsThatAMethodCannotServeAreAllToldBeforeAnythingRuns) {
     s.plan.methods = {"none", "blkd", "fitnet"};
   };
   const std::string message = message_of(change, true);
-  EXPECT_NE(message.find("densenet121 > resnet8: fitnet: the teacher has no map"), std::string::npos) << message;
+  EXPECT_NE(message.find("densenet121 > resnet8: fitnet: the teacher has no map"),
+            std::string::npos)
+      << message;
   EXPECT_NE(message.find("efficientnetb0 > wrn_16_1: fitnet"), std::string::npos) << message;
   EXPECT_EQ(message.find("resnet20 > resnet8"), std::string::npos) << message;
   EXPECT_EQ(message.find("blkd"), std::string::npos) << message;
@@ -229,11 +251,14 @@ TEST_F(SavedNetworks, ComeBackAsTheyWere) {
   EXPECT_EQ(saved.standardisation.mean, standardisation.mean);
   EXPECT_EQ(saved.standardisation.deviation, standardisation.deviation);
   const auto a = net->parameters(), b = saved.network->parameters();
-  for (size_t i = 0; i < a.size(); ++i) EXPECT_EQ(a[i].value.data().to_vector<float>(), b[i].value.data().to_vector<float>()) << a[i].name;
+  for (size_t i = 0; i < a.size(); ++i)
+    EXPECT_EQ(a[i].value.data().to_vector<float>(), b[i].value.data().to_vector<float>())
+        << a[i].name;
 }
 
 TEST_F(SavedNetworks, RegressorsComeBackAsRegressors) {
-  const nn::ModelOptions options{.outputs = 1, .channels = 1, .size = 32, .task = nn::Task::regression};
+  const nn::ModelOptions options{
+      .outputs = 1, .channels = 1, .size = 32, .task = nn::Task::regression};
   const auto net = nn::create_model("resnet8", options);
   const std::string path = directory_ + "/model.safetensors";
   save_network(path, *net, "resnet8", options, {{0.5}, {1}});
@@ -259,7 +284,8 @@ TEST_F(SavedNetworks, OfAnotherKindAreRefusedByName) {
     try {
       load_network(path);
     } catch (const Error& e) {
-      return std::string(e.what()).find(path) != std::string::npos && std::string(e.what()).find(word) != std::string::npos;
+      return std::string(e.what()).find(path) != std::string::npos &&
+             std::string(e.what()).find(word) != std::string::npos;
     }
     return false;
   };

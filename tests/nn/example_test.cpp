@@ -1,4 +1,5 @@
-// The example of the README and of docs/modules.md, compiled and run. Between the markers it is the same text.
+// The example of the README and of docs/modules.md, compiled and run. Between the markers it is the
+// same text.
 #include <gtest/gtest.h>
 
 #include <cstdio>
@@ -14,7 +15,9 @@ double train_small_network(int64_t steps) {
   auto network = nn::create_model("resnet8", {.outputs = set.train.classes, .size = 16});
   network->initialise(Stream(0).fork("init"));
   nn::SGD sgd(network->parameters(), {.lr = 0.05, .momentum = 0.9, .weight_decay = 5e-4});
-  data::Loader loader(set.train, {.batch = 50, .standardisation = data::standardisation_of(set.train)}, Stream(0).fork("data"));
+  data::Loader loader(set.train,
+                      {.batch = 50, .standardisation = data::standardisation_of(set.train)},
+                      Stream(0).fork("data"));
   double loss_now = 0;
   for (int64_t step = 0; step < steps; ++step) {
     data::Batch batch = loader.next();
@@ -24,7 +27,8 @@ double train_small_network(int64_t steps) {
     sgd.step();
     loss_now = loss.item();
   }
-  write_safetensors("build/resnet8.safetensors", network->state_dict());  // PyTorch's names and layouts
+  write_safetensors("build/resnet8.safetensors",
+                    network->state_dict());  // PyTorch's names and layouts
   return loss_now;
 }
 // [example]

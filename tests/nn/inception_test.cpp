@@ -1,5 +1,6 @@
-// InceptionV3 against numbers of torchvision's architecture in PyTorch f64 (weights by the fill rule), its sizes and its errors.
-// The fixture's gradients and losses have the dropout switched off, so that they can be compared at all.
+// InceptionV3 against numbers of torchvision's architecture in PyTorch f64 (weights by the fill
+// rule), its sizes and its errors. The fixture's gradients and losses have the dropout switched
+// off, so that they can be compared at all.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -40,7 +41,8 @@ TEST_P(InceptionParity, StateLogitsFeaturesAndBuffers) {
   ASSERT_EQ(reports.size(), 1u);
   EXPECT_TRUE(reports[0].ok()) << failures(reports[0]);
   const auto lines_of = [&](const char* group) {
-    return std::count_if(reports[0].lines.begin(), reports[0].lines.end(), [&](const ParityLine& l) { return l.group == group; });
+    return std::count_if(reports[0].lines.begin(), reports[0].lines.end(),
+                         [&](const ParityLine& l) { return l.group == group; });
   };
   EXPECT_GT(lines_of("eval logits"), 10);
   EXPECT_GE(lines_of("taps"), 2);
@@ -50,7 +52,8 @@ TEST_P(InceptionParity, StateLogitsFeaturesAndBuffers) {
 TEST_P(InceptionParity, GradientsWithoutDropout) {
   const auto expected = nlohmann::json::parse(read_file(fixture));
   const auto sizes = expected["input"].get<std::vector<int64_t>>();
-  const auto network = create_model("InceptionV3", {.outputs = expected["num_classes"], .channels = sizes[1], .size = sizes[2]});
+  const auto network = create_model(
+      "InceptionV3", {.outputs = expected["num_classes"], .channels = sizes[1], .size = sizes[2]});
   network->to(GetParam());
   parity_fill_state(*network);
   set_dropout(*network, false);
@@ -59,7 +62,8 @@ TEST_P(InceptionParity, GradientsWithoutDropout) {
   loss.backward();
 
   ParityReport report;
-  report.add("loss", "first", loss.item(), expected["train_losses_3_sgd_steps"][0], parity_bounds(GetParam(), ParityKind::train).element);
+  report.add("loss", "first", loss.item(), expected["train_losses_3_sgd_steps"][0],
+             parity_bounds(GetParam(), ParityKind::train).element);
   const auto& gradients = expected["train_grads"];
   const double floor = largest_norm(gradients) * (GetParam() == DType::f64 ? 1e-6 : 1e-2);
   size_t seen = 0;
@@ -67,8 +71,9 @@ TEST_P(InceptionParity, GradientsWithoutDropout) {
     ASSERT_EQ(p.value.grad().defined(), !is_auxiliary(p.name)) << p.name;
     if (is_auxiliary(p.name)) continue;
     ++seen;
-    report.add("gradients", p.name, summarise_memory(p.value.grad()), read_summary(gradients.at(p.name)),
-               parity_bounds(GetParam(), ParityKind::gradient), floor);
+    report.add("gradients", p.name, summarise_memory(p.value.grad()),
+               read_summary(gradients.at(p.name)), parity_bounds(GetParam(), ParityKind::gradient),
+               floor);
   }
   EXPECT_EQ(seen, gradients.size());
   EXPECT_TRUE(report.ok()) << failures(report);
@@ -139,12 +144,16 @@ TEST(InceptionV3, InitialisesWithPyTorchsDefault) {
 }
 
 TEST(InceptionV3, RefusesOtherTasksAndSmallImagesBeforeItIsBuilt) {
-  EXPECT_THROW(create_model("InceptionV3", {.outputs = 1, .size = 299, .task = Task::regression}), Error);
+  EXPECT_THROW(create_model("InceptionV3", {.outputs = 1, .size = 299, .task = Task::regression}),
+               Error);
   try {
     create_model("InceptionV3", {.outputs = 100, .size = 74});
     FAIL() << "an image of 74 pixels was accepted";
   } catch (const Error& e) {
-    EXPECT_NE(std::string(e.what()).find("InceptionV3: images must have at least 75x75 pixels, found size 74"), std::string::npos) << e.what();
+    EXPECT_NE(std::string(e.what()).find(
+                  "InceptionV3: images must have at least 75x75 pixels, found size 74"),
+              std::string::npos)
+        << e.what();
   }
 }
 

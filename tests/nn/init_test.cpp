@@ -14,7 +14,8 @@ double deviation_from_orthonormal(const Tensor& w) {
     for (int64_t b = 0; b <= a; ++b) {
       double dot = 0;
       for (int64_t k = 0; k < std::max(rows, columns); ++k)
-        dot += tall ? w.at(k * columns + a) * w.at(k * columns + b) : w.at(a * columns + k) * w.at(b * columns + k);
+        dot += tall ? w.at(k * columns + a) * w.at(k * columns + b)
+                    : w.at(a * columns + k) * w.at(b * columns + k);
       worst = std::max(worst, std::abs(dot - (a == b)));
     }
   return worst;

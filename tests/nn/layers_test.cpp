@@ -32,7 +32,8 @@ TEST(LayerModules, StateDictHasPyTorchsKeysAndShapes) {
   const ConvTranspose2d up(6, 8, {.kernel = 4, .groups = 2});
   EXPECT_EQ(up.state_dict().get("weight").shape(), (Shape{6, 4, 4, 4}));
   const BatchNorm2d bn(4);
-  EXPECT_EQ(keys(bn), (std::vector<std::string>{"weight", "bias", "running_mean", "running_var", "num_batches_tracked"}));
+  EXPECT_EQ(keys(bn), (std::vector<std::string>{"weight", "bias", "running_mean", "running_var",
+                                                "num_batches_tracked"}));
   EXPECT_EQ(bn.state_dict().get("num_batches_tracked").dtype(), DType::i64);
 }
 
@@ -76,22 +77,28 @@ TEST(LayerModules, ErrorsNameTheLayer) {
   EXPECT_THROW(GroupNorm(3, 4), Error);
 }
 
-/// A 1x3 kernel is a 3x3 kernel whose other rows are zero, a 3x1 kernel one whose other columns are.
+/// A 1x3 kernel is a 3x3 kernel whose other rows are zero, a 3x1 kernel one whose other columns
+/// are.
 TEST(LayerModules, RectangularConvolutionsEqualSquareOnesWithZeros) {
   const Tensor x = random_images({2, 5, 7, 4});
   for (const bool wide : {true, false}) {
-    const Conv2dConfig config = wide ? Conv2dConfig{.kernel = {1, 3}, .padding = {0, 1}} : Conv2dConfig{.kernel = {3, 1}, .padding = {1, 0}};
+    const Conv2dConfig config = wide ? Conv2dConfig{.kernel = {1, 3}, .padding = {0, 1}}
+                                     : Conv2dConfig{.kernel = {3, 1}, .padding = {1, 0}};
     Conv2d conv(4, 6, config), square(4, 6, {.kernel = 3, .padding = 1});
     EXPECT_EQ(conv.weight.shape(), (wide ? Shape{6, 1, 3, 4} : Shape{6, 3, 1, 4}));
-    EXPECT_EQ(conv.state_dict().get("weight").shape(), (wide ? Shape{6, 4, 1, 3} : Shape{6, 4, 3, 1}));
+    EXPECT_EQ(conv.state_dict().get("weight").shape(),
+              (wide ? Shape{6, 4, 1, 3} : Shape{6, 4, 3, 1}));
     conv.initialise(Stream(4));
     for (int64_t o = 0; o < 6; ++o)
       for (int64_t k = 0; k < 3; ++k)
         for (int64_t c = 0; c < 4; ++c)
-          square.weight.data().data<float>()[((o * 3 + (wide ? 1 : k)) * 3 + (wide ? k : 1)) * 4 + c] = conv.weight.data().data<float>()[(o * 3 + k) * 4 + c];
+          square.weight.data()
+              .data<float>()[((o * 3 + (wide ? 1 : k)) * 3 + (wide ? k : 1)) * 4 + c] =
+              conv.weight.data().data<float>()[(o * 3 + k) * 4 + c];
     const Tensor a = conv(x).data(), b = square(x).data();
     ASSERT_EQ(a.shape(), b.shape());
-    for (int64_t i = 0; i < a.numel(); ++i) ASSERT_NEAR(a.at(i), b.at(i), 1e-5) << i << (wide ? " 1x3" : " 3x1");
+    for (int64_t i = 0; i < a.numel(); ++i)
+      ASSERT_NEAR(a.at(i), b.at(i), 1e-5) << i << (wide ? " 1x3" : " 3x1");
   }
   EXPECT_THROW(Conv2d(3, 4, {.kernel = {3, 0}}), Error);
   EXPECT_THROW(Conv2d(3, 4, {.kernel = 3, .padding = {0, -1}}), Error);
@@ -105,8 +112,11 @@ TEST(LayerModules, GradientsThroughLayers) {
     m->to(DType::f64);
   }
   const Variable x(random_images({2, 4, 3, 2}, DType::f64), true);
-  const auto report = gradcheck([&](const Variables& v) { return silu(bn(conv2d(v[0], v[1], v[2], {.padding = {1, 1}}))); },
-                                {x, conv.weight, conv.bias});
+  const auto report = gradcheck(
+      [&](const Variables& v) {
+        return silu(bn(conv2d(v[0], v[1], v[2], {.padding = {1, 1}})));
+      },
+      {x, conv.weight, conv.bias});
   EXPECT_TRUE(report.ok) << report.message;
 }
 

@@ -1,4 +1,5 @@
-// The registry against the table of the original networks: parameters and multiply-adds at 32x32 and 128x128 with 100 classes.
+// The registry against the table of the original networks: parameters and multiply-adds at 32x32
+// and 128x128 with 100 classes.
 #include <gtest/gtest.h>
 
 #include <cmath>
@@ -17,29 +18,47 @@ struct Row {
   double mmacs32;
 };
 const std::map<std::string, Row> table{
-    {"resnet8", {83892, 84228, 56, 56, 12.5}},           {"resnet14", {181108, 181444, 92, 92, 26.7}},
-    {"resnet20", {278324, 278660, 128, 128, 40.8}},      {"resnet32", {472756, 473092, 200, 200, 69.1}},
-    {"resnet44", {667188, 667524, 272, 272, 97.4}},      {"resnet56", {861620, 861956, 344, 344, 125.8}},
-    {"resnet110", {1736564, 1736900, 668, 668, 253.2}},  {"resnet8x4", {1233540, 1234212, 62, 62, 177.1}},
-    {"resnet32x4", {7433860, 7434532, 206, 206, 1083.0}}, {"ResNet18", {11220132, 11221476, 122, 122, 555.5}},
-    {"ResNet34", {21328292, 21329636, 218, 218, 1159.4}}, {"ResNet50", {23705252, 23706596, 320, 320, 1298.0}},
-    {"wrn_16_1", {180916, 181284, 82, 87, 26.7}},        {"wrn_16_2", {703284, 703652, 83, 88, 101.1}},
-    {"wrn_40_1", {569780, 570148, 226, 231, 83.3}},      {"wrn_40_2", {2255156, 2255524, 227, 232, 327.6}},
-    {"vgg8", {3965028, 13455460, 37, 41, 96.2}},         {"vgg11", {9277284, 18767716, 58, 62, 209.4}},
-    {"vgg13", {9462180, 18952612, 72, 76, 284.9}},       {"vgg16", {14774436, 24264868, 93, 97, 398.2}},
-    {"vgg19", {20086692, 29577124, 114, 118, 511.4}},    {"MobileNetV2", {812836, 812836, 320, 320, 6.5}},
-    {"ShuffleV1", {949258, 950338, 296, 296, 38.7}},     {"ShuffleV2", {1355528, 1356608, 338, 338, 44.5}},
-    {"efficientnetb0", {3628576, 3628576, 360, 360, 30.4}}, {"efficientnetb0_2", {3628576, 3628576, 360, 360, 18.2}},
-    {"densenet121", {7048548, 7050020, 722, 727, 888.4}}, {"densenet169", {12643172, 12644644, 1010, 1015, 1059.9}},
-    {"densenet201", {18277220, 18278692, 1202, 1207, 1364.1}}, {"densenet161", {26681188, 26683396, 962, 967, 2467.7}},
+    {"resnet8", {83892, 84228, 56, 56, 12.5}},
+    {"resnet14", {181108, 181444, 92, 92, 26.7}},
+    {"resnet20", {278324, 278660, 128, 128, 40.8}},
+    {"resnet32", {472756, 473092, 200, 200, 69.1}},
+    {"resnet44", {667188, 667524, 272, 272, 97.4}},
+    {"resnet56", {861620, 861956, 344, 344, 125.8}},
+    {"resnet110", {1736564, 1736900, 668, 668, 253.2}},
+    {"resnet8x4", {1233540, 1234212, 62, 62, 177.1}},
+    {"resnet32x4", {7433860, 7434532, 206, 206, 1083.0}},
+    {"ResNet18", {11220132, 11221476, 122, 122, 555.5}},
+    {"ResNet34", {21328292, 21329636, 218, 218, 1159.4}},
+    {"ResNet50", {23705252, 23706596, 320, 320, 1298.0}},
+    {"wrn_16_1", {180916, 181284, 82, 87, 26.7}},
+    {"wrn_16_2", {703284, 703652, 83, 88, 101.1}},
+    {"wrn_40_1", {569780, 570148, 226, 231, 83.3}},
+    {"wrn_40_2", {2255156, 2255524, 227, 232, 327.6}},
+    {"vgg8", {3965028, 13455460, 37, 41, 96.2}},
+    {"vgg11", {9277284, 18767716, 58, 62, 209.4}},
+    {"vgg13", {9462180, 18952612, 72, 76, 284.9}},
+    {"vgg16", {14774436, 24264868, 93, 97, 398.2}},
+    {"vgg19", {20086692, 29577124, 114, 118, 511.4}},
+    {"MobileNetV2", {812836, 812836, 320, 320, 6.5}},
+    {"ShuffleV1", {949258, 950338, 296, 296, 38.7}},
+    {"ShuffleV2", {1355528, 1356608, 338, 338, 44.5}},
+    {"efficientnetb0", {3628576, 3628576, 360, 360, 30.4}},
+    {"efficientnetb0_2", {3628576, 3628576, 360, 360, 18.2}},
+    {"densenet121", {7048548, 7050020, 722, 727, 888.4}},
+    {"densenet169", {12643172, 12644644, 1010, 1015, 1059.9}},
+    {"densenet201", {18277220, 18278692, 1202, 1207, 1364.1}},
+    {"densenet161", {26681188, 26683396, 962, 967, 2467.7}},
 };
 
 TEST(Models, ParametersAndEntriesOfTheTable) {
   for (const auto& [name, row] : table)
     for (const int64_t size : {32, 128}) {
       const auto network = create_model(name, {.outputs = 100, .size = size});
-      EXPECT_EQ(network->parameter_count(), size == 32 ? row.parameters32 : row.parameters128) << name << " at " << size;
-      EXPECT_EQ(network->parameters().size() + network->buffers().size(), size == 32 ? row.entries32 : row.entries128) << name << " at " << size;
+      EXPECT_EQ(network->parameter_count(), size == 32 ? row.parameters32 : row.parameters128)
+          << name << " at " << size;
+      EXPECT_EQ(network->parameters().size() + network->buffers().size(),
+                size == 32 ? row.entries32 : row.entries128)
+          << name << " at " << size;
     }
 }
 
@@ -85,8 +104,12 @@ TEST(Models, EveryNetworkHasPooledFeatures) {
       network->eval();
       const Features f = network->forward_features(Tensor::full({2, size, size, 3}, 0.5));
       ASSERT_TRUE(f.pooled.defined()) << e.name;
-      EXPECT_TRUE(f.pooled.data().rank() == 2 && f.pooled.size(0) == 2) << e.name << ": " << f.pooled.shape();
-      if (!f.taps.empty()) { EXPECT_EQ(f.pooled.data().to_vector<float>(), f.taps.back().data().to_vector<float>()) << e.name; }
+      EXPECT_TRUE(f.pooled.data().rank() == 2 && f.pooled.size(0) == 2)
+          << e.name << ": " << f.pooled.shape();
+      if (!f.taps.empty()) {
+        EXPECT_EQ(f.pooled.data().to_vector<float>(), f.taps.back().data().to_vector<float>())
+            << e.name;
+      }
     }
 }
 
@@ -116,9 +139,11 @@ TEST(Models, InitialisationFollowsTheFamilysRule) {
   // The same stream gives the same bits; another one gives others.
   const auto again = create_model("resnet20", {});
   again->initialise(Stream(1));
-  EXPECT_EQ(again->state_dict().get("conv1.weight").to_vector<float>(), r.get("conv1.weight").to_vector<float>());
+  EXPECT_EQ(again->state_dict().get("conv1.weight").to_vector<float>(),
+            r.get("conv1.weight").to_vector<float>());
   again->initialise(Stream(2));
-  EXPECT_NE(again->state_dict().get("conv1.weight").to_vector<float>(), r.get("conv1.weight").to_vector<float>());
+  EXPECT_NE(again->state_dict().get("conv1.weight").to_vector<float>(),
+            r.get("conv1.weight").to_vector<float>());
 }
 
 TEST(Models, BadRequestsAreRefused) {
@@ -130,7 +155,8 @@ TEST(Models, BadRequestsAreRefused) {
   }
   EXPECT_THROW(create_model("resnet20", {.outputs = 0}), Error);
   EXPECT_THROW(create_model("vgg8", {.size = 160}), Error);
-  const auto a = create_model("resnet8", {.outputs = 10}), b = create_model("resnet14", {.outputs = 10});
+  const auto a = create_model("resnet8", {.outputs = 10}),
+             b = create_model("resnet14", {.outputs = 10});
   EXPECT_THROW(b->load_state_dict(a->state_dict(), "a.safetensors"), Error);
 }
 

@@ -17,7 +17,8 @@ struct Toy {
 };
 
 /// PyTorch's formula, first step included.
-std::vector<double> sgd_by_hand(int steps, double lr, double momentum, double decay, bool nesterov) {
+std::vector<double> sgd_by_hand(int steps, double lr, double momentum, double decay,
+                                bool nesterov) {
   std::vector<double> w{1, -2}, v(2);
   const double grads[] = {0.5, 0.25};
   for (int t = 0; t < steps; ++t)
@@ -33,7 +34,8 @@ TEST(SGD, FollowsPyTorchsFormula) {
   for (const bool nesterov : {false, true})
     for (const double momentum : {0.9, 0.5}) {
       Toy toy;
-      SGD sgd(toy.parameters(), {.lr = 0.1, .momentum = momentum, .weight_decay = 0.01, .nesterov = nesterov});
+      SGD sgd(toy.parameters(),
+              {.lr = 0.1, .momentum = momentum, .weight_decay = 0.01, .nesterov = nesterov});
       for (int t = 0; t < 4; ++t) {
         toy.set_grad();
         sgd.step();
@@ -56,7 +58,8 @@ TEST(SGD, UsesTheLatestRateAndSkipsParametersWithoutGradient) {
 
 TEST(Adam, FollowsAlgorithm1) {
   Toy toy;
-  Adam adam(toy.parameters(), {.lr = 0.01, .beta1 = 0.5, .beta2 = 0.9, .eps = 1e-6, .weight_decay = 0.1});
+  Adam adam(toy.parameters(),
+            {.lr = 0.01, .beta1 = 0.5, .beta2 = 0.9, .eps = 1e-6, .weight_decay = 0.1});
   std::vector<double> w{1, -2}, m(2), v(2);
   const double grads[] = {0.5, 0.25};
   for (int t = 1; t <= 5; ++t) {
@@ -66,7 +69,8 @@ TEST(Adam, FollowsAlgorithm1) {
       const double g = grads[i] + 0.1 * w[i];
       m[i] = 0.5 * m[i] + 0.5 * g;
       v[i] = 0.9 * v[i] + 0.1 * g * g;
-      w[i] -= 0.01 * (m[i] / (1 - std::pow(0.5, t))) / (std::sqrt(v[i] / (1 - std::pow(0.9, t))) + 1e-6);
+      w[i] -= 0.01 * (m[i] / (1 - std::pow(0.5, t))) /
+              (std::sqrt(v[i] / (1 - std::pow(0.9, t))) + 1e-6);
     }
   }
   for (int i = 0; i < 2; ++i) EXPECT_NEAR(toy.w.data().at(i), w[i], 1e-13);
@@ -111,7 +115,9 @@ void expect_resume_is_exact(const typename O::Config& config) {
   d.load_state(b.state());
   for (int t = 3; t < 6; ++t) EXPECT_EQ(whole.run(a, t), resumed.run(d, t));
   const auto x = whole.parameters(), y = resumed.parameters();
-  for (size_t i = 0; i < x.size(); ++i) EXPECT_EQ(x[i].value.data().to_vector<float>(), y[i].value.data().to_vector<float>()) << x[i].name;
+  for (size_t i = 0; i < x.size(); ++i)
+    EXPECT_EQ(x[i].value.data().to_vector<float>(), y[i].value.data().to_vector<float>())
+        << x[i].name;
 }
 
 TEST(Optimizer, ResumesWithTheSameBits) {

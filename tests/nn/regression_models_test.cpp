@@ -1,4 +1,5 @@
-// The regressors at 64x64 against the table of the original networks, their taps, initialisation and the label embedding.
+// The regressors at 64x64 against the table of the original networks, their taps, initialisation
+// and the label embedding.
 #include <gtest/gtest.h>
 
 #include <cmath>
@@ -11,18 +12,24 @@
 namespace limbeck::nn {
 namespace {
 
-ModelOptions regression(int64_t channels = 3, int64_t size = 64) { return {.outputs = 1, .channels = channels, .size = size, .task = Task::regression}; }
+ModelOptions regression(int64_t channels = 3, int64_t size = 64) {
+  return {.outputs = 1, .channels = channels, .size = size, .task = Task::regression};
+}
 
 const std::map<std::string, int64_t> parameters{
-    {"resnet20", 570609},       {"resnet56", 1153905},     {"resnet110", 2028849},     {"resnet8x4", 1604641},    {"resnet32x4", 7804961},
-    {"ResNet18", 11700929},     {"ResNet34", 21809089},    {"ResNet50", 24814657},     {"wrn_16_1", 473281},      {"wrn_16_2", 1022017},
-    {"wrn_40_1", 862145},       {"wrn_40_2", 2573889},     {"vgg8", 5228033},          {"vgg11", 10540289},       {"vgg13", 10725185},
-    {"vgg16", 16037441},        {"vgg19", 21349697},       {"MobileNetV2", 3144961},   {"ShuffleV1", 1611487},    {"ShuffleV2", 2044125},
-    {"efficientnetb0", 4026045}, {"densenet121", 7737537}, {"densenet169", 13595841},  {"densenet201", 19335361}, {"densenet161", 27858721},
-    {"ResNet18_embed", 11502785}, {"ResNet34_embed", 21610945}};
+    {"resnet20", 570609},      {"resnet56", 1153905},        {"resnet110", 2028849},
+    {"resnet8x4", 1604641},    {"resnet32x4", 7804961},      {"ResNet18", 11700929},
+    {"ResNet34", 21809089},    {"ResNet50", 24814657},       {"wrn_16_1", 473281},
+    {"wrn_16_2", 1022017},     {"wrn_40_1", 862145},         {"wrn_40_2", 2573889},
+    {"vgg8", 5228033},         {"vgg11", 10540289},          {"vgg13", 10725185},
+    {"vgg16", 16037441},       {"vgg19", 21349697},          {"MobileNetV2", 3144961},
+    {"ShuffleV1", 1611487},    {"ShuffleV2", 2044125},       {"efficientnetb0", 4026045},
+    {"densenet121", 7737537},  {"densenet169", 13595841},    {"densenet201", 19335361},
+    {"densenet161", 27858721}, {"ResNet18_embed", 11502785}, {"ResNet34_embed", 21610945}};
 
 TEST(RegressionModels, ParametersOfTheTable) {
-  for (const auto& [name, count] : parameters) EXPECT_EQ(create_model(name, regression())->parameter_count(), count) << name;
+  for (const auto& [name, count] : parameters)
+    EXPECT_EQ(create_model(name, regression())->parameter_count(), count) << name;
 }
 
 /// [N, H, W, C] or [N, C] as "CxH" or "C".
@@ -56,7 +63,8 @@ TEST(RegressionModels, AnyNumberOfChannelsAndOtherSizes) {
     for (const auto& [channels, size] : {std::pair<int64_t, int64_t>{1, 32}, {4, 64}}) {
       const auto network = create_model(name, regression(channels, size));
       network->eval();
-      EXPECT_EQ(network->forward(Tensor::zeros({2, size, size, channels})).shape(), (Shape{2, 1})) << name;
+      EXPECT_EQ(network->forward(Tensor::zeros({2, size, size, channels})).shape(), (Shape{2, 1}))
+          << name;
     }
   EXPECT_THROW(create_model("vgg8", regression(3, 16)), Error);
 }
@@ -80,14 +88,16 @@ TEST(RegressionModels, InitialisationFollowsTheFamilysRule) {
   EXPECT_NEAR(spread(resnet, "fc.3.weight"), torch_default(512), 0.0005);
   const TensorFile wrn = initial_state("wrn_16_1");
   EXPECT_NEAR(spread(wrn, "block3.layer.1.conv2.weight"), std::sqrt(2.0 / (9 * 64)), 0.001);
-  for (const char* key : {"fc.0.bias", "fc.3.bias", "fc.6.bias"}) EXPECT_EQ(spread(wrn, key), 0) << key;
+  for (const char* key : {"fc.0.bias", "fc.3.bias", "fc.6.bias"})
+    EXPECT_EQ(spread(wrn, key), 0) << key;
   EXPECT_NEAR(spread(wrn, "fc.3.weight"), torch_default(512), 0.0005);
   // VGG and ResNet18/34/50 keep PyTorch's defaults, unlike the classifiers.
   const TensorFile vgg = initial_state("vgg8");
   EXPECT_NEAR(spread(vgg, "features.16.weight"), torch_default(9 * 512), 0.0005);
   EXPECT_NEAR(spread(vgg, "fc.0.weight"), torch_default(2048), 0.0005);
   EXPECT_GT(spread(vgg, "features.16.bias"), 0);
-  EXPECT_NEAR(spread(initial_state("ResNet18"), "block4.1.conv2.weight"), torch_default(9 * 512), 0.0005);
+  EXPECT_NEAR(spread(initial_state("ResNet18"), "block4.1.conv2.weight"), torch_default(9 * 512),
+              0.0005);
   const TensorFile mobile = initial_state("MobileNetV2");
   EXPECT_NEAR(spread(mobile, "features.18.0.weight"), std::sqrt(2.0 / 1280), 0.001);
   EXPECT_NEAR(spread(mobile, "classifier.3.weight"), 0.01, 0.0005);
@@ -108,7 +118,9 @@ TEST(RegressionModels, EmbeddingNetworksAreRegressorsOnly) {
   EXPECT_THROW(create_model("ResNet34_embed", {.outputs = 1, .size = 64}), Error);
   EXPECT_THROW(create_embedding_network("ResNet18", regression()), Error);
   // The original's cannot run; ours takes the bottlenecks' 2048 features.
-  EXPECT_EQ(create_model("ResNet50_embed", regression())->state_dict().get("x2h_res.0.weight").shape(), (Shape{512, 2048}));
+  EXPECT_EQ(
+      create_model("ResNet50_embed", regression())->state_dict().get("x2h_res.0.weight").shape(),
+      (Shape{512, 2048}));
 }
 
 TEST(LabelEmbedding, ResponseOfTheLastTapIsTheOutput) {
@@ -119,7 +131,8 @@ TEST(LabelEmbedding, ResponseOfTheLastTapIsTheOutput) {
   for (const auto& p : network->parameters())
     if (p.name == "h2y.0.bias") p.value.data().fill(1);  // away from the closing ReLU
   const Features f = network->forward_features(Tensor::full({2, 64, 64, 3}, 0.25));
-  EXPECT_EQ(f.output.data().to_vector<float>(), network->response(f.taps.back()).data().to_vector<float>());
+  EXPECT_EQ(f.output.data().to_vector<float>(),
+            network->response(f.taps.back()).data().to_vector<float>());
   EXPECT_GT(f.output.data().at(0), 0);
 }
 

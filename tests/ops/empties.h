@@ -1,4 +1,5 @@
-// Operators on tensors without elements: a kernel gives what the definition gives, or the operator refuses them with an error.
+// Operators on tensors without elements: a kernel gives what the definition gives, or the operator
+// refuses them with an error.
 #pragma once
 #include <gtest/gtest.h>
 
@@ -10,7 +11,8 @@
 
 namespace limbeck {
 
-/// The cases of `op` with every dimension of one size set to zero, as far as the operator takes them.
+/// The cases of `op` with every dimension of one size set to zero, as far as the operator takes
+/// them.
 inline std::vector<OpCase> emptied_cases(const Op& op) {
   std::vector<OpCase> list;
   std::set<std::string> seen;
@@ -33,7 +35,8 @@ inline std::vector<OpCase> emptied_cases(const Op& op) {
   return list;
 }
 
-/// Runs them forward and backward, and compares outputs, inputs and gradients with the reference in f32 (a bf16 kernel rounds what it gets and gives). Returns how many ran.
+/// Runs them forward and backward, and compares outputs, inputs and gradients with the reference in
+/// f32 (a bf16 kernel rounds what it gets and gives). Returns how many ran.
 inline int expect_empties_as_defined(const Op& op, const Kernel& kernel) {
   int ran = 0;
   for (const OpCase& c : emptied_cases(op)) {
@@ -54,8 +57,10 @@ inline int expect_empties_as_defined(const Op& op, const Kernel& kernel) {
       const Tensor a = expected[k].to(cpu), b = found[k].to(cpu);
       EXPECT_EQ(a.shape(), b.shape()) << "tensor " << k;
       for (int64_t i = 0; i < std::min(a.numel(), b.numel()); ++i)
-        EXPECT_TRUE(std::abs(a.at(i) - b.at(i)) <= allowed * std::max(1.0, std::abs(a.at(i))) || a.at(i) == b.at(i) || (std::isnan(a.at(i)) && std::isnan(b.at(i))))
-            << "tensor " << k << " element " << i << ": found " << b.at(i) << ", expected " << a.at(i);
+        EXPECT_TRUE(std::abs(a.at(i) - b.at(i)) <= allowed * std::max(1.0, std::abs(a.at(i))) ||
+                    a.at(i) == b.at(i) || (std::isnan(a.at(i)) && std::isnan(b.at(i))))
+            << "tensor " << k << " element " << i << ": found " << b.at(i) << ", expected "
+            << a.at(i);
     }
     ++ran;
   }
@@ -75,7 +80,8 @@ inline double reduced_empty(const Op& op, const Kernel& kernel, const Attrs& att
   return y.at(2);
 }
 
-/// A sum of nothing is 0; a mean of nothing, and a variance of nothing, are not a number; a maximum of nothing is refused.
+/// A sum of nothing is 0; a mean of nothing, and a variance of nothing, are not a number; a maximum
+/// of nothing is refused.
 inline void expect_empty_reductions(const Kernel& kernel) {
   const Op& op = find_op(kernel.op);
   const Attrs rows{{"axes", std::vector<int64_t>{0}}};
@@ -84,8 +90,11 @@ inline void expect_empty_reductions(const Kernel& kernel) {
     return;
   }
   const double value = reduced_empty(op, kernel, rows);
-  if (op.name == "sum") EXPECT_EQ(value, 0) << kernel.name;
-  else EXPECT_TRUE(std::isnan(value)) << op.name << "/" << kernel.name << " " << kernel.dtype << ": " << value;
+  if (op.name == "sum")
+    EXPECT_EQ(value, 0) << kernel.name;
+  else
+    EXPECT_TRUE(std::isnan(value))
+        << op.name << "/" << kernel.name << " " << kernel.dtype << ": " << value;
 }
 
 }  // namespace limbeck

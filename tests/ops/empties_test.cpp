@@ -14,7 +14,8 @@ TEST(Empties, EveryCpuKernelDoesAsTheDefinition) {
 
 TEST(Empties, Reductions) {
   for (const char* name : {"sum", "mean", "max", "var"}) {
-    for (const DType type : {DType::f32, DType::f64}) expect_empty_reductions(reference_kernel(find_op(name), type));
+    for (const DType type : {DType::f32, DType::f64})
+      expect_empty_reductions(reference_kernel(find_op(name), type));
     for (const Kernel& kernel : implementations(find_op(name)))
       if (kernel.device == DeviceKind::cpu) expect_empty_reductions(kernel);
   }

@@ -11,22 +11,29 @@ namespace {
 Tensor place_of(const Stream& stream) { return place_at(places_of({stream}), 0); }
 
 TEST(RandomOps, NormalNumbersAreThoseOfTheStream) {
-  for (const uint64_t first : {uint64_t{0}, uint64_t{17}, ~uint64_t{0} - 2}) {  // the last one runs over the end of the counter
+  for (const uint64_t first :
+       {uint64_t{0}, uint64_t{17},
+        ~uint64_t{0} - 2}) {  // the last one runs over the end of the counter
     for (const char* kernel : {"reference", "cpu"}) {
       const KernelOverride named(kernel);
       const Tensor expected = Tensor::empty({3, 1333});
       Stream(5, first).fill_normal(expected, 0.5, 3);
-      EXPECT_EQ(draw_normal(place_of(Stream(5, first)), {3, 1333}, 0.5, 3).to_vector<float>(), expected.to_vector<float>()) << kernel << " from " << first;
+      EXPECT_EQ(draw_normal(place_of(Stream(5, first)), {3, 1333}, 0.5, 3).to_vector<float>(),
+                expected.to_vector<float>())
+          << kernel << " from " << first;
     }
   }
 }
 
 TEST(RandomOps, IntegersAreThoseOfTheStream) {
   const int64_t wide = int64_t{3} << 61;  // a quarter of the blocks is rejected
-  for (const auto& [low, high] : {std::pair<int64_t, int64_t>{0, 10}, {-7, 100}, {5, 6}, {0, wide}}) {
+  for (const auto& [low, high] :
+       {std::pair<int64_t, int64_t>{0, 10}, {-7, 100}, {5, 6}, {0, wide}}) {
     const Tensor expected = Tensor::empty({500}, DType::i64);
     Stream(6, 9).fill_integers(expected, low, high);
-    EXPECT_EQ(draw_integers(place_of(Stream(6, 9)), {500}, low, high).to_vector<int64_t>(), expected.to_vector<int64_t>()) << low << ".." << high;
+    EXPECT_EQ(draw_integers(place_of(Stream(6, 9)), {500}, low, high).to_vector<int64_t>(),
+              expected.to_vector<int64_t>())
+        << low << ".." << high;
   }
 }
 
@@ -40,10 +47,18 @@ TEST(RandomOps, WrongPlacesAndRangesAreNamed) {
     return "no error";
   };
   const Tensor place = place_of(Stream(1));
-  EXPECT_NE(error_of([] { draw_normal(Tensor::zeros({2}), {3}); }).find("draw_normal: 'place' must be i64[2], found f32"), std::string::npos);
-  EXPECT_NE(error_of([&] { draw_integers(place, {3}, 4, 4); }).find("expected low < high"), std::string::npos);
-  EXPECT_NE(error_of([&] { draw_integers(place, {3}, INT64_MIN, 1); }).find("expected low < high"), std::string::npos);
-  EXPECT_NE(error_of([&] { draw_diffaugment(place, 2, {-1, 0, 1, 1, true, true}); }).find("expected shift >= 0"), std::string::npos);
+  EXPECT_NE(error_of([] {
+              draw_normal(Tensor::zeros({2}), {3});
+            }).find("draw_normal: 'place' must be i64[2], found f32"),
+            std::string::npos);
+  EXPECT_NE(error_of([&] { draw_integers(place, {3}, 4, 4); }).find("expected low < high"),
+            std::string::npos);
+  EXPECT_NE(error_of([&] { draw_integers(place, {3}, INT64_MIN, 1); }).find("expected low < high"),
+            std::string::npos);
+  EXPECT_NE(error_of([&] {
+              draw_diffaugment(place, 2, {-1, 0, 1, 1, true, true});
+            }).find("expected shift >= 0"),
+            std::string::npos);
 }
 
 }  // namespace

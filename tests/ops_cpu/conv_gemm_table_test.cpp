@@ -1,5 +1,5 @@
-// The CPU kernels of convolution and matrix products against the definition, for every case of the operator table, every instruction set
-// and several thread counts, which must agree bit for bit.
+// The CPU kernels of convolution and matrix products against the definition, for every case of the
+// operator table, every instruction set and several thread counts, which must agree bit for bit.
 #include <gtest/gtest.h>
 #include <omp.h>
 
@@ -71,13 +71,16 @@ const Kernel& cpu_kernel(const std::string& op) {
   fail("operator ", op, " has no kernel cpu");
 }
 
-/// f32 sums of n products of values in [-1, 1) are near the double sum within a small multiple of sqrt(n) units of rounding.
-void expect_near(const Tensor& found, const Tensor& expected, double terms, const std::string& where) {
+/// f32 sums of n products of values in [-1, 1) are near the double sum within a small multiple of
+/// sqrt(n) units of rounding.
+void expect_near(const Tensor& found, const Tensor& expected, double terms,
+                 const std::string& where) {
   ASSERT_EQ(found.shape(), expected.shape()) << where;
   const double tolerance = 4e-7 * std::max(8.0, 4 * std::sqrt(terms));
   for (int64_t i = 0; i < found.numel(); ++i) {
     const double f = found.at(i), e = expected.at(i);
-    ASSERT_LE(std::abs(f - e), tolerance * std::max(1.0, std::abs(e))) << where << " element " << i << ": " << f << ", expected " << e;
+    ASSERT_LE(std::abs(f - e), tolerance * std::max(1.0, std::abs(e)))
+        << where << " element " << i << ": " << f << ", expected " << e;
   }
 }
 
@@ -98,14 +101,18 @@ TEST_P(TableOperator, MatchesTheDefinitionOnEveryInstructionSetAndThreadCount) {
         const Tensors found = run(p, kernel.forward, kernel.backward);
         for (size_t i = 0; i < found.size(); ++i) {
           if (!found[i]) continue;
-          const std::string where = cat(op.name, " case {", to_string(test.attrs), "} x ", test.inputs[0].shape, " w ", test.inputs[1].shape,
-                                        " ", name_of(isa), " ", threads, " threads, result ", i);
-          // A bias gradient sums one term per output pixel; the others at most products / elements terms.
-          const double terms = std::max<double>(p.dout[0].numel(), products) / std::max<int64_t>(1, found[i].numel());
+          const std::string where =
+              cat(op.name, " case {", to_string(test.attrs), "} x ", test.inputs[0].shape, " w ",
+                  test.inputs[1].shape, " ", name_of(isa), " ", threads, " threads, result ", i);
+          // A bias gradient sums one term per output pixel; the others at most products / elements
+          // terms.
+          const double terms = std::max<double>(p.dout[0].numel(), products) /
+                               std::max<int64_t>(1, found[i].numel());
           if (threads == 1) {
             expect_near(found[i], expected[i], terms, where);
           } else if (found[i].bytes() > 0) {
-            ASSERT_EQ(std::memcmp(found[i].raw(), first[i].raw(), found[i].bytes()), 0) << where << " differs from one thread";
+            ASSERT_EQ(std::memcmp(found[i].raw(), first[i].raw(), found[i].bytes()), 0)
+                << where << " differs from one thread";
           }
         }
         if (threads == 1) first = found;
@@ -123,11 +130,14 @@ TEST_P(TableOperator, GradientsOfUnwantedInputsAreSkipped) {
     if (!p.in[wanted]) continue;
     din[wanted] = Tensor::empty_like(p.in[wanted]);
     cpu_kernel(op.name).backward({p.in, {}, p.dout, din, p.test.attrs});
-    EXPECT_EQ(std::memcmp(din[wanted].raw(), all[p.dout.size() + wanted].raw(), din[wanted].bytes()), 0) << op.name << " input " << wanted;
+    EXPECT_EQ(
+        std::memcmp(din[wanted].raw(), all[p.dout.size() + wanted].raw(), din[wanted].bytes()), 0)
+        << op.name << " input " << wanted;
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(ConvAndGemm, TableOperator, testing::Values("conv2d", "conv_transpose2d", "matmul", "linear"),
+INSTANTIATE_TEST_SUITE_P(ConvAndGemm, TableOperator,
+                         testing::Values("conv2d", "conv_transpose2d", "matmul", "linear"),
                          [](const auto& info) { return std::string(info.param); });
 
 TEST(Conv2d, SteadyStateAllocatesNothingFromTheSystem) {
@@ -140,7 +150,8 @@ TEST(Conv2d, SteadyStateAllocatesNothingFromTheSystem) {
   EXPECT_EQ(allocator(cpu).stats().system_calls, before);
 }
 
-// Strides that skip pixels, paddings beyond the window: phases of the stride that meet no tap among them.
+// Strides that skip pixels, paddings beyond the window: phases of the stride that meet no tap among
+// them.
 TEST(Conv2d, EveryWindowMatchesTheDefinition) {
   struct Channels {
     int64_t in, out, groups;
@@ -152,20 +163,27 @@ TEST(Conv2d, EveryWindowMatchesTheDefinition) {
       for (const int64_t stride : {1, 2, 3})
         for (const int64_t padding : {0, 1, 2, 3, 4})
           for (const int64_t dilation : {1, 2})
-            for (const Channels& c : {Channels{1, 1, 1}, Channels{8, 2, 1}, Channels{2, 8, 1}, Channels{4, 4, 4}}) {
+            for (const Channels& c :
+                 {Channels{1, 1, 1}, Channels{8, 2, 1}, Channels{2, 8, 1}, Channels{4, 4, 4}}) {
               const Op& op = find_op(name);
               const bool forward = op.name == "conv2d";
-              const Attrs attrs{{"stride", stride}, {"padding", padding}, {"dilation", dilation}, {"groups", c.groups}};
+              const Attrs attrs{{"stride", stride},
+                                {"padding", padding},
+                                {"dilation", dilation},
+                                {"groups", c.groups}};
               const Shape x = forward ? Shape{1, 8, 13, c.in} : Shape{1, 5, 8, c.in};
-              const Shape w = forward ? Shape{c.out, kh, kw, c.in / c.groups} : Shape{c.in, kh, kw, c.out / c.groups};
-              const OpCase test{{CaseInput{x}, CaseInput{w}, CaseInput{.shape = {c.out}}}, attrs, false};
+              const Shape w = forward ? Shape{c.out, kh, kw, c.in / c.groups}
+                                      : Shape{c.in, kh, kw, c.out / c.groups};
+              const OpCase test{
+                  {CaseInput{x}, CaseInput{w}, CaseInput{.shape = {c.out}}}, attrs, false};
               try {
                 op.infer({Tensor::empty(x), Tensor::empty(w), Tensor::empty({c.out})}, attrs);
               } catch (const Error&) {
                 continue;  // no output pixel is left
               }
               const CheckReport report = check_kernel(op, test, cpu_kernel(op.name));
-              EXPECT_TRUE(report.ok) << op.name << " on " << describe(op, test) << ": " << report.message;
+              EXPECT_TRUE(report.ok)
+                  << op.name << " on " << describe(op, test) << ": " << report.message;
               ++ran;
             }
   EXPECT_GT(ran, 900);
@@ -182,11 +200,21 @@ TEST(Conv2d, BadArgumentsAreNamed) {
     return "no error";
   };
   const auto zeros = [](const Shape& s) { return Tensor::zeros(s); };
-  EXPECT_NE(message({zeros({1, 4, 4, 3}), zeros({2, 3, 3, 4})}, {}).find("w must be [out, kh, kw, 3]"), std::string::npos);
-  EXPECT_NE(message({zeros({1, 2, 2, 3}), zeros({2, 3, 3, 3})}, {}).find("larger than the padded input"), std::string::npos);
-  EXPECT_NE(message({zeros({1, 4, 4, 3}), zeros({2, 3, 3, 3})}, {{"stride", int64_t{0}}}).find("stride"), std::string::npos);
-  EXPECT_NE(message({zeros({1, 4, 4, 3}), zeros({4, 3, 3, 1})}, {{"groups", int64_t{2}}}).find("groups = 2"), std::string::npos);
-  EXPECT_NE(message({zeros({1, 4, 4, 3}), zeros({2, 3, 3, 3}), zeros({3})}, {}).find("b must be [2]"), std::string::npos);
+  EXPECT_NE(
+      message({zeros({1, 4, 4, 3}), zeros({2, 3, 3, 4})}, {}).find("w must be [out, kh, kw, 3]"),
+      std::string::npos);
+  EXPECT_NE(
+      message({zeros({1, 2, 2, 3}), zeros({2, 3, 3, 3})}, {}).find("larger than the padded input"),
+      std::string::npos);
+  EXPECT_NE(
+      message({zeros({1, 4, 4, 3}), zeros({2, 3, 3, 3})}, {{"stride", int64_t{0}}}).find("stride"),
+      std::string::npos);
+  EXPECT_NE(message({zeros({1, 4, 4, 3}), zeros({4, 3, 3, 1})}, {{"groups", int64_t{2}}})
+                .find("groups = 2"),
+            std::string::npos);
+  EXPECT_NE(
+      message({zeros({1, 4, 4, 3}), zeros({2, 3, 3, 3}), zeros({3})}, {}).find("b must be [2]"),
+      std::string::npos);
 }
 
 }  // namespace

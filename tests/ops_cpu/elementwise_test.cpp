@@ -1,4 +1,5 @@
-// Vector exp, log, tanh and their relatives against the standard library over the whole range of floats, optimiser steps by hand, dropout.
+// Vector exp, log, tanh and their relatives against the standard library over the whole range of
+// floats, optimiser steps by hand, dropout.
 #include <gtest/gtest.h>
 
 #include <cmath>
@@ -21,8 +22,9 @@ std::vector<Isa> available() {
 struct Function {
   const char* op;
   std::function<double(double)> exact;
-  bool positive;    // domain x > 0
-  double relative;  // tolerated, beside 3e-37 absolute: silu ends where e^-x overflows, at 89 / 3.4e38
+  bool positive;  // domain x > 0
+  double
+      relative;  // tolerated, beside 3e-37 absolute: silu ends where e^-x overflows, at 89 / 3.4e38
 };
 
 TEST(VectorMath, AgreesWithTheStandardLibraryEverywhere) {
@@ -31,12 +33,14 @@ TEST(VectorMath, AgreesWithTheStandardLibraryEverywhere) {
       {"log", [](double x) { return std::log(x); }, true, 3e-7},
       {"tanh", [](double x) { return std::tanh(x); }, false, 6e-7},
       {"sigmoid", [](double x) { return 1 / (1 + std::exp(-x)); }, false, 6e-7},
-      {"softplus", [](double x) { return std::max(x, 0.0) + std::log1p(std::exp(-std::abs(x))); }, false, 1e-6},
+      {"softplus", [](double x) { return std::max(x, 0.0) + std::log1p(std::exp(-std::abs(x))); },
+       false, 1e-6},
       {"silu", [](double x) { return x / (1 + std::exp(-x)); }, false, 6e-7},
   };
   std::vector<float> numbers = {0.0f, 1.0f, 88.7f, 1e-30f, 1e30f, INFINITY};
   Stream stream(1);
-  for (int i = 0; i < 2000; ++i) numbers.push_back(static_cast<float>(std::exp(stream.uniform(-40, 40))));
+  for (int i = 0; i < 2000; ++i)
+    numbers.push_back(static_cast<float>(std::exp(stream.uniform(-40, 40))));
   for (int i = 0; i < 2000; ++i) numbers.push_back(static_cast<float>(stream.uniform(0, 100)));
   const size_t positive = numbers.size();
   for (size_t i = 0; i < positive; ++i) numbers.push_back(-numbers[i]);
@@ -47,11 +51,13 @@ TEST(VectorMath, AgreesWithTheStandardLibraryEverywhere) {
       for (size_t i = 0; i < (f.positive ? positive : numbers.size()); ++i) {
         const double found = y.at(int64_t(i)), exact = f.exact(numbers[i]);
         if (std::isnan(exact) || std::isinf(static_cast<float>(exact))) {
-          EXPECT_TRUE(found == static_cast<float>(exact) || (std::isnan(found) && std::isnan(exact)))
+          EXPECT_TRUE(found == static_cast<float>(exact) ||
+                      (std::isnan(found) && std::isnan(exact)))
               << f.op << "(" << numbers[i] << ") = " << found << " on " << name_of(isa);
           continue;
         }
-        EXPECT_LE(std::abs(found - exact), f.relative * std::abs(exact) + 3e-37) << f.op << "(" << numbers[i] << ") on " << name_of(isa);
+        EXPECT_LE(std::abs(found - exact), f.relative * std::abs(exact) + 3e-37)
+            << f.op << "(" << numbers[i] << ") on " << name_of(isa);
       }
     }
   }
@@ -61,23 +67,30 @@ TEST(VectorMath, NanStaysNan) {
   const Tensor x = Tensor::of<float>(std::vector<float>(19, NAN));
   for (const Isa isa : available()) {
     const IsaOverride use(isa);
-    for (const char* op : {"relu", "leaky_relu", "sigmoid", "tanh", "silu", "softplus", "exp", "log", "sqrt", "square", "abs", "clamp", "affine"}) {
+    for (const char* op : {"relu", "leaky_relu", "sigmoid", "tanh", "silu", "softplus", "exp",
+                           "log", "sqrt", "square", "abs", "clamp", "affine"}) {
       const Tensor y = run_forward(find_op(op), {x}, {})[0];
-      for (int64_t i = 0; i < y.numel(); ++i) EXPECT_TRUE(std::isnan(y.at(i))) << op << " on " << name_of(isa);
+      for (int64_t i = 0; i < y.numel(); ++i)
+        EXPECT_TRUE(std::isnan(y.at(i))) << op << " on " << name_of(isa);
     }
     for (const char* op : {"maximum", "minimum"})
       for (const bool first : {false, true}) {
         const Tensor one = Tensor::full({19}, 1);
-        EXPECT_TRUE(std::isnan(run_forward(find_op(op), {first ? x : one, first ? one : x}, {})[0].at(3))) << op;
+        EXPECT_TRUE(
+            std::isnan(run_forward(find_op(op), {first ? x : one, first ? one : x}, {})[0].at(3)))
+            << op;
       }
   }
 }
 
 TEST(OptimizerSteps, SgdByHand) {
-  const Tensor w = Tensor::of<float>({1}), g = Tensor::of<float>({0.5f}), v = Tensor::of<float>({NAN}), lr = Tensor::of<float>({0.5f});
+  const Tensor w = Tensor::of<float>({1}), g = Tensor::of<float>({0.5f}),
+               v = Tensor::of<float>({NAN}), lr = Tensor::of<float>({0.5f});
   const auto step = [&](bool first, bool nesterov) {
     const uint64_t version = w.version();
-    run_forward(find_op("sgd_step"), {w, g, v, lr}, {{"momentum", 0.5}, {"weight_decay", 0.25}, {"first", first}, {"nesterov", nesterov}});
+    run_forward(
+        find_op("sgd_step"), {w, g, v, lr},
+        {{"momentum", 0.5}, {"weight_decay", 0.25}, {"first", first}, {"nesterov", nesterov}});
     EXPECT_GT(w.version(), version);
   };
   step(true, false);  // g = 0.75; v = 0.75 whatever v held; w = 1 - 0.375
@@ -89,14 +102,17 @@ TEST(OptimizerSteps, SgdByHand) {
 }
 
 TEST(OptimizerSteps, AdamsFirstStepHasTheSizeOfTheLearningRate) {
-  const Tensor w = Tensor::of<float>({1, 1}), g = Tensor::of<float>({0.01f, -300}), m = Tensor::zeros({2}), v = Tensor::zeros({2});
+  const Tensor w = Tensor::of<float>({1, 1}), g = Tensor::of<float>({0.01f, -300}),
+               m = Tensor::zeros({2}), v = Tensor::zeros({2});
   run_forward(find_op("adam_step"), {w, g, m, v, Tensor::of<float>({0.125f, 1})}, {});
   EXPECT_NEAR(w.at(0), 0.875, 1e-5);
   EXPECT_NEAR(w.at(1), 1.125, 1e-5);
 }
 
 TEST(Dropout, KeepsTheRightShareAndScalesIt) {
-  const Tensor y = run_forward(find_op("dropout"), {Tensor::full({100003}, 3), Tensor::of<int64_t>({5, 9})}, {{"p", 0.25}})[0];
+  const Tensor y =
+      run_forward(find_op("dropout"), {Tensor::full({100003}, 3), Tensor::of<int64_t>({5, 9})},
+                  {{"p", 0.25}})[0];
   int64_t kept = 0;
   for (const float value : y.span<float>()) {
     EXPECT_TRUE(value == 0 || value == 4);

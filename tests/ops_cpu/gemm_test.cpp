@@ -1,4 +1,5 @@
-// The packed matrix product: all transposes, leading dimensions wider than the rows, bias, accumulation, batches, use in a parallel region.
+// The packed matrix product: all transposes, leading dimensions wider than the rows, bias,
+// accumulation, batches, use in a parallel region.
 #include "ops_cpu/gemm.h"
 
 #include <gtest/gtest.h>
@@ -24,21 +25,27 @@ struct Size {
   int64_t m, n, k;
 };
 
-/// Runs one product with rows `gap` floats longer than needed and compares every element, and the gaps, with the definition.
+/// Runs one product with rows `gap` floats longer than needed and compares every element, and the
+/// gaps, with the definition.
 void check(Size s, bool ta, bool tb, bool bias, bool accumulate, int64_t gap) {
   const int64_t lda = (ta ? s.m : s.k) + gap, ldb = (tb ? s.k : s.n) + gap, ldc = s.n + gap;
-  const std::vector<float> a = values((ta ? s.k : s.m) * lda, 1), b = values((tb ? s.n : s.k) * ldb, 2), bias_values = values(s.n, 3);
+  const std::vector<float> a = values((ta ? s.k : s.m) * lda, 1),
+                           b = values((tb ? s.n : s.k) * ldb, 2), bias_values = values(s.n, 3);
   const std::vector<float> before = values(s.m * ldc, 4);
   std::vector<float> c = before;
-  gemm({ta, tb, s.m, s.n, s.k, a.data(), lda, b.data(), ldb, c.data(), ldc, bias ? bias_values.data() : nullptr, accumulate});
+  gemm({ta, tb, s.m, s.n, s.k, a.data(), lda, b.data(), ldb, c.data(), ldc,
+        bias ? bias_values.data() : nullptr, accumulate});
   const double tolerance = 2e-6 * std::sqrt(s.k + 4.0);
   for (int64_t i = 0; i < s.m; ++i) {
     for (int64_t j = 0; j < s.n; ++j) {
       double sum = accumulate ? before[i * ldc + j] : bias ? bias_values[j] : 0;
-      for (int64_t l = 0; l < s.k; ++l) sum += double(a[ta ? l * lda + i : i * lda + l]) * b[tb ? j * ldb + l : l * ldb + j];
-      ASSERT_NEAR(c[i * ldc + j], sum, tolerance) << s.m << "x" << s.n << "x" << s.k << " ta " << ta << " tb " << tb << " at " << i << "," << j;
+      for (int64_t l = 0; l < s.k; ++l)
+        sum += double(a[ta ? l * lda + i : i * lda + l]) * b[tb ? j * ldb + l : l * ldb + j];
+      ASSERT_NEAR(c[i * ldc + j], sum, tolerance) << s.m << "x" << s.n << "x" << s.k << " ta " << ta
+                                                  << " tb " << tb << " at " << i << "," << j;
     }
-    for (int64_t j = s.n; j < ldc; ++j) ASSERT_EQ(c[i * ldc + j], before[i * ldc + j]) << "wrote beyond row " << i;
+    for (int64_t j = s.n; j < ldc; ++j)
+      ASSERT_EQ(c[i * ldc + j], before[i * ldc + j]) << "wrote beyond row " << i;
   }
 }
 
@@ -46,7 +53,14 @@ TEST(Gemm, AllTransposesAndOddSizes) {
   for (Isa isa : {Isa::base, Isa::avx2, Isa::avx512}) {
     if (isa > best_isa()) continue;
     IsaOverride use(isa);
-    for (Size s : {Size{1, 1, 1}, {5, 3, 7}, {8, 32, 16}, {9, 33, 300}, {97, 65, 31}, {200, 16, 513}, {3, 130, 2}, {4, 5, 0}})
+    for (Size s : {Size{1, 1, 1},
+                   {5, 3, 7},
+                   {8, 32, 16},
+                   {9, 33, 300},
+                   {97, 65, 31},
+                   {200, 16, 513},
+                   {3, 130, 2},
+                   {4, 5, 0}})
       for (int t = 0; t < 4; ++t) {
         check(s, t & 1, t & 2, false, false, 0);
         check(s, t & 1, t & 2, true, false, 3);
@@ -72,7 +86,8 @@ TEST(Gemm, SameBitsForEveryThreadCountAndInsideParallelRegions) {
   omp_set_num_threads(previous);
   std::vector<std::vector<float>> inside(2, std::vector<float>(s.m * s.n));
 #pragma omp parallel for num_threads(2)
-  for (int i = 0; i < 2; ++i) gemm({false, false, s.m, s.n, s.k, a.data(), s.k, b.data(), s.n, inside[i].data(), s.n});
+  for (int i = 0; i < 2; ++i)
+    gemm({false, false, s.m, s.n, s.k, a.data(), s.k, b.data(), s.n, inside[i].data(), s.n});
   results.insert(results.end(), inside.begin(), inside.end());
   for (const auto& r : results) EXPECT_EQ(r, results[0]);
 }

@@ -1,4 +1,5 @@
-// Normalisation, reductions and pooling on the CPU: equal bits for any number of threads, known values, hard numbers, refused arguments.
+// Normalisation, reductions and pooling on the CPU: equal bits for any number of threads, known
+// values, hard numbers, refused arguments.
 #include <gtest/gtest.h>
 #include <omp.h>
 
@@ -27,10 +28,12 @@ struct Call {
 /// All outputs and all gradients of one call, one after the other.
 Tensors everything(const Call& call) {
   const Op& op = find_op(call.op);
-  Tensors out = run_forward(op, call.in, call.attrs), saved_in(call.in.size()), saved_out(out.size()), dout;
+  Tensors out = run_forward(op, call.in, call.attrs), saved_in(call.in.size()),
+          saved_out(out.size()), dout;
   for (int i : op.saved_inputs) saved_in[size_t(i)] = call.in[size_t(i)];
   for (int i : op.saved_outputs) saved_out[size_t(i)] = out[size_t(i)];
-  for (size_t j = 0; j < out.size(); ++j) dout.push_back(op.outputs[j].differentiable ? random_tensor(out[j].shape(), 77) : Tensor());
+  for (size_t j = 0; j < out.size(); ++j)
+    dout.push_back(op.outputs[j].differentiable ? random_tensor(out[j].shape(), 77) : Tensor());
   std::vector<TensorSpec> specs;
   std::vector<bool> wanted;
   for (size_t i = 0; i < call.in.size(); ++i) {
@@ -38,13 +41,15 @@ Tensors everything(const Call& call) {
     specs.push_back(t.defined() ? TensorSpec{t.shape(), t.dtype()} : TensorSpec{});
     wanted.push_back(t.defined() && op.inputs[i].differentiable);
   }
-  for (const Tensor& t : run_backward(op, saved_in, saved_out, dout, specs, wanted, call.attrs)) out.push_back(t);
+  for (const Tensor& t : run_backward(op, saved_in, saved_out, dout, specs, wanted, call.attrs))
+    out.push_back(t);
   return out;
 }
 
 std::vector<Call> calls() {
   const Shape shape{9, 16, 17, 67};
-  const Tensor x = random_tensor(shape, 1), residual = random_tensor(shape, 2), gamma = random_tensor({67}, 3), beta = random_tensor({67}, 4);
+  const Tensor x = random_tensor(shape, 1), residual = random_tensor(shape, 2),
+               gamma = random_tensor({67}, 3), beta = random_tensor({67}, 4);
   const Tensor gain = random_tensor({9, 67}, 5), bias = random_tensor({9, 67}, 6);
   const Attrs relu{{"act", std::string("relu")}};
   return {
@@ -52,12 +57,18 @@ std::vector<Call> calls() {
       {"batch_norm", {x, gamma, beta, residual, {}, {}}, relu},
       {"batch_norm", {random_tensor({64, 16, 16, 32}, 7), {}, {}, {}, {}, {}}, {}},
       {"cond_batch_norm", {x, gain, bias, {}, {}}, relu},
-      {"group_norm", {random_tensor({65, 3, 3, 66}, 8), random_tensor({66}, 9), random_tensor({66}, 10)}, {{"groups", int64_t{3}}}},
+      {"group_norm",
+       {random_tensor({65, 3, 3, 66}, 8), random_tensor({66}, 9), random_tensor({66}, 10)},
+       {{"groups", int64_t{3}}}},
       {"sum", {x}, {}},
       {"mean", {x}, {{"axes", std::vector<int64_t>{0, 2}}}},
       {"mul", {x, gamma}, {}},
-      {"max_pool2d", {x}, {{"kernel", int64_t{3}}, {"stride", int64_t{2}}, {"padding", int64_t{1}}}},
-      {"avg_pool2d", {x}, {{"kernel", int64_t{3}}, {"stride", int64_t{1}}, {"padding", int64_t{1}}}},
+      {"max_pool2d",
+       {x},
+       {{"kernel", int64_t{3}}, {"stride", int64_t{2}}, {"padding", int64_t{1}}}},
+      {"avg_pool2d",
+       {x},
+       {{"kernel", int64_t{3}}, {"stride", int64_t{1}}, {"padding", int64_t{1}}}},
   };
 }
 
@@ -106,7 +117,9 @@ TEST(CpuKernels, AgreeWithTheReferenceOnEveryInstructionSet) {
 TEST(BatchNorm, KnownValues) {
   // Channel 0: 1, 3 (mean 2, variance 1); channel 1: -4, 0 (mean -2, variance 4).
   const Tensor x = Tensor::of<float>({1, -4, 3, 0}, {2, 2});
-  const Tensors out = run_forward(find_op("batch_norm"), {x, Tensor::of<float>({2, 1}), Tensor::of<float>({1, 0.5f}), {}, {}, {}}, {{"eps", 0.0}});
+  const Tensors out = run_forward(
+      find_op("batch_norm"),
+      {x, Tensor::of<float>({2, 1}), Tensor::of<float>({1, 0.5f}), {}, {}, {}}, {{"eps", 0.0}});
   EXPECT_EQ(out[0].to_vector<float>(), (std::vector<float>{-1, -0.5f, 3, 1.5f}));
   EXPECT_EQ(out[1].to_vector<float>(), (std::vector<float>{2, -2}));
   EXPECT_EQ(out[2].to_vector<float>(), (std::vector<float>{1, 4}));
@@ -117,20 +130,27 @@ TEST(BatchNorm, VarianceSurvivesALargeMean) {
   // A one-pass sum of squares in float would be off by more than the variance itself here.
   const Tensor x = random_tensor({4096, 24}, 11, 3000, 0.5);
   const Tensor var = run_forward(find_op("batch_norm"), {x, {}, {}, {}, {}, {}}, {})[2];
-  const Tensor exact = run_forward(find_op("var"), {x.to(DType::f64)}, {{"axes", std::vector<int64_t>{0}}, {"unbiased", false}})[0];
+  const Tensor exact = run_forward(find_op("var"), {x.to(DType::f64)},
+                                   {{"axes", std::vector<int64_t>{0}}, {"unbiased", false}})[0];
   for (int64_t c = 0; c < 24; ++c) EXPECT_NEAR(var.at(c), exact.at(c), 1e-5 * exact.at(c));
 }
 
 TEST(BatchNorm, RefusesOneValuePerChannelAndUnknownActivations) {
   const Op& op = find_op("batch_norm");
   EXPECT_THROW(run_forward(op, {Tensor::zeros({1, 1, 1, 4}), {}, {}, {}, {}, {}}, {}), Error);
-  EXPECT_THROW(run_forward(op, {Tensor::zeros({2, 4}), {}, {}, {}, {}, {}}, {{"act", std::string("gelu")}}), Error);
-  EXPECT_THROW(run_forward(op, {Tensor::zeros({2, 4}), Tensor::zeros({3}), {}, {}, {}, {}}, {}), Error);
-  EXPECT_THROW(run_forward(op, {Tensor::zeros({2, 4}), {}, {}, {}, Tensor::zeros({4}), {}}, {}), Error) << "a mean without variance";
+  EXPECT_THROW(
+      run_forward(op, {Tensor::zeros({2, 4}), {}, {}, {}, {}, {}}, {{"act", std::string("gelu")}}),
+      Error);
+  EXPECT_THROW(run_forward(op, {Tensor::zeros({2, 4}), Tensor::zeros({3}), {}, {}, {}, {}}, {}),
+               Error);
+  EXPECT_THROW(run_forward(op, {Tensor::zeros({2, 4}), {}, {}, {}, Tensor::zeros({4}), {}}, {}),
+               Error)
+      << "a mean without variance";
 }
 
 TEST(BatchNorm, MovesRunningStatisticsInPlace) {
-  const Tensor x = Tensor::of<float>({1, 3, 8}, {3, 1}), mean = Tensor::of<float>({10}), var = Tensor::of<float>({2});  // mean 4, unbiased variance 13
+  const Tensor x = Tensor::of<float>({1, 3, 8}, {3, 1}), mean = Tensor::of<float>({10}),
+               var = Tensor::of<float>({2});  // mean 4, unbiased variance 13
   run_forward(find_op("batch_norm"), {x, {}, {}, {}, mean, var}, {{"momentum", 0.25}});
   EXPECT_FLOAT_EQ(mean.at(0), 0.75f * 10 + 0.25f * 4);
   EXPECT_FLOAT_EQ(var.at(0), 0.75f * 2 + 0.25f * 13);
@@ -139,22 +159,30 @@ TEST(BatchNorm, MovesRunningStatisticsInPlace) {
 TEST(BatchNorm, NanReachesTheOutputThroughReLU) {
   Tensor x = random_tensor({8, 16}, 12);
   x.data<float>()[5] = NAN;
-  const Tensor y = run_forward(find_op("batch_norm"), {x, {}, {}, {}, {}, {}}, {{"act", std::string("relu")}})[0];
+  const Tensor y = run_forward(find_op("batch_norm"), {x, {}, {}, {}, {}, {}},
+                               {{"act", std::string("relu")}})[0];
   EXPECT_TRUE(std::isnan(y.at(5)));
   EXPECT_FALSE(std::isnan(y.at(6)));
 }
 
 TEST(Pooling, OutputSizesFollowCeilMode) {
-  const auto size = [](int64_t n, Attrs attrs) { return run_forward(find_op("max_pool2d"), {Tensor::zeros({1, n, n, 1})}, attrs)[0].size(1); };
+  const auto size = [](int64_t n, Attrs attrs) {
+    return run_forward(find_op("max_pool2d"), {Tensor::zeros({1, n, n, 1})}, attrs)[0].size(1);
+  };
   EXPECT_EQ(size(6, {{"kernel", int64_t{3}}, {"stride", int64_t{2}}}), 2);
   EXPECT_EQ(size(6, {{"kernel", int64_t{3}}, {"stride", int64_t{2}}, {"ceil_mode", true}}), 3);
   // The last window would start in the padding (PyTorch drops it).
-  EXPECT_EQ(size(5, {{"kernel", int64_t{2}}, {"stride", int64_t{3}}, {"padding", int64_t{1}}, {"ceil_mode", true}}), 2);
+  EXPECT_EQ(size(5, {{"kernel", int64_t{2}},
+                     {"stride", int64_t{3}},
+                     {"padding", int64_t{1}},
+                     {"ceil_mode", true}}),
+            2);
   EXPECT_THROW(size(2, {{"kernel", int64_t{3}}}), Error);
 }
 
 TEST(Pooling, IndexIsTheFirstMaximum) {
-  const Tensors out = run_forward(find_op("max_pool2d"), {Tensor::of<float>({1, 5, 5, 2, 0, -1, NAN, 7}, {1, 2, 4, 1})}, {});
+  const Tensors out = run_forward(
+      find_op("max_pool2d"), {Tensor::of<float>({1, 5, 5, 2, 0, -1, NAN, 7}, {1, 2, 4, 1})}, {});
   EXPECT_EQ(out[1].to_vector<int32_t>(), (std::vector<int32_t>{1, 6}));
   EXPECT_EQ(out[0].at(0), 5);
   EXPECT_TRUE(std::isnan(out[0].at(1)));

@@ -1,5 +1,5 @@
-// Networks with activations in bf16 on the device cuda, beside the same networks in f32: what is stored as bf16, what stays f32, and how far
-// losses and gradients move.
+// Networks with activations in bf16 on the device cuda, beside the same networks in f32: what is
+// stored as bf16, what stays f32, and how far losses and gradients move.
 #include <gtest/gtest.h>
 
 #include <cmath>
@@ -41,9 +41,11 @@ Step classifier(const std::string& name, DType activations) {
   network->to(cuda);
   network->train();
   Step s;
-  const nn::Features f = network->forward_features(Variable(draw({8, 8, 8, 3}, 1, DType::f32, cuda)), true);
+  const nn::Features f =
+      network->forward_features(Variable(draw({8, 8, 8, 3}, 1, DType::f32, cuda)), true);
   for (const Variable& t : f.taps) s.taps.push_back(t.dtype());
-  const Variable loss = cross_entropy(f.output, Tensor::of<int64_t>({1, 4, 0, 1, 2, 3, 3, 0}).to(cuda));
+  const Variable loss =
+      cross_entropy(f.output, Tensor::of<int64_t>({1, 4, 0, 1, 2, 3, 3, 0}).to(cuda));
   loss.backward();
   s.output = f.output.data().to(cpu);
   s.loss = loss.item();
@@ -53,7 +55,13 @@ Step classifier(const std::string& name, DType activations) {
 
 Step gan_step(const std::string& arch, DType activations) {
   const ActivationType type(activations);
-  const gan::NetworkConfig config{.arch = arch, .ch = 8, .dim_z = 8, .classes = 3, .resolution = 32, .channels = 3, .attention = {16}};
+  const gan::NetworkConfig config{.arch = arch,
+                                  .ch = 8,
+                                  .dim_z = 8,
+                                  .classes = 3,
+                                  .resolution = 32,
+                                  .channels = 3,
+                                  .attention = {16}};
   const auto g = gan::create_generator(config);
   const auto d = gan::create_discriminator(config);
   g->initialise(Stream(5));
@@ -63,7 +71,8 @@ Step gan_step(const std::string& arch, DType activations) {
   const Tensor y = Tensor::of<int64_t>({2, 0}).to(cuda);
   const Variable images = g->forward(Variable(draw({2, 8}, 7, DType::f32, cuda)), y);
   const Variable score = d->forward(images, y);
-  const Variable loss = gan::generator_loss(gan::AdversarialLoss::hinge, score) + mean(square(score - 1.0));
+  const Variable loss =
+      gan::generator_loss(gan::AdversarialLoss::hinge, score) + mean(square(score - 1.0));
   loss.backward();
   Step s;
   s.output = images.data().to(cpu);
@@ -74,7 +83,8 @@ Step gan_step(const std::string& arch, DType activations) {
 }
 
 double cosine(const std::vector<float>& a, const std::vector<float>& b) {
-  const double ab = std::inner_product(a.begin(), a.end(), b.begin(), 0.0), aa = std::inner_product(a.begin(), a.end(), a.begin(), 0.0),
+  const double ab = std::inner_product(a.begin(), a.end(), b.begin(), 0.0),
+               aa = std::inner_product(a.begin(), a.end(), a.begin(), 0.0),
                bb = std::inner_product(b.begin(), b.end(), b.begin(), 0.0);
   return ab / std::sqrt(aa * bb);
 }
@@ -104,7 +114,8 @@ TEST(CudaAutocast, ClassifiersKeepActivationsInBf16AndAllElseInF32) {
   }
 }
 
-// On images of 8x8 these normalise over a few pixels, which amplifies rounding without bound: only the types are compared.
+// On images of 8x8 these normalise over a few pixels, which amplifies rounding without bound: only
+// the types are compared.
 TEST(CudaAutocast, EveryKindOfBlockRuns) {
   for (const char* name : {"ShuffleV1", "ShuffleV2", "MobileNetV2", "efficientnetb0"}) {
     SCOPED_TRACE(name);

@@ -1,4 +1,5 @@
-// The calls that `ops bench` times on the device cuda, recorded and on rotating tensors, give what the same calls give one by one.
+// The calls that `ops bench` times on the device cuda, recorded and on rotating tensors, give what
+// the same calls give one by one.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -33,7 +34,9 @@ std::optional<OpCase> smallest_case(const Op& op, const Kernel& kernel) {
     for (const Tensors* list : {&t.in, &t.out})
       for (const Tensor& x : *list)
         if (x.defined()) elements += x.numel(), empty |= x.numel() == 0;
-    if (empty || (best && elements >= fewest) || (kernel.supports && !kernel.supports(t.in, c.attrs))) continue;
+    if (empty || (best && elements >= fewest) ||
+        (kernel.supports && !kernel.supports(t.in, c.attrs)))
+      continue;
     best = c;
     fewest = elements;
   }
@@ -43,7 +46,8 @@ std::optional<OpCase> smallest_case(const Op& op, const Kernel& kernel) {
 /// Each with numbers of its own, so that one in another's place shows.
 std::vector<CallTensors> different_copies(const Op& op, const OpCase& c, DType dtype) {
   std::vector<CallTensors> copies;
-  for (int64_t i = 0; i < number_of_copies; ++i) copies.push_back(call_tensors(op, c, dtype, cuda, static_cast<uint64_t>(i)));
+  for (int64_t i = 0; i < number_of_copies; ++i)
+    copies.push_back(call_tensors(op, c, dtype, cuda, static_cast<uint64_t>(i)));
   return copies;
 }
 
@@ -63,7 +67,8 @@ void expect_same_bits(const Tensors& found, const Tensors& expected, const std::
     ASSERT_EQ(found[i].defined(), expected[i].defined()) << what;
     if (!found[i].defined()) continue;
     const Tensor a = found[i].to(cpu), b = expected[i].to(cpu);
-    EXPECT_EQ(std::memcmp(a.raw(), b.raw(), static_cast<size_t>(a.bytes())), 0) << what << ", tensor " << i;
+    EXPECT_EQ(std::memcmp(a.raw(), b.raw(), static_cast<size_t>(a.bytes())), 0)
+        << what << ", tensor " << i;
   }
 }
 
@@ -73,17 +78,26 @@ TEST_P(CudaBenchCalls, AGraphOverRotatingTensorsGivesWhatEagerCallsGive) {
   const Op& op = find_op(GetParam());
   int timed = 0;
   for (const Kernel* k : kernels_of(op.name)) {
-    if (k->device != DeviceKind::cuda || k->dtype == DType::f64 || (k->missing && !k->missing().empty())) continue;
+    if (k->device != DeviceKind::cuda || k->dtype == DType::f64 ||
+        (k->missing && !k->missing().empty()))
+      continue;
     const std::optional<OpCase> c = smallest_case(op, *k);
     if (!c) continue;
     const std::string name = cat(op.name, " ", k->name, " ", k->dtype);
-    std::vector<CallTensors> eager = different_copies(op, *c, k->dtype), rotating = different_copies(op, *c, k->dtype);
-    const RotatingCalls::Call forward = [&](CallTensors& t) { k->forward({t.in, t.out, c->attrs}); };
-    const RotatingCalls::Call backward = [&](CallTensors& t) { (k->backward ? k->backward : op.backward)({t.saved_in, t.saved_out, t.dout, t.din, c->attrs}); };
+    std::vector<CallTensors> eager = different_copies(op, *c, k->dtype),
+                             rotating = different_copies(op, *c, k->dtype);
+    const RotatingCalls::Call forward = [&](CallTensors& t) {
+      k->forward({t.in, t.out, c->attrs});
+    };
+    const RotatingCalls::Call backward = [&](CallTensors& t) {
+      (k->backward ? k->backward : op.backward)({t.saved_in, t.saved_out, t.dout, t.din, c->attrs});
+    };
     const std::vector<CallTensors> fresh = different_copies(op, *c, k->dtype);
 
     RotatingCalls recorded_forward(cuda, rotating, forward);
-    for (size_t i = 0; i < rotating.size(); ++i) restore(rotating[i].in, fresh[i].in), fill_with_zero(rotating[i].out);  // some operators change inputs in place
+    for (size_t i = 0; i < rotating.size(); ++i)
+      restore(rotating[i].in, fresh[i].in),
+          fill_with_zero(rotating[i].out);  // some operators change inputs in place
     recorded_forward.replay();
     for (CallTensors& t : eager) fill_with_zero(t.out), forward(t);
     for (size_t i = 0; i < eager.size(); ++i) {
@@ -96,12 +110,14 @@ TEST_P(CudaBenchCalls, AGraphOverRotatingTensorsGivesWhatEagerCallsGive) {
     for (CallTensors& t : rotating) fill_with_zero(t.din);
     recorded_backward.replay();
     for (CallTensors& t : eager) fill_with_zero(t.din), backward(t);
-    for (size_t i = 0; i < eager.size(); ++i) expect_same_bits(rotating[i].din, eager[i].din, cat(name, ", backward, copy ", i));
+    for (size_t i = 0; i < eager.size(); ++i)
+      expect_same_bits(rotating[i].din, eager[i].din, cat(name, ", backward, copy ", i));
   }
   EXPECT_GT(timed, 0) << op.name << ": no kernel was compared";
 }
 
-INSTANTIATE_TEST_SUITE_P(Ops, CudaBenchCalls, testing::ValuesIn(names_of_f32_kernels()), [](const auto& info) { return info.param; });
+INSTANTIATE_TEST_SUITE_P(Ops, CudaBenchCalls, testing::ValuesIn(names_of_f32_kernels()),
+                         [](const auto& info) { return info.param; });
 
 TEST(CudaBench, CopiesShareNoMemoryAndHoldTheSameNumbers) {
   const Op& op = find_op("softmax");  // its backward reads its output
@@ -123,7 +139,8 @@ TEST(CudaBench, AKernelThatCannotBeRecordedSaysSoAndLeavesTheDeviceUsable) {
     ++calls;
     t.in[0].copy_from(Tensor::zeros(t.in[0].shape()));
   };
-  EXPECT_ERROR(RotatingCalls(cuda, copies, reads_the_host), "a step that is recorded as a graph copies");
+  EXPECT_ERROR(RotatingCalls(cuda, copies, reads_the_host),
+               "a step that is recorded as a graph copies");
   EXPECT_EQ(calls, 2);
   EXPECT_FALSE(recording());
   RotatingCalls fine(cuda, copies, [&](CallTensors& t) { t.out[0].fill(3); });
@@ -136,10 +153,13 @@ TEST(CudaBench, AGpuGetsLargerCases) {
   EXPECT_EQ(bench_cases(op, false).size(), op.bench_cases.size());
   const std::vector<OpCase> list = bench_cases(op, true);
   const auto has = [&](int64_t batch, int64_t channels) {
-    return std::any_of(list.begin(), list.end(), [&](const OpCase& c) { return c.inputs[0].shape[0] == batch && c.inputs[0].shape[3] == channels; });
+    return std::any_of(list.begin(), list.end(), [&](const OpCase& c) {
+      return c.inputs[0].shape[0] == batch && c.inputs[0].shape[3] == channels;
+    });
   };
   for (const int64_t batch : {128, 256})
-    for (const int64_t channels : {128, 256, 512}) EXPECT_TRUE(has(batch, channels)) << batch << " " << channels;
+    for (const int64_t channels : {128, 256, 512})
+      EXPECT_TRUE(has(batch, channels)) << batch << " " << channels;
 }
 
 }  // namespace

@@ -21,8 +21,9 @@ std::string error_of(F&& f) {
 
 }  // namespace limbeck
 
-#define EXPECT_ERROR(statement, text)                                               \
-  do {                                                                              \
-    const std::string found_error = ::limbeck::error_of([&] { statement; });        \
-    EXPECT_NE(found_error.find(text), std::string::npos) << "expected '" << (text) << "' in: " << found_error; \
+#define EXPECT_ERROR(statement, text)                                        \
+  do {                                                                       \
+    const std::string found_error = ::limbeck::error_of([&] { statement; }); \
+    EXPECT_NE(found_error.find(text), std::string::npos)                     \
+        << "expected '" << (text) << "' in: " << found_error;                \
   } while (0)

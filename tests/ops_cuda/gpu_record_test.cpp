@@ -1,4 +1,5 @@
-// What the program knows about its kernels' sources, and what the results file makes of it (apps/gpu_record.h).
+// What the program knows about its kernels' sources, and what the results file makes of it
+// (apps/gpu_record.h).
 #include "apps/gpu_record.h"
 
 #include <gtest/gtest.h>
@@ -31,7 +32,8 @@ TEST(KernelSources, EveryKernelKnowsTheFileThatRegistersIt) {
   ASSERT_FALSE(cuda_kernels().empty());
   for (const Kernel& k : cuda_kernels()) {
     const std::string file = k.source;
-    EXPECT_TRUE(file.ends_with(".cu") || file.ends_with(".cpp")) << k.op << "/" << k.name << ": " << file;
+    EXPECT_TRUE(file.ends_with(".cu") || file.ends_with(".cpp"))
+        << k.op << "/" << k.name << ": " << file;
     EXPECT_EQ(digest_of(k).size(), 33u);
     std::ifstream text(file);
     if (!text) continue;  // built elsewhere
@@ -48,7 +50,9 @@ TEST(KernelSources, AreFilesOfTheKernelsAndNotOfTheShim) {
     EXPECT_EQ(f.path.find("ops_cuda/sim/"), std::string::npos) << f.path;
   }
   EXPECT_TRUE(std::is_sorted(paths.begin(), paths.end()));
-  for (const char* path : {"ops/unary.h", "ops_cuda/gemm.cu", "ops_cuda/launch.h", "ops_cuda/native/instructions.h", "ops_cuda/unary.cu", "tensor/philox.h"})
+  for (const char* path :
+       {"ops/unary.h", "ops_cuda/gemm.cu", "ops_cuda/launch.h", "ops_cuda/native/instructions.h",
+        "ops_cuda/unary.cu", "tensor/philox.h"})
     EXPECT_TRUE(std::find(paths.begin(), paths.end(), path) != paths.end()) << path;
 }
 
@@ -67,9 +71,13 @@ TEST(GpuRecords, SayWhatChangedSince) {
   EXPECT_EQ(with(true, now).text, "passed on NVIDIA H100 at 565a450c1b, 2026-11-21");
   EXPECT_EQ(with(false, now).state, GpuState::failed);
   const std::string zeros(16, '0');
-  const std::string text = with(true, zeros + now.substr(16)).text;  // all files of the operator are named
-  EXPECT_TRUE(text.starts_with("changed since (ops_cuda/unary.cu") && text.ends_with("): passed on NVIDIA H100 at 565a450c1b, 2026-11-21")) << text;
-  EXPECT_EQ(with(true, now.substr(0, 17) + zeros).text, "changed since (shared files): passed on NVIDIA H100 at 565a450c1b, 2026-11-21");
+  const std::string text =
+      with(true, zeros + now.substr(16)).text;  // all files of the operator are named
+  EXPECT_TRUE(text.starts_with("changed since (ops_cuda/unary.cu") &&
+              text.ends_with("): passed on NVIDIA H100 at 565a450c1b, 2026-11-21"))
+      << text;
+  EXPECT_EQ(with(true, now.substr(0, 17) + zeros).text,
+            "changed since (shared files): passed on NVIDIA H100 at 565a450c1b, 2026-11-21");
   EXPECT_EQ(with(true, zeros + "+" + zeros).state, GpuState::changed);
   EXPECT_EQ(verdict(add, records).state, GpuState::never);
 
@@ -81,7 +89,8 @@ TEST(GpuRecords, SayWhatChangedSince) {
 TEST(GpuRecords, ForgetKernelsThatAreNoMore) {
   GpuRecords records;
   const Kernel relu = kernel("relu", "cuda-naive");
-  records.put(key_of(relu), {true, false, "2026-11-21", "565a450c1b", digest_of(relu), "NVIDIA H100"});
+  records.put(key_of(relu),
+              {true, false, "2026-11-21", "565a450c1b", digest_of(relu), "NVIDIA H100"});
   records.put({"relu", "cuda-naive", "i32"}, {});
   records.keep_registered();
   EXPECT_EQ(records.size(), 1u);

@@ -1,4 +1,5 @@
-// Runs streams as late as CUDA allows (ops_cuda/sim/late.h), to show a missing wait. Only through the shim: a GPU has its own order.
+// Runs streams as late as CUDA allows (ops_cuda/sim/late.h), to show a missing wait. Only through
+// the shim: a GPU has its own order.
 #pragma once
 #include "ops_cuda/runtime.h"
 
@@ -13,7 +14,9 @@ enum class Late { copies, compute, both };
 template <class F>
 void late(Late which, F&& f) {
   const cudaStream_t compute = cuda::stream(0);
-  const sim::RunLate now([=](cudaStream_t s) { return which == Late::both || (s == compute) == (which == Late::compute); });
+  const sim::RunLate now([=](cudaStream_t s) {
+    return which == Late::both || (s == compute) == (which == Late::compute);
+  });
   f();
 }
 

@@ -1,4 +1,5 @@
-// The data path to the device cuda: bytes and draws travel, the operator crop_flip_normalize makes the images that a loader of the CPU hands out.
+// The data path to the device cuda: bytes and draws travel, the operator crop_flip_normalize makes
+// the images that a loader of the CPU hands out.
 #include <gtest/gtest.h>
 
 #include "data/dataset.h"
@@ -22,9 +23,12 @@ data::Dataset random_set(int64_t n) {
 
 TEST(CudaLoader, HandsOutTheBatchesOfTheCpu) {
   const data::Dataset set = random_set(21);
-  data::Loader::Config config{.batch = 4, .augmentation = {2, true}, .standardisation = {{0.4, 0.5, 0.6}, {0.2, 0.25, 0.3}}};
+  data::Loader::Config config{.batch = 4,
+                              .augmentation = {2, true},
+                              .standardisation = {{0.4, 0.5, 0.6}, {0.2, 0.25, 0.3}}};
   data::Loader here(set, config, Stream(3));
-  const nn::ImageStandardiser standardise(config.standardisation.mean, config.standardisation.deviation, cuda);
+  const nn::ImageStandardiser standardise(config.standardisation.mean,
+                                          config.standardisation.deviation, cuda);
   config.device = cuda;
   for (const int64_t threads : {0, 2}) {
     config.threads = threads;
@@ -36,7 +40,8 @@ TEST(CudaLoader, HandsOutTheBatchesOfTheCpu) {
       EXPECT_EQ(found.images.device(), cuda);
       EXPECT_EQ(found.labels.to_vector<int64_t>(), expected.labels.to_vector<int64_t>());
       EXPECT_FALSE(found.targets.defined());
-      EXPECT_EQ(standardise(found.images, found.draws).to_vector<float>(), expected.images.to_vector<float>());  // bit for bit
+      EXPECT_EQ(standardise(found.images, found.draws).to_vector<float>(),
+                expected.images.to_vector<float>());  // bit for bit
     }
   }
 }

@@ -1,5 +1,5 @@
-// Losses and optimisers on the device cuda beside the CPU, in f64. The CPU's own proof (formulas, central differences) is in tests/autograd,
-// tests/nn, tests/gan and tests/kd.
+// Losses and optimisers on the device cuda beside the CPU, in f64. The CPU's own proof (formulas,
+// central differences) is in tests/autograd, tests/nn, tests/gan and tests/kd.
 #include <gtest/gtest.h>
 
 #include <functional>
@@ -23,7 +23,8 @@ using Loss = std::function<Variable(const Variable& x, const Variable& t, Device
 
 void expect_same_everywhere(const char* name, const Loss& loss, const Shape& shape = {4, 5}) {
   const auto run = [&](Device device) {
-    const Variable x(draw(shape, 1, DType::f64, device, 0.1, 3), true), t(draw(shape, 2, DType::f64, device, 0.1, 2), true);
+    const Variable x(draw(shape, 1, DType::f64, device, 0.1, 3), true),
+        t(draw(shape, 2, DType::f64, device, 0.1, 2), true);
     const Variable y = loss(x, t, device);
     y.backward(draw(y.shape(), 3, DType::f64, device));
     Pass pass;
@@ -39,37 +40,76 @@ Tensor labels(Device device) { return Tensor::of<int64_t>({1, 0, 4, 2}).to(devic
 
 TEST(CudaLosses, AreThoseOfTheCpu) {
   for (const Reduction r : {Reduction::none, Reduction::mean, Reduction::sum}) {
-    expect_same_everywhere("cross_entropy", [&](const Variable& x, const Variable&, Device d) { return cross_entropy(x, labels(d), r); });
-    expect_same_everywhere("soft_cross_entropy", [&](const Variable& x, const Variable& t, Device) { return soft_cross_entropy(x, t, r); });
-    expect_same_everywhere("kl_div", [&](const Variable& x, const Variable& t, Device) { return kl_div(log_softmax(x), t, r); });
-    expect_same_everywhere("mse_loss", [&](const Variable& x, const Variable& t, Device) { return mse_loss(x, t, r); });
-    expect_same_everywhere("l1_loss", [&](const Variable& x, const Variable& t, Device) { return l1_loss(x, t, r); });
-    expect_same_everywhere("smooth_l1_loss", [&](const Variable& x, const Variable& t, Device) { return smooth_l1_loss(x, t, r, 0.5); });
+    expect_same_everywhere("cross_entropy", [&](const Variable& x, const Variable&, Device d) {
+      return cross_entropy(x, labels(d), r);
+    });
+    expect_same_everywhere("soft_cross_entropy", [&](const Variable& x, const Variable& t, Device) {
+      return soft_cross_entropy(x, t, r);
+    });
+    expect_same_everywhere("kl_div", [&](const Variable& x, const Variable& t, Device) {
+      return kl_div(log_softmax(x), t, r);
+    });
+    expect_same_everywhere("mse_loss", [&](const Variable& x, const Variable& t, Device) {
+      return mse_loss(x, t, r);
+    });
+    expect_same_everywhere(
+        "l1_loss", [&](const Variable& x, const Variable& t, Device) { return l1_loss(x, t, r); });
+    expect_same_everywhere("smooth_l1_loss", [&](const Variable& x, const Variable& t, Device) {
+      return smooth_l1_loss(x, t, r, 0.5);
+    });
   }
-  expect_same_everywhere("distillation_loss", [](const Variable& x, const Variable& t, Device) { return distillation_loss(x, t.data(), 4); });
-  for (const gan::AdversarialLoss l : {gan::AdversarialLoss::hinge, gan::AdversarialLoss::vanilla}) {
-    expect_same_everywhere("discriminator", [l](const Variable& x, const Variable& t, Device) { return gan::discriminator_loss(l, x, t); }, {6, 1});
-    expect_same_everywhere("discriminator, weighted", [l](const Variable& x, const Variable& t, Device d) {
-      return gan::discriminator_loss(l, x, t, draw({6, 1}, 7, DType::f64, d, 0, 1), draw({6, 1}, 8, DType::f64, d, 0, 1));
-    }, {6, 1});
-    expect_same_everywhere("generator", [l](const Variable& x, const Variable&, Device) { return gan::generator_loss(l, x); }, {6, 1});
+  expect_same_everywhere("distillation_loss", [](const Variable& x, const Variable& t, Device) {
+    return distillation_loss(x, t.data(), 4);
+  });
+  for (const gan::AdversarialLoss l :
+       {gan::AdversarialLoss::hinge, gan::AdversarialLoss::vanilla}) {
+    expect_same_everywhere("discriminator",
+                           [l](const Variable& x, const Variable& t, Device) {
+                             return gan::discriminator_loss(l, x, t);
+                           },
+                           {6, 1});
+    expect_same_everywhere("discriminator, weighted",
+                           [l](const Variable& x, const Variable& t, Device d) {
+                             return gan::discriminator_loss(l, x, t,
+                                                            draw({6, 1}, 7, DType::f64, d, 0, 1),
+                                                            draw({6, 1}, 8, DType::f64, d, 0, 1));
+                           },
+                           {6, 1});
+    expect_same_everywhere(
+        "generator",
+        [l](const Variable& x, const Variable&, Device) { return gan::generator_loss(l, x); },
+        {6, 1});
   }
-  expect_same_everywhere("density ratio", [](const Variable& x, const Variable& t, Device) { return gan::ratio_loss(x, t, 0.7); }, {6, 1});
+  expect_same_everywhere(
+      "density ratio",
+      [](const Variable& x, const Variable& t, Device) { return gan::ratio_loss(x, t, 0.7); },
+      {6, 1});
 }
 
 TEST(CudaLosses, CriteriaAndTheDistillationTerm) {
-  const auto batch = [](Device d) { return data::Batch{.labels = labels(d), .targets = draw({4}, 5, DType::f64, d, 0, 1)}; };
+  const auto batch = [](Device d) {
+    return data::Batch{.labels = labels(d), .targets = draw({4}, 5, DType::f64, d, 0, 1)};
+  };
   const train::ClassificationCriterion classes;
   const train::RegressionCriterion responses;
-  expect_same_everywhere("classification", [&](const Variable& x, const Variable&, Device d) { return classes.loss(x, batch(d)); });
-  expect_same_everywhere("regression", [&](const Variable& x, const Variable&, Device d) { return responses.loss(x, batch(d)); }, {4, 1});
+  expect_same_everywhere("classification", [&](const Variable& x, const Variable&, Device d) {
+    return classes.loss(x, batch(d));
+  });
+  expect_same_everywhere(
+      "regression",
+      [&](const Variable& x, const Variable&, Device d) { return responses.loss(x, batch(d)); },
+      {4, 1});
   for (const char* form : {"official", "paper"}) {
     const auto method = kd::create_method("blkd", "form", std::string(form));
     const auto features = [](const Variable& v) { return nn::Features{{v}, v}; };
-    expect_same_everywhere(form, [&](const Variable& x, const Variable& t, Device) { return kd::distill(*method, features(x), features(t.detach())); });
+    expect_same_everywhere(form, [&](const Variable& x, const Variable& t, Device) {
+      return kd::distill(*method, features(x), features(t.detach()));
+    });
   }
   for (const Device d : {cpu, cuda}) {
-    const Tensor output = Tensor::of<float>({0, 3, 1, 0, 0, 2, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 7}, {4, 5}).to(d);
+    const Tensor output =
+        Tensor::of<float>({0, 3, 1, 0, 0, 2, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 7}, {4, 5})
+            .to(d);
     EXPECT_EQ(classes.score(output, batch(d)), 2);  // predicts 1, 0, 3, 4 for labels 1, 0, 4, 2
   }
 }
@@ -94,7 +134,8 @@ Pass steps(const typename Optimizer::Config& config, Device device) {
   nn::EMA ema(average, net, 0.9, 2);
   const auto step = [&](Optimizer& o, int t) {
     o.zero_grad();
-    const Variable y = net.conv(Variable(draw({2, 4, 4, 3}, 20 + static_cast<uint64_t>(t), DType::f64, device)));
+    const Variable y =
+        net.conv(Variable(draw({2, 4, 4, 3}, 20 + static_cast<uint64_t>(t), DType::f64, device)));
     mean(square(y)).backward();
     o.set_lr(config.lr / (1 + t));
     o.step();
@@ -109,16 +150,19 @@ Pass steps(const typename Optimizer::Config& config, Device device) {
   Pass pass;
   for (const auto& [name, t] : state.tensors) pass.add("state " + name, t);
   for (const nn::Module* m : {&net, &average})
-    for (const nn::Parameter& p : m->parameters()) pass.add(cat(m == &net ? "" : "average of ", p.name), p.value.data());
+    for (const nn::Parameter& p : m->parameters())
+      pass.add(cat(m == &net ? "" : "average of ", p.name), p.value.data());
   return pass;
 }
 
 TEST(CudaOptimizers, StepAndResumeAsOnTheCpu) {
   for (const bool nesterov : {false, true}) {
-    const nn::SGD::Config config{.lr = 0.1, .momentum = 0.9, .weight_decay = 0.01, .nesterov = nesterov};
+    const nn::SGD::Config config{
+        .lr = 0.1, .momentum = 0.9, .weight_decay = 0.01, .nesterov = nesterov};
     expect_close(steps<nn::SGD>(config, cuda), steps<nn::SGD>(config, cpu), 1e-12);
   }
-  const nn::Adam::Config config{.lr = 0.01, .beta1 = 0.5, .beta2 = 0.9, .eps = 1e-6, .weight_decay = 0.1};
+  const nn::Adam::Config config{
+      .lr = 0.01, .beta1 = 0.5, .beta2 = 0.9, .eps = 1e-6, .weight_decay = 0.1};
   expect_close(steps<nn::Adam>(config, cuda), steps<nn::Adam>(config, cpu), 1e-10);
 }
 

@@ -1,5 +1,6 @@
-// Networks on the device cuda beside the CPU, whose parity with PyTorch tests/nn and tests/gan show: outputs, taps, gradients and buffers of a
-// training step, in f64 to its rounding and in f32 (the tuned kernels) within what rounding may do; weights from and to files.
+// Networks on the device cuda beside the CPU, whose parity with PyTorch tests/nn and tests/gan
+// show: outputs, taps, gradients and buffers of a training step, in f64 to its rounding and in f32
+// (the tuned kernels) within what rounding may do; weights from and to files.
 #include <gtest/gtest.h>
 
 #include <unistd.h>
@@ -61,7 +62,9 @@ Pass gan_pair(const gan::NetworkConfig& config, DType dtype, Device device) {
   const Variable images = g->forward(Variable(draw({2, config.dim_z}, 7, dtype, device)), y);
   const Variable real(draw(images.shape(), 8, dtype, device));
   const Variable fake_score = d->forward(images, y);
-  const Variable loss = gan::discriminator_loss(gan::AdversarialLoss::hinge, d->forward(real, y), fake_score) + gan::generator_loss(gan::AdversarialLoss::hinge, fake_score);
+  const Variable loss =
+      gan::discriminator_loss(gan::AdversarialLoss::hinge, d->forward(real, y), fake_score) +
+      gan::generator_loss(gan::AdversarialLoss::hinge, fake_score);
   loss.backward();
   Pass pass;
   pass.add("images", images.data());
@@ -76,7 +79,8 @@ Pass sparse_autoencoder(DType dtype, Device device) {
   prepare(net, 9, dtype, device);
   const Variable x(draw({3, 16, 16, 3}, 1, dtype, device));
   const gan::SparseAutoencoder::Result r = net.run(x);
-  const Variable loss = gan::sparse_autoencoder_loss(r, x, Variable(draw({3, 1}, 2, dtype, device, 0, 1)));
+  const Variable loss =
+      gan::sparse_autoencoder_loss(r, x, Variable(draw({3, 1}, 2, dtype, device, 0, 1)));
   loss.backward();
   Pass pass;
   pass.add("feature", r.feature.data());
@@ -92,7 +96,8 @@ Pass ratio_step(gan::RatioNet& net, const Tensor& y, DType dtype, Device device)
   prepare(net, 10, dtype, device);
   net.start_alive();
   const Tensor conditions = y.to(device);
-  const Variable real = net.ratio(Variable(draw({4, 6}, 1, dtype, device)), conditions), fake = net.ratio(Variable(draw({4, 6}, 2, dtype, device)), conditions);
+  const Variable real = net.ratio(Variable(draw({4, 6}, 1, dtype, device)), conditions),
+                 fake = net.ratio(Variable(draw({4, 6}, 2, dtype, device)), conditions);
   const Variable loss = gan::ratio_loss(real, fake, 0.5);
   loss.backward();
   Pass pass;
@@ -108,7 +113,8 @@ Pass class_ratio(DType dtype, Device device) {
 Pass response_ratio(DType dtype, Device device) {
   const auto embed = [&](const Tensor& y) {
     const Tensor wide = Tensor::empty({y.size(0), 3});
-    for (int64_t i = 0; i < wide.numel(); ++i) wide.data<float>()[i] = static_cast<float>(y.at(i / 3) * static_cast<double>(1 + i % 3));
+    for (int64_t i = 0; i < wide.numel(); ++i)
+      wide.data<float>()[i] = static_cast<float>(y.at(i / 3) * static_cast<double>(1 + i % 3));
     return wide.to(dtype).to(device);
   };
   gan::ResponseRatioNet net(embed, 3, 6, {16}, 0);
@@ -118,16 +124,27 @@ Pass response_ratio(DType dtype, Device device) {
 struct Subject {
   std::string name;
   std::function<Pass(DType, Device)> run;
-  bool well_conditioned = true;  ///< false: batch statistics over four pixels amplify rounding without bound, so f32 says nothing of gradients
+  bool well_conditioned =
+      /// false: batch statistics over four pixels amplify rounding without bound, so f32 says
+      /// nothing of gradients
+      true;
 };
 void PrintTo(const Subject& s, std::ostream* out) { *out << s.name; }
 std::vector<Subject> subjects() {
   std::vector<Subject> list;
   for (const std::string name : {"resnet8", "wrn_16_1", "MobileNetV2", "ShuffleV2"})
-    list.push_back({name, [name](DType t, Device d) { return classifier(name, t, d); }, name == "resnet8" || name == "wrn_16_1"});
+    list.push_back({name, [name](DType t, Device d) { return classifier(name, t, d); },
+                    name == "resnet8" || name == "wrn_16_1"});
   const gan::NetworkConfig plain{.ch = 2, .dim_z = 6, .classes = 3, .attention = {16}};
-  const gan::NetworkConfig shared{.ch = 2, .dim_z = 8, .classes = 3, .shared_dim = 4, .hierarchical = true};
-  const gan::NetworkConfig deep{.arch = "biggan-deep", .ch = 2, .dim_z = 5, .classes = 3, .resolution = 64, .channels = 1, .shared_dim = 4,
+  const gan::NetworkConfig shared{
+      .ch = 2, .dim_z = 8, .classes = 3, .shared_dim = 4, .hierarchical = true};
+  const gan::NetworkConfig deep{.arch = "biggan-deep",
+                                .ch = 2,
+                                .dim_z = 5,
+                                .classes = 3,
+                                .resolution = 64,
+                                .channels = 1,
+                                .shared_dim = 4,
                                 .hierarchical = true};
   list.push_back({"BigGanWithAttention", [=](DType t, Device d) { return gan_pair(plain, t, d); }});
   list.push_back({"BigGanHierarchical", [=](DType t, Device d) { return gan_pair(shared, t, d); }});
@@ -140,9 +157,12 @@ std::vector<Subject> subjects() {
 
 class CudaNetworks : public testing::TestWithParam<Subject> {};
 
-TEST_P(CudaNetworks, AreThoseOfTheCpuInF64) { expect_close(GetParam().run(DType::f64, cuda), GetParam().run(DType::f64, cpu), 1e-8); }
+TEST_P(CudaNetworks, AreThoseOfTheCpuInF64) {
+  expect_close(GetParam().run(DType::f64, cuda), GetParam().run(DType::f64, cpu), 1e-8);
+}
 
-// Beside the CPU's f64: a switched ReLU moves single gradients, so these are compared as a whole (nn/parity.h has the reasons for 5e-2).
+// Beside the CPU's f64: a switched ReLU moves single gradients, so these are compared as a whole
+// (nn/parity.h has the reasons for 5e-2).
 TEST_P(CudaNetworks, AreThoseOfTheCpuInF32) {
   const Pass found = GetParam().run(DType::f32, cuda), expected = GetParam().run(DType::f64, cpu);
   ASSERT_EQ(found.values.size(), expected.values.size());
@@ -167,10 +187,13 @@ TEST_P(CudaNetworks, AreThoseOfTheCpuInF32) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(All, CudaNetworks, testing::ValuesIn(subjects()), [](const auto& info) { return info.param.name; });
+INSTANTIATE_TEST_SUITE_P(All, CudaNetworks, testing::ValuesIn(subjects()),
+                         [](const auto& info) { return info.param.name; });
 
 TEST(CudaCheckpoint, WeightsTravelThroughFilesInBothDirections) {
-  const std::string path = (std::filesystem::temp_directory_path() / cat("limbeck_cuda_weights_", ::getpid(), ".safetensors")).string();
+  const std::string path = (std::filesystem::temp_directory_path() /
+                            cat("limbeck_cuda_weights_", ::getpid(), ".safetensors"))
+                               .string();
   const auto there = nn::create_model("resnet8", {.outputs = 5, .size = 8});
   prepare(*there, 4, DType::f32, cuda);
   const auto output = [](nn::Network& n) {
@@ -195,7 +218,8 @@ TEST(CudaCheckpoint, WeightsTravelThroughFilesInBothDirections) {
       EXPECT_EQ(std::memcmp(a.raw(), b.raw(), size_t(a.bytes())), 0) << name;
     }
     const Tensor x = output(*loaded), y = output(*there);
-    for (int64_t i = 0; i < x.numel(); ++i) EXPECT_NEAR(x.at(i), y.at(i), device == cuda ? 0 : 1e-4 * (1 + std::abs(y.at(i))));
+    for (int64_t i = 0; i < x.numel(); ++i)
+      EXPECT_NEAR(x.at(i), y.at(i), device == cuda ? 0 : 1e-4 * (1 + std::abs(y.at(i))));
   }
 }
 

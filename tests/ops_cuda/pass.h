@@ -1,4 +1,5 @@
-// What a computation left behind (outputs, gradients, buffers), moved to the CPU, and its comparison with the same on another device.
+// What a computation left behind (outputs, gradients, buffers), moved to the CPU, and its
+// comparison with the same on another device.
 #pragma once
 #include <gtest/gtest.h>
 
@@ -16,7 +17,9 @@ namespace limbeck {
 struct Pass {
   std::vector<std::pair<std::string, Tensor>> values;
 
-  void add(std::string name, const Tensor& t) { values.emplace_back(std::move(name), t.to(cpu).to(DType::f64)); }
+  void add(std::string name, const Tensor& t) {
+    values.emplace_back(std::move(name), t.to(cpu).to(DType::f64));
+  }
   /// Gradients and buffers of a module after a backward pass.
   void add(const std::string& prefix, const nn::Module& module) {
     for (const nn::Parameter& p : module.parameters())
@@ -26,14 +29,16 @@ struct Pass {
 };
 
 /// Uniform numbers, the same for every type and device.
-inline Tensor draw(const Shape& shape, uint64_t seed, DType dtype, Device device, double low = -1, double high = 1) {
+inline Tensor draw(const Shape& shape, uint64_t seed, DType dtype, Device device, double low = -1,
+                   double high = 1) {
   const Tensor t = Tensor::empty(shape, DType::f32);
   Stream(seed).fill_uniform(t, low, high);
   return t.to(dtype).to(device);
 }
 
-/// Every element within `tolerance` of the largest of its tensor. What is zero in exact arithmetic (a bias in front of a batch norm) is rounding
-/// noise on both sides: it is measured against a thousandth of the largest number of all.
+/// Every element within `tolerance` of the largest of its tensor. What is zero in exact arithmetic
+/// (a bias in front of a batch norm) is rounding noise on both sides: it is measured against a
+/// thousandth of the largest number of all.
 inline void expect_close(const Pass& found, const Pass& expected, double tolerance) {
   ASSERT_EQ(found.values.size(), expected.values.size());
   ASSERT_FALSE(found.values.empty());
@@ -53,7 +58,8 @@ inline void expect_close(const Pass& found, const Pass& expected, double toleran
     const double bound = tolerance * std::max(largest(b), 1e-3 * overall);
     for (int64_t j = 0; j < a.numel(); ++j) {
       const double difference = std::abs(a.data<double>()[j] - b.data<double>()[j]);
-      EXPECT_LE(difference, bound) << name << " element " << j << ": " << a.data<double>()[j] << ", expected " << b.data<double>()[j];
+      EXPECT_LE(difference, bound) << name << " element " << j << ": " << a.data<double>()[j]
+                                   << ", expected " << b.data<double>()[j];
       if (!(difference <= bound)) break;
     }
   }

@@ -13,7 +13,8 @@ namespace {
 
 constexpr Device device{DeviceKind::cuda};
 
-// More tensors than one launch takes; sizes with and without a tail, empty, of several blocks, and a slice whose address suits no vector.
+// More tensors than one launch takes; sizes with and without a tail, empty, of several blocks, and
+// a slice whose address suits no vector.
 std::vector<Tensors> random_lists(size_t arrays, uint64_t seed) {
   const int64_t sizes[] = {1, 4, 0, 37, 1024, 5, 4096, 1023, 2500, 64};
   std::vector<Tensors> lists;
@@ -31,7 +32,8 @@ std::vector<Tensors> random_lists(size_t arrays, uint64_t seed) {
   return lists;
 }
 
-void expect_equal_bits(const std::string& op_name, size_t arrays, const Tensor& scalars, const Attrs& attrs) {
+void expect_equal_bits(const std::string& op_name, size_t arrays, const Tensor& scalars,
+                       const Attrs& attrs) {
   const Op& op = find_op(op_name);
   const auto one_by_one = random_lists(arrays, 1);
   for (Tensors in : one_by_one) {
@@ -47,7 +49,8 @@ void expect_equal_bits(const std::string& op_name, size_t arrays, const Tensor& 
       for (size_t a = 0; a < arrays; ++a) {
         const Tensor x = together[i][a].to(cpu), y = one_by_one[i][a].to(cpu);
         EXPECT_TRUE(x.bytes() == 0 || std::memcmp(x.raw(), y.raw(), size_t(x.bytes())) == 0)
-            << op_name << ", " << order << " order: array " << a << " of tensor " << i << ", " << x.shape();
+            << op_name << ", " << order << " order: array " << a << " of tensor " << i << ", "
+            << x.shape();
       }
   };
   compare("default");
@@ -57,9 +60,14 @@ void expect_equal_bits(const std::string& op_name, size_t arrays, const Tensor& 
 Tensor on_device(const std::vector<float>& values) { return Tensor::of(values).to(device); }
 
 TEST(CudaSteps, Sgd) {
-  expect_equal_bits("sgd_step", 3, on_device({0.05f}), {{"momentum", 0.9}, {"weight_decay", 5e-4}, {"nesterov", true}, {"first", false}});
+  expect_equal_bits(
+      "sgd_step", 3, on_device({0.05f}),
+      {{"momentum", 0.9}, {"weight_decay", 5e-4}, {"nesterov", true}, {"first", false}});
 }
-TEST(CudaSteps, Adam) { expect_equal_bits("adam_step", 4, on_device({2e-4f, 3}), {{"beta1", 0.5}, {"beta2", 0.999}, {"eps", 1e-8}}); }
+TEST(CudaSteps, Adam) {
+  expect_equal_bits("adam_step", 4, on_device({2e-4f, 3}),
+                    {{"beta1", 0.5}, {"beta2", 0.999}, {"eps", 1e-8}});
+}
 TEST(CudaSteps, Ema) { expect_equal_bits("ema_step", 2, on_device({0.999f}), {}); }
 
 TEST(CudaSteps, WrongShapesAreNamed) {

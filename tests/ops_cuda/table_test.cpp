@@ -1,5 +1,6 @@
-// The operator table on the device cuda: every kernel agrees with the f64 reference, its gradient with central differences, and through
-// the SIMT shim the results have the same bits in four orders of threads.
+// The operator table on the device cuda: every kernel agrees with the f64 reference, its gradient
+// with central differences, and through the SIMT shim the results have the same bits in four orders
+// of threads.
 #include <gtest/gtest.h>
 
 #include <cstring>
@@ -29,7 +30,8 @@ class CudaTable : public testing::TestWithParam<std::string> {
   std::vector<Kernel> kernels() const {
     std::vector<Kernel> list;
     for (const Kernel* k : kernels_of(op().name))
-      if (k->device == DeviceKind::cuda && (!k->missing || k->missing().empty())) list.push_back(*k);
+      if (k->device == DeviceKind::cuda && (!k->missing || k->missing().empty()))
+        list.push_back(*k);
     return list;
   }
 };
@@ -43,13 +45,17 @@ TEST_P(CudaTable, AgreesWithTheReference) {
     for (const Kernel& kernel : kernels()) {
       const std::string name = cat(kernel.name, " ", kernel.dtype);
       const CheckReport report = reference.check(kernel);
-      EXPECT_TRUE(report.ok) << op().name << "/" << name << " on " << describe(op(), c) << ": " << report.message;
+      EXPECT_TRUE(report.ok) << op().name << "/" << name << " on " << describe(op(), c) << ": "
+                             << report.message;
       ran[name] += !report.skipped;
       bf16_kernels += kernel.dtype == DType::bf16 && !report.skipped;
     }
-    EXPECT_TRUE(!in_bf16 || bf16_kernels > 0) << op().name << ": no bf16 kernel serves " << describe(op(), c) << ", and autograd trusts that one does";
+    EXPECT_TRUE(!in_bf16 || bf16_kernels > 0)
+        << op().name << ": no bf16 kernel serves " << describe(op(), c)
+        << ", and autograd trusts that one does";
   }
-  for (const auto& [name, count] : ran) EXPECT_GT(count, 0) << op().name << "/" << name << " supports no case: it is never tested";
+  for (const auto& [name, count] : ran)
+    EXPECT_GT(count, 0) << op().name << "/" << name << " supports no case: it is never tested";
 }
 
 TEST_P(CudaTable, GradientAgreesWithCentralDifferences) {
@@ -57,7 +63,8 @@ TEST_P(CudaTable, GradientAgreesWithCentralDifferences) {
     if (kernel.dtype != DType::f64) continue;
     for (const OpCase& c : op().cases) {
       const CheckReport report = check_gradient(op(), c, kernel, 0, 5);
-      EXPECT_TRUE(report.ok) << op().name << "/" << kernel.name << " on " << describe(op(), c) << ": " << report.message;
+      EXPECT_TRUE(report.ok) << op().name << "/" << kernel.name << " on " << describe(op(), c)
+                             << ": " << report.message;
     }
   }
 }
@@ -73,18 +80,22 @@ TEST_P(CudaTable, SameBitsInEveryOrderOfThreads) {
   for (const Kernel& kernel : kernels()) {
     if (kernel.dtype == DType::f64) continue;
     for (const OpCase& c : op().cases) {
-      if (kernel.supports && !kernel.supports(case_inputs(op(), c, kernel.dtype), c.attrs)) continue;
+      if (kernel.supports && !kernel.supports(case_inputs(op(), c, kernel.dtype), c.attrs))
+        continue;
       const Tensors expected = run_case(op(), c, kernel);
       for_each_order([&](const char* order) {
         const Tensors found = run_case(op(), c, kernel);
         for (size_t i = 0; i < expected.size(); ++i)
-          EXPECT_TRUE(same_bits(found[i], expected[i])) << op().name << "/" << kernel.name << ", " << order << " order, tensor " << i << ": " << describe(op(), c);
+          EXPECT_TRUE(same_bits(found[i], expected[i]))
+              << op().name << "/" << kernel.name << ", " << order << " order, tensor " << i << ": "
+              << describe(op(), c);
       });
     }
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Ops, CudaTable, testing::ValuesIn(names_on_cuda()), [](const auto& info) { return info.param; });
+INSTANTIATE_TEST_SUITE_P(Ops, CudaTable, testing::ValuesIn(names_on_cuda()),
+                         [](const auto& info) { return info.param; });
 
 }  // namespace
 }  // namespace limbeck

@@ -1,5 +1,6 @@
-// Whole training steps on the device cuda beside the CPU, from the same seed: classifier steps (with dropout and a smaller last batch) and GAN
-// steps, most of them replayed from a recorded graph.
+// Whole training steps on the device cuda beside the CPU, from the same seed: classifier steps
+// (with dropout and a smaller last batch) and GAN steps, most of them replayed from a recorded
+// graph.
 #include <gtest/gtest.h>
 
 #include <cmath>
@@ -36,7 +37,9 @@ data::Dataset toy_data(int64_t n, int64_t side, int64_t classes) {
   for (int64_t i = 0; i < n; ++i) {
     labels.push_back(i % classes);
     const auto x = d.images.rows(i, i + 1).span<uint8_t>();
-    for (size_t p = 0; p < x.size(); ++p) x[p] = static_cast<uint8_t>(stream.below(128) + (static_cast<int64_t>(p % 3) == i % classes ? 90 : 0));
+    for (size_t p = 0; p < x.size(); ++p)
+      x[p] = static_cast<uint8_t>(stream.below(128) +
+                                  (static_cast<int64_t>(p % 3) == i % classes ? 90 : 0));
   }
   d.labels = Tensor::of(labels);
   d.classes = classes;
@@ -49,14 +52,16 @@ class Recorder : public nn::Monitor {
   std::vector<double> values;
   std::vector<std::string> names;
   void metrics(int64_t step, const nn::Values& v) override {
-    for (const auto& [name, value] : v) names.push_back(cat(name, " at ", step)), values.push_back(value);
+    for (const auto& [name, value] : v)
+      names.push_back(cat(name, " at ", step)), values.push_back(value);
   }
 };
 
 void expect_close(const Recorder& found, const Recorder& expected, double tolerance) {
   ASSERT_EQ(found.names, expected.names);
   for (size_t i = 0; i < found.values.size(); ++i)
-    EXPECT_NEAR(found.values[i], expected.values[i], tolerance * (1 + std::abs(expected.values[i]))) << found.names[i];
+    EXPECT_NEAR(found.values[i], expected.values[i], tolerance * (1 + std::abs(expected.values[i])))
+        << found.names[i];
 }
 
 void expect_close(const TensorFile& found, const TensorFile& expected, double tolerance) {
@@ -85,13 +90,19 @@ TEST(CudaTraining, ClassifierLossesAreThoseOfTheCpu) {
   std::map<DeviceKind, Recorder> log;
   std::map<DeviceKind, TensorFile> weights;
   for (const Device device : {cpu, cuda}) {
-    gan::FeatureNet net({.outputs = 3, .channels = 3, .size = 8}, {.width = 4, .blocks = {1, 1}, .feature = 16, .head = {8}, .dropout = 0.3});
+    gan::FeatureNet net({.outputs = 3, .channels = 3, .size = 8},
+                        {.width = 4, .blocks = {1, 1}, .feature = 16, .head = {8}, .dropout = 0.3});
     net.initialise(Stream(3));
     net.to(device);
     EXPECT_EQ(net.device(), device);
-    const train::SupervisedResult r = train::fit({.network = net, .train = set, .test = none, .standardisation = data::standardisation_of(set), .criterion = criterion,
-                                         .stream = Stream(7), .monitor = log[device.kind]},
-                                        settings);
+    const train::SupervisedResult r = train::fit({.network = net,
+                                                  .train = set,
+                                                  .test = none,
+                                                  .standardisation = data::standardisation_of(set),
+                                                  .criterion = criterion,
+                                                  .stream = Stream(7),
+                                                  .monitor = log[device.kind]},
+                                                 settings);
     EXPECT_EQ(r.steps, 12);
     weights[device.kind] = net.state_dict();
   }
@@ -109,17 +120,25 @@ TEST(CudaTraining, DistillationLossesAreThoseOfTheCpu) {
   std::map<DeviceKind, Recorder> log;
   for (const Device device : {cpu, cuda}) {
     const auto network = [&](uint64_t seed) {
-      auto net = std::make_unique<gan::FeatureNet>(nn::ModelOptions{.outputs = 3, .channels = 3, .size = 8},
-                                                   gan::FeatureNetSize{.width = 4, .blocks = {1}, .feature = 8, .head = {}, .dropout = 0});
+      auto net = std::make_unique<gan::FeatureNet>(
+          nn::ModelOptions{.outputs = 3, .channels = 3, .size = 8},
+          gan::FeatureNetSize{.width = 4, .blocks = {1}, .feature = 8, .head = {}, .dropout = 0});
       net->initialise(Stream(seed));
       net->to(device);
       return net;
     };
     const auto student = network(3);
-    kd::Distillation distillation("blkd", kd::create_method("blkd"), network(4), nn::Task::classification);
-    train::fit({.network = *student, .train = set, .test = none, .standardisation = data::standardisation_of(set), .criterion = criterion,
-               .stream = Stream(7), .monitor = log[device.kind], .extra = &distillation},
-              settings);
+    kd::Distillation distillation("blkd", kd::create_method("blkd"), network(4),
+                                  nn::Task::classification);
+    train::fit({.network = *student,
+                .train = set,
+                .test = none,
+                .standardisation = data::standardisation_of(set),
+                .criterion = criterion,
+                .stream = Stream(7),
+                .monitor = log[device.kind],
+                .extra = &distillation},
+               settings);
   }
   expect_close(log[DeviceKind::cuda], log[DeviceKind::cpu], 2e-4);
 }
@@ -139,7 +158,8 @@ TEST(CudaTraining, DensityRatioLossesAreThoseOfTheCpu) {
   std::map<DeviceKind, Recorder> log;
   std::map<DeviceKind, TensorFile> weights;
   for (const Device device : {cpu, cuda}) {
-    gan::FeatureNet features({.outputs = 2, .channels = 3, .size = 8}, {.width = 4, .blocks = {1}, .feature = 8, .head = {}});
+    gan::FeatureNet features({.outputs = 2, .channels = 3, .size = 8},
+                             {.width = 4, .blocks = {1}, .feature = 8, .head = {}});
     features.initialise(Stream(3));
     gan::ClassRatioNet net(2, 2, 8, {16, 16}, 0.5);
     features.to(device), net.to(device);
@@ -150,9 +170,11 @@ TEST(CudaTraining, DensityRatioLossesAreThoseOfTheCpu) {
   expect_close(weights[DeviceKind::cuda], weights[DeviceKind::cpu], 5e-3);
 }
 
-/// A small generator of 32 pixels and two classes on the device, as a source that the step draws from.
+/// A small generator of 32 pixels and two classes on the device, as a source that the step draws
+/// from.
 gan::ImageSource toy_generator(Device device) {
-  const std::shared_ptr<gan::Generator> generator = gan::create_generator({.ch = 2, .dim_z = 6, .classes = 2, .sn_eps = 1e-7});
+  const std::shared_ptr<gan::Generator> generator =
+      gan::create_generator({.ch = 2, .dim_z = 6, .classes = 2, .sn_eps = 1e-7});
   generator->initialise(Stream(4));
   generator->to(device);
   return gan::source_of(generator, 3);
@@ -163,7 +185,8 @@ struct RatioResult {
   TensorFile weights;
 };
 
-/// Steps of two images, the last one of an epoch of one; the fourth is recorded, the fifth replayed. Dropout twice in a step.
+/// Steps of two images, the last one of an epoch of one; the fourth is recorded, the fifth
+/// replayed. Dropout twice in a step.
 RatioResult train_ratio_with_generator(Device device, double lambda = 0.01) {
   const data::Dataset set = toy_data(5, 32, 2);
   gan::RatioSettings settings;
@@ -171,7 +194,8 @@ RatioResult train_ratio_with_generator(Device device, double lambda = 0.01) {
   settings.batch = 2;
   settings.lr = 1e-3;
   settings.lambda = lambda;
-  gan::FeatureNet features({.outputs = 2, .channels = 3, .size = 32}, {.width = 2, .blocks = {1}, .feature = 8, .head = {}});
+  gan::FeatureNet features({.outputs = 2, .channels = 3, .size = 32},
+                           {.width = 2, .blocks = {1}, .feature = 8, .head = {}});
   features.initialise(Stream(3));
   gan::ClassRatioNet net(2, 2, 8, {16, 16}, 0.5);
   features.to(device), net.to(device);
@@ -182,7 +206,8 @@ RatioResult train_ratio_with_generator(Device device, double lambda = 0.01) {
 }
 
 TEST(CudaTraining, DensityRatioWithFakesDrawnInTheStepIsThatOfTheCpu) {
-  const RatioResult expected = train_ratio_with_generator(cpu), found = train_ratio_with_generator(cuda);
+  const RatioResult expected = train_ratio_with_generator(cpu),
+                    found = train_ratio_with_generator(cuda);
   expect_close(found.log, expected.log, 1e-3);
   expect_close(found.weights, expected.weights, 5e-3);
 }
@@ -192,12 +217,15 @@ TEST(CudaTraining, DivergenceStopsTheDensityRatio) {
       train_ratio_with_generator(device, std::numeric_limits<double>::infinity());
       ADD_FAILURE() << device << ": no error";
     } catch (const Error& e) {
-      EXPECT_NE(std::string(e.what()).find("ratio: the loss is "), std::string::npos) << device << ": " << e.what();
-      EXPECT_NE(std::string(e.what()).find(" at step 0;"), std::string::npos) << device << ": " << e.what();
+      EXPECT_NE(std::string(e.what()).find("ratio: the loss is "), std::string::npos)
+          << device << ": " << e.what();
+      EXPECT_NE(std::string(e.what()).find(" at step 0;"), std::string::npos)
+          << device << ": " << e.what();
     }
 }
 
-// Rejection sampling and the teacher's judgement, a batch on the device and a batch in the host's hands.
+// Rejection sampling and the teacher's judgement, a batch on the device and a batch in the host's
+// hands.
 TEST(CudaTraining, FakesAreThoseOfTheCpu) {
   std::map<DeviceKind, gan::Accepted> accepted;
   std::map<DeviceKind, Tensor> plain;
@@ -207,15 +235,21 @@ TEST(CudaTraining, FakesAreThoseOfTheCpu) {
     const gan::ImageSource source = toy_generator(device);
     // The ratio: half the brightness of a corner, shifted to be positive.
     const gan::RatioFunction ratio = [](const Tensor& x, const Tensor& y) {
-      return mean(affine(slice(reshape(Variable(x), {y.size(0), 32 * 32 * 3}), 1, 0, 12), 0.5, 0.6), {1}).data();
+      return mean(affine(slice(reshape(Variable(x), {y.size(0), 32 * 32 * 3}), 1, 0, 12), 0.5, 0.6),
+                  {1})
+          .data();
     };
-    accepted[device.kind] = gan::rejection_sample(source, ratio, condition, 9, {.burn_in = 10, .batch = 4}, Stream(1), true);
+    accepted[device.kind] = gan::rejection_sample(source, ratio, condition, 9,
+                                                  {.burn_in = 10, .batch = 4}, Stream(1), true);
     plain[device.kind] = gan::plain_sample(source, condition, 7, 3, Stream(2), true);
-    gan::FeatureNet teacher({.outputs = 2, .channels = 3, .size = 32}, {.width = 2, .blocks = {1}, .feature = 8, .head = {}});
+    gan::FeatureNet teacher({.outputs = 2, .channels = 3, .size = 32},
+                            {.width = 2, .blocks = {1}, .feature = 8, .head = {}});
     teacher.initialise(Stream(3));
     teacher.to(device);
-    const kd::Judge judge = kd::classifier_judge(teacher, {{0.5, 0.4, 0.3}, {0.5, 0.4, 0.3}}, {2, true}, 4);
-    judgement[device.kind] = judge(toy_data(9, 32, 2).images, Tensor::of<int64_t>({0, 1, 0, 1, 0, 1, 0, 1, 0}), Stream(5));
+    const kd::Judge judge =
+        kd::classifier_judge(teacher, {{0.5, 0.4, 0.3}, {0.5, 0.4, 0.3}}, {2, true}, 4);
+    judgement[device.kind] = judge(toy_data(9, 32, 2).images,
+                                   Tensor::of<int64_t>({0, 1, 0, 1, 0, 1, 0, 1, 0}), Stream(5));
   }
   const gan::Accepted &found = accepted[DeviceKind::cuda], &expected = accepted[DeviceKind::cpu];
   EXPECT_EQ(found.proposed, expected.proposed);
@@ -230,7 +264,8 @@ TEST(CudaTraining, FakesAreThoseOfTheCpu) {
   expect_bytes(plain[DeviceKind::cuda], plain[DeviceKind::cpu]);
   ASSERT_EQ(judgement[DeviceKind::cuda].loss.size(), 9u);
   EXPECT_EQ(judgement[DeviceKind::cuda].predicted, judgement[DeviceKind::cpu].predicted);
-  for (size_t i = 0; i < 9; ++i) EXPECT_NEAR(judgement[DeviceKind::cuda].loss[i], judgement[DeviceKind::cpu].loss[i], 1e-4) << i;
+  for (size_t i = 0; i < 9; ++i)
+    EXPECT_NEAR(judgement[DeviceKind::cuda].loss[i], judgement[DeviceKind::cpu].loss[i], 1e-4) << i;
 }
 
 TEST(CudaTraining, GanLossesAreThoseOfTheCpu) {
@@ -249,7 +284,8 @@ TEST(CudaTraining, GanLossesAreThoseOfTheCpu) {
   std::map<DeviceKind, Recorder> log;
   std::map<DeviceKind, TensorFile> average;
   for (const Device device : {cpu, cuda}) {
-    gan::GanTrainer trainer(gan::condition_on_classes(set, settings, device), settings, Stream(5), log[device.kind], device);
+    gan::GanTrainer trainer(gan::condition_on_classes(set, settings, device), settings, Stream(5),
+                            log[device.kind], device);
     trainer.run();
     average[device.kind] = trainer.average().state_dict();
   }
@@ -262,21 +298,24 @@ TEST(CudaTraining, GanConditionedOnResponsesIsThatOfTheCpu) {
   data::Dataset set = toy_data(6, 64, 3);
   set.labels = {}, set.classes = 0;
   set.targets = Tensor::of<float>({0.1F, 0.5F, 0.5F, 0.9F, 0.3F, 1.0F});
-  const gan::EmbeddedResponses embedding{[](const Tensor& y) {
-                                           const Variable v = reshape(Variable(y), {-1, 1});
-                                           return concat({v, affine(v, -1, 1), square(v)}, 1).data();
-                                         },
-                                         3};
+  const gan::EmbeddedResponses embedding{
+      [](const Tensor& y) {
+        const Variable v = reshape(Variable(y), {-1, 1});
+        return concat({v, affine(v, -1, 1), square(v)}, 1).data();
+      },
+      3};
   gan::GanSettings settings;
   settings.arch = "sngan";
   settings.steps = 5;  // from the third on replayed
   settings.batch = 2, settings.d_steps = 1, settings.g_ch = settings.d_ch = 1, settings.dim_z = 4;
   settings.g_lr = settings.d_lr = 1e-5;
-  settings.ema_decay = 0.9, settings.ema_start = 2, settings.health_every = 1, settings.sample_every = 0;
+  settings.ema_decay = 0.9, settings.ema_start = 2, settings.health_every = 1,
+  settings.sample_every = 0;
   std::map<DeviceKind, Recorder> log;
   std::map<DeviceKind, TensorFile> average;
   for (const Device device : {cpu, cuda}) {
-    gan::GanTrainer trainer(gan::condition_on_responses(set, settings, embedding, device), settings, Stream(5), log[device.kind], device);
+    gan::GanTrainer trainer(gan::condition_on_responses(set, settings, embedding, device), settings,
+                            Stream(5), log[device.kind], device);
     trainer.run();
     average[device.kind] = trainer.average().state_dict();
   }
@@ -284,7 +323,8 @@ TEST(CudaTraining, GanConditionedOnResponsesIsThatOfTheCpu) {
   expect_close(average[DeviceKind::cuda], average[DeviceKind::cpu], 5e-3);
 }
 
-// The results of a step are read while the next one runs; still nothing is saved and the step is named.
+// The results of a step are read while the next one runs; still nothing is saved and the step is
+// named.
 TEST(CudaTraining, DivergenceStopsTheRun) {
   const data::Dataset set = toy_data(16, 8, 2), none = toy_data(0, 8, 2);
   const train::ClassificationCriterion criterion;
@@ -295,15 +335,21 @@ TEST(CudaTraining, DivergenceStopsTheRun) {
   } monitor;
   const auto train = [&](const Device device) -> std::string {
     monitor.steps = monitor.saved = 0;
-    gan::FeatureNet net({.outputs = 2, .channels = 3, .size = 8}, {.width = 4, .blocks = {1, 1}, .feature = 16, .head = {8}, .dropout = 0});
+    gan::FeatureNet net({.outputs = 2, .channels = 3, .size = 8},
+                        {.width = 4, .blocks = {1, 1}, .feature = 16, .head = {8}, .dropout = 0});
     net.initialise(Stream(3));
     net.to(device);
     train::Settings settings;
     settings.epochs = 20, settings.batch = 4, settings.lr = 1e30;
     try {
-      train::fit({.network = net, .train = set, .test = none, .standardisation = data::standardisation_of(set), .criterion = criterion,
-                 .stream = Stream(7), .monitor = monitor},
-                settings);
+      train::fit({.network = net,
+                  .train = set,
+                  .test = none,
+                  .standardisation = data::standardisation_of(set),
+                  .criterion = criterion,
+                  .stream = Stream(7),
+                  .monitor = monitor},
+                 settings);
     } catch (const Error& e) {
       return e.what();
     }
@@ -311,24 +357,31 @@ TEST(CudaTraining, DivergenceStopsTheRun) {
   };
   for (const Device device : {cpu, cuda}) {
     const std::string error = train(device);
-    EXPECT_NE(error.find("training diverged: the loss is "), std::string::npos) << device << ": " << error;
-    EXPECT_NE(error.find(cat(" at step ", monitor.saved, " ")), std::string::npos) << device << ": " << monitor.saved << " saved, " << error;
+    EXPECT_NE(error.find("training diverged: the loss is "), std::string::npos)
+        << device << ": " << error;
+    EXPECT_NE(error.find(cat(" at step ", monitor.saved, " ")), std::string::npos)
+        << device << ": " << monitor.saved << " saved, " << error;
   }
 }
 
 TEST(CudaTraining, DivergenceStopsTheGan) {
   const data::Dataset set = toy_data(8, 32, 2);
   gan::GanSettings settings;
-  settings.steps = 2, settings.batch = 2, settings.d_steps = 2, settings.g_ch = settings.d_ch = 2, settings.dim_z = 8;
+  settings.steps = 2, settings.batch = 2, settings.d_steps = 2, settings.g_ch = settings.d_ch = 2,
+  settings.dim_z = 8;
   settings.sample_every = 0;
   settings.loss_bound = 1e-6;
   Recorder log;
-  gan::GanTrainer trainer(gan::condition_on_classes(set, settings, cuda), settings, Stream(5), log, cuda);
+  gan::GanTrainer trainer(gan::condition_on_classes(set, settings, cuda), settings, Stream(5), log,
+                          cuda);
   try {
     trainer.run();
     ADD_FAILURE() << "no error";
   } catch (const Error& e) {
-    EXPECT_NE(std::string(e.what()).find("GAN training diverged at step 0: the discriminator's loss = "), std::string::npos) << e.what();
+    EXPECT_NE(
+        std::string(e.what()).find("GAN training diverged at step 0: the discriminator's loss = "),
+        std::string::npos)
+        << e.what();
   }
 }
 
@@ -344,22 +397,31 @@ std::vector<double> train_on_device() {
   {
     const data::Dataset set = toy_data(22, 8, 3), none = toy_data(0, 8, 3);
     const train::ClassificationCriterion criterion;
-    gan::FeatureNet net({.outputs = 3, .channels = 3, .size = 8}, {.width = 4, .blocks = {1, 1}, .feature = 16, .head = {8}, .dropout = 0.3});
+    gan::FeatureNet net({.outputs = 3, .channels = 3, .size = 8},
+                        {.width = 4, .blocks = {1, 1}, .feature = 16, .head = {8}, .dropout = 0.3});
     net.initialise(Stream(3));
     net.to(cuda);
     train::Settings settings;
     settings.epochs = 3, settings.batch = 8, settings.crop_padding = 1;
-    train::fit({.network = net, .train = set, .test = none, .standardisation = data::standardisation_of(set), .criterion = criterion,
-               .stream = Stream(7), .monitor = log},
-              settings);
+    train::fit({.network = net,
+                .train = set,
+                .test = none,
+                .standardisation = data::standardisation_of(set),
+                .criterion = criterion,
+                .stream = Stream(7),
+                .monitor = log},
+               settings);
     take(net.state_dict());
   }
   {
     const data::Dataset set = toy_data(8, 32, 2);
     gan::GanSettings settings;
-    settings.steps = 3, settings.batch = 2, settings.d_steps = 1, settings.g_ch = settings.d_ch = 2, settings.dim_z = 8;
-    settings.ema_decay = 0.9, settings.ema_start = 2, settings.health_every = 2, settings.sample_every = 0;
-    gan::GanTrainer trainer(gan::condition_on_classes(set, settings, cuda), settings, Stream(5), log, cuda);
+    settings.steps = 3, settings.batch = 2, settings.d_steps = 1, settings.g_ch = settings.d_ch = 2,
+    settings.dim_z = 8;
+    settings.ema_decay = 0.9, settings.ema_start = 2, settings.health_every = 2,
+    settings.sample_every = 0;
+    gan::GanTrainer trainer(gan::condition_on_classes(set, settings, cuda), settings, Stream(5),
+                            log, cuda);
     trainer.run();
     take(trainer.average().state_dict());
   }
@@ -372,7 +434,8 @@ std::vector<double> train_on_device() {
   return bits;
 }
 
-// The batch, the recorded step's inputs at their fixed places, and the results on their way back are in order without the shim's help.
+// The batch, the recorded step's inputs at their fixed places, and the results on their way back
+// are in order without the shim's help.
 TEST(CudaTraining, SameBitsWhateverRunsLate) {
   const std::vector<double> expected = train_on_device();
   for (const Late which : {Late::copies, Late::compute})
@@ -380,7 +443,8 @@ TEST(CudaTraining, SameBitsWhateverRunsLate) {
 }
 #endif
 
-/// A running sum kept in a buffer that is replaced, and a count of host effects: what a replay must carry on.
+/// A running sum kept in a buffer that is replaced, and a count of host effects: what a replay must
+/// carry on.
 class Accumulator : public nn::Module {
  public:
   Accumulator() { sum_ = add_buffer("sum", Tensor::zeros({3})); }
@@ -412,9 +476,11 @@ TEST(CudaStepGraph, ReplaysCarryBuffersAndHostEffectsOn) {
     EXPECT_EQ(module.count, i);
   }
   EXPECT_EQ(calls, 3) << "two calls as usual, one recorded, the others replayed";
-  EXPECT_EQ(graph({Tensor::full({1}, 10)})[0].to(cpu).at(2), expected + 10) << "another shape runs as usual";
+  EXPECT_EQ(graph({Tensor::full({1}, 10)})[0].to(cpu).at(2), expected + 10)
+      << "another shape runs as usual";
   EXPECT_EQ(calls, 4);
-  EXPECT_EQ(graph({Tensor::full({3}, 1)})[0].to(cpu).at(2), expected + 11) << "and the next replay goes on from there";
+  EXPECT_EQ(graph({Tensor::full({3}, 1)})[0].to(cpu).at(2), expected + 11)
+      << "and the next replay goes on from there";
   EXPECT_EQ(calls, 4);
   EXPECT_EQ(module.total().at(0), expected + 11);
 }
@@ -428,7 +494,8 @@ TEST(CudaStepGraph, AStepThatReadsTheDeviceIsRefused) {
   graph({x}), graph({x});
   EXPECT_THROW(graph({x}), Error);
   EXPECT_FALSE(recording());
-  EXPECT_EQ(Tensor::full({2}, 3, DType::f32, cuda).to(cpu).at(1), 3) << "the device works afterwards";
+  EXPECT_EQ(Tensor::full({2}, 3, DType::f32, cuda).to(cpu).at(1), 3)
+      << "the device works afterwards";
 }
 
 TEST(CudaStepGraph, ARecordingThatFailsLeavesTheBuffersAsTheyWere) {
@@ -463,7 +530,8 @@ std::vector<float> weights_after_loading(const typename Optim::Config& config, b
     as_graph ? graph(in) : step(in);
     if (i == 3) third = optimizer.state();
     if (i == 6) optimizer.load_state(third);
-    const Tensor other = Tensor::full({64}, 1e6, DType::f32, cuda);  // takes a slot's memory, if that was given back
+    const Tensor other =
+        Tensor::full({64}, 1e6, DType::f32, cuda);  // takes a slot's memory, if that was given back
   }
   EXPECT_EQ(optimizer.state().get("steps").template to_vector<int64_t>()[0], 5);
   return w.data().to(cpu).template to_vector<float>();
@@ -473,11 +541,13 @@ TEST(CudaStepGraph, AnOptimisersStateLoadedAfterTheRecordingIsUsed) {
   const nn::SGD::Config sgd{.lr = 0.05, .momentum = 0.9};
   EXPECT_EQ(weights_after_loading<nn::SGD>(sgd, true), weights_after_loading<nn::SGD>(sgd, false));
   const nn::Adam::Config adam{.lr = 0.1};
-  EXPECT_EQ(weights_after_loading<nn::Adam>(adam, true), weights_after_loading<nn::Adam>(adam, false));
+  EXPECT_EQ(weights_after_loading<nn::Adam>(adam, true),
+            weights_after_loading<nn::Adam>(adam, false));
 }
 
 TEST(CudaStepGraph, ARecordingThatCannotBeginLeavesNoneOpen) {
-  nn::StepGraph graph(cuda, {}, [](const Tensors& in) { return run_forward(find_op("square"), in, {}); });
+  nn::StepGraph graph(cuda, {},
+                      [](const Tensors& in) { return run_forward(find_op("square"), in, {}); });
   const Tensor x = Tensor::full({1}, 3, DType::f32, cuda);
   graph({x}), graph({x});
   backend(cuda).begin_recording(0);  // by somebody else

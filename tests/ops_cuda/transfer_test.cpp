@@ -1,4 +1,5 @@
-// Copies that the host does not wait for: what arrives, and (through the shim) that every wait is there, by running streams as late as CUDA allows.
+// Copies that the host does not wait for: what arrives, and (through the shim) that every wait is
+// there, by running streams as late as CUDA allows.
 #include <gtest/gtest.h>
 
 #include <cstring>
@@ -15,11 +16,15 @@ namespace {
 
 const Device cuda0{DeviceKind::cuda, 0};
 
-Tensor affine(const Tensor& x, double shift) { return run_forward(find_op("affine"), {x}, {{"shift", shift}})[0]; }
+Tensor affine(const Tensor& x, double shift) {
+  return run_forward(find_op("affine"), {x}, {{"shift", shift}})[0];
+}
 
 /// Tensors of several types, an empty one and an undefined one, there and back.
 void expect_round_trip() {
-  const std::vector<Tensor> sent = {Tensor::of<float>({1, 2, 3}), Tensor(), Tensor::of<uint8_t>({7}), Tensor::empty({0, 4}), Tensor::of<int64_t>({-1, 5}, {2, 1})};
+  const std::vector<Tensor> sent = {Tensor::of<float>({1, 2, 3}), Tensor(),
+                                    Tensor::of<uint8_t>({7}), Tensor::empty({0, 4}),
+                                    Tensor::of<int64_t>({-1, 5}, {2, 1})};
   const std::unique_ptr<Upload> upload = stage(sent, cuda0);
   upload->begin();
   const std::vector<Tensor> there = upload->finish();
@@ -53,11 +58,14 @@ TEST(CudaTransfer, DownloadsKeepWhatTheTensorHeld) {
 }
 
 TEST(CudaTransfer, DownloadsThrowWhatKernelsReported) {
-  const Tensor rows = run_forward(find_op("embedding"), {Tensor::zeros({5, 2}, DType::f32, cuda0), Tensor::of<int64_t>({9}).to(cuda0)}, {})[0];
+  const Tensor rows = run_forward(
+      find_op("embedding"),
+      {Tensor::zeros({5, 2}, DType::f32, cuda0), Tensor::of<int64_t>({9}).to(cuda0)}, {})[0];
   EXPECT_THROW(read_later({rows}, cuda0)->wait(), Error);
 }
 
-// One turn late on a device, at once on the CPU, in order, and each turn with what it was when it was read.
+// One turn late on a device, at once on the CPU, in order, and each turn with what it was when it
+// was read.
 TEST(CudaTransfer, LateReaderIsOneTurnBehind) {
   for (const Device device : {cuda0, cpu}) {
     const size_t behind = device == cpu ? 0 : 1;
@@ -132,8 +140,10 @@ TEST(CudaTransfer, WaitsForLateCopiesAndLateCompute) {
   for (const Late which : {Late::copies, Late::compute, Late::both})
     late(which, [which] {
       expect_round_trip();
-      const double value = 10 + static_cast<int>(which);  // page-locked memory may still hold the last one
-      EXPECT_EQ(read_later({Tensor::full({5}, value, DType::f32, cuda0)}, cuda0)->wait()[0].at(4), value);
+      const double value =
+          10 + static_cast<int>(which);  // page-locked memory may still hold the last one
+      EXPECT_EQ(read_later({Tensor::full({5}, value, DType::f32, cuda0)}, cuda0)->wait()[0].at(4),
+                value);
     });
 }
 
@@ -154,7 +164,8 @@ TEST(CudaTransfer, CopiesWaitForTheWorkThatUsedTheirMemory) {
     });
 }
 
-// An upload that nobody finishes gives its memory to work on the compute stream, which must not be overwritten by the copy.
+// An upload that nobody finishes gives its memory to work on the compute stream, which must not be
+// overwritten by the copy.
 TEST(CudaTransfer, ForgottenCopiesEndBeforeTheirMemoryIsUsed) {
   late(Late::copies, [] {
     auto upload = stage({Tensor::full({1000}, 7)}, cuda0);
@@ -170,22 +181,27 @@ TEST(CudaTransfer, ForgottenCopiesEndBeforeTheirMemoryIsUsed) {
 TEST(CudaLoader, BatchesArriveWhateverRunsLate) {
   data::Dataset set;
   set.images = Tensor::empty({12, 2, 2, 1}, DType::u8);
-  for (int64_t i = 0; i < set.images.numel(); ++i) set.images.data<uint8_t>()[i] = static_cast<uint8_t>(i);
+  for (int64_t i = 0; i < set.images.numel(); ++i)
+    set.images.data<uint8_t>()[i] = static_cast<uint8_t>(i);
   set.labels = Tensor::empty({12}, DType::i64);
   for (int64_t i = 0; i < 12; ++i) set.labels.data<int64_t>()[i] = i;
   set.classes = 12;
   for (const Late which : {Late::copies, Late::compute, Late::both})
     late(which, [&] {
-      data::Loader loader(set, {.batch = 4, .standardisation = {{0.5}, {0.5}}, .threads = 2, .device = cuda0}, Stream(1));
+      data::Loader loader(
+          set, {.batch = 4, .standardisation = {{0.5}, {0.5}}, .threads = 2, .device = cuda0},
+          Stream(1));
       std::vector<Tensor> sums;
       std::vector<std::vector<int64_t>> rows;
       for (int step = 0; step < 9; ++step) {
         const data::Batch b = loader.next();
         rows.push_back(b.index);
-        sums.push_back(affine(b.labels.to(DType::f32), 0.5));  // read when all is queued; the batch is gone by then
+        sums.push_back(affine(b.labels.to(DType::f32),
+                              0.5));  // read when all is queued; the batch is gone by then
       }
       for (size_t k = 0; k < sums.size(); ++k)
-        for (size_t i = 0; i < 4; ++i) EXPECT_EQ(sums[k].at(static_cast<int64_t>(i)), static_cast<double>(rows[k][i]) + 0.5);
+        for (size_t i = 0; i < 4; ++i)
+          EXPECT_EQ(sums[k].at(static_cast<int64_t>(i)), static_cast<double>(rows[k][i]) + 0.5);
     });
 }
 #endif

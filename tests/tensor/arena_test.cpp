@@ -55,7 +55,8 @@ TEST(Arena, BlocksKeepTheirContentsWhateverTheOrder) {
     const uint64_t r = random.bits();
     if (live.size() > 40 || (!live.empty() && r % 5 < 2)) {
       const size_t i = r / 8 % live.size();
-      for (const size_t at : {size_t{0}, live[i].size / 2, live[i].size - 1}) ASSERT_EQ(live[i].data[at], live[i].value) << "step " << step;
+      for (const size_t at : {size_t{0}, live[i].size / 2, live[i].size - 1})
+        ASSERT_EQ(live[i].data[at], live[i].value) << "step " << step;
       arena.release(live[i].data);
       bytes -= live[i].size;
       live.erase(live.begin() + static_cast<int64_t>(i));

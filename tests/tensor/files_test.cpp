@@ -14,7 +14,8 @@ namespace {
 
 class Files : public testing::Test {
  protected:
-  std::filesystem::path folder = std::filesystem::temp_directory_path() / ("limbeck_files_" + std::to_string(::getpid()));
+  std::filesystem::path folder =
+      std::filesystem::temp_directory_path() / ("limbeck_files_" + std::to_string(::getpid()));
   void SetUp() override { std::filesystem::create_directories(folder); }
   void TearDown() override { std::filesystem::remove_all(folder); }
   std::string path(const std::string& name) const { return (folder / name).string(); }
@@ -49,7 +50,8 @@ TEST_F(Files, SafetensorsRoundTrip) {
   EXPECT_EQ(read.get("count").item(), 7);
   EXPECT_EQ(read.get("none").shape(), (Shape{0, 3}));
   EXPECT_EQ(read.metadata.at("format"), "pt");
-  EXPECT_EQ(std::distance(std::filesystem::directory_iterator(folder), {}), 1) << "no temporary file is left";
+  EXPECT_EQ(std::distance(std::filesystem::directory_iterator(folder), {}), 1)
+      << "no temporary file is left";
   EXPECT_THROW(read.get("a.weigth"), Error);
 }
 
@@ -77,7 +79,8 @@ TEST_F(Files, DamagedSafetensorsAreNamed) {
   EXPECT_NE(error_of(path("y")).find("needs 12 bytes, found 8"), std::string::npos);
   write(path("y"), R"({"w":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}})", 9);
   EXPECT_NE(error_of(path("y")).find("overlap, gap or truncation"), std::string::npos);
-  write(path("y"), R"({"w":{"dtype":"F32","shape":[99999999999,99999999999],"data_offsets":[0,8]}})", 8);
+  write(path("y"),
+        R"({"w":{"dtype":"F32","shape":[99999999999,99999999999],"data_offsets":[0,8]}})", 8);
   EXPECT_NE(error_of(path("y")).find("too large"), std::string::npos);
   write(path("y"), R"({"w":{"dtype":"F32","shape":[-1],"data_offsets":[0,8]}})", 8);
   EXPECT_NE(error_of(path("y")).find("not a list of sizes"), std::string::npos);
@@ -86,10 +89,12 @@ TEST_F(Files, DamagedSafetensorsAreNamed) {
 }
 
 TEST_F(Files, HalfTypesAreWidened) {
-  const std::string header = R"({"b":{"dtype":"BF16","shape":[1],"data_offsets":[0,2]},"h":{"dtype":"F16","shape":[3],"data_offsets":[2,8]}})";
+  const std::string header =
+      R"({"b":{"dtype":"BF16","shape":[1],"data_offsets":[0,2]},"h":{"dtype":"F16","shape":[3],"data_offsets":[2,8]}})";
   write(path("x"), header, 0);
   const uint16_t values[] = {0xC040, 0x3C00, 0x0001, 0xFBFF};
-  std::ofstream(path("x"), std::ios::binary | std::ios::app).write(reinterpret_cast<const char*>(values), sizeof values);
+  std::ofstream(path("x"), std::ios::binary | std::ios::app)
+      .write(reinterpret_cast<const char*>(values), sizeof values);
   const TensorFile f = read_safetensors(path("x"));
   EXPECT_EQ(f.get("b").at(0), -3);
   EXPECT_EQ(f.get("h").at(0), 1);
@@ -113,7 +118,8 @@ TEST_F(Files, NpyWithAWrappingSizeIsRefused) {
   const auto error_of_shape = [&](const std::string& shape) {
     std::string header = "{'descr': '|u1', 'fortran_order': False, 'shape': (" + shape + "), }";
     header.resize(118, ' ');
-    std::ofstream(path("t.npy"), std::ios::binary) << std::string("\x93NUMPY\x01\x00\x76\x00", 10) + header + std::string(3072, '\x80');
+    std::ofstream(path("t.npy"), std::ios::binary)
+        << std::string("\x93NUMPY\x01\x00\x76\x00", 10) + header + std::string(3072, '\x80');
     try {
       read_npy(path("t.npy"));
       return std::string("no error");
@@ -123,15 +129,22 @@ TEST_F(Files, NpyWithAWrappingSizeIsRefused) {
   };
   EXPECT_EQ(error_of_shape("1, 3, 32, 32"), "no error");
   // The product is 3072 modulo 2^64.
-  EXPECT_NE(error_of_shape("2305843009213693953, 3, 32, 32").find("t.npy: npy shape [2305843009213693953, 3, 32, 32] is too large"), std::string::npos);
-  EXPECT_NE(error_of_shape("0, 4611686018427387904, 4611686018427387904").find("is too large"), std::string::npos) << "beside a zero";
-  EXPECT_NE(error_of_shape("99999999999999999999, 3072").find("size that is too large"), std::string::npos);
-  EXPECT_NE(error_of_shape("-1, 3072").find("t.npy: npy shape with negative size"), std::string::npos);
+  EXPECT_NE(error_of_shape("2305843009213693953, 3, 32, 32")
+                .find("t.npy: npy shape [2305843009213693953, 3, 32, 32] is too large"),
+            std::string::npos);
+  EXPECT_NE(error_of_shape("0, 4611686018427387904, 4611686018427387904").find("is too large"),
+            std::string::npos)
+      << "beside a zero";
+  EXPECT_NE(error_of_shape("99999999999999999999, 3072").find("size that is too large"),
+            std::string::npos);
+  EXPECT_NE(error_of_shape("-1, 3072").find("t.npy: npy shape with negative size"),
+            std::string::npos);
 }
 
 TEST_F(Files, AWriteDoesNotFollowALinkInTheTemporaryFilesPlace) {
   write_file_atomically(path("victim"), "keep");
-  for (const std::string& name : {cat("x.", getpid(), "-0.tmp"), std::string("x.tmp")}) std::filesystem::create_symlink(path("victim"), path(name));
+  for (const std::string& name : {cat("x.", getpid(), "-0.tmp"), std::string("x.tmp")})
+    std::filesystem::create_symlink(path("victim"), path(name));
   write_file_atomically(path("x"), "text");
   EXPECT_EQ(read_file(path("x")), "text");
   EXPECT_EQ(read_file(path("victim")), "keep");
@@ -170,7 +183,8 @@ TEST_F(Files, FailedWriteLeavesNothing) {
   EXPECT_THROW(write_file_atomically(path("no/such/folder/x"), "text"), Error);
   std::filesystem::create_directory(path("taken"));
   EXPECT_THROW(write_file_atomically(path("taken"), "text"), Error);
-  EXPECT_EQ(std::distance(std::filesystem::directory_iterator(folder), {}), 1) << "only the folder is there";
+  EXPECT_EQ(std::distance(std::filesystem::directory_iterator(folder), {}), 1)
+      << "only the folder is there";
 }
 
 }  // namespace

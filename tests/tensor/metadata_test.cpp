@@ -26,7 +26,8 @@ TensorFile file_with(const std::string& value) {
 
 TEST(Metadata, NumbersComeBackAsTheyWere) {
   const std::vector<double> values{1.0 / 3, -2.5e-300, 0, 1e17 + 2, std::nextafter(1.0, 2.0)};
-  const TensorFile many = file_with(metadata_text(values)), one = file_with(metadata_text(values[0]));
+  const TensorFile many = file_with(metadata_text(values)),
+                   one = file_with(metadata_text(values[0]));
   EXPECT_EQ(MetadataReader(many, "f", "x").numbers("key", values.size()), values);
   EXPECT_EQ(MetadataReader(one, "f", "x").number("key"), values[0]);
 }
@@ -45,17 +46,26 @@ TEST(Metadata, WordsAndIntegers) {
 TEST(Metadata, ErrorsNameFileKeyAndBothSides) {
   const TensorFile file = file_with("12");
   const MetadataReader reader(file, "net.safetensors", "a generator checkpoint");
-  EXPECT_EQ(error_of([&] { reader.text("width"); }), "net.safetensors: no 'width' in the metadata; expected a generator checkpoint");
-  EXPECT_EQ(error_of([&] { reader.flag("key"); }), "net.safetensors: metadata 'key': expected true or false, found '12'");
-  EXPECT_EQ(error_of([&] { reader.integer("key", 13, 20); }), "net.safetensors: metadata 'key': expected an integer from 13 to 20, found '12'");
-  EXPECT_EQ(error_of([&] { reader.numbers("key", 2); }), "net.safetensors: metadata 'key': expected 2 numbers, found '12'");
+  EXPECT_EQ(error_of([&] { reader.text("width"); }),
+            "net.safetensors: no 'width' in the metadata; expected a generator checkpoint");
+  EXPECT_EQ(error_of([&] { reader.flag("key"); }),
+            "net.safetensors: metadata 'key': expected true or false, found '12'");
+  EXPECT_EQ(error_of([&] { reader.integer("key", 13, 20); }),
+            "net.safetensors: metadata 'key': expected an integer from 13 to 20, found '12'");
+  EXPECT_EQ(error_of([&] { reader.numbers("key", 2); }),
+            "net.safetensors: metadata 'key': expected 2 numbers, found '12'");
   for (const char* wrong : {"", " ", "twelve", "12x", "1 2", "nan", "inf", "0x", "1,2"}) {
     const TensorFile bad = file_with(wrong);
-    EXPECT_EQ(error_of([&] { MetadataReader(bad, "f", "x").number("key"); }), cat("f: metadata 'key': expected 1 number, found '", wrong, "'"));
+    EXPECT_EQ(error_of([&] { MetadataReader(bad, "f", "x").number("key"); }),
+              cat("f: metadata 'key': expected 1 number, found '", wrong, "'"));
   }
   for (const char* wrong : {"0", "-1", "1.5", "1e30"}) {
     const TensorFile bad = file_with(wrong);
-    EXPECT_NE(error_of([&] { MetadataReader(bad, "f", "x").integer("key"); }).find("expected an integer from 1 to 1048576"), std::string::npos) << wrong;
+    EXPECT_NE(error_of([&] {
+                MetadataReader(bad, "f", "x").integer("key");
+              }).find("expected an integer from 1 to 1048576"),
+              std::string::npos)
+        << wrong;
   }
 }
 

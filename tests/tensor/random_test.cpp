@@ -2,9 +2,9 @@
 
 #include <gtest/gtest.h>
 
+#include <omp.h>
 #include <algorithm>
 #include <cmath>
-#include <omp.h>
 
 namespace limbeck {
 namespace {
@@ -12,8 +12,10 @@ namespace {
 TEST(Philox, KnownAnswers) {
   // Random123's kat_vectors for philox4x32-10.
   EXPECT_EQ(philox(0, 0, 0), (PhiloxBlock{0x6627e8d5, 0xe169c58d, 0xbc57ac4c, 0x9b00dbd8}));
-  EXPECT_EQ(philox(~uint64_t{0}, ~uint64_t{0}, ~uint64_t{0}), (PhiloxBlock{0x408f276d, 0x41c83b0e, 0xa20bc7c6, 0x6d5451fd}));
-  EXPECT_EQ(philox(0x299f31d0a4093822, 0x85a308d3243f6a88, 0x0370734413198a2e), (PhiloxBlock{0xd16cfe09, 0x94fdcceb, 0x5001e420, 0x24126ea1}));
+  EXPECT_EQ(philox(~uint64_t{0}, ~uint64_t{0}, ~uint64_t{0}),
+            (PhiloxBlock{0x408f276d, 0x41c83b0e, 0xa20bc7c6, 0x6d5451fd}));
+  EXPECT_EQ(philox(0x299f31d0a4093822, 0x85a308d3243f6a88, 0x0370734413198a2e),
+            (PhiloxBlock{0xd16cfe09, 0x94fdcceb, 0x5001e420, 0x24126ea1}));
 }
 
 TEST(Stream, MomentsOfNormalAndUniform) {
@@ -61,7 +63,8 @@ TEST(Stream, BelowIsUniform) {
   for (int c : count) EXPECT_NEAR(c, 10000, 400);
 }
 
-// Element i is a function of (key, offset, i) even where blocks are rejected (here a quarter of them), and below() walks through the same numbers.
+// Element i is a function of (key, offset, i) even where blocks are rejected (here a quarter of
+// them), and below() walks through the same numbers.
 TEST(Stream, IntegersDependOnTheirPlaceOnly) {
   const int64_t range = int64_t{3} << 61;
   const Tensor all = Tensor::empty({200}, DType::i64), tail = Tensor::empty({120}, DType::i64);
@@ -74,8 +77,11 @@ TEST(Stream, IntegersDependOnTheirPlaceOnly) {
   int64_t rejected = 0;
   for (int64_t i = 0; i < 200; ++i) {
     const PhiloxBlock b = philox(4, one.offset());
-    rejected += one.below(range) != static_cast<int64_t>((static_cast<uint64_t>(b[0]) << 32 | b[1]) % static_cast<uint64_t>(range));
-    EXPECT_EQ(all.at(i), static_cast<double>(Stream(4, 10 + static_cast<uint64_t>(i)).below(range)));
+    rejected +=
+        one.below(range) != static_cast<int64_t>((static_cast<uint64_t>(b[0]) << 32 | b[1]) %
+                                                 static_cast<uint64_t>(range));
+    EXPECT_EQ(all.at(i),
+              static_cast<double>(Stream(4, 10 + static_cast<uint64_t>(i)).below(range)));
   }
   EXPECT_GT(rejected, 30);
   EXPECT_LT(rejected, 70);
@@ -88,7 +94,8 @@ TEST(Stream, PlacesSayWhereStreamsStand) {
   const Tensor places = places_of({a, b});
   EXPECT_EQ(places.shape(), Shape({2, 2}));
   EXPECT_EQ(place_at(places, 0).to_vector<int64_t>(), (std::vector<int64_t>{7, 1}));
-  EXPECT_EQ(place_at(places, 1).to_vector<int64_t>(), (std::vector<int64_t>{static_cast<int64_t>(b.key()), 0}));
+  EXPECT_EQ(place_at(places, 1).to_vector<int64_t>(),
+            (std::vector<int64_t>{static_cast<int64_t>(b.key()), 0}));
   EXPECT_EQ(b.reserve(3).to_vector<int64_t>(), place_at(places, 1).to_vector<int64_t>());
 }
 

@@ -22,7 +22,9 @@ std::string error_of(F&& f) {
 Tensor counted(int64_t rows, DType dtype, int first) {
   const Tensor t = Tensor::empty({rows, 2, 3}, dtype);
   const int64_t bytes = rows > 0 ? t.bytes() / rows : 0;
-  for (int64_t r = 0; r < rows; ++r) std::memset(static_cast<char*>(t.raw()) + r * bytes, first + static_cast<int>(r), static_cast<size_t>(bytes));
+  for (int64_t r = 0; r < rows; ++r)
+    std::memset(static_cast<char*>(t.raw()) + r * bytes, first + static_cast<int>(r),
+                static_cast<size_t>(bytes));
   return t;
 }
 
@@ -31,11 +33,14 @@ void expect_rows(const Tensor& t, DType dtype, const std::vector<int>& values) {
   ASSERT_EQ(t.dtype(), dtype);
   for (size_t r = 0; r < values.size(); ++r) {
     const Tensor row = t.rows(static_cast<int64_t>(r), static_cast<int64_t>(r) + 1);
-    for (int64_t b = 0; b < row.bytes(); ++b) ASSERT_EQ(static_cast<const char*>(row.raw())[b], values[r]) << "row " << r << " of " << dtype;
+    for (int64_t b = 0; b < row.bytes(); ++b)
+      ASSERT_EQ(static_cast<const char*>(row.raw())[b], values[r])
+          << "row " << r << " of " << dtype;
   }
 }
 
-constexpr DType types[] = {DType::f32, DType::f64, DType::i64, DType::i32, DType::u8, DType::boolean, DType::bf16};
+constexpr DType types[] = {DType::f32, DType::f64,     DType::i64, DType::i32,
+                           DType::u8,  DType::boolean, DType::bf16};
 
 TEST(Rows, TakenByIndexOfEveryType) {
   for (const DType dtype : types) {
@@ -45,8 +50,12 @@ TEST(Rows, TakenByIndexOfEveryType) {
     expect_rows(take_rows(counted(0, dtype, 1), {}), dtype, {});
   }
   EXPECT_FALSE(take_rows({}, {3}).defined());
-  EXPECT_EQ(error_of([] { take_rows(Tensor::zeros({3}), {2, 3}); }), "take_rows: row 3 asked from 3 rows");
-  EXPECT_EQ(error_of([] { take_rows(Tensor::zeros({3}), {-1}); }), "take_rows: row -1 asked from 3 rows");
+  EXPECT_EQ(error_of([] {
+              take_rows(Tensor::zeros({3}), {2, 3});
+            }),
+            "take_rows: row 3 asked from 3 rows");
+  EXPECT_EQ(error_of([] { take_rows(Tensor::zeros({3}), {-1}); }),
+            "take_rows: row -1 asked from 3 rows");
 }
 
 TEST(Rows, JoinedOfEveryType) {
@@ -59,10 +68,21 @@ TEST(Rows, JoinedOfEveryType) {
   }
   EXPECT_FALSE(join_rows({Tensor(), Tensor()}).defined());
   EXPECT_EQ(error_of([] { join_rows({}); }), "join_rows: no parts");
-  for (const Tensor& other : {Tensor::zeros({2, 4}), Tensor::zeros({2, 3}, DType::f64), Tensor::zeros({6})})
-    EXPECT_NE(error_of([&] { join_rows({Tensor::zeros({1, 3}), other}); }).find("parts of different kinds"), std::string::npos) << describe(other);
-  EXPECT_NE(error_of([&] { join_rows({Tensor::zeros({1, 3}), Tensor()}); }).find("expected parts with rows"), std::string::npos);
-  EXPECT_NE(error_of([&] { join_rows({Tensor(), Tensor::zeros({1, 3})}); }).find("expected parts with rows"), std::string::npos);
+  for (const Tensor& other :
+       {Tensor::zeros({2, 4}), Tensor::zeros({2, 3}, DType::f64), Tensor::zeros({6})})
+    EXPECT_NE(error_of([&] {
+                join_rows({Tensor::zeros({1, 3}), other});
+              }).find("parts of different kinds"),
+              std::string::npos)
+        << describe(other);
+  EXPECT_NE(error_of([&] {
+              join_rows({Tensor::zeros({1, 3}), Tensor()});
+            }).find("expected parts with rows"),
+            std::string::npos);
+  EXPECT_NE(error_of([&] {
+              join_rows({Tensor(), Tensor::zeros({1, 3})});
+            }).find("expected parts with rows"),
+            std::string::npos);
 }
 
 }  // namespace

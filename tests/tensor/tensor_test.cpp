@@ -18,7 +18,8 @@ TEST(Tensor, ChannelsFirstAndBack) {
   const Tensor t = Tensor::of<int64_t>({0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11}, {1, 2, 2, 3});
   const Tensor first = to_channels_first(t);
   EXPECT_EQ(first.shape(), (Shape{1, 3, 2, 2}));
-  EXPECT_EQ(first.to_vector<int64_t>(), (std::vector<int64_t>{0, 3, 6, 9, 1, 4, 7, 10, 2, 5, 8, 11}));
+  EXPECT_EQ(first.to_vector<int64_t>(),
+            (std::vector<int64_t>{0, 3, 6, 9, 1, 4, 7, 10, 2, 5, 8, 11}));
   EXPECT_EQ(to_channels_last(first).to_vector<int64_t>(), t.to_vector<int64_t>());
 }
 

@@ -13,7 +13,8 @@ namespace {
 /// A small network with batch norm and dropout, so that buffers and noise take part in a resume.
 class Small : public nn::Network {
  public:
-  explicit Small(int64_t outputs) : conv_(3, 6, {.kernel = 3, .padding = 1}), bn_(6), drop_(0.2), fc_(6, outputs) {
+  explicit Small(int64_t outputs)
+      : conv_(3, 6, {.kernel = 3, .padding = 1}), bn_(6), drop_(0.2), fc_(6, outputs) {
     add("conv", conv_);
     add("bn", bn_);
     add("drop", drop_);
@@ -43,7 +44,8 @@ data::Dataset colours(int64_t n, bool responses = false) {
     labels.push_back(i % 3);
     targets.push_back(static_cast<float>(i % 3));
     uint8_t* x = d.images.rows(i, i + 1).data<uint8_t>();
-    for (int64_t p = 0; p < 64 * 3; ++p) x[p] = static_cast<uint8_t>(s.below(120) + (p % 3 == i % 3 ? 100 : 0));
+    for (int64_t p = 0; p < 64 * 3; ++p)
+      x[p] = static_cast<uint8_t>(s.below(120) + (p % 3 == i % 3 ? 100 : 0));
   }
   if (responses)
     d.targets = Tensor::of(targets);
@@ -64,12 +66,15 @@ Settings short_training() {
 
 class Recorder : public nn::Monitor {
  public:
-  explicit Recorder(int64_t stop_after = 0, std::optional<TensorFile> saved = std::nullopt) : left_(stop_after), saved_(std::move(saved)) {}
+  explicit Recorder(int64_t stop_after = 0, std::optional<TensorFile> saved = std::nullopt)
+      : left_(stop_after), saved_(std::move(saved)) {}
   bool checkpoint_due() override { return --left_ == 0; }
   bool stop_requested() override { return true; }
   void save(const TensorFile& state) override { saved_ = state, synced = lines.size(); }
   std::optional<TensorFile> load() override { return saved_; }
-  void metrics(int64_t step, const nn::Values& values) override { lines.emplace_back(step, values); }
+  void metrics(int64_t step, const nn::Values& values) override {
+    lines.emplace_back(step, values);
+  }
   std::vector<std::pair<int64_t, nn::Values>> lines;
   size_t synced = 0;
 
@@ -88,10 +93,17 @@ std::vector<std::vector<float>> state_of(const nn::Module& m) {
 const ClassificationCriterion classification;
 const data::Dataset nothing;
 
-SupervisedResult run(nn::Network& net, const data::Dataset& d, nn::Monitor& monitor, const Settings& s, ExtraLoss* extra = nullptr) {
-  return fit({.network = net, .train = d, .test = d, .standardisation = data::standardisation_of(d), .criterion = classification, .stream = Stream(3),
-              .monitor = monitor, .extra = extra},
-               s);
+SupervisedResult run(nn::Network& net, const data::Dataset& d, nn::Monitor& monitor,
+                     const Settings& s, ExtraLoss* extra = nullptr) {
+  return fit({.network = net,
+              .train = d,
+              .test = d,
+              .standardisation = data::standardisation_of(d),
+              .criterion = classification,
+              .stream = Stream(3),
+              .monitor = monitor,
+              .extra = extra},
+             s);
 }
 
 TEST(Trainer, LearnsAnEasyTask) {
@@ -141,7 +153,8 @@ TEST(Trainer, LateDropFollowsRepDistiller) {
     const size_t first_low = late ? 3 : 2;  // 0-based epoch
     for (size_t e = 0; e < 5; ++e) {
       const nn::Values& v = monitor.lines[e].second;
-      const auto lr = std::find_if(v.begin(), v.end(), [](const auto& x) { return x.first == "lr"; });
+      const auto lr =
+          std::find_if(v.begin(), v.end(), [](const auto& x) { return x.first == "lr"; });
       EXPECT_NEAR(lr->second, e < first_low ? 0.1 : 0.01, 1e-12) << "epoch " << e;
     }
   }
@@ -152,9 +165,15 @@ TEST(Trainer, VirtualEpochsGiveEqualSteps) {
   Small net(3);
   nn::Monitor monitor;
   Settings s = short_training();
-  const SupervisedResult r = fit({.network = net, .train = d, .test = nothing, .standardisation = data::standardisation_of(d), .criterion = classification,
-                               .stream = Stream(3), .monitor = monitor, .steps_per_epoch = 7},
-                              s);
+  const SupervisedResult r = fit({.network = net,
+                                  .train = d,
+                                  .test = nothing,
+                                  .standardisation = data::standardisation_of(d),
+                                  .criterion = classification,
+                                  .stream = Stream(3),
+                                  .monitor = monitor,
+                                  .steps_per_epoch = 7},
+                                 s);
   EXPECT_EQ(r.steps, 28);
 }
 
@@ -166,9 +185,14 @@ TEST(Trainer, RegressionWithTheSameLoop) {
   Settings s = short_training();
   s.epochs = 12;
   s.milestones = {9};
-  const SupervisedResult r = fit({.network = net, .train = d, .test = d, .standardisation = data::standardisation_of(d), .criterion = regression,
-                               .stream = Stream(3), .monitor = monitor},
-                              s);
+  const SupervisedResult r = fit({.network = net,
+                                  .train = d,
+                                  .test = d,
+                                  .standardisation = data::standardisation_of(d),
+                                  .criterion = regression,
+                                  .stream = Stream(3),
+                                  .monitor = monitor},
+                                 s);
   EXPECT_LT(r.test_metric, 0.35);  // mean absolute error; a constant answer has 0.67
   EXPECT_EQ(monitor.lines.back().second[1].first, "train_mae");
 }

@@ -1,4 +1,5 @@
-// What nearly every file includes, for the precompiled header of the Makefile. Nothing includes this file by name.
+// What nearly every file includes, for the precompiled header of the Makefile. Nothing includes
+// this file by name.
 #include <algorithm>
 #include <cmath>
 #include <fstream>

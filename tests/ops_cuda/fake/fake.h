@@ -1,5 +1,6 @@
-// Stand-ins for NVIDIA's libraries, for the SIMT shim: shared objects that export the functions which ops_cuda calls and do what the manuals
-// say, slowly. Their work is queued like a kernel's, so that graphs record it and AddressSanitizer sees what it touches.
+// Stand-ins for NVIDIA's libraries, for the SIMT shim: shared objects that export the functions
+// which ops_cuda calls and do what the manuals say, slowly. Their work is queued like a kernel's,
+// so that graphs record it and AddressSanitizer sees what it touches.
 #pragma once
 #include <algorithm>
 #include <chrono>
@@ -24,11 +25,13 @@ struct State {
   bool fail_to_create = false;   ///< handles are refused
   bool offer_nothing = false;    ///< no algorithm that is deterministic
   size_t workspace = 0;          ///< bytes of the last call
-  int unsupported_window = 0;    ///< convolutions with windows of this height are not supported; 0: all are
-  int failing_window = 0;        ///< those with windows of this height return an error
+  int unsupported_window =
+      0;  ///< convolutions with windows of this height are not supported; 0: all are
+  int failing_window = 0;  ///< those with windows of this height return an error
 };
 
-/// A number from the environment (LIMBECK_STAND_IN_VERSION: the version to claim), or the usual one.
+/// A number from the environment (LIMBECK_STAND_IN_VERSION: the version to claim), or the usual
+/// one.
 inline int number(const char* variable, int usual) {
   const char* text = std::getenv(variable);
   return text ? std::atoi(text) : usual;
@@ -39,17 +42,23 @@ struct Numbers {
   void* data;
   bool in_bf16;
   Numbers(const void* p, bool bf16) : data(const_cast<void*>(p)), in_bf16(bf16) {}
-  double operator[](int64_t i) const { return in_bf16 ? double(float(static_cast<const limbeck::bfloat16*>(data)[i])) : double(static_cast<const float*>(data)[i]); }
+  double operator[](int64_t i) const {
+    return in_bf16 ? double(float(static_cast<const limbeck::bfloat16*>(data)[i]))
+                   : double(static_cast<const float*>(data)[i]);
+  }
   void set(int64_t i, double value) const {
     const auto rounded = static_cast<float>(value);
-    if (in_bf16) static_cast<limbeck::bfloat16*>(data)[i] = limbeck::bfloat16(rounded);
-    else static_cast<float*>(data)[i] = rounded;
+    if (in_bf16)
+      static_cast<limbeck::bfloat16*>(data)[i] = limbeck::bfloat16(rounded);
+    else
+      static_cast<float*>(data)[i] = rounded;
   }
 };
 
 /// Busy for so long.
 inline void wait(double milliseconds) {
-  const auto end = std::chrono::steady_clock::now() + std::chrono::duration<double, std::milli>(milliseconds);
+  const auto end =
+      std::chrono::steady_clock::now() + std::chrono::duration<double, std::milli>(milliseconds);
   while (std::chrono::steady_clock::now() < end) {}
 }
 

@@ -1,5 +1,5 @@
-// The autotuner through the shim, where kernels of ours run as fibers, slowly, and the stand-ins of cuBLAS and cuDNN as plain loops, or as
-// slowly as a test says.
+// The autotuner through the shim, where kernels of ours run as fibers, slowly, and the stand-ins of
+// cuBLAS and cuDNN as plain loops, or as slowly as a test says.
 #include <gtest/gtest.h>
 
 #include <cstring>
@@ -25,13 +25,15 @@ Tensor random(Shape shape, uint64_t seed) {
 
 bool same_bits(const Tensor& a, const Tensor& b) {
   const Tensor x = a.to(cpu), y = b.to(cpu);
-  return x.shape() == y.shape() && std::memcmp(x.raw(), y.raw(), static_cast<size_t>(x.bytes())) == 0;
+  return x.shape() == y.shape() &&
+         std::memcmp(x.raw(), y.raw(), static_cast<size_t>(x.bytes())) == 0;
 }
 
 void expect_close(const Tensor& found, const Tensor& expected) {
   const Tensor a = found.to(cpu), b = expected.to(cpu);
   ASSERT_EQ(a.shape(), b.shape());
-  for (int64_t i = 0; i < a.numel(); ++i) ASSERT_NEAR(a.data<float>()[i], b.data<float>()[i], 1e-5) << "element " << i;
+  for (int64_t i = 0; i < a.numel(); ++i)
+    ASSERT_NEAR(a.data<float>()[i], b.data<float>()[i], 1e-5) << "element " << i;
 }
 
 class Autotune : public testing::Test {
@@ -87,16 +89,22 @@ TEST_F(Autotune, AKernelThatFailsIsPassedOverAndNamed) {
   expect_close(linear(), named("cuda"));
   ASSERT_EQ(choices().size(), 1u);
   EXPECT_EQ(choices()[0].kernel.rfind("cuda", 0), 0u);
-  EXPECT_EQ(choices()[0].passed_over, "cublas: cuBLAS: cublasSgemmStridedBatched: CUBLAS_STATUS_EXECUTION_FAILED (status 13)");
+  EXPECT_EQ(
+      choices()[0].passed_over,
+      "cublas: cuBLAS: cublasSgemmStridedBatched: CUBLAS_STATUS_EXECUTION_FAILED (status 13)");
 }
 
 TEST_F(Autotune, EachDirectionShapeAttributeAndPrecisionIsAChoice) {
   const Op& op = find_op("conv2d");
-  const Attrs attrs{{"padding", int64_t{1}}}, strided{{"padding", int64_t{1}}, {"stride", int64_t{2}}};
-  const Tensor image = random({1, 4, 4, 2}, 3), filter = random({3, 3, 3, 2}, 4), bias = random({3}, 5), dy = random({1, 4, 4, 3}, 6);
+  const Attrs attrs{{"padding", int64_t{1}}},
+      strided{{"padding", int64_t{1}}, {"stride", int64_t{2}}};
+  const Tensor image = random({1, 4, 4, 2}, 3), filter = random({3, 3, 3, 2}, 4),
+               bias = random({3}, 5), dy = random({1, 4, 4, 3}, 6);
   const Tensor y = run_forward(op, {image, filter, bias}, attrs)[0];
-  const std::vector<TensorSpec> specs{{image.shape(), DType::f32}, {filter.shape(), DType::f32}, {bias.shape(), DType::f32}};
-  const Tensors din = run_backward(op, {image, filter, {}}, {}, {dy}, specs, {true, true, true}, attrs);
+  const std::vector<TensorSpec> specs{
+      {image.shape(), DType::f32}, {filter.shape(), DType::f32}, {bias.shape(), DType::f32}};
+  const Tensors din =
+      run_backward(op, {image, filter, {}}, {}, {dy}, specs, {true, true, true}, attrs);
   ASSERT_EQ(choices().size(), 3u);
   EXPECT_EQ(choices()[0].call, "conv2d forward [1, 4, 4, 2] [3, 3, 3, 2] [3] padding=1 f32");
   EXPECT_EQ(choices()[1].call, "conv2d gradient of x [1, 4, 4, 2] [3, 3, 3, 2] - padding=1 f32");
@@ -105,7 +113,8 @@ TEST_F(Autotune, EachDirectionShapeAttributeAndPrecisionIsAChoice) {
   {
     const KernelOverride only("reference");
     expect_close(y, run_forward(op, {image.to(cpu), filter.to(cpu), bias.to(cpu)}, attrs)[0]);
-    const Tensors expected = run_backward(op, {image.to(cpu), filter.to(cpu), {}}, {}, {dy.to(cpu)}, specs, {true, true, true}, attrs);
+    const Tensors expected = run_backward(op, {image.to(cpu), filter.to(cpu), {}}, {}, {dy.to(cpu)},
+                                          specs, {true, true, true}, attrs);
     for (size_t i = 0; i < 3; ++i) expect_close(din[i], expected[i]);
   }
   run_forward(op, {image, filter, bias}, strided);
@@ -141,7 +150,8 @@ TEST_F(Autotune, NothingIsMeasuredWhileAGraphIsRecorded) {
   const Tensor known = run_forward(find_op("linear"), {a, b, {}}, {})[0];
   const Tensor unknown = run_forward(find_op("linear"), {other, b, {}}, {})[0];
   const auto recorded = device.end_recording(0);
-  EXPECT_EQ(fake_cublas().calls, before + 1) << "the earlier choice, and the rule's kernel for what nobody measured";
+  EXPECT_EQ(fake_cublas().calls, before + 1)
+      << "the earlier choice, and the rule's kernel for what nobody measured";
   EXPECT_EQ(choices().size(), 1u);
   recorded->replay();
   EXPECT_TRUE(same_bits(known, named("cublas")));
@@ -149,7 +159,8 @@ TEST_F(Autotune, NothingIsMeasuredWhileAGraphIsRecorded) {
   EXPECT_TRUE(same_bits(unknown, run_forward(find_op("linear"), {other, b, {}}, {})[0]));
 }
 
-// Two steps as usual, where the first one measures; the third is recorded, and from then on replayed.
+// Two steps as usual, where the first one measures; the third is recorded, and from then on
+// replayed.
 TEST_F(Autotune, ARecordedStepKeepsWhatTheStepsBeforeItMeasured) {
   int steps = 0;
   std::vector<int> library_calls;
@@ -171,7 +182,8 @@ TEST_F(Autotune, ARecordedStepKeepsWhatTheStepsBeforeItMeasured) {
   EXPECT_EQ(library_calls[1], 1);
   EXPECT_EQ(library_calls[2], 1) << "recorded, not measured";
   const KernelOverride only("cublas");
-  EXPECT_TRUE(same_bits(last, run_forward(find_op("linear"), {random({4, 8}, 4), w(), {}}, {})[0])) << "the replay has the new input";
+  EXPECT_TRUE(same_bits(last, run_forward(find_op("linear"), {random({4, 8}, 4), w(), {}}, {})[0]))
+      << "the replay has the new input";
 }
 
 TEST_F(Autotune, ALibraryThatCannotBeSetUpIsPassedOverAndNamed) {
@@ -179,11 +191,13 @@ TEST_F(Autotune, ALibraryThatCannotBeSetUpIsPassedOverAndNamed) {
   sim::machine().devices = std::max(devices, 6);
   const Device last{DeviceKind::cuda, 5};  // no other test calls a library there
   fake_cudnn().fail_to_create = true;
-  run_forward(find_op("conv2d"), {random({1, 4, 4, 2}, 3).to(last), random({3, 3, 3, 2}, 4).to(last), {}}, {});
+  run_forward(find_op("conv2d"),
+              {random({1, 4, 4, 2}, 3).to(last), random({3, 3, 3, 2}, 4).to(last), {}}, {});
   fake_cudnn().fail_to_create = false;
   ASSERT_EQ(choices().size(), 1u);
   EXPECT_EQ(choices()[0].kernel.rfind("cuda", 0), 0u);
-  EXPECT_EQ(choices()[0].passed_over, "cudnn: cuDNN: cudnnCreate: CUDNN_STATUS_NOT_INITIALIZED (status 1001)");
+  EXPECT_EQ(choices()[0].passed_over,
+            "cudnn: cuDNN: cudnnCreate: CUDNN_STATUS_NOT_INITIALIZED (status 1001)");
   sim::machine().devices = devices;
 }
 
@@ -227,7 +241,18 @@ std::string output_of(const std::string& name, const std::vector<std::string>& a
 }
 
 TEST_F(Autotune, OpsBenchShowsOursBesideTheLibrary) {
-  const std::vector<std::string> arguments{"bench", "-o", "matmul", "--device", "cuda", "--seconds", "0.001", "--shape", "a=4x8", "--shape", "b=8x4", "--attrs",
+  const std::vector<std::string> arguments{"bench",
+                                           "-o",
+                                           "matmul",
+                                           "--device",
+                                           "cuda",
+                                           "--seconds",
+                                           "0.001",
+                                           "--shape",
+                                           "a=4x8",
+                                           "--shape",
+                                           "b=8x4",
+                                           "--attrs",
                                            R"({"transpose_a": false, "transpose_b": false})"};
   const auto with = [&](const char* kernels) {
     auto a = arguments;
@@ -259,9 +284,12 @@ TEST_F(Autotune, OpsSupportNamesTheLibraries) {
 }
 
 TEST_F(Autotune, TunedOnTheCpuIsAnError) {
-  const char* expected = "error: --kernels tuned: the device cpu has one kernel for each call and nothing to choose from";
-  for (const auto& [command, arguments] : {std::pair("ops", std::vector<std::string>{"bench", "-o", "relu", "--kernels", "tuned"}),
-                                           std::pair("bench", std::vector<std::string>{"train", "--kernels", "tuned"})}) {
+  const char* expected =
+      "error: --kernels tuned: the device cpu has one kernel for each call and nothing to choose "
+      "from";
+  for (const auto& [command, arguments] :
+       {std::pair("ops", std::vector<std::string>{"bench", "-o", "relu", "--kernels", "tuned"}),
+        std::pair("bench", std::vector<std::string>{"train", "--kernels", "tuned"})}) {
     const std::string text = output_of(command, arguments);
     EXPECT_NE(text.find(expected), std::string::npos) << text;
   }

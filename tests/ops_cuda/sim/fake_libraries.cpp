@@ -17,7 +17,9 @@ constexpr const char* suffix = ".sanitized.so";
 constexpr const char* suffix = ".so";
 #endif
 
-std::string beside_this_program(const std::string& name) { return (std::filesystem::read_symlink("/proc/self/exe").parent_path() / (name + suffix)).string(); }
+std::string beside_this_program(const std::string& name) {
+  return (std::filesystem::read_symlink("/proc/self/exe").parent_path() / (name + suffix)).string();
+}
 
 // Before main(), and so before any kernel asks for a library.
 const bool named = [] {
@@ -29,7 +31,8 @@ const bool named = [] {
 fake::State& state_of(const char* variable) {
   void* library = dlopen(std::getenv(variable), RTLD_NOW | RTLD_LOCAL);
   void* state = library ? dlsym(library, "fake_state") : nullptr;
-  LIMBECK_CHECK(state, variable, " is ", std::getenv(variable), ", which is no stand-in of tests/ops_cuda/fake/");
+  LIMBECK_CHECK(state, variable, " is ", std::getenv(variable),
+                ", which is no stand-in of tests/ops_cuda/fake/");
   return *static_cast<fake::State*>(state);
 }
 

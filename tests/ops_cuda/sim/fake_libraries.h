@@ -1,4 +1,5 @@
-// The stand-ins of tests/ops_cuda/fake/, which this test program opens as cuBLAS and cuDNN unless the environment names others.
+// The stand-ins of tests/ops_cuda/fake/, which this test program opens as cuBLAS and cuDNN unless
+// the environment names others.
 #pragma once
 #include "tests/ops_cuda/fake/fake.h"
 

@@ -1,4 +1,5 @@
-// ops_cuda/last_block.h: exactly one block goes on, after all have written, and the counter is zero again.
+// ops_cuda/last_block.h: exactly one block goes on, after all have written, and the counter is zero
+// again.
 #include "ops_cuda/last_block.h"
 
 #include <gtest/gtest.h>
@@ -15,9 +16,12 @@ namespace {
 
 const Device cuda{DeviceKind::cuda, 0};
 
-// Group g of `parts` blocks: total[g] = the sum of what its blocks wrote, joined in order by the last one. The launch has blocks from `first` on.
-__global__ void joined(const float* x, int first, int parts, float* partial, float* total, int* went_on, unsigned* counters) {
-  const int block = first + static_cast<int>(blockIdx.x), group = block / parts, part = block % parts;
+// Group g of `parts` blocks: total[g] = the sum of what its blocks wrote, joined in order by the
+// last one. The launch has blocks from `first` on.
+__global__ void joined(const float* x, int first, int parts, float* partial, float* total,
+                       int* went_on, unsigned* counters) {
+  const int block = first + static_cast<int>(blockIdx.x), group = block / parts,
+            part = block % parts;
   const float sum = block_sum(x[static_cast<unsigned>(block) * blockDim.x + threadIdx.x]);
   if (threadIdx.x == 0) partial[group * parts + part] = sum;
   if (!last_of(static_cast<unsigned>(parts), counters + group)) return;
@@ -35,7 +39,8 @@ TEST(LastBlock, OneBlockOfEachGroupJoinsWhatAllWrote) {
   for_each_order([&](const char* order) {
     std::vector<float> partial(groups * parts, NAN), total(groups, 0);
     std::vector<int> went_on(groups, 0);
-    LAUNCH(joined, groups * parts, threads, 0, nullptr)(x.data(), 0, parts, partial.data(), total.data(), went_on.data(), counters.data());
+    LAUNCH(joined, groups * parts, threads, 0, nullptr)
+    (x.data(), 0, parts, partial.data(), total.data(), went_on.data(), counters.data());
     EXPECT_EQ(went_on, std::vector<int>(groups, 1)) << order;
     EXPECT_EQ(counters, std::vector<unsigned>(groups, 0)) << order;
     if (expected.empty()) expected = total;
@@ -46,11 +51,13 @@ TEST(LastBlock, OneBlockOfEachGroupJoinsWhatAllWrote) {
 
 struct Work {
   static constexpr int parts = 5, threads = 32;
-  std::vector<float> x = std::vector<float>(parts * threads, 1), partial = std::vector<float>(parts), total = {0};
+  std::vector<float> x = std::vector<float>(parts * threads, 1),
+                     partial = std::vector<float>(parts), total = {0};
   std::vector<int> went_on = {0};
   void run(int first, int blocks, cudaStream_t stream) {
     LAUNCH(joined, blocks_for(blocks, 1), threads, 0, stream)
-    (x.data(), first, parts, partial.data(), total.data(), went_on.data(), block_counters(Tensor::empty({1}, DType::f32, cuda), 1, stream));
+    (x.data(), first, parts, partial.data(), total.data(), went_on.data(),
+     block_counters(Tensor::empty({1}, DType::f32, cuda), 1, stream));
   }
 };
 
@@ -58,7 +65,11 @@ TEST(LastBlock, LaunchesOnTwoStreamsDoNotCountEachOthersBlocks) {
   cudaStream_t other = nullptr;
   cuda_check(cudaStreamCreateWithFlags(&other, cudaStreamNonBlocking));
   Work a, b;
-  a.run(0, 3, stream(0));  // the shim runs a launch as a whole: two launches stand for one that another stream's work interrupts
+  a.run(0, 3,
+        stream(
+            // the shim runs a launch as a whole: two launches stand for one that another stream's
+            // work interrupts
+            0));
   b.run(0, 5, other);
   EXPECT_EQ(b.went_on[0], 1);
   EXPECT_EQ(b.total[0], 160) << "the sum of all its parts";
@@ -87,7 +98,8 @@ TEST(LastBlock, ARecordingHasCountersOfItsOwn) {
 TEST(LastBlock, CountersAreZeroedAndFew) {
   const Tensor t = Tensor::zeros({1}, DType::f32, cuda);
   std::vector<unsigned> counters(most_block_groups, 1);
-  cuda_check(cudaMemcpyAsync(counters.data(), block_counters(t, most_block_groups, stream(0)), counters.size() * sizeof(unsigned), cudaMemcpyDeviceToHost,
+  cuda_check(cudaMemcpyAsync(counters.data(), block_counters(t, most_block_groups, stream(0)),
+                             counters.size() * sizeof(unsigned), cudaMemcpyDeviceToHost,
                              stream(0)));
   synchronise(0);
   EXPECT_EQ(counters, std::vector<unsigned>(counters.size(), 0));

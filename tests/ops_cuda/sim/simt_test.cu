@@ -1,5 +1,5 @@
-// The SIMT shim runs correct kernels right in every order of threads, and finds the bugs that are planted here. A detector that nobody
-// has seen fire proves nothing.
+// The SIMT shim runs correct kernels right in every order of threads, and finds the bugs that are
+// planted here. A detector that nobody has seen fire proves nothing.
 #include <gtest/gtest.h>
 
 #include <cmath>
@@ -29,10 +29,12 @@ void in_all_orders(F&& f) {
   for_each_order(f);
 }
 
-// --- correct kernels --------------------------------------------------------------------------------------------------------------
+// --- correct kernels -----------------------------------------------------------------------------
 __global__ void indices(int64_t* out) {
-  const int64_t block = blockIdx.x + int64_t{gridDim.x} * (blockIdx.y + int64_t{gridDim.y} * blockIdx.z);
-  const int64_t thread = threadIdx.x + int64_t{blockDim.x} * (threadIdx.y + int64_t{blockDim.y} * threadIdx.z);
+  const int64_t block =
+      blockIdx.x + int64_t{gridDim.x} * (blockIdx.y + int64_t{gridDim.y} * blockIdx.z);
+  const int64_t thread =
+      threadIdx.x + int64_t{blockDim.x} * (threadIdx.y + int64_t{blockDim.y} * threadIdx.z);
   out[block * blockDim.x * blockDim.y * blockDim.z + thread] += block * 1000 + thread;
 }
 
@@ -40,7 +42,8 @@ TEST(Simt, EveryThreadOfEveryBlockRunsOnce) {
   in_all_orders([](const char* order) {
     std::vector<int64_t> out(2 * 3 * 2 * 30, 0);
     LAUNCH(indices, dim3(2, 3, 2), dim3(5, 3, 2), 0, nullptr)(out.data());
-    for (size_t i = 0; i < out.size(); ++i) EXPECT_EQ(out[i], int64_t(i / 30 * 1000 + i % 30)) << order;
+    for (size_t i = 0; i < out.size(); ++i)
+      EXPECT_EQ(out[i], int64_t(i / 30 * 1000 + i % 30)) << order;
   });
 }
 
@@ -77,7 +80,9 @@ double softmax_error(void (*kernel)(const float*, float*, int)) {
     double top = -1e9, sum = 0;
     for (int c = 0; c < columns; ++c) top = std::max(top, double(x[r * columns + c]));
     for (int c = 0; c < columns; ++c) sum += std::exp(x[r * columns + c] - top);
-    for (int c = 0; c < columns; ++c) worst = std::max(worst, std::abs(std::exp(x[r * columns + c] - top) / sum - y[r * columns + c]));
+    for (int c = 0; c < columns; ++c)
+      worst =
+          std::max(worst, std::abs(std::exp(x[r * columns + c] - top) / sum - y[r * columns + c]));
   }
   return worst;
 }
@@ -167,7 +172,7 @@ TEST(Simt, DynamicSharedMemory) {
   for (int i = 0; i < 100; ++i) EXPECT_EQ(y[size_t(i)], 99 - i);
 }
 
-// --- tensor cores: one warp multiplies 16 x K by K x 8, fragments loaded by the layout that ops_cuda/instructions.h writes down -----
+// --- tensor cores: one warp multiplies 16 x K by K x 8, fragments loaded by the layout that ops_cu
 template <int K>
 __global__ void product_bf16(const float* a, const float* b, float* d) {
   const int g = static_cast<int>(threadIdx.x) / 4, t = static_cast<int>(threadIdx.x) % 4;
@@ -179,14 +184,17 @@ __global__ void product_bf16(const float* a, const float* b, float* d) {
     fa[2 * step + 1] = pack_bf16(a[(g + 8) * K + k], a[(g + 8) * K + k + 1]);
     fb[step] = pack_bf16(b[k * 8 + g], b[(k + 1) * 8 + g]);
   }
-  if constexpr (K == 16) mma_bf16_k16(c, fa, fb);
-  else mma_bf16_k8(c, fa, fb);
+  if constexpr (K == 16)
+    mma_bf16_k16(c, fa, fb);
+  else
+    mma_bf16_k8(c, fa, fb);
   for (int i = 0; i < 4; ++i) d[(g + i / 2 * 8) * 8 + 2 * t + i % 2] = c[i];
 }
 
 __global__ void product_tf32(const float* a, const float* b, float* d) {
   const int g = static_cast<int>(threadIdx.x) / 4, t = static_cast<int>(threadIdx.x) % 4;
-  const uint32_t fa[4] = {to_tf32(a[g * 8 + t]), to_tf32(a[(g + 8) * 8 + t]), to_tf32(a[g * 8 + t + 4]), to_tf32(a[(g + 8) * 8 + t + 4])};
+  const uint32_t fa[4] = {to_tf32(a[g * 8 + t]), to_tf32(a[(g + 8) * 8 + t]),
+                          to_tf32(a[g * 8 + t + 4]), to_tf32(a[(g + 8) * 8 + t + 4])};
   const uint32_t fb[2] = {to_tf32(b[t * 8 + g]), to_tf32(b[(t + 4) * 8 + g])};
   float c[4] = {1, 1, 1, 1};
   mma_tf32_k8(c, fa, fb);
@@ -196,7 +204,8 @@ __global__ void product_tf32(const float* a, const float* b, float* d) {
 void check_product(void (*kernel)(const float*, const float*, float*), int k) {
   in_all_orders([&](const char* order) {
     std::vector<float> a(size_t(16 * k)), b(size_t(8 * k)), d(128);
-    for (size_t i = 0; i < a.size(); ++i) a[i] = float(int(i * 7 % 13) - 6);  // small integers: exact in every type
+    for (size_t i = 0; i < a.size(); ++i)
+      a[i] = float(int(i * 7 % 13) - 6);  // small integers: exact in every type
     for (size_t i = 0; i < b.size(); ++i) b[i] = float(int(i * 5 % 11) - 5);
     LAUNCH(kernel, 1, 32, 0, nullptr)(a.data(), b.data(), d.data());
     for (int r = 0; r < 16; ++r)
@@ -227,8 +236,10 @@ __global__ void matrices(const uint16_t* x, uint32_t* y) {
   for (int i = 0; i < 8; ++i) tile[threadIdx.x][i] = x[threadIdx.x * 8 + i];
   __syncthreads();
   uint32_t r[4];
-  if (transposed) load_matrices_transposed(r, tile[threadIdx.x]);
-  else load_matrices(r, tile[threadIdx.x]);
+  if (transposed)
+    load_matrices_transposed(r, tile[threadIdx.x]);
+  else
+    load_matrices(r, tile[threadIdx.x]);
   for (int m = 0; m < 4; ++m) y[m * 32 + threadIdx.x] = r[m];
 }
 
@@ -240,12 +251,14 @@ TEST(Simt, LoadsMatrices) {
   for (unsigned m = 0; m < 4; ++m)
     for (unsigned lane = 0; lane < 32; ++lane) {
       const unsigned row = lane / 4, column = lane % 4 * 2;
-      EXPECT_EQ(y[m * 32 + lane], (m * 64 + row * 8 + column) | (m * 64 + row * 8 + column + 1) << 16);
-      EXPECT_EQ(z[m * 32 + lane], (m * 64 + column * 8 + row) | (m * 64 + (column + 1) * 8 + row) << 16);
+      EXPECT_EQ(y[m * 32 + lane], (m * 64 + row * 8 + column) | (m * 64 + row * 8 + column + 1)
+                                                                    << 16);
+      EXPECT_EQ(z[m * 32 + lane], (m * 64 + column * 8 + row) | (m * 64 + (column + 1) * 8 + row)
+                                                                    << 16);
     }
 }
 
-// --- asynchronous copies ------------------------------------------------------------------------------------------------------------
+// --- asynchronous copies -------------------------------------------------------------------------
 template <bool waits>
 __global__ void staged(const float* x, float* y) {
   SHARED(float, tile, [2][128]);
@@ -274,7 +287,7 @@ TEST(Simt, AsynchronousCopies) {
   });
 }
 
-// --- planted bugs -------------------------------------------------------------------------------------------------------------------
+// --- planted bugs --------------------------------------------------------------------------------
 // Reads what another warp wrote; __syncwarp is not enough.
 __global__ void exchanges_between_warps(const float* x, float* y) {
   SHARED(float, buffer, [64]);
@@ -333,9 +346,12 @@ __global__ void two_barriers(float* y) {
 TEST(SimtFinds, DivergentBarrier) {
   float y[32];
   in_all_orders([&](const char*) {
-    EXPECT_ERROR(LAUNCH(leaves_early, dim3(1, 2), 32, 0, nullptr)(y), "divergent __syncthreads at simt_test.cu:");
-    EXPECT_ERROR(LAUNCH(leaves_early, 1, 32, 0, nullptr)(y), "12 of 32 threads left the kernel before it [block (0, 0, 0)");
-    EXPECT_ERROR(LAUNCH(two_barriers, 1, 32, 0, nullptr)(y), "divergent __syncthreads: thread (0, 0, 0) waits at");
+    EXPECT_ERROR(LAUNCH(leaves_early, dim3(1, 2), 32, 0, nullptr)(y),
+                 "divergent __syncthreads at simt_test.cu:");
+    EXPECT_ERROR(LAUNCH(leaves_early, 1, 32, 0, nullptr)(y),
+                 "12 of 32 threads left the kernel before it [block (0, 0, 0)");
+    EXPECT_ERROR(LAUNCH(two_barriers, 1, 32, 0, nullptr)(y),
+                 "divergent __syncthreads: thread (0, 0, 0) waits at");
   });
 }
 
@@ -344,25 +360,36 @@ __global__ void shuffle_after_exit(float* y) {
   y[threadIdx.x] = __shfl_down_sync(full_warp, y[threadIdx.x], 1);
 }
 __global__ void shuffle_in_a_branch(float* y) {
-  if (threadIdx.x < 20) y[threadIdx.x] = __shfl_down_sync(full_warp, y[threadIdx.x], 1);
-  else __syncthreads();
+  if (threadIdx.x < 20)
+    y[threadIdx.x] = __shfl_down_sync(full_warp, y[threadIdx.x], 1);
+  else
+    __syncthreads();
 }
-__global__ void shuffle_without_itself(float* y) { y[threadIdx.x] = __shfl_sync(0xffff0000u, y[threadIdx.x], 16); }
+__global__ void shuffle_without_itself(float* y) {
+  y[threadIdx.x] = __shfl_sync(0xffff0000u, y[threadIdx.x], 16);
+}
 __global__ void shuffle_from_outside(float* y) {
   if (threadIdx.x < 16) y[threadIdx.x] = __shfl_sync(0xffffu, y[threadIdx.x], 20);
 }
 __global__ void shuffle_in_small_block(float* y) { y[threadIdx.x] = warp_sum(y[threadIdx.x]); }
-__global__ void masks_disagree(float* y) { y[threadIdx.x] = __shfl_sync(threadIdx.x < 16 ? 0xffffffffu : 0xfffffff0u, y[threadIdx.x], 16); }
+__global__ void masks_disagree(float* y) {
+  y[threadIdx.x] = __shfl_sync(threadIdx.x < 16 ? 0xffffffffu : 0xfffffff0u, y[threadIdx.x], 16);
+}
 
 TEST(SimtFinds, WarpFunctionsWithAbsentLanes) {
   float y[32] = {};
   in_all_orders([&](const char*) {
-    EXPECT_ERROR(LAUNCH(shuffle_after_exit, 1, 32, 0, nullptr)(y), "__shfl_down_sync: the mask names lane ");
+    EXPECT_ERROR(LAUNCH(shuffle_after_exit, 1, 32, 0, nullptr)(y),
+                 "__shfl_down_sync: the mask names lane ");
     EXPECT_ERROR(LAUNCH(shuffle_after_exit, 1, 32, 0, nullptr)(y), "which has left the kernel");
-    EXPECT_ERROR(LAUNCH(shuffle_in_a_branch, 1, 32, 0, nullptr)(y), "deadlock: 20 threads wait in a warp instruction");
-    EXPECT_ERROR(LAUNCH(shuffle_without_itself, 1, 32, 0, nullptr)(y), "calls with a mask that does not name it");
-    EXPECT_ERROR(LAUNCH(shuffle_from_outside, 1, 32, 0, nullptr)(y), "reads lane 20, which is not in the mask");
-    EXPECT_ERROR(LAUNCH(shuffle_in_small_block, 1, 20, 0, nullptr)(y), "the block has only 20 threads");
+    EXPECT_ERROR(LAUNCH(shuffle_in_a_branch, 1, 32, 0, nullptr)(y),
+                 "deadlock: 20 threads wait in a warp instruction");
+    EXPECT_ERROR(LAUNCH(shuffle_without_itself, 1, 32, 0, nullptr)(y),
+                 "calls with a mask that does not name it");
+    EXPECT_ERROR(LAUNCH(shuffle_from_outside, 1, 32, 0, nullptr)(y),
+                 "reads lane 20, which is not in the mask");
+    EXPECT_ERROR(LAUNCH(shuffle_in_small_block, 1, 20, 0, nullptr)(y),
+                 "the block has only 20 threads");
     EXPECT_ERROR(LAUNCH(masks_disagree, 1, 32, 0, nullptr)(y), "with mask 0x");
   });
 }
@@ -384,7 +411,8 @@ TEST(SimtFinds, MisalignedVectorAccess) {
   EXPECT_EQ(y[3], 8);
   EXPECT_ERROR(LAUNCH(misaligned, 1, 1, 0, nullptr)(x, y, 1), "misaligned vector load");
   EXPECT_ERROR(LAUNCH(misaligned, 1, 1, 0, nullptr)(x, y + 2, 0), "misaligned vector store");
-  EXPECT_ERROR(LAUNCH(misaligned_copy, 1, 1, 0, nullptr)(x, y), "misaligned asynchronous copy, source");
+  EXPECT_ERROR(LAUNCH(misaligned_copy, 1, 1, 0, nullptr)(x, y),
+               "misaligned asynchronous copy, source");
   EXPECT_TRUE(aligned_for(4, x, x + 4));
   EXPECT_FALSE(aligned_for(4, x, x + 2));
 }
@@ -397,15 +425,20 @@ __global__ void too_much_shared(float* y) {
 }
 
 TEST(SimtFinds, LaunchLimits) {
-  EXPECT_ERROR(LAUNCH(nothing, 1, 1025, 0, nullptr)(), "kernel nothing: a block of 1025 x 1 x 1 threads; the limit is 1024");
+  EXPECT_ERROR(LAUNCH(nothing, 1, 1025, 0, nullptr)(),
+               "kernel nothing: a block of 1025 x 1 x 1 threads; the limit is 1024");
   EXPECT_ERROR(LAUNCH(nothing, 1, dim3(1, 1, 65), 0, nullptr)(), "and 64 in z");
-  EXPECT_ERROR(LAUNCH(nothing, dim3(1, 65536), 1, 0, nullptr)(), "the limits are 2147483647, 65535 and 65535");
-  EXPECT_ERROR(LAUNCH(nothing, dim3(1, 1, 65536), 1, 0, nullptr)(), "the limits are 2147483647, 65535 and 65535");
+  EXPECT_ERROR(LAUNCH(nothing, dim3(1, 65536), 1, 0, nullptr)(),
+               "the limits are 2147483647, 65535 and 65535");
+  EXPECT_ERROR(LAUNCH(nothing, dim3(1, 1, 65536), 1, 0, nullptr)(),
+               "the limits are 2147483647, 65535 and 65535");
   EXPECT_ERROR(LAUNCH(nothing, dim3(0), 1, 0, nullptr)(), "an empty grid");
   EXPECT_ERROR(LAUNCH(nothing, 1, 1, 200 << 10, nullptr)(), "bytes of dynamic shared memory");
   float y = 0;
-  EXPECT_ERROR(LAUNCH(too_much_shared, 1, 1, 0, nullptr)(&y), "'large' makes 49156 bytes, the limit for static shared memory is 49152");
-  EXPECT_ERROR(LAUNCH(reversed, 1, 1, 0, nullptr)(nullptr, nullptr), "launched without dynamic shared memory");
+  EXPECT_ERROR(LAUNCH(too_much_shared, 1, 1, 0, nullptr)(&y),
+               "'large' makes 49156 bytes, the limit for static shared memory is 49152");
+  EXPECT_ERROR(LAUNCH(reversed, 1, 1, 0, nullptr)(nullptr, nullptr),
+               "launched without dynamic shared memory");
   EXPECT_NO_THROW(LAUNCH(nothing, 1, 1, 0, nullptr)());  // and goes on after all that
 }
 
@@ -423,8 +456,14 @@ TEST(SimtFinds, OverrunUnderAddressSanitizer) {
   float y[4] = {};
   EXPECT_DEATH(LAUNCH(overruns_shared<float>, 1, 1, 0, nullptr)(y, 32), "heap-buffer-overflow");
   const Tensor t = Tensor::zeros({5}, DType::f32, Device{DeviceKind::cuda});
-  EXPECT_DEATH(LAUNCH(overruns_global, 1, 1, 0, stream_of(t))(t.data<float>(), 5), "use-after-poison");   // behind the tensor, inside its block
-  EXPECT_DEATH({ volatile float x = t.data<float>()[0]; (void)x; }, "use-after-poison");                  // host code reads device memory
+  EXPECT_DEATH(LAUNCH(overruns_global, 1, 1, 0, stream_of(t))(t.data<float>(), 5),
+               "use-after-poison");  // behind the tensor, inside its block
+  EXPECT_DEATH(
+      {
+        volatile float x = t.data<float>()[0];
+        (void)x;
+      },
+      "use-after-poison");  // host code reads device memory
   EXPECT_NO_THROW(LAUNCH(overruns_global, 1, 1, 0, stream_of(t))(t.data<float>(), 4));
 }
 #endif

@@ -1,6 +1,7 @@
-// cuBLAS and cuDNN through stand-ins that compute what the manuals say (tests/ops_cuda/fake/): what is passed, on which stream, with which
-// mathematics; that graphs record it; and what happens without the libraries. That every case of the operators gives the reference's results
-// through them is in tests/ops_cuda/table_test.cpp.
+// cuBLAS and cuDNN through stand-ins that compute what the manuals say (tests/ops_cuda/fake/): what
+// is passed, on which stream, with which mathematics; that graphs record it; and what happens
+// without the libraries. That every case of the operators gives the reference's results through
+// them is in tests/ops_cuda/table_test.cpp.
 #include <gtest/gtest.h>
 
 #include <cstdlib>
@@ -42,7 +43,8 @@ Tensor convolution(const Tensor& x, const Tensor& w) {
 void expect_equal(const Tensor& found, const Tensor& expected) {
   const Tensor a = found.to(cpu), b = expected.to(cpu);
   ASSERT_EQ(a.shape(), b.shape());
-  for (int64_t i = 0; i < a.numel(); ++i) ASSERT_NEAR(a.data<float>()[i], b.data<float>()[i], 1e-5) << "element " << i;
+  for (int64_t i = 0; i < a.numel(); ++i)
+    ASSERT_NEAR(a.data<float>()[i], b.data<float>()[i], 1e-5) << "element " << i;
 }
 
 Tensor reference(const char* op, const Tensor& x, const Tensor& w, const Attrs& attrs) {
@@ -60,7 +62,8 @@ TEST(Vendor, LibrariesAreCalledWithAWorkspaceOfOurs) {
   EXPECT_EQ(fake_cudnn().calls, dnn.calls + 1);
   EXPECT_GE(fake_cublas().workspace, 4096u);
   EXPECT_EQ(fake_cudnn().workspace, 1000u);
-  EXPECT_EQ(cuda::cublas::description(), cat("cuBLAS 13.1.7 (", std::getenv("LIMBECK_CUBLAS"), ")"));
+  EXPECT_EQ(cuda::cublas::description(),
+            cat("cuBLAS 13.1.7 (", std::getenv("LIMBECK_CUBLAS"), ")"));
   EXPECT_EQ(cuda::cudnn::description(), cat("cuDNN 9.19.7 (", std::getenv("LIMBECK_CUDNN"), ")"));
 }
 
@@ -80,13 +83,15 @@ TEST(Vendor, BatchesAndSumsThatLieTogetherAreOneCall) {
   EXPECT_EQ(fake_cublas().calls, before + 1);
   before = fake_cublas().calls;
   const std::vector<TensorSpec> specs{{a.shape(), DType::f32}, {b.shape(), DType::f32}};
-  run_backward(op, {a, b}, {}, {dc}, specs, {false, true}, {});  // sums over the batch: one product with a longer k
+  run_backward(op, {a, b}, {}, {dc}, specs, {false, true},
+               {});  // sums over the batch: one product with a longer k
   EXPECT_EQ(fake_cublas().calls, before + 1);
 }
 
 TEST(Vendor, MultipliesInTheAskedPrecision) {
   const Precision before = cuda::product_precision();
-  const Tensor x = random({4, 3}, 1), w = random({5, 3}, 2), image = random({1, 4, 4, 2}, 3), filter = random({3, 3, 3, 2}, 4);
+  const Tensor x = random({4, 3}, 1), w = random({5, 3}, 2), image = random({1, 4, 4, 2}, 3),
+               filter = random({3, 3, 3, 2}, 4);
   cuda::set_product_precision(Precision::f32);
   product(x, w), convolution(image, filter);
   EXPECT_EQ(fake_cublas().math, cuda::cublas::default_math);
@@ -96,14 +101,18 @@ TEST(Vendor, MultipliesInTheAskedPrecision) {
   EXPECT_EQ(fake_cublas().math, cuda::cublas::tf32_tensor_op_math);
   EXPECT_EQ(fake_cudnn().math, cuda::cudnn::default_math);
   cuda::set_product_precision(Precision::bf16);
-  EXPECT_NE(error_of([&] { product(x, w); }).find("no f32 kernel named 'cublas'"), std::string::npos);
-  EXPECT_NE(error_of([&] { convolution(image, filter); }).find("no f32 kernel named 'cudnn'"), std::string::npos);
+  EXPECT_NE(error_of([&] { product(x, w); }).find("no f32 kernel named 'cublas'"),
+            std::string::npos);
+  EXPECT_NE(error_of([&] { convolution(image, filter); }).find("no f32 kernel named 'cudnn'"),
+            std::string::npos);
   cuda::set_product_precision(before);
 }
 
 TEST(Vendor, DataInBf16IsMultipliedAsItIs) {
-  const Tensor x = random({4, 3}, 1), w = random({5, 3}, 2), image = random({1, 4, 4, 2}, 3), filter = random({3, 3, 3, 2}, 4);
-  for (const Precision precision : {Precision::f32, Precision::bf16}) {  // the precision is that of products of f32 data
+  const Tensor x = random({4, 3}, 1), w = random({5, 3}, 2), image = random({1, 4, 4, 2}, 3),
+               filter = random({3, 3, 3, 2}, 4);
+  for (const Precision precision :
+       {Precision::f32, Precision::bf16}) {  // the precision is that of products of f32 data
     const Precision before = cuda::product_precision();
     cuda::set_product_precision(precision);
     const Tensor y = product(x.to(DType::bf16), w), z = convolution(image.to(DType::bf16), filter);
@@ -118,16 +127,21 @@ TEST(Vendor, DataInBf16IsMultipliedAsItIs) {
   EXPECT_FALSE(fake_cublas().in_bf16 || fake_cudnn().in_bf16);
 }
 
-// The gradient of a matrix that serves the whole batch is a sum of products: rounded to bf16 after each, 256 + 1 + 1 - 256 would be 0.
+// The gradient of a matrix that serves the whole batch is a sum of products: rounded to bf16 after
+// each, 256 + 1 + 1 - 256 would be 0.
 TEST(Vendor, SumsOfProductsStayInF32) {
   const KernelOverride only("cublas");
-  const Tensor a = Tensor::empty({2, 1}), b = Tensor::empty({4, 1, 1}), dc = Tensor::empty({4, 2, 1});
+  const Tensor a = Tensor::empty({2, 1}), b = Tensor::empty({4, 1, 1}),
+               dc = Tensor::empty({4, 2, 1});
   a.fill(1), b.fill(1);
   const float terms[] = {256, 1, 1, -256};
   for (int64_t i = 0; i < 8; ++i) dc.data<float>()[i] = terms[i / 2];
   const auto there = [](const Tensor& t) { return t.to(DType::bf16).to(gpu); };
   const std::vector<TensorSpec> specs{{a.shape(), DType::bf16}, {b.shape(), DType::bf16}};
-  const Tensor da = run_backward(find_op("matmul"), {there(a), there(b)}, {}, {there(dc)}, specs, {true, false}, {})[0].to(DType::f32).to(cpu);
+  const Tensor da = run_backward(find_op("matmul"), {there(a), there(b)}, {}, {there(dc)}, specs,
+                                 {true, false}, {})[0]
+                        .to(DType::f32)
+                        .to(cpu);
   EXPECT_EQ(da.data<float>()[0], 2.f);
   EXPECT_EQ(da.data<float>()[1], 2.f);
 }
@@ -141,7 +155,8 @@ TEST(Vendor, NeverRunByThemselves) {
 }
 
 TEST(Vendor, AGraphRecordsThem) {
-  const Tensor x = random({4, 3}, 1), w = random({5, 3}, 2), image = random({1, 4, 4, 2}, 3), filter = random({3, 3, 3, 2}, 4);
+  const Tensor x = random({4, 3}, 1), w = random({5, 3}, 2), image = random({1, 4, 4, 2}, 3),
+               filter = random({3, 3, 3, 2}, 4);
   product(x, w), convolution(image, filter);  // the first call is eager
   DeviceBackend& device = backend(gpu);
   device.begin_recording(0);
@@ -159,12 +174,18 @@ TEST(Vendor, SettingUpInsideARecordingIsAnError) {
   const int devices = sim::machine().devices;
   sim::machine().devices = std::max(devices, 4);
   const Device last{DeviceKind::cuda, 3};  // no other test calls a library there
-  const Tensor x = random({4, 3}, 1, last), w = random({5, 3}, 2, last), image = random({1, 4, 4, 2}, 3, last), filter = random({3, 3, 3, 2}, 4, last);
+  const Tensor x = random({4, 3}, 1, last), w = random({5, 3}, 2, last),
+               image = random({1, 4, 4, 2}, 3, last), filter = random({3, 3, 3, 2}, 4, last);
   backend(last).begin_recording(3);
-  const std::string blas = error_of([&] { product(x, w); }), dnn = error_of([&] { convolution(image, filter); });
+  const std::string blas = error_of([&] { product(x, w); }),
+                    dnn = error_of([&] { convolution(image, filter); });
   backend(last).end_recording(3);
-  EXPECT_NE(blas.find("cuBLAS: its first call must not be part of a recorded step"), std::string::npos) << blas;
-  EXPECT_NE(dnn.find("cuDNN: its first call must not be part of a recorded step"), std::string::npos) << dnn;
+  EXPECT_NE(blas.find("cuBLAS: its first call must not be part of a recorded step"),
+            std::string::npos)
+      << blas;
+  EXPECT_NE(dnn.find("cuDNN: its first call must not be part of a recorded step"),
+            std::string::npos)
+      << dnn;
   expect_equal(product(x, w), reference("linear", x, w, {}));  // and outside it works
   sim::machine().devices = devices;
 }
@@ -173,23 +194,29 @@ TEST(Vendor, AHandleThatCannotBeMadeIsAnErrorAndTriedAgain) {
   const int devices = sim::machine().devices;
   sim::machine().devices = std::max(devices, 5);
   const Device last{DeviceKind::cuda, 4};  // no other test calls a library there
-  const Tensor x = random({4, 3}, 1, last), w = random({5, 3}, 2, last), image = random({1, 4, 4, 2}, 3, last), filter = random({3, 3, 3, 2}, 4, last);
+  const Tensor x = random({4, 3}, 1, last), w = random({5, 3}, 2, last),
+               image = random({1, 4, 4, 2}, 3, last), filter = random({3, 3, 3, 2}, 4, last);
   fake_cublas().fail_to_create = fake_cudnn().fail_to_create = true;
-  const std::string blas = error_of([&] { product(x, w); }), dnn = error_of([&] { convolution(image, filter); });
+  const std::string blas = error_of([&] { product(x, w); }),
+                    dnn = error_of([&] { convolution(image, filter); });
   fake_cublas().fail_to_create = fake_cudnn().fail_to_create = false;
   EXPECT_EQ(blas, "cuBLAS: cublasCreate: CUBLAS_STATUS_NOT_INITIALIZED (status 1)");
   EXPECT_EQ(dnn, "cuDNN: cudnnCreate: CUDNN_STATUS_NOT_INITIALIZED (status 1001)");
   expect_equal(product(x, w), reference("linear", x, w, {}));
-  expect_equal(convolution(image, filter), reference("conv2d", image, filter, {{"padding", int64_t{1}}}));
+  expect_equal(convolution(image, filter),
+               reference("conv2d", image, filter, {{"padding", int64_t{1}}}));
   sim::machine().devices = devices;
 }
 
 TEST(Vendor, AConvolutionForWhichCudnnOffersNothingIsNotItsOwn) {
-  const Tensor image = random({1, 5, 7, 2}, 3), filter = random({3, 3, 3, 2}, 4);  // a size of which no plan is kept
+  const Tensor image = random({1, 5, 7, 2}, 3),
+               filter = random({3, 3, 3, 2}, 4);  // a size of which no plan is kept
   fake_cudnn().offer_nothing = true;
   const std::string error = error_of([&] { convolution(image, filter); });
   fake_cudnn().offer_nothing = false;
-  EXPECT_NE(error.find("conv2d: no f32 kernel named 'cudnn' for device cuda:0 serves this call"), std::string::npos) << error;
+  EXPECT_NE(error.find("conv2d: no f32 kernel named 'cudnn' for device cuda:0 serves this call"),
+            std::string::npos)
+      << error;
 }
 
 /// Kernel "cudnn" for f32 data.
@@ -199,22 +226,30 @@ Kernel cudnn_kernel() {
   fail("conv2d has no kernel cudnn");
 }
 
-// What it does not support is that case's loss alone: skipped, not failed, and every other one is served.
+// What it does not support is that case's loss alone: skipped, not failed, and every other one is
+// served.
 TEST(Vendor, AConvolutionThatCudnnDoesNotSupportIsOneCaseLess) {
-  const OpCase unsupported{{{{1, 8, 9, 2}}, {{3, 5, 3, 2}}, {.shape = {3}, .given = false}}, {{"padding", int64_t{2}}}, false};  // sizes of which no plan is kept
-  const OpCase supported{{{{1, 8, 9, 2}}, {{3, 3, 5, 2}}, {.shape = {3}, .given = false}}, {{"padding", int64_t{2}}}, false};
+  const OpCase unsupported{{{{1, 8, 9, 2}}, {{3, 5, 3, 2}}, {.shape = {3}, .given = false}},
+                           {{"padding", int64_t{2}}},
+                           false};  // sizes of which no plan is kept
+  const OpCase supported{{{{1, 8, 9, 2}}, {{3, 3, 5, 2}}, {.shape = {3}, .given = false}},
+                         {{"padding", int64_t{2}}},
+                         false};
   fake_cudnn().unsupported_window = 5;
-  const CheckReport without = check_kernel(find_op("conv2d"), unsupported, cudnn_kernel()), with = check_kernel(find_op("conv2d"), supported, cudnn_kernel());
+  const CheckReport without = check_kernel(find_op("conv2d"), unsupported, cudnn_kernel()),
+                    with = check_kernel(find_op("conv2d"), supported, cudnn_kernel());
   fake_cudnn().unsupported_window = 0;
   EXPECT_TRUE(without.ok && without.skipped) << without.message;
   EXPECT_TRUE(with.ok && !with.skipped) << with.message;
 }
 
-// The stand-in offers an algorithm that refuses sizes only when it is called: a trial finds that out, and the next one serves.
+// The stand-in offers an algorithm that refuses sizes only when it is called: a trial finds that
+// out, and the next one serves.
 TEST(Vendor, AnAlgorithmThatRefusesItsCallIsPassedOver) {
   const Tensor image = random({2, 5, 4, 3}, 3), filter = random({2, 3, 3, 3}, 4);
   const int before = fake_cudnn().calls;
-  expect_equal(convolution(image, filter), reference("conv2d", image, filter, {{"padding", int64_t{1}}}));
+  expect_equal(convolution(image, filter),
+               reference("conv2d", image, filter, {{"padding", int64_t{1}}}));
   EXPECT_EQ(fake_cudnn().calls, before + 4) << "a trial of each direction, and the call";
   convolution(image, filter);
   EXPECT_EQ(fake_cudnn().calls, before + 5);
@@ -227,13 +262,18 @@ TEST(Vendor, SizesThatCudnnDoesNotKnowYetAreNotPlannedInsideARecording) {
   device.begin_recording(0);
   const std::string error = error_of([&] { convolution(image, filter); });
   device.end_recording(0);
-  EXPECT_NE(error.find("cuDNN, for sizes that are new to it: its first call must not be part of a recorded step"), std::string::npos) << error;
+  EXPECT_NE(error.find("cuDNN, for sizes that are new to it: its first call must not be part of a "
+                       "recorded step"),
+            std::string::npos)
+      << error;
 }
 
 TEST(Vendor, ErrorsNameTheCallAndTheStatus) {
   fake_cublas().fail = fake_cudnn().fail = true;
   const std::string blas = error_of([] { product(random({4, 3}, 1), random({5, 3}, 2)); });
-  const std::string dnn = error_of([] { convolution(random({1, 4, 4, 2}, 3), random({3, 3, 3, 2}, 4)); });
+  const std::string dnn = error_of([] {
+    convolution(random({1, 4, 4, 2}, 3), random({3, 3, 3, 2}, 4));
+  });
   fake_cublas().fail = fake_cudnn().fail = false;
   EXPECT_EQ(blas, "cuBLAS: cublasSgemmStridedBatched: CUBLAS_STATUS_EXECUTION_FAILED (status 13)");
   EXPECT_EQ(dnn, "cuDNN: cudnnConvolutionForward: CUDNN_STATUS_EXECUTION_FAILED (status 5000)");
@@ -241,10 +281,14 @@ TEST(Vendor, ErrorsNameTheCallAndTheStatus) {
 
 TEST(Vendor, OwnForbidsThem) {
   set_kernel_policy(KernelPolicy::own, gpu);
-  const std::string missing = cuda::cublas::missing(), named = error_of([] { product(random({4, 3}, 1), random({5, 3}, 2)); });
+  const std::string missing = cuda::cublas::missing(),
+                    named = error_of([] {
+                      product(random({4, 3}, 1), random({5, 3}, 2));
+                    });
   set_kernel_policy(KernelPolicy::rule, gpu);
   EXPECT_EQ(missing, "cuBLAS is forbidden by --kernels own");
-  EXPECT_NE(named.find("cublas f32 (cuBLAS is forbidden by --kernels own)"), std::string::npos) << named;
+  EXPECT_NE(named.find("cublas f32 (cuBLAS is forbidden by --kernels own)"), std::string::npos)
+      << named;
   EXPECT_EQ(cuda::cublas::missing(), "");
 }
 
@@ -254,19 +298,25 @@ TEST(Vendor, OwnNeverReachesALibrary) {
   set_kernel_policy(KernelPolicy::own, gpu);
   run_forward(find_op("linear"), {random({4, 3}, 1), random({5, 3}, 2), {}}, {});
   run_forward(find_op("conv2d"), {random({1, 4, 4, 2}, 3), random({3, 3, 3, 2}, 4), {}}, {});
-  const std::string dnn_named = error_of([] { convolution(random({1, 4, 4, 2}, 3), random({3, 3, 3, 2}, 4)); });
+  const std::string dnn_named = error_of([] {
+    convolution(random({1, 4, 4, 2}, 3), random({3, 3, 3, 2}, 4));
+  });
   set_kernel_policy(KernelPolicy::rule, gpu);
-  EXPECT_NE(dnn_named.find("cudnn f32 (cuDNN is forbidden by --kernels own)"), std::string::npos) << dnn_named;
+  EXPECT_NE(dnn_named.find("cudnn f32 (cuDNN is forbidden by --kernels own)"), std::string::npos)
+      << dnn_named;
   EXPECT_EQ(fake_cublas().calls, blas.calls);
   EXPECT_EQ(fake_cudnn().calls, dnn.calls);
 }
 
 TEST(VendorLibrary, NotThere) {
-  cuda::VendorLibrary library("cuNothing", "LIMBECK_CUNOTHING", {"libcunothing.so.2", "libcunothing.so.1"});
+  cuda::VendorLibrary library("cuNothing", "LIMBECK_CUNOTHING",
+                              {"libcunothing.so.2", "libcunothing.so.1"});
   const std::string missing = library.missing();
-  EXPECT_EQ(missing.find("cuNothing is not on this machine: libcunothing.so.2: cannot open"), 0u) << missing;
+  EXPECT_EQ(missing.find("cuNothing is not on this machine: libcunothing.so.2: cannot open"), 0u)
+      << missing;
   EXPECT_NE(missing.find("libcunothing.so.1: cannot open"), std::string::npos) << missing;
-  EXPECT_NE(missing.find("LIMBECK_CUNOTHING=PATH names another file"), std::string::npos) << missing;
+  EXPECT_NE(missing.find("LIMBECK_CUNOTHING=PATH names another file"), std::string::npos)
+      << missing;
   EXPECT_EQ(error_of([&] { library.file(); }), missing);
 }
 
@@ -274,7 +324,11 @@ TEST(VendorLibrary, AWrongPathIsAnErrorEachTime) {
   setenv("LIMBECK_CUNOTHING", "/nowhere/libcublas.so", 1);
   cuda::VendorLibrary library("cuNothing", "LIMBECK_CUNOTHING", {"libc.so.6"});
   for (int i = 0; i < 2; ++i)
-    EXPECT_EQ(error_of([&] { library.missing(); }).find("environment variable LIMBECK_CUNOTHING: cannot open /nowhere/libcublas.so: "), 0u);
+    EXPECT_EQ(
+        error_of([&] {
+          library.missing();
+        }).find("environment variable LIMBECK_CUNOTHING: cannot open /nowhere/libcublas.so: "),
+        0u);
   unsetenv("LIMBECK_CUNOTHING");
 }
 
@@ -283,24 +337,31 @@ TEST(VendorLibrary, AFileThatIsAnotherLibrary) {
   cuda::VendorLibrary library("cuNothing", "LIMBECK_CUNOTHING", {});
   EXPECT_EQ(library.missing(), "");
   cuda::cublas::Create* create = nullptr;
-  EXPECT_EQ(error_of([&] { library.find(create, "cublasCreate_v2"); }),
-            cat(std::getenv("LIMBECK_CUDNN"), " has no function cublasCreate_v2: it is not the cuNothing that this program knows"));
+  EXPECT_EQ(
+      error_of([&] { library.find(create, "cublasCreate_v2"); }),
+      cat(std::getenv("LIMBECK_CUDNN"),
+          " has no function cublasCreate_v2: it is not the cuNothing that this program knows"));
   unsetenv("LIMBECK_CUNOTHING");
 }
 
 TEST(VendorLibrary, TooOld) {
   setenv("LIMBECK_CUNOTHING", std::getenv("LIMBECK_CUDNN"), 1);
-  cuda::VendorLibrary library("cuNothing", "LIMBECK_CUNOTHING", {}, [] { return std::string("cuNothing 1.0 is too old: version 2 or newer serves"); });
+  cuda::VendorLibrary library("cuNothing", "LIMBECK_CUNOTHING", {}, [] {
+    return std::string("cuNothing 1.0 is too old: version 2 or newer serves");
+  });
   EXPECT_EQ(library.missing(), "cuNothing 1.0 is too old: version 2 or newer serves");
   EXPECT_EQ(error_of([&] { library.file(); }), library.missing());
-  cuda::VendorLibrary lacking("cuNothing", "LIMBECK_CUNOTHING", {}, []() -> std::string { fail("cuNothing has no function cuThink"); });
+  cuda::VendorLibrary lacking("cuNothing", "LIMBECK_CUNOTHING", {},
+                              []() -> std::string { fail("cuNothing has no function cuThink"); });
   EXPECT_EQ(lacking.missing(), "cuNothing has no function cuThink");
   unsetenv("LIMBECK_CUNOTHING");
 }
 
 TEST(VendorLibrary, TheSimulatedDeviceOpensStandInsOnly) {
   cuda::VendorLibrary library("cuNothing", "LIMBECK_CUNOTHING", {"libz.so.1"});
-  EXPECT_EQ(library.missing(), "cuNothing: libz.so.1 needs a GPU; the simulated device opens stand-ins only (LIMBECK_CUNOTHING=PATH)");
+  EXPECT_EQ(library.missing(),
+            "cuNothing: libz.so.1 needs a GPU; the simulated device opens stand-ins only "
+            "(LIMBECK_CUNOTHING=PATH)");
 }
 
 }  // namespace
