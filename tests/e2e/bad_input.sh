@@ -74,13 +74,13 @@ check_absent "no prediction was left" "$work/o.npy"
 
 # --- reports of folders with nulls ------------------------------------------------------------------------------------------------
 nulls=$work/nulls; mkdir -p "$nulls/stages/s"
-echo '{"stages":[{"name":"s","title":"t","needs":[],"fingerprint":"x"}]}' > "$nulls/run.json"
+echo '{"format":2,"stages":[{"name":"s","title":"t","needs":[],"fingerprint":"x","labels":{"role":"fakes"}}]}' > "$nulls/run.json"
 echo '{"fingerprint":"x"}' > "$nulls/stages/s/done.json"
-echo '{"test_accuracy":0.5,"consistency":null}' > "$nulls/stages/s/result.json"
+echo '{"found":{"value":0.5,"unit":"share","better":"higher","kind":"fakes"},"consistency":{"value":null,"unit":"share","better":"higher","kind":"fakes"}}' > "$nulls/stages/s/result.json"
 echo '{"step":1,"candidates":1,"candidates_consistent":null,"kept":1,"kept_consistent":null}' > "$nulls/stages/s/metrics.jsonl"
 check "a report of a run with missing numbers" "$limbeck" report "$nulls"
 check_output "shows them as -" "^s +consistency +- +0$"
-echo '{"stages":{}}' > "$nulls/run.json"
+echo '{"format":2,"stages":{}}' > "$nulls/run.json"
 check_error "a list that is none" "nulls/run.json: \"stages\": expected array, found object" "$limbeck" report "$nulls"
 
 # --- places to write ------------------------------------------------------------------------------------------------------------

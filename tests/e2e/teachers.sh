@@ -3,7 +3,7 @@
 source "$(dirname "$0")/lib.sh"
 run=$work/run
 check "a run with an EfficientNet as teacher" "$limbeck" run configs/tiny.toml --set teacher.model=efficientnetb0 --out "$run" --quiet
-check "evaluates its fakes" grep -q '"fid_m2": [0-9]' "$run/stages/evaluate/result.json"
+check "evaluates its fakes" grep -q '"fid_m2": {"value": [0-9]' "$run/stages/evaluate/result.json"
 check "is reported" "$limbeck" report "$run"
 check_output "with the distances" "^evaluate +fid_m2 +[0-9]"
 finish
