@@ -1,11 +1,11 @@
 #include "gan/label_layers.h"
 
-#include <array>
 #include <cmath>
+#include <initializer_list>
 
+#include "autograd/functions.h"
 #include "gan/resampling_conv.h"
 #include "nn/init.h"
-
 #include "tensor/device.h"
 
 namespace limbeck::gan {
@@ -13,14 +13,16 @@ namespace {
 
 constexpr double spectral_eps = 1e-12;
 
-/// v belongs to the rows of a weight: kh, kw, in in memory, in, kh, kw in PyTorch's order.
+Tensor reordered(const Tensor& v, std::initializer_list<int64_t> sizes, const std::vector<int64_t>& order) {
+  return permute(Variable(v.reshape(sizes)), order).data().reshape({-1});
+}
+
+/// v belongs to the rows of a weight: kh, kw, in in memory, in, kh, kw in PyTorch's order. By the operator, on v's device: a recorded step does it.
 Tensor to_torch_order(const Tensor& v, const Shape& weight) {
-  if (weight.rank() != 4) return v;
-  return permuted(v.reshape({weight[1], weight[2], weight[3]}), std::array{2, 0, 1}).reshape({-1});
+  return weight.rank() == 4 ? reordered(v, {weight[1], weight[2], weight[3]}, {2, 0, 1}) : v;
 }
 Tensor to_memory_order(const Tensor& v, const Shape& weight) {
-  if (weight.rank() != 4) return v;
-  return permuted(v.reshape({weight[3], weight[1], weight[2]}), std::array{1, 2, 0}).reshape({-1});
+  return weight.rank() == 4 ? reordered(v, {weight[3], weight[1], weight[2]}, {1, 2, 0}) : v;
 }
 
 void fill_unit_vector(const Tensor& t, Stream stream) {
