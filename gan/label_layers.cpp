@@ -13,7 +13,8 @@ namespace {
 
 constexpr double spectral_eps = 1e-12;
 
-Tensor reordered(const Tensor& v, std::initializer_list<int64_t> sizes, const std::vector<int64_t>& order) {
+Tensor reordered(const Tensor& v, std::initializer_list<int64_t> sizes,
+                 const std::vector<int64_t>& order) {
   return permute(Variable(v.reshape(sizes)), order).data().reshape({-1});
 }
 
