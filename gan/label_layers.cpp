@@ -18,7 +18,8 @@ Tensor reordered(const Tensor& v, std::initializer_list<int64_t> sizes,
   return permute(Variable(v.reshape(sizes)), order).data().reshape({-1});
 }
 
-/// v belongs to the rows of a weight: kh, kw, in in memory, in, kh, kw in PyTorch's order. By the operator, on v's device: a recorded step does it.
+/// v belongs to the rows of a weight: kh, kw, in in memory, in, kh, kw in PyTorch's order. By the
+/// operator, on v's device: a recorded step does it.
 Tensor to_torch_order(const Tensor& v, const Shape& weight) {
   return weight.rank() == 4 ? reordered(v, {weight[1], weight[2], weight[3]}, {2, 0, 1}) : v;
 }
