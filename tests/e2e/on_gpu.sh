@@ -45,7 +45,7 @@ if unshare -rn true 2> /dev/null; then offline=(unshare -rn); else skip "without
 small=(FIRST_OPERATORS=relu OPERATORS="exp permute" TESTS="*CudaTable.AgreesWithTheReference*relu*" SHARDS=2 FIXTURES=tests/data/fixtures/cifar100/resnet8.json MODEL=resnet8
   STEP_OPTIONS="--batch 2 --size 8" WARMUP=0 MEASURE_SECONDS=0.01 FIRST_BATCH=2 NCU="$work/ncu" RECORD_OPTIONS=--record-simulated
   PYTHON_OPTIONS="--torch-device cpu --size 8 --kernels own --precisions f32 bf16 --settings f32 bf16" PYTHON="$python"
-  RUN_OPTIONS="--stop-after teacher --set data.shapes_train=6 --set data.shapes_test=4 --set teacher.model=resnet8 --set teacher.epochs=1 --set teacher.batch=6")
+  RUN_OPTIONS="--stop-after teacher --set data.shapes.train=10 --set data.shapes.test=4 --set teacher.model=resnet8 --set teacher.epochs=1 --set teacher.batch=6")
 become() { # FOLDER STEP [NAME=VALUE...]
   local one=$2
   cd "$1" || exit
