@@ -17,7 +17,7 @@ fi
 check_error "a device that the machine lacks" "cuda:7" "$simulated" run configs/tiny.toml --out "$work/none" --device cuda:7
 
 settings=()
-for s in data.shapes.train=6 data.shapes.test=4 teacher.model=resnet8 teacher.epochs=1 teacher.batch=6 student.epochs=1 student.batch=6 \
+for s in data.shapes.train=10 data.shapes.test=4 teacher.model=resnet8 teacher.epochs=1 teacher.batch=10 student.epochs=1 student.batch=10 \
   gan.steps=3 gan.batch=2 gan.g_ch=2 gan.d_ch=2 gan.g_lr=1e-4 gan.d_lr=1e-4 gan.sample_every=0 features.epochs=1 features.net.width=2 ratio.epochs=1 \
   fakes.per_class=1 fakes.filter_burn_in=2 fakes.sampling.burn_in=2 fakes.sampling.batch=2 transfer.epochs=1 transfer.batch=20 ablation=false; do
   settings+=(--set "$s")
