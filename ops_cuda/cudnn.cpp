@@ -364,20 +364,17 @@ Tensor in_type_of(const Tensor& images, const Tensor& w) {
 
 void convolve(const Conv2dSizes& s, const Tensor& x, const Tensor& w, const Tensor& b,
               const Tensor& y) {
-  if (y.numel() == 0) return;
   run(functions().forward, s, x, in_type_of(x, w), y);
   if (b) add_row_bias(y, s.n * s.oh * s.ow, s.o, b.data<float>());
 }
 
 void backward_data(const Conv2dSizes& s, const Tensor& dy, const Tensor& w, const Tensor& b,
                    const Tensor& dx) {
-  if (dx.numel() == 0) return;
   run(functions().backward_data, s, in_type_of(dy, w), dy, dx);
   if (b) add_row_bias(dx, s.n * s.h * s.w, s.c, b.data<float>());
 }
 
 void backward_weight(const Conv2dSizes& s, const Tensor& x, const Tensor& dy, const Tensor& dw) {
-  if (dy.numel() == 0) return fill_zero(dw);
   if (dw.dtype() == dy.dtype()) return run(functions().backward_filter, s, x, dy, dw);
   const Tensor rounded = Tensor::empty(dw.shape(), dy.dtype(), dw.device());
   run(functions().backward_filter, s, x, dy, rounded);
@@ -387,7 +384,6 @@ void backward_weight(const Conv2dSizes& s, const Tensor& x, const Tensor& dy, co
 /// Whether cuDNN has an algorithm for all three directions; only it can tell, by trial. Makes the
 /// plans, and the handle.
 bool offers_algorithms(const Conv2dSizes& s, const Numbers& numbers, int device) {
-  if (s.n * s.h * s.w * s.c == 0 || s.n * s.oh * s.ow * s.o == 0) return true;  // it is not called
   stream(device);  // makes the device current
   const Handle handle = handle_of(device);
   const Functions& f = functions();
@@ -396,7 +392,7 @@ bool offers_algorithms(const Conv2dSizes& s, const Numbers& numbers, int device)
          plan_for(f.backward_filter, s, numbers, device, handle).plan;
 }
 
-/// Sizes fit cuDNN's integers, and cuDNN's formula for the output gives ours: a transposed
+/// cuDNN describes no tensor without elements; sizes fit its integers; and its formula for the output gives ours: a transposed
 /// convolution may have pixels that no window reads.
 bool fits(const Conv2dSizes& s) {
   constexpr double limit = std::numeric_limits<int>::max();
@@ -404,6 +400,7 @@ bool fits(const Conv2dSizes& s) {
                y = double(s.n) * double(s.oh) * double(s.ow) * double(s.o);
   const double w = double(s.o) * double(s.kh) * double(s.kw) * double(s.c_per_group()),
                window = double(s.dilation_h) * double(s.kh) + double(s.dilation_w) * double(s.kw);
+  if (x == 0 || y == 0 || w == 0) return false;
   if (std::max({x, y, w, window, double(s.stride_h), double(s.stride_w), double(s.h + 2 * s.pad_h),
                 double(s.w + 2 * s.pad_w)}) > limit)
     return false;
