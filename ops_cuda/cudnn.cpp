@@ -392,8 +392,8 @@ bool offers_algorithms(const Conv2dSizes& s, const Numbers& numbers, int device)
          plan_for(f.backward_filter, s, numbers, device, handle).plan;
 }
 
-/// cuDNN describes no tensor without elements; sizes fit its integers; and its formula for the output gives ours: a transposed
-/// convolution may have pixels that no window reads.
+/// cuDNN describes no tensor without elements; sizes fit its integers; and its formula for the
+/// output gives ours: a transposed convolution may have pixels that no window reads.
 bool fits(const Conv2dSizes& s) {
   constexpr double limit = std::numeric_limits<int>::max();
   const double x = double(s.n) * double(s.h) * double(s.w) * double(s.c),
