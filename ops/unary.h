@@ -146,6 +146,28 @@ struct Softplus : Plain {
   }
 };
 
+struct GeluTanh : Plain {
+  static About about() {
+    return {.name = "gelu_tanh",
+            .formula =
+                "y = x s(u), s = logistic function, u = sqrt(8 / pi) (x + 0.044715 x^3)\n"
+                "dx = dy (s + y (1 - s) u'), u' = sqrt(8 / pi) (1 + 0.134145 x^2)",
+            .low = -4,
+            .high = 4,
+            .source = "Hendrycks & Gimpel 2016 (GELU), the form with tanh"};
+  }
+  template <class T>
+  LIMBECK_HD static T value(T x, Settings) {
+    return x * logistic(number<T>(1.5957691216057308) * x * (1 + number<T>(0.044715) * x * x));
+  }
+  template <class T>
+  LIMBECK_HD static T gradient(T dy, T x, Settings) {
+    const T c = number<T>(1.5957691216057308), square = x * x;
+    const T s = logistic(c * x * (1 + number<T>(0.044715) * square));
+    return dy * (s + x * s * (1 - s) * c * (1 + number<T>(0.134145) * square));
+  }
+};
+
 struct Exp : Plain {
   static About about() {
     return {.name = "exp", .formula = "y = e^x\ndx = dy y", .saves = Saves::y};
@@ -282,7 +304,7 @@ struct Affine {
   }
 };
 
-using Functions = FunctionList<Relu, LeakyRelu, Sigmoid, Tanh, Silu, Softplus, Exp, Log, Sqrt,
-                               Square, Abs, PowScalar, Clamp, Affine>;
+using Functions = FunctionList<Relu, LeakyRelu, Sigmoid, Tanh, Silu, Softplus, GeluTanh, Exp, Log,
+                               Sqrt, Square, Abs, PowScalar, Clamp, Affine>;
 
 }  // namespace limbeck::unary

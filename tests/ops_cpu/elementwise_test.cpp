@@ -67,8 +67,8 @@ TEST(VectorMath, NanStaysNan) {
   const Tensor x = Tensor::of<float>(std::vector<float>(19, NAN));
   for (const Isa isa : available()) {
     const IsaOverride use(isa);
-    for (const char* op : {"relu", "leaky_relu", "sigmoid", "tanh", "silu", "softplus", "exp",
-                           "log", "sqrt", "square", "abs", "clamp", "affine"}) {
+    for (const char* op : {"relu", "leaky_relu", "sigmoid", "tanh", "silu", "softplus", "gelu_tanh",
+                           "exp", "log", "sqrt", "square", "abs", "clamp", "affine"}) {
       const Tensor y = run_forward(find_op(op), {x}, {})[0];
       for (int64_t i = 0; i < y.numel(); ++i)
         EXPECT_TRUE(std::isnan(y.at(i))) << op << " on " << name_of(isa);
