@@ -43,13 +43,13 @@ TEST(ScatterRows, RefusesWhatDoesNotFitAndWritesNothing) {
               cat("scatter_rows: index[1] = ", outside, " is outside [0, 3)"));
   EXPECT_EQ(memory.to_vector<float>(), std::vector<float>(6, 0));
   EXPECT_EQ(message([&] { scatter_rows(memory, rows_of({1}), values); }),
-            "scatter_rows: 'values' must be f32[1, 2], found f32[2, 2]");
+            "scatter_rows: 'values' must be f32[1, 2], found f32[2, 2] on cpu");
   EXPECT_EQ(message([&] {
               scatter_rows(memory, rows_of({1, 2}), values.to(DType::f64));
             }),
-            "scatter_rows: 'values' must be f32[2, 2], found f64[2, 2]");
+            "scatter_rows: 'values' must be f32[2, 2], found f64[2, 2] on cpu");
   EXPECT_EQ(message([&] { scatter_rows(memory, Tensor::zeros({2}), values); }),
-            "scatter_rows: expected 'index' i64[n], found f32[2]");
+            "scatter_rows: expected 'index' i64[n], found f32[2] on cpu");
   EXPECT_EQ(message([&] {
               scatter_rows(memory, rows_of({1, 2}), memory.rows(0, 2));
             }),
