@@ -61,8 +61,8 @@ TEST(KernelSources, AreFilesOfTheKernelsAndNotOfTheShim) {
   }
   EXPECT_TRUE(std::is_sorted(paths.begin(), paths.end()));
   for (const char* path :
-       {"ops/unary.h", "ops_cuda/gemm.cu", "ops_cuda/launch.h", "ops_cuda/native/instructions.h",
-        "ops_cuda/unary.cu", "tensor/philox.h"})
+       {"ops/elementary.h", "ops/unary.h", "ops_cuda/gemm.cu", "ops_cuda/launch.h",
+        "ops_cuda/native/instructions.h", "ops_cuda/unary.cu", "tensor/philox.h"})
     EXPECT_TRUE(std::find(paths.begin(), paths.end(), path) != paths.end()) << path;
 }
 
