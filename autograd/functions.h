@@ -171,10 +171,10 @@ Variable embedding(const Variable& weight,
                    const Tensor& index);  ///< op embedding(weight [n, d], index i64[..]) -> [.., d]
 /// op gather(x [N, C], index i64[N]) -> [N]: x[i, index[i]]
 Variable gather(const Variable& x, const Tensor& index);
-/// op scatter_rows: memory[index[j]] = values[j] in place, on the memory's device; of values for one
-/// row the last stays. memory [m, ..], index i64[n], values [n, ..] in the memory's type. Data, no
-/// gradient; a backward that needs what the memory held before is refused. May stand in a recorded
-/// step.
+/// op scatter_rows: memory[index[j]] = values[j] in place, on the memory's device; of values for
+/// one row the last stays. memory [m, ..], index i64[n], values [n, ..] in the memory's type. Data,
+/// no gradient; a backward that needs what the memory held before is refused. May stand in a
+/// recorded step.
 void scatter_rows(const Tensor& memory, const Tensor& index, const Tensor& values);
 /// op channel_shuffle{groups}: [.., C] viewed as [.., g, C/g], transposed.
 Variable channel_shuffle(const Variable& x, int64_t groups);

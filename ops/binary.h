@@ -2,7 +2,7 @@
 // (ops/elementary.h), with all that its operator says of itself. To add one, write a struct
 //   about()                      the operator's record
 //   value(a, b)                  the function
-//   slope_a(a, b), slope_b(a, b) its derivatives; with about().reads_operands = false they read neither
+//   slope_a(a, b), slope_b(a, b) its derivatives, which read neither operand where about() says so
 // and its name in the list below.
 #pragma once
 #include "ops/elementary.h"

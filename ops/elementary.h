@@ -1,7 +1,7 @@
-// What the element-wise functions of ops/unary.h and ops/binary.h are written with. One formula serves
-// a float, a double, and a vector register of floats (ops_cpu/simd/elementwise.cpp), on the CPU and in
-// CUDA kernels. Written so, it may use + - * /, comparisons, c ? a : b, literals that a float holds
-// exactly, T{} for zero, and what stands here.
+// What the element-wise functions of ops/unary.h and ops/binary.h are written with. One formula
+// serves a float, a double, and a vector register of floats (ops_cpu/simd/elementwise.cpp), on the
+// CPU and in CUDA kernels. Written so, it may use + - * /, comparisons, c ? a : b, literals that a
+// float holds exactly, T{} for zero, and what stands here.
 #pragma once
 #include <cmath>
 #include <type_traits>
@@ -71,8 +71,8 @@ LIMBECK_HD T logistic(T x) {
 
 }  // namespace elementary
 
-/// The functions of a family, each a struct. Reference, CPU and CUDA register what is in the list, so
-/// a struct and its name there are all that a new function needs.
+/// The functions of a family, each a struct. Reference, CPU and CUDA register what is in the list,
+/// so a struct and its name there are all that a new function needs.
 template <class... F>
 struct FunctionList {
   static constexpr int size = sizeof...(F);

@@ -1,8 +1,8 @@
 // scatter_rows: rows of a memory written in place (the banks of features that contrastive methods
 // keep). Contract and reference.
 //   memory[index[j], ..] = values[j, ..]   for j = 0, 1, ..: of values for one row, the last stays
-// memory [m, ..], values [n, ..] of one floating type, index i64 [n]. No gradient: what is written is
-// data from then on. An index outside [0, m) is refused; the reference then writes nothing.
+// memory [m, ..], values [n, ..] of one floating type, index i64 [n]. No gradient: what is written
+// is data from then on. An index outside [0, m) is refused; the reference then writes nothing.
 #include <algorithm>
 
 #include "ops/cases.h"

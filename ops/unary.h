@@ -4,9 +4,9 @@
 //   settings(attrs)             reads and checks the attributes (Plain: there are none)
 //   value(x, settings)          the function
 //   gradient(dy, at, settings)  dy times its derivative, from `at`, the x or y that about() saves
-// and its name in the list below. The reference and the CUDA kernels multiply dy by gradient(1, ..),
-// so that a cotangent that is not finite shows itself; vector kernels take gradient(dy, ..). NaN passes
-// through relu, leaky_relu and clamp, so that a diverged network shows itself.
+// and its name in the list below. The reference and the CUDA kernels multiply dy by gradient(1,
+// ..), so that a cotangent that is not finite shows itself; vector kernels take gradient(dy, ..).
+// NaN passes through relu, leaky_relu and clamp, so that a diverged network shows itself.
 #pragma once
 #include <vector>
 

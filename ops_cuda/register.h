@@ -63,7 +63,7 @@ struct RegisterTuned {
                 const char* source = __builtin_FILE())
       : RegisterTuned(op, Functions{forward, backward}, supports, dtype, name, priority, source) {}
 };
-/// The kernels of an element-wise function: naive ones for f32 and f64, tuned ones for f32 and bf16.
+/// The kernels of an element-wise function: naive for f32 and f64, tuned for f32 and bf16.
 struct RegisterElementwise {
   RegisterElementwise(const std::string& op, Functions naive_f32, Functions naive_f64,
                       Functions tuned_f32, Functions tuned_bf16,

@@ -1,10 +1,10 @@
 // scatter_rows; contract in ops/scatter_rows.cpp.
 //   memory[index[j], :] = values[j, :], in place; of values for one row the last stays
-// memory [m, row], index i64 [n], values [n, row]. One thread per word of up to 16 bytes of values; it
-// looks through the later indices for its own and leaves the writing to the last: n^2 row / 2 index reads
-// from the cache in all, no order between threads to rely on, the same bits in every run. No shared
-// memory. Bytes: 2 sizeof(T) an element of values, and 8 a row. An index outside the memory is reported
-// (ops_cuda/fault.h) and not written. Source: elementary.
+// memory [m, row], index i64 [n], values [n, row]. One thread per word of up to 16 bytes of values;
+// it looks through the later indices for its own and leaves the writing to the last: n^2 row / 2
+// index reads from the cache in all, no order between threads to rely on, the same bits in every
+// run. No shared memory. Bytes: 2 sizeof(T) an element of values, and 8 a row. An index outside the
+// memory is reported (ops_cuda/fault.h) and not written. Source: elementary.
 #include "ops_cuda/fault.h"
 #include "ops_cuda/register.h"
 #include "ops_cuda/words.h"

@@ -1,6 +1,7 @@
 // Vector kernels of the element-wise functions; see elementwise_kernels.h. A run's last, incomplete
-// vector goes through a padded copy, so that every element sees the same arithmetic. Of other headers
-// only templates on V are used (ops_cpu/isa.h): V, and so their copies, differ between instruction sets.
+// vector goes through a padded copy, so that every element sees the same arithmetic. Of other
+// headers only templates on V are used (ops_cpu/isa.h): V, and so their copies, differ between
+// instruction sets.
 #include "ops_cpu/elementwise_kernels.h"
 #include "ops_cpu/simd/math.h"
 

@@ -1,5 +1,5 @@
-// The lists of element-wise functions on the device cuda, and scatter_rows there: the CPU's bits, what
-// it refuses, inside a recorded step.
+// The lists of element-wise functions on the device cuda, and scatter_rows there: the CPU's bits,
+// what it refuses, inside a recorded step.
 #include <gtest/gtest.h>
 
 #include "autograd/functions.h"
