@@ -253,6 +253,9 @@ Variable embedding(const Variable& weight, const Tensor& index) {
 Variable gather(const Variable& x, const Tensor& index) {
   return apply1("gather", {x, constant(index)});
 }
+void scatter_rows(const Tensor& memory, const Tensor& index, const Tensor& values) {
+  run_forward(find_op("scatter_rows"), {memory, index, values}, {});
+}
 Variable channel_shuffle(const Variable& x, int64_t groups) {
   if (groups == 1) return x;
   return apply1("channel_shuffle", {x}, Attrs{{"groups", groups}});

@@ -35,6 +35,7 @@ Variable sigmoid(const Variable& x);
 Variable tanh(const Variable& x);
 Variable silu(const Variable& x);
 Variable softplus(const Variable& x);  ///< log(1 + e^x), overflow-safe
+inline Variable gelu_tanh(const Variable& x) { return apply1("gelu_tanh", {x}); }
 Variable exp(const Variable& x);
 Variable log(const Variable& x);
 Variable sqrt(const Variable& x);
@@ -170,6 +171,11 @@ Variable embedding(const Variable& weight,
                    const Tensor& index);  ///< op embedding(weight [n, d], index i64[..]) -> [.., d]
 /// op gather(x [N, C], index i64[N]) -> [N]: x[i, index[i]]
 Variable gather(const Variable& x, const Tensor& index);
+/// op scatter_rows: memory[index[j]] = values[j] in place, on the memory's device; of values for
+/// one row the last stays. memory [m, ..], index i64[n], values [n, ..] in the memory's type. Data,
+/// no gradient; a backward that needs what the memory held before is refused. May stand in a
+/// recorded step.
+void scatter_rows(const Tensor& memory, const Tensor& index, const Tensor& values);
 /// op channel_shuffle{groups}: [.., C] viewed as [.., g, C/g], transposed.
 Variable channel_shuffle(const Variable& x, int64_t groups);
 /// op dropout(x, rng i64[2]){p}: element i uses Philox block (rng[1] + i/4), word i%4 of key

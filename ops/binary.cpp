@@ -45,8 +45,9 @@ void reduce_into(const BackwardCall& c, int which, bool reads_operands, Slope sl
   std::copy(sum.begin(), sum.end(), din.data<T>());
 }
 
-template <class F, bool reads_operands, class T>
+template <class F, class T>
 void backward(const BackwardCall& c) {
+  const bool reads_operands = F::about().reads_operands;
   reduce_into<T>(c, 0, reads_operands, [](T a, T b) { return F::slope_a(a, b); });
   reduce_into<T>(c, 1, reads_operands, [](T a, T b) { return F::slope_b(a, b); });
 }
@@ -61,14 +62,15 @@ std::vector<TensorSpec> infer(const Tensors& in, const Attrs&) {
       {broadcast_shapes(in[0].shape(), in[1].shape(), "element-wise arithmetic"), in[0].dtype()}};
 }
 
-/// Of a sum: the cotangent itself where nothing was repeated.
+template <class F>
 bool passes_gradient(const std::vector<TensorSpec>& in, const TensorSpec& out, size_t i,
                      const Attrs&) {
-  return in[i].shape == out.shape;
+  if constexpr (requires { F::passes_gradient; })
+    return F::passes_gradient && in[i].shape == out.shape;
+  return false;
 }
 
-template <class F, bool reads_operands>
-Op make_op(const char* name, const char* formula, double low = -1, double high = 1) {
+std::vector<OpCase> cases_of(const About& f) {
   const std::vector<std::pair<Shape, Shape>> small = {
       {{3, 5}, {3, 5}},
       {{}, {}},
@@ -83,7 +85,8 @@ Op make_op(const char* name, const char* formula, double low = -1, double high =
       {{2, 1, 1, 3}, {2, 2, 2, 3}},
   };
   std::vector<OpCase> cases;
-  for (const auto& [a, b] : small) cases.push_back({{{a, low, high}, {b, low, high}}, {}, true});
+  for (const auto& [a, b] : small)
+    cases.push_back({{{a, f.low, f.high}, {b, f.low, f.high}}, {}, true});
   for (const auto& [a, b] : std::vector<std::pair<Shape, Shape>>{{{5, 3, 1031}, {5, 3, 1031}},
                                                                  {{9, 11, 67}, {67}},
                                                                  {{9, 1, 1, 67}, {9, 5, 7, 67}},
@@ -94,37 +97,38 @@ Op make_op(const char* name, const char* formula, double low = -1, double high =
                                                                  {{3, 12, 11, 40}, {3, 1, 1, 40}},
                                                                  {{30, 1}, {30, 32}},
                                                                  {{}, {3, 17, 331}}})
-    cases.push_back({{{a, low, high}, {b, low, high}}, {}, false});
+    cases.push_back({{{a, f.low, f.high}, {b, f.low, f.high}}, {}, false});
+  return cases;
+}
+
+template <class F>
+Op make_op() {
+  const About f = F::about();
   return {
-      .name = name,
-      .formula = formula,
-      .source = "elementary",
+      .name = f.name,
+      .formula = f.formula,
+      .source = f.source,
       .inputs = {{"a"}, {"b"}},
       .outputs = {{"y"}},
-      .saved_inputs = reads_operands ? std::vector<int>{0, 1} : std::vector<int>{},
+      .saved_inputs = f.reads_operands ? std::vector<int>{0, 1} : std::vector<int>{},
       .infer = infer,
       .forward =
           floating<ForwardCall, [](auto t, const ForwardCall& c) { forward<F, decltype(t)>(c); }>,
       .backward = floating<BackwardCall,
-                           [](auto t, const BackwardCall& c) {
-                             backward<F, reads_operands, decltype(t)>(c);
-                           }>,
-      .cases = cases,
-      .passes_gradient = std::is_same_v<F, Add> ? passes_gradient : nullptr,
-      .bench_cases = {{{{{64, 32, 32, 64}, low, high}, {{64, 32, 32, 64}, low, high}}, {}, false}},
+                           [](auto t, const BackwardCall& c) { backward<F, decltype(t)>(c); }>,
+      .cases = cases_of(f),
+      .passes_gradient = passes_gradient<F>,
+      .bench_cases = {{{{{64, 32, 32, 64}, f.low, f.high}, {{64, 32, 32, 64}, f.low, f.high}},
+                       {},
+                       false}},
   };
 }
 
-const RegisterOp add_op(
-    make_op<Add, false>("add", "y = a + b\nda = dy, db = dy (summed over repeated dimensions)"));
-const RegisterOp sub_op(make_op<Sub, false>("sub", "y = a - b\nda = dy, db = -dy"));
-const RegisterOp mul_op(make_op<Mul, true>("mul", "y = a b\nda = b dy, db = a dy"));
-const RegisterOp div_op(make_op<Div, true>("div", "y = a / b\nda = dy / b, db = -dy a / b^2", 0.5,
-                                           2));
-const RegisterOp maximum_op(make_op<Maximum, true>(
-    "maximum", "y = max(a, b)\nda = dy [a > b], db = dy [b > a], half each on ties"));
-const RegisterOp minimum_op(make_op<Minimum, true>(
-    "minimum", "y = min(a, b)\nda = dy [a < b], db = dy [b < a], half each on ties"));
+template <class F>
+struct Record : RegisterOp {
+  Record() : RegisterOp(make_op<F>()) {}
+};
+const Functions::Each<Record> records;
 
 }  // namespace
 }  // namespace limbeck::binary_op

@@ -1,4 +1,4 @@
-// Element-wise arithmetic of two tensors, f32 on the CPU; formulas in ops/binary.cpp. Forward 12
+// Element-wise arithmetic of two tensors, f32 on the CPU; formulas in ops/binary.h. Forward 12
 // bytes an element without broadcasting. Dimensions along which both operands advance (or repeat)
 // evenly are merged; the innermost merged run is one kernel call.
 #include <cstring>
@@ -33,10 +33,9 @@ struct Nest {
 
 }  // namespace
 
-void broadcast_binary(BinaryKind kind, const Tensor& ta, const Tensor& tb, const Tensor& ty) {
+void broadcast_binary(BinaryKernel kernel, const Tensor& ta, const Tensor& tb, const Tensor& ty) {
   const int64_t n = ty.numel();
   if (n == 0) return;
-  const BinaryKernel kernel = elementwise_kernels().binary[int(kind)];
   const Nest nest(ta.shape(), tb.shape(), ty.shape());
   const float *a = ta.data<float>(), *b = tb.data<float>();
   float* y = ty.data<float>();
@@ -65,9 +64,11 @@ void broadcast_binary(BinaryKind kind, const Tensor& ta, const Tensor& tb, const
 
 namespace {
 
-template <BinaryKind kind>
+using namespace binary;
+
+template <class F>
 void forward(const ForwardCall& c) {
-  broadcast_binary(kind, c.in[0], c.in[1], c.out[0]);
+  broadcast_binary<F>(c.in[0], c.in[1], c.out[0]);
 }
 
 // din = g summed to din's shape; g has dy's shape. `scale` is 1 or -1.
@@ -80,7 +81,7 @@ void reduced(const Tensor& g, const Tensor& din, double scale) {
       std::memcpy(to + begin, from + begin, size_t(end - begin) * sizeof(float));
     });
   else
-    broadcast_binary(BinaryKind::mul, g, Tensor::scalar(scale), din);
+    broadcast_binary<Mul>(g, Tensor::scalar(scale), din);
 }
 
 template <int sign>
@@ -115,10 +116,10 @@ void mul_backward(const BackwardCall& c) {
     if (!din.defined() || (din.shape() != c.dout[0].shape() && product_sum(c.dout[0], other, din)))
       continue;
     if (din.shape() == c.dout[0].shape()) {
-      broadcast_binary(BinaryKind::mul, c.dout[0], other, din);
+      broadcast_binary<Mul>(c.dout[0], other, din);
     } else {
       const Tensor g = Tensor::empty_like(c.dout[0]);
-      broadcast_binary(BinaryKind::mul, c.dout[0], other, g);
+      broadcast_binary<Mul>(c.dout[0], other, g);
       reduced(g, din, 1);
     }
   }
@@ -129,31 +130,36 @@ void div_backward(const BackwardCall& c) {
   const Tensor& dy = c.dout[0];
   const Tensor g =
       c.din[0].defined() && c.din[0].shape() == dy.shape() ? c.din[0] : Tensor::empty_like(dy);
-  broadcast_binary(BinaryKind::div, dy, c.in[1], g);
+  broadcast_binary<Div>(dy, c.in[1], g);
   if (c.din[0].defined() && c.din[0].shape() != dy.shape()) reduced(g, c.din[0], 1);
   if (!c.din[1].defined()) return;
   const Tensor quotient = Tensor::empty_like(dy);
-  broadcast_binary(BinaryKind::div, c.in[0], c.in[1], quotient);
-  broadcast_binary(BinaryKind::mul, quotient, g, quotient);
+  broadcast_binary<Div>(c.in[0], c.in[1], quotient);
+  broadcast_binary<Mul>(quotient, g, quotient);
   reduced(quotient, c.din[1], -1);
 }
 
-const RegisterKernel add(
-    {.op = "add", .name = "cpu", .forward = forward<BinaryKind::add>, .backward = sum_backward<1>});
-const RegisterKernel sub({.op = "sub",
-                          .name = "cpu",
-                          .forward = forward<BinaryKind::sub>,
-                          .backward = sum_backward<-1>});
-const RegisterKernel mul(
-    {.op = "mul", .name = "cpu", .forward = forward<BinaryKind::mul>, .backward = mul_backward});
-const RegisterKernel div_(
-    {.op = "div", .name = "cpu", .forward = forward<BinaryKind::div>, .backward = div_backward});
-const RegisterKernel maximum({.op = "maximum",
-                              .name = "cpu",
-                              .forward = forward<BinaryKind::maximum>});
-const RegisterKernel minimum({.op = "minimum",
-                              .name = "cpu",
-                              .forward = forward<BinaryKind::minimum>});
+/// Null: the reference's, until a profile asks for a faster one.
+template <class F>
+constexpr BackwardFn backward = nullptr;
+template <>
+constexpr BackwardFn backward<Add> = sum_backward<1>;
+template <>
+constexpr BackwardFn backward<Sub> = sum_backward<-1>;
+template <>
+constexpr BackwardFn backward<Mul> = mul_backward;
+template <>
+constexpr BackwardFn backward<Div> = div_backward;
+
+template <class F>
+struct Kernels : RegisterKernel {
+  Kernels()
+      : RegisterKernel({.op = F::about().name,
+                        .name = "cpu",
+                        .forward = forward<F>,
+                        .backward = backward<F>}) {}
+};
+const Functions::Each<Kernels> kernels;
 
 }  // namespace
 }  // namespace limbeck

@@ -3,44 +3,41 @@
 #pragma once
 #include <cstdint>
 
+#include "ops/binary.h"
+#include "ops/unary.h"
 #include "ops_cpu/isa.h"
 
 namespace limbeck {
 
-/// Order of the tables below.
-enum class UnaryKind {
-  relu,
-  leaky_relu,
-  sigmoid,
-  tanh,
-  silu,
-  softplus,
-  exp,
-  log,
-  sqrt,
-  square,
-  abs,
-  clamp,
-  affine,
-  count
-};
-enum class BinaryKind { add, sub, mul, div, maximum, minimum, count };
-
-/// y[i] = f(x[i]); a, b: the function's settings.
-using UnaryKernel = void (*)(const float* x, float* y, int64_t n, float a, float b);
+/// y[i] = f(x[i]).
+using UnaryKernel = void (*)(const float* x, float* y, int64_t n, unary::Settings settings);
 /// dx[i] = dy[i] f'(s[i]); s: what the operator saves (x or y; null when it saves nothing).
-using UnaryGradientKernel = void (*)(const float* dy, const float* s, float* dx, int64_t n, float a,
-                                     float b);
+using UnaryGradientKernel = void (*)(const float* dy, const float* s, float* dx, int64_t n,
+                                     unary::Settings settings);
 /// y[i] = f(a[i * a_step], b[i * b_step]); steps are 0 or 1.
 using BinaryKernel = void (*)(const float* a, int a_step, const float* b, int b_step, float* y,
                               int64_t n);
 
+/// In the order of the lists.
 struct ElementwiseKernels {
-  UnaryKernel unary[int(UnaryKind::count)];
-  UnaryGradientKernel unary_gradient[int(UnaryKind::count)];
-  BinaryKernel binary[int(BinaryKind::count)];
+  UnaryKernel unary[unary::Functions::size];
+  UnaryGradientKernel unary_gradient[unary::Functions::size];
+  BinaryKernel binary[binary::Functions::size];
 };
 
 LIMBECK_SIMD_TABLE(ElementwiseKernels, elementwise_kernels)
+
+template <class F>
+UnaryKernel unary_kernel() {
+  return elementwise_kernels().unary[unary::Functions::index<F>()];
+}
+template <class F>
+UnaryGradientKernel unary_gradient_kernel() {
+  return elementwise_kernels().unary_gradient[unary::Functions::index<F>()];
+}
+template <class F>
+BinaryKernel binary_kernel() {
+  return elementwise_kernels().binary[binary::Functions::index<F>()];
+}
 
 }  // namespace limbeck

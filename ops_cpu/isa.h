@@ -8,7 +8,8 @@
 //                                                    Kernels t{...}; return t; }
 // and callers write kernels().run(p). Such files must not use inline functions or templates of
 // other headers (std::vector, ...): the linker keeps one copy of those, perhaps the AVX-512 one,
-// which then faults on a smaller machine.
+// which then faults on a smaller machine. Templates on their vector type V (ops/elementary.h) are
+// safe: V differs between instruction sets.
 #pragma once
 
 namespace limbeck {

@@ -111,8 +111,8 @@ void backward(const BackwardCall& c) {
   if (!c.din[0].defined()) return;
   const Shape& x = c.din[0].shape();
   const Shape kept = kept_shape(x, c.attrs);
-  broadcast_binary(BinaryKind::mul, c.dout[0].reshape(kept),
-                   Tensor::scalar(1 / divisor<average>(x, kept)), c.din[0]);
+  broadcast_binary<binary::Mul>(c.dout[0].reshape(kept),
+                                Tensor::scalar(1 / divisor<average>(x, kept)), c.din[0]);
 }
 
 const RegisterKernel sum(

@@ -161,23 +161,14 @@ void backward_vectors(const BackwardCall& c) {
 }
 
 template <class F>
-struct Kernels {
-  RegisterNaive naive;
-  RegisterTuned f32, bf16;
-  explicit Kernels(const char* op)
-      : naive(op, {forward<F, float>, backward<F, float>},
-              {forward<F, double>, backward<F, double>}),
-        f32(op, {forward_vectors<F, float>, backward_vectors<F, float>}),
-        bf16(op, {forward_vectors<F, bfloat16>, backward_vectors<F, bfloat16>}, nullptr,
-             DType::bf16) {}
+struct Kernels : RegisterElementwise {
+  Kernels()
+      : RegisterElementwise(F::about().name, {forward<F, float>, backward<F, float>},
+                            {forward<F, double>, backward<F, double>},
+                            {forward_vectors<F, float>, backward_vectors<F, float>},
+                            {forward_vectors<F, bfloat16>, backward_vectors<F, bfloat16>}) {}
 };
-
-const Kernels<binary::Add> add("add");
-const Kernels<binary::Sub> sub("sub");
-const Kernels<binary::Mul> mul("mul");
-const Kernels<binary::Div> div_op("div");
-const Kernels<binary::Maximum> maximum("maximum");
-const Kernels<binary::Minimum> minimum("minimum");
+const binary::Functions::Each<Kernels> kernels;
 
 }  // namespace
 }  // namespace limbeck::cuda

@@ -63,5 +63,15 @@ struct RegisterTuned {
                 const char* source = __builtin_FILE())
       : RegisterTuned(op, Functions{forward, backward}, supports, dtype, name, priority, source) {}
 };
+/// The kernels of an element-wise function: naive for f32 and f64, tuned for f32 and bf16.
+struct RegisterElementwise {
+  RegisterElementwise(const std::string& op, Functions naive_f32, Functions naive_f64,
+                      Functions tuned_f32, Functions tuned_bf16,
+                      const char* source = __builtin_FILE()) {
+    RegisterNaive(op, naive_f32, naive_f64, source);
+    RegisterTuned(op, tuned_f32, nullptr, DType::f32, "cuda", 2, source);
+    RegisterTuned(op, tuned_bf16, nullptr, DType::bf16, "cuda", 2, source);
+  }
+};
 
 }  // namespace limbeck::cuda

@@ -1,4 +1,4 @@
-// Element-wise functions of one tensor; formulas and slopes in ops/unary.h.
+// Element-wise functions of one tensor; formulas and gradients in ops/unary.h.
 //   forward  y[i] = f(x[i])          backward  dx[i] = dy[i] f'(x[i] or y[i])
 // x, y, dy, dx [n], one type; y and dx are overwritten. No shared memory; deterministic. Source:
 // elementary. Naive: one thread per element. Tuned (f32, bf16 with arithmetic in float): 16 bytes a
@@ -20,11 +20,17 @@ __global__ void value_kernel(const T* x, T* y, int64_t n, Settings s) {
   if (i < n) y[i] = F::value(x[i], s);
 }
 
-// `x` or `y` is null where the operator does not save it; the slope reads only the other.
+// What the gradient reads, x or y, is `saved`; null where it reads neither.
 template <class F, class T>
-__global__ void slope_kernel(const T* x, const T* y, const T* dy, T* dx, int64_t n, Settings s) {
+__global__ void slope_kernel(const T* saved, const T* dy, T* dx, int64_t n, Settings s) {
   const int64_t i = global_index();
-  if (i < n) dx[i] = dy[i] * F::slope(x ? x[i] : T(0), y ? y[i] : T(0), s);
+  if (i < n) dx[i] = dy[i] * F::gradient(T(1), saved ? saved[i] : T(0), s);
+}
+
+/// x or y of a backward, whichever the operator saves; null where it saves neither.
+template <class T>
+const T* saved_of(const BackwardCall& c) {
+  return optional_data<T>(c.in[0].defined() ? c.in[0] : c.out[0]);
 }
 
 template <class F, class T>
@@ -40,8 +46,7 @@ void backward(const BackwardCall& c) {
   const int64_t n = c.dout[0].numel();
   if (n == 0 || !c.din[0].defined()) return;
   LAUNCH((slope_kernel<F, T>), blocks_for(n), 256, 0, stream_of(c.dout[0]))
-  (optional_data<T>(c.in[0]), optional_data<T>(c.out[0]), c.dout[0].data<T>(), c.din[0].data<T>(),
-   n, F::settings(c.attrs));
+  (saved_of<T>(c), c.dout[0].data<T>(), c.din[0].data<T>(), n, F::settings(c.attrs));
 }
 
 // --- tuned ---------------------------------------------------------------------------------------
@@ -59,7 +64,6 @@ __global__ void value_vectors(const S* x, S* y, int64_t n, bool vectors, Setting
   }
 }
 
-// What the slope reads, x or y, is `saved`; null where it reads neither.
 template <class F, class S>
 __global__ void slope_vectors(const S* saved, const S* dy, S* dx, int64_t n, bool vectors,
                               Settings s) {
@@ -69,12 +73,12 @@ __global__ void slope_vectors(const S* saved, const S* dy, S* dx, int64_t n, boo
     Vector<float, V> at{};
     if (saved) at = load_floats<V>(saved + chunk.first);
     auto g = load_floats<V>(dy + chunk.first);
-    for (int v = 0; v < V; ++v) g[v] = g[v] * F::slope(at[v], at[v], s);
+    for (int v = 0; v < V; ++v) g[v] = g[v] * F::gradient(1.0f, at[v], s);
     store_floats(dx + chunk.first, g);
   } else {
     for (int64_t i = chunk.first; i < chunk.end; ++i) {
       const float at = saved ? static_cast<float>(saved[i]) : 0.0f;
-      dx[i] = S(static_cast<float>(dy[i]) * F::slope(at, at, s));
+      dx[i] = S(static_cast<float>(dy[i]) * F::gradient(1.0f, at, s));
     }
   }
 }
@@ -93,39 +97,21 @@ template <class F, class S>
 void backward_vectors(const BackwardCall& c) {
   const int64_t n = c.dout[0].numel();
   if (n == 0 || !c.din[0].defined()) return;
-  const S *saved = optional_data<S>(c.in[0].defined() ? c.in[0] : c.out[0]),
-          *dy = c.dout[0].data<S>();
+  const S *saved = saved_of<S>(c), *dy = c.dout[0].data<S>();
   S* dx = c.din[0].data<S>();
   LAUNCH((slope_vectors<F, S>), blocks_for_chunks<S>(n), 256, 0, stream_of(c.dout[0]))
   (saved, dy, dx, n, aligned_for(per_thread<S>, saved, dy, dx), F::settings(c.attrs));
 }
 
 template <class F>
-struct Kernels {
-  RegisterNaive naive;
-  RegisterTuned f32, bf16;
-  explicit Kernels(const char* op)
-      : naive(op, {forward<F, float>, backward<F, float>},
-              {forward<F, double>, backward<F, double>}),
-        f32(op, {forward_vectors<F, float>, backward_vectors<F, float>}),
-        bf16(op, {forward_vectors<F, bfloat16>, backward_vectors<F, bfloat16>}, nullptr,
-             DType::bf16) {}
+struct Kernels : RegisterElementwise {
+  Kernels()
+      : RegisterElementwise(F::about().name, {forward<F, float>, backward<F, float>},
+                            {forward<F, double>, backward<F, double>},
+                            {forward_vectors<F, float>, backward_vectors<F, float>},
+                            {forward_vectors<F, bfloat16>, backward_vectors<F, bfloat16>}) {}
 };
-
-const Kernels<unary::Relu> relu("relu");
-const Kernels<unary::LeakyRelu> leaky_relu("leaky_relu");
-const Kernels<unary::Sigmoid> sigmoid("sigmoid");
-const Kernels<unary::Tanh> tanh_op("tanh");
-const Kernels<unary::Silu> silu("silu");
-const Kernels<unary::Softplus> softplus("softplus");
-const Kernels<unary::Exp> exp_op("exp");
-const Kernels<unary::Log> log_op("log");
-const Kernels<unary::Sqrt> sqrt_op("sqrt");
-const Kernels<unary::Square> square("square");
-const Kernels<unary::Abs> abs_op("abs");
-const Kernels<unary::PowScalar> pow_scalar("pow_scalar");
-const Kernels<unary::Clamp> clamp("clamp");
-const Kernels<unary::Affine> affine("affine");
+const unary::Functions::Each<Kernels> kernels;
 
 }  // namespace
 }  // namespace limbeck::cuda

@@ -1,108 +1,56 @@
-// Vector kernels of element-wise functions; see elementwise_kernels.h. Each function is a struct of
-// value(x) and slope(s) on one vector. A run's last, incomplete vector goes through a padded copy,
-// so that every element sees the same arithmetic.
+// Vector kernels of the element-wise functions; see elementwise_kernels.h. A run's last, incomplete
+// vector goes through a padded copy, so that every element sees the same arithmetic. Of other
+// headers only templates on V are used (ops_cpu/isa.h): V, and so their copies, differ between
+// instruction sets.
 #include "ops_cpu/elementwise_kernels.h"
-
 #include "ops_cpu/simd/math.h"
+
+namespace limbeck {
+
+namespace isa = LIMBECK_ISA;
+
+/// What the formulas of ops/unary.h and ops/binary.h are written with, for a vector register.
+template <>
+struct Elementary<isa::V> {
+  using V = isa::V;
+  static V number(double v) { return isa::splat(static_cast<float>(v)); }
+  static V abs(V x) { return isa::absolute(x); }
+  static V exp(V x) { return isa::exp(x); }
+  static V log(V x) { return isa::log(x); }
+  static V log1p(V x) { return isa::log1p(x); }
+  static V tanh(V x) { return isa::tanh(x); }
+  static V logistic(V x) { return isa::logistic(x); }
+  static V pow(V x, V exponent) {
+    V y;
+    for (int i = 0; i < isa::W; ++i) y[i] = __builtin_powf(x[i], exponent[i]);
+    return y;
+  }
+  static V sqrt(V x) {
+    V y;
+    for (int i = 0; i < isa::W; ++i) y[i] = __builtin_sqrtf(x[i]);
+    return y;
+  }
+};
+
+}  // namespace limbeck
 
 namespace limbeck::LIMBECK_ISA {
 namespace {
 
-struct Relu {
-  static V value(V x, V, V) { return where_positive(x, x); }
-  static V gradient(V dy, V y, V, V) { return where_positive(y, dy); }
-};
-struct LeakyRelu {
-  static V value(V x, V a, V) { return x <= V{} ? a * x : x; }
-  static V gradient(V dy, V y, V a, V) { return y <= V{} ? a * dy : dy; }
-};
-struct Sigmoid {
-  static V value(V x, V, V) { return logistic(x); }
-  static V gradient(V dy, V y, V, V) { return dy * y * (1.0f - y); }
-};
-struct Tanh {
-  static V value(V x, V, V) { return tanh(x); }
-  static V gradient(V dy, V y, V, V) { return dy * (1.0f - y * y); }
-};
-struct Silu {
-  static V value(V x, V, V) { return x * logistic(x); }
-  static V gradient(V dy, V x, V, V) {
-    const V s = logistic(x);
-    return dy * s * (1.0f + x * (1.0f - s));
-  }
-};
-struct Softplus {
-  static V value(V x, V, V) { return softplus(x); }
-  static V gradient(V dy, V x, V, V) { return dy * logistic(x); }
-};
-struct Exp {
-  static V value(V x, V, V) { return exp(x); }
-  static V gradient(V dy, V y, V, V) { return dy * y; }
-};
-struct Log {
-  static V value(V x, V, V) { return log(x); }
-  static V gradient(V dy, V x, V, V) { return dy / x; }
-};
-struct Sqrt {
-  static V value(V x, V, V) {
-    V y;
-    for (int i = 0; i < W; ++i) y[i] = __builtin_sqrtf(x[i]);
-    return y;
-  }
-  static V gradient(V dy, V y, V, V) { return dy * 0.5f / y; }
-};
-struct Square {
-  static V value(V x, V, V) { return x * x; }
-  static V gradient(V dy, V x, V, V) { return 2.0f * x * dy; }
-};
-struct Abs {
-  static V value(V x, V, V) { return absolute(x); }
-  static V gradient(V dy, V x, V, V) { return x > V{} ? dy : x < V{} ? -dy : V{}; }
-};
-struct Clamp {
-  static V value(V x, V a, V b) { return x < a ? a : x > b ? b : x; }
-  static V gradient(V dy, V x, V a, V b) { return x < a ? V{} : x > b ? V{} : dy; }
-};
-struct Affine {
-  static V value(V x, V a, V b) { return a * x + b; }
-  static V gradient(V dy, V, V a, V) { return a * dy; }
-};
-
-struct Add {
-  static V value(V a, V b) { return a + b; }
-};
-struct Sub {
-  static V value(V a, V b) { return a - b; }
-};
-struct Mul {
-  static V value(V a, V b) { return a * b; }
-};
-struct Div {
-  static V value(V a, V b) { return a / b; }
-};
-struct Maximum {
-  static V value(V a, V b) { return a != a ? a : a > b ? a : b; }
-};
-struct Minimum {
-  static V value(V a, V b) { return a != a ? a : a < b ? a : b; }
-};
-
 template <class F>
-void unary(const float* x, float* y, int64_t n, float a, float b) {
-  const V va = splat(a), vb = splat(b);
+void value(const float* x, float* y, int64_t n, unary::Settings s) {
   int64_t i = 0;
-  for (; i + W <= n; i += W) store(y + i, F::value(load(x + i), va, vb));
-  if (i < n) store_some(y + i, F::value(load_some(x + i, n - i), va, vb), n - i);
+  for (; i + W <= n; i += W) store(y + i, F::value(load(x + i), s));
+  if (i < n) store_some(y + i, F::value(load_some(x + i, n - i), s), n - i);
 }
 
 template <class F>
-void unary_gradient(const float* dy, const float* s, float* dx, int64_t n, float a, float b) {
-  const V va = splat(a), vb = splat(b);
-  if (!s) s = dy;  // the function does not look at it
+void gradient(const float* dy, const float* saved, float* dx, int64_t n, unary::Settings s) {
+  if (!saved) saved = dy;  // the function does not look at it
   int64_t i = 0;
-  for (; i + W <= n; i += W) store(dx + i, F::gradient(load(dy + i), load(s + i), va, vb));
+  for (; i + W <= n; i += W) store(dx + i, F::gradient(load(dy + i), load(saved + i), s));
   if (i < n)
-    store_some(dx + i, F::gradient(load_some(dy + i, n - i), load_some(s + i, n - i), va, vb),
+    store_some(dx + i, F::gradient(load_some(dy + i, n - i), load_some(saved + i, n - i), s),
                n - i);
 }
 
@@ -121,24 +69,22 @@ void binary_as(const float* a, const float* b, float* y, int64_t n) {
 }
 
 template <class F>
-void binary(const float* a, int a_step, const float* b, int b_step, float* y, int64_t n) {
+void value_of_two(const float* a, int a_step, const float* b, int b_step, float* y, int64_t n) {
   if (a_step)
     b_step ? binary_as<F, 1, 1>(a, b, y, n) : binary_as<F, 1, 0>(a, b, y, n);
   else
     b_step ? binary_as<F, 0, 1>(a, b, y, n) : binary_as<F, 0, 0>(a, b, y, n);
 }
 
+template <class... F, class... G>
+constexpr ElementwiseKernels table_of(FunctionList<F...>, FunctionList<G...>) {
+  return {{value<F>...}, {gradient<F>...}, {value_of_two<G>...}};
+}
+
 }  // namespace
 
 const ElementwiseKernels& elementwise_kernels() {
-  static constexpr ElementwiseKernels table{
-      {unary<Relu>, unary<LeakyRelu>, unary<Sigmoid>, unary<Tanh>, unary<Silu>, unary<Softplus>,
-       unary<Exp>, unary<Log>, unary<Sqrt>, unary<Square>, unary<Abs>, unary<Clamp>, unary<Affine>},
-      {unary_gradient<Relu>, unary_gradient<LeakyRelu>, unary_gradient<Sigmoid>,
-       unary_gradient<Tanh>, unary_gradient<Silu>, unary_gradient<Softplus>, unary_gradient<Exp>,
-       unary_gradient<Log>, unary_gradient<Sqrt>, unary_gradient<Square>, unary_gradient<Abs>,
-       unary_gradient<Clamp>, unary_gradient<Affine>},
-      {binary<Add>, binary<Sub>, binary<Mul>, binary<Div>, binary<Maximum>, binary<Minimum>}};
+  static constexpr ElementwiseKernels table = table_of(unary::Functions(), binary::Functions());
   return table;
 }
 

@@ -75,11 +75,10 @@ static inline V tanh(V x) {
 
 static inline V logistic(V x) { return 1.0f / (1.0f + exp(-x)); }
 
-/// log(1 + e^x) = max(x, 0) + log1p(e^-|x|); the quotient repairs what 1 + e loses.
-static inline V softplus(V x) {
-  const V e = exp(-absolute(x)), u = 1.0f + e;
-  const V small = u == 1.0f ? e : log(u) * e / (u - 1.0f);
-  return (x > 0.0f ? x : V{}) + small;
+/// log(1 + x) for x in [0, 1]; the quotient repairs what 1 + x loses.
+static inline V log1p(V x) {
+  const V u = 1.0f + x;
+  return u == 1.0f ? x : log(u) * x / (u - 1.0f);
 }
 
 }  // namespace limbeck::LIMBECK_ISA

@@ -111,9 +111,9 @@ TEST_P(CudaElements, DoNotDependOnAddresses) {
 
 INSTANTIATE_TEST_SUITE_P(Ops, CudaElements,
                          testing::Values("relu", "leaky_relu", "sigmoid", "tanh", "silu",
-                                         "softplus", "affine", "clamp", "pow_scalar", "add", "sub",
-                                         "mul", "div", "maximum", "minimum", "where", "sum", "mean",
-                                         "dropout", "max_pool2d", "avg_pool2d",
+                                         "softplus", "gelu_tanh", "affine", "clamp", "pow_scalar",
+                                         "add", "sub", "mul", "div", "maximum", "minimum", "where",
+                                         "sum", "mean", "dropout", "max_pool2d", "avg_pool2d",
                                          "adaptive_avg_pool2d", "upsample_nearest", "concat",
                                          "slice", "pad2d", "permute", "channel_shuffle",
                                          "index_select"),

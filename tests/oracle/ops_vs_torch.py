@@ -49,6 +49,7 @@ for name, function in {"add": torch.add, "sub": torch.sub, "mul": torch.mul, "di
     for a, b in [((3, 4), (3, 4)), ((2, 3, 4), (4,)), ((2, 1, 5), (3, 1))]:
         case(name, {"a": real(*a), "b": real(*b, low=0.5, high=2)}, {}, one(lambda a, b, f=function: f(a, b)))
 UNARY = {"relu": F.relu, "sigmoid": torch.sigmoid, "tanh": torch.tanh, "silu": F.silu, "softplus": F.softplus, "exp": torch.exp,
+         "gelu_tanh": lambda x: F.gelu(x, approximate="tanh"),
          "log": torch.log, "sqrt": torch.sqrt, "square": torch.square, "abs": torch.abs}
 for name, function in UNARY.items():
     low = 0.1 if name in ("log", "sqrt") else -3

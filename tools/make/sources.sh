@@ -10,6 +10,6 @@ git='git -c safe.directory=*'
 if [ "$($git rev-parse --show-prefix 2> /dev/null || echo none)" = "" ]; then commit=$($git describe --always --dirty --abbrev=10 --exclude '*' 2> /dev/null || echo unknown)
 else commit=unknown; fi
 printf '// Written by tools/make/sources.sh.\n#include "ops/sources.h"\n\nconst limbeck::RegisterSources kernel_sources_of_this_build("%s", {\n' "$commit"
-{ find ops_cuda -path ops_cuda/sim -prune -o \( -name '*.cu' -o -name '*.cpp' -o -name '*.h' \) -print; grep -rl --include='*.h' host_device ops tensor; } |
+{ find ops_cuda -path ops_cuda/sim -prune -o \( -name '*.cu' -o -name '*.cpp' -o -name '*.h' \) -print; grep -rlE --include='*.h' 'host_device|LIMBECK_HD' ops tensor; } |
   sort | xargs sha256sum | sed 's/^\([0-9a-f]*\) [ *]\(.*\)$/    {"\2", "\1"},/'
 echo '});'
