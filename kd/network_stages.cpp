@@ -23,26 +23,30 @@ std::unique_ptr<nn::Network> new_student(Experiment& experiment, const Student& 
   return network;
 }
 
+Distillation::DirectoryOf directories_of(const StageContext& context, const Guidance& guidance) {
+  return [&context, guidance](const std::string& preparation) {
+    return context.directory_of(guidance.preparations.at(preparation));
+  };
+}
+
 /// Null without a teacher.
 std::unique_ptr<Distillation> distillation_of(Experiment& experiment, const StageContext& context,
                                               const Student& student, const Guidance& guidance) {
   if (!guidance.teacher) return nullptr;
-  const auto directory_of = [&context, guidance](const std::string& preparation) {
-    return context.directory_of(guidance.preparations.at(preparation));
-  };
   return std::make_unique<Distillation>(
       student.method, create_method(student.method, experiment.settings.methods),
       load_network(model_file(context, guidance.teacher), experiment.device).network,
-      experiment.task().kind(), directory_of);
+      experiment.task().kind(), directories_of(context, guidance));
 }
 
 /// Trains, saves and reports; `task` lacks nothing but what every stage has.
 void finish(Experiment& experiment, StageContext& context, const SavedNetwork& saved,
             const train::SupervisedTask& task, const train::Settings& settings) {
   const train::SupervisedResult r = train::fit(task, settings);
-  save_network(context.directory + "/model.safetensors", *saved.network, saved.name, saved.options,
+  const nn::Network& deployed = task.extra ? task.extra->deployed(task.network) : task.network;
+  save_network(context.directory + "/model.safetensors", deployed, saved.name, saved.options,
                task.standardisation);
-  add(context.results, results_of(r, *saved.network, experiment.task().criterion()));
+  add(context.results, results_of(r, deployed, experiment.task().criterion()));
 }
 
 }  // namespace
@@ -130,7 +134,12 @@ void run_preparation(Experiment& experiment, StageContext& context, const Studen
                                experiment.task().criterion(),
                                Experiment::stream(student.seed, student.method + "/" + preparation),
                                context.monitor,
-                               context.directory};
+                               context.directory,
+                               student.pair.student,
+                               student.pair.teacher,
+                               experiment.options(),
+                               experiment.settings.student,
+                               directories_of(context, guidance)};
   for (const Preparation& p :
        create_method(student.method, experiment.settings.methods)->preparations())
     if (p.name == preparation) return p.run(preparing);

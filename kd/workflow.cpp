@@ -216,6 +216,10 @@ class Builder {
   std::map<FakesUsed, StageHandle> fakes_;
 };
 
+int64_t batch_of(const Experiment& e, const Student& student) {
+  return student.fakes == FakesUsed::none ? e.settings.student.batch : e.settings.transfer.batch;
+}
+
 /// Tries every pair of networks of the plan with every method on a probe, without training: what
 /// does not fit is told before any work.
 std::string unsupported_pairs(Experiment& e, const Plan& plan) {
@@ -236,13 +240,18 @@ std::string unsupported_pairs(Experiment& e, const Plan& plan) {
       continue;
     try {
       const std::unique_ptr<Method> method = create_method(student.method, e.settings.methods);
-      if (!method->preparations().empty()) continue;  // it needs their files
+      method->check_names(student.pair.teacher, student.pair.student);
       const nn::Features features = pupil.forward_features(images, method->preact());
       const std::string name = student.method;
       Distillation distillation(name, create_method(name, e.settings.methods),
                                 nn::create_model(student.pair.teacher, e.options()),
                                 e.task().kind());
-      distillation.prepare({pupil, features, images, d, Stream()});
+      const train::ExtraLoss::Probe probe{pupil, features, images,
+                                          d,     Stream(), batch_of(e, student)};
+      if (method->preparations().empty())
+        distillation.prepare(probe);
+      else
+        distillation.check(probe);  // the files are not there yet
     } catch (const Error& error) {
       seen[student.method + student.pair.text()] = cat(student.pair.text(), ": ", error.what());
     }
