@@ -1,3 +1,5 @@
+#include <filesystem>
+
 #include "kd/distillation.h"
 #include "kd/stages.h"
 
@@ -65,6 +67,34 @@ void train_teacher(Experiment& experiment, StageContext& context, const std::str
           .stream = experiment.stream("teacher"),
           .monitor = context.monitor},
          experiment.settings.teacher);
+}
+
+std::string teacher_file(const std::string& teachers, const std::string& model) {
+  return std::filesystem::is_directory(teachers) ? cat(teachers, "/", model, ".safetensors")
+                                                 : teachers;
+}
+
+void import_teacher(Experiment& experiment, StageContext& context, const std::string& model) {
+  const std::string path = teacher_file(experiment.settings.plan.teachers, model);
+  const SavedNetwork saved = load_network(path, experiment.device);
+  const nn::ModelOptions expected = experiment.options();
+  LIMBECK_CHECK(saved.name == model, path, ": expected the network ", model, ", found ",
+                saved.name);
+  LIMBECK_CHECK(saved.options.outputs == expected.outputs &&
+                    saved.options.channels == expected.channels &&
+                    saved.options.size == expected.size,
+                path, ": expected ", expected.outputs, " outputs of ", expected.channels,
+                " channels of ", expected.size, " pixels, found ", saved.options.outputs, ", ",
+                saved.options.channels, " and ", saved.options.size);
+  save_network(context.directory + "/model.safetensors", *saved.network, saved.name, saved.options,
+               saved.standardisation);
+  const train::Criterion& criterion = experiment.task().criterion();
+  if (experiment.data().test.size() > 0)
+    context.results[std::string("test_") + criterion.metric()] = {
+        train::evaluate(*saved.network, experiment.data().test, saved.standardisation, criterion),
+        criterion.unit(), criterion.better(), "test"};
+  context.results["parameters"] = {static_cast<double>(saved.network->parameter_count()),
+                                   "parameters", Better::neither, "cost"};
 }
 
 void train_from_scratch(Experiment& experiment, StageContext& context, const Student& student,

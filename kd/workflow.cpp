@@ -69,6 +69,7 @@ class Builder {
   }
 
   void add_teacher(const std::string& model) {
+    if (!s_.plan.teachers.empty()) return add_saved_teacher(model);
     NetworkSettings settings = s_.teacher;
     settings.model = model;
     teachers_[model] = add(
@@ -80,7 +81,28 @@ class Builder {
         [model](Experiment& e, StageContext& c) { train_teacher(e, c, model); });
   }
 
+  /// Of what is there already only the place is a setting: the stage copies it once.
+  void add_saved_teacher(const std::string& model) {
+    std::string path = teacher_file(s_.plan.teachers, model);
+    teachers_[model] = add(
+        {plan_.tabular ? "teacher." + model : "teacher",
+         "teacher: " + model + " as saved",
+         {{"role", "teacher"}, {"model", model}},
+         {}},
+        [&](auto& v) { v("plan.teachers", path, ""); },
+        [model](Experiment& e, StageContext& c) { import_teacher(e, c, model); });
+  }
+  void add_saved_fakes() {
+    fakes_[FakesUsed::m2] = add(
+        {"fakes",
+         "fake images as saved",
+         {{"role", "fakes"}, {"fakes", name_of(FakesUsed::m2)}},
+         {}},
+        [&](auto& v) { v("plan.fake_data", s_.plan.fake_data, ""); }, import_fakes);
+  }
+
   void add_generation() {
+    if (!s_.plan.fake_data.empty()) return add_saved_fakes();
     const auto gan = add(
         {"gan", "the conditional GAN", {{"role", "gan"}}, {}},
         [&](auto& v) { v("gan", s_.gan, ""); }, train_gan);
@@ -176,6 +198,7 @@ class Builder {
       double share = s_.fakes.filter && s_.fakes.form == "paper" ? s_.fakes.rho : 1.0;
       v("fakes.per_class", s_.fakes.per_class, "");
       v("fakes.rho", share, "");
+      if (!s_.plan.fake_data.empty()) v("plan.fake_data", s_.plan.fake_data, "");
     }
     v("transfer", s_.transfer, "");
   }
