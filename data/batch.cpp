@@ -1,6 +1,8 @@
 // make_batch: bytes to standardised f32, with crop and flip (formula in tensor/image_bytes.h).
 // Torchvision's RandomCrop pads the bytes, so what lies outside is black before the
 // standardisation. One thread: the loader runs several batches at a time.
+#include <utility>
+
 #include "data/dataset.h"
 #include "tensor/image_bytes.h"
 #include "tensor/rows.h"
@@ -71,6 +73,29 @@ ByteBatch make_byte_batch(const Tensor& images, const std::vector<int64_t>& inde
     row[0] = d.dy, row[1] = d.dx, row[2] = d.flip;
   }
   return b;
+}
+
+Tensor quarter_turns(const Tensor& images, const std::vector<int64_t>& index, bool flip,
+                     Stream stream) {
+  check_rows(images, index, {});
+  const int64_t side = images.size(1), c = images.size(3), bytes = side * side * c;
+  LIMBECK_CHECK(side == images.size(2), "quarter_turns: expected square images, found ",
+                describe(images));
+  Tensor out = Tensor::empty({4 * static_cast<int64_t>(index.size()), side, side, c}, DType::u8);
+  uint8_t* to = out.data<uint8_t>();
+  for (const int64_t row : index) {
+    const uint8_t* from = images.data<uint8_t>() + row * bytes;
+    const bool flipped = (stream.bits() >> 31) && flip;
+    for (int turn = 0; turn < 4; ++turn)
+      for (int64_t y = 0; y < side; ++y)
+        for (int64_t x = 0; x < side; ++x, to += c) {
+          int64_t sy = y, sx = x;
+          for (int i = 0; i < turn; ++i) sy = std::exchange(sx, side - 1 - sy);
+          if (flipped) sx = side - 1 - sx;
+          std::copy_n(from + (sy * side + sx) * c, c, to);
+        }
+  }
+  return out;
 }
 
 Batch Batch::to(Device device) const {

@@ -83,6 +83,19 @@ struct ByteBatch {
 ByteBatch make_byte_batch(const Tensor& images, const std::vector<int64_t>& index,
                           const Augmentation& augmentation, Stream stream);
 
+/// What is made of every image of a batch before the crop: one view, or the four quarter turns by 0,
+/// 90, 180 and 270 degrees against the clock, rows 4i to 4i + 3 of the batch's images; labels and
+/// index stay one per image. The flip is of the image, before it is turned; each view is cropped by
+/// itself.
+struct Views {
+  bool quarter_turns = false;
+  bool flip_each = false;  ///< flip each view once more by itself
+  int64_t count() const { return quarter_turns ? 4 : 1; }
+};
+/// u8 rows of square images -> u8 [4 n,H,W,C], flipped before with probability 1/2 when `flip`.
+Tensor quarter_turns(const Tensor& images, const std::vector<int64_t>& index, bool flip,
+                     Stream stream);
+
 struct Batch {
   Tensor
       /// f32, standardised; or u8, when `draws` says what is still to be done (Loader of a device)
@@ -103,6 +116,7 @@ class Loader {
     bool drop_last = false;  ///< PyTorch's meaning
     bool shuffle = true;
     Augmentation augmentation;
+    Views views = {};
     Standardisation standardisation;
     int64_t threads = 1;  ///< prefetch threads; 0: in the caller
     int64_t depth = 4;    ///< batches made ahead

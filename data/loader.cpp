@@ -70,12 +70,19 @@ struct Loader::State {
     Batch b;
     b.index = config.pick ? config.pick(step) : rows_of(step);
     const Stream augment = stream.fork("augment", static_cast<uint64_t>(step));
+    Tensor images = dataset.images;
+    std::vector<int64_t> rows = b.index;
+    Augmentation augmentation = config.augmentation;
+    if (config.views.quarter_turns) {
+      images = quarter_turns(images, rows, augmentation.flip, augment.fork("turns"));
+      rows.resize(static_cast<size_t>(images.size(0)));
+      std::iota(rows.begin(), rows.end(), 0);
+      augmentation.flip = augmentation.flip && config.views.flip_each;
+    }
     if (config.device == cpu) {
-      b.images =
-          make_batch(dataset.images, b.index, config.augmentation, config.standardisation, augment);
+      b.images = make_batch(images, rows, augmentation, config.standardisation, augment);
     } else {
-      const ByteBatch bytes =
-          make_byte_batch(dataset.images, b.index, config.augmentation, augment);
+      const ByteBatch bytes = make_byte_batch(images, rows, augmentation, augment);
       b.images = bytes.images, b.draws = bytes.draws;
     }
     b.labels = take_rows(dataset.labels, b.index);

@@ -1,8 +1,17 @@
 #include "kd/checkpoint.h"
 
-#include "tensor/metadata.h"
-
 namespace limbeck::kd {
+namespace {
+std::map<std::string, RegisterComposite::Build>& composites() {
+  static std::map<std::string, RegisterComposite::Build> all;
+  return all;
+}
+}  // namespace
+
+RegisterComposite::RegisterComposite(const std::string& form, Build build) {
+  LIMBECK_CHECK(composites().emplace(form, std::move(build)).second,
+                "two composite networks are registered as ", form);
+}
 
 void save_network(const std::string& path, const nn::Network& network, const std::string& name,
                   const nn::ModelOptions& options, const data::Standardisation& standardisation) {
@@ -14,6 +23,10 @@ void save_network(const std::string& path, const nn::Network& network, const std
                    {"task", nn::name_of(options.task)},
                    {"mean", metadata_text(standardisation.mean)},
                    {"deviation", metadata_text(standardisation.deviation)}};
+  if (const auto* composite = dynamic_cast<const Composite*>(&network)) {
+    file.metadata["composite"] = composite->form();
+    for (const auto& [key, number] : composite->numbers()) file.metadata[key] = number;
+  }
   write_safetensors(path, file);
 }
 
@@ -31,6 +44,12 @@ SavedNetwork load_network(const std::string& path, Device device) {
   saved.standardisation = {metadata.numbers("mean", channels),
                            metadata.numbers("deviation", channels)};
   saved.network = nn::create_model(saved.name, saved.options);
+  if (metadata.has("composite")) {
+    const auto build = composites().find(metadata.text("composite"));
+    LIMBECK_CHECK(build != composites().end(), path, ": metadata composite '",
+                  metadata.text("composite"), "' is no composite network of this program");
+    saved.network = build->second(std::move(saved.network), saved.options, metadata);
+  }
   saved.network->load_state_dict(file, path);
   saved.network->to(device);
   return saved;

@@ -1,11 +1,14 @@
 // A network in a file that says what it is: its weights with PyTorch's keys and, as metadata, name,
 // options and the standardisation it was trained with.
 #pragma once
+#include <functional>
+#include <map>
 #include <memory>
 #include <string>
 
 #include "data/dataset.h"
 #include "nn/models/registry.h"
+#include "tensor/metadata.h"
 
 namespace limbeck::kd {
 
@@ -16,7 +19,22 @@ struct SavedNetwork {
   std::unique_ptr<nn::Network> network;
 };
 
-/// Metadata keys: network, outputs, channels, size, task, mean, deviation.
+/// A network that a method makes of a network of the registry and more modules (SimKD). Its file says
+/// which one, how it was made ("composite") and the numbers that rebuild the rest.
+class Composite : public nn::Network {
+ public:
+  virtual std::string form() const = 0;                            ///< as it is registered
+  virtual std::map<std::string, std::string> numbers() const = 0;  ///< metadata
+};
+/// Rebuilds a composite around the registry's network; parameters are loaded afterwards.
+struct RegisterComposite {
+  using Build = std::function<std::unique_ptr<nn::Network>(std::unique_ptr<nn::Network> network,
+                                                           const nn::ModelOptions& options,
+                                                           const MetadataReader& metadata)>;
+  RegisterComposite(const std::string& form, Build build);
+};
+
+/// `name` is of the registry's network, also for a Composite. Metadata keys: network, outputs, channels, size, task, mean, deviation.
 void save_network(const std::string& path, const nn::Network& network, const std::string& name,
                   const nn::ModelOptions& options, const data::Standardisation& standardisation);
 

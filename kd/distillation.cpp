@@ -1,5 +1,7 @@
 #include "kd/distillation.h"
 
+#include "kd/terms.h"
+
 namespace limbeck::kd {
 
 Distillation::Distillation(std::string name, std::unique_ptr<Method> method,
@@ -15,32 +17,53 @@ Distillation::Distillation(std::string name, std::unique_ptr<Method> method,
   teacher_->eval();
 }
 
-void Distillation::prepare(const Probe& probe) {
+Pair Distillation::pair_of(const Probe& probe, const nn::Features& teacher) const {
+  return {probe.network, *teacher_,  probe.features, teacher,
+          probe.train,   probe.init, probe.batch,    directory_of_};
+}
+
+nn::Features Distillation::see(const Variable& images) {
+  const NoGrad no_grad;
+  return teacher_->forward_features(images, method_->teacher_preact());
+}
+
+void Distillation::check(const Probe& probe) {
   teacher_->eval();
-  const nn::Features teacher = teacher_->forward_features(probe.images, preact());
+  const nn::Features teacher = see(probe.images);
   LIMBECK_CHECK(
       weights_.soft_weight == 0 || probe.features.output.shape() == teacher.output.shape(), name_,
       ": the student's output ", probe.features.output.shape(), " does not match the teacher's ",
       teacher.output.shape());
-  method_->prepare(
-      {probe.network, *teacher_, probe.features, teacher, probe.train, probe.init, directory_of_});
+  method_->check(pair_of(probe, teacher));
+}
+
+void Distillation::prepare(const Probe& probe) {
+  if (std::unique_ptr<nn::Network> other =
+          method_->other_teacher(directory_of_, teacher_->device())) {
+    teacher_ = std::move(other);
+    teacher_->set_requires_grad(false);
+  }
+  check(probe);
+  const nn::Features teacher = see(probe.images);
+  method_->prepare(pair_of(probe, teacher));
+  teacher_->train(method_->teacher_in_train_mode());
 }
 
 Variable Distillation::loss(const train::Step& step) {
-  {
-    NoGrad no_grad;
-    seen_ = teacher_->forward_features(Variable(step.batch.images), preact());
-  }
+  seen_ = see(Variable(step.batch.images));
   Variable total;
   if (weights_.soft_weight > 0)
-    total = distillation_loss(step.features.output, seen_.output.data(), weights_.temperature) *
-            weights_.soft_weight;
+    total = soft_loss(step.features.output, seen_.output, weights_) * weights_.soft_weight;
   const Variable own = method_->loss({step.features, seen_, step, *teacher_});
   if (!own.defined()) {
     LIMBECK_CHECK(total.defined(), name_, ": has no term for this task");
     return total;
   }
   return total.defined() ? total + own : own;
+}
+
+Tensor Distillation::prediction(const train::Step& step) {
+  return method_->prediction({step.features, seen_, step, *teacher_});
 }
 
 void Distillation::after_step(const train::Step& step) {

@@ -15,15 +15,24 @@ class Distillation : public train::ExtraLoss {
                std::unique_ptr<nn::Network> teacher, nn::Task task, DirectoryOf directory_of = {});
 
   bool preact() const override { return method_->preact(); }
+  data::Views views() const override { return method_->views(); }
+  bool drop_last() const override { return method_->drop_last(); }
+  /// What prepare() refuses without looking at files of preparations.
+  void check(const Probe& probe);
   void prepare(const Probe& probe) override;
   nn::Module* auxiliary() override { return method_->auxiliary(); }
   std::vector<nn::Module*> others() override { return {teacher_.get()}; }
   double hard_weight() const override { return weights_.hard_weight; }
   Variable loss(const train::Step& step) override;
+  Tensor prediction(const train::Step& step) override;
   void after_step(const train::Step& step) override;
+  nn::Network& deployed(nn::Network& student) override { return method_->deployed(student); }
   nn::Network& teacher() { return *teacher_; }
 
  private:
+  Pair pair_of(const Probe& probe, const nn::Features& teacher) const;
+  nn::Features see(const Variable& images);
+
   const std::string name_;
   std::unique_ptr<Method> method_;
   std::unique_ptr<nn::Network> teacher_;

@@ -1,5 +1,6 @@
 #include "kd/experiment.h"
 
+#include <algorithm>
 #include <cmath>
 
 namespace limbeck::kd {
@@ -24,6 +25,14 @@ const data::Standardisation& Experiment::standardisation() {
 const Task& Experiment::task() {
   if (!task_) task_ = task_of(train());
   return *task_;
+}
+
+int64_t Experiment::images_of_transfer() {
+  if (settings.plan.fake_data.empty())
+    return train().size() + task().fakes_used(train(), settings.fakes, settings.transfer.fakes);
+  const int64_t all = task().load_fakes(settings.plan.fake_data, train()).size();
+  const int64_t wanted = settings.transfer.fakes;
+  return train().size() + (wanted > 0 ? std::min(wanted, all) : all);
 }
 
 void add(Results& results, const Results& more) {

@@ -23,9 +23,7 @@ class Experiment {
   const Task& task();
   nn::ModelOptions options() { return task().options(train()); }
   /// Real images of a control's epoch: as many as M3's real and fake ones.
-  int64_t images_of_transfer() {
-    return train().size() + task().fakes_used(train(), settings.fakes, settings.transfer.fakes);
-  }
+  int64_t images_of_transfer();
 
   static Stream stream(int64_t seed, const std::string& purpose) {
     return Stream(static_cast<uint64_t>(seed)).fork(purpose);

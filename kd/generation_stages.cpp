@@ -163,6 +163,16 @@ void make_fakes(Experiment& experiment, StageContext& context, const std::string
       name, experiment.task().sheet(experiment.task().load_fakes(task.file, experiment.train())));
 }
 
+void import_fakes(Experiment& experiment, StageContext& context) {
+  const std::string& path = experiment.settings.plan.fake_data;
+  const data::Dataset fakes = experiment.task().load_fakes(path, experiment.train());
+  data::concatenate(experiment.train(), fakes);  // refuses images of another shape
+  write_safetensors(context.directory + "/fake_data.safetensors", read_safetensors(path));
+  context.results["images"] = {static_cast<double>(fakes.size()), "images", Better::neither,
+                               "cost"};
+  context.monitor.image("fakes", experiment.task().sheet(fakes));
+}
+
 void evaluate_fakes(Experiment& experiment, StageContext& context, const StageHandle& judge_stage,
                     const StageHandle& features_stage, const FakeSets& sets) {
   const EvaluationSettings& s = experiment.settings.evaluation;

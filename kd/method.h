@@ -14,6 +14,7 @@
 #include "tensor/fields.h"
 #include "train/criterion.h"
 #include "train/extra_loss.h"
+#include "train/supervised.h"
 
 namespace limbeck::kd {
 
@@ -22,11 +23,16 @@ struct LossWeights {
   double hard_weight = 1;  ///< gamma, of the labels' loss
   double soft_weight =
       1;  ///< alpha, of T^2 KL(softmax(t/T) || softmax(s/T)) / N; regression has no such term
-  double temperature = 4;  ///< T
+  double temperature = 4;    ///< T
+  bool standardise = false;  ///< logits to mean 0 and deviation 1 before T (kd/terms.h)
   void fields(FieldVisitor& v) {
     v("hard_weight", hard_weight, "gamma: weight of the labels' loss");
     v("soft_weight", soft_weight, "alpha: weight of the teacher's soft targets");
     v("temperature", temperature, "softening of the logits");
+    v("standardise", standardise,
+      "logits to mean 0 and deviation 1 over the classes before they are softened (Sun et al. "
+      "2024, "
+      "who then take temperature 2 and soft terms 9 times as heavy)");
   }
 };
 /// Throws naming the key ("methods.NAME.temperature") for what no training can follow.
@@ -41,12 +47,13 @@ struct Pair {
   const nn::Features& teacher;
   const data::Dataset& train;  ///< what the student will train on
   Stream init;                 ///< for the weights of auxiliary modules
+  int64_t batch = 0;           ///< images per step
   std::function<std::string(const std::string& preparation)>
       directory_of;  ///< of a finished Preparation of this method
 };
 
-/// What a method looks at in one step. The teacher ran in eval mode without gradient on the same
-/// augmented images. train/extra_loss.h says what the parts of `step` are, and what holds on a
+/// What a method looks at in one step. The teacher ran without gradient, in eval mode unless the
+/// method says otherwise, on the same augmented images. train/extra_loss.h says what the parts of `step` are, and what holds on a
 /// device.
 struct DistillationStep {
   const nn::Features& student;
@@ -65,7 +72,12 @@ struct PreparationContext {
   const train::Criterion& criterion;
   Stream stream;
   nn::Monitor& monitor;
-  std::string directory;  ///< of the stage
+  std::string directory;                   ///< of the stage
+  std::string student_name, teacher_name;  ///< of the pair, in the model registry
+  nn::ModelOptions options;                ///< of both networks
+  const train::Settings& training;         ///< the student's
+  std::function<std::string(const std::string& preparation)>
+      directory_of;  ///< of one before this one
 };
 struct Preparation {
   std::string name;  ///< "paraphraser": the stage is METHOD_paraphraser
@@ -80,10 +92,29 @@ class Method {
   /// Whether the middle taps are wanted before their closing activation
   /// (nn::Network::forward_features).
   virtual bool preact() const { return false; }
+  /// The same for the teacher.
+  virtual bool teacher_preact() const { return preact(); }
+  /// Whether the teacher normalises by the statistics of the batch (and moves its running ones).
+  virtual bool teacher_in_train_mode() const { return false; }
+  /// What is made of every image (train/extra_loss.h); both networks see all views.
+  virtual data::Views views() const { return {}; }
+  /// Whether incomplete batches are left out.
+  virtual bool drop_last() const { return false; }
   /// Stages before the student's, in order; each sees the files of those before it.
   virtual std::vector<Preparation> preparations() const { return {}; }
-  /// Called once before training: refuses unsupported pairs with the reason (throws Error), builds
-  /// and initialises auxiliary modules.
+  /// Another teacher than the pair's, from the files of a preparation; null: the pair's.
+  virtual std::unique_ptr<nn::Network> other_teacher(
+      const std::function<std::string(const std::string& preparation)>& /*directory_of*/,
+      Device /*device*/) {
+    return nullptr;
+  }
+  /// Refuses pairs by their names in the model registry, as check() below.
+  virtual void check_names(const std::string& /*teacher*/, const std::string& /*student*/) {}
+  /// Refuses unsupported pairs with the reason (throws Error), before any work: no file of a
+  /// preparation is there yet.
+  virtual void check(const Pair& /*pair*/) {}
+  /// Called once before training, after check(): builds and initialises auxiliary modules; may
+  /// refuse as check() does.
   virtual void prepare(const Pair& /*pair*/) {}
   /// Trained with the student's optimiser and kept in its checkpoints; null when there are none.
   /// Valid after prepare().
@@ -92,6 +123,10 @@ class Method {
   virtual Variable loss(const DistillationStep& /*step*/) { return {}; }
   /// After the optimiser's update, as part of the step: the place to write a memory.
   virtual void after_step(const DistillationStep& /*step*/) {}
+  /// As of train::ExtraLoss, for a method whose student's own head says nothing.
+  virtual Tensor prediction(const DistillationStep& /*step*/) { return {}; }
+  /// As of train::ExtraLoss; of a class that kd/checkpoint.h can save.
+  virtual nn::Network& deployed(nn::Network& student) { return student; }
 };
 
 struct MethodEntry {

@@ -1,3 +1,5 @@
+#include <filesystem>
+
 #include "kd/distillation.h"
 #include "kd/stages.h"
 
@@ -23,26 +25,30 @@ std::unique_ptr<nn::Network> new_student(Experiment& experiment, const Student& 
   return network;
 }
 
+Distillation::DirectoryOf directories_of(const StageContext& context, const Guidance& guidance) {
+  return [&context, guidance](const std::string& preparation) {
+    return context.directory_of(guidance.preparations.at(preparation));
+  };
+}
+
 /// Null without a teacher.
 std::unique_ptr<Distillation> distillation_of(Experiment& experiment, const StageContext& context,
                                               const Student& student, const Guidance& guidance) {
   if (!guidance.teacher) return nullptr;
-  const auto directory_of = [&context, guidance](const std::string& preparation) {
-    return context.directory_of(guidance.preparations.at(preparation));
-  };
   return std::make_unique<Distillation>(
       student.method, create_method(student.method, experiment.settings.methods),
       load_network(model_file(context, guidance.teacher), experiment.device).network,
-      experiment.task().kind(), directory_of);
+      experiment.task().kind(), directories_of(context, guidance));
 }
 
 /// Trains, saves and reports; `task` lacks nothing but what every stage has.
 void finish(Experiment& experiment, StageContext& context, const SavedNetwork& saved,
             const train::SupervisedTask& task, const train::Settings& settings) {
   const train::SupervisedResult r = train::fit(task, settings);
-  save_network(context.directory + "/model.safetensors", *saved.network, saved.name, saved.options,
+  const nn::Network& deployed = task.extra ? task.extra->deployed(task.network) : task.network;
+  save_network(context.directory + "/model.safetensors", deployed, saved.name, saved.options,
                task.standardisation);
-  add(context.results, results_of(r, *saved.network, experiment.task().criterion()));
+  add(context.results, results_of(r, deployed, experiment.task().criterion()));
 }
 
 }  // namespace
@@ -61,6 +67,34 @@ void train_teacher(Experiment& experiment, StageContext& context, const std::str
           .stream = experiment.stream("teacher"),
           .monitor = context.monitor},
          experiment.settings.teacher);
+}
+
+std::string teacher_file(const std::string& teachers, const std::string& model) {
+  return std::filesystem::is_directory(teachers) ? cat(teachers, "/", model, ".safetensors")
+                                                 : teachers;
+}
+
+void import_teacher(Experiment& experiment, StageContext& context, const std::string& model) {
+  const std::string path = teacher_file(experiment.settings.plan.teachers, model);
+  const SavedNetwork saved = load_network(path, experiment.device);
+  const nn::ModelOptions expected = experiment.options();
+  LIMBECK_CHECK(saved.name == model, path, ": expected the network ", model, ", found ",
+                saved.name);
+  LIMBECK_CHECK(saved.options.outputs == expected.outputs &&
+                    saved.options.channels == expected.channels &&
+                    saved.options.size == expected.size,
+                path, ": expected ", expected.outputs, " outputs of ", expected.channels,
+                " channels of ", expected.size, " pixels, found ", saved.options.outputs, ", ",
+                saved.options.channels, " and ", saved.options.size);
+  save_network(context.directory + "/model.safetensors", *saved.network, saved.name, saved.options,
+               saved.standardisation);
+  const train::Criterion& criterion = experiment.task().criterion();
+  if (experiment.data().test.size() > 0)
+    context.results[std::string("test_") + criterion.metric()] = {
+        train::evaluate(*saved.network, experiment.data().test, saved.standardisation, criterion),
+        criterion.unit(), criterion.better(), "test"};
+  context.results["parameters"] = {static_cast<double>(saved.network->parameter_count()),
+                                   "parameters", Better::neither, "cost"};
 }
 
 void train_from_scratch(Experiment& experiment, StageContext& context, const Student& student,
@@ -130,7 +164,12 @@ void run_preparation(Experiment& experiment, StageContext& context, const Studen
                                experiment.task().criterion(),
                                Experiment::stream(student.seed, student.method + "/" + preparation),
                                context.monitor,
-                               context.directory};
+                               context.directory,
+                               student.pair.student,
+                               student.pair.teacher,
+                               experiment.options(),
+                               experiment.settings.student,
+                               directories_of(context, guidance)};
   for (const Preparation& p :
        create_method(student.method, experiment.settings.methods)->preparations())
     if (p.name == preparation) return p.run(preparing);

@@ -118,6 +118,8 @@ bool Plan::uses_fakes() const {
 Plan plan_of(const ExperimentSettings& s) {
   Plan plan;
   plan.tabular = !s.plan.pairs.empty();
+  LIMBECK_CHECK(plan.tabular || (s.plan.teachers.empty() && s.plan.fake_data.empty()),
+                "plan.teachers and plan.fake_data need plan.pairs");
   if (!plan.tabular) {
     check_model(s.teacher.model, "teacher.model");
     check_model(s.student.model, "student.model");
@@ -142,6 +144,11 @@ Plan plan_of(const ExperimentSettings& s) {
   plan.judge = s.plan.judge.empty() ? plan.pairs[0].teacher : s.plan.judge;
   check_model(plan.judge, "plan.judge");
   plan.students = product(s, plan);
+  for (const Student& student : plan.students)
+    LIMBECK_CHECK(s.plan.fake_data.empty() ||
+                      (student.fakes != FakesUsed::raw && student.fakes != FakesUsed::m1),
+                  "plan.fakes: with plan.fake_data expected none, m2 or equal, found ",
+                  name_of(student.fakes));
   return plan;
 }
 

@@ -74,7 +74,7 @@ struct EvaluationSettings {
 struct PlanSettings {
   std::vector<std::string> pairs, methods = {"none", "blkd"}, fakes = {"none", "m2", "equal"};
   std::vector<int64_t> seeds;
-  std::string judge;
+  std::string judge, teachers, fake_data;
   void fields(FieldVisitor& v) {
     v("pairs", pairs, "\"TEACHER > STUDENT\" each; empty: no plan");
     v("methods", methods, "none, and distillation methods");
@@ -85,6 +85,12 @@ struct PlanSettings {
     v("judge", judge,
       "network that filters the fakes (M2), trained like a teacher; empty: the first pair's "
       "teacher");
+    v("teachers", teachers,
+      "saved teachers instead of training them: a file, or a folder of NETWORK.safetensors (of a "
+      "run, or of `limbeck convert`)");
+    v("fake_data", fake_data,
+      "a finished set of fakes (fake_data.safetensors) instead of generation; fakes are then none, "
+      "m2 or equal");
   }
 };
 

@@ -18,6 +18,12 @@ namespace limbeck::kd {
 
 void train_teacher(Experiment& experiment, StageContext& context, const std::string& model);
 
+/// The file of a network that plan.teachers names: a file, or a folder with the network's name.
+std::string teacher_file(const std::string& teachers, const std::string& model);
+/// A saved network in the place of a training; throws when it does not fit the data. Results:
+/// test_<metric>, parameters.
+void import_teacher(Experiment& experiment, StageContext& context, const std::string& model);
+
 /// Who teaches a student: nobody, or a teacher by a method.
 struct Guidance {
   StageHandle teacher;
@@ -53,6 +59,9 @@ struct FakeInputs {
 /// consistency_before, consistency_after (where judged).
 void make_fakes(Experiment& experiment, StageContext& context, const std::string& name,
                 const FakeInputs& inputs);
+
+/// A finished set of fakes in the place of generation. Results: images.
+void import_fakes(Experiment& experiment, StageContext& context);
 
 /// By the name that results carry: "raw", "m1", "m2".
 using FakeSets = std::map<std::string, StageHandle>;

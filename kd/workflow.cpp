@@ -69,6 +69,7 @@ class Builder {
   }
 
   void add_teacher(const std::string& model) {
+    if (!s_.plan.teachers.empty()) return add_saved_teacher(model);
     NetworkSettings settings = s_.teacher;
     settings.model = model;
     teachers_[model] = add(
@@ -80,7 +81,28 @@ class Builder {
         [model](Experiment& e, StageContext& c) { train_teacher(e, c, model); });
   }
 
+  /// Of what is there already only the place is a setting: the stage copies it once.
+  void add_saved_teacher(const std::string& model) {
+    std::string path = teacher_file(s_.plan.teachers, model);
+    teachers_[model] = add(
+        {plan_.tabular ? "teacher." + model : "teacher",
+         "teacher: " + model + " as saved",
+         {{"role", "teacher"}, {"model", model}},
+         {}},
+        [&](auto& v) { v("plan.teachers", path, ""); },
+        [model](Experiment& e, StageContext& c) { import_teacher(e, c, model); });
+  }
+  void add_saved_fakes() {
+    fakes_[FakesUsed::m2] = add(
+        {"fakes",
+         "fake images as saved",
+         {{"role", "fakes"}, {"fakes", name_of(FakesUsed::m2)}},
+         {}},
+        [&](auto& v) { v("plan.fake_data", s_.plan.fake_data, ""); }, import_fakes);
+  }
+
   void add_generation() {
+    if (!s_.plan.fake_data.empty()) return add_saved_fakes();
     const auto gan = add(
         {"gan", "the conditional GAN", {{"role", "gan"}}, {}},
         [&](auto& v) { v("gan", s_.gan, ""); }, train_gan);
@@ -176,6 +198,7 @@ class Builder {
       double share = s_.fakes.filter && s_.fakes.form == "paper" ? s_.fakes.rho : 1.0;
       v("fakes.per_class", s_.fakes.per_class, "");
       v("fakes.rho", share, "");
+      if (!s_.plan.fake_data.empty()) v("plan.fake_data", s_.plan.fake_data, "");
     }
     v("transfer", s_.transfer, "");
   }
@@ -216,6 +239,10 @@ class Builder {
   std::map<FakesUsed, StageHandle> fakes_;
 };
 
+int64_t batch_of(const Experiment& e, const Student& student) {
+  return student.fakes == FakesUsed::none ? e.settings.student.batch : e.settings.transfer.batch;
+}
+
 /// Tries every pair of networks of the plan with every method on a probe, without training: what
 /// does not fit is told before any work.
 std::string unsupported_pairs(Experiment& e, const Plan& plan) {
@@ -236,13 +263,18 @@ std::string unsupported_pairs(Experiment& e, const Plan& plan) {
       continue;
     try {
       const std::unique_ptr<Method> method = create_method(student.method, e.settings.methods);
-      if (!method->preparations().empty()) continue;  // it needs their files
+      method->check_names(student.pair.teacher, student.pair.student);
       const nn::Features features = pupil.forward_features(images, method->preact());
       const std::string name = student.method;
       Distillation distillation(name, create_method(name, e.settings.methods),
                                 nn::create_model(student.pair.teacher, e.options()),
                                 e.task().kind());
-      distillation.prepare({pupil, features, images, d, Stream()});
+      const train::ExtraLoss::Probe probe{pupil, features, images,
+                                          d,     Stream(), batch_of(e, student)};
+      if (method->preparations().empty())
+        distillation.prepare(probe);
+      else
+        distillation.check(probe);  // the files are not there yet
     } catch (const Error& error) {
       seen[student.method + student.pair.text()] = cat(student.pair.text(), ": ", error.what());
     }

@@ -13,7 +13,7 @@ namespace limbeck::train {
 /// host would be that of the recording.
 struct Step {
   nn::Network& network;
-  const nn::Features& features;  ///< of the network on batch.images
+  const nn::Features& features;  ///< of the network on batch.images, all views of them
   const data::Batch& batch;  ///< standardised images, labels, targets; `index` is empty: see rows
   Tensor rows;               ///< i64 [n]: rows of the training set, for memories
   Tensor places;             ///< i64 [1, 2]: where this step's draws begin (ops/random.h)
@@ -27,13 +27,19 @@ class ExtraLoss {
   /// (nn::Network::forward_features).
   virtual bool preact() const { return false; }
 
+  /// What the loop makes of every image; the criterion and the training metric see first views.
+  virtual data::Views views() const { return {}; }
+  /// Whether an epoch's last, incomplete batch is left out.
+  virtual bool drop_last() const { return false; }
+
   struct Probe {
     nn::Network& network;
     const nn::Features& features;  ///< of the network on `images`
     const Variable&
         images;  ///< the first two of the training set, standardised, on the network's device
     const data::Dataset& train;
-    Stream init;  ///< for the weights of own modules
+    Stream init;        ///< for the weights of own modules
+    int64_t batch = 0;  ///< images per step
   };
   /// Before the first step, in eval mode without gradients: refuses what does not fit with the
   /// reason (throws Error), builds own modules.
@@ -48,8 +54,15 @@ class ExtraLoss {
   /// Weight of the criterion's loss in the sum.
   virtual double hard_weight() const { return 1; }
   virtual Variable loss(const Step& step) = 0;
+  /// What the training metric counts, one row per image; called after loss(), without gradients.
+  /// Undefined: the network's own output.
+  virtual Tensor prediction(const Step& /*step*/) { return {}; }
   /// After the optimiser's update, as part of the step.
   virtual void after_step(const Step& /*step*/) {}
+
+  /// What is evaluated and saved in the place of the trained network. It may refer to the network
+  /// and to this loss, and is valid after prepare().
+  virtual nn::Network& deployed(nn::Network& network) { return network; }
 };
 
 }  // namespace limbeck::train

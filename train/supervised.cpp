@@ -38,7 +38,8 @@ class Run {
                                                              .weight_decay = s_.weight_decay,
                                                              .nesterov = s_.nesterov},
                                              task.extra);
-    const int64_t own = (task.train.size() + s_.batch - 1) / s_.batch;
+    const int64_t left_over = drop_last() ? 0 : s_.batch - 1;
+    const int64_t own = (task.train.size() + left_over) / s_.batch;
     steps_per_epoch_ = task.steps_per_epoch > 0 ? task.steps_per_epoch : own;
   }
 
@@ -46,7 +47,9 @@ class Run {
     restore();
     data::Loader loader(task_.train,
                         {.batch = s_.batch,
+                         .drop_last = drop_last(),
                          .augmentation = {s_.crop_padding, s_.flip},
+                         .views = task_.extra ? task_.extra->views() : data::Views{},
                          .standardisation = task_.standardisation,
                          .device = device_},
                         task_.stream.fork("shuffle"), done_);
@@ -60,7 +63,8 @@ class Run {
       one_step(batch, epoch);
       ++done_;
       const nn::Values seen{{"loss", loss_sum_ / count_}, {metric("train"), score_sum_ / count_}};
-      task_.monitor.progress(done_, total, batch.images.size(0), count_ > 0 ? seen : nn::Values{});
+      task_.monitor.progress(done_, total, static_cast<int64_t>(batch.index.size()),
+                             count_ > 0 ? seen : nn::Values{});
       if (done_ % steps_per_epoch_ == 0) end_epoch(epoch);
       nn::checkpoint(task_.monitor, [this] { return state(); });
     }
@@ -69,6 +73,11 @@ class Run {
   }
 
  private:
+  bool drop_last() const { return task_.extra && task_.extra->drop_last(); }
+  nn::Network& deployed() const {
+    return task_.extra ? task_.extra->deployed(task_.network) : task_.network;
+  }
+
   std::string metric(const char* part) const {
     return std::string(part) + "_" + task_.criterion.metric();
   }
@@ -87,7 +96,7 @@ class Run {
     task_.criterion.check(task_.train, features.output.size(1));
     if (!task_.extra) return;
     task_.extra->prepare(
-        {task_.network, features, images, task_.train, task_.stream.fork("auxiliary")});
+        {task_.network, features, images, task_.train, task_.stream.fork("auxiliary"), s_.batch});
     if (nn::Module* auxiliary = task_.extra->auxiliary()) auxiliary->to(device_);
   }
 
@@ -126,7 +135,7 @@ class Run {
     if (task_.test.size() > 0 &&
         (last || (s_.evaluate_every > 0 && (epoch + 1) % s_.evaluate_every == 0))) {
       result_.test_metric =
-          evaluate(task_.network, task_.test, task_.standardisation, task_.criterion);
+          evaluate(deployed(), task_.test, task_.standardisation, task_.criterion);
       values.emplace_back(metric("test"), result_.test_metric);
     }
     task_.monitor.metrics(epoch + 1, values);

@@ -16,6 +16,13 @@ std::vector<nn::Parameter> trained_parameters(const nn::Network& network, nn::Mo
 
 }  // namespace
 
+Variable first_views(const Variable& x, int64_t views) {
+  if (views == 1) return x;
+  Shape shape = x.shape();
+  shape.set(0, x.size(0) / views);
+  return reshape(slice(reshape(x, {shape[0], views, -1}), 1, 0, 1), shape);
+}
+
 SupervisedStep::SupervisedStep(nn::Network& network, const Criterion& criterion,
                                const data::Standardisation& standardisation,
                                const nn::SGD::Config& sgd, ExtraLoss* extra)
@@ -53,13 +60,20 @@ Tensors SupervisedStep::forward_backward_update(const Tensors& in) {
   const nn::Features features =
       network_.forward_features(Variable(batch.images), extra_ && extra_->preact());
   const Step step{network_, features, batch, in[4], in[5], in[6]};
-  Variable loss = criterion_.loss(features.output, batch);
+  const int64_t views = extra_ ? extra_->views().count() : 1;
+  const Variable output = first_views(features.output, views);
+  Variable loss = criterion_.loss(output, batch);
   if (extra_) loss = loss * extra_->hard_weight() + extra_->loss(step);
   optimizer_->zero_grad();
   loss.backward();
+  Tensor predicted = output.data();
+  if (extra_) {
+    const NoGrad no_grad;
+    if (const Tensor other = extra_->prediction(step); other.defined()) predicted = other;
+  }
   optimizer_->step();
   if (extra_) extra_->after_step(step);
-  return {loss.data(), features.output.data()};
+  return {loss.data(), predicted};
 }
 
 }  // namespace limbeck::train

@@ -11,6 +11,9 @@
 
 namespace limbeck::train {
 
+/// Rows 0, views, 2 views, ... of x [views n, ..]: of the images as they came (data::Views).
+Variable first_views(const Variable& x, int64_t views);
+
 class SupervisedStep {
  public:
   /// Everything outlives the step; networks stay on their device. An extra loss has been prepared.

@@ -8,7 +8,7 @@
 //                                                    cross entropy H carries no factor T^2
 // Gradient with respect to the student's logits: alpha T (softmax(s/T) - softmax(t/T)) / N, or
 // alpha / (T N) of it in the paper's form.
-#include "kd/method.h"
+#include "kd/terms.h"
 
 namespace limbeck::kd::blkd {
 namespace {
@@ -38,7 +38,7 @@ class Blkd : public Method {
     if (paper_) w.hard_weight = 1 - w.soft_weight, w.soft_weight = 0;
     return w;
   }
-  void prepare(const Pair& pair) override {
+  void check(const Pair& pair) override {
     const Shape &student = pair.student.output.shape(), &teacher = pair.teacher.output.shape();
     LIMBECK_CHECK(student[1] > 1, "blkd needs class logits; the networks have one output");
     LIMBECK_CHECK(student == teacher, "blkd: the student's output ", student,
@@ -46,9 +46,9 @@ class Blkd : public Method {
   }
   Variable loss(const DistillationStep& step) override {
     if (!paper_) return {};
-    const double scale = 1 / settings_.temperature;
-    const Variable target = softmax(Variable(step.teacher.output.data()) * scale);
-    return soft_cross_entropy(step.student.output * scale, target) * settings_.soft_weight;
+    const Variable target = softmax(softened(Variable(step.teacher.output.data()), settings_));
+    return soft_cross_entropy(softened(step.student.output, settings_), target) *
+           settings_.soft_weight;
   }
 
  private:

@@ -91,7 +91,10 @@ void expect_parameter_gradients(nn::Module& module, Loss&& loss) {
 inline void prepare(Method& method, const nn::Features& student, const nn::Features& teacher,
                     const data::Dataset& train = {}) {
   NoNetwork networks[2];
-  method.prepare({networks[0], networks[1], student, teacher, train, Stream(1), {}});
+  const Pair pair{networks[0], networks[1], student, teacher, train, Stream(1),
+                  student.output.size(0), {}};
+  method.check(pair);
+  method.prepare(pair);
 }
 
 }  // namespace limbeck::kd

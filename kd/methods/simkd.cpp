@@ -1,0 +1,186 @@
+// SimKD: the student's last map is carried to the teacher's, and the teacher's own classifier reads
+// it (Chen, Mei, Zhang, Wang, Wang, Feng, Chen, "Knowledge distillation with the reused teacher
+// classifier", CVPR 2022, Eq. 3; official code: DefangChen/SimKD).
+//   loss = weight mean((P(f_s) - f_t)^2), nothing else: hard and soft weights are 0
+//   P: conv1x1 C_s -> C_t / 2, BN, ReLU, conv3x3, BN, ReLU, conv1x1 -> C_t, BN, ReLU; the larger map
+//   is pooled to the smaller one first
+//   deployed: student without its head, P, mean over pixels, the teacher's linear layer
+// The student's own head trains on nothing and decays, as in the official code. f_t is what the
+// teacher's classifier takes the mean of: its last map, behind the activation (and, of a WRN, the
+// batch norm) that follows it, which the official code, without WRNs, need not tell apart. Teachers
+// whose output is not one linear layer of that mean (MobileNetV2, ShuffleV2, VGG with its head for
+// 128x128 images, DenseNet, regressors) are refused.
+#include <algorithm>
+
+#include "kd/checkpoint.h"
+#include "kd/terms.h"
+#include "nn/layers.h"
+
+namespace limbeck::kd::simkd {
+namespace {
+
+struct SimkdSettings : LossWeights {
+  double weight = 1;
+  SimkdSettings() { hard_weight = 0, soft_weight = 0; }
+  void fields(FieldVisitor& v) {
+    LossWeights::fields(v);
+    v("weight", weight, "of the squared difference");
+  }
+};
+
+class Projector : public nn::Module {
+ public:
+  Projector(int64_t in, int64_t out)
+      : conv1_(in, out / 2, {.kernel = 1}),
+        conv2_(out / 2, out / 2, {.kernel = 3, .padding = 1}),
+        conv3_(out / 2, out, {.kernel = 1}),
+        bn1_(out / 2),
+        bn2_(out / 2),
+        bn3_(out) {
+    add("conv1", conv1_), add("bn1", bn1_), add("conv2", conv2_), add("bn2", bn2_);
+    add("conv3", conv3_), add("bn3", bn3_);
+  }
+  Variable forward(const Variable& x) override {
+    return bn3_.relu(conv3_(bn2_.relu(conv2_(bn1_.relu(conv1_(x))))));
+  }
+
+ private:
+  nn::Conv2d conv1_, conv2_, conv3_;
+  nn::BatchNorm2d bn1_, bn2_, bn3_;
+};
+
+/// Student, projector and the teacher's classifier as one network.
+class Deployed : public Composite {
+ public:
+  Deployed(std::shared_ptr<nn::Network> student, std::shared_ptr<Projector> projector,
+           std::shared_ptr<nn::Linear> classifier, int64_t channels, int64_t side)
+      : student_(std::move(student)),
+        projector_(std::move(projector)),
+        classifier_(std::move(classifier)),
+        channels_(channels),
+        side_(side) {
+    add("student", *student_), add("projector", *projector_), add("classifier", *classifier_);
+  }
+  nn::Features forward_features(const Variable& x, bool preact) override {
+    nn::Features f = student_->forward_features(x, preact);
+    const Variable& map = last_map(f, "simkd", "student");
+    f.pooled = global_avg_pool((*projector_)(pooled_to(map, std::min(map.size(1), side_))));
+    f.output = (*classifier_)(f.pooled);
+    return f;
+  }
+  std::string form() const override { return "simkd"; }
+  std::map<std::string, std::string> numbers() const override {
+    return {{"simkd.student_channels", std::to_string(channels_)},
+            {"simkd.teacher_channels", std::to_string(classifier_->weight.size(1))},
+            {"simkd.teacher_side", std::to_string(side_)}};
+  }
+
+ private:
+  const std::shared_ptr<nn::Network> student_;
+  const std::shared_ptr<Projector> projector_;
+  const std::shared_ptr<nn::Linear> classifier_;
+  const int64_t channels_, side_;  // of the student's and of the teacher's map
+};
+
+std::unique_ptr<nn::Network> rebuild(std::unique_ptr<nn::Network> student,
+                                     const nn::ModelOptions& options,
+                                     const MetadataReader& metadata) {
+  const int64_t in = metadata.integer("simkd.student_channels"),
+                out = metadata.integer("simkd.teacher_channels");
+  return std::make_unique<Deployed>(std::move(student), std::make_shared<Projector>(in, out),
+                                    std::make_shared<nn::Linear>(out, options.outputs), in,
+                                    metadata.integer("simkd.teacher_side"));
+}
+const RegisterComposite composite("simkd", rebuild);
+
+/// The last linear layer from `width` numbers to the outputs; null without one.
+const nn::Linear* classifier_of(const nn::Network& teacher, int64_t outputs, int64_t width) {
+  const nn::Linear* found = nullptr;
+  teacher.visit([&](const std::string&, const nn::Module& m) {
+    const auto* linear = dynamic_cast<const nn::Linear*>(&m);
+    if (linear && linear->weight.shape() == Shape{outputs, width}) found = linear;
+  });
+  return found;
+}
+
+bool close(const Variable& a, const Variable& b) {
+  const double scale = max(abs(b)).item();
+  return max(abs(a - b)).item() <= 1e-3 * (scale + 1e-6);
+}
+
+class SimKd : public Method {
+ public:
+  using Settings = SimkdSettings;
+  explicit SimKd(const Settings& s) : settings_(s) {
+    LIMBECK_CHECK(s.weight > 0, "methods.simkd.weight: expected a positive number, found ",
+                  s.weight);
+  }
+  LossWeights weights() const override { return settings_; }
+  bool teacher_preact() const override { return true; }
+
+  void check(const Pair& pair) override {
+    last_map(pair.student, "simkd", "student");
+    const Variable& map = last_map(pair.teacher, "simkd", "teacher");
+    LIMBECK_CHECK(classifier(pair), "simkd: the teacher's output is not one linear layer of its ",
+                  map.size(3), " last maps' means, so a student cannot reuse it");
+  }
+
+  void prepare(const Pair& pair) override {
+    const Variable &s = last_map(pair.student, "simkd", "student"),
+                   &t = last_map(pair.teacher, "simkd", "teacher");
+    const nn::Linear& theirs = *classifier(pair);
+    classifier_ =
+        std::make_shared<nn::Linear>(t.size(3), pair.teacher.output.size(1), theirs.bias.defined());
+    classifier_->load_state_dict(theirs.state_dict());
+    classifier_->to(t.dtype());
+    classifier_->to(t.data().device());
+    classifier_->set_requires_grad(false);
+    rectified_ = !close(read(t), pair.teacher.output);
+    LIMBECK_CHECK(!rectified_ || close(read(relu(t)), pair.teacher.output),
+                  "simkd: the teacher's output is not its linear layer of its last maps' means");
+    projector_ = std::make_shared<Projector>(s.size(3), t.size(3));
+    projector_->initialise(pair.init);
+    channels_ = s.size(3), side_ = t.size(1);
+  }
+  nn::Module* auxiliary() override { return projector_.get(); }
+
+  Variable loss(const DistillationStep& step) override {
+    const Variable& s = last_map(step.student, "simkd", "student");
+    Variable t(last_map(step.teacher, "simkd", "teacher").data());
+    if (rectified_) t = relu(t);
+    const int64_t side = std::min(s.size(1), t.size(1));
+    projected_ = (*projector_)(pooled_to(s, side));
+    return mse_loss(projected_, pooled_to(t, side)) * settings_.weight;
+  }
+  Tensor prediction(const DistillationStep&) override { return read(projected_).data(); }
+  void after_step(const DistillationStep&) override { projected_ = {}; }
+
+  nn::Network& deployed(nn::Network& student) override {
+    const auto not_ours = [](nn::Network*) {};
+    if (!deployed_)
+      deployed_ = std::make_unique<Deployed>(std::shared_ptr<nn::Network>(&student, not_ours),
+                                             projector_, classifier_, channels_, side_);
+    return *deployed_;
+  }
+
+ private:
+  static const nn::Linear* classifier(const Pair& pair) {
+    return classifier_of(pair.teacher_network, pair.teacher.output.size(1),
+                         last_map(pair.teacher, "simkd", "teacher").size(3));
+  }
+  Variable read(const Variable& map) { return (*classifier_)(global_avg_pool(map)); }
+
+  const Settings settings_;
+  std::shared_ptr<Projector> projector_;
+  std::shared_ptr<nn::Linear> classifier_;
+  bool rectified_ = false;  // an activation lies between the teacher's tap and its pooling
+  int64_t channels_ = 0, side_ = 0;
+  std::unique_ptr<Deployed> deployed_;
+  Variable projected_;  // of the step in work
+};
+
+const RegisterMethod<SimKd> registered("simkd", "SimKD",
+                                       "the teacher's classifier reused (Chen et al. 2022)");
+
+}  // namespace
+}  // namespace limbeck::kd::simkd

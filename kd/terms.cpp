@@ -1,0 +1,43 @@
+#include "kd/terms.h"
+
+namespace limbeck::kd {
+
+Variable softened(const Variable& logits, const LossWeights& w) {
+  if (!w.standardise) return logits * (1 / w.temperature);
+  const Variable centred = logits - mean(logits, {1}, true);
+  return centred / ((sqrt(var(logits, {1}, true, true)) + 1e-7) * w.temperature);
+}
+
+Variable soft_loss(const Variable& student, const Variable& teacher, const LossWeights& w) {
+  Variable p;
+  {
+    NoGrad off;
+    p = softmax(softened(Variable(teacher.data()), w));
+  }
+  return kl_div(log_softmax(softened(student, w)), p) * (w.temperature * w.temperature);
+}
+
+Variable ramp(const train::Step& step, double epochs, double first, const Variable& like) {
+  const Variable clock(step.clock.to(like.dtype()));
+  return clamp(affine(slice(clock, 0, 1, 2), 1 / epochs, first / epochs), 0, 1);
+}
+
+Tensor identity(int64_t n, const Tensor& t) {
+  std::vector<double> values(static_cast<size_t>(n * n), 0.0);
+  for (int64_t i = 0; i < n; ++i) values[static_cast<size_t>(i * (n + 1))] = 1;
+  return Tensor::of(values, {n, n}).to(t.dtype()).to(t.device());
+}
+
+Variable unit_rows(const Variable& x) { return x / sqrt(sum(square(x), {x.rank() - 1}, true)); }
+
+const Variable& last_map(const nn::Features& f, const char* method, const char* whose) {
+  LIMBECK_CHECK(f.taps.size() >= 2 && f.taps[f.taps.size() - 2].rank() == 4, method, ": the ",
+                whose, " has no feature maps; it has ", f.taps.size(), " taps");
+  return f.taps[f.taps.size() - 2];
+}
+
+Variable pooled_to(const Variable& map, int64_t side) {
+  return map.size(1) == side ? map : adaptive_avg_pool2d(map, side, side);
+}
+
+}  // namespace limbeck::kd
