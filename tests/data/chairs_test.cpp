@@ -51,8 +51,12 @@ TEST(Rasteriser, NearerPartsCoverFartherOnesInAnyOrder) {
   const auto pixel = [&](size_t y, size_t x) { return &picture[(y * 32 + x) * 3]; };
   EXPECT_EQ(pixel(16, 16)[0], 255);
   EXPECT_EQ(pixel(16, 16)[1], 0);
-  EXPECT_EQ(pixel(16, 26)[1], 0);  // the far one ends at 16 + 16 * 2 / 5 * (0.9 + 4) / 4.9
-  EXPECT_EQ(pixel(16, 21)[0], 255);
+  // Edges at 16 + 16 * 2 * 0.5 / 2.9 = 21.5 and 16 + 16 * 2 / 4.9 = 22.5 pixels.
+  EXPECT_EQ(pixel(16, 20)[0], 255);
+  EXPECT_EQ(pixel(16, 21)[0], 128);
+  EXPECT_EQ(pixel(16, 21)[1], 128);
+  EXPECT_EQ(pixel(16, 22)[1], 128);
+  EXPECT_EQ(pixel(16, 23)[1], 0);
   EXPECT_EQ(pixel(16, 0)[0] + pixel(16, 0)[1], 0);
 }
 
