@@ -3,8 +3,10 @@
 #include <algorithm>
 #include <cmath>
 #include <sstream>
+#include <utility>
 
 #include "tensor/metadata.h"
+#include "tensor/rows.h"
 
 namespace limbeck::data {
 namespace {
@@ -78,7 +80,10 @@ struct RawLabels {
   std::string place;  ///< "file.h5: array labels_train"
   std::vector<double> values;
   bool integers = true;
-  std::string place_of_row(size_t row) const { return cat(place, ": row ", row); }
+  std::vector<int64_t> rows;  ///< of the array, when these are not all
+  std::string place_of_row(size_t i) const {
+    return cat(place, ": row ", rows.empty() ? static_cast<int64_t>(i) : rows[i]);
+  }
 };
 
 RawLabels labels_of(const ArrayFile& file, const std::string& name, const Tensor& images) {
@@ -104,6 +109,54 @@ Part read_part_of(const ArrayFile& file, const std::string& images, const std::s
   part.images = images_of(file, images);
   part.labels = labels_of(file, labels, part.images);
   return part;
+}
+
+/// Some rows of a whole part.
+Part rows_of(const Part& all, const std::vector<int64_t>& rows) {
+  Part part{take_rows(all.images, rows), {all.labels.place, {}, all.labels.integers, rows}};
+  for (const int64_t row : rows)
+    part.labels.values.push_back(all.labels.values[static_cast<size_t>(row)]);
+  return part;
+}
+
+/// Rows of the index train, the others test.
+std::pair<Part, Part> split_by_index(const ArrayFile& file, const std::string& name,
+                                     const Part& all) {
+  const Tensor index = file.read(name);
+  const std::string place = place_of(file, name);
+  const int64_t n = all.images.size(0);
+  LIMBECK_CHECK((index.rank() == 1 || (index.rank() == 2 && index.size(1) == 1)) &&
+                    index.numel() > 0 && !is_floating(index.dtype()) &&
+                    index.dtype() != DType::boolean,
+                place, ": expected row numbers [n], found ", index.dtype(), index.shape());
+  std::vector<bool> trains(static_cast<size_t>(n), false);
+  std::vector<int64_t> train, test;
+  for (int64_t i = 0; i < index.numel(); ++i) {
+    const auto row = static_cast<int64_t>(index.at(i));
+    LIMBECK_CHECK(row >= 0 && row < n && !trains[static_cast<size_t>(row)], place, ": row ", i,
+                  ": expected a new number 0..", n - 1, ", found ", row);
+    trains[static_cast<size_t>(row)] = true;
+    train.push_back(row);
+  }
+  for (int64_t row = 0; row < n; ++row)
+    if (!trains[static_cast<size_t>(row)]) test.push_back(row);
+  return {rows_of(all, train), rows_of(all, test)};
+}
+
+/// Training and test part; the latter has no rows when the file has none.
+std::pair<Part, Part> read_parts(const ArrayFile& file, const ArrayLayout& layout) {
+  const Part train = read_part_of(file, layout.train_images, layout.train_labels);
+  if (!layout.train_index.empty()) return split_by_index(file, layout.train_index, train);
+  if (layout.test_images.empty()) return {train, rows_of(train, {})};
+  const Part test = read_part_of(file, layout.test_images, layout.test_labels);
+  const auto image_shape = [](const Part& p) {
+    return Shape{p.images.size(1), p.images.size(2), p.images.size(3)};
+  };
+  LIMBECK_CHECK(image_shape(test) == image_shape(train), place_of(file, layout.test_images),
+                ": expected images as in ", layout.train_images,
+                ", [height, width, channels] = ", image_shape(train), ", found ",
+                image_shape(test));
+  return {train, test};
 }
 
 /// The classes of a part; `task.classes` 0: they are counted.
@@ -136,69 +189,51 @@ struct Described {
   bool has(const char* key) const { return reader.has(key); }
 };
 
-Split classification(const Part& train, const Part* test, const Described& described) {
+Split classification(const Part& train, const Part& test, const Described& described) {
   Split split;
   if (described.has("classes"))
     split.train.classes = described.reader.integer("classes", 1, most_classes);
+  take_classes(train.labels, split.train);
   if (described.has("class_names")) {
     split.train.class_names = lines_of(described.reader.text("class_names"));
     LIMBECK_CHECK(static_cast<int64_t>(split.train.class_names.size()) == split.train.classes,
                   described.reader.place("class_names"), ": expected ", split.train.classes,
                   " names, found ", split.train.class_names.size());
   }
-  take_classes(train.labels, split.train);
   split.test = split.train;
-  if (test) take_classes(test->labels, split.test);
+  take_classes(test.labels, split.test);
   return split;
 }
 
-Split regression(const Part& train, const Part* test, const Described& described,
-                 const ArraySettings& s, const std::string& section) {
+/// What the file says of the scale, where the settings say nothing. It does not bound responses:
+/// those of a test part may lie outside of the training responses.
+ResponseSettings scale_settings(ResponseSettings s, const Described& described) {
+  if (s.scale_given() || !described.has("response_low")) return s;
+  s.low = described.reader.number("response_low");
+  s.high = described.reader.number("response_high");
+  s.wraps = described.has("response_wraps") && described.reader.flag("response_wraps");
+  if (s.unit.empty() && described.has("response_unit"))
+    s.unit = described.reader.text("response_unit");
+  LIMBECK_CHECK(s.low < s.high, described.reader.place("response_high"),
+                ": expected a number above ", s.low, ", found ", s.high);
+  return s;
+}
+
+Split regression(const Part& train, const Part& test, const Described& described,
+                 const ResponseSettings& given, const std::string& section) {
   Split split;
-  ResponseSettings scale = s.response;
-  for (const Part* part : {&train, test})
-    if (part)
-      check_responses(part->labels.values, s.response, section,
-                      [&](size_t i) { return part->labels.place_of_row(i); });
-  if (!scale.scale_given() && described.has("response_low")) {
-    scale.low = described.reader.number("response_low");
-    scale.high = described.reader.number("response_high");
-    scale.wraps = described.has("response_wraps") && described.reader.flag("response_wraps");
-    if (scale.unit.empty() && described.has("response_unit"))
-      scale.unit = described.reader.text("response_unit");
-    LIMBECK_CHECK(scale.low < scale.high, described.reader.place("response_high"),
-                  ": expected a number above ", scale.low, ", found ", scale.high);
-  }
-  split.train.scale = split.test.scale =
-      response_scale(train.labels.values, scale, section, train.labels.place);
-  const auto targets = [](const Part& p) {
-    return Tensor::of(std::vector<float>(p.labels.values.begin(), p.labels.values.end()));
+  for (const Part* part : {&train, &test})
+    check_responses(part->labels.values, given, section,
+                    [&](size_t i) { return part->labels.place_of_row(i); });
+  const ResponseScale scale = response_scale(train.labels.values, scale_settings(given, described),
+                                             section, train.labels.place);
+  const auto take = [&](const Part& p, Dataset& d) {
+    d.targets = Tensor::of(std::vector<float>(p.labels.values.begin(), p.labels.values.end()));
+    d.scale = scale;
   };
-  split.train.targets = targets(train);
-  if (test) split.test.targets = targets(*test);
+  take(train, split.train);
+  take(test, split.test);
   return split;
-}
-
-/// Rows of the index train, the others test.
-Split split_by_index(const ArrayFile& file, const std::string& name, const Dataset& all) {
-  const Tensor index = file.read(name);
-  const std::string place = place_of(file, name);
-  LIMBECK_CHECK((index.rank() == 1 || (index.rank() == 2 && index.size(1) == 1)) &&
-                    index.numel() > 0 && !is_floating(index.dtype()) &&
-                    index.dtype() != DType::boolean,
-                place, ": expected row numbers [n], found ", index.dtype(), index.shape());
-  std::vector<bool> trains(static_cast<size_t>(all.size()), false);
-  std::vector<int64_t> train, test;
-  for (int64_t i = 0; i < index.numel(); ++i) {
-    const auto row = static_cast<int64_t>(index.at(i));
-    LIMBECK_CHECK(row >= 0 && row < all.size() && !trains[static_cast<size_t>(row)], place,
-                  ": row ", i, ": expected a new number 0..", all.size() - 1, ", found ", row);
-    trains[static_cast<size_t>(row)] = true;
-    train.push_back(row);
-  }
-  for (int64_t row = 0; row < all.size(); ++row)
-    if (!trains[static_cast<size_t>(row)]) test.push_back(row);
-  return {all.select(train), all.select(test)};
 }
 
 bool holds_classes(const ArraySettings& s, const Described& d, bool integers) {
@@ -238,27 +273,14 @@ ArrayLayout layout_of(const ArrayFile& file, const ArraySettings& s, const std::
 
 Split read_arrays(const ArrayFile& file, const ArraySettings& s, const std::string& section,
                   bool integers_are_responses) {
-  const ArrayLayout layout = layout_of(file, s, section);
-  const Part train = read_part_of(file, layout.train_images, layout.train_labels);
-  Part test;
-  const bool tested = !layout.test_images.empty();
-  if (tested) test = read_part_of(file, layout.test_images, layout.test_labels);
-  LIMBECK_CHECK(!tested || test.images.rows(0, 1).numel() == train.images.rows(0, 1).numel(),
-                place_of(file, layout.test_images), ": expected images as in ", layout.train_images,
-                ", [H, W, C] = ", train.images.rows(0, 1).shape(), ", found ",
-                test.images.rows(0, 1).shape());
+  const auto [train, test] = read_parts(file, layout_of(file, s, section));
   const Described described(file);
   const bool classes =
       holds_classes(s, described, train.labels.integers && !integers_are_responses);
-  Split split = classes ? classification(train, tested ? &test : nullptr, described)
-                        : regression(train, tested ? &test : nullptr, described, s, section);
+  Split split = classes ? classification(train, test, described)
+                        : regression(train, test, described, s.response, section);
   split.train.images = train.images;
-  if (tested) {
-    split.test.images = test.images;
-    return split;
-  }
-  if (!layout.train_index.empty()) return split_by_index(file, layout.train_index, split.train);
-  split.test = split.train.select({});
+  split.test.images = test.images;
   return split;
 }
 
@@ -277,8 +299,9 @@ TensorFile tensors_of(const Split& split, bool fake) {
     file.metadata["classes"] = cat(d.classes);
     std::string names;
     for (const std::string& name : d.class_names) {
-      LIMBECK_CHECK(name.find('\n') == std::string::npos, "class name '", name,
-                    "' has a line break, which a file of arrays cannot hold");
+      LIMBECK_CHECK(name.find('\n') == std::string::npos, "class name ",
+                    name.substr(0, name.find('\n')),
+                    "...: expected no line break, which a file of arrays cannot hold");
       names += name + "\n";
     }
     if (!names.empty()) file.metadata["class_names"] = names;

@@ -115,8 +115,18 @@ void Hdf5File::check_storage(hid_t set, int64_t bytes, const std::string& place)
   const Handle plan(H5Dget_create_plist(set), H5Pclose, place);
   LIMBECK_CHECK(H5Pget_external_count(plan) == 0 && H5Pget_layout(plan) != H5D_VIRTUAL, place,
                 ": its values lie in other files, which are not read");
+  const int filters = H5Pget_nfilters(plan);
+  for (int i = 0; i < filters; ++i) {
+    char name[64] = "";
+    size_t values = 0;
+    unsigned flags = 0, features = 0;
+    const H5Z_filter_t filter = H5Pget_filter2(plan, static_cast<unsigned>(i), &flags, &values,
+                                               nullptr, sizeof name, name, &features);
+    LIMBECK_CHECK(H5Zfilter_avail(filter) > 0, place, ": packed with filter ", filter, " ", name,
+                  ", which the HDF5 library here does not have");
+  }
   const hsize_t stored = H5Dget_storage_size(set);
-  const hsize_t ratio = H5Pget_nfilters(plan) > 0 ? largest_ratio : 1;
+  const hsize_t ratio = filters > 0 ? largest_ratio : 1;
   LIMBECK_CHECK(stored <= bytes_, place, ": ", stored, " bytes in a file of ", bytes_,
                 " (truncated?)");
   LIMBECK_CHECK(static_cast<hsize_t>(bytes) / ratio <= stored, place, ": expected ", bytes,
