@@ -22,14 +22,16 @@ bool is_hdf5_name(const std::string& path) {
   return path.ends_with(".h5") || path.ends_with(".hdf5") || path.ends_with(".hdf");
 }
 
-/// The source that a file's name speaks of.
-std::string kind_of(const std::string& path) {
-  if (is_hdf5_name(path)) return "hdf5";
-  if (path.ends_with(".npz")) return "npz";
-  if (path.ends_with(".safetensors")) return "container";
-  fail(path,
-       ": expected a name that ends in .h5, .hdf5, .npz or .safetensors; --kind says what "
-       "else it is");
+/// The source that the name of IN speaks of: its own name where it needs no files, or an ending.
+std::string kind_of(const std::string& in) {
+  for (const data::DataSource& source : data::all_sources())
+    if (source.files.empty() && source.name == in) return in;
+  if (is_hdf5_name(in)) return "hdf5";
+  if (in.ends_with(".npz")) return "npz";
+  if (in.ends_with(".safetensors")) return "container";
+  fail(in,
+       ": expected a name that ends in .h5, .hdf5, .npz or .safetensors; --kind says what else "
+       "it is");
 }
 
 void convert_data(const ConvertOptions& o) {
@@ -59,7 +61,9 @@ void add_data_convert(CommandLine& app) {
   CommandLine convert = app.add_subcommand(
       "convert", "write a data set as one file, safetensors (.safetensors) or HDF5 (.h5)");
   auto o = std::make_shared<ConvertOptions>();
-  convert.add_option("in", o->in, "file of the data set, or a folder with --kind")
+  convert
+      .add_option("in", o->in,
+                  "file of the data set, a folder with --kind, or a source without files: shapes")
       .required()
       .value_name("IN");
   convert.add_option("out", o->out, "file to write: .safetensors, .h5, .hdf5")

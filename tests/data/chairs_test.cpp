@@ -120,6 +120,17 @@ TEST(Chairs, TrainingAngles) {
   EXPECT_TRUE(chair_angles({.step = 0}).empty());
 }
 
+TEST(Chairs, LabelsAsThoseOfRc49) {
+  // 25 images at each of its 450 training angles: the official checkpoint names the width of the
+  // hard vicinity, 1.06 s N^(-1/5) of the labels in [0, 1], 0.0473678495.
+  const auto angles = chair_angles({});
+  double sum = 0, squares = 0;
+  for (const double a : angles) sum += a / 90, squares += a * a / 8100;
+  const double k = static_cast<double>(angles.size()), mean = sum / k;
+  const double deviation = std::sqrt(squares / k - mean * mean);
+  EXPECT_NEAR(1.06 * deviation * std::pow(25 * k, -0.2), 0.0473678495, 5e-9);
+}
+
 TEST(Chairs, CountsPerAngleAndGaps) {
   const Split s = load_chairs({.test = 300, .step = 30, .per_angle = 4}, 16, 1);
   EXPECT_EQ(s.train.targets.to_vector<float>(),
