@@ -30,8 +30,8 @@ const RegisterSource source_of_containers(
      .one_file = true,
      .settings = ArraySettings{},
      .check =
-         [](const AnySettings& own, const DataSettings&) {
-           check_array_settings(own.as<ArraySettings>(), "data.container");
+         [](const AnySettings& own, const DataSettings& common) {
+           layout_of(SafetensorsFile(common.path), own.as<ArraySettings>(), "data.container");
          },
      .load =
          [](const AnySettings& own, const DataSettings& common) {

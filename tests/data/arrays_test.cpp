@@ -280,6 +280,13 @@ TEST(Container, Damage) {
   folder.write("set.safetensors", "");
   expect_error([&] { load_file("container", path); }, {path, "not a safetensors file"});
   TensorFile file = tensors_of(regression_set(true));
+  file.tensors.erase(file.tensors.begin() + 1);
+  write_safetensors(path, file);
+  DataSettings settings;
+  settings.kind = "container";
+  settings.path = path;
+  expect_error([&] { check(settings); }, {path, "array labels_train is missing"});
+  file = tensors_of(regression_set(true));
   file.metadata["response_high"] = "-6";
   write_safetensors(path, file);
   expect_error([&] { load_file("container", path); }, {path, "response_high", "-5.25"});
