@@ -40,7 +40,7 @@ FLAGS_avx512 := -mavx512f -mavx512bw -mavx512dq -mavx512vl -mfma -mprefer-vector
 
 # What only steers the work is compiled with less optimisation, and so are the reference operators that do not sum over many terms: it
 # saves a third of their compile time and no run time. (At -Og, GCC 12 takes members of std::optional for uninitialised.)
-LIGHT := apps/% kd/% gan/% train/% nn/% autograd/% ops/% $(addprefix data/,folder.cpp stb.cpp idx.cpp cifar.cpp load.cpp dataset.cpp readers.cpp sheet.cpp source.cpp) tensor/safetensors.cpp tests/%
+LIGHT := apps/% kd/% gan/% train/% nn/% autograd/% ops/% $(addprefix data/,folder.cpp stb.cpp idx.cpp cifar.cpp arrays.cpp container.cpp npz.cpp zip.cpp hdf5_source.cpp responses.cpp load.cpp dataset.cpp readers.cpp sheet.cpp source.cpp) tensor/safetensors.cpp tests/%
 HOT   := $(addprefix ops/,conv2d.cpp conv_transpose2d.cpp matmul.cpp linear.cpp batch_norm.cpp reduce.cpp)
 level  = $(if $(filter $(LIGHT),$(filter-out $(HOT),$(1))),$(patsubst -O2,-Og -Wno-maybe-uninitialized,$(OPT)),$(OPT))
 
@@ -50,7 +50,8 @@ say = $(if $(V),,@echo '  $(1) $(2)';)
 obj          = $(patsubst %.cpp,$(BUILD)/obj/%.o,$(1))
 SIMD_OBJ    := $(foreach isa,$(ISAS),$(patsubst %.cpp,$(BUILD)/obj/%.$(isa).o,$(SIMD_SRC)))
 TEST_OBJ    := $(call obj,$(TEST_SRC))
-include tools/make/unity.mk
+PCH         := $(BUILD)/obj/common.h
+include tools/make/unity.mk tools/make/hdf5.mk
 LIBRARY_OBJ := $(call joined_obj,$(LIBRARY_SRC)) $(SIMD_OBJ)
 APP_LIB_OBJ := $(call joined_obj,$(filter-out %/main.cpp,$(APP_SRC)))
 APP_OBJ     := $(APP_LIB_OBJ) $(call obj,apps/main.cpp)
@@ -62,7 +63,7 @@ ifeq ($(CUDA),0)
 programs: $(BUILD)/limbeck
 endif
 
-include $(filter-out %/unity.mk,$(wildcard tools/make/*.mk))
+include $(filter-out %/unity.mk %/hdf5.mk,$(wildcard tools/make/*.mk))
 
 # Operators and networks register themselves from static objects, so objects are linked directly, not from an archive.
 $(BUILD)/limbeck: $(LIBRARY_OBJ) $(APP_OBJ)
@@ -83,7 +84,6 @@ $(foreach isa,$(ISAS),$(eval $(call isa_rule,$(isa))))
 
 # The headers that nearly every file includes, compiled once: a third of the compile time of the others. Files still include what they use
 # (tests/layers_test.cpp compiles every header alone). ccache compares checksums.
-PCH := $(BUILD)/obj/common.h
 $(PCH).gch: tools/make/common.h
 	@mkdir -p $(@D)
 	$(call say,PCH ,$<)cp $< $(@:.gch=) && $(CXX) $(CXXFLAGS) $(OPT) -x c++-header -MT $@ -MF $(@:.gch=.d) $(@:.gch=) -o $@

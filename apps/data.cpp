@@ -1,5 +1,5 @@
 // `limbeck data info` prints what a data set holds; `limbeck data preview` writes a sheet of its
-// images; `limbeck data kinds` lists the sources.
+// images; `limbeck data kinds` lists the sources; `limbeck data convert` is in data_convert.cpp.
 #include <algorithm>
 #include <cstdio>
 #include <memory>
@@ -9,6 +9,7 @@
 
 #include "apps/command.h"
 #include "apps/config.h"
+#include "apps/data_convert.h"
 #include "apps/data_options.h"
 #include "data/sheet.h"
 
@@ -36,7 +37,10 @@ nlohmann::ordered_json summary(const data::Dataset& d) {
     const auto [low, high] = std::minmax_element(responses.begin(), responses.end());
     j["response_minimum"] = *low;
     j["response_maximum"] = *high;
-    j["response_scale"] = {{"low", d.scale.low}, {"high", d.scale.high}, {"unit", d.scale.unit}};
+    j["response_scale"] = {{"low", d.scale.low},
+                           {"high", d.scale.high},
+                           {"unit", d.scale.unit},
+                           {"wraps", d.scale.wraps}};
     j["response_mean"] =
         std::accumulate(responses.begin(), responses.end(), 0.0) / static_cast<double>(d.size());
   }
@@ -67,8 +71,9 @@ void print_part(const char* part, const data::Dataset& d) {
     const auto j = summary(d);
     std::printf("  responses  %g to %g, mean %g\n", j["response_minimum"].get<double>(),
                 j["response_maximum"].get<double>(), j["response_mean"].get<double>());
-    std::printf("  scale      %g to %g%s%s\n", d.scale.low, d.scale.high,
-                d.scale.unit.empty() ? "" : " ", d.scale.unit.c_str());
+    std::printf("  scale      %g to %g%s%s%s\n", d.scale.low, d.scale.high,
+                d.scale.unit.empty() ? "" : " ", d.scale.unit.c_str(),
+                d.scale.wraps ? ", wraps" : "");
     return;
   }
   const auto count = d.histogram();
@@ -116,7 +121,10 @@ void preview(const Options& o) {
 void kinds() {
   for (const data::DataSource& source : data::all_sources()) {
     std::printf("%-10s %s\n", source.name.c_str(), source.help.c_str());
-    if (!source.files.empty()) std::printf("  reads %s in data.path\n", source.files.c_str());
+    if (source.one_file)
+      std::printf("  data.path is %s\n", source.files.c_str());
+    else if (!source.files.empty())
+      std::printf("  reads %s in data.path\n", source.files.c_str());
     AnySettings own = source.settings;
     const Settings list = list_settings(own);
     if (list.empty()) continue;
@@ -127,7 +135,8 @@ void kinds() {
 }
 
 RegisterCommand command(
-    {"data", "look at a data set: info, preview, kinds", [](CommandLine& app) {
+    {"data", "look at a data set, or convert it: info, preview, convert, kinds",
+     [](CommandLine& app) {
        app.require_subcommand();
        auto options = std::make_shared<Options>();
        CommandLine show =
@@ -150,6 +159,7 @@ RegisterCommand command(
          options->data = preview_data;
          preview(*options);
        });
+       add_data_convert(app);
        app.add_subcommand("kinds", "the data sources with their settings").callback(kinds);
      }});
 

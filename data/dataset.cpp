@@ -20,11 +20,20 @@ Tensor each_element(const Tensor& t, F f) {
 
 }  // namespace
 
+void ResponseScale::expect_line(const std::string& who) const {
+  LIMBECK_CHECK(!wraps, who, ": the responses wrap (", high, unit.empty() ? "" : " ", unit, " is ",
+                low,
+                " again), expected an interval without wrapping: one output and its squared "
+                "error know no circle");
+}
+
 Tensor ResponseScale::to_unit(const Tensor& responses) const {
+  expect_line("response scale");
   return each_element(responses, [this](double v) { return to_unit(v); });
 }
 
 Tensor ResponseScale::from_unit(const Tensor& values) const {
+  expect_line("response scale");
   return each_element(values, [this](double v) { return from_unit(v); });
 }
 

@@ -13,16 +13,20 @@ namespace limbeck::data {
 /// What the responses of a set are: an interval of their unit that networks see as [0, 1].
 struct ResponseScale {
   double low = 0, high = 1;
-  std::string unit;  ///< "degrees"; empty: plain numbers
+  std::string unit;    ///< "degrees"; empty: plain numbers
+  bool wraps = false;  ///< `high` is the same as `low`, as 360 degrees are 0
 
   /// A response in its unit -> the number that networks learn, and back. Not clipped: what lies
   /// outside of [low, high] stays outside of [0, 1]. Called where batches enter a network and where
   /// its output leaves, nowhere else.
   double to_unit(double response) const { return (response - low) / (high - low); }
   double from_unit(double value) const { return low + value * (high - low); }
-  /// The same for every element of an f32 tensor on the host; computed in f64.
+  /// The same for every element of an f32 tensor on the host; computed in f64. Throws when the
+  /// responses wrap.
   Tensor to_unit(const Tensor& responses) const;
   Tensor from_unit(const Tensor& values) const;
+  /// For whoever takes the interval for a line: throws naming `who` when the responses wrap.
+  void expect_line(const std::string& who) const;
   bool operator==(const ResponseScale&) const = default;
 };
 

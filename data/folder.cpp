@@ -4,7 +4,6 @@
 #include <cmath>
 #include <cstring>
 #include <filesystem>
-#include <limits>
 #include <map>
 #include <set>
 
@@ -215,37 +214,22 @@ struct Labels {
   Dataset task;
 };
 
-/// As the settings say, or the interval of the training responses. A given one holds every
-/// response, as the original's constants have to.
-ResponseScale scale_of(const Labels& l, const std::vector<double>& responses,
-                       const FolderSettings& s) {
-  ResponseScale scale{s.response_low, s.response_high, s.response_unit};
+/// Targets and scale of the column's responses.
+void take_responses(Labels& l, int column, const ResponseSettings& settings) {
   const Table& t = l.table;
-  if (!s.scale_given()) {
-    scale.low = std::numeric_limits<double>::infinity();
-    scale.high = -scale.low;
-    for (size_t i = 0; i < responses.size(); ++i)
-      if (!l.is_test[i])
-        scale.low = std::min(scale.low, responses[i]),
-        scale.high = std::max(scale.high, responses[i]);
-    LIMBECK_CHECK(scale.low < scale.high, t.file,
-                  ": expected different training responses, found only ", scale.low,
-                  "; data.folder.response_low and response_high can give the scale");
-    return scale;
+  std::vector<double> all, training;
+  for (size_t i = 0; i < t.rows.size(); ++i) {
+    all.push_back(parse_response(t, t.rows[i], column));
+    if (!l.is_test[i]) training.push_back(all.back());
   }
-  for (size_t i = 0; i < responses.size(); ++i)
-    LIMBECK_CHECK(responses[i] >= scale.low && responses[i] <= scale.high, t.file, ": line ",
-                  t.rows[i].line, ": response ", responses[i], ", expected ", scale.low, "..",
-                  scale.high, " (data.folder.response_low and response_high)");
-  return scale;
+  check_responses(all, settings, "data.folder",
+                  [&](size_t i) { return cat(t.file, ": line ", t.rows[i].line); });
+  l.task.targets = Tensor::of(std::vector<float>(all.begin(), all.end()));
+  l.task.scale = response_scale(training, settings, "data.folder", t.file);
 }
 
 Labels read_labels(const std::string& folder, const FolderSettings& s) {
-  LIMBECK_CHECK(
-      !s.scale_given() || (std::isfinite(s.response_low) && std::isfinite(s.response_high) &&
-                           s.response_low < s.response_high),
-      "data.folder.response_low and response_high: expected the first below the second, found ",
-      s.response_low, " and ", s.response_high);
+  check_response_settings(s.response, "data.folder");
   Labels l{.table = read_csv(folder + "/labels.csv")};
   const Table& t = l.table;
   l.file_column = find_column(t, "file");
@@ -254,16 +238,13 @@ Labels read_labels(const std::string& folder, const FolderSettings& s) {
   l.is_test = parse_split(t);
   const std::string& name = t.header[static_cast<size_t>(column)];
   if (name == "class" || name == "label") {
-    LIMBECK_CHECK(!s.scale_given() && s.response_unit.empty(), t.file, ": column ", name,
+    LIMBECK_CHECK(!s.response.scale_given() && s.response.unit.empty(), t.file, ": column ", name,
                   " holds classes; data.folder.response_low, response_high and response_unit "
                   "belong to responses");
     l.task.labels = Tensor::of(parse_classes(t, column, l.is_test, l.task));
     return l;
   }
-  std::vector<double> responses;
-  for (const Row& row : t.rows) responses.push_back(parse_response(t, row, column));
-  l.task.targets = Tensor::of(std::vector<float>(responses.begin(), responses.end()));
-  l.task.scale = scale_of(l, responses, s);
+  take_responses(l, column, s.response);
   return l;
 }
 

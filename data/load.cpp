@@ -57,12 +57,17 @@ void fit_size(Dataset& d, const DataSettings& s) {
 
 }  // namespace
 
-Split load(const DataSettings& s) {
+Split load_whole(const DataSettings& s) {
   check(s);
   Split split = find_source(s.kind).load(s.sources.at(s.kind), s);
   for (const Dataset* d : {&split.train, &split.test})
     LIMBECK_CHECK(d->images.defined() && (d->classes > 0 ? d->labels : d->targets).defined(),
                   "data source ", s.kind, ": a part without images or labels");
+  return split;
+}
+
+Split load(const DataSettings& s) {
+  Split split = load_whole(s);
   const Stream stream(static_cast<uint64_t>(s.seed));
   split.train = draw(split.train, s.train_per_class, stream.fork("draw/train"), "train");
   split.test = draw(split.test, s.test_per_class, stream.fork("draw/test"), "test");

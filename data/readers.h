@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "data/dataset.h"
+#include "data/responses.h"
 #include "tensor/fields.h"
 
 namespace limbeck::data {
@@ -29,17 +30,10 @@ Split read_idx(const std::string& folder);
 /// [data.folder].
 struct FolderSettings {
   std::string label_column;
-  double response_low = 0, response_high = 0;
-  std::string response_unit;
-  bool scale_given() const { return response_low != 0 || response_high != 0; }
+  ResponseSettings response;
   void fields(FieldVisitor& v) {
     v("label_column", label_column, "label column of labels.csv, empty: the only one");
-    v("response_low", response_low,
-      "response that networks see as 0; low and high both 0: minimum and maximum of the training "
-      "responses");
-    v("response_high", response_high,
-      "response that networks see as 1; a given scale has to hold every response");
-    v("response_unit", response_unit, "unit of the responses, as in \"degrees\"");
+    response.fields(v);
   }
 };
 

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <filesystem>
 
+#include "data/readers.h"
+
 namespace limbeck::data {
 namespace {
 
@@ -22,7 +24,7 @@ void common_fields(DataSettings& s, FieldVisitor& v) {
   std::string names;
   for (const std::string& name : source_names()) names += (names.empty() ? "" : " | ") + name;
   v("kind", s.kind, names);
-  v("path", s.path, "folder of the data files, of sources that read files");
+  v("path", s.path, "folder of the data files, or the one file, of sources that read files");
   v("train_per_class", s.train_per_class, "labelled training images per class, 0: all");
   v("test_per_class", s.test_per_class, "test images per class, 0: all");
   v("image_size", s.image_size, "side of the images in pixels; smaller ones get a black frame");
@@ -41,12 +43,17 @@ struct ChosenSettings {
 };
 
 void check_path(const DataSource& source, const std::string& path) {
-  LIMBECK_CHECK(!path.empty(), "data.path: source ", source.name, " needs a folder with ",
-                source.files);
+  const char* wanted = source.one_file ? "a file: " : "a folder with ";
+  LIMBECK_CHECK(!path.empty(), "data.path: source ", source.name, " needs ", wanted, source.files);
   std::error_code error;
-  LIMBECK_CHECK(std::filesystem::is_directory(path, error), "data.path: ", path,
-                ": expected a folder with ", source.files, ", found ",
-                std::filesystem::exists(path, error) ? "a file" : "none");
+  const bool folder = std::filesystem::is_directory(path, error),
+             exists = std::filesystem::exists(path, error);
+  LIMBECK_CHECK(source.one_file ? exists && !folder : folder, "data.path: ", path, ": expected ",
+                wanted, source.files, ", found ",
+                folder   ? "a folder"
+                : exists ? "a file"
+                         : "none");
+  if (source.one_file) return check_readable(path);
   std::filesystem::directory_iterator(path, error);
   LIMBECK_CHECK(!error, "data.path: ", path, ": cannot be read: ", error.message());
 }

@@ -21,7 +21,7 @@ NamedSettings source_settings();
 /// [data] of a configuration: what all sources share, and a section for each of them.
 struct DataSettings {
   std::string kind = "shapes";  ///< name of the source
-  std::string path;             ///< folder where a source reads its files
+  std::string path;             ///< folder where a source reads its files, or its one file
   int64_t train_per_class =
       0;  ///< labelled images per class, drawn from the training part with data.seed; 0: all
   int64_t test_per_class = 0;  ///< 0: all
@@ -42,9 +42,10 @@ struct DataSource {
       /// what lies in data.path; empty: the source reads no files, and data.path means nothing to
       /// it
       {};
+  bool one_file = false;      ///< data.path is a file, not a folder
   AnySettings settings = {};  ///< its own, with their defaults
   /// Refuses what load() would refuse, as far as that can be known without reading images; may be
-  /// null. `data.path` is a folder by then.
+  /// null. `data.path` is a folder, or a file, by then.
   std::function<void(const AnySettings& own, const DataSettings& common)> check = {};
   /// Both parts as the source has them: the draw and the padding come after. A source that makes
   /// its images makes them image_size wide. Errors name the file, the record (counted from 0),
@@ -64,6 +65,9 @@ const DataSource& find_source(const std::string& name);
 /// folder, a number out of range, a file that is missing. Reads no images, so that it can be asked
 /// before any work.
 void check(const DataSettings& settings);
+
+/// Both parts as the source has them, neither drawn nor padded, after check().
+Split load_whole(const DataSettings& settings);
 
 /// Loads, draws and pads as the settings say, after check().
 Split load(const DataSettings& settings);

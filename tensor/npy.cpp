@@ -45,33 +45,65 @@ Shape parse_shape(std::string_view text, const std::string& path) {
   }
 }
 
+void check_body(const Shape& shape, int64_t element, const char* type, std::string_view body,
+                const std::string& name) {
+  const auto expected =
+      static_cast<unsigned __int128>(shape.numel()) * static_cast<unsigned __int128>(element);
+  LIMBECK_CHECK(expected == body.size(), name, ": shape ", shape, " of ", type, " needs ",
+                static_cast<uint64_t>(expected), " bytes, found ", body.size());
+}
+
+/// Integers that tensors do not have, read as i64.
+template <class T>
+Tensor widened(std::string_view body, const Shape& shape) {
+  const Tensor t = Tensor::empty(shape, DType::i64);
+  for (int64_t i = 0; i < t.numel(); ++i) {
+    T value;
+    std::memcpy(&value, body.data() + static_cast<size_t>(i) * sizeof(T), sizeof(T));
+    t.data<int64_t>()[i] = static_cast<int64_t>(value);
+  }
+  return t;
+}
+struct NpySmallInteger {
+  const char* descr;
+  int64_t bytes;
+  Tensor (*widen)(std::string_view body, const Shape& shape);
+};
+constexpr NpySmallInteger npy_small_integers[] = {{"|i1", 1, widened<int8_t>},
+                                                  {"<i2", 2, widened<int16_t>},
+                                                  {"<u2", 2, widened<uint16_t>},
+                                                  {"<u4", 4, widened<uint32_t>}};
+
 }  // namespace
 
-Tensor read_npy(const std::string& path) {
-  const std::string bytes = read_file(path);
-  LIMBECK_CHECK(bytes.size() >= 10 && bytes.compare(0, 6, "\x93NUMPY") == 0, path,
+Tensor parse_npy(std::string_view bytes, const std::string& name) {
+  LIMBECK_CHECK(bytes.size() >= 10 && bytes.compare(0, 6, "\x93NUMPY") == 0, name,
                 ": not an npy file");
-  LIMBECK_CHECK(bytes[6] == 1, path, ": npy version ", static_cast<int>(bytes[6]), "; expected 1");
+  LIMBECK_CHECK(bytes[6] == 1, name, ": npy version ", static_cast<int>(bytes[6]), "; expected 1");
   uint16_t size = 0;
   std::memcpy(&size, bytes.data() + 8, 2);
-  LIMBECK_CHECK(bytes.size() >= 10u + size, path, ": truncated npy header");
-  const std::string_view header(bytes.data() + 10, size);
-  LIMBECK_CHECK(value_of(header, "'fortran_order'", path).starts_with("False"), path,
+  LIMBECK_CHECK(bytes.size() >= 10u + size, name, ": truncated npy header");
+  const std::string_view header = bytes.substr(10, size), body = bytes.substr(10u + size);
+  LIMBECK_CHECK(value_of(header, "'fortran_order'", name).starts_with("False"), name,
                 ": Fortran order; expected C order");
-  const std::string_view descr = value_of(header, "'descr'", path);
-  const Shape shape = parse_shape(value_of(header, "'shape'", path), path);
-  for (const auto& known : npy_types) {
-    if (!descr.substr(1).starts_with(known.descr)) continue;
-    const int64_t expected = shape.numel() * size_of(known.dtype),
-                  found = static_cast<int64_t>(bytes.size()) - 10 - size;
-    LIMBECK_CHECK(expected == found, path, ": shape ", shape, " of ", known.dtype, " needs ",
-                  expected, " bytes, found ", found);
-    Tensor t = Tensor::empty(shape, known.dtype);
-    if (expected > 0) std::memcpy(t.raw(), bytes.data() + 10 + size, static_cast<size_t>(expected));
-    return t;
-  }
-  fail(path, ": npy type ", descr.substr(0, 6), " is not supported");
+  const std::string_view descr = value_of(header, "'descr'", name);
+  const Shape shape = parse_shape(value_of(header, "'shape'", name), name);
+  for (const auto& known : npy_types)
+    if (descr.substr(1).starts_with(cat(known.descr, "'"))) {
+      check_body(shape, size_of(known.dtype), known.descr, body, name);
+      const Tensor t = Tensor::empty(shape, known.dtype);
+      if (t.numel() > 0) std::memcpy(t.raw(), body.data(), body.size());
+      return t;
+    }
+  for (const auto& small : npy_small_integers)
+    if (descr.substr(1).starts_with(cat(small.descr, "'"))) {
+      check_body(shape, small.bytes, small.descr, body, name);
+      return small.widen(body, shape);
+    }
+  fail(name, ": npy type ", descr.substr(0, descr.find_first_of(",}")), " is not supported");
 }
+
+Tensor read_npy(const std::string& path) { return parse_npy(read_file(path), path); }
 
 void write_npy(const std::string& path, const Tensor& t) {
   const char* descr = nullptr;

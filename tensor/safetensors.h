@@ -3,6 +3,7 @@
 #pragma once
 #include <map>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -42,8 +43,11 @@ void write_file_atomically(const std::string& path, const std::string& text);
 /// The whole file; throws naming it.
 std::string read_file(const std::string& path);
 
-/// NumPy .npy version 1.0, C order, little endian; f32, f64, i64, i32, u8, bool.
+/// NumPy .npy version 1.0, C order, little endian; f32, f64, i64, i32, u8, bool; other integers of
+/// at most 32 bits become i64.
 Tensor read_npy(const std::string& path);
+/// The same of bytes in memory; errors begin with `name`.
+Tensor parse_npy(std::string_view bytes, const std::string& name);
 void write_npy(const std::string& path, const Tensor& t);
 
 }  // namespace limbeck

@@ -41,6 +41,7 @@ double ClassificationCriterion::score(const Tensor& output, const data::Batch& b
 
 void RegressionCriterion::check(const data::Dataset& dataset, int64_t outputs) const {
   LIMBECK_CHECK(dataset.targets.defined(), "regression needs a data set with responses");
+  dataset.scale.expect_line("regression");
   LIMBECK_CHECK(outputs == 1, "regression needs a network with one output, found ", outputs);
   LIMBECK_CHECK(dataset.scale == scale_, "regression: the data set's responses lie in [",
                 dataset.scale.low, ", ", dataset.scale.high, "] ", dataset.scale.unit,

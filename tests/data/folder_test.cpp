@@ -80,17 +80,25 @@ TEST(Folder, ResponseScale) {
   EXPECT_EQ(s.train.scale, (ResponseScale{-2, 8, ""}));
   EXPECT_EQ(s.test.scale, s.train.scale);
   EXPECT_EQ(s.test.scale.to_unit(s.test.targets).at(0), 1.2f);
-  const FolderSettings given{.response_low = -2, .response_high = 10, .response_unit = "degrees"};
+  const FolderSettings given{.response = {.low = -2, .high = 10, .unit = "degrees"}};
   EXPECT_EQ(read_csv(folder, csv, given).test.scale, (ResponseScale{-2, 10, "degrees"}));
   // A given one holds every response, of either part.
-  expect_error([&] { read_csv(folder, csv, {.response_low = -2, .response_high = 9}); },
+  expect_error([&] { read_csv(folder, csv, {.response = {.low = -2, .high = 9}}); },
                {"labels.csv: line 3", "response 10", "expected -2..9"});
-  expect_error([&] { read_csv(folder, csv, {.response_low = -1, .response_high = 10}); },
+  expect_error([&] { read_csv(folder, csv, {.response = {.low = -1, .high = 10}}); },
                {"labels.csv: line 2", "response -2"});
-  expect_error([&] { read_csv(folder, csv, {.response_low = 3, .response_high = 3}); },
+  expect_error([&] { read_csv(folder, csv, {.response = {.low = 3, .high = 3}}); },
                {"data.folder.response_low", "found 3 and 3"});
-  expect_error([&] { read_csv(folder, "file,class\na.png,0\n", {.response_unit = "degrees"}); },
-               {"labels.csv", "column class holds classes"});
+  expect_error(
+      [&] { read_csv(folder, "file,class\na.png,0\n", {.response = {.unit = "degrees"}}); },
+      {"labels.csv", "column class holds classes"});
+  expect_error([&] { read_csv(folder, csv, {.response = {.wraps = true}}); },
+               {"data.folder.response_wraps", "response_low"});
+  const ResponseScale turn =
+      read_csv(folder, csv, {.response = {.low = -2, .high = 10, .wraps = true}}).train.scale;
+  EXPECT_TRUE(turn.wraps);
+  expect_error([&] { turn.to_unit(s.train.targets); }, {"wrap", "10 is -2 again"});
+  expect_error([&] { turn.from_unit(s.train.targets); }, {"wrap"});
   const std::string alike = "file,angle,split\na.png,5,train\nb.png,10,test\n";
   expect_error([&] { read_csv(folder, alike); },
                {"labels.csv", "found only 5", "data.folder.response_low"});
@@ -121,6 +129,7 @@ TEST(Folder, Damage) {
   broken("file,class,split\na.png,1,test\n", {"split train"});
   broken("file,age\na.png,12\nb.png,x\n", {"line 3", "age", "'x'"});
   broken("file,age\na.png,nan\n", {"line 2", "'nan'"});
+  broken("file,age\na.png,1\nb.png,1e300\n", {"line 3", "1e+300", "finite"});
   broken("file,age\n\"a.png,1\n", {"line 2", "quote"});
   broken("file,age\na.png,1\nmissing.png,2\n", {"line 3", "missing.png"});
   write_png(folder.file("big.png"), image(4, 6, 3, 0));

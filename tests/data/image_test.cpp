@@ -134,7 +134,7 @@ TEST(DataCommand, InfoPrintsResponsesWithTheirScale) {
   const auto j = nlohmann::json::parse(run_data({"info", "--json", "--kind", "bars", "--bars-train",
                                                  "20", "--bars-test", "5", "--size", "8"}));
   EXPECT_EQ(j["train"]["response_scale"],
-            nlohmann::json({{"low", 0.0}, {"high", 90.0}, {"unit", "degrees"}}));
+            nlohmann::json({{"low", 0.0}, {"high", 90.0}, {"unit", "degrees"}, {"wraps", false}}));
   EXPECT_NE(run_data({"info", "--kind", "bars", "--size", "8"}).find("scale      0 to 90 degrees"),
             std::string::npos);
 }

@@ -197,6 +197,19 @@ TEST(Trainer, RegressionWithTheSameLoop) {
   EXPECT_EQ(monitor.lines.back().second[1].first, "train_mae");
 }
 
+TEST(Trainer, ResponsesThatWrapAreRefused) {
+  data::Dataset turn = colours(12, true);
+  turn.scale = {0, 360, "degrees", true};
+  try {
+    RegressionCriterion(turn.scale).check(turn, 1);
+    ADD_FAILURE() << "no error";
+  } catch (const Error& e) {
+    EXPECT_NE(std::string(e.what()).find("regression: the responses wrap (360 degrees is 0 again)"),
+              std::string::npos)
+        << e.what();
+  }
+}
+
 TEST(Trainer, RefusesWhatDoesNotFit) {
   nn::Monitor monitor;
   const data::Dataset d = colours(12), numbers = colours(12, true);

@@ -2,7 +2,7 @@
 # Finds what Limbeck needs by compiling a probe for each need, and installs what is missing where it can.
 #   tools/make/deps.sh BUILD_DIR GROUP...      groups: build, test, bench
 # As root on Debian or Ubuntu it runs apt-get; elsewhere it names the packages and stops. It writes BUILD_DIR/deps.GROUP, and
-# BUILD_DIR/deps.mk for the group "build". CXX and PREFIX come from make.
+# BUILD_DIR/deps.mk for the group "build", with the flags of the optional HDF5 where that is found. CXX and PREFIX come from make.
 set -u
 build=$1; shift
 groups=$*
@@ -35,6 +35,19 @@ probe() {
       printf '#include <%s>\nint main() { return 0; }\n' "${2%% *}" > "$scratch/p.cpp"
       $CXX -std=c++20 $flags "$scratch/p.cpp" ${2#* } -pthread -o "$scratch/p" > "$scratch/log" 2>&1 ;;
   esac
+}
+
+# Optional, never installed: prints what make needs to know of the HDF5 library, where there is one. Debian and Ubuntu (libhdf5-dev)
+# have it under a name and in a folder of its own.
+find_hdf5() {
+  printf '#include <hdf5.h>\nint main() { return H5open(); }\n' > "$scratch/p.cpp"
+  for place in '|-lhdf5' '-I/usr/include/hdf5/serial|-lhdf5_serial'; do
+    # shellcheck disable=SC2086
+    $CXX -std=c++20 $flags ${place%|*} "$scratch/p.cpp" ${place#*|} -o "$scratch/p" > "$scratch/log" 2>&1 || continue
+    printf 'HDF5_FLAGS := -DLIMBECK_HDF5 %s\nHDF5_LIBS := %s\n' "${place%|*}" "${place#*|}"
+    return
+  done
+  echo '# HDF5 (optional; Debian and Ubuntu: libhdf5-dev) was not found.'
 }
 
 list() { for g in $groups; do eval "printf '%s\n' \"\$needs_$g\""; done; }
@@ -75,6 +88,8 @@ fi
 mkdir -p "$build" || exit 1
 for g in $groups; do
   touch "$build/deps.$g"
-  [ "$g" = build ] && echo "# Written by tools/make/deps.sh: the needs of the build were found with $CXX." > "$build/deps.mk"
+  [ "$g" = build ] || continue
+  echo "# Written by tools/make/deps.sh: the needs of the build were found with $CXX." > "$build/deps.mk"
+  find_hdf5 >> "$build/deps.mk"
 done
 exit 0

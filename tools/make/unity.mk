@@ -4,7 +4,7 @@
 # file alone. ALONE: the long ones, which are also those that one edits most.
 UNITY  ?= 7
 JOINED := tensor ops ops_cpu autograd nn nn/models data train gan kd kd/methods apps
-ALONE  := $(HOT) ops/check.cpp $(addprefix ops_cpu/,batch_norm.cpp binary.cpp conv2d_%.cpp conv_geometry.cpp gemm.cpp reduce.cpp) apps/main.cpp
+ALONE  := $(HOT) data/hdf5.cpp ops/check.cpp $(addprefix ops_cpu/,batch_norm.cpp binary.cpp conv2d_%.cpp conv_geometry.cpp gemm.cpp reduce.cpp) apps/main.cpp
 
 define newline
 
