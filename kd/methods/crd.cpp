@@ -20,7 +20,6 @@
 
 #include <cmath>
 
-#include "kd/memory.h"
 #include "kd/terms.h"
 #include "ops/random.h"
 
@@ -132,7 +131,7 @@ Variable Crd::contrastive(const Variable& similar, const Variable& weights, cons
 void Crd::remember(int side, const Variable& v, const Tensor& rows) {
   const Variable old = index_select(Variable(contrast_->memory(side)), rows);
   const Variable mixed = old * settings_.momentum + v.detach() * (1 - settings_.momentum);
-  write_rows(contrast_->memory(side), rows, unit_rows(mixed).data());
+  scatter_rows(contrast_->memory(side), rows, unit_rows(mixed).data());
 }
 
 namespace {

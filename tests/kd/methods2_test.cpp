@@ -9,7 +9,6 @@
 
 #include "autograd/gradcheck.h"
 #include "kd/distillation.h"
-#include "kd/memory.h"
 #include "kd/methods/crd.h"
 #include "kd/methods/reviewkd.h"
 #include "kd/methods/sskd.h"
@@ -368,14 +367,6 @@ TEST(Crd, NegativesAreOfOtherClassesAndEvenlyDrawn) {
   }
   for (size_t i = 0; i < 400; ++i)  // 100 expected of 600, deviation 9
     if (i % 4 != 1) EXPECT_NEAR(drawn[i], 100, 46) << i;
-}
-
-TEST(Memory, WritesRowsAndRefusesOthers) {
-  const Tensor memory = Tensor::zeros({5, 2}, DType::f64);
-  write_rows(memory, Tensor::of<int64_t>({4, 1}), Tensor::of<double>({1, 2, 3, 4}, {2, 2}));
-  EXPECT_EQ(memory.to_vector<double>(), (std::vector<double>{0, 0, 3, 4, 0, 0, 0, 0, 1, 2}));
-  EXPECT_THROW(write_rows(memory, Tensor::of<int64_t>({5}), Tensor::zeros({1, 2}, DType::f64)),
-               Error);
 }
 
 // --- ReviewKD ------------------------------------------------------------------------------------

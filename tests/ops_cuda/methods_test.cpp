@@ -6,7 +6,6 @@
 #include <filesystem>
 
 #include "kd/distillation.h"
-#include "kd/memory.h"
 #include "tests/kd/method_settings.h"
 #include "train/supervised.h"
 
@@ -105,13 +104,6 @@ INSTANTIATE_TEST_SUITE_P(Methods, CudaMethods,
                          testing::Values("dkd", "dist", "crd", "reviewkd", "semckd", "simkd",
                                          "sskd"),
                          [](const auto& i) { return std::string(i.param); });
-
-TEST(CudaMemory, WritesRows) {
-  const Tensor memory = Tensor::zeros({5, 2}).to(device_cuda);
-  kd::write_rows(memory, Tensor::of<int64_t>({4, 1}).to(device_cuda),
-                 Tensor::of<float>({1, 2, 3, 4}, {2, 2}).to(device_cuda));
-  EXPECT_EQ(memory.to_vector<float>(), (std::vector<float>{0, 0, 3, 4, 0, 0, 0, 0, 1, 2}));
-}
 
 }  // namespace
 }  // namespace limbeck
