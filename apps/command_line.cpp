@@ -3,6 +3,7 @@
 #include <CLI/CLI.hpp>
 
 #include "apps/command.h"
+#include "ops/execution.h"
 #include "tensor/error.h"
 
 namespace limbeck {
@@ -47,7 +48,12 @@ CommandLine CommandLine::add_subcommand(const std::string& name, const std::stri
 }
 void CommandLine::require_subcommand() { app_->require_subcommand(1); }
 void CommandLine::footer(const std::string& text) { app_->footer(text); }
-void CommandLine::callback(std::function<void()> work) { app_->callback(std::move(work)); }
+void CommandLine::callback(std::function<void()> work) {
+  app_->callback([work = std::move(work)] {
+    const ExecutionScope scope;
+    work();
+  });
+}
 
 void run_command(const std::string& name, const std::vector<std::string>& arguments) {
   for (const Command& command : all_commands()) {

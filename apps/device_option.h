@@ -15,7 +15,7 @@ struct DeviceOptions {
 /// Adds the options. Read them with chosen_device() when the command runs.
 std::shared_ptr<DeviceOptions> add_device_options(CommandLine& app);
 
-/// Sets the precision and returns the device. Throws Error when a name is unknown, the program was
+/// Sets the precision (ops/execution.h), until the command ends, and returns the device. Throws Error when a name is unknown, the program was
 /// built without the device, the machine has none, or the device has no such precision.
 Device chosen_device(const DeviceOptions& options);
 

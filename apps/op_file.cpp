@@ -129,7 +129,7 @@ TensorFile run_op_file(const std::string& name, const TensorFile& in, const OpFi
   const Op& op = find_op(name);
   LIMBECK_CHECK(!o.gradients || op.backward, "operator ", name, " has no gradient");
   if (!o.kernel.empty()) check_kernel_name(op, o.kernel);
-  const KernelOverride only(o.kernel);
+  const ExecutionScope only(with(&Execution::kernel, o.kernel));
   const auto text = in.metadata.find("attrs");
   const Attrs attrs = attrs_from_json(op, text == in.metadata.end() ? "" : text->second,
                                       o.source + ": metadata 'attrs'");

@@ -1,6 +1,6 @@
 // Activations in bf16 (Micikevicius et al., "Mixed precision training", 2018, with bfloat16 and
 // therefore without loss scaling).
-//   - conv2d and conv_transpose2d take an f32 input as bf16 while activation_type() is bf16, and
+//   - conv2d and conv_transpose2d take an f32 input as bf16 while Execution::activations is bf16, and
 //     so everything behind them is bf16 too;
 //   - an operator on bf16 data runs in bf16 where its device has a kernel for that; parameters and
 //     statistics are f32;
@@ -16,23 +16,9 @@
 
 namespace limbeck {
 
-/// In which type activations are stored between operators: f32 or bf16. Of the whole process.
-DType activation_type();
-void set_activation_type(DType type);
-/// Sets it while alive.
-class ActivationType {
- public:
-  explicit ActivationType(DType type) : previous_(activation_type()) { set_activation_type(type); }
-  ~ActivationType() { set_activation_type(previous_); }
-  ActivationType(const ActivationType&) = delete;
-
- private:
-  DType previous_;
-};
-
 /// The same numbers, rounded, in another floating type; the gradient comes back in x's type.
 Variable cast(const Variable& x, DType type);
-/// f32 becomes activation_type(), other types stay: for what enters a network's convolutional part
+/// f32 becomes Execution::activations (ops/execution.h), other types stay: for what enters a network's convolutional part
 /// in front of its first convolution.
 Variable as_activation(const Variable& x);
 /// bf16 becomes f32, other types stay: for what leaves a network.

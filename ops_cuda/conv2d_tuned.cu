@@ -316,7 +316,7 @@ void run(const Problem& p, int64_t items, int64_t m, int64_t n, int64_t k, const
 /// twice the traffic of shared memory, which binds wide tiles, and are rounded again by every
 /// block; small products cannot pay for the launch.
 bool rounds_weights_first(int64_t rows, int64_t columns, double flops) {
-  if (product_tuning().round_weights >= 0) return product_tuning().round_weights > 0;
+  if (execution().cuts.round_weights >= 0) return execution().cuts.round_weights > 0;
   return columns > 32 && rows >= 2048 && flops >= 4e9;
 }
 const float* pointer(const Tensor& t) { return t ? t.data<float>() : nullptr; }
