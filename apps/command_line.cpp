@@ -56,7 +56,9 @@ void CommandLine::callback(std::function<void()> work) {
 }
 
 void run_command(const std::string& name, const std::vector<std::string>& arguments) {
+  std::vector<std::string> names;
   for (const Command& command : all_commands()) {
+    names.push_back(command.name);
     if (command.name != name) continue;
     CLI::App app(command.summary, name);
     CommandLine line(&app);
@@ -69,7 +71,7 @@ void run_command(const std::string& name, const std::vector<std::string>& argume
     }
     return;
   }
-  fail("unknown subcommand '", name, "'");
+  fail("unknown subcommand '", name, "'", did_you_mean(name, names));
 }
 
 int run_program(int argc, char** argv, std::string (*version)()) {

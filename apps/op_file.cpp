@@ -54,10 +54,8 @@ void refuse_unknown(const Op& op, const TensorFile& in, const std::vector<std::s
   for (const OpOutput& out : op.outputs)
     if (out.differentiable) known.push_back("grad_" + out.name);
   for (const auto& [name, tensor] : in.tensors)
-    LIMBECK_CHECK(
-        std::find(known.begin(), known.end(), name) != known.end(), o.source, ": operator ",
-        op.name, " has no input '", name, "'",
-        nearest_name(name, known).empty() ? "" : "; nearest: '" + nearest_name(name, known) + "'");
+    LIMBECK_CHECK(std::find(known.begin(), known.end(), name) != known.end(), o.source,
+                  ": operator ", op.name, " has no input '", name, "'", did_you_mean(name, known));
 }
 
 Tensors read_inputs(const Op& op, const TensorFile& in, const std::vector<std::string>& names,

@@ -118,8 +118,7 @@ const Op& find_op(std::string_view name) {
   if (found != table().by_name.end()) return *found->second;
   std::vector<std::string> names;
   for (const Op* op : all_ops()) names.push_back(op->name);
-  const std::string near = nearest_name(std::string(name), names);
-  fail("unknown operator '", name, "'", near.empty() ? "" : "; nearest: '" + near + "'");
+  fail("unknown operator '", name, "'", did_you_mean(std::string(name), names));
 }
 
 std::vector<const Kernel*> kernels_of(const std::string& op) {

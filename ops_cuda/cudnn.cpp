@@ -20,8 +20,8 @@
 #include <tuple>
 #include <utility>
 
-#include "ops/conv2d.h"
-#include "ops_cuda/convolution_calls.h"
+#include "ops/convolution_calls.h"
+#include "ops_cuda/column_sums.h"
 #include "ops_cuda/copy.h"
 #include "ops_cuda/precision.h"
 #include "ops_cuda/row_bias.h"
@@ -420,7 +420,7 @@ bool serves(const Conv2dSizes& s, const Tensor& x) {
 }
 
 template <class S>
-using Calls = ConvolutionCalls<S, convolve, backward_data, backward_weight>;
+using Calls = ConvolutionCalls<convolve, backward_data, backward_weight, sum_columns<S>>;
 
 template <class S>
 Kernel conv2d_by_cudnn() {
