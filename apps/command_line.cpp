@@ -3,6 +3,7 @@
 #include <CLI/CLI.hpp>
 
 #include "apps/command.h"
+#include "ops/execution.h"
 #include "tensor/error.h"
 
 namespace limbeck {
@@ -47,10 +48,17 @@ CommandLine CommandLine::add_subcommand(const std::string& name, const std::stri
 }
 void CommandLine::require_subcommand() { app_->require_subcommand(1); }
 void CommandLine::footer(const std::string& text) { app_->footer(text); }
-void CommandLine::callback(std::function<void()> work) { app_->callback(std::move(work)); }
+void CommandLine::callback(std::function<void()> work) {
+  app_->callback([work = std::move(work)] {
+    const ExecutionScope scope;
+    work();
+  });
+}
 
 void run_command(const std::string& name, const std::vector<std::string>& arguments) {
+  std::vector<std::string> names;
   for (const Command& command : all_commands()) {
+    names.push_back(command.name);
     if (command.name != name) continue;
     CLI::App app(command.summary, name);
     CommandLine line(&app);
@@ -63,7 +71,7 @@ void run_command(const std::string& name, const std::vector<std::string>& argume
     }
     return;
   }
-  fail("unknown subcommand '", name, "'");
+  fail("unknown subcommand '", name, "'", did_you_mean(name, names));
 }
 
 int run_program(int argc, char** argv, std::string (*version)()) {

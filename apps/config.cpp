@@ -108,20 +108,19 @@ bool contains(const std::vector<std::string>& list, const std::string& name) {
   return false;
 }
 
-/// The same last name in another section ("steps" for "gan.steps"), or the nearest full key.
+/// Of a key without a section, the same last name in one is the likeliest ("steps" for
+/// "gan.steps"), then the nearest key; without either, what there is.
 std::string hint(const std::string& name, const std::vector<std::string>& candidates) {
-  std::string nearest;
+  std::string otherwise;
   for (const auto& c : candidates)
-    if (nearest.empty() && c.substr(c.rfind('.') + 1) == name.substr(name.rfind('.') + 1))
-      nearest = c;
-  if (nearest.empty() || name.find('.') != std::string::npos)
-    if (const std::string near = nearest_name(name, candidates); !near.empty()) nearest = near;
-  if (!nearest.empty()) return cat("; did you mean '", nearest, "'?");
+    if (otherwise.empty() && c.substr(c.rfind('.') + 1) == name.substr(name.rfind('.') + 1))
+      otherwise = did_you_mean(c, {c});
+  if (!otherwise.empty() && name.find('.') == std::string::npos) return otherwise;
   constexpr size_t few = 10;
-  if (candidates.size() > few) return "; 'limbeck config' lists the keys";
-  std::string keys;
-  for (const auto& c : candidates) keys += (keys.empty() ? "; expected " : ", ") + c;
-  return keys;
+  if (otherwise.empty() && candidates.size() > few) otherwise = "; 'limbeck config' lists the keys";
+  if (otherwise.empty())
+    for (const auto& c : candidates) otherwise += (otherwise.empty() ? "; expected " : ", ") + c;
+  return did_you_mean(name, candidates, otherwise);
 }
 
 const Setting& find_setting(const Settings& settings, const std::string& key,

@@ -1,6 +1,6 @@
 #include "apps/device_option.h"
 
-#include "autograd/autocast.h"
+#include "ops/execution.h"
 #include "tensor/device.h"
 
 namespace limbeck {
@@ -24,8 +24,10 @@ Device chosen_device(const DeviceOptions& o) {
     return device;
   }
   backend(device).describe(device.index);
-  backend(device).set_precision(precision);
-  set_activation_type(precision == Precision::bf16 ? DType::bf16 : DType::f32);
+  Execution settings = execution();
+  settings.products = precision;
+  settings.activations = precision == Precision::bf16 ? DType::bf16 : DType::f32;
+  set_execution(settings);
   return device;
 }
 

@@ -12,9 +12,9 @@ namespace limbeck {
 /// Adds `--kernels own|tuned`. Read the value with set_kernels() when the command runs.
 std::shared_ptr<std::string> add_kernels_option(CommandLine& app);
 
-/// Applies the value to this process (ops/tuner.h); empty: by rule. `tuned` without a library says
-/// so on stderr, once. Throws Error for other values, and for `tuned` where the device has nothing
-/// to choose from.
+/// Applies the value until the command ends (ops/execution.h); empty: by rule. `tuned` without a
+/// library says so on stderr, once. Throws Error for other values, and for `tuned` where the device
+/// has nothing to choose from.
 void set_kernels(const std::string& value, Device device);
 
 /// The libraries behind the kernels of these operators, each once: "cudnn: cuDNN 9.1.0

@@ -1,7 +1,6 @@
 // The `limbeck` program: collects the subcommands, reports every error in one line. Exit codes: 0
 // done, 1 error, 2 wrong command line, 3 interrupted by SIGINT or SIGTERM with a checkpoint written
 // (run again to continue).
-#include <omp.h>
 #include <unistd.h>
 
 #include <cstdio>
@@ -9,18 +8,10 @@
 #include <new>
 
 #include "apps/command.h"
-#include "ops_cpu/isa.h"
+#include "apps/version.h"
 #include "tensor/error.h"
 
 namespace {
-
-/// Version, what computes, and with how many threads.
-std::string version_text() {
-  using namespace limbeck;
-  return cat("limbeck 0.1.0\nbackends: reference, cpu\ncpu: ", name_of(current_isa()),
-             " kernels (the processor offers ", name_of(best_isa()), "), ", omp_get_max_threads(),
-             " threads");
-}
 
 /// OpenMP's threads spin while they wait; with another process (or our own prefetch threads) on the
 /// same cores that costs several times the work itself. The runtime reads its environment before
@@ -36,7 +27,7 @@ void shorten_spinning(char** argv) {
 int main(int argc, char** argv) {
   shorten_spinning(argv);
   try {
-    return limbeck::run_program(argc, argv, version_text);
+    return limbeck::run_program(argc, argv, limbeck::version_text);
   } catch (const limbeck::ExitStatus& e) {
     return e.code;
   } catch (const limbeck::Error& e) {

@@ -54,10 +54,8 @@ void refuse_unknown(const Op& op, const TensorFile& in, const std::vector<std::s
   for (const OpOutput& out : op.outputs)
     if (out.differentiable) known.push_back("grad_" + out.name);
   for (const auto& [name, tensor] : in.tensors)
-    LIMBECK_CHECK(
-        std::find(known.begin(), known.end(), name) != known.end(), o.source, ": operator ",
-        op.name, " has no input '", name, "'",
-        nearest_name(name, known).empty() ? "" : "; nearest: '" + nearest_name(name, known) + "'");
+    LIMBECK_CHECK(std::find(known.begin(), known.end(), name) != known.end(), o.source,
+                  ": operator ", op.name, " has no input '", name, "'", did_you_mean(name, known));
 }
 
 Tensors read_inputs(const Op& op, const TensorFile& in, const std::vector<std::string>& names,
@@ -129,7 +127,7 @@ TensorFile run_op_file(const std::string& name, const TensorFile& in, const OpFi
   const Op& op = find_op(name);
   LIMBECK_CHECK(!o.gradients || op.backward, "operator ", name, " has no gradient");
   if (!o.kernel.empty()) check_kernel_name(op, o.kernel);
-  const KernelOverride only(o.kernel);
+  const ExecutionScope only(with(&Execution::kernel, o.kernel));
   const auto text = in.metadata.find("attrs");
   const Attrs attrs = attrs_from_json(op, text == in.metadata.end() ? "" : text->second,
                                       o.source + ": metadata 'attrs'");

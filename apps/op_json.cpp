@@ -44,10 +44,8 @@ Attrs attrs_from_json(const Op& op, const std::string& text, const std::string& 
   const std::vector<std::string> known = known_attributes(op);
   Attrs attrs;
   for (const auto& [name, value] : parsed.items()) {
-    const std::string near = nearest_name(name, known);
     LIMBECK_CHECK(std::find(known.begin(), known.end(), name) != known.end(), where, ": operator ",
-                  op.name, " has no attribute '", name, "'",
-                  near.empty() ? "" : "; nearest: '" + near + "'");
+                  op.name, " has no attribute '", name, "'", did_you_mean(name, known));
     attrs.set(name, value_from_json(value, where + ": attribute '" + name + "'"));
   }
   return attrs;

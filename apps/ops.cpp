@@ -310,25 +310,12 @@ std::vector<Kernel> sound_kernels(const Op& op, const Options& o, int& failed) {
   return sound;
 }
 
-/// Sets how the device multiplies. The kernels have been checked in f32, whose tolerances the other
-/// precisions would not hold.
-class TimedPrecision {
- public:
-  TimedPrecision(Device device, const std::string& name) : device_(device) {
-    if (device_ != cpu)
-      backend(device_).set_precision(parse_precision(name));
-    else
-      LIMBECK_CHECK(name == "f32", "--precision ", name, ": the CPU computes in f32");
-  }
-  ~TimedPrecision() {
-    if (device_ != cpu) backend(device_).set_precision(Precision::f32);
-  }
-  TimedPrecision(const TimedPrecision&) = delete;
-  TimedPrecision& operator=(const TimedPrecision&) = delete;
-
- private:
-  Device device_;
-};
+/// How the device multiplies while it is timed. The kernels have been checked in f32, whose
+/// tolerances the other precisions would not hold.
+Precision timed_precision(Device device, const std::string& name) {
+  LIMBECK_CHECK(device != cpu || name == "f32", "--precision ", name, ": the CPU computes in f32");
+  return parse_precision(name);
+}
 
 /// A kernel that fails on one case is named on stderr and counted; whatever comes after it is still
 /// timed.
@@ -348,7 +335,7 @@ void attempt(const Op& op, const OpCase& c, const std::string& kernel, int& fail
 std::vector<BenchRow> bench_case(const Op& op, const OpCase& c, const std::vector<Kernel>& sound,
                                  const Options& o, const Roofline& roofline, int& failed) {
   const Device device = device_to_time(o);
-  const TimedPrecision precision(device, o.precision);
+  const ExecutionScope scope(with(&Execution::products, timed_precision(device, o.precision)));
   std::vector<BenchRow> rows;
   bool choice = false;
   for (const Kernel& k : sound) {
@@ -390,7 +377,7 @@ void bench(const Options& o) {
   require_device(o);
   const Device device = device_to_time(o);
   set_kernels(*o.kernels, device);
-  TimedPrecision(device, o.precision);  // names that are not known, or not the CPU's
+  timed_precision(device, o.precision);  // names that are not known, or not the CPU's
   if (o.threads > 0) omp_set_num_threads(o.threads);
   const Roofline roofline = device == cpu ? measure_roofline() : measure_roofline(device);
   json records = json::array();

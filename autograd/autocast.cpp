@@ -1,12 +1,11 @@
 #include "autograd/autocast.h"
 
 #include <algorithm>
-#include <atomic>
+
+#include "ops/execution.h"
 
 namespace limbeck {
 namespace {
-
-std::atomic<DType> activations{DType::f32};
 
 bool floating(const Variable& v) { return v.defined() && is_floating(v.dtype()); }
 const OpInput& input_of(const Op& op, size_t i) {
@@ -26,14 +25,6 @@ bool runs_in_bf16(const Op& op, const Variables& inputs) {
 
 }  // namespace
 
-DType activation_type() { return activations.load(std::memory_order_relaxed); }
-
-void set_activation_type(DType type) {
-  LIMBECK_CHECK(type == DType::f32 || type == DType::bf16,
-                "set_activation_type: expected f32 or bf16, found ", type);
-  activations.store(type, std::memory_order_relaxed);
-}
-
 Variable cast(const Variable& x, DType type) {
   LIMBECK_CHECK(is_floating(x.dtype()) && is_floating(type),
                 "cast: expected floating types, found ", x.dtype(), " to ", type);
@@ -44,7 +35,7 @@ Variable cast(const Variable& x, DType type) {
 }
 
 Variable as_activation(const Variable& x) {
-  return x.dtype() == DType::f32 ? cast(x, activation_type()) : x;
+  return x.dtype() == DType::f32 ? cast(x, execution().activations) : x;
 }
 
 Variable from_activation(const Variable& x) {

@@ -1,7 +1,7 @@
 // Activations in bf16 (Micikevicius et al., "Mixed precision training", 2018, with bfloat16 and
 // therefore without loss scaling).
-//   - conv2d and conv_transpose2d take an f32 input as bf16 while activation_type() is bf16, and
-//     so everything behind them is bf16 too;
+//   - conv2d and conv_transpose2d take an f32 input as bf16 while Execution::activations
+//     (ops/execution.h) is bf16, and so everything behind them is bf16 too;
 //   - an operator on bf16 data runs in bf16 where its device has a kernel for that; parameters and
 //     statistics are f32;
 //   - any other operator gets its bf16 inputs as f32: losses, softmax, and whatever mixes bf16
@@ -16,24 +16,10 @@
 
 namespace limbeck {
 
-/// In which type activations are stored between operators: f32 or bf16. Of the whole process.
-DType activation_type();
-void set_activation_type(DType type);
-/// Sets it while alive.
-class ActivationType {
- public:
-  explicit ActivationType(DType type) : previous_(activation_type()) { set_activation_type(type); }
-  ~ActivationType() { set_activation_type(previous_); }
-  ActivationType(const ActivationType&) = delete;
-
- private:
-  DType previous_;
-};
-
 /// The same numbers, rounded, in another floating type; the gradient comes back in x's type.
 Variable cast(const Variable& x, DType type);
-/// f32 becomes activation_type(), other types stay: for what enters a network's convolutional part
-/// in front of its first convolution.
+/// f32 becomes Execution::activations, other types stay: for what enters a network's convolutional
+/// part in front of its first convolution.
 Variable as_activation(const Variable& x);
 /// bf16 becomes f32, other types stay: for what leaves a network.
 Variable from_activation(const Variable& x);

@@ -3,16 +3,11 @@
 #include <algorithm>
 #include <cmath>
 
+#include "ops/central_difference.h"
 #include "tensor/random.h"
 
 namespace limbeck {
 namespace {
-
-double dot(const Tensor& a, const Tensor& b) {
-  double s = 0;
-  for (int64_t i = 0; i < a.numel(); ++i) s += a.data<double>()[i] * b.data<double>()[i];
-  return s;
-}
 
 /// Fresh leaves with the inputs' values, so that the caller's variables stay untouched.
 Variables leaves_of(const Variables& inputs) {
@@ -29,19 +24,9 @@ struct Checker {
   Tensor cotangent;
   GradcheckReport report;
 
-  double value() {
+  Tensors outputs() {
     const NoGrad no_grad;
-    return dot(f(leaves).data(), cotangent);
-  }
-
-  double central_difference(double& x) {
-    const double original = x, h = options.step * std::max(1.0, std::abs(original));
-    x = original + h;
-    const double above = value(), high = x;
-    x = original - h;
-    const double below = value(), low = x;
-    x = original;
-    return (above - below) / (high - low);
+    return {f(leaves).data()};
   }
 
   void check_input(size_t i, const Tensor& analytic) {
@@ -50,7 +35,8 @@ struct Checker {
     const int64_t count = options.max_elements > 0 ? std::min(n, options.max_elements) : n;
     for (int64_t k = 0; k < count; ++k) {
       const int64_t e = k * n / count;
-      const double numeric = central_difference(data.data<double>()[e]),
+      const double numeric = central_difference(data.data<double>()[e], options.step, {cotangent},
+                                                [this] { return outputs(); }),
                    exact = analytic.data<double>()[e];
       const double ratio =
           std::abs(exact - numeric) /

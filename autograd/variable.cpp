@@ -50,7 +50,6 @@ struct VariableImpl {
 
 namespace {
 
-thread_local bool recording = true;
 thread_local uint64_t next_sequence = 0;
 
 Tensors checked(const Node& node, const std::vector<Saved>& saved) {
@@ -184,8 +183,8 @@ Variable Variable::detach() const { return defined() ? Variable(impl_->data) : V
 namespace {
 
 bool wants_recording(const Variables& inputs) {
-  return detail::recording && std::any_of(inputs.begin(), inputs.end(),
-                                          [](const Variable& v) { return v.requires_grad(); });
+  return execution().gradients && std::any_of(inputs.begin(), inputs.end(),
+                                              [](const Variable& v) { return v.requires_grad(); });
 }
 
 detail::Edge edge_to(const Variable& v) {
@@ -365,9 +364,5 @@ Tensors gradients(const Variables& outputs, const Tensors& cotangents, const Var
   walk.run();
   return result;
 }
-
-bool grad_enabled() { return detail::recording; }
-GradMode::GradMode(bool enabled) : previous_(std::exchange(detail::recording, enabled)) {}
-GradMode::~GradMode() { detail::recording = previous_; }
 
 }  // namespace limbeck

@@ -5,6 +5,7 @@
 #include <memory>
 #include <vector>
 
+#include "ops/execution.h"
 #include "ops/op.h"
 #include "tensor/tensor.h"
 
@@ -78,16 +79,9 @@ Variable record(const char* name, const Variables& inputs, Tensor output,
 /// Gradients of `outputs` (with cotangents) with respect to `inputs`, without touching any .grad.
 Tensors gradients(const Variables& outputs, const Tensors& cotangents, const Variables& inputs);
 
-bool grad_enabled();
 /// Turns recording off (or on) in this thread while alive.
-class GradMode {
- public:
-  explicit GradMode(bool enabled);
-  ~GradMode();
-  GradMode(const GradMode&) = delete;
-
- private:
-  bool previous_;
+struct GradMode : ExecutionScope {
+  explicit GradMode(bool enabled) : ExecutionScope(with(&Execution::gradients, enabled)) {}
 };
 struct NoGrad : GradMode {
   NoGrad() : GradMode(false) {}

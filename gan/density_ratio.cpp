@@ -30,8 +30,7 @@ std::vector<int64_t> ratio_widths(const std::string& name, double scale) {
           std::max<int64_t>(16, std::llround(static_cast<double>(w) * scale / 16) * 16));
     return scaled;
   }
-  const std::string near = nearest_name(name, names);
-  fail("ratio.net: no network '", name, "'", near.empty() ? "" : "; did you mean '" + near + "'?");
+  fail("ratio.net: no network '", name, "'", did_you_mean(name, names));
 }
 
 RatioMlp::RatioMlp(int64_t condition, int64_t feature, const std::vector<int64_t>& widths,

@@ -25,8 +25,9 @@ DiffAugment::DiffAugment(const std::string& policy) {
     else if (name == "cutout")
       cutout_ = true;
     else
-      fail("DiffAugment: unknown policy '", name, "' in '", policy,
-           "'; known are color, translation, cutout");
+      fail("DiffAugment: unknown policy '", name, "' in '", policy, "'",
+           did_you_mean(name, {"color", "translation", "cutout"},
+                        "; known are color, translation, cutout"));
   }
 }
 

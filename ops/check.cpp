@@ -5,6 +5,7 @@
 #include <limits>
 
 #include "ops/cases.h"
+#include "ops/central_difference.h"
 #include "tensor/random.h"
 
 namespace limbeck {
@@ -338,26 +339,6 @@ struct GradientCheck {
     return moved(forward_of(op, kernel, moved(in, Device{kernel.device}), c.attrs), cpu);
   }
 
-  /// Slope of the sum of <cotangent, output> over the differentiable outputs. The outputs are
-  /// subtracted one by one: most do not depend on x at all and then add no rounding.
-  double difference(double& x) const {
-    const double original = x, h = 1e-6 * std::max(1.0, std::abs(original));
-    x = original + h;
-    const double high = x;
-    const Tensors above = outputs();
-    x = original - h;
-    const double low = x;
-    const Tensors below = outputs();
-    x = original;
-    double sum = 0;
-    for (size_t j = 0; j < above.size(); ++j)
-      if (dout[j].defined())
-        for (int64_t i = 0; i < above[j].numel(); ++i)
-          sum +=
-              (above[j].data<double>()[i] - below[j].data<double>()[i]) * dout[j].data<double>()[i];
-    return sum / (high - low);
-  }
-
   void check_input(size_t i, const Tensor& gradient, int64_t max_elements) {
     if (gradient.shape() != in[i].shape()) {
       report.ok = false;
@@ -369,7 +350,8 @@ struct GradientCheck {
     for (int64_t k = 0; k < count && report.ok; ++k) {
       const int64_t e = k * n / count;
       const double analytic = gradient.data<double>()[e],
-                   numeric = difference(in[i].data<double>()[e]);
+                   numeric = central_difference(in[i].data<double>()[e], 1e-6, dout,
+                                                [this] { return outputs(); });
       const double tolerance = 2e-7 + 1e-6 * std::max(std::abs(analytic), std::abs(numeric));
       const double ratio = std::abs(analytic - numeric) / tolerance;
       if (ratio > report.worst) report.worst = ratio;

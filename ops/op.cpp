@@ -5,6 +5,7 @@
 #include <memory>
 #include <unordered_map>
 
+#include "ops/execution.h"
 #include "ops/profile.h"
 #include "ops/tuner.h"
 
@@ -24,8 +25,6 @@ std::unordered_map<std::string, std::vector<std::unique_ptr<Kernel>>>& kernel_ta
   static std::unordered_map<std::string, std::vector<std::unique_ptr<Kernel>>> t;
   return t;
 }
-
-thread_local std::string override_name;
 
 DType floating_type(const Tensors& in, const Tensors& out) {
   for (const Tensors* list : {&in, &out})
@@ -53,11 +52,12 @@ Device device_of(const Tensors& a, const Tensors& b) {
   if (const auto found = kernel_table().find(op.name); found != kernel_table().end())
     for (const auto& k : found->second)
       if (k->device == device.kind && (!backward || k->backward)) {
-        const std::string missing = k->missing && k->name == override_name ? k->missing() : "";
+        const std::string missing = k->missing && k->name == execution().kernel ? k->missing() : "";
         known += cat(known.empty() ? "" : ", ", k->name, " ", k->dtype,
                      missing.empty() ? "" : " (" + missing + ")");
       }
-  const std::string wanted = override_name.empty() ? "" : " named '" + override_name + "'";
+  const std::string wanted =
+      execution().kernel.empty() ? "" : " named '" + execution().kernel + "'";
   fail(op.name, ": no ", dtype, backward ? " backward" : "", " kernel", wanted, " for device ",
        device, " serves this call; ",
        known.empty() ? "it has none there" : "registered there: " + known);
@@ -75,10 +75,10 @@ const Kernel* choose(const Op& op, DType dtype, Device device, const Tensors& in
                      const Attrs& attrs, bool backward) {
   const auto found = kernel_table().find(op.name);
   const Kernel* best = nullptr;
-  if (override_name != "reference" && found != kernel_table().end())
+  if (execution().kernel != "reference" && found != kernel_table().end())
     for (const auto& k : found->second) {
       if (k->dtype != dtype || k->device != device.kind || (backward && !k->backward)) continue;
-      if (override_name.empty() ? k->priority < 0 : k->name != override_name) continue;
+      if (execution().kernel.empty() ? k->priority < 0 : k->name != execution().kernel) continue;
       if (best && best->priority >= k->priority) continue;
       if (k->supports && !k->supports(in, attrs)) continue;
       best = k.get();
@@ -90,7 +90,7 @@ const Kernel* choose(const Op& op, DType dtype, Device device, const Tensors& in
 /// Null where the rule decides: without a tuner, for the reference, and for a kernel that was
 /// named.
 KernelTuner* tuner_for(const Kernel* by_rule) {
-  return by_rule && override_name.empty() ? active_tuner(by_rule->device) : nullptr;
+  return by_rule && execution().kernel.empty() ? active_tuner(by_rule->device) : nullptr;
 }
 
 void check_inputs(const Op& op, const Tensors& in) {
@@ -118,8 +118,7 @@ const Op& find_op(std::string_view name) {
   if (found != table().by_name.end()) return *found->second;
   std::vector<std::string> names;
   for (const Op* op : all_ops()) names.push_back(op->name);
-  const std::string near = nearest_name(std::string(name), names);
-  fail("unknown operator '", name, "'", near.empty() ? "" : "; nearest: '" + near + "'");
+  fail("unknown operator '", name, "'", did_you_mean(std::string(name), names));
 }
 
 std::vector<const Kernel*> kernels_of(const std::string& op) {
@@ -187,9 +186,5 @@ Tensors run_backward(const Op& op, const Tensors& saved_in, const Tensors& saved
     (kernel ? kernel->backward : op.backward)({saved_in, saved_out, dout, din, attrs});
   return din;
 }
-
-KernelOverride::KernelOverride(std::string kernel_name)
-    : previous_(std::exchange(override_name, std::move(kernel_name))) {}
-KernelOverride::~KernelOverride() { override_name = previous_; }
 
 }  // namespace limbeck

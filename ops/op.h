@@ -126,7 +126,7 @@ struct Kernel {
   ForwardFn forward = nullptr;
   BackwardFn backward = nullptr;  ///< null: the reference's backward is used
   int priority =
-      1;  ///< negative: never by itself, only when it is named (KernelOverride) or measured
+      1;  ///< negative: never by itself, only when it is named (Execution::kernel) or measured
   bool (*supports)(const Tensors& in,
                    const Attrs& attrs) = nullptr;  ///< null: everything that `infer` accepts
   std::string (*missing)() =
@@ -167,17 +167,6 @@ Tensors run_forward(const Op& op, const Tensors& in, const Attrs& attrs);
 Tensors run_backward(const Op& op, const Tensors& saved_in, const Tensors& saved_out,
                      const Tensors& dout, const std::vector<TensorSpec>& in_specs,
                      const std::vector<bool>& wanted, const Attrs& attrs);
-
-/// Restricts dispatch for tests and comparisons while alive: only kernels with this name run
-/// ("reference" for the definition).
-class KernelOverride {
- public:
-  explicit KernelOverride(std::string kernel_name);
-  ~KernelOverride();
-
- private:
-  std::string previous_;
-};
 
 /// Reference kernels written as templates `template <class T> void f(const ForwardCall&)`: picks T
 /// from the first floating tensor. Use: .forward = floating<ForwardCall, [](auto t, const

@@ -1,6 +1,7 @@
 #include "ops/profile.h"
 
 #include <algorithm>
+#include <atomic>
 #include <cstdio>
 #include <cstdlib>
 #include <map>
@@ -11,7 +12,7 @@ namespace limbeck {
 namespace {
 
 struct Profile {
-  ProfileDetail detail = ProfileDetail::off;
+  std::atomic<ProfileDetail> detail = ProfileDetail::off;
   bool print = false;  // at exit
   std::mutex mutex;
   std::map<std::string, ProfileRow> rows;

@@ -12,8 +12,7 @@ namespace limbeck {
 
 enum class ProfileDetail { off, operators, shapes };
 
-/// Switches profiling from now on and forgets what was measured. Not while another thread runs an
-/// operator.
+/// Switches profiling of the whole process from now on and forgets what was measured.
 void set_profile(ProfileDetail detail);
 
 struct ProfileRow {

@@ -1,12 +1,9 @@
 #include "ops/tuner.h"
 
 #include <array>
-#include <atomic>
 
 namespace limbeck {
 namespace {
-
-std::atomic<KernelPolicy> policy{KernelPolicy::rule};
 
 KernelTuner*& tuner_of(DeviceKind kind) {
   static std::array<KernelTuner*, 2> tuners{};
@@ -22,15 +19,13 @@ void set_kernel_policy(KernelPolicy wanted, Device device) {
                 "--kernels tuned: the device ", device,
                 " has one kernel for each call and nothing to choose from; use --device cuda, or "
                 "leave it out");
-  policy = wanted;
+  set_execution(with(&Execution::kernels, wanted));
 }
-
-KernelPolicy kernel_policy() { return policy.load(std::memory_order_relaxed); }
 
 void register_kernel_tuner(DeviceKind kind, KernelTuner& tuner) { tuner_of(kind) = &tuner; }
 
 KernelTuner* active_tuner(DeviceKind kind) {
-  return kernel_policy() == KernelPolicy::tuned ? tuner_of(kind) : nullptr;
+  return execution().kernels == KernelPolicy::tuned ? tuner_of(kind) : nullptr;
 }
 
 }  // namespace limbeck

@@ -1,25 +1,16 @@
-// Which of a device's kernels serve calls: by rule (ops/op.h), or as measured. `--kernels
-// own|tuned` of the programs.
+// Kernels chosen by measurement, where a thread asks for it (KernelPolicy of ops/execution.h).
 #pragma once
 #include <string>
 #include <vector>
 
+#include "ops/execution.h"
 #include "ops/op.h"
 
 namespace limbeck {
 
-enum class KernelPolicy {
-  rule,  ///< the kernel of the highest priority; vendors' libraries only where a caller names them
-  own,   ///< the same, and vendors' libraries are not even opened
-  /// the fastest for each shape, vendors' libraries among them: measured at the first call, so the
-  /// choice may differ between runs
-  tuned,
-};
-
-/// Of the whole process; `rule` at first. Throws Error for `tuned` on a device that has nothing to
+/// Sets Execution::kernels of this thread. Throws Error for `tuned` on a device that has nothing to
 /// choose from.
 void set_kernel_policy(KernelPolicy policy, Device device);
-KernelPolicy kernel_policy();
 
 /// What was found for one kind of call.
 struct TunedChoice {
@@ -44,7 +35,7 @@ class KernelTuner {
 
 /// Before main(); `tuner` must live for ever.
 void register_kernel_tuner(DeviceKind kind, KernelTuner& tuner);
-/// Null when there is none or the policy is not `tuned`.
+/// Null when there is none or this thread's policy is not `tuned`.
 KernelTuner* active_tuner(DeviceKind kind);
 
 }  // namespace limbeck

@@ -11,10 +11,10 @@ namespace limbeck {
 
 /// Which elements of dy the fused ReLU lets through.
 enum class Mask {
-  none,
-  from_y,
-  from_x
-};  ///< all; y > 0; (x - mean) scale + beta > 0, recomputed with the forward's own arithmetic
+  none,    ///< all
+  from_y,  ///< y > 0
+  from_x,  ///< (x - mean) scale + beta > 0, recomputed with the forward's own arithmetic
+};
 
 struct BatchNormRun {
   const float* x;

@@ -1,6 +1,7 @@
 // f32 convolution on the CPU, channels last. All results are bit-equal for any number of threads:
-// every output element is one chain of multiply-adds in an order that depends on the sizes only,
-// and weight gradients are summed over a fixed partition of the images.
+// every output element is summed in an order that depends on the sizes and the instruction set only
+// (one chain of multiply-adds, or one for each lane of a vector where there are few channels), and
+// weight gradients over a fixed partition of the images.
 #pragma once
 #include "ops/conv2d.h"
 

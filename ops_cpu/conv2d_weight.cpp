@@ -376,8 +376,7 @@ void conv2d_backward_weight_cpu(const Conv2dSizes& s, const float* x, const floa
   const int64_t blocks = s.groups * g.o_blocks;
   float* const partial = scratch<float>(ScratchUse::partial, g.chunks * g.sum_size());
   Tasks tasks(g.tasks());
-#pragma omp parallel
-  {
+  parallel_region([&] {
     tasks.run([&](int64_t t) { run_task(g, t, partial); });
 #pragma omp barrier
 #pragma omp for schedule(static)
@@ -388,18 +387,17 @@ void conv2d_backward_weight_cpu(const Conv2dSizes& s, const float* x, const floa
         conv_kernels().column_sums(partial + c * g.sum_size() + offset, 1, size, partial + offset);
       unpack_block(g, b / g.o_blocks, b % g.o_blocks, partial + offset, dw);
     }
-  }
+  });
 }
 
 void column_sums_cpu(const float* d, int64_t rows, int64_t channels, float* sum) {
   constexpr int64_t kChunks = 16;  // fixed, so that the order of the additions is
   float* const partial = scratch<float>(ScratchUse::partial, kChunks * channels);
-#pragma omp parallel for schedule(static)
-  for (int64_t c = 0; c < kChunks; ++c) {
+  parallel_tasks(kChunks, [&](int64_t c) {
     std::fill(partial + c * channels, partial + (c + 1) * channels, 0.f);
     const int64_t begin = rows * c / kChunks, end = rows * (c + 1) / kChunks;
     conv_kernels().column_sums(d + begin * channels, end - begin, channels, partial + c * channels);
-  }
+  });
   std::fill(sum, sum + channels, 0.f);
   conv_kernels().column_sums(partial, kChunks, channels, sum);
 }

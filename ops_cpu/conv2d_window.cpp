@@ -247,8 +247,7 @@ void run(WindowSum& s) {
   float* const packed = scratch<float>(ScratchUse::weights, s.groups * s.taps * s.k * s.padded_j());
   const float* const bias = pad_bias(s);
   Tasks tasks(count * parts);
-#pragma omp parallel
-  {
+  parallel_region([&] {
 #pragma omp for schedule(static)
     for (int64_t b = 0; b < blocks; ++b)
       pack_block(s, b / s.blocks, b % s.blocks,
@@ -257,7 +256,7 @@ void run(WindowSum& s) {
       run_strip(s, strips[i / parts], packed, bias, blocks * (i % parts) / parts,
                 blocks * (i % parts + 1) / parts);
     });
-  }
+  });
 }
 
 }  // namespace

@@ -170,14 +170,13 @@ void run(const WinogradSum& s) {
   float* const u = scratch<float>(ScratchUse::weights, s.filter_offset(s.blocks()));
   const float* const bias = pad_bias(s);
   Tasks tasks((count + most - 1) / most);
-#pragma omp parallel
-  {
+  parallel_region([&] {
 #pragma omp for schedule(static)
     for (int64_t i = 0; i < s.blocks() * parts; ++i) transform_filters(s, i / parts, i % parts, u);
     const Block b = make_block(s, most);
     tasks.run(
         [&](int64_t t) { run_tiles(s, b, t * most, std::min(count, (t + 1) * most), u, bias); });
-  }
+  });
 }
 
 }  // namespace

@@ -8,7 +8,8 @@ namespace limbeck {
 
 /// Whether the algorithm can compute these sizes at all.
 bool winograd_possible(const Conv2dSizes& s);
-/// Whether it is also measured to be faster than the direct kernel.
+/// Whether it should also be faster than the direct kernel: a rule that measurements gave
+/// (docs/convolution.md).
 bool winograd_pays(const Conv2dSizes& s);
 
 /// As conv2d_forward_cpu and its siblings in conv2d.h; the sizes must be possible.

@@ -134,8 +134,7 @@ void sum_chunks(const WeightSum& s, int64_t chunks, float* sums) {
 void sum_together(const WeightSum& s, float* sums) {
   const int64_t count = s.tiles.count(), most = std::min<int64_t>(256, count);
   const Operands p = make_operands(s, most);
-#pragma omp parallel
-  {
+  parallel_region([&] {
 #pragma omp for schedule(static)
     for (int64_t i = 0; i < s.sum_size(); i += 4096)
       std::fill(sums + i, sums + std::min(i + 4096, s.sum_size()), 0.f);
@@ -148,7 +147,7 @@ void sum_together(const WeightSum& s, float* sums) {
       for (int64_t point = 0; point < kWinogradPoints; ++point)
         accumulate(s, p, tiles, point, sums);
     }
-  }
+  });
 }
 
 }  // namespace
@@ -167,8 +166,7 @@ void winograd_backward_weight_cpu(const Conv2dSizes& sizes, const float* x, cons
   else
     sum_together(s, sums);
   const int64_t parts = (s.c + 15) / 16;
-#pragma omp parallel
-  {
+  parallel_region([&] {
 #pragma omp for schedule(static)
     for (int64_t block = 0; block < s.blocks(); ++block) {
       const int64_t from = s.sum_offset(block), size = s.sum_offset(block + 1) - from;
@@ -178,7 +176,7 @@ void winograd_backward_weight_cpu(const Conv2dSizes& sizes, const float* x, cons
 #pragma omp for schedule(static)
     for (int64_t i = 0; i < s.blocks() * parts; ++i)
       finish(s, sums, i / parts, i % parts * 16, std::min(s.c, i % parts * 16 + 16), dw);
-  }
+  });
 }
 
 }  // namespace limbeck

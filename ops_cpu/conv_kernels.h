@@ -1,6 +1,7 @@
 // The vector micro-kernels of convolution and matrix product (simd/conv.cpp), one table per
-// instruction set. They work on packed operands; conv2d_window.cpp, conv2d_weight.cpp,
-// conv2d_winograd*.cpp and gemm.cpp pack and divide the work.
+// instruction set. Those of tile, narrow and outer work on packed weights or sums;
+// conv2d_window.cpp, conv2d_weight.cpp, conv2d_winograd*.cpp and gemm.cpp pack and divide the work.
+// The depthwise ones (conv2d_depthwise.cpp) take weights as they are.
 #pragma once
 #include <cstdint>
 

@@ -11,6 +11,7 @@
 #include <cstring>
 
 #include "ops/op.h"
+#include "ops_cpu/parallel.h"
 
 namespace limbeck::cpu_diffaugment {
 namespace {
@@ -83,8 +84,7 @@ void forward(const ForwardCall& call) {
   const Tensor& x = call.in[0];
   const int64_t N = x.size(0), H = x.size(1), W = x.size(2), C = x.size(3), image = H * W * C;
   const auto cut = call.attrs.pair("cutout", 0);
-#pragma omp parallel for schedule(static)
-  for (int64_t n = 0; n < N; ++n) {
+  parallel_tasks(N, [&](int64_t n) {
     const Parameters p(call.in[1].data<float>() + n * 7, cut, H, W);
     const float* xn = x.data<float>() + n * image;
     float* y = call.out[0].data<float>() + n * image;
@@ -96,7 +96,7 @@ void forward(const ForwardCall& call) {
         mix_pixels(xn + ((h + p.shift_h) * W + begin + p.shift_w) * C, y + (h * W + begin) * C,
                    end - begin, C, own, across, shift);
       });
-  }
+  });
 }
 
 void backward(const BackwardCall& call) {
@@ -104,8 +104,7 @@ void backward(const BackwardCall& call) {
   if (!dx.defined()) return;
   const int64_t N = dx.size(0), H = dx.size(1), W = dx.size(2), C = dx.size(3), image = H * W * C;
   const auto cut = call.attrs.pair("cutout", 0);
-#pragma omp parallel for schedule(static)
-  for (int64_t n = 0; n < N; ++n) {
+  parallel_tasks(N, [&](int64_t n) {
     const Parameters p(call.in[1].data<float>() + n * 7, cut, H, W);
     const float* dy = call.dout[0].data<float>() + n * image;
     float* g = dx.data<float>() + n * image;
@@ -117,7 +116,7 @@ void backward(const BackwardCall& call) {
       });
     const float shift = (1 - p.contrast) * static_cast<float>(mean_of(g, image));
     mix_pixels(g, g, H * W, C, p.contrast * p.saturation, p.contrast * (1 - p.saturation), shift);
-  }
+  });
 }
 
 const RegisterKernel registered({.op = "diffaugment",

@@ -113,8 +113,7 @@ void gemm(const Gemm& g) {
   float* const packed = scratch<float>(ScratchUse::weights, g.k * padded_columns(g));
   const float* const bias = pad_bias(g);
   Tasks tasks(strips * parts);
-#pragma omp parallel
-  {
+  parallel_region([&] {
 #pragma omp for schedule(static)
     for (int64_t b = 0; b < blocks; ++b) pack_b(g, b, packed);
     tasks.run([&](int64_t t) {
@@ -122,7 +121,7 @@ void gemm(const Gemm& g) {
       run_rows(g, packed, bias, row, std::min(g.m, row + kRows), blocks * part / parts,
                blocks * (part + 1) / parts);
     });
-  }
+  });
 }
 
 void gemm_batch(const Gemm& g, int64_t count, int64_t stride_a, int64_t stride_b,
@@ -139,8 +138,7 @@ void gemm_batch(const Gemm& g, int64_t count, int64_t stride_a, int64_t stride_b
     for (int64_t i = 0; i < count; ++i) gemm(one(i));
     return;
   }
-#pragma omp parallel for schedule(dynamic)
-  for (int64_t i = 0; i < count; ++i) gemm_here(one(i));
+  parallel_tasks(count, [&](int64_t i) { gemm_here(one(i)); });
 }
 
 }  // namespace limbeck

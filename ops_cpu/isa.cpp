@@ -3,6 +3,7 @@
 #include <cstdlib>
 #include <string>
 
+#include "ops/execution.h"
 #include "tensor/error.h"
 
 namespace limbeck {
@@ -20,11 +21,6 @@ Isa from_environment() {
   for (Isa isa : {Isa::base, Isa::avx2, Isa::avx512})
     if (std::string(text) == name_of(isa)) return checked(isa);
   fail("environment variable LIMBECK_ISA: expected base, avx2 or avx512, found '", text, "'");
-}
-
-Isa& selected() {
-  static Isa isa = from_environment();
-  return isa;
 }
 
 }  // namespace
@@ -48,9 +44,10 @@ Isa best_isa() {
   return Isa::base;
 }
 
-Isa current_isa() { return selected(); }
-
-IsaOverride::IsaOverride(Isa isa) : previous_(selected()) { selected() = checked(isa); }
-IsaOverride::~IsaOverride() { selected() = previous_; }
+Isa current_isa() {
+  static const Isa by_default = from_environment();
+  const std::optional<Isa>& asked = execution().isa;
+  return asked ? checked(*asked) : by_default;
+}
 
 }  // namespace limbeck

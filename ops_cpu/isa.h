@@ -11,30 +11,18 @@
 // which then faults on a smaller machine. Templates on their vector type V (ops/elementary.h) are
 // safe: V differs between instruction sets.
 #pragma once
+#include "ops/isa.h"
 
 namespace limbeck {
 
-enum class Isa { base, avx2, avx512 };
 const char* name_of(Isa isa);
 
 /// What the processor (and the build) offers at most.
 Isa best_isa();
-/// What the kernels use: best_isa(), or less when the environment variable
-/// LIMBECK_ISA=base|avx2|avx512 or an IsaOverride says so. Throws Error when the variable names
-/// something unknown or not available here.
+/// What the kernels of this thread use: Execution::isa (ops/execution.h), or else what the
+/// environment variable LIMBECK_ISA=base|avx2|avx512 says, or else best_isa(). Throws Error when
+/// that is not available here or the variable names something unknown.
 Isa current_isa();
-
-/// Sets the instruction set while alive, for tests and benchmarks; throws when it is not available.
-/// Not for concurrent use.
-class IsaOverride {
- public:
-  explicit IsaOverride(Isa isa);
-  ~IsaOverride();
-  IsaOverride(const IsaOverride&) = delete;
-
- private:
-  Isa previous_;
-};
 
 }  // namespace limbeck
 

@@ -1,28 +1,48 @@
-// Loops over a fixed partition of the work. The partition depends on the problem only, never on the
-// number of threads, so that sums kept per part and added in order have the same bits for any
-// number of threads.
+// Parallel regions: the only place of ops_cpu that opens one (tests/layers_test.cpp), so that
+// helpers compute as the thread that they help. And loops over a fixed partition of the work: it
+// depends on the problem only, never on the number of threads, so that sums kept per part and added
+// in order have the same bits for any number of threads.
 #pragma once
 #include <omp.h>
 
 #include <atomic>
 #include <cstdint>
+#include <optional>
 #include <vector>
+
+#include "ops/execution.h"
+#include "ops_cpu/isa.h"
 
 namespace limbeck {
 
 enum class Walk { forwards, backwards };
+
+/// Calls f() in every thread of a team, or in this one alone unless `worth`. All have the settings
+/// of this thread (ops/execution.h). f must not throw; it may hold worksharing loops.
+template <class F>
+void parallel_region(F&& f, bool worth = true) {
+  const Execution& mine = execution();
+  current_isa();  // throws here what would end the program in a helper
+#pragma omp parallel if (worth)
+  {
+    std::optional<ExecutionScope> inherited;
+    if (omp_get_thread_num() != 0) inherited.emplace(mine);
+    f();
+  }
+}
 
 /// Calls f(part) for parts 0..count-1, each thread taking one contiguous range; serial when `work`
 /// (in floats) is small. Walking backwards, a second pass starts with what the first one left in
 /// the thread's cache. f must not throw.
 template <class F>
 void parallel_parts(int64_t count, int64_t work, F&& f, Walk walk = Walk::forwards) {
-#pragma omp parallel if (count > 1 && work > (1 << 14))
-  {
-    const int64_t threads = omp_get_num_threads(), thread = omp_get_thread_num();
-    const int64_t begin = count * thread / threads, end = count * (thread + 1) / threads;
-    for (int64_t i = begin; i < end; ++i) f(walk == Walk::forwards ? i : begin + end - 1 - i);
-  }
+  parallel_region(
+      [&] {
+        const int64_t threads = omp_get_num_threads(), thread = omp_get_thread_num();
+        const int64_t begin = count * thread / threads, end = count * (thread + 1) / threads;
+        for (int64_t i = begin; i < end; ++i) f(walk == Walk::forwards ? i : begin + end - 1 - i);
+      },
+      count > 1 && work > (1 << 14));
 }
 
 /// Calls f(begin, end) for consecutive ranges of `grain` elements of [0, n).
@@ -69,8 +89,7 @@ class Tasks {
 template <class F>
 void parallel_tasks(int64_t count, F&& f) {
   Tasks tasks(count);
-#pragma omp parallel
-  tasks.run(f);
+  parallel_region([&] { tasks.run(f); });
 }
 
 }  // namespace limbeck

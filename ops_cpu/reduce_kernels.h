@@ -11,7 +11,7 @@ struct ReduceKernels {
   void (*column_sums)(const float* x, int64_t rows, int64_t columns, int64_t pitch, float* sum);
   /// The sum of n consecutive floats.
   float (*run_sum)(const float* x, int64_t n);
-  /// sum[c] = sum over rows of x[r, c] z[r, c], rows `n` apart.
+  /// sum[c] = sum over rows of x z, both [rows, n].
   void (*column_dots)(const float* x, const float* z, int64_t rows, int64_t n, float* sum);
 };
 

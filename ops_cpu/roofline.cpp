@@ -7,6 +7,8 @@
 #include <cstring>
 #include <vector>
 
+#include "ops_cpu/parallel.h"
+
 namespace limbeck {
 namespace {
 
@@ -16,8 +18,7 @@ double best_seconds(F&& f) {
   double best = 1e300;
   for (int run = 0; run < 5; ++run) {
     const auto begin = std::chrono::steady_clock::now();
-#pragma omp parallel
-    f(omp_get_thread_num());
+    parallel_region([&] { f(omp_get_thread_num()); });
     best = std::min(
         best, std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count());
   }
@@ -36,12 +37,10 @@ Roofline measure_roofline() {
   const size_t bytes = size_t{64} << 20;
   {
     std::vector<std::vector<char>> from(threads), to(threads);
-#pragma omp parallel
-    {
-      from[omp_get_thread_num()].assign(bytes,
-                                        1);  // pages are touched by the thread that uses them
+    parallel_region([&] {  // pages are touched by the thread that uses them
+      from[omp_get_thread_num()].assign(bytes, 1);
       to[omp_get_thread_num()].assign(bytes, 2);
-    }
+    });
     const double seconds =
         best_seconds([&](int t) { std::memcpy(to[t].data(), from[t].data(), bytes); });
     result.bytes_per_second = 2.0 * static_cast<double>(bytes) * threads / seconds;

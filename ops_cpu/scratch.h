@@ -1,5 +1,5 @@
 // Scratch memory of the CPU kernels: one growing buffer per thread and purpose, taken from the
-// caching allocator and kept, so that a training step in steady state allocates nothing.
+// caching allocator and kept, so that a training step in steady state asks for none.
 #pragma once
 #include <array>
 #include <memory>

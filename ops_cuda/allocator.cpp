@@ -5,6 +5,8 @@
 #include <iomanip>
 #include <sstream>
 
+#include "ops_cuda/device.h"
+
 namespace limbeck::cuda {
 namespace {
 
@@ -37,12 +39,12 @@ void* CachingAllocator::allocate(size_t bytes) {
   void* p = from_cache(size);
   if (!p) p = from_system(size, bytes);
   Block& block = blocks_[p];
-  block.pool = current_pool_;
+  block.pool = current_pool(device_);
   block.label = AllocationLabel::current();
   stats_.in_use += size;
   stats_.peak_in_use = std::max(stats_.peak_in_use, stats_.in_use);
-  sim::expose(
-      p, current_pool_ ? size : bytes);  // a replay runs with every size that the block has had
+  // A replay runs with every size that the block has had.
+  sim::expose(p, block.pool ? size : bytes);
   return p;
 }
 
@@ -56,7 +58,7 @@ void CachingAllocator::release(void* p, size_t) noexcept {
 }
 
 void* CachingAllocator::from_cache(size_t size) {
-  for (const int pool : {current_pool_, 0}) {
+  for (const int pool : {current_pool(device_), 0}) {
     auto& list = free_[pool][size];
     if (list.empty()) continue;
     void* p = list.back();
@@ -136,15 +138,9 @@ void CachingAllocator::trim_locked() {
   }
 }
 
-int CachingAllocator::begin_pool() {
+int CachingAllocator::new_pool() {
   const std::lock_guard lock(mutex_);
-  LIMBECK_CHECK(current_pool_ == 0, "a graph is already being recorded on cuda:", device_);
-  return current_pool_ = ++last_pool_;
-}
-
-void CachingAllocator::end_pool() {
-  const std::lock_guard lock(mutex_);
-  current_pool_ = 0;
+  return ++last_pool_;
 }
 
 void CachingAllocator::drop_pool(int pool) {

@@ -24,10 +24,10 @@ class CachingAllocator final : public Allocator {
   void reset_peak() override;
   void trim() override;
 
-  /// Blocks handed out between begin_pool and end_pool belong to that pool until drop_pool: a
-  /// recorded graph writes to them at every replay, so nobody else may get them.
-  int begin_pool();
-  void end_pool();
+  /// A pool for a recording. Blocks that a thread gets while current_pool() (device.h) names it
+  /// belong to it until drop_pool: a recorded graph writes to them at every replay, so nobody else
+  /// may get them.
+  int new_pool();
   void drop_pool(int pool);
 
  private:
@@ -46,7 +46,7 @@ class CachingAllocator final : public Allocator {
   mutable std::mutex mutex_;
   std::unordered_map<void*, Block> blocks_;
   std::map<int, FreeList> free_;  // by pool
-  int current_pool_ = 0, last_pool_ = 0;
+  int last_pool_ = 0;
   AllocatorStats stats_;
 };
 

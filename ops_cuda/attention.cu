@@ -16,6 +16,7 @@
 
 #include "ops/attention.h"
 #include "ops_cuda/pointers.h"
+#include "ops_cuda/register.h"
 
 namespace limbeck::cuda {
 namespace {
@@ -131,7 +132,7 @@ void backward(const BackwardCall& c) {
   }
 }
 
-const RegisterTypes attention("attention", LIMBECK_TYPES(forward, backward));
+const RegisterNaive attention("attention", LIMBECK_TYPES(forward, backward));
 
 }  // namespace
 }  // namespace limbeck::cuda

@@ -28,6 +28,7 @@
 #include "ops_cuda/attention_deltas.h"
 #include "ops_cuda/instructions.h"
 #include "ops_cuda/pointers.h"
+#include "ops_cuda/register.h"
 
 namespace limbeck::cuda {
 namespace {

@@ -24,6 +24,7 @@
 #include "ops/attention.h"
 #include "ops_cuda/attention_deltas.h"
 #include "ops_cuda/pointers.h"
+#include "ops_cuda/register.h"
 
 namespace limbeck::cuda {
 namespace {

@@ -50,10 +50,6 @@ void append_list(std::string& to, const Range& list) {
   for (const auto& v : list) append_bytes(to, v);
 }
 
-const char* name_of(Precision p) {
-  return p == Precision::f32 ? "f32" : p == Precision::tf32 ? "tf32" : "bf16";
-}
-
 /// Operators whose tuned kernels are the products of implicit_gemm.h.
 bool is_product(const std::string& op) {
   return op == "conv2d" || op == "conv_transpose2d" || op == "linear" || op == "matmul";
@@ -105,13 +101,10 @@ std::vector<Autotuner::Candidate> candidates(const Op& op, const Kernel& by_rule
   return list;
 }
 
-/// Runs with the product tuning of a candidate.
+/// Runs with the cuts of a candidate.
 void run(const Autotuner::Candidate& c, const std::function<void(const Kernel&)>& call) {
-  struct Restore {
-    ProductTuning before = product_tuning();
-    ~Restore() { product_tuning() = before; }
-  } restore;
-  if (c.tuning.tile || c.tuning.parts) product_tuning() = c.tuning;
+  if (!c.cuts.tile && !c.cuts.parts) return call(*c.kernel);
+  const ExecutionScope scope(with(&Execution::cuts, c.cuts));
   call(*c.kernel);
 }
 
@@ -174,10 +167,10 @@ bool profiling() {
 }  // namespace
 
 std::string Autotuner::Candidate::name() const {
-  if (!tuning.tile) return kernel->name;
-  return cat(kernel->name, " ", tuning.tile / 1000, "x", tuning.tile % 1000,
-             tuning.parts ? cat(" in ", tuning.parts) : "",
-             tuning.round_weights > 0 ? " rounding weights first" : "");
+  if (!cuts.tile) return kernel->name;
+  return cat(kernel->name, " ", cuts.tile / 1000, "x", cuts.tile % 1000,
+             cuts.parts ? cat(" in ", cuts.parts) : "",
+             cuts.round_weights > 0 ? " rounding weights first" : "");
 }
 
 std::string Autotuner::Request::call() const {
@@ -188,7 +181,8 @@ std::string Autotuner::Request::call() const {
           : " " + op.inputs[std::min(static_cast<size_t>(gradient), op.inputs.size() - 1)].name);
   for (const Tensor& t : in) text += t.defined() ? cat(" ", t.shape()) : " -";
   const std::string settings = to_string(attrs);
-  const char* type = by_rule.dtype == DType::bf16 ? "stored in bf16" : name_of(product_precision());
+  const char* type =
+      by_rule.dtype == DType::bf16 ? "stored in bf16" : name_of(execution().products);
   return cat(text, settings.empty() ? "" : " ", settings, " ", type, aligned ? "" : " unaligned",
              device() ? cat(" cuda:", device()) : "");
 }
@@ -199,7 +193,7 @@ std::string Autotuner::Request::key() const {
   append_bytes(k, &op);
   append_bytes(k, gradient);
   append_bytes(k, by_rule.dtype);
-  append_bytes(k, product_precision());
+  append_bytes(k, execution().products);
   append_bytes(k, aligned);
   append_bytes(k, device());
   for (const Tensor& t : in) {
@@ -252,18 +246,21 @@ Autotuner::Candidate Autotuner::measure(const Request& r) {
   return *best;
 }
 
+/// One measurement at a time: others would wait on the same stream.
+Autotuner::Candidate Autotuner::choice_for(const Request& r) {
+  const std::lock_guard lock(mutex_);
+  const std::string key = r.key();
+  if (const auto found = chosen_.find(key); found != chosen_.end()) return found->second;
+  if (is_capturing(r.device())) return {&r.by_rule, {}};
+  return chosen_.emplace(key, measure(r)).first->second;
+}
+
 void Autotuner::serve(const Request& r) {
   const bool empty = std::all_of(r.result.begin(), r.result.end(),
                                  [](const Tensor& t) { return !t.defined() || t.numel() == 0; });
   if (empty || !is_product(r.op.name) || r.by_rule.dtype == DType::f64) return r.run(r.by_rule);
-  const std::lock_guard lock(mutex_);
-  const std::string key = r.key();
-  auto found = chosen_.find(key);
-  if (found == chosen_.end()) {
-    if (is_capturing(r.device())) return r.run(r.by_rule);
-    found = chosen_.emplace(key, measure(r)).first;
-  }
-  run(found->second, r.run);  // after the measurement too: the result comes from the chosen kernel
+  // After a measurement too: the result comes from the chosen kernel.
+  run(choice_for(r), r.run);
 }
 
 void Autotuner::forward(const Op& op, const Kernel& by_rule, const ForwardCall& c) {

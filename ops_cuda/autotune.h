@@ -1,7 +1,7 @@
 // The autotuner of the device cuda (ops/tuner.h), `--kernels tuned`: per operator, direction
 // (forward, gradient of one input), shapes, attributes, precision and device, the first eager call
 // times every kernel that can serve it, and the fastest one serves from then on.
-//   candidates  the kernel of the rule; ours with the tiles and splits of tuning.h; cuBLAS or
+//   candidates  the kernel of the rule; ours with the cuts of ops/execution.h; cuBLAS or
 //               cuDNN where they are there. Never a naive kernel
 //               beside a tuned one.
 //   measurement CUDA events around a few calls, once to warm up and then three times; the median
@@ -17,8 +17,8 @@
 #include <mutex>
 #include <string>
 
+#include "ops/execution.h"
 #include "ops/tuner.h"
-#include "ops_cuda/tuning.h"
 
 namespace limbeck::cuda {
 
@@ -34,17 +34,17 @@ class Autotuner final : public KernelTuner {
   /// A kernel and how it is cut.
   struct Candidate {
     const Kernel* kernel;
-    ProductTuning tuning;
+    ProductCuts cuts;
     std::string name() const;
   };
 
  private:
   struct Request;
   void serve(const Request& request);
+  Candidate choice_for(const Request& request);
   Candidate measure(const Request& request);
 
-  mutable std::recursive_mutex
-      mutex_;  // held while a candidate runs: the tuning of products is the whole process's
+  mutable std::recursive_mutex mutex_;  // a candidate that is measured may call an operator
   std::map<std::string, Candidate> chosen_;
   std::vector<TunedChoice> choices_;
 };

@@ -65,21 +65,20 @@ class Backend final : public DeviceBackend {
 
   void synchronise(int index) override { cuda::synchronise(index); }
 
-  void set_precision(Precision precision) override { set_product_precision(precision); }
-
   void begin_recording(int index) override {
-    // Relaxed: the allocator may ask the system for memory meanwhile. First, because it refuses a
-    // recording within a recording.
+    auto memory = std::make_unique<RecordingMemory>(index);
+    // Relaxed: the allocator may ask the system for memory meanwhile.
     cuda_check(cudaStreamBeginCapture(stream(index), cudaStreamCaptureModeRelaxed));
-    recordings_[index] = std::make_unique<RecordingMemory>(index);
+    recording_ = std::move(memory);
   }
 
   std::unique_ptr<Recording> end_recording(int index) override {
-    std::unique_ptr<RecordingMemory> memory =
-        std::move(recordings_[index]);  // given back here where the capture failed
-    if (memory) memory->close();
+    // Given back here where the capture failed.
+    std::unique_ptr<RecordingMemory> memory = std::move(recording_);
     cudaGraph_t recorded = nullptr;
-    cuda_check(cudaStreamEndCapture(stream(index), &recorded));
+    const cudaError_t captured = cudaStreamEndCapture(stream(index), &recorded);
+    if (memory) memory->close();
+    cuda_check(captured);
     return std::make_unique<Graph>(recorded, index, std::move(memory));
   }
 
@@ -117,8 +116,10 @@ class Backend final : public DeviceBackend {
     int index_;
     std::unique_ptr<RecordingMemory> memory_;
   };
-  std::map<int, std::unique_ptr<RecordingMemory>> recordings_;  // in progress, by device
+  static thread_local std::unique_ptr<RecordingMemory> recording_;  // in progress
 };
+
+thread_local std::unique_ptr<RecordingMemory> Backend::recording_;
 
 const bool registered = (register_backend(DeviceKind::cuda, *new Backend), true);
 

@@ -15,6 +15,7 @@
 #include "ops/norm.h"
 #include "ops_cuda/channel_statistics.h"
 #include "ops_cuda/pointers.h"
+#include "ops_cuda/register.h"
 #include "ops_cuda/running_statistics.h"
 
 namespace limbeck::cuda {
@@ -128,8 +129,8 @@ void eval_backward(const BackwardCall& c) {
                      c.din[5]);
 }
 
-const RegisterTypes batch_norm("batch_norm", LIMBECK_TYPES(train_forward, train_backward));
-const RegisterTypes batch_norm_eval("batch_norm_eval", LIMBECK_TYPES(eval_forward, eval_backward));
+const RegisterNaive batch_norm("batch_norm", LIMBECK_TYPES(train_forward, train_backward));
+const RegisterNaive batch_norm_eval("batch_norm_eval", LIMBECK_TYPES(eval_forward, eval_backward));
 
 }  // namespace
 }  // namespace limbeck::cuda

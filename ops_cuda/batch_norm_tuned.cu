@@ -19,6 +19,7 @@
 #include "ops/norm.h"
 #include "ops_cuda/channel_tiles.h"
 #include "ops_cuda/pointers.h"
+#include "ops_cuda/register.h"
 
 namespace limbeck::cuda {
 namespace {

@@ -11,4 +11,14 @@ void column_sums_naive(const T* d, int64_t rows, int64_t channels, const Tensor&
 template <class S>
 void column_sums(const S* d, int64_t rows, int64_t channels, const Tensor& sum);
 
+/// The same on tensors of T, as ops/convolution_calls.h takes them.
+template <class T>
+void sum_columns_naive(const Tensor& d, int64_t rows, int64_t channels, const Tensor& sum) {
+  column_sums_naive(d.data<T>(), rows, channels, sum);
+}
+template <class S>
+void sum_columns(const Tensor& d, int64_t rows, int64_t channels, const Tensor& sum) {
+  column_sums(d.data<S>(), rows, channels, sum);
+}
+
 }  // namespace limbeck::cuda

@@ -23,6 +23,7 @@
 #include "ops_cuda/channel_statistics.h"
 #include "ops_cuda/channel_tiles.h"
 #include "ops_cuda/pointers.h"
+#include "ops_cuda/register.h"
 #include "ops_cuda/running_statistics.h"
 
 namespace limbeck::cuda {
@@ -150,9 +151,9 @@ void eval_backward(const BackwardCall& c) {
   launch_backward<T>(c, c.in[3].data<T>(), inverted<T>(c.in[4], c.attrs).template data<T>(), false);
 }
 
-const RegisterTypes cond_batch_norm("cond_batch_norm",
+const RegisterNaive cond_batch_norm("cond_batch_norm",
                                     LIMBECK_TYPES(train_forward, train_backward));
-const RegisterTypes cond_batch_norm_eval("cond_batch_norm_eval",
+const RegisterNaive cond_batch_norm_eval("cond_batch_norm_eval",
                                          LIMBECK_TYPES(eval_forward, eval_backward));
 
 // --- tuned: block (x, y, z) takes channels of tile x, sample y, y + gridDim.y, .., pixels of part

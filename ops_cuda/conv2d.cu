@@ -15,6 +15,7 @@
 // tile. Source: LeCun et al. 1989; transposed: Zeiler et al. 2010.
 #include "ops_cuda/conv2d_naive.h"
 
+#include "ops/convolution_calls.h"
 #include "ops_cuda/column_sums.h"
 #include "ops_cuda/launch.h"
 #include "ops_cuda/register.h"
@@ -124,43 +125,18 @@ template void naive_backward_weight<bfloat16, float>(const Conv2dSizes&, const T
 
 namespace {
 
-Tensor optional(const Tensors& list, size_t i) { return i < list.size() ? list[i] : Tensor(); }
+template <class T>
+using Calls = ConvolutionCalls<naive_convolution<T, T>, naive_backward_data<T, T>,
+                               naive_backward_weight<T, T>, sum_columns_naive<T>>;
 
 template <class T>
-void forward(const ForwardCall& c) {
-  naive_convolution<T, T>(conv2d_sizes(c.in[0].shape(), c.in[1].shape(), c.attrs), c.in[0], c.in[1],
-                          optional(c.in, 2), c.out[0]);
-}
-
+constexpr Functions conv2d_functions{Calls<T>::forward, Calls<T>::backward};
 template <class T>
-void backward(const BackwardCall& c) {
-  const Conv2dSizes s = conv2d_sizes(c.in[0].shape(), c.in[1].shape(), c.attrs);
-  const Tensor &dy = c.dout[0], db = optional(c.din, 2);
-  if (c.din[0]) naive_backward_data<T, T>(s, dy, c.in[1], {}, c.din[0]);
-  if (c.din[1]) naive_backward_weight<T, T>(s, c.in[0], dy, c.din[1]);
-  if (db) column_sums_naive<T>(dy.data<T>(), s.n * s.oh * s.ow, s.o, db);
-}
+constexpr Functions transpose_functions{Calls<T>::transpose_forward, Calls<T>::transpose_backward};
 
-template <class T>
-void transpose_forward(const ForwardCall& c) {
-  naive_backward_data<T, T>(conv_transpose2d_sizes(c.in[0].shape(), c.in[1].shape(), c.attrs),
-                            c.in[0], c.in[1], optional(c.in, 2), c.out[0]);
-}
-
-template <class T>
-void transpose_backward(const BackwardCall& c) {
-  const Conv2dSizes s = conv_transpose2d_sizes(c.in[0].shape(), c.in[1].shape(), c.attrs);
-  const Tensor &dy = c.dout[0], db = optional(c.din, 2);
-  if (c.din[0]) naive_convolution<T, T>(s, dy, c.in[1], {}, c.din[0]);
-  if (c.din[1]) naive_backward_weight<T, T>(s, dy, c.in[0], c.din[1]);
-  if (db) column_sums_naive<T>(dy.data<T>(), s.n * s.h * s.w, s.c, db);
-}
-
-const RegisterNaive conv2d("conv2d", {forward<float>, backward<float>},
-                           {forward<double>, backward<double>});
-const RegisterNaive conv_transpose2d("conv_transpose2d",
-                                     {transpose_forward<float>, transpose_backward<float>},
-                                     {transpose_forward<double>, transpose_backward<double>});
+const RegisterNaive conv2d("conv2d", conv2d_functions<float>, conv2d_functions<double>);
+const RegisterNaive conv_transpose2d("conv_transpose2d", transpose_functions<float>,
+                                     transpose_functions<double>);
 
 }  // namespace
 }  // namespace limbeck::cuda

@@ -19,10 +19,10 @@
 #include <numeric>
 #include <type_traits>
 
-#include "ops/conv2d.h"
+#include "ops/convolution_calls.h"
+#include "ops_cuda/column_sums.h"
 #include "ops_cuda/conv2d_depthwise.h"
 #include "ops_cuda/conv2d_naive.h"
-#include "ops_cuda/convolution_calls.h"
 #include "ops_cuda/gemm.h"
 #include "ops_cuda/implicit_gemm.h"
 #include "ops_cuda/register.h"
@@ -316,7 +316,7 @@ void run(const Problem& p, int64_t items, int64_t m, int64_t n, int64_t k, const
 /// twice the traffic of shared memory, which binds wide tiles, and are rounded again by every
 /// block; small products cannot pay for the launch.
 bool rounds_weights_first(int64_t rows, int64_t columns, double flops) {
-  if (product_tuning().round_weights >= 0) return product_tuning().round_weights > 0;
+  if (execution().cuts.round_weights >= 0) return execution().cuts.round_weights > 0;
   return columns > 32 && rows >= 2048 && flops >= 4e9;
 }
 const float* pointer(const Tensor& t) { return t ? t.data<float>() : nullptr; }
@@ -471,8 +471,8 @@ bool serves(const Conv2dSizes& s) {
   return s.groups == 1 || (s.c_per_group() >= 4 && s.o_per_group() >= 4);
 }
 
-using Calls =
-    ConvolutionCalls<float, convolve<float>, backward_data<float>, backward_weight<float>>;
+using Calls = ConvolutionCalls<convolve<float>, backward_data<float>, backward_weight<float>,
+                               sum_columns<float>>;
 
 const RegisterTuned conv2d("conv2d", Calls::forward, Calls::backward,
                            [](const Tensors& in, const Attrs& a) {
@@ -499,8 +499,8 @@ void backward_weight_bf16(const Conv2dSizes& s, const Tensor& x, const Tensor& d
   serves(s) ? backward_weight<bfloat16>(s, x, dy, dw)
             : naive_backward_weight<bfloat16, float>(s, x, dy, dw);
 }
-using Bf16Calls =
-    ConvolutionCalls<bfloat16, convolve_bf16, backward_data_bf16, backward_weight_bf16>;
+using Bf16Calls = ConvolutionCalls<convolve_bf16, backward_data_bf16, backward_weight_bf16,
+                                   sum_columns<bfloat16>>;
 
 const RegisterTuned conv2d_bf16("conv2d", Bf16Calls::forward, Bf16Calls::backward, nullptr,
                                 DType::bf16);

@@ -71,19 +71,17 @@ std::string unfit() {
   return {};
 }
 
-/// One per device, for ever, like the device's stream.
-Handle handle_of(int device) {
-  static std::array<Handle, 64> handles{};
-  static std::mutex mutex;
-  const std::lock_guard lock(mutex);
-  Handle& h = handles.at(static_cast<size_t>(device));
-  if (h) return h;
-  const cudaStream_t s = stream(device);  // makes the device current
-  require_eager("cuBLAS", device);
-  Handle made = nullptr;
-  check(functions().create(&made), "cublasCreate");
-  check(functions().set_stream(made, s), "cublasSetStream");
-  return h = made;
+VendorHandles<Handle>& handles() {
+  const auto create = [] {
+    Handle made = nullptr;
+    check(functions().create(&made), "cublasCreate");
+    return made;
+  };
+  const auto set_stream = [](Handle handle, cudaStream_t stream) {
+    check(functions().set_stream(handle, stream), "cublasSetStream");
+  };
+  static auto* h = new VendorHandles<Handle>("cuBLAS", create, set_stream);
+  return *h;
 }
 
 /// What NVIDIA recommends for its newest GPUs. It comes from the caching allocator at every call,
@@ -138,11 +136,11 @@ template <class A, class C>
 void multiply(const Product<A, A, C>& p, const Tensor& c_of) {
   const int device = c_of.device().index;
   const Functions& f = functions();
-  const Handle handle = handle_of(device);
+  const auto [lock, handle] = handles().lease(device);
   const Tensor workspace = Tensor::empty({workspace_bytes}, DType::u8, c_of.device());
   check(f.set_workspace(handle, workspace.raw(), static_cast<size_t>(workspace_bytes)),
         "cublasSetWorkspace");
-  const bool tf32 = std::is_same_v<A, float> && product_precision() == Precision::tf32;
+  const bool tf32 = std::is_same_v<A, float> && execution().products == Precision::tf32;
   check(f.set_math(handle, tf32 ? tf32_tensor_op_math : default_math), "cublasSetMathMode");
   // Our rows are cuBLAS's columns: c^T [n, m] = b [n, k] a^T [k, m].
   const auto left = argument(p.b, p.n, p.k, false), right = argument(p.a, p.m, p.k, true);
@@ -194,7 +192,8 @@ std::string description() {
 
 bool serves(int64_t m, int64_t n, int64_t k, int64_t items, DType data) {
   constexpr int64_t limit = std::numeric_limits<int>::max();
-  if ((data == DType::f32 && product_precision() == Precision::bf16) || items > 65535) return false;
+  if ((data == DType::f32 && execution().products == Precision::bf16) || items > 65535)
+    return false;
   return m <= limit && n <= limit && k <= limit &&
          std::max({m, n, k}) * std::max<int64_t>(items, 1) <= limit && missing().empty();
 }

@@ -42,7 +42,7 @@ std::string missing();
 /// "cuBLAS 13.1.0 (libcublas.so.13)".
 std::string description();
 /// Whether gemm() takes these sizes and their gradients: 32-bit sizes, and f32 data not while
-/// product_precision() is bf16, which is left to our kernels.
+/// execution().products is bf16, which is left to our kernels.
 bool serves(int64_t m, int64_t n, int64_t k, int64_t items, DType data);
 /// As cuda::gemm, for operands in f32 (f32 or, when that is the precision, TF32), or in bf16 with a
 /// result in bf16 or f32 (sums in f32). Same bits in every run on one kind of GPU: one stream, a

@@ -3,7 +3,7 @@
 // its heuristics offer, the first one that is deterministic, fits the workspace and does not refuse
 // a trial serves; where a direction has none the kernel does not support the call. The bias is
 // added, and its gradient summed, by our own kernels. Images in f32: without TF32, or in TF32, as
-// product_precision() says. Images in bf16: tensor cores with f32 sums; cuDNN wants all three
+// execution().products says. Images in bf16: tensor cores with f32 sums; cuDNN wants all three
 // tensors in one type, so weights are rounded to bf16 for each call, and so is their gradient,
 // which then becomes f32 again.
 #include "ops_cuda/cudnn.h"
@@ -20,8 +20,8 @@
 #include <tuple>
 #include <utility>
 
-#include "ops/conv2d.h"
-#include "ops_cuda/convolution_calls.h"
+#include "ops/convolution_calls.h"
+#include "ops_cuda/column_sums.h"
 #include "ops_cuda/copy.h"
 #include "ops_cuda/precision.h"
 #include "ops_cuda/row_bias.h"
@@ -139,19 +139,17 @@ std::string unfit() {
   return {};
 }
 
-/// One per device, for ever, like the device's stream.
-Handle handle_of(int device) {
-  static std::array<Handle, 64> handles{};
-  static std::mutex mutex;
-  const std::lock_guard lock(mutex);
-  Handle& h = handles.at(static_cast<size_t>(device));
-  if (h) return h;
-  const cudaStream_t s = stream(device);  // makes the device current
-  require_eager("cuDNN", device);
-  Handle made = nullptr;
-  check(functions().create(&made), "cudnnCreate");
-  check(functions().set_stream(made, s), "cudnnSetStream");
-  return h = made;
+VendorHandles<Handle>& handles() {
+  const auto create = [] {
+    Handle made = nullptr;
+    check(functions().create(&made), "cudnnCreate");
+    return made;
+  };
+  const auto set_stream = [](Handle handle, cudaStream_t stream) {
+    check(functions().set_stream(handle, stream), "cudnnSetStream");
+  };
+  static auto* h = new VendorHandles<Handle>("cuDNN", create, set_stream);
+  return *h;
 }
 
 int narrow(int64_t v) { return static_cast<int>(v); }
@@ -164,7 +162,7 @@ struct Numbers {
 };
 Numbers numbers_of(DType images) {
   return images == DType::bf16 ? Numbers{data_bfloat16, true}
-                               : Numbers{data_float, product_precision() == Precision::tf32};
+                               : Numbers{data_float, execution().products == Precision::tf32};
 }
 
 template <class Descriptor>
@@ -350,8 +348,7 @@ template <class D>
 void run(const D& direction, const Conv2dSizes& s, const Tensor& first, const Tensor& second,
          const Tensor& result) {
   const int device = result.device().index;
-  stream(device);  // makes the device current
-  const Handle handle = handle_of(device);
+  const auto [lock, handle] = handles().lease(device);
   const Planned<D>& planned = plan_for(direction, s, numbers_of(result.dtype()), device, handle);
   LIMBECK_CHECK(planned.plan, planned.problem);
   check(convolve_by(*planned.plan, direction, handle, first, second, result), direction.name);
@@ -384,8 +381,7 @@ void backward_weight(const Conv2dSizes& s, const Tensor& x, const Tensor& dy, co
 /// Whether cuDNN has an algorithm for all three directions; only it can tell, by trial. Makes the
 /// plans, and the handle.
 bool offers_algorithms(const Conv2dSizes& s, const Numbers& numbers, int device) {
-  stream(device);  // makes the device current
-  const Handle handle = handle_of(device);
+  const auto [lock, handle] = handles().lease(device);
   const Functions& f = functions();
   return plan_for(f.forward, s, numbers, device, handle).plan &&
          plan_for(f.backward_data, s, numbers, device, handle).plan &&
@@ -414,14 +410,14 @@ bool fits(const Conv2dSizes& s) {
 
 /// `x` says on which device; of tensors that are still on the CPU the first one is asked.
 bool serves(const Conv2dSizes& s, const Tensor& x) {
-  if (x.dtype() == DType::f32 && product_precision() == Precision::bf16)
+  if (x.dtype() == DType::f32 && execution().products == Precision::bf16)
     return false;  // left to our kernels
   return fits(s) && missing().empty() &&
          offers_algorithms(s, numbers_of(x.dtype()), x.device() == cpu ? 0 : x.device().index);
 }
 
 template <class S>
-using Calls = ConvolutionCalls<S, convolve, backward_data, backward_weight>;
+using Calls = ConvolutionCalls<convolve, backward_data, backward_weight, sum_columns<S>>;
 
 template <class S>
 Kernel conv2d_by_cudnn() {

@@ -20,8 +20,14 @@ struct State {
   std::unique_ptr<CachingAllocator> allocator;
   Fault* fault = nullptr;
   BlockCounters counters;
-  BlockCounters* recording = nullptr;  // its counters
 };
+
+thread_local RecordingMemory* open_recording = nullptr;
+
+/// Null when this thread does not record there.
+RecordingMemory* recording_on(int device) {
+  return open_recording && open_recording->device() == device ? open_recording : nullptr;
+}
 
 void check_architecture(int device, const cudaDeviceProp& p) {
   const int oldest = std::stoi(LIMBECK_CUDA_ARCHITECTURES), found = p.major * 10 + p.minor;
@@ -116,41 +122,51 @@ CachingAllocator& caching_allocator(int device) { return *state(device).allocato
 cudaStream_t stream(int device) {
   State& s = state(device);
   cuda_check(cudaSetDevice(device));
-  return s.stream;
+  const RecordingMemory* recording = recording_on(device);
+  return recording ? recording->stream() : s.stream;
 }
 
 Fault* fault_of(const Tensor& t) { return state(t.device().index).fault; }
 
-RecordingMemory::RecordingMemory(int device)
-    : device_(device), pool_(caching_allocator(device).begin_pool()) {
-  state(device).recording = &counters_;
+RecordingMemory::RecordingMemory(int device) : device_(device) {
+  LIMBECK_CHECK(!open_recording,
+                "a graph is already being recorded on cuda:", open_recording->device());
+  pool_ = caching_allocator(device).new_pool();
+  cuda_check(cudaSetDevice(device));
+  cuda_check(cudaStreamCreateWithFlags(&stream_, cudaStreamNonBlocking));
+  open_recording = this;
 }
 RecordingMemory::~RecordingMemory() {
   close();
   caching_allocator(device_).drop_pool(pool_);
 }
 void RecordingMemory::close() {
-  if (!open_) return;
-  open_ = false;
-  state(device_).recording = nullptr;
-  caching_allocator(device_).end_pool();
+  if (!stream_) return;
+  if (open_recording == this) open_recording = nullptr;
+  cudaStreamDestroy(stream_);
+  stream_ = nullptr;
 }
 
 BlockCounters& current_counters(int device) {
-  State& s = state(device);
-  return s.recording ? *s.recording : s.counters;
+  RecordingMemory* recording = recording_on(device);
+  return recording ? recording->counters() : state(device).counters;
+}
+
+int current_pool(int device) {
+  const RecordingMemory* recording = recording_on(device);
+  return recording ? recording->pool() : 0;
 }
 
 void synchronise(int device) {
-  cuda_check(cudaStreamSynchronize(state(device).stream));
+  cuda_check(cudaStreamSynchronize(stream(device)));
   throw_fault(device);
 }
 
 void throw_fault(int device) {
   const State& s = state(device);
   if (!s.fault->set) return;
-  cuda_check(
-      cudaStreamSynchronize(s.stream));  // the kernel may still be writing the rest of its note
+  // The kernel may still be writing the rest of its note.
+  cuda_check(cudaStreamSynchronize(stream(device)));
   const Fault f = *s.fault;
   *s.fault = {};
   fail(f.operation, ": index[", f.position, "] = ", f.index, " is outside [0, ", f.size, ")");

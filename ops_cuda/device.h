@@ -28,25 +28,33 @@ struct Fault {
 /// The record of the tensor's device; in host memory that kernels can write.
 Fault* fault_of(const Tensor& t);
 
-/// What a recording owns: the blocks handed out while it is made, which every replay uses, and the
-/// counters of its kernels. All of it is given back at its end, whether the recording came about or
-/// failed.
+/// What a recording owns: the stream that it is captured from, the blocks handed out while it is
+/// made, which every replay uses, and the counters of its kernels. The latter two are given back at
+/// its end, whether the recording came about or failed.
 class RecordingMemory {
  public:
-  /// From now on allocations on the device and counters of launches belong to it. Throws while
-  /// another one is open.
+  /// From now on what this thread queues and allocates on the device belongs to it; other threads
+  /// go on as usual. Throws while this thread has another one open.
   explicit RecordingMemory(int device);
   ~RecordingMemory();
   RecordingMemory(const RecordingMemory&) = delete;
   void close();
 
+  int device() const { return device_; }
+  int pool() const { return pool_; }
+  cudaStream_t stream() const { return stream_; }
+  BlockCounters& counters() { return counters_; }
+
  private:
-  const int device_, pool_;
-  bool open_ = true;
+  const int device_;
+  int pool_ = 0;
+  cudaStream_t stream_ = nullptr;
   BlockCounters counters_;
 };
 
-/// Of the open recording, or else those of the device.
+/// Of this thread's open recording, or else of the device: the counters, and the pool that blocks
+/// come from (0: everybody's).
 BlockCounters& current_counters(int device);
+int current_pool(int device);
 
 }  // namespace limbeck::cuda

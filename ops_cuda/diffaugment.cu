@@ -16,6 +16,7 @@
 #include <cmath>
 
 #include "ops_cuda/pointers.h"
+#include "ops_cuda/register.h"
 
 namespace limbeck::cuda {
 namespace {
@@ -210,7 +211,7 @@ void backward_tuned(const BackwardCall& c) {
   (dy.data<S>(), c.in[1].data<float>(), s, dx.data<S>());
 }
 
-const RegisterTypes diffaugment("diffaugment", LIMBECK_TYPES(forward, backward));
+const RegisterNaive diffaugment("diffaugment", LIMBECK_TYPES(forward, backward));
 const RegisterTuned diffaugment_tuned("diffaugment", forward_tuned<float>, backward_tuned<float>);
 const RegisterTuned diffaugment_bf16("diffaugment", forward_tuned<bfloat16>,
                                      backward_tuned<bfloat16>, nullptr, DType::bf16);

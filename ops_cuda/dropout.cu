@@ -9,6 +9,7 @@
 // multiplications. Deterministic. Source: Srivastava et al. 2014; Salmon et al. 2011 (Philox).
 #include "ops_cuda/elements.h"
 #include "ops_cuda/pointers.h"
+#include "ops_cuda/register.h"
 #include "tensor/philox.h"
 
 namespace limbeck::cuda {
@@ -91,7 +92,7 @@ void backward_tuned(const BackwardCall& c) {
   if (c.din[0].defined()) launch_tuned<S>(c.dout[0], c.in[1], c.attrs, c.din[0]);
 }
 
-const RegisterTypes dropout("dropout", LIMBECK_TYPES(forward, backward));
+const RegisterNaive dropout("dropout", LIMBECK_TYPES(forward, backward));
 const RegisterTuned dropout_tuned("dropout", forward_tuned<float>, backward_tuned<float>);
 const RegisterTuned dropout_bf16("dropout", forward_tuned<bfloat16>, backward_tuned<bfloat16>,
                                  nullptr, DType::bf16);

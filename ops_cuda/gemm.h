@@ -30,7 +30,7 @@ struct Product {
 /// Whether gemm() takes products of these sizes and their gradients: it counts elements in 32 bits.
 bool gemm_serves(int64_t m, int64_t n, int64_t k, int64_t items);
 /// On the stream of `c_of`'s device; workspace comes from its allocator. Compiled for
-///   <float, float, float>              in product_precision()
+///   <float, float, float>              in execution().products
 ///   <bfloat16, float, bfloat16>        activations times weights: bf16 on tensor cores, the
 ///                                      weights rounded on the way
 ///   <bfloat16, bfloat16, float>        gradients of weights

@@ -15,6 +15,7 @@
 #include <cmath>
 
 #include "ops_cuda/pointers.h"
+#include "ops_cuda/register.h"
 #include "ops_cuda/rows.h"
 
 namespace limbeck::cuda {
@@ -231,7 +232,7 @@ void group_backward_tuned(const BackwardCall& c) {
    c.din[0].data<float>());
 }
 
-const RegisterTypes group_norm("group_norm", LIMBECK_TYPES(group_forward, group_backward));
+const RegisterNaive group_norm("group_norm", LIMBECK_TYPES(group_forward, group_backward));
 const RegisterTuned group_norm_tuned("group_norm", group_forward_tuned, group_backward_tuned);
 
 // --- l2_normalize: one thread (naive, double) or one warp (tuned) per row ------------------------
@@ -292,7 +293,7 @@ void l2_tuned_gradient(const BackwardCall& c) {
   if (c.din[0].defined()) l2<RowWarp, float>(c.in[0], &c.dout[0], c.attrs, c.din[0]);
 }
 
-const RegisterTypes l2_normalize("l2_normalize", LIMBECK_TYPES(l2_naive, l2_naive_gradient));
+const RegisterNaive l2_normalize("l2_normalize", LIMBECK_TYPES(l2_naive, l2_naive_gradient));
 const RegisterTuned l2_normalize_tuned("l2_normalize", l2_tuned, l2_tuned_gradient);
 
 }  // namespace

@@ -14,7 +14,7 @@
 //   pairs                whether c(m, n) and c(m, n + 1), n even, are adjacent and aligned for one
 //                        access (used where c is bf16)
 // A, B and C are stored in f32 or in bf16 each; biases are f32. Operands stored in bf16 multiply on
-// tensor cores, with f32 operands rounded to bf16; with both in f32 product_precision()
+// tensor cores, with f32 operands rounded to bf16; with both in f32 execution().products
 // (precision.h) chooses. Sums are f32, rounded once where C is bf16.
 //
 // Mapping: a block computes one tile of C (tiles of one row of tiles are neighbours in the grid:
@@ -30,10 +30,10 @@
 #pragma once
 #include <algorithm>
 
+#include "ops/execution.h"
 #include "ops_cuda/last_block.h"
 #include "ops_cuda/precision.h"
 #include "ops_cuda/tile_sums.h"
-#include "ops_cuda/tuning.h"
 
 namespace limbeck::cuda {
 
@@ -221,7 +221,7 @@ inline void split(Plan& plan, int k, int slice) {
   const int64_t blocks = int64_t{plan.items} * plan.tiles_m * plan.tiles_n,
                 slices = ceil_div(std::max(k, 1), slice);
   int64_t parts = std::min(int64_t{264} / blocks, slices / 4);
-  if (product_tuning().parts) parts = product_tuning().parts;
+  if (execution().cuts.parts) parts = execution().cuts.parts;
   parts = std::min({parts, slices, (int64_t{1} << 24) / (int64_t{plan.items} * plan.m * plan.n)});
   parts = std::max<int64_t>(parts, 1);
   plan.k_per_part = static_cast<int>(ceil_div(slices, parts) * slice);
@@ -261,7 +261,7 @@ void launch_product(const Problem& problem, const Plan& plan, int k, const Tenso
 /// The tile for a product of m x n sums per item: not much wider than n, and the largest one only
 /// where there are tiles enough of it.
 inline int choose_tile(int64_t m, int64_t n, int64_t items) {
-  if (product_tuning().tile) return product_tuning().tile;
+  if (execution().cuts.tile) return execution().cuts.tile;
   if (n <= 16) return 128016;
   if (n <= 32) return 128032;
   return n > 64 && ceil_div(m, 128) * ceil_div(n, 128) * items >= 132 ? 128128 : 64064;
@@ -275,7 +275,7 @@ void launch_in_precision(const Problem& problem, const Plan& plan, int k, const 
   if constexpr (is_stored_in_bf16<A> || is_stored_in_bf16<B>) {
     launch_product<Tile, MultiplyTensorCores<StoredBf16Format<A, B>>>(problem, plan, k, to);
   } else {
-    switch (product_precision()) {
+    switch (execution().products) {
       case Precision::f32: return launch_product<Tile, MultiplyF32>(problem, plan, k, to);
       case Precision::tf32:
         return launch_product<Tile, MultiplyTensorCores<Tf32Format>>(problem, plan, k, to);

@@ -18,6 +18,7 @@
 // 2015, equation 3.
 #include "ops_cuda/fault.h"
 #include "ops_cuda/pointers.h"
+#include "ops_cuda/register.h"
 #include "ops_cuda/rows.h"
 
 namespace limbeck::cuda {
@@ -233,13 +234,13 @@ void smooth_l1_gradient(const BackwardCall& c) {
   void f##_gradient_naive(const BackwardCall& c) {                              \
     f##_gradient<T, Thread>(c);                                                 \
   }                                                                             \
-  const RegisterTypes f##_op(#f, LIMBECK_TYPES(f##_naive, f##_gradient_naive)); \
+  const RegisterNaive f##_op(#f, LIMBECK_TYPES(f##_naive, f##_gradient_naive)); \
   const RegisterTuned f##_tuned(#f, f<float, Warp>, f##_gradient<float, Warp>)
 
 LIMBECK_ROW_LOSS(cross_entropy);
 LIMBECK_ROW_LOSS(soft_cross_entropy);
 LIMBECK_ROW_LOSS(kl_div);
-const RegisterTypes smooth_l1_op("smooth_l1", LIMBECK_TYPES(smooth_l1, smooth_l1_gradient));
+const RegisterNaive smooth_l1_op("smooth_l1", LIMBECK_TYPES(smooth_l1, smooth_l1_gradient));
 
 }  // namespace
 }  // namespace limbeck::cuda

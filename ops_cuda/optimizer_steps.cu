@@ -14,6 +14,7 @@
 #include "ops_cuda/optimizer_steps.h"
 
 #include "ops_cuda/pointers.h"
+#include "ops_cuda/register.h"
 
 namespace limbeck::cuda {
 namespace {
@@ -63,9 +64,9 @@ void ema_step(const ForwardCall& c) {
   (to.data<T>(), c.in[1].data<T>(), c.in[2].data<T>(), to.numel());
 }
 
-const RegisterTypes sgd_op("sgd_step", sgd_step<float>, sgd_step<double>);
-const RegisterTypes adam_op("adam_step", adam_step<float>, adam_step<double>);
-const RegisterTypes ema_op("ema_step", ema_step<float>, ema_step<double>);
+const RegisterNaive sgd_op("sgd_step", {sgd_step<float>}, {sgd_step<double>});
+const RegisterNaive adam_op("adam_step", {adam_step<float>}, {adam_step<double>});
+const RegisterNaive ema_op("ema_step", {ema_step<float>}, {ema_step<double>});
 
 // --- tuned: V elements a thread ------------------------------------------------------------------
 template <int V>

@@ -1,5 +1,4 @@
-// Pointers to tensors that may be missing, and registration of kernels written as templates
-// `template <class T> void f(const Call&)`.
+// Pointers to tensors that may be missing, and temporaries.
 #pragma once
 #include "ops_cuda/launch.h"
 #include "ops_cuda/register.h"
@@ -18,31 +17,4 @@ Tensor workspace(const Tensor& like, const Shape& shape) {
   return Tensor::empty(shape, dtype_of<T>, like.device());
 }
 
-/// Naive kernels are templates `template <class T> void forward(const ForwardCall&)`; named here
-/// one type at a time, because nvcc takes no lambda as a template argument at namespace scope.
-struct RegisterTypes {
-  RegisterTypes(const char* op, ForwardFn forward_f32, ForwardFn forward_f64,
-                BackwardFn backward_f32 = nullptr, BackwardFn backward_f64 = nullptr,
-                const char* source = __builtin_FILE()) {
-    RegisterKernel({.op = op,
-                    .device = DeviceKind::cuda,
-                    .name = "cuda-naive",
-                    .dtype = DType::f32,
-                    .forward = forward_f32,
-                    .backward = backward_f32},
-                   source);
-    RegisterKernel({.op = op,
-                    .device = DeviceKind::cuda,
-                    .name = "cuda-naive",
-                    .dtype = DType::f64,
-                    .forward = forward_f64,
-                    .backward = backward_f64},
-                   source);
-  }
-};
-
 }  // namespace limbeck::cuda
-
-/// The arguments of RegisterTypes after the operator's name.
-#define LIMBECK_TYPES(forward, backward) \
-  forward<float>, forward<double>, backward<float>, backward<double>

@@ -21,6 +21,7 @@
 #include <type_traits>
 
 #include "ops_cuda/pointers.h"
+#include "ops_cuda/register.h"
 
 namespace limbeck::cuda {
 namespace {
@@ -373,7 +374,7 @@ void upsample_gradient(const BackwardCall& call) {
   void name##_naive_gradient(const BackwardCall& c) {                                            \
     backward<T, Naive>(c);                                                                       \
   }                                                                                              \
-  const RegisterTypes name##_op(op, LIMBECK_TYPES(name##_naive, name##_naive_gradient));         \
+  const RegisterNaive name##_op(op, LIMBECK_TYPES(name##_naive, name##_naive_gradient));         \
   const RegisterTuned name##_tuned(op, forward<float, Tuned<4>>, backward<float, Tuned<4>>);     \
   const RegisterTuned name##_bf16(op, forward<bfloat16, Tuned<8>>, backward<bfloat16, Tuned<8>>, \
                                   nullptr, DType::bf16)

@@ -211,10 +211,8 @@ struct SumKernels {
 
 const SumKernels<false> sum_op("sum");
 const SumKernels<true> mean_op("mean");
-const RegisterNaive max_op("max", {max_forward<float>, max_backward<float>},
-                           {max_forward<double>, max_backward<double>});
-const RegisterNaive var_op("var", {var_forward<float>, var_backward<float>},
-                           {var_forward<double>, var_backward<double>});
+const RegisterNaive max_op("max", LIMBECK_TYPES(max_forward, max_backward));
+const RegisterNaive var_op("var", LIMBECK_TYPES(var_forward, var_backward));
 
 }  // namespace
 }  // namespace limbeck::cuda

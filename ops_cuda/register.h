@@ -1,4 +1,6 @@
-// Registers kernels of the device cuda.
+// Registers kernels of the device cuda. The registrars note the file that they stand in
+// (Kernel::source): results on a GPU are kept with the hash of that file. Vendors' kernels are
+// registered where they are called (matmul.cu, cudnn.cpp), with what they need (ops/op.h).
 #pragma once
 #include <string>
 #include <utility>
@@ -7,21 +9,17 @@
 
 namespace limbeck::cuda {
 
-/// The registrars note the file that they stand in (Kernel::source): results on a GPU are kept with
-/// the hash of that file.
-
 /// The forward and backward of one kernel for one type.
 struct Functions {
   ForwardFn forward = nullptr;
   BackwardFn backward = nullptr;
 };
 
-/// Naive kernels are written for any floating type: registered for f32, and for f64, where
-/// gradients are checked.
-///   const RegisterNaive where_op("where", {where_forward<float>, where_backward<float>},
-///   {where_forward<double>, where_backward<double>});
-/// (A dispatching lambda as a template argument, as the references use it, does not get through
-/// nvcc at namespace scope.)
+/// Naive kernels are written for any floating type, `template <class T> void f(const Call&)`:
+/// registered for f32, and for f64, where gradients are checked.
+///   const RegisterNaive where_op("where", LIMBECK_TYPES(where_forward, where_backward));
+/// Types are named one by one, because nvcc takes no lambda as a template argument at namespace
+/// scope, as the references use it.
 struct RegisterNaive {
   RegisterNaive(const std::string& op, Functions f32, Functions f64,
                 const char* source = __builtin_FILE()) {
@@ -41,7 +39,8 @@ struct RegisterNaive {
                 const char* source = __builtin_FILE())
       : RegisterNaive(op, Functions{forward, backward}, source) {}
 };
-/// A tuned kernel runs instead of the naive one where `supports` allows.
+/// A tuned kernel runs where `supports` allows, in f32 instead of the naive one. In bf16 no naive
+/// one stands behind it: the kernel of the lowest priority must serve every case.
 struct RegisterTuned {
   RegisterTuned(const std::string& op, Functions f,
                 bool (*supports)(const Tensors&, const Attrs&) = nullptr, DType dtype = DType::f32,
@@ -75,3 +74,7 @@ struct RegisterElementwise {
 };
 
 }  // namespace limbeck::cuda
+
+/// The arguments of RegisterNaive after the operator's name, out of two templates.
+#define LIMBECK_TYPES(forward, backward) \
+  {forward<float>, backward<float>}, { forward<double>, backward<double> }

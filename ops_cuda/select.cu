@@ -98,8 +98,7 @@ void where_backward(const BackwardCall& c) {
 const RegisterNaive equal("equal", {compare<Equal>});
 const RegisterNaive less("less", {compare<Less>});
 const RegisterNaive greater("greater", {compare<Greater>});
-const RegisterNaive where_op("where", {where_forward<float>, where_backward<float>},
-                             {where_forward<double>, where_backward<double>});
+const RegisterNaive where_op("where", LIMBECK_TYPES(where_forward, where_backward));
 const RegisterTuned where_bf16("where", {where_forward<bfloat16>, where_backward<float, bfloat16>},
                                nullptr, DType::bf16);
 

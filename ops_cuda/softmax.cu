@@ -9,6 +9,7 @@
 // element: forward 2 sizeof(T), backward 3 sizeof(T): bandwidth-bound for many rows, latency-bound
 // for a batch of logits. 4 FLOPs. Source: elementary.
 #include "ops_cuda/pointers.h"
+#include "ops_cuda/register.h"
 #include "ops_cuda/rows.h"
 
 namespace limbeck::cuda {
@@ -129,11 +130,11 @@ void backward_tuned(const BackwardCall& c) {
 }
 
 template <class F>
-RegisterTypes naive(const char* op) {
-  return {op, forward<F, float>, forward<F, double>, backward<F, float>, backward<F, double>};
+RegisterNaive naive(const char* op) {
+  return {op, {forward<F, float>, backward<F, float>}, {forward<F, double>, backward<F, double>}};
 }
 
-const RegisterTypes naives[] = {naive<Softmax>("softmax"), naive<LogSoftmax>("log_softmax")};
+const RegisterNaive naives[] = {naive<Softmax>("softmax"), naive<LogSoftmax>("log_softmax")};
 const RegisterTuned tuned[] = {
     {"softmax", forward_tuned<Softmax>, backward_tuned<Softmax>},
     {"log_softmax", forward_tuned<LogSoftmax>, backward_tuned<LogSoftmax>}};

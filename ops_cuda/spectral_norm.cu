@@ -23,6 +23,7 @@
 
 #include "ops_cuda/last_block.h"
 #include "ops_cuda/pointers.h"
+#include "ops_cuda/register.h"
 #include "ops_cuda/rows.h"
 
 namespace limbeck::cuda {
@@ -159,9 +160,9 @@ void fixed_backward(const BackwardCall& c) {
   gradient<T>(c.dout[0], c.out[0], c.in[1], c.in[2], c.out[1], c.din[0]);
 }
 
-const RegisterTypes spectral_norm("spectral_norm",
+const RegisterNaive spectral_norm("spectral_norm",
                                   LIMBECK_TYPES(iterated_forward, iterated_backward));
-const RegisterTypes spectral_norm_fixed("spectral_norm_fixed",
+const RegisterNaive spectral_norm_fixed("spectral_norm_fixed",
                                         LIMBECK_TYPES(fixed_forward, fixed_backward));
 
 // --- tuned ---------------------------------------------------------------------------------------

@@ -59,7 +59,7 @@ std::string VendorLibrary::problem_with_open_file() const {
 }
 
 std::string VendorLibrary::missing() {
-  if (kernel_policy() == KernelPolicy::own) return cat(name_, " is forbidden by --kernels own");
+  if (execution().kernels == KernelPolicy::own) return cat(name_, " is forbidden by --kernels own");
   const std::lock_guard lock(mutex());
   open();
   return problem_;

@@ -3,6 +3,8 @@
 // functions that are called; docs/cuda-libraries.md says when.
 #pragma once
 #include <initializer_list>
+#include <map>
+#include <mutex>
 #include <string>
 #include <type_traits>
 #include <vector>
@@ -52,5 +54,39 @@ class VendorLibrary {
 void require_eager(const char* what, int device);
 /// Whether the device's stream is being captured into a graph.
 bool is_capturing(int device);
+
+/// The handles of a library: one per device, for ever, made at the first call. A handle carries
+/// settings from call to call (stream, workspace, format), so one thread at a time uses it.
+template <class Handle>
+class VendorHandles {
+ public:
+  struct Lease {
+    std::unique_lock<std::recursive_mutex> lock;
+    Handle handle;
+  };
+  VendorHandles(const char* library, Handle (*create)(), void (*set_stream)(Handle, cudaStream_t))
+      : library_(library), create_(create), set_stream_(set_stream) {}
+
+  /// The handle, for this thread alone while the lease lives, on the stream where this thread
+  /// queues its work. Throws Error as require_eager does.
+  Lease lease(int device) {
+    std::unique_lock lock(mutex_);
+    const cudaStream_t s = stream(device);
+    Handle& h = handles_[device];
+    if (!h) {
+      require_eager(library_, device);
+      h = create_();
+    }
+    set_stream_(h, s);
+    return {std::move(lock), h};
+  }
+
+ private:
+  const char* library_;
+  Handle (*create_)();
+  void (*set_stream_)(Handle, cudaStream_t);
+  std::recursive_mutex mutex_;
+  std::map<int, Handle> handles_;
+};
 
 }  // namespace limbeck::cuda

@@ -9,13 +9,6 @@ thread_local HostEffects* collector = nullptr;
 
 }  // namespace
 
-Precision parse_precision(const std::string& name) {
-  if (name == "f32") return Precision::f32;
-  if (name == "tf32") return Precision::tf32;
-  if (name == "bf16") return Precision::bf16;
-  fail("unknown precision '", name, "'; known: f32, tf32, bf16");
-}
-
 bool recording() { return collector != nullptr; }
 
 HostEffects::HostEffects() {

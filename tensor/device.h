@@ -19,12 +19,6 @@ class Recording {
   virtual void replay() = 0;
 };
 
-/// In which format a device multiplies matrices and convolves. Sums, statistics, losses and weights
-/// stay f32; with bf16, programs store activations in bf16 too (autograd/autocast.h).
-enum class Precision { f32, tf32, bf16 };
-/// "f32", "tf32", "bf16"; throws on other names.
-Precision parse_precision(const std::string& name);
-
 class DeviceBackend {
  public:
   virtual ~DeviceBackend() = default;
@@ -50,8 +44,6 @@ class DeviceBackend {
   /// Waits for all queued work. Throws what kernels reported meanwhile (an index out of range, a
   /// crash).
   virtual void synchronise(int index) = 0;
-  /// Of all devices of this kind, from now on; a recording keeps the one that it was made with.
-  virtual void set_precision(Precision precision) = 0;
   /// What is queued between the two calls is recorded and not run. Waiting for the device in
   /// between is an error.
   virtual void begin_recording(int index) = 0;

@@ -21,8 +21,7 @@ size_t edit_distance(const std::string& a, const std::string& b) {
   return row.back();
 }
 
-}  // namespace
-
+/// Empty when none is near.
 std::string nearest_name(const std::string& name, const std::vector<std::string>& candidates) {
   std::string best;
   size_t best_distance = name.size() / 2 + 2;  // farther than that is no typo
@@ -32,6 +31,8 @@ std::string nearest_name(const std::string& name, const std::vector<std::string>
   }
   return best;
 }
+
+}  // namespace
 
 std::string did_you_mean(const std::string& name, const std::vector<std::string>& candidates,
                          const std::string& otherwise) {

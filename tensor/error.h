@@ -26,10 +26,8 @@ template <class... Parts>
   throw Error(cat(parts...));
 }
 
-/// The candidate with the smallest edit distance, empty if none is near.
-std::string nearest_name(const std::string& name, const std::vector<std::string>& candidates);
-/// The end of a message about an unknown name: "; did you mean 'x'?", or `otherwise` when no
-/// candidate is near.
+/// The end of a message about an unknown name: "; did you mean 'x'?" with the candidate of the
+/// smallest edit distance, or `otherwise` when none is near.
 std::string did_you_mean(const std::string& name, const std::vector<std::string>& candidates,
                          const std::string& otherwise = {});
 

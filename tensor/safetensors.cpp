@@ -106,9 +106,8 @@ const Tensor& TensorFile::get(const std::string& name) const {
   if (const Tensor* t = find(name)) return *t;
   std::vector<std::string> names;
   for (const auto& entry : tensors) names.push_back(entry.first);
-  const std::string near = nearest_name(name, names);
   fail("no tensor '", name, "' among the ", names.size(), " of the file",
-       near.empty() ? "" : "; nearest: '" + near + "'");
+       did_you_mean(name, names));
 }
 
 void TensorFile::add_part(const std::string& prefix, const TensorFile& part) {

@@ -107,6 +107,19 @@ TEST(Layers, TheCheckFindsViolations) {
   EXPECT_EQ(violation({"nn/x.cpp", 1, "vector", false}), "");
 }
 
+/// Helpers of a parallel region inherit how their thread computes (ops/execution.h): kernels open
+/// regions in one place.
+TEST(Layers, KernelsOpenParallelRegionsInOnePlace) {
+  std::set<std::string> files;
+  for (const auto& path : sources()) {
+    if (*path.begin() != "ops_cpu") continue;
+    std::ifstream in(path);
+    for (std::string line; std::getline(in, line);)
+      if (line.find("#pragma omp parallel") != std::string::npos) files.insert(path.string());
+  }
+  EXPECT_EQ(files, std::set<std::string>{"ops_cpu/parallel.h"});
+}
+
 /// Slow headers stay in few files: the full build depends on it.
 TEST(Layers, SlowHeadersStayInFewFiles) {
   std::map<std::string, std::set<std::string>> users;

@@ -54,9 +54,7 @@ std::unique_ptr<Network> create_model(const std::string& name, const ModelOption
     }
     names.push_back(e.name);
   }
-  const std::string near = nearest_name(name, names);
-  fail("unknown network '", name, "'",
-       near.empty() ? "; `limbeck models` lists them" : "; did you mean '" + near + "'?");
+  fail("unknown network '", name, "'", did_you_mean(name, names, "; `limbeck models` lists them"));
 }
 
 }  // namespace limbeck::nn

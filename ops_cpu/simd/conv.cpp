@@ -2,8 +2,8 @@
 // ops_cpu/conv_kernels.h. A tile keeps pixels x vectors sums in registers: each weight vector that
 // is loaded serves all pixels, each broadcast input all vectors, so a 512-bit machine needs 10
 // loads for 16 multiply-adds (8 pixels x 2 vectors) and runs at the rate of its multiply-add units.
-// Every output element is one chain of multiply-adds in a fixed order, so results do not depend on
-// tiling or thread count.
+// Every output element of a tile is one chain of multiply-adds in a fixed order, of a narrow one
+// as many chains as a vector has lanes, so results do not depend on tiling or thread count.
 #include "ops_cpu/conv_kernels.h"
 
 #include "ops_cpu/simd/vector.h"

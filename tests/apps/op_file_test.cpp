@@ -102,13 +102,13 @@ TEST(OpFile, RefusesWithTheReason) {
             "operator relu has no kernel 'cudnn'; it has");
   in.add("wx", random({6, 3, 2, 3}, 2));
   EXPECT_EQ(error_of("conv2d", in, {.source = "case.safetensors"}),
-            "case.safetensors: operator conv2d has no input 'wx'; nearest: 'x'");
+            "case.safetensors: operator conv2d has no input 'wx'; did you mean 'x'?");
   TensorFile other;
   other.add("x", random({4}, 1));
   other.metadata["attrs"] = R"({"slop": 0.1})";
-  EXPECT_EQ(
-      error_of("leaky_relu", other),
-      "input: metadata 'attrs': operator leaky_relu has no attribute 'slop'; nearest: 'slope'");
+  EXPECT_EQ(error_of("leaky_relu", other),
+            "input: metadata 'attrs': operator leaky_relu has no attribute 'slop'; did you mean "
+            "'slope'?");
   other.metadata["attrs"] = "[1";
   EXPECT_EQ(error_of("leaky_relu", other),
             "input: metadata 'attrs': expected attributes as a JSON object, found '[1'");

@@ -35,7 +35,8 @@ TEST(Autocast, ToTheSameTypeIsTheSameVariable) {
 }
 
 TEST(Autocast, ActivationsOfOtherTypesAreRefused) {
-  EXPECT_THROW(set_activation_type(DType::f64), Error);
+  EXPECT_THROW(set_execution(with(&Execution::activations, DType::f64)), Error);
+  EXPECT_EQ(execution().activations, DType::f32);
   EXPECT_THROW(cast(uniform({2}, 1), DType::i64), Error);
 }
 
@@ -60,7 +61,7 @@ TEST(Autocast, TwoUsesOfOneBf16VariableAddTheirGradients) {
 TEST(Autocast, ConvolutionsTakeActivationsAndKeepF32Weights) {
   const Variable x = uniform({2, 5, 5, 3}, 1), w = uniform({4, 3, 3, 3}, 2);
   const Tensor expected = conv2d(cast(cast(x, DType::bf16), DType::f32), w).data();
-  const ActivationType bf16(DType::bf16);
+  const ExecutionScope bf16(with(&Execution::activations, DType::bf16));
   const Variable y = conv2d(x, w);
   EXPECT_EQ(y.data().to_vector<float>(), expected.to_vector<float>());
   sum(y).backward();

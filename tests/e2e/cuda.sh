@@ -14,6 +14,8 @@ if [[ ! -x $simulated ]]; then
   skip "the workflow on the device cuda" "no $simulated (make CUDA=sim)"
   finish
 fi
+check "the version of a program for the device" "$simulated" --version
+check_output "names it" '^backends: reference, cpu, cuda \(sim\)$'
 check_error "a device that the machine lacks" "cuda:7" "$simulated" run configs/tiny.toml --out "$work/none" --device cuda:7
 
 settings=()

@@ -88,7 +88,7 @@ TEST(DiffAugment, FastKernelEqualsTheDefinition) {
       return std::pair(y.data(), v.grad());
     };
     const auto fast = both();
-    const KernelOverride reference("reference");
+    const ExecutionScope reference(with(&Execution::kernel, "reference"));
     const auto plain = both();
     for (int64_t i = 0; i < x.numel(); ++i) {
       ASSERT_NEAR(fast.first.at(i), plain.first.at(i), 2e-6) << shape << " y " << i;

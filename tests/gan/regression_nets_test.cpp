@@ -31,7 +31,7 @@ void expect_ok(const std::vector<nn::ParityReport>& reports, size_t cases) {
 TEST(RegressionNetsParity, F32OnEveryInstructionSet) {
   for (Isa isa : {Isa::base, Isa::avx2, Isa::avx512}) {
     if (isa > best_isa()) continue;
-    const IsaOverride use(isa);
+    const ExecutionScope use(with(&Execution::isa, isa));
     expect_ok(nn::run_parity(fixture, DType::f32), 4);
   }
 }

@@ -69,7 +69,7 @@ class ParityF32 : public testing::TestWithParam<std::string> {};
 TEST_P(ParityF32, MatchesPyTorch) {
   for (Isa isa : {Isa::base, Isa::avx2, Isa::avx512}) {
     if (isa > best_isa()) continue;
-    const IsaOverride use(isa);
+    const ExecutionScope use(with(&Execution::isa, isa));
     const ParityReport report = run_one(fixtures + GetParam() + ".json", DType::f32);
     EXPECT_TRUE(report.ok()) << name_of(isa) << "\n" << failures(report);
   }

@@ -15,7 +15,7 @@ TEST(RandomOps, NormalNumbersAreThoseOfTheStream) {
        {uint64_t{0}, uint64_t{17},
         ~uint64_t{0} - 2}) {  // the last one runs over the end of the counter
     for (const char* kernel : {"reference", "cpu"}) {
-      const KernelOverride named(kernel);
+      const ExecutionScope named(with(&Execution::kernel, kernel));
       const Tensor expected = Tensor::empty({3, 1333});
       Stream(5, first).fill_normal(expected, 0.5, 3);
       EXPECT_EQ(draw_normal(place_of(Stream(5, first)), {3, 1333}, 0.5, 3).to_vector<float>(),

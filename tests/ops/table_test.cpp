@@ -53,7 +53,7 @@ TEST_P(OpTable, KernelsAgreeWithTheReference) {
     for (const Kernel& kernel : kernels)
       for (const Isa isa : instruction_sets()) {
         if (kernel.name == "reference" && isa != current_isa()) continue;
-        const IsaOverride override(isa);
+        const ExecutionScope override(with(&Execution::isa, isa));
         const CheckReport report = reference.check(kernel);
         EXPECT_TRUE(report.ok) << op().name << "/" << kernel.name << "/" << name_of(isa) << " on "
                                << describe(op(), c) << ": " << report.message;

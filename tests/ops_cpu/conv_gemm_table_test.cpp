@@ -94,7 +94,7 @@ TEST_P(TableOperator, MatchesTheDefinitionOnEveryInstructionSetAndThreadCount) {
     const Tensors expected = run(p, op.forward, op.backward);
     double products = op.flops(p.in, test.attrs) / 2;
     for (Isa isa : available_isas()) {
-      IsaOverride use(isa);
+      const ExecutionScope use(with(&Execution::isa, isa));
       Tensors first;
       for (int threads : {1, 2, 5}) {
         Threads limit(threads);

@@ -51,7 +51,7 @@ TEST(VectorMath, AgreesWithTheStandardLibraryEverywhere) {
   const size_t positive = numbers.size();
   for (size_t i = 0; i < positive; ++i) numbers.push_back(-numbers[i]);
   for (const Isa isa : available()) {
-    const IsaOverride use(isa);
+    const ExecutionScope use(with(&Execution::isa, isa));
     for (const Function& f : functions) {
       const Tensor y = run_forward(find_op(f.op), {Tensor::of<float>(numbers)}, {})[0];
       for (size_t i = 0; i < (f.positive ? positive : numbers.size()); ++i) {
@@ -72,7 +72,7 @@ TEST(VectorMath, AgreesWithTheStandardLibraryEverywhere) {
 TEST(VectorMath, NanStaysNan) {
   const Tensor x = Tensor::of<float>(std::vector<float>(19, NAN));
   for (const Isa isa : available()) {
-    const IsaOverride use(isa);
+    const ExecutionScope use(with(&Execution::isa, isa));
     for (const char* op : {"relu", "leaky_relu", "sigmoid", "tanh", "silu", "softplus", "gelu_tanh",
                            "exp", "log", "sqrt", "square", "abs", "clamp", "affine"}) {
       const Tensor y = run_forward(find_op(op), {x}, {})[0];

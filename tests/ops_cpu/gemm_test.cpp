@@ -52,7 +52,7 @@ void check(Size s, bool ta, bool tb, bool bias, bool accumulate, int64_t gap) {
 TEST(Gemm, AllTransposesAndOddSizes) {
   for (Isa isa : {Isa::base, Isa::avx2, Isa::avx512}) {
     if (isa > best_isa()) continue;
-    IsaOverride use(isa);
+    const ExecutionScope use(with(&Execution::isa, isa));
     for (Size s : {Size{1, 1, 1},
                    {5, 3, 7},
                    {8, 32, 16},
@@ -110,12 +110,13 @@ TEST(Gemm, BatchEqualsSingleProducts) {
 
 TEST(Isa, OverrideAppliesAndUnavailableSetsAreRefused) {
   {
-    IsaOverride use(Isa::base);
+    const ExecutionScope use(with(&Execution::isa, Isa::base));
     EXPECT_EQ(current_isa(), Isa::base);
   }
   EXPECT_LE(current_isa(), best_isa());
   if (best_isa() < Isa::avx512) {
-    EXPECT_ANY_THROW(IsaOverride(Isa::avx512));
+    const ExecutionScope use(with(&Execution::isa, Isa::avx512));
+    EXPECT_ANY_THROW(current_isa());
   }
 }
 

@@ -94,12 +94,12 @@ TEST(CpuKernels, AgreeWithTheReferenceOnEveryInstructionSet) {
   for (const Call& call : calls()) {
     Tensors expected;
     {
-      const KernelOverride reference("reference");
+      const ExecutionScope reference(with(&Execution::kernel, "reference"));
       expected = everything(call);
     }
     for (const Isa isa : {Isa::base, Isa::avx2, Isa::avx512}) {
       if (isa > best_isa()) continue;
-      const IsaOverride use(isa);
+      const ExecutionScope use(with(&Execution::isa, isa));
       const Tensors found = everything(call);
       for (size_t i = 0; i < expected.size(); ++i) {
         if (!expected[i].defined()) continue;

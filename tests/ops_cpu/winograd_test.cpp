@@ -70,7 +70,7 @@ TEST(Winograd, MatchesTheDefinitionOnEveryInstructionSet) {
   for (const OpCase& c : awkward_cases()) {
     const CaseReference reference(op, c);
     for (Isa isa : available_isas()) {
-      IsaOverride use(isa);
+      const ExecutionScope use(with(&Execution::isa, isa));
       const CheckReport report = reference.check(kernel);
       EXPECT_TRUE(report.ok && !report.skipped)
           << describe_case(c) << " " << name_of(isa) << ": " << report.message;

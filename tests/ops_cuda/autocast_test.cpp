@@ -35,7 +35,7 @@ struct Step {
 };
 
 Step classifier(const std::string& name, DType activations) {
-  const ActivationType type(activations);
+  const ExecutionScope type(with(&Execution::activations, activations));
   const auto network = nn::create_model(name, {.outputs = 5, .size = 8});
   network->initialise(Stream(3).fork("init"));
   network->to(cuda);
@@ -54,7 +54,7 @@ Step classifier(const std::string& name, DType activations) {
 }
 
 Step gan_step(const std::string& arch, DType activations) {
-  const ActivationType type(activations);
+  const ExecutionScope type(with(&Execution::activations, activations));
   const gan::NetworkConfig config{.arch = arch,
                                   .ch = 8,
                                   .dim_z = 8,

@@ -134,7 +134,7 @@ TEST(CudaOps, MissingKernelsAndMixedDevicesAreNamed) {
   EXPECT_ERROR(run("max", {there.to(DType::bf16)}),
                "max: no bf16 kernel for device cuda:0 serves this call; registered there: "
                "cuda-naive f32, cuda-naive f64");
-  const KernelOverride only("reference");
+  const ExecutionScope only(with(&Execution::kernel, "reference"));
   EXPECT_ERROR(run("relu", {there}), "relu: no f32 kernel named 'reference' for device cuda:0");
 }
 

@@ -9,8 +9,8 @@
 
 #include "ops/cases.h"
 #include "ops/check.h"
+#include "ops/execution.h"
 #include "ops_cuda/precision.h"
-#include "ops_cuda/tuning.h"
 #include "tensor/device.h"
 #include "tensor/random.h"
 #include "tests/ops_cuda/orders.h"
@@ -18,25 +18,16 @@
 namespace limbeck {
 namespace {
 
-using cuda::Precision;
-
 /// The settings of the products while alive.
-class Setting {
- public:
+struct Setting : ExecutionScope {
   Setting(Precision precision, int tile, int parts, int round_weights = -1)
-      : precision_(cuda::product_precision()), tuning_(cuda::product_tuning()) {
-    cuda::set_product_precision(precision);
-    cuda::product_tuning() = {tile, parts, round_weights};
+      : ExecutionScope(settings(precision, {tile, parts, round_weights})) {}
+  static Execution settings(Precision precision, ProductCuts cuts) {
+    Execution e = execution();
+    e.products = precision;
+    e.cuts = cuts;
+    return e;
   }
-  ~Setting() {
-    cuda::set_product_precision(precision_);
-    cuda::product_tuning() = tuning_;
-  }
-  Setting(const Setting&) = delete;
-
- private:
-  Precision precision_;
-  cuda::ProductTuning tuning_;
 };
 
 constexpr int tiles[] = {64064, 128128, 128032, 128016};
@@ -238,7 +229,7 @@ TEST_P(CudaProducts, LessPrecisionStaysWithinTheErrorOfItsFormat) {
       if (op().cases.size() > 20 && i % 2 != f) continue;
       const int tile = tiles[i / 2 % 4];
       const Setting setting(formats[f], tile, parts[i % 4]);
-      const KernelOverride only("cuda");
+      const ExecutionScope only(with(&Execution::kernel, "cuda"));
       const Results found = run(op(), c, DType::f32, Device{DeviceKind::cuda}, unchanged);
       const auto check = [&](const std::string& name, const Tensor& got, const Tensor& want,
                              const Tensor& magnitudes) {
@@ -285,7 +276,7 @@ INSTANTIATE_TEST_SUITE_P(Ops, CudaProducts,
                          [](const auto& info) { return info.param; });
 
 TEST(CudaProductSettings, MultipliesInF32UnlessAskedForLess) {
-  EXPECT_EQ(cuda::product_precision(), Precision::f32);
+  EXPECT_EQ(execution().products, Precision::f32);
 }
 
 }  // namespace

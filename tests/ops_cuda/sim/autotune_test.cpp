@@ -51,7 +51,7 @@ class Autotune : public testing::Test {
   static Tensor x() { return random({4, 8}, 1); }
   static Tensor w() { return random({5, 8}, 2); }
   static Tensor named(const char* kernel) {
-    const KernelOverride only(kernel);
+    const ExecutionScope only(with(&Execution::kernel, kernel));
     return linear();
   }
   static std::vector<TunedChoice> choices() { return cuda::autotuner().choices(); }
@@ -111,7 +111,7 @@ TEST_F(Autotune, EachDirectionShapeAttributeAndPrecisionIsAChoice) {
   EXPECT_EQ(choices()[2].call, "conv2d gradient of w [1, 4, 4, 2] [3, 3, 3, 2] - padding=1 f32");
   for (const TunedChoice& c : choices()) EXPECT_EQ(c.kernel, "cudnn");
   {
-    const KernelOverride only("reference");
+    const ExecutionScope only(with(&Execution::kernel, "reference"));
     expect_close(y, run_forward(op, {image.to(cpu), filter.to(cpu), bias.to(cpu)}, attrs)[0]);
     const Tensors expected = run_backward(op, {image.to(cpu), filter.to(cpu), {}}, {}, {dy.to(cpu)},
                                           specs, {true, true, true}, attrs);
@@ -119,9 +119,10 @@ TEST_F(Autotune, EachDirectionShapeAttributeAndPrecisionIsAChoice) {
   }
   run_forward(op, {image, filter, bias}, strided);
   EXPECT_EQ(choices().size(), 4u);
-  cuda::set_product_precision(cuda::Precision::bf16);
-  run_forward(op, {image, filter, bias}, attrs);
-  cuda::set_product_precision(cuda::Precision::f32);
+  {
+    const ExecutionScope bf16(with(&Execution::products, Precision::bf16));
+    run_forward(op, {image, filter, bias}, attrs);
+  }
   ASSERT_EQ(choices().size(), 5u);
   EXPECT_EQ(choices()[4].kernel.rfind("cuda", 0), 0u) << "bf16 is ours";
   run_forward(op, {image, filter, bias}, attrs);
@@ -155,7 +156,7 @@ TEST_F(Autotune, NothingIsMeasuredWhileAGraphIsRecorded) {
   EXPECT_EQ(choices().size(), 1u);
   recorded->replay();
   EXPECT_TRUE(same_bits(known, named("cublas")));
-  const KernelOverride rule("cuda");
+  const ExecutionScope rule(with(&Execution::kernel, "cuda"));
   EXPECT_TRUE(same_bits(unknown, run_forward(find_op("linear"), {other, b, {}}, {})[0]));
 }
 
@@ -181,7 +182,7 @@ TEST_F(Autotune, ARecordedStepKeepsWhatTheStepsBeforeItMeasured) {
   EXPECT_GT(library_calls[0], 1) << "measured";
   EXPECT_EQ(library_calls[1], 1);
   EXPECT_EQ(library_calls[2], 1) << "recorded, not measured";
-  const KernelOverride only("cublas");
+  const ExecutionScope only(with(&Execution::kernel, "cublas"));
   EXPECT_TRUE(same_bits(last, run_forward(find_op("linear"), {random({4, 8}, 4), w(), {}}, {})[0]))
       << "the replay has the new input";
 }
@@ -209,7 +210,7 @@ TEST_F(Autotune, UnalignedTensorsAreOurs) {
   EXPECT_EQ(fake_cudnn().calls, before);
   ASSERT_EQ(choices().size(), 1u);
   EXPECT_EQ(choices()[0].call, "conv2d forward [2, 5, 5, 1] [2, 3, 3, 1] - f32 unaligned");
-  const KernelOverride only("reference");
+  const ExecutionScope only(with(&Execution::kernel, "reference"));
   expect_close(y, run_forward(find_op("conv2d"), {image.to(cpu), filter.to(cpu), {}}, {})[0]);
 }
 

@@ -21,8 +21,6 @@
 namespace limbeck {
 namespace {
 
-using cuda::Precision;
-
 constexpr Device gpu{DeviceKind::cuda};
 
 Tensor random(Shape shape, uint64_t seed, Device device = gpu) {
@@ -32,11 +30,11 @@ Tensor random(Shape shape, uint64_t seed, Device device = gpu) {
 }
 
 Tensor product(const Tensor& x, const Tensor& w) {
-  const KernelOverride only("cublas");
+  const ExecutionScope only(with(&Execution::kernel, "cublas"));
   return run_forward(find_op("linear"), {x, w, {}}, {})[0];
 }
 Tensor convolution(const Tensor& x, const Tensor& w) {
-  const KernelOverride only("cudnn");
+  const ExecutionScope only(with(&Execution::kernel, "cudnn"));
   return run_forward(find_op("conv2d"), {x, w, {}}, {{"padding", int64_t{1}}})[0];
 }
 
@@ -48,7 +46,7 @@ void expect_equal(const Tensor& found, const Tensor& expected) {
 }
 
 Tensor reference(const char* op, const Tensor& x, const Tensor& w, const Attrs& attrs) {
-  const KernelOverride only("reference");
+  const ExecutionScope only(with(&Execution::kernel, "reference"));
   return run_forward(find_op(op), {x.to(cpu), w.to(cpu), {}}, attrs)[0];
 }
 
@@ -75,7 +73,7 @@ TEST(Vendor, OneHandlePerDevice) {
 }
 
 TEST(Vendor, BatchesAndSumsThatLieTogetherAreOneCall) {
-  const KernelOverride only("cublas");
+  const ExecutionScope only(with(&Execution::kernel, "cublas"));
   const Op& op = find_op("matmul");
   const Tensor a = random({3, 4, 5}, 1), b = random({5, 2}, 2), dc = random({3, 4, 2}, 3);
   int before = fake_cublas().calls;
@@ -89,23 +87,23 @@ TEST(Vendor, BatchesAndSumsThatLieTogetherAreOneCall) {
 }
 
 TEST(Vendor, MultipliesInTheAskedPrecision) {
-  const Precision before = cuda::product_precision();
+  const ExecutionScope scope;
+  const auto multiply_in = [](Precision p) { set_execution(with(&Execution::products, p)); };
   const Tensor x = random({4, 3}, 1), w = random({5, 3}, 2), image = random({1, 4, 4, 2}, 3),
                filter = random({3, 3, 3, 2}, 4);
-  cuda::set_product_precision(Precision::f32);
+  multiply_in(Precision::f32);
   product(x, w), convolution(image, filter);
   EXPECT_EQ(fake_cublas().math, cuda::cublas::default_math);
   EXPECT_EQ(fake_cudnn().math, cuda::cudnn::fma_math);  // default_math would allow TF32
-  cuda::set_product_precision(Precision::tf32);
+  multiply_in(Precision::tf32);
   product(x, w), convolution(image, filter);
   EXPECT_EQ(fake_cublas().math, cuda::cublas::tf32_tensor_op_math);
   EXPECT_EQ(fake_cudnn().math, cuda::cudnn::default_math);
-  cuda::set_product_precision(Precision::bf16);
+  multiply_in(Precision::bf16);
   EXPECT_NE(error_of([&] { product(x, w); }).find("no f32 kernel named 'cublas'"),
             std::string::npos);
   EXPECT_NE(error_of([&] { convolution(image, filter); }).find("no f32 kernel named 'cudnn'"),
             std::string::npos);
-  cuda::set_product_precision(before);
 }
 
 TEST(Vendor, DataInBf16IsMultipliedAsItIs) {
@@ -113,10 +111,8 @@ TEST(Vendor, DataInBf16IsMultipliedAsItIs) {
                filter = random({3, 3, 3, 2}, 4);
   for (const Precision precision :
        {Precision::f32, Precision::bf16}) {  // the precision is that of products of f32 data
-    const Precision before = cuda::product_precision();
-    cuda::set_product_precision(precision);
+    const ExecutionScope scope(with(&Execution::products, precision));
     const Tensor y = product(x.to(DType::bf16), w), z = convolution(image.to(DType::bf16), filter);
-    cuda::set_product_precision(before);
     EXPECT_TRUE(fake_cublas().in_bf16 && fake_cudnn().in_bf16);
     EXPECT_EQ(fake_cublas().math, cuda::cublas::default_math);
     EXPECT_EQ(fake_cudnn().math, cuda::cudnn::default_math);
@@ -130,7 +126,7 @@ TEST(Vendor, DataInBf16IsMultipliedAsItIs) {
 // The gradient of a matrix that serves the whole batch is a sum of products: rounded to bf16 after
 // each, 256 + 1 + 1 - 256 would be 0.
 TEST(Vendor, SumsOfProductsStayInF32) {
-  const KernelOverride only("cublas");
+  const ExecutionScope only(with(&Execution::kernel, "cublas"));
   const Tensor a = Tensor::empty({2, 1}), b = Tensor::empty({4, 1, 1}),
                dc = Tensor::empty({4, 2, 1});
   a.fill(1), b.fill(1);
@@ -280,6 +276,7 @@ TEST(Vendor, ErrorsNameTheCallAndTheStatus) {
 }
 
 TEST(Vendor, OwnForbidsThem) {
+  const ExecutionScope scope;
   set_kernel_policy(KernelPolicy::own, gpu);
   const std::string missing = cuda::cublas::missing(),
                     named = error_of([] {

@@ -1,15 +1,14 @@
-// The operators conv2d and conv_transpose2d out of the three products of a convolution: the
-// transposed one is backward-data forwards.
+// The operators conv2d and conv_transpose2d out of the three products of a convolution, for the
+// kernels of every device: the transposed one is backward-data forwards.
 #pragma once
 #include "ops/conv2d.h"
-#include "ops_cuda/column_sums.h"
 
-namespace limbeck::cuda {
+namespace limbeck {
 
 /// Convolve(sizes, x, weight, bias, y), BackwardData(sizes, dy, weight, bias, dx),
-/// BackwardWeight(sizes, x, dy, dweight); an undefined bias is none. S is what images are stored
-/// in, float or bfloat16; weights and biases are f32.
-template <class S, auto Convolve, auto BackwardData, auto BackwardWeight>
+/// BackwardWeight(sizes, x, dy, dweight), ColumnSums(d, rows, channels, sum) for the gradient of a
+/// bias; an undefined bias is none.
+template <auto Convolve, auto BackwardData, auto BackwardWeight, auto ColumnSums>
 struct ConvolutionCalls {
   static Tensor optional(const Tensors& list, size_t i) {
     return i < list.size() ? list[i] : Tensor();
@@ -30,7 +29,7 @@ struct ConvolutionCalls {
     const Tensor &dy = c.dout[0], db = optional(c.din, 2);
     if (c.din[0]) BackwardData(s, dy, c.in[1], Tensor(), c.din[0]);
     if (c.din[1]) BackwardWeight(s, c.in[0], dy, c.din[1]);
-    if (db) column_sums(dy.data<S>(), s.n * s.oh * s.ow, s.o, db);
+    if (db) ColumnSums(dy, s.n * s.oh * s.ow, s.o, db);
   }
 
   static void transpose_forward(const ForwardCall& c) {
@@ -42,8 +41,8 @@ struct ConvolutionCalls {
     const Tensor &dy = c.dout[0], db = optional(c.din, 2);
     if (c.din[0]) Convolve(s, dy, c.in[1], Tensor(), c.din[0]);
     if (c.din[1]) BackwardWeight(s, dy, c.in[0], c.din[1]);
-    if (db) column_sums(dy.data<S>(), s.n * s.h * s.w, s.c, db);
+    if (db) ColumnSums(dy, s.n * s.h * s.w, s.c, db);
   }
 };
 
-}  // namespace limbeck::cuda
+}  // namespace limbeck
