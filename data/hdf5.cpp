@@ -109,14 +109,8 @@ Shape Hdf5File::shape_of(hid_t set, const std::string& place) const {
   }
 }
 
-/// The file has to hold the bytes: a damaged header must not ask for all memory. What lies in other
-/// files is not followed.
-void Hdf5File::check_storage(hid_t set, int64_t bytes, const std::string& place) const {
-  const Handle plan(H5Dget_create_plist(set), H5Pclose, place);
-  LIMBECK_CHECK(H5Pget_external_count(plan) == 0 && H5Pget_layout(plan) != H5D_VIRTUAL, place,
-                ": its values lie in other files, which are not read");
-  const int filters = H5Pget_nfilters(plan);
-  for (int i = 0; i < filters; ++i) {
+void check_filters(hid_t plan, const std::string& place) {
+  for (int i = 0; i < H5Pget_nfilters(plan); ++i) {
     char name[64] = "";
     size_t values = 0;
     unsigned flags = 0, features = 0;
@@ -125,8 +119,32 @@ void Hdf5File::check_storage(hid_t set, int64_t bytes, const std::string& place)
     LIMBECK_CHECK(H5Zfilter_avail(filter) > 0, place, ": packed with filter ", filter, " ", name,
                   ", which the HDF5 library here does not have");
   }
+}
+
+/// A chunk larger than its array comes from a damaged header; the library would read beyond what it
+/// unpacks.
+void check_chunks(hid_t set, hid_t plan, const std::string& place) {
+  if (H5Pget_layout(plan) != H5D_CHUNKED) return;
+  const Handle space(H5Dget_space(set), H5Sclose, place);
+  hsize_t chunk[H5S_MAX_RANK], size[H5S_MAX_RANK], most[H5S_MAX_RANK];
+  const int rank = H5Sget_simple_extent_dims(space, size, most);
+  LIMBECK_CHECK(H5Pget_chunk(plan, H5S_MAX_RANK, chunk) == rank, place, ": damaged chunk sizes");
+  for (int i = 0; i < rank; ++i)
+    LIMBECK_CHECK(chunk[i] <= size[i] || most[i] == H5S_UNLIMITED || chunk[i] <= most[i], place,
+                  ": expected chunks of at most ", size[i], " in dimension ", i, ", found ",
+                  chunk[i]);
+}
+
+/// The file has to hold the bytes: a damaged header must not ask for all memory. What lies in other
+/// files is not followed.
+void Hdf5File::check_storage(hid_t set, int64_t bytes, const std::string& place) const {
+  const Handle plan(H5Dget_create_plist(set), H5Pclose, place);
+  LIMBECK_CHECK(H5Pget_external_count(plan) == 0 && H5Pget_layout(plan) != H5D_VIRTUAL, place,
+                ": its values lie in other files, which are not read");
+  check_filters(plan, place);
+  check_chunks(set, plan, place);
   const hsize_t stored = H5Dget_storage_size(set);
-  const hsize_t ratio = filters > 0 ? largest_ratio : 1;
+  const hsize_t ratio = H5Pget_nfilters(plan) > 0 ? largest_ratio : 1;
   LIMBECK_CHECK(stored <= bytes_, place, ": ", stored, " bytes in a file of ", bytes_,
                 " (truncated?)");
   LIMBECK_CHECK(static_cast<hsize_t>(bytes) / ratio <= stored, place, ": expected ", bytes,
@@ -148,6 +166,8 @@ Tensor Hdf5File::read(const std::string& name) const {
                 ": expected integers or real numbers, found another type");
   const Shape shape = shape_of(object, place);
   const auto element = static_cast<int64_t>(H5Tget_size(type));
+  LIMBECK_CHECK(element == 1 || element == 2 || element == 4 || element == 8, place,
+                ": expected numbers of 1, 2, 4 or 8 bytes, found ", element);
   check_storage(object, shape.numel() * element, place);
   const bool byte = kind == H5T_INTEGER && element == 1 && H5Tget_sign(type) == H5T_SGN_NONE;
   const Tensor t = Tensor::empty(shape, byte                  ? DType::u8
@@ -167,19 +187,11 @@ std::string Hdf5File::attribute(const char* name) const {
   const Handle attribute(H5Aopen(file_, name, H5P_DEFAULT), H5Aclose, place);
   const Handle type(H5Aget_type(attribute), H5Tclose, place);
   const Handle space(H5Aget_space(attribute), H5Sclose, place);
-  LIMBECK_CHECK(H5Tget_class(type) == H5T_STRING && H5Sget_simple_extent_npoints(space) == 1, place,
-                ": expected one text");
-  if (H5Tis_variable_str(type) > 0) {
-    const Handle wanted(H5Tcopy(H5T_C_S1), H5Tclose, place);
-    H5Tset_size(wanted, H5T_VARIABLE);
-    H5Tset_cset(wanted, H5Tget_cset(type));
-    char* text = nullptr;
-    LIMBECK_CHECK(H5Aread(attribute, wanted, &text) >= 0 && text, place,
-                  ": cannot be read: ", library_message());
-    const std::string copy = text;
-    H5free_memory(text);
-    return copy;
-  }
+  // HDF5 1.10 follows the references of texts of variable length unchecked, into memory that a
+  // damaged file names.
+  LIMBECK_CHECK(H5Tget_class(type) == H5T_STRING && H5Tis_variable_str(type) == 0 &&
+                    H5Sget_simple_extent_npoints(space) == 1,
+                place, ": expected one text of fixed length (h5py: numpy.bytes_)");
   std::string text(H5Tget_size(type), '\0');
   LIMBECK_CHECK(H5Aread(attribute, type, text.data()) >= 0, place,
                 ": cannot be read: ", library_message());

@@ -433,6 +433,13 @@ TEST(Hdf5, Damage) {
   refused({"expected an HDF5 file", "signature"});
   folder.write("set.h5", "");
   refused({"expected an HDF5 file"});
+  // A number of 183 bytes: type message of version 1, an integer without sign, size 1, 8 bits.
+  std::string wide = bytes;
+  const std::string byte_type("\x10\0\0\0\1\0\0\0\0\0\x08\0", 12);
+  ASSERT_NE(wide.find(byte_type), std::string::npos);
+  wide[wide.find(byte_type) + 4] = static_cast<char>(183);
+  folder.write("set.h5", wide);
+  refused({"array images_train", "1, 2, 4 or 8 bytes, found 183"});
   // More rows in the header than bytes in the file: refused before the memory is asked for.
   std::string huge = bytes;
   const std::string sizes("\2\0\0\0\0\0\0\0\3\0\0\0\0\0\0\0\4\0\0\0\0\0\0\0", 24);

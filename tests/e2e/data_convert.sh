@@ -61,6 +61,22 @@ with h5py.File(folder + "/utkface.h5", "w") as f:  # as the original writes its 
 parts = dict(images_train=images[:15], labels_train=ages[:15].astype(float), images_test=images[15:], labels_test=ages[15:].astype(float))
 numpy.savez(folder + "/stored.npz", **parts)
 numpy.savez_compressed(folder + "/packed.npz", **parts)
+with h5py.File(folder + "/chunks.h5", "w") as f:
+    f.create_dataset("images_train", data=images, chunks=(4, 3, 16, 16), compression="gzip")
+    f["labels_train"] = ages
+whole = open(folder + "/chunks.h5", "rb").read()
+sizes = numpy.array([4, 3, 16, 16, 1], "<u4").tobytes()  # as the header has them, with the bytes of an element
+assert whole.count(sizes) == 1
+open(folder + "/chunks.h5", "wb").write(whole.replace(sizes, numpy.array([4000, 3, 16, 16, 1], "<u4").tobytes()))
+with h5py.File(folder + "/lzf.h5", "w") as f:
+    f.create_dataset("images_train", data=images, compression="lzf")
+    f["labels_train"] = ages
+with h5py.File(folder + "/text.h5", "w") as f:
+    f["images_train"], f["labels_train"], f.attrs["response_low"] = images, ages, "0"
+with h5py.File(folder + "/link.h5", "w") as f:
+    f["images_train"], f["labels_train"] = h5py.ExternalLink("utkface.h5", "images_train"), ages[:15]
+with h5py.File(folder + "/names.h5", "w") as f:
+    f["images_train"], f["labels_train"] = images, [b"x"] * 20
 with h5py.File(ours) as f:
     assert f["images_train"].shape == (12, 3, 16, 16) and f["images_train"].dtype == "uint8"
     assert f["labels_test"].shape == (5,) and f["labels_test"].dtype == "float64"
@@ -70,6 +86,12 @@ END
   for file in utkface.h5 stored.npz packed.npz; do check "$file is read" convert "$work/$file" "$work/$file.safetensors"; done
   same "numpy's two archives hold the same" "$work/stored.npz.safetensors" "$work/packed.npz.safetensors"
   same "and the HDF5 file too" "$work/stored.npz.safetensors" "$work/utkface.h5.safetensors"
+  refused() { check_error "$1" "$2" info --kind hdf5 --path "$3"; }
+  refused "chunks beyond the array" 'chunks\.h5: array images_train: expected chunks of at most 20' "$work/chunks.h5"
+  refused "a filter that is not there" 'array images_train: packed with filter 32000 lzf' "$work/lzf.h5"
+  refused "a text of variable length" 'attribute response_low: expected one text of fixed length' "$work/text.h5"
+  refused "a link to another file" 'array images_train: lies in another file' "$work/link.h5"
+  refused "labels that are texts" 'array labels_train: expected integers or real numbers' "$work/names.h5"
 else
   skip "exchange with h5py" "no HDF5, or no Python with numpy and h5py"
 fi
