@@ -31,6 +31,8 @@ struct LossWeights {
 };
 /// Throws naming the key ("methods.NAME.temperature") for what no training can follow.
 void check(const LossWeights& weights, const std::string& method);
+/// The same for the weight of a term of the method's own.
+void check_weight(double weight, const std::string& method, const std::string& key = "weight");
 
 /// A student and its teacher on a probe batch of two images, before any training: both in eval
 /// mode, without gradients.

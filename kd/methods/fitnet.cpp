@@ -8,6 +8,7 @@
 //       otherwise a kernel of 1 + (student's side - teacher's side) without padding, 1x1 for equal
 //       sides.
 #include "kd/method.h"
+#include "kd/parity_kd.h"
 #include "nn/layers.h"
 
 namespace limbeck::kd::fitnet {
@@ -59,7 +60,7 @@ class FitNet : public Method {
   using Settings = FitNetSettings;
   explicit FitNet(const Settings& s) : settings_(s) {
     LIMBECK_CHECK(s.tap >= 0, "methods.fitnet.tap: expected 0 or more, found ", s.tap);
-    LIMBECK_CHECK(s.weight >= 0, "methods.fitnet.weight: expected 0 or more, found ", s.weight);
+    check_weight(s.weight, "fitnet");
   }
   LossWeights weights() const override { return settings_; }
   void prepare(const Pair& pair) override {
@@ -68,7 +69,7 @@ class FitNet : public Method {
     regressor_ = std::make_unique<Regressor>(student, teacher);
     regressor_->initialise(pair.init);
   }
-  nn::Module* auxiliary() override { return regressor_.get(); }
+  Regressor* auxiliary() override { return regressor_.get(); }
   Variable loss(const DistillationStep& step) override {
     const Variable hint = (*regressor_)(map_of(step.student, "student"));
     return mse_loss(hint, map_of(step.teacher, "teacher")) * settings_.weight;
@@ -88,6 +89,17 @@ class FitNet : public Method {
 
 const RegisterMethod<FitNet> registered(
     "fitnet", "FitNet", "hints: a middle map imitates the teacher's (Romero et al. 2015)");
+const RegisterParityCase parity("FitNet", [](const ParityCase& c) {
+  const auto method = std::make_shared<FitNet>(FitNetSettings{{}, 1, 1});
+  return own_term(c, method, features_with_maps(c.student), features_with_maps(c.teacher),
+                  [method] {
+                    return std::vector<ParityOutcome::Part>{{"regressor.", method->auxiliary()}};
+                  });
+});
+// The difference alone, behind a regressor of somebody else.
+const RegisterParityCase difference("FitNet_mse", [](const ParityCase& c) {
+  return ParityOutcome{mse_loss(c.student[0], c.teacher[0])};
+});
 
 }  // namespace
 }  // namespace limbeck::kd::fitnet
