@@ -43,8 +43,9 @@ struct Pair {
   const nn::Features& teacher;
   const data::Dataset& train;  ///< what the student will train on
   Stream init;                 ///< for the weights of auxiliary modules
-  std::function<std::string(const std::string& preparation)>
-      directory_of;  ///< of a finished Preparation of this method
+  /// Of a finished Preparation of this method. Empty when the pair is only tried, before anything
+  /// runs: then no files are read.
+  std::function<std::string(const std::string& preparation)> directory_of;
 };
 
 /// What a method looks at in one step. The teacher ran in eval mode without gradient on the same
@@ -60,9 +61,9 @@ struct DistillationStep {
 /// A stage that must have run before a student of this method trains (FT's paraphraser, TAKD's
 /// assistant).
 struct PreparationContext {
-  nn::Network& student;  ///< with its first weights
-  nn::Network& teacher;  ///< frozen
-  const data::Split& data;
+  nn::Network& student;     ///< with the weights that its training will begin with
+  nn::Network& teacher;     ///< frozen, in eval mode
+  const data::Split& data;  ///< real images; of a student's own preparation, what it will train on
   const data::Standardisation& standardisation;
   const train::Criterion& criterion;
   Stream stream;
@@ -73,6 +74,9 @@ struct Preparation {
   std::string name;  ///< "paraphraser": the stage is METHOD_paraphraser
   std::string title;
   std::function<void(PreparationContext&)> run;
+  /// Whether it trains the student: then a second phase, which begins with other weights, has a
+  /// preparation of its own instead of sharing that of the first.
+  bool of_student = false;
 };
 
 class Method {

@@ -47,6 +47,7 @@ class ExtraLoss {
 
   /// Weight of the criterion's loss in the sum.
   virtual double hard_weight() const { return 1; }
+  /// Undefined when there is nothing to add.
   virtual Variable loss(const Step& step) = 0;
   /// After the optimiser's update, as part of the step.
   virtual void after_step(const Step& /*step*/) {}

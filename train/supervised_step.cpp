@@ -54,7 +54,10 @@ Tensors SupervisedStep::forward_backward_update(const Tensors& in) {
       network_.forward_features(Variable(batch.images), extra_ && extra_->preact());
   const Step step{network_, features, batch, in[4], in[5], in[6]};
   Variable loss = criterion_.loss(features.output, batch);
-  if (extra_) loss = loss * extra_->hard_weight() + extra_->loss(step);
+  if (extra_) {
+    loss = loss * extra_->hard_weight();
+    if (const Variable more = extra_->loss(step)) loss = loss + more;
+  }
   optimizer_->zero_grad();
   loss.backward();
   optimizer_->step();
