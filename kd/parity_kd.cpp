@@ -73,7 +73,8 @@ nn::ParityReport run_case(const std::string& name, const json& j, const std::str
   const Run* run = run_of(name);
   report.add_exact("case", name, run != nullptr, "no distillation method serves this case");
   if (!run) return report;
-  ParityCase c{name, j, {}, {}, salt, dtype, device};
+  ParityCase c{name, j,     {},     {},
+               salt, dtype, device, [](nn::Module& m) { nn::parity_fill_state(m); }};
   std::map<std::string, Variable> inputs;
   for (const auto& [input, shape] : j.at("inputs").items()) {
     const Tensor value =
@@ -121,18 +122,24 @@ Tensor ParityCase::fill(const std::string& input, const Shape& torch_shape, doub
   return in_memory(nn::parity_fill(salt + input, torch_shape, scale), dtype, device);
 }
 
-int64_t ParityCase::parameter_elements(const std::string& name_) const {
-  return json.at("param_grads").at(name_).at("n").get<int64_t>();
+int64_t ParityCase::parameter_elements(const std::string& parameter) const {
+  return json.at("param_grads").at(parameter).at("n").get<int64_t>();
 }
 
 void ParityCase::fill(nn::Module& module) const {
   module.to(dtype);
-  nn::parity_fill_state(module);
+  fill_state(module);
   module.to(device);
 }
 
 RegisterParityCase::RegisterParityCase(std::string name, Run run) {
   runs()[std::move(name)] = std::move(run);
+}
+
+ParityOutcome run_parity_case(const ParityCase& c) {
+  const Run* run = run_of(c.name);
+  LIMBECK_CHECK(run, c.name, ": no distillation method serves this case");
+  return (*run)(c);
 }
 
 nn::Features features_with_maps(const Variables& maps) {

@@ -23,11 +23,13 @@ struct ParityCase {
   std::string salt;            ///< in front of the names of inputs
   DType dtype;
   Device device;
+  /// How modules are filled: by the README's rule.
+  std::function<void(nn::Module&)> fill_state;
 
   /// Another input that the criterion fills by name (a memory); salted, in memory layout.
   Tensor fill(const std::string& input, const Shape& torch_shape, double scale = 1) const;
   /// Elements of a parameter in `param_grads`: sizes that only they tell.
-  int64_t parameter_elements(const std::string& name) const;
+  int64_t parameter_elements(const std::string& parameter) const;
   /// Moves a module to the case's type and device and fills it by its own keys.
   void fill(nn::Module& module) const;
 };
@@ -52,6 +54,9 @@ struct ParityOutcome {
 struct RegisterParityCase {
   RegisterParityCase(std::string name, std::function<ParityOutcome(const ParityCase&)> run);
 };
+
+/// Runs what is registered for the case's name; throws when that is nothing.
+ParityOutcome run_parity_case(const ParityCase& c);
 
 /// The features of a network whose maps f[1..-2] are given; the taps before and behind them are
 /// there and say nothing.
