@@ -162,6 +162,44 @@ TEST(Distillation, TheTeacherTeachesAndStaysAsItWas) {
   EXPECT_EQ(before, state_of(distillation.teacher())) << "the teacher changed";
 }
 
+/// The distillation of regressors: the methods' own terms, no soft targets.
+TEST(Distillation, RegressorsLearnByFeatures) {
+  data::Dataset d;
+  d.images = Tensor::empty({6, 64, 64, 3}, DType::u8);
+  Stream s(5);
+  for (uint8_t& x : d.images.span<uint8_t>()) x = static_cast<uint8_t>(s.below(256));
+  d.targets = Tensor::of<float>({0.1f, 0.2f, 0.3f, 0.4f, 0.5f, 0.6f});
+  const train::RegressionCriterion squared;
+  const auto regressor = [](uint64_t seed) {
+    auto net =
+        nn::create_model("resnet8", {.outputs = 1, .size = 64, .task = nn::Task::regression});
+    net->initialise(Stream(seed));
+    return net;
+  };
+  const auto train_by = [&](const char* name) {
+    const auto student = regressor(1);
+    std::unique_ptr<Distillation> distillation;
+    if (name)
+      distillation = std::make_unique<Distillation>(name, create_method(name), regressor(2),
+                                                    nn::Task::regression);
+    nn::Monitor monitor;
+    const auto result = train::fit({.network = *student,
+                                    .train = d,
+                                    .test = d,
+                                    .standardisation = data::standardisation_of(d),
+                                    .criterion = squared,
+                                    .stream = Stream(3),
+                                    .monitor = monitor,
+                                    .extra = distillation.get()},
+                                   {.epochs = 1, .batch = 6});
+    EXPECT_TRUE(std::isfinite(result.loss)) << (name ? name : "alone");
+    return student->state_dict().get("conv1.weight").to_vector<float>();
+  };
+  const auto alone = train_by(nullptr);
+  for (const char* name : {"fitnet", "at", "rkd"}) EXPECT_NE(train_by(name), alone) << name;
+  EXPECT_THROW(train_by("blkd"), Error);
+}
+
 /// Remembers the last features of every training image: a method with a memory, as CRD has one.
 class MemoryMethod : public Method {
  public:

@@ -96,8 +96,12 @@ class Preparations : public testing::TestWithParam<const char*> {
     SetField<int64_t>(own, section() + ".batch", int64_t{8});
     return create_method(GetParam(), settings);
   }
+  /// AB's has connectors, FSP needs equal channels.
+  const char* teacher_name() const {
+    return std::string(GetParam()) == "ab" ? "wrn_16_2" : "wrn_16_1";
+  }
   void run(nn::Network& student, nn::Monitor& monitor) {
-    const auto teacher = network("wrn_16_1", 2);
+    const auto teacher = network(teacher_name(), 2);
     teacher->set_requires_grad(false);
     teacher->eval();
     const data::Split split = images(16);
@@ -152,7 +156,8 @@ TEST_P(Preparations, AreWhatTheStudentBeginsWith) {
   Keeper monitor;
   run(*prepared, monitor);
   const auto student = network("wrn_16_1", 3);
-  Distillation distillation(GetParam(), method(), network("wrn_16_1", 2), nn::Task::classification,
+  Distillation distillation(GetParam(), method(), network(teacher_name(), 2),
+                            nn::Task::classification,
                             [this](const std::string&) { return directory_; });
   const Variable probe(Tensor::zeros({2, 32, 32, 3}));
   const data::Split split = images(4);
