@@ -1,12 +1,14 @@
 #include "kd/levels.h"
 
+#include "autograd/autocast.h"
+
 namespace limbeck::kd {
 namespace {
 
 std::vector<Variable> maps_of(const std::string& method, const nn::Features& f, const char* whose,
                               size_t first) {
   std::vector<Variable> maps;
-  for (size_t i = first; i + 1 < f.taps.size(); ++i) maps.push_back(f.taps[i]);
+  for (size_t i = first; i + 1 < f.taps.size(); ++i) maps.push_back(from_activation(f.taps[i]));
   LIMBECK_CHECK(!maps.empty(), method, ": the ", whose, " has no map to compare; it has ",
                 f.taps.size(), " taps");
   for (const Variable& map : maps)
@@ -23,10 +25,10 @@ std::vector<Level> paired(const std::vector<Variable>& student,
   return levels;
 }
 
-const Variable& vector_of(const std::string& method, const nn::Features& f, const char* whose) {
+Variable vector_of(const std::string& method, const nn::Features& f, const char* whose) {
   LIMBECK_CHECK(!f.taps.empty() && f.taps.back().rank() == 2, method, ": the ", whose,
                 " has no pooled vector as its last tap; it has ", f.taps.size(), " taps");
-  return f.taps.back();
+  return from_activation(f.taps.back());
 }
 
 }  // namespace

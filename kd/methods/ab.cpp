@@ -14,6 +14,7 @@
 // statistics twice a step and does nothing else; here it does not.
 #include <cmath>
 
+#include "autograd/autocast.h"
 #include "kd/levels.h"
 #include "kd/parity_kd.h"
 #include "kd/pretraining.h"
@@ -79,7 +80,7 @@ class Boundaries : public BodyLoss {
   Variable losses(const nn::Features& student, const nn::Features& teacher) override {
     std::vector<Level> levels = equal_levels_of("ab", student, teacher);
     for (size_t i = 0; i < levels.size(); ++i)
-      levels[i].student = (*connectors_)(i, levels[i].student);
+      levels[i].student = from_activation((*connectors_)(i, levels[i].student));
     return boundary_losses(levels, margin_);
   }
 

@@ -7,6 +7,7 @@
 // Official and paper: the paper trains the student up to its hint first (stage 1) and then the
 // whole by distillation; the code does both at once. A WRN's maps are sums without ReLU, whose
 // negative part R cannot reach. The gradient goes through R into the student up to the tap.
+#include "autograd/autocast.h"
 #include "kd/method.h"
 #include "kd/parity_kd.h"
 #include "kd/regressor.h"
@@ -41,7 +42,8 @@ class FitNet : public Method {
   Regressor* auxiliary() override { return regressor_.get(); }
   Variable loss(const DistillationStep& step) override {
     const Variable hint = (*regressor_)(map_of(step.student, "student"));
-    return mse_loss(hint, map_of(step.teacher, "teacher")) * settings_.weight;
+    return mse_loss(from_activation(hint), from_activation(map_of(step.teacher, "teacher"))) *
+           settings_.weight;
   }
 
  private:

@@ -8,6 +8,7 @@
 // larger factor is averaged to the smaller's size. Official and paper: the paper normalises the
 // whole factor and sums over it, the code compares maps of mean squares. The paraphraser is frozen
 // in the student's training; its learning rate is 0.01 for ResNet and WRN students, 0.05 for VGG.
+#include "autograd/autocast.h"
 #include "kd/levels.h"
 #include "kd/parity_kd.h"
 #include "kd/pretraining.h"
@@ -118,7 +119,7 @@ void train_paraphraser(const PreparationContext& context, const train::Settings&
 }
 
 Variable factor_map(const Variable& factor) {
-  return l2_normalize(flatten(mean(square(factor), {3})));
+  return l2_normalize(flatten(mean(square(from_activation(factor)), {3})));
 }
 
 class Ft : public Method {
