@@ -51,7 +51,8 @@ void compare_parameters(nn::ParityReport& report, const ParityOutcome& outcome,
     for (const auto& [key, summary] : expected.items())
       if (key.rfind(prefix, 0) == 0) part[key.substr(prefix.size())] = summary;
     compared += part.size();
-    nn::check_gradients(report, *module, part, dtype, largest, "gradients of parameters");
+    nn::check_gradients(report, *module, part, dtype, largest,
+                        "gradients of " + prefix.substr(0, prefix.rfind('.')));
   }
   report.add_exact("gradients of parameters", "all", compared == expected.size(),
                    cat("expected ", expected.size(), ", compared ", compared));
@@ -99,7 +100,15 @@ nn::ParityReport run_case(const std::string& name, const json& j, const std::str
   return report;
 }
 
-const nn::RegisterParityFixture kind({"kd", [](const json& j) { return j.contains("cases"); },
+/// Other kinds have cases too; theirs are networks.
+bool is_of_criteria(const json& fixture) {
+  if (!fixture.contains("cases") || !fixture["cases"].is_object() || fixture["cases"].empty())
+    return false;
+  const json& first = *fixture["cases"].begin();
+  return first.contains("inputs") && first.contains("grads") && first.contains("param_grads");
+}
+
+const nn::RegisterParityFixture kind({"distillation criteria", is_of_criteria,
                                       [](const json& j, DType dtype, Device device) {
                                         std::vector<nn::ParityReport> reports;
                                         for (const auto& [name, c] : j.at("cases").items())
