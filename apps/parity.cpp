@@ -62,7 +62,7 @@ void run(const Options& o) {
 }
 
 const RegisterCommand command(
-    {"parity", "compare networks with numbers of the original PyTorch modules",
+    {"parity", "compare networks and criteria with numbers of the original PyTorch modules",
      [](CommandLine& app) {
        auto o = std::make_shared<Options>();
        app.add_option("fixtures", o->fixtures, "fixture files (tests/data/fixtures/*.json)")

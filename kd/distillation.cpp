@@ -56,8 +56,9 @@ Variable Distillation::loss(const train::Step& step) {
     total = soft_loss(step.features.output, seen_.output, weights_) * weights_.soft_weight;
   const Variable own = method_->loss({step.features, seen_, step, *teacher_});
   if (!own.defined()) {
-    LIMBECK_CHECK(total.defined(), name_, ": has no term for this task");
-    return total;
+    LIMBECK_CHECK(total.defined() || !method_->preparations().empty(), name_,
+                  ": has no term for this task");
+    return total;  // undefined where the stage before was all
   }
   return total.defined() ? total + own : own;
 }

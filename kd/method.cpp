@@ -21,6 +21,11 @@ void check(const LossWeights& w, const std::string& method) {
                 ": expected 0 or more, found ", w.soft_weight);
 }
 
+void check_weight(double weight, const std::string& method, const std::string& key) {
+  LIMBECK_CHECK(std::isfinite(weight) && weight >= 0, "methods.", method, ".", key,
+                ": expected 0 or more, found ", weight);
+}
+
 void register_method(MethodEntry entry) {
   auto& list = registry();
   const auto place =

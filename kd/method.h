@@ -37,6 +37,8 @@ struct LossWeights {
 };
 /// Throws naming the key ("methods.NAME.temperature") for what no training can follow.
 void check(const LossWeights& weights, const std::string& method);
+/// The same for the weight of a term of the method's own.
+void check_weight(double weight, const std::string& method, const std::string& key = "weight");
 
 /// A student and its teacher on a probe batch of two images, before any training: both in eval
 /// mode, without gradients.
@@ -48,8 +50,9 @@ struct Pair {
   const data::Dataset& train;  ///< what the student will train on
   Stream init;                 ///< for the weights of auxiliary modules
   int64_t batch = 0;           ///< images per step
-  std::function<std::string(const std::string& preparation)>
-      directory_of;  ///< of a finished Preparation of this method
+  /// Of a finished Preparation of this method. Empty when the pair is only tried, before anything
+  /// runs: then no files are read.
+  std::function<std::string(const std::string& preparation)> directory_of;
 };
 
 /// What a method looks at in one step. The teacher ran without gradient, in eval mode unless the
@@ -65,9 +68,9 @@ struct DistillationStep {
 /// A stage that must have run before a student of this method trains (FT's paraphraser, TAKD's
 /// assistant).
 struct PreparationContext {
-  nn::Network& student;  ///< with its first weights
-  nn::Network& teacher;  ///< frozen
-  const data::Split& data;
+  nn::Network& student;     ///< with the weights that its training will begin with
+  nn::Network& teacher;     ///< frozen, in eval mode
+  const data::Split& data;  ///< real images; of a student's own preparation, what it will train on
   const data::Standardisation& standardisation;
   const train::Criterion& criterion;
   Stream stream;
@@ -83,6 +86,9 @@ struct Preparation {
   std::string name;  ///< "paraphraser": the stage is METHOD_paraphraser
   std::string title;
   std::function<void(PreparationContext&)> run;
+  /// Whether it trains the student: then a second phase, which begins with other weights, has a
+  /// preparation of its own instead of sharing that of the first.
+  bool of_student = false;
 };
 
 class Method {

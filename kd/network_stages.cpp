@@ -41,6 +41,26 @@ std::unique_ptr<Distillation> distillation_of(Experiment& experiment, const Stag
       experiment.task().kind(), directories_of(context, guidance));
 }
 
+struct TrainingImages {
+  data::Dataset train;
+  data::Standardisation standardisation;
+};
+/// The real images, with what this student draws from a set of fakes where there is one.
+TrainingImages second_phase_images(Experiment& experiment, const StageContext& context,
+                                   const Student& student, const StageHandle& fakes) {
+  const TransferSettings& settings = experiment.settings.transfer;
+  TrainingImages images{experiment.train(), experiment.standardisation()};
+  if (!fakes) return images;
+  const data::Dataset all = experiment.task().load_fakes(
+      context.directory_of(fakes) + "/fake_data.safetensors", experiment.train());
+  images.train =
+      data::concatenate(experiment.train(),
+                        draw_fakes(all, settings.fakes, Experiment::stream(student.seed, "draw")));
+  if (settings.recompute_standardisation)
+    images.standardisation = data::standardisation_of(images.train);
+  return images;
+}
+
 /// Trains, saves and reports; `task` lacks nothing but what every stage has.
 void finish(Experiment& experiment, StageContext& context, const SavedNetwork& saved,
             const train::SupervisedTask& task, const train::Settings& settings) {
@@ -120,28 +140,21 @@ void train_second_phase(Experiment& experiment, StageContext& context, const Stu
                         const Guidance& guidance) {
   const TransferSettings& settings = experiment.settings.transfer;
   const SavedNetwork saved = load_network(model_file(context, first_phase), experiment.device);
-  data::Dataset train_set = experiment.train();
-  data::Standardisation standardisation = experiment.standardisation();
+  const TrainingImages images = second_phase_images(experiment, context, student, fakes);
   int64_t steps_per_epoch = 0;
-  if (fakes) {
-    const data::Dataset all = experiment.task().load_fakes(
-        context.directory_of(fakes) + "/fake_data.safetensors", experiment.train());
-    const data::Dataset drawn =
-        draw_fakes(all, settings.fakes, Experiment::stream(student.seed, "draw"));
-    train_set = data::concatenate(experiment.train(), drawn);
-    context.results["fakes"] = {static_cast<double>(drawn.size()), "images", Better::neither,
-                                "cost"};
-    if (settings.recompute_standardisation) standardisation = data::standardisation_of(train_set);
-  } else {
+  if (fakes)
+    context.results["fakes"] = {
+        static_cast<double>(images.train.size() - experiment.train().size()), "images",
+        Better::neither, "cost"};
+  else
     steps_per_epoch = (experiment.images_of_transfer() + settings.batch - 1) / settings.batch;
-  }
   const std::unique_ptr<Distillation> distillation =
       distillation_of(experiment, context, student, guidance);
   finish(experiment, context, saved,
          {.network = *saved.network,
-          .train = train_set,
+          .train = images.train,
           .test = experiment.data().test,
-          .standardisation = standardisation,
+          .standardisation = images.standardisation,
           .criterion = experiment.task().criterion(),
           .stream = Experiment::stream(student.seed, base_name(student)),
           .monitor = context.monitor,
@@ -151,16 +164,21 @@ void train_second_phase(Experiment& experiment, StageContext& context, const Stu
 }
 
 void run_preparation(Experiment& experiment, StageContext& context, const Student& student,
-                     const std::string& preparation, const Guidance& guidance) {
-  const std::unique_ptr<nn::Network> network = new_student(experiment, student);
+                     const std::string& preparation, const Guidance& guidance,
+                     const StageHandle& first_phase, const StageHandle& fakes) {
+  const std::unique_ptr<nn::Network> network =
+      first_phase ? load_network(model_file(context, first_phase), experiment.device).network
+                  : new_student(experiment, student);
   const SavedNetwork teacher =
       load_network(model_file(context, guidance.teacher), experiment.device);
   teacher.network->set_requires_grad(false);
   teacher.network->eval();
+  const TrainingImages images = second_phase_images(experiment, context, student, fakes);
+  const data::Split split{images.train, experiment.data().test};
   PreparationContext preparing{*network,
                                *teacher.network,
-                               experiment.data(),
-                               experiment.standardisation(),
+                               split,
+                               images.standardisation,
                                experiment.task().criterion(),
                                Experiment::stream(student.seed, student.method + "/" + preparation),
                                context.monitor,

@@ -40,8 +40,11 @@ void train_second_phase(Experiment& experiment, StageContext& context, const Stu
                         const StageHandle& first_phase, const StageHandle& fakes,
                         const Guidance& guidance);
 
+/// A stage before a student's. With `first_phase` it is of a second phase: the student begins with
+/// those weights, and the images are those that it will train on.
 void run_preparation(Experiment& experiment, StageContext& context, const Student& student,
-                     const std::string& preparation, const Guidance& guidance);
+                     const std::string& preparation, const Guidance& guidance,
+                     const StageHandle& first_phase = {}, const StageHandle& fakes = {});
 
 // --- generation (kd/generation_stages.cpp) -------------------------------------------------------
 

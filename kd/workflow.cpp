@@ -162,14 +162,13 @@ class Builder {
                   title_of(student) + (plan_.seeds.size() > 1 ? cat(", seed ", student.seed) : ""),
                   labels_of(student),
                   {}};
-    const Guidance guidance = student.method == "none" ? Guidance{} : guide(student, d.needs);
-    const bool first_phase = student.fakes == FakesUsed::none;
     const auto sections = [&](auto& v) {
       student_sections(v, student);
       if (student.method != "none")
         v("methods." + student.method, s_.methods.at(student.method), "");
     };
-    if (first_phase) {
+    if (student.fakes == FakesUsed::none) {
+      const Guidance guidance = guide(student, {}, {}, d.needs);
       students_[name] = add(d, sections, [=](Experiment& e, StageContext& c) {
         train_from_scratch(e, c, student, guidance);
       });
@@ -179,7 +178,8 @@ class Builder {
         stage_name({student.pair, "none", FakesUsed::none, student.seed}, plan_.tabular));
     const StageHandle fakes =
         student.fakes == FakesUsed::equal ? StageHandle() : fakes_.at(student.fakes);
-    d.needs.insert(d.needs.begin(), before);
+    d.needs.push_back(before);
+    const Guidance guidance = guide(student, before, fakes, d.needs);
     if (fakes) d.needs.push_back(fakes);
     add(d, sections, [=](Experiment& e, StageContext& c) {
       train_second_phase(e, c, student, before, fakes, guidance);
@@ -203,32 +203,53 @@ class Builder {
     v("transfer", s_.transfer, "");
   }
 
-  /// The teacher and what the method must have done before; adds those stages once for all students
-  /// that share them.
-  Guidance guide(const Student& student, std::vector<StageHandle>& needs) {
+  /// The teacher and what the method must have done before; both come to the student's needs.
+  Guidance guide(const Student& student, const StageHandle& first_phase, const StageHandle& fakes,
+                 std::vector<StageHandle>& needs) {
+    if (student.method == "none") return {};
     Guidance guidance{teachers_.at(student.pair.teacher), {}};
     needs.push_back(guidance.teacher);
     for (const Preparation& p : create_method(student.method, s_.methods)->preparations()) {
-      const std::string suffix = plan_.tabular ? cat(".", student.pair.teacher, "-",
-                                                     student.pair.student, ".s", student.seed)
-                                               : "";
-      StageHandle& stage = preparations_[student.method + "_" + p.name + suffix];
-      if (!stage) {
-        Labels labels = labels_of(student);
-        labels["role"] = "preparation", labels.erase("fakes");
-        const auto sections = [&](auto& v) {
-          student_sections(v, {student.pair, student.method, FakesUsed::none, student.seed});
-          v("methods." + student.method, s_.methods.at(student.method), "");
-        };
-        stage = add({student.method + "_" + p.name + suffix, p.title, labels, needs}, sections,
-                    [student, name = p.name, guidance](Experiment& e, StageContext& c) {
-                      run_preparation(e, c, student, name, guidance);
-                    });
-      }
-      guidance.preparations[p.name] = stage;
-      needs.push_back(stage);
+      // A second phase shares those of the first but where they train the student.
+      Student prepared = student;
+      if (!p.of_student) prepared.fakes = FakesUsed::none;
+      const bool second = prepared.fakes != FakesUsed::none;
+      guidance.preparations[p.name] =
+          prepare(prepared, p, guidance, second ? first_phase : StageHandle(),
+                  second ? fakes : StageHandle());
+      needs.push_back(guidance.preparations[p.name]);
     }
     return guidance;
+  }
+
+  /// Adds the stage once for all students that share it.
+  StageHandle prepare(const Student& student, const Preparation& p, const Guidance& guidance,
+                      const StageHandle& first_phase, const StageHandle& fakes) {
+    const std::string suffix = plan_.tabular ? cat(".", student.pair.teacher, "-",
+                                                   student.pair.student, ".s", student.seed)
+                                             : "";
+    const std::string name = base_name(student) + "_" + p.name + suffix;
+    StageHandle& stage = preparations_[name];
+    if (stage) return stage;
+    Labels labels = labels_of(student);
+    labels["role"] = "preparation", labels.erase("fakes");
+    std::vector<StageHandle> needs{guidance.teacher};
+    for (const auto& [earlier, handle] : guidance.preparations) needs.push_back(handle);
+    for (const StageHandle& h : {first_phase, fakes})
+      if (h) needs.push_back(h);
+    const auto sections = [&](auto& v) {
+      if (first_phase) {
+        v("transfer.fakes", s_.transfer.fakes, "");
+        v("transfer.recompute_standardisation", s_.transfer.recompute_standardisation, "");
+      } else {
+        student_sections(v, student);
+      }
+      v("methods." + student.method, s_.methods.at(student.method), "");
+    };
+    return stage = add({name, p.title, labels, needs}, sections,
+                       [=, preparation = p.name](Experiment& e, StageContext& c) {
+                         run_preparation(e, c, student, preparation, guidance, first_phase, fakes);
+                       });
   }
 
   std::shared_ptr<Experiment> experiment_;

@@ -53,6 +53,7 @@ class ExtraLoss {
 
   /// Weight of the criterion's loss in the sum.
   virtual double hard_weight() const { return 1; }
+  /// Undefined when there is nothing to add.
   virtual Variable loss(const Step& step) = 0;
   /// What the training metric counts, one row per image; called after loss(), without gradients.
   /// Undefined: the network's own output.

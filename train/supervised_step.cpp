@@ -63,7 +63,10 @@ Tensors SupervisedStep::forward_backward_update(const Tensors& in) {
   const int64_t views = extra_ ? extra_->views().count() : 1;
   const Variable output = first_views(features.output, views);
   Variable loss = criterion_.loss(output, batch);
-  if (extra_) loss = loss * extra_->hard_weight() + extra_->loss(step);
+  if (extra_) {
+    loss = loss * extra_->hard_weight();
+    if (const Variable more = extra_->loss(step)) loss = loss + more;
+  }
   optimizer_->zero_grad();
   loss.backward();
   Tensor predicted = output.data();

@@ -8,6 +8,7 @@
 //                                                    cross entropy H carries no factor T^2
 // Gradient with respect to the student's logits: alpha T (softmax(s/T) - softmax(t/T)) / N, or
 // alpha / (T N) of it in the paper's form.
+#include "kd/parity_kd.h"
 #include "kd/terms.h"
 
 namespace limbeck::kd::blkd {
@@ -57,6 +58,13 @@ class Blkd : public Method {
 };
 
 const RegisterMethod<Blkd> registered("blkd", "BLKD", "softened logits (Hinton et al. 2015)");
+// The soft targets themselves, which every method has; the temperature is in the name: KD_T4.
+const RegisterParityCase parity("KD", [](const ParityCase& c) {
+  const std::string text = c.name.rfind("KD_T", 0) == 0 ? c.name.substr(4) : "";
+  LIMBECK_CHECK(!text.empty() && text.find_first_not_of("0123456789.") == std::string::npos, c.name,
+                ": expected KD_T and the temperature");
+  return ParityOutcome{distillation_loss(c.student[0], c.teacher[0].data(), std::stod(text))};
+});
 
 }  // namespace
 }  // namespace limbeck::kd::blkd

@@ -1,128 +1,22 @@
-// Distillation methods: golden values of the official modules (inputs: S(k)[i] = k sin(0.37 i +
-// 0.5), T(k)[i] = k cos(0.23 i + 0.1) in PyTorch's order; weights 0.2 sin(1.7 i + 0.3), biases 0.05
-// sin(0.7 i)), gradient checks, refusals, and what a loop gives a method.
+// Distillation methods: BLKD, what all of them refuse, and what a loop gives a method.
 #include <gtest/gtest.h>
 
-#include <cmath>
-
-#include "autograd/gradcheck.h"
 #include "kd/distillation.h"
 #include "nn/layers.h"
-#include "tests/kd/method_settings.h"
+#include "tests/kd/method_fixtures.h"
 #include "train/supervised.h"
 
 namespace limbeck::kd {
 namespace {
-
-/// PyTorch's [N, C, H, W] filled by f(i) in its order, as [N, H, W, C]; [N, C] stays.
-template <class F>
-Tensor filled(const std::vector<int64_t>& torch_shape, F&& f) {
-  Tensor t = Tensor::empty(Shape(torch_shape), DType::f64);
-  for (int64_t i = 0; i < t.numel(); ++i) t.data<double>()[i] = f(static_cast<double>(i));
-  return torch_shape.size() == 4 ? to_channels_last(t) : t;
-}
-Tensor student_map(const std::vector<int64_t>& shape, double k = 1) {
-  return filled(shape, [k](double i) { return k * std::sin(0.37 * i + 0.5); });
-}
-Tensor teacher_map(const std::vector<int64_t>& shape, double k = 1) {
-  return filled(shape, [k](double i) { return k * std::cos(0.23 * i + 0.1); });
-}
-void fill_golden(nn::Module& module) {
-  module.to(DType::f64);
-  TensorFile file = module.state_dict();
-  for (auto& [name, t] : file.tensors) {
-    const bool weight = t.rank() >= 2,
-               bias = !weight && name.ends_with("bias") && name.find("bn") == std::string::npos;
-    if (!weight && !bias) continue;
-    for (int64_t i = 0; i < t.numel(); ++i) {
-      const double x = static_cast<double>(i);
-      t.data<double>()[i] = weight ? 0.2 * std::sin(1.7 * x + 0.3) : 0.05 * std::sin(0.7 * x);
-    }
-  }
-  module.load_state_dict(file);
-}
-
-struct Golden {
-  double loss, gradient_norm, first_gradient;
-};
-/// Taps 0..2, the last one being compared; outputs do not matter.
-nn::Features with_map(const Variable& map) {
-  return {{map, map, map}, Variable(Tensor::zeros({4, 10}, DType::f64))};
-}
-
-void expect_golden(Method& method, const Tensor& student, const Tensor& teacher,
-                   const Golden& golden) {
-  const Variable s(student, true);
-  prepare(method, with_map(s), with_map(Variable(teacher)));
-  fill_golden(*method.auxiliary());
-  const Variable loss = distill(method, with_map(s), with_map(Variable(teacher)));
-  EXPECT_NEAR(loss.item(), golden.loss, 1e-4 * golden.loss);
-  loss.backward();
-  double square = 0;
-  for (const double g : s.grad().to_vector<double>()) square += g * g;
-  EXPECT_NEAR(std::sqrt(square), golden.gradient_norm, 1e-4 * golden.gradient_norm);
-  EXPECT_NEAR(s.grad().at(0), golden.first_gradient, 1e-4 * std::abs(golden.first_gradient));
-}
-
-/// The method alone, its own term with weight 1.
-std::unique_ptr<Method> bare(const std::string& name) {
-  NamedSettings settings = default_method_settings();
-  SetField<double>(settings.at(name), "soft_weight", 0.0);
-  SetField<double>(settings.at(name), "weight", 1.0);
-  return create_method(name, settings);
-}
-
-TEST(FitNet, GoldenValuesOfEveryRegressor) {
-  expect_golden(*bare("fitnet"), student_map({4, 3, 8, 8}), teacher_map({4, 5, 4, 4}),
-                {0.9761335, 0.74673, 0.0313684});
-  expect_golden(*bare("fitnet"), student_map({4, 3, 4, 4}), teacher_map({4, 5, 8, 8}),
-                {0.9789521, 0.209854, -0.0114674});
-}
-
-TEST(FitNet, Gradients) {
-  for (const std::vector<int64_t>& side : {std::vector<int64_t>{6, 3}, {3, 6}, {4, 4}, {5, 4}}) {
-    const auto method = bare("fitnet");
-    const Tensor s = student_map({3, 2, side[0], side[0]}),
-                 t = teacher_map({3, 3, side[1], side[1]});
-    prepare(*method, with_map(Variable(s)), with_map(Variable(t)));
-    method->auxiliary()->to(DType::f64);
-    const auto loss = [&](const Variable& map) {
-      return distill(*method, with_map(map), with_map(Variable(t)));
-    };
-    const auto report =
-        gradcheck([&](const Variables& v) { return loss(v[0]); }, {Variable(s, true)});
-    EXPECT_TRUE(report.ok) << side[0] << " to " << side[1] << ": " << report.message;
-    expect_parameter_gradients(*method->auxiliary(), [&] { return loss(Variable(s)); });
-  }
-}
-
-TEST(FitNet, RefusesPairsWithTheReason) {
-  const auto message = [](const nn::Features& s, const nn::Features& t) {
-    try {
-      prepare(*bare("fitnet"), s, t);
-    } catch (const Error& e) {
-      return std::string(e.what());
-    }
-    return std::string();
-  };
-  EXPECT_NE(message(with_map(Variable(student_map({2, 3, 8, 8}))),
-                    with_map(Variable(teacher_map({2, 3, 32, 32}))))
-                .find("8 x 8"),
-            std::string::npos);
-  EXPECT_NE(
-      message({{}, Variable(Tensor::zeros({2, 10}))}, with_map(Variable(teacher_map({2, 3, 8, 8}))))
-          .find("student has no map"),
-      std::string::npos);
-}
 
 // --- BLKD ----------------------------------------------------------------------------------------
 
 nn::Features logits(const Variable& v) { return {{}, v}; }
 
 TEST(Blkd, GoldenValue) {
-  const Variable s(student_map({4, 10}, 3), true);
+  const Variable s(student_input({4, 10}, 3), true);
   const auto method = create_method("blkd", "soft_weight", 1.0);
-  const Variable loss = distill(*method, logits(s), logits(Variable(teacher_map({4, 10}, 4))));
+  const Variable loss = distill(*method, logits(s), logits(Variable(teacher_input({4, 10}, 4))));
   EXPECT_NEAR(loss.item(), 3.900102, 4e-4);
   loss.backward();
   EXPECT_NEAR(s.grad().at(0), -0.073434, 1e-5);
@@ -266,6 +160,44 @@ TEST(Distillation, TheTeacherTeachesAndStaysAsItWas) {
   run(student, wrong, monitor, &distillation);
   EXPECT_GT(train::evaluate(student, d, data::standardisation_of(d), criterion), 0.9);
   EXPECT_EQ(before, state_of(distillation.teacher())) << "the teacher changed";
+}
+
+/// The distillation of regressors: the methods' own terms, no soft targets.
+TEST(Distillation, RegressorsLearnByFeatures) {
+  data::Dataset d;
+  d.images = Tensor::empty({6, 64, 64, 3}, DType::u8);
+  Stream s(5);
+  for (uint8_t& x : d.images.span<uint8_t>()) x = static_cast<uint8_t>(s.below(256));
+  d.targets = Tensor::of<float>({0.1f, 0.2f, 0.3f, 0.4f, 0.5f, 0.6f});
+  const train::RegressionCriterion squared;
+  const auto regressor = [](uint64_t seed) {
+    auto net =
+        nn::create_model("resnet8", {.outputs = 1, .size = 64, .task = nn::Task::regression});
+    net->initialise(Stream(seed));
+    return net;
+  };
+  const auto train_by = [&](const char* name) {
+    const auto student = regressor(1);
+    std::unique_ptr<Distillation> distillation;
+    if (name)
+      distillation = std::make_unique<Distillation>(name, create_method(name), regressor(2),
+                                                    nn::Task::regression);
+    nn::Monitor monitor;
+    const auto result = train::fit({.network = *student,
+                                    .train = d,
+                                    .test = d,
+                                    .standardisation = data::standardisation_of(d),
+                                    .criterion = squared,
+                                    .stream = Stream(3),
+                                    .monitor = monitor,
+                                    .extra = distillation.get()},
+                                   {.epochs = 1, .batch = 6});
+    EXPECT_TRUE(std::isfinite(result.loss)) << (name ? name : "alone");
+    return student->state_dict().get("conv1.weight").to_vector<float>();
+  };
+  const auto alone = train_by(nullptr);
+  for (const char* name : {"fitnet", "at", "rkd"}) EXPECT_NE(train_by(name), alone) << name;
+  EXPECT_THROW(train_by("blkd"), Error);
 }
 
 /// Remembers the last features of every training image: a method with a memory, as CRD has one.

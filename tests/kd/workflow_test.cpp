@@ -111,6 +111,35 @@ TEST(Plan, TheJudgeIsTrainedOnceMore) {
   EXPECT_TRUE(std::count(needs.begin(), needs.end(), "teacher.densenet121"));
 }
 
+TEST(Plan, APreparationThatTrainsTheStudentExistsOncePerPhase) {
+  ExperimentSettings s;
+  s.plan.pairs = {"resnet14 > resnet8"};
+  s.plan.methods = {"none", "ab", "ft"};
+  s.plan.fakes = {"none", "m2", "equal"};
+  s.plan.seeds = {1};
+  expect_a_graph(s);
+  const auto stages = graph(s);
+  const auto needs = [&](const std::string& stage, const std::string& need) {
+    const auto& all = stages.at(stage + ".resnet14-resnet8.s1").needs;
+    return std::count(all.begin(), all.end(), need) == 1;
+  };
+  const std::string pair = ".resnet14-resnet8.s1", before = "nokd.resnet8.s1";
+  EXPECT_TRUE(needs("ab", "ab_init" + pair));
+  EXPECT_FALSE(needs("ab_init", before));
+  EXPECT_TRUE(needs("cgankd_ab", "cgankd_ab_init" + pair));
+  EXPECT_TRUE(needs("cgankd_ab_init", before) && needs("cgankd_ab_init", "fakes"));
+  EXPECT_TRUE(needs("ab_equal", "ab_equal_init" + pair) && needs("ab_equal_init", before));
+  for (const char* student : {"ft", "cgankd_ft", "ft_equal"})
+    EXPECT_TRUE(needs(student, "ft_paraphraser" + pair)) << student;
+  EXPECT_EQ(
+      std::count_if(stages.begin(), stages.end(),
+                    [](const auto& s) { return s.second.labels.at("role") == "preparation"; }),
+      4);
+  ExperimentSettings longer = s;
+  SetField<int64_t>(longer.methods.at("ab"), "init.epochs", int64_t{7});
+  EXPECT_NE(graph(longer).at("ab_init" + pair).settings, stages.at("ab_init" + pair).settings);
+}
+
 /// The stages whose own settings text changes.
 std::set<std::string> touched(const ExperimentSettings& changed) {
   std::set<std::string> names;
@@ -225,6 +254,32 @@ TEST(Workflow, PairsThatAMethodCannotServeAreAllToldBeforeAnythingRuns) {
   EXPECT_EQ(message.find("resnet20 > resnet8"), std::string::npos) << message;
   EXPECT_EQ(message.find("blkd"), std::string::npos) << message;
   EXPECT_EQ(message_of([](auto&) {}, true), "");
+}
+
+/// The paper's NA entries, by the networks themselves.
+TEST(Workflow, SupportMatrix) {
+  const auto refused = [](const std::string& pair, const std::vector<std::string>& methods) {
+    std::set<std::string> names;
+    const std::string all =
+        message_of([&](auto& s) { s.plan.pairs = {pair}, s.plan.methods = methods; }, true);
+    for (const std::string& method : methods)
+      if (all.find(pair + ": " + method + ": ") != std::string::npos) names.insert(method);
+    EXPECT_EQ(names.empty(), all.empty()) << all;
+    return names;
+  };
+  using Names = std::set<std::string>;
+  const std::vector<std::string> methods = {"blkd", "fitnet", "at",  "sp", "vid", "rkd",  "pkt",
+                                            "nst",  "cc",     "fsp", "ab", "ft",  "kdsvd"};
+  EXPECT_EQ(refused("resnet14 > resnet8", methods), Names{});
+  EXPECT_EQ(refused("vgg13 > vgg8", methods), Names{});
+  EXPECT_EQ(refused("wrn_16_2 > wrn_16_1", methods), (Names{"fsp", "kdsvd"}));
+  EXPECT_EQ(refused("wrn_16_2 > vgg8", methods), (Names{"ab", "fsp", "kdsvd"}));
+  EXPECT_EQ(refused("wrn_16_2 > MobileNetV2", methods), (Names{"ab", "fsp", "kdsvd"}));
+  EXPECT_EQ(refused("resnet8x4 > ShuffleV2", methods), (Names{"fsp", "kdsvd"}));
+  EXPECT_EQ(refused("ResNet18 > ShuffleV1", methods), (Names{"ab", "fsp", "kdsvd"}));
+  Names all(methods.begin(), methods.end());
+  all.erase("blkd");
+  EXPECT_EQ(refused("densenet121 > resnet8", methods), all);
 }
 
 class SavedNetworks : public ::testing::Test {

@@ -167,7 +167,8 @@ TEST(Parity, RefusesWhatIsNoFixture) {
   };
   EXPECT_NE(message("{").find("not a fixture"), std::string::npos);
   EXPECT_NE(message("[1, 2]").find(
-                "not a fixture of a known kind (GAN, classifier, regression networks, regressor)"),
+                "not a fixture of a known kind (GAN, classifier, distillation criteria, "
+                "regression networks, regressor)"),
             std::string::npos)
       << message("[1, 2]");
   EXPECT_NE(message("{\"model\": \"resnet8\"}").find("'input' not found"), std::string::npos);

@@ -1,0 +1,146 @@
+// Steps of every distillation method on the device cuda beside the CPU, from the same seed; the
+// stages before too. Steps of equal batches are replayed from a recorded graph.
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <filesystem>
+
+#include "autograd/autocast.h"
+#include "kd/distillation.h"
+#include "nn/layers.h"
+#include "tests/kd/method_settings.h"
+#include "train/supervised.h"
+
+namespace limbeck::kd {
+namespace {
+
+constexpr Device cuda{DeviceKind::cuda, 0};
+
+/// Stem and two stages: taps as the networks of the registry have them.
+class ThreeMaps : public nn::Network {
+ public:
+  explicit ThreeMaps(uint64_t seed)
+      : stem_(3, 4, {.kernel = 3, .padding = 1}),
+        first_(4, 4, {.kernel = 3, .padding = 1}),
+        second_(4, 6, {.kernel = 3, .stride = 2, .padding = 1}),
+        norms_{nn::BatchNorm2d(4), nn::BatchNorm2d(4), nn::BatchNorm2d(6)},
+        fc_(6, 3) {
+    add("stem", stem_), add("first", first_), add("second", second_);
+    for (size_t i = 0; i < 3; ++i) add("bn" + std::to_string(i), norms_[i]);
+    add("fc", fc_);
+    initialise(Stream(seed));
+  }
+  nn::Features forward_features(const Variable& x, bool preact) override {
+    const Variable stem = norms_[0].relu(stem_(x)), a = norms_[1](first_(stem)),
+                   b = norms_[2](second_(relu(a))), pooled = global_avg_pool(relu(b));
+    return {{stem, preact ? a : relu(a), preact ? b : relu(b), pooled}, fc_(pooled), pooled};
+  }
+
+ private:
+  nn::Conv2d stem_, first_, second_;
+  nn::BatchNorm2d norms_[3];
+  nn::Linear fc_;
+};
+
+std::unique_ptr<nn::Network> network(uint64_t seed, Device device) {
+  auto net = std::make_unique<ThreeMaps>(seed);
+  net->to(device);
+  return net;
+}
+
+data::Split images() {
+  data::Dataset d;
+  d.images = Tensor::empty({16, 8, 8, 3}, DType::u8);
+  Stream s(5);
+  for (uint8_t& x : d.images.span<uint8_t>()) x = static_cast<uint8_t>(s.below(256));
+  std::vector<int64_t> labels;
+  for (int64_t i = 0; i < 16; ++i) labels.push_back(i % 3);
+  d.labels = Tensor::of(labels);
+  d.classes = 3;
+  return {d, {}};
+}
+
+class Losses : public nn::Monitor {
+ public:
+  void metrics(int64_t, const nn::Values& all) override {
+    for (const auto& [name, value] : all)
+      if (name == "loss") values.push_back(value);
+  }
+  std::vector<double> values;
+};
+
+class CudaDistillation : public testing::TestWithParam<const char*> {
+ protected:
+  void SetUp() override {
+    std::string name = (std::filesystem::temp_directory_path() / "limbeck-distill-XXXXXX").string();
+    ASSERT_NE(mkdtemp(name.data()), nullptr);
+    directory_ = name;
+  }
+  void TearDown() override { std::filesystem::remove_all(directory_); }
+
+  std::unique_ptr<Method> method() const {
+    NamedSettings settings = default_method_settings();
+    for (const char* section : {"init", "paraphraser"})
+      for (const auto& [key, value] : {std::pair{"epochs", int64_t{2}}, {"batch", int64_t{4}}}) {
+        try {
+          SetField<int64_t>(settings.at(GetParam()), cat(section, ".", key), value);
+        } catch (const Error&) {}  // no such stage
+      }
+    return create_method(GetParam(), settings);
+  }
+
+  /// Losses of the stages before and of the training, an epoch each.
+  std::vector<double> losses_on(Device device, double lr = 0.01) const {
+    const data::Split split = images();
+    const data::Standardisation standardisation = data::standardisation_of(split.train);
+    const train::ClassificationCriterion criterion;
+    Losses monitor;
+    const auto teacher = network(2, device), prepared = network(1, device),
+               student = network(1, device);
+    teacher->set_requires_grad(false);
+    teacher->eval();
+    for (const Preparation& p : method()->preparations()) {
+      PreparationContext context{*prepared, *teacher,  split,   standardisation,
+                                 criterion, Stream(4), monitor, directory_};
+      p.run(context);
+    }
+    Distillation distillation(GetParam(), method(), network(2, device), nn::Task::classification,
+                              [this](const std::string&) { return directory_; });
+    train::fit({.network = *student,
+                .train = split.train,
+                .test = split.test,
+                .standardisation = standardisation,
+                .criterion = criterion,
+                .stream = Stream(3),
+                .monitor = monitor,
+                .extra = &distillation},
+               {.epochs = 2, .batch = 4, .lr = lr, .crop_padding = 1});
+    return monitor.values;
+  }
+  std::string directory_;
+};
+
+TEST_P(CudaDistillation, LossesAreThoseOfTheCpu) {
+  const std::vector<double> expected = losses_on(cpu), found = losses_on(cuda);
+  ASSERT_EQ(found.size(), expected.size());
+  ASSERT_EQ(found.size(), method()->preparations().empty() ? 2u : 4u);
+  for (size_t i = 0; i < found.size(); ++i)
+    EXPECT_NEAR(found[i], expected[i], 1e-3 * (1 + std::abs(expected[i]))) << "epoch " << i;
+}
+/// With activations stored in bf16 the terms are still computed in f32. Small steps, since weights
+/// in the thousands lead rounding far.
+TEST_P(CudaDistillation, LossesInBf16AreNear) {
+  const std::vector<double> expected = losses_on(cpu, 1e-6);
+  const ActivationType bf16(DType::bf16);
+  const std::vector<double> found = losses_on(cuda, 1e-6);
+  ASSERT_EQ(found.size(), expected.size());
+  for (size_t i = 0; i < found.size(); ++i)
+    EXPECT_NEAR(found[i], expected[i], 0.03 * (1 + std::abs(expected[i]))) << "epoch " << i;
+}
+INSTANTIATE_TEST_SUITE_P(Methods, CudaDistillation,
+                         testing::Values("blkd", "fitnet", "at", "pkt", "sp", "vid", "rkd", "nst",
+                                         "cc", "kdsvd", "fsp", "ab", "ft"),
+                         [](const auto& info) { return std::string(info.param); });
+
+}  // namespace
+}  // namespace limbeck::kd
