@@ -14,11 +14,14 @@ struct SavedNetwork {
   nn::ModelOptions options;
   data::Standardisation standardisation;  ///< of its training images
   std::unique_ptr<nn::Network> network;
+  data::ResponseScale scale = {};  ///< of a regressor's responses
 };
 
-/// Metadata keys: network, outputs, channels, size, task, mean, deviation.
+/// Metadata keys: network, outputs, channels, size, task, mean, deviation; of a regressor also
+/// response_low, response_high, response_unit.
 void save_network(const std::string& path, const nn::Network& network, const std::string& name,
-                  const nn::ModelOptions& options, const data::Standardisation& standardisation);
+                  const nn::ModelOptions& options, const data::Standardisation& standardisation,
+                  const data::ResponseScale& scale = {});
 
 /// Builds and loads the network of such a file. Throws naming the file for missing or malformed
 /// metadata and for weights of another network.

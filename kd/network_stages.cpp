@@ -41,7 +41,7 @@ void finish(Experiment& experiment, StageContext& context, const SavedNetwork& s
             const train::SupervisedTask& task, const train::Settings& settings) {
   const train::SupervisedResult r = train::fit(task, settings);
   save_network(context.directory + "/model.safetensors", *saved.network, saved.name, saved.options,
-               task.standardisation);
+               task.standardisation, experiment.task().scale());
   add(context.results, results_of(r, *saved.network, experiment.task().criterion()));
 }
 
@@ -97,7 +97,8 @@ void train_second_phase(Experiment& experiment, StageContext& context, const Stu
     train_set = data::concatenate(experiment.train(), drawn);
     context.results["fakes"] = {static_cast<double>(drawn.size()), "images", Better::neither,
                                 "cost"};
-    if (settings.recompute_standardisation) standardisation = data::standardisation_of(train_set);
+    if (settings.recompute_standardisation)
+      standardisation = experiment.task().standardisation(train_set);
   } else {
     steps_per_epoch = (experiment.images_of_transfer() + settings.batch - 1) / settings.batch;
   }

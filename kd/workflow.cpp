@@ -1,18 +1,42 @@
 #include "kd/workflow.h"
 
+#include "gan/response_ratio.h"
 #include "kd/distillation.h"
 #include "kd/stages.h"
+#include "ops/random.h"
+#include "tensor/rows.h"
 
 namespace limbeck::kd {
 namespace {
 
+bool is_regression(const ExperimentSettings& s) {
+  LIMBECK_CHECK(s.task == "classification" || s.task == "regression",
+                "task: expected classification or regression, found '", s.task, "'");
+  return s.task == "regression";
+}
+
+/// What only the stages of responses read.
+void check_response_settings(const ExperimentSettings& s) {
+  train::check(s.embedding, "embedding");
+  gan::check(s.label_embedding, "label_embedding");
+  gan::check(s.autoencoder, "autoencoder");
+  gan::response_ratio_widths(s.ratio.net, s.ratio.width);
+  const int64_t count = s.fake_responses.count;
+  LIMBECK_CHECK(count == 0 || count > 1, "fake_responses.count: expected 0 or at least 2, found ",
+                count);
+}
+
 void check_settings(const ExperimentSettings& s) {
   data::find_source(s.data.kind);
+  const bool regression = is_regression(s);
+  if (regression) check_response_settings(s);
   train::check(s.teacher, "teacher");
   train::check(s.student, "student");
   train::check(s.features, "features");
   train::check(s.transfer, "transfer");
-  gan::ratio_widths(s.ratio.net, s.ratio.width);
+  if (!regression) gan::ratio_widths(s.ratio.net, s.ratio.width);
+  gan::check_condition_kind(
+      s.gan.arch, regression ? gan::ConditionKind::embedding : gan::ConditionKind::classes);
   LIMBECK_CHECK(s.fakes.form == "official" || s.fakes.form == "paper",
                 "fakes.form: expected official or paper, found '", s.fakes.form, "'");
   LIMBECK_CHECK(s.evaluation.network == "teacher" || s.evaluation.network == "features",
@@ -27,7 +51,10 @@ void check_settings(const ExperimentSettings& s) {
 class Builder {
  public:
   Builder(std::shared_ptr<Experiment> experiment, Plan plan)
-      : experiment_(std::move(experiment)), s_(experiment_->settings), plan_(std::move(plan)) {}
+      : experiment_(std::move(experiment)),
+        s_(experiment_->settings),
+        regression_(is_regression(s_)),
+        plan_(std::move(plan)) {}
 
   std::vector<Stage> build() {
     for (const std::string& model : plan_.teachers()) add_teacher(model);
@@ -52,6 +79,7 @@ class Builder {
   template <class Sections>
   StageHandle add(Description d, Sections sections, Run run) {
     SettingsText text;
+    d.labels["task"] = s_.task;
     int64_t seed = d.labels.contains("seed") ? std::stoll(d.labels.at("seed")) : s_.seed;
     d.labels["seed"] = std::to_string(seed);
     text("seed", seed, "");
@@ -81,12 +109,14 @@ class Builder {
   }
 
   void add_generation() {
+    const StageHandle label_embedding = regression_ ? add_label_embedding() : StageHandle();
+    std::vector<StageHandle> of_gan;
+    if (label_embedding) of_gan.push_back(label_embedding);
     const auto gan = add(
-        {"gan", "the conditional GAN", {{"role", "gan"}}, {}},
-        [&](auto& v) { v("gan", s_.gan, ""); }, train_gan);
-    const auto features = add(
-        {"features", "feature network of the density ratio", {{"role", "features"}}, {}},
-        [&](auto& v) { v("features", s_.features, ""); }, train_features);
+        {"gan", "the conditional GAN", {{"role", "gan"}}, of_gan},
+        [&](auto& v) { v("gan", s_.gan, ""); },
+        [=](Experiment& e, StageContext& c) { train_gan(e, c, label_embedding); });
+    const StageHandle features = regression_ ? add_autoencoder() : add_features();
     const auto ratio = add(
         {"ratio", "density-ratio network", {{"role", "ratio"}}, {gan, features}},
         [&](auto& v) { v("ratio", s_.ratio, ""); },
@@ -97,17 +127,50 @@ class Builder {
     add_fakes(FakesUsed::raw, "fakes_raw", "fake images as the generator makes them", {.gan = gan},
               [&](auto& v) {
                 v("fakes.per_class", s_.fakes.per_class, ""),
-                    v("fakes.sampling", s_.fakes.sampling, "");
+                    v("fakes.sampling", s_.fakes.sampling, ""), conditions(v);
               });
     add_fakes(FakesUsed::m1, "fakes_m1", "fake images after subsampling (M1)",
               {.gan = gan, .features = features, .ratio = ratio}, [&](auto& v) {
                 v("fakes.per_class", s_.fakes.per_class, ""),
                     v("fakes.subsample", s_.fakes.subsample, ""),
-                    v("fakes.sampling", s_.fakes.sampling, "");
+                    v("fakes.sampling", s_.fakes.sampling, ""), conditions(v);
               });
     add_fakes(FakesUsed::m2, "fakes", "fake images after subsampling and filtering (M1 + M2)",
-              {gan, features, ratio, judge}, [&](auto& v) { v("fakes", s_.fakes, ""); });
+              {gan, features, ratio, judge},
+              [&](auto& v) { v("fakes", s_.fakes, ""), conditions(v); });
     add_evaluation(judge, features);
+  }
+
+  StageHandle add_features() {
+    return add(
+        {"features", "feature network of the density ratio", {{"role", "features"}}, {}},
+        [&](auto& v) { v("features", s_.features, ""); }, train_features);
+  }
+
+  StageHandle add_autoencoder() {
+    return add(
+        {"autoencoder",
+         "sparse autoencoder: features of the density ratio",
+         {{"role", "features"}},
+         {}},
+        [&](auto& v) { v("autoencoder", s_.autoencoder, ""); }, train_autoencoder);
+  }
+
+  /// Images to embeddings to responses, then responses to embeddings.
+  StageHandle add_label_embedding() {
+    const StageHandle embedding = add(
+        {"embedding", "embedding of images that tells the response", {{"role", "embedding"}}, {}},
+        [&](auto& v) { v("embedding", s_.embedding, ""); }, train_embedding);
+    return add(
+        {"label_embedding", "embedding of responses", {{"role", "embedding"}}, {embedding}},
+        [&](auto& v) { v("label_embedding", s_.label_embedding, ""); },
+        [=](Experiment& e, StageContext& c) { train_label_embedding(e, c, embedding); });
+  }
+
+  /// Which responses get fakes; classes all do.
+  template <class Visitor>
+  void conditions(Visitor& v) {
+    if (regression_) v("fake_responses", s_.fake_responses, "");
   }
 
   template <class Sections>
@@ -173,9 +236,12 @@ class Builder {
       return;
     }
     if (student.fakes == FakesUsed::equal) {  // of the fakes only their number matters
-      double share = s_.fakes.filter && s_.fakes.form == "paper" ? s_.fakes.rho : 1.0;
+      const bool shrinks = s_.fakes.filter && (regression_ || s_.fakes.form == "paper");
+      double share = shrinks ? s_.fakes.rho : 1.0;
       v("fakes.per_class", s_.fakes.per_class, "");
       v("fakes.rho", share, "");
+      if (regression_ && shrinks) v("fakes.form", s_.fakes.form, "");
+      conditions(v);
     }
     v("transfer", s_.transfer, "");
   }
@@ -210,11 +276,22 @@ class Builder {
 
   std::shared_ptr<Experiment> experiment_;
   ExperimentSettings s_;  // fields() is not const
+  const bool regression_;
   Plan plan_;
   std::vector<Stage> stages_;
   std::map<std::string, StageHandle> teachers_, students_, preparations_;
   std::map<FakesUsed, StageHandle> fakes_;
 };
+
+/// A method whose only term is that of logits has nothing to say about a response; it tells so when
+/// asked for its loss.
+void probe_loss(Distillation& distillation, nn::Network& student, const nn::Features& features,
+                const data::Dataset& d) {
+  const Variable images(Tensor::zeros({2, d.height(), d.width(), d.channels()}));
+  const data::Batch batch{.images = images.data(), .targets = take_rows(d.targets, {0, 0})};
+  distillation.loss({student, features, batch, Tensor::of<int64_t>({0, 1}), places_of({Stream()}),
+                     Tensor::of<float>({0, 0})});
+}
 
 /// Tries every pair of networks of the plan with every method on a probe, without training: what
 /// does not fit is told before any work.
@@ -243,6 +320,7 @@ std::string unsupported_pairs(Experiment& e, const Plan& plan) {
                                 nn::create_model(student.pair.teacher, e.options()),
                                 e.task().kind());
       distillation.prepare({pupil, features, images, d, Stream()});
+      if (e.task().kind() == nn::Task::regression) probe_loss(distillation, pupil, features, d);
     } catch (const Error& error) {
       seen[student.method + student.pair.text()] = cat(student.pair.text(), ": ", error.what());
     }
