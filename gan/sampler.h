@@ -77,7 +77,7 @@ Tensor sheet(Generator& generator, const Condition& rows, int64_t columns, const
 /// A row per noise, a column per row of the condition -> u8 [H, W, C]: what changes from left to
 /// right is the condition alone.
 Tensor sweep(Generator& generator, const Condition& columns, int64_t rows, const Stream& stream,
-             const SampleOptions& options = {});
+             const SampleOptions& options = {}, int64_t zoom = 1);
 /// Of all classes.
 Tensor class_sheet(Generator& generator, int64_t columns, const Stream& stream,
                    const SampleOptions& options = {});

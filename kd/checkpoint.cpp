@@ -6,7 +6,7 @@ namespace limbeck::kd {
 
 void save_network(const std::string& path, const nn::Network& network, const std::string& name,
                   const nn::ModelOptions& options, const data::Standardisation& standardisation,
-                  const data::ResponseScale& scale) {
+                  const std::optional<data::ResponseScale>& scale) {
   TensorFile file = network.state_dict();
   file.metadata = {{"network", name},
                    {"outputs", std::to_string(options.outputs)},
@@ -15,10 +15,10 @@ void save_network(const std::string& path, const nn::Network& network, const std
                    {"task", nn::name_of(options.task)},
                    {"mean", metadata_text(standardisation.mean)},
                    {"deviation", metadata_text(standardisation.deviation)}};
-  if (options.task == nn::Task::regression) {
-    file.metadata["response_low"] = metadata_text(scale.low);
-    file.metadata["response_high"] = metadata_text(scale.high);
-    file.metadata["response_unit"] = scale.unit;
+  if (options.task == nn::Task::regression && scale) {
+    file.metadata["response_low"] = metadata_text(scale->low);
+    file.metadata["response_high"] = metadata_text(scale->high);
+    file.metadata["response_unit"] = scale->unit;
   }
   write_safetensors(path, file);
 }
@@ -36,12 +36,12 @@ SavedNetwork load_network(const std::string& path, Device device) {
   const size_t channels = static_cast<size_t>(saved.options.channels);
   saved.standardisation = {metadata.numbers("mean", channels),
                            metadata.numbers("deviation", channels)};
-  if (metadata.has("response_low")) {  // files from before have normalised responses
+  if (metadata.has("response_low")) {
     saved.scale = {metadata.number("response_low"), metadata.number("response_high"),
                    metadata.text("response_unit")};
-    LIMBECK_CHECK(saved.scale.low < saved.scale.high, metadata.place("response_high"),
-                  ": expected more than response_low ", saved.scale.low, ", found ",
-                  saved.scale.high);
+    LIMBECK_CHECK(saved.scale->low < saved.scale->high, metadata.place("response_high"),
+                  ": expected more than response_low ", saved.scale->low, ", found ",
+                  saved.scale->high);
   }
   saved.network = nn::create_model(saved.name, saved.options);
   saved.network->load_state_dict(file, path);

@@ -2,6 +2,7 @@
 // options and the standardisation it was trained with.
 #pragma once
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "data/dataset.h"
@@ -14,14 +15,14 @@ struct SavedNetwork {
   nn::ModelOptions options;
   data::Standardisation standardisation;  ///< of its training images
   std::unique_ptr<nn::Network> network;
-  data::ResponseScale scale = {};  ///< of a regressor's responses
+  std::optional<data::ResponseScale> scale;  ///< of a regressor's responses, where the file says it
 };
 
-/// Metadata keys: network, outputs, channels, size, task, mean, deviation; of a regressor also
-/// response_low, response_high, response_unit.
+/// Metadata keys: network, outputs, channels, size, task, mean, deviation; of a regressor with
+/// a scale also response_low, response_high, response_unit.
 void save_network(const std::string& path, const nn::Network& network, const std::string& name,
                   const nn::ModelOptions& options, const data::Standardisation& standardisation,
-                  const data::ResponseScale& scale = {});
+                  const std::optional<data::ResponseScale>& scale = {});
 
 /// Builds and loads the network of such a file. Throws naming the file for missing or malformed
 /// metadata and for weights of another network.
