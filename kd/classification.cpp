@@ -117,6 +117,17 @@ class Classification : public Task {
     return r;
   }
 
+  std::vector<Group> groups(const data::Dataset& real, const data::Dataset& fakes) const override {
+    std::vector<Group> all(static_cast<size_t>(real.classes));
+    const auto real_labels = real.labels.span<int64_t>(),
+               fake_labels = fakes.labels.span<int64_t>();
+    for (size_t i = 0; i < real_labels.size(); ++i)
+      all[static_cast<size_t>(real_labels[i])].real.push_back(static_cast<int64_t>(i));
+    for (size_t i = 0; i < fake_labels.size(); ++i)
+      all[static_cast<size_t>(fake_labels[i])].fake.push_back(static_cast<int64_t>(i));
+    return all;
+  }
+
   /// The first images of every class, a class per row.
   Tensor sheet(const data::Dataset& fakes) const override {
     constexpr int64_t columns = 10, rows = 20;

@@ -1,6 +1,7 @@
 // The task with responses.
 #include <algorithm>
 #include <cmath>
+#include <numeric>
 #include <set>
 
 #include "data/sheet.h"
@@ -15,8 +16,11 @@ namespace {
 
 class Regression : public Task {
  public:
-  Regression(data::ResponseScale scale, ExperimentSettings settings)
-      : scale_(std::move(scale)), s_(std::move(settings)), criterion_(scale_) {}
+  Regression(const data::Dataset& train, ExperimentSettings settings)
+      : scale_(train.scale), s_(std::move(settings)), criterion_(scale_) {
+    if (!train.targets.defined()) return;  // check() tells
+    for (const float y : distinct_of(train)) distinct_.push_back(y);
+  }
 
   nn::Task kind() const override { return nn::Task::regression; }
 
@@ -138,6 +142,27 @@ class Regression : public Task {
     return r;
   }
 
+  bool intra_fid() const override { return true; }
+  int64_t official_batch() const override { return s_.response_evaluation.official_batch; }
+
+  std::vector<Group> groups(const data::Dataset& real, const data::Dataset& fakes) const override {
+    std::vector<Group> all;
+    for (const double centre : centres()) {
+      const auto within = [&](const data::Dataset& d) {
+        std::vector<int64_t> rows;
+        const auto y = d.targets.span<float>();
+        // A response that is equal but for an f32 rounding is equal.
+        const double radius = s_.response_evaluation.radius + 1e-6 * (scale_.high - scale_.low);
+        for (size_t i = 0; i < y.size(); ++i)
+          if (std::abs(static_cast<double>(y[i]) - centre) <= radius)
+            rows.push_back(static_cast<int64_t>(i));
+        return rows;
+      };
+      all.push_back({within(real), within(fakes)});
+    }
+    return all;
+  }
+
   Tensor sheet(const data::Dataset& fakes) const override {
     constexpr int64_t columns = 10;
     return data::grid(data::response_sheet(fakes, columns), columns);
@@ -160,6 +185,21 @@ class Regression : public Task {
     }
   }
 
+  /// Of the windows, in the unit.
+  std::vector<double> centres() const {
+    const int64_t count = s_.response_evaluation.centres;
+    if (count == 0) return distinct_;
+    const double low = scale_.low + s_.response_evaluation.radius,
+                 high = scale_.high - s_.response_evaluation.radius;
+    std::vector<double> all;
+    for (int64_t i = 0; i < count; ++i)
+      all.push_back(
+          count == 1
+              ? std::midpoint(low, high)
+              : std::lerp(low, high, static_cast<double>(i) / static_cast<double>(count - 1)));
+    return all;
+  }
+
   static std::vector<float> distinct_of(const data::Dataset& d) {
     const auto all = d.targets.span<float>();
     const std::set<float> set(all.begin(), all.end());
@@ -169,13 +209,14 @@ class Regression : public Task {
   const data::ResponseScale scale_;
   const ExperimentSettings s_;
   const train::RegressionCriterion criterion_;
+  std::vector<double> distinct_;  // responses of the training images, rising
 };
 
 }  // namespace
 
 std::unique_ptr<Task> regression_task(const data::Dataset& train,
                                       const ExperimentSettings& settings) {
-  return std::make_unique<Regression>(train.scale, settings);
+  return std::make_unique<Regression>(train, settings);
 }
 
 }  // namespace limbeck::kd

@@ -95,6 +95,22 @@ struct EvaluationSettings {
   }
 };
 
+/// [response_evaluation]: responses only. Windows of responses, within which real images (training and
+/// test) and fakes are compared.
+struct ResponseEvaluationSettings {
+  int64_t centres = 0;
+  double radius = 0;
+  int64_t official_batch = 0;
+  void fields(FieldVisitor& v) {
+    v("centres", centres,
+      "windows evenly over the scale; 0: one at each response of the training images");
+    v("radius", radius, "half the width of a window, in the unit of the responses");
+    v("official_batch", official_batch,
+      "0: features of all images; else the Frechet distances count zeros for the images behind the "
+      "last whole batch of this size, as the original's script does");
+  }
+};
+
 /// [plan]: students of pairs x methods x fakes x seeds over one teacher for each pair, one GAN, one
 /// density ratio and one set of fakes. Without pairs there is no plan, and the run has one teacher,
 /// one student and one method.
@@ -133,6 +149,7 @@ struct ExperimentSettings {
   DistillationSettings distillation;
   NamedSettings methods = default_method_settings();
   EvaluationSettings evaluation;
+  ResponseEvaluationSettings response_evaluation;
   PlanSettings plan;
   ExperimentSettings() { teacher.model = "resnet20"; }
   void fields(FieldVisitor& v) {
@@ -156,6 +173,7 @@ struct ExperimentSettings {
     v("distillation", distillation, "the distillation method");
     v("methods", methods, "settings of the distillation methods");
     v("evaluation", evaluation, "metrics of the fakes");
+    v("response_evaluation", response_evaluation, "responses: windows of the metrics");
     v("plan", plan, "a table of students");
   }
 };

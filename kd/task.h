@@ -29,6 +29,11 @@ struct RatioFeatures {
   std::shared_ptr<nn::Module> owner;
 };
 
+/// Rows of real and of fake images that stand for the same: a class, or a window of responses.
+struct Group {
+  std::vector<int64_t> real, fake;
+};
+
 class Task {
  public:
   virtual ~Task() = default;
@@ -75,6 +80,12 @@ class Task {
   /// What the judge's verdict on a finished set comes to. `set` is raw, m1 or m2; rho the share that M2 keeps.
   virtual Results describe(const data::Dataset& fakes, const Judgement& verdict,
                            const std::string& set, double rho) const = 0;
+  virtual std::vector<Group> groups(const data::Dataset& real,
+                                    const data::Dataset& fakes) const = 0;
+  /// Whether the Frechet distance within groups is asked for (Intra-FID).
+  virtual bool intra_fid() const { return false; }
+  /// Of the Frechet distance (ResponseEvaluationSettings); 0: none.
+  virtual int64_t official_batch() const { return 0; }
   /// A picture of fakes, rows of one condition.
   virtual Tensor sheet(const data::Dataset& fakes) const = 0;
 };

@@ -1,5 +1,7 @@
 #include "kd/workflow.h"
 
+#include <cmath>
+
 #include "gan/response_ratio.h"
 #include "kd/distillation.h"
 #include "kd/stages.h"
@@ -22,6 +24,11 @@ void check_response_settings(const ExperimentSettings& s) {
   gan::check(s.autoencoder, "autoencoder");
   gan::response_ratio_widths(s.ratio.net, s.ratio.width);
   const int64_t count = s.fake_responses.count;
+  const ResponseEvaluationSettings& w = s.response_evaluation;
+  LIMBECK_CHECK(w.centres >= 0 && w.radius >= 0 && std::isfinite(w.radius) && w.official_batch >= 0,
+                "response_evaluation: expected centres, radius and official_batch of 0 or more, "
+                "found ",
+                w.centres, ", ", w.radius, " and ", w.official_batch);
   LIMBECK_CHECK(count == 0 || count > 1, "fake_responses.count: expected 0 or at least 2, found ",
                 count);
 }
@@ -190,10 +197,14 @@ class Builder {
     for (const auto& [kind, stage] : fakes_) sets[name_of(kind)] = stage, needs.push_back(stage);
     add(
         {"evaluate",
-         "label consistency and Frechet distances of the fakes",
+         regression_ ? "label errors, Frechet distances and diversity of the fakes"
+                     : "label consistency, Frechet distances and diversity of the fakes",
          {{"role", "evaluation"}},
          needs},
-        [&](auto& v) { v("evaluation", s_.evaluation, ""), v("fakes.rho", s_.fakes.rho, ""); },
+        [&](auto& v) {
+          v("evaluation", s_.evaluation, ""), v("fakes.rho", s_.fakes.rho, "");
+          if (regression_) v("response_evaluation", s_.response_evaluation, "");
+        },
         [=](Experiment& e, StageContext& c) { evaluate_fakes(e, c, judge, features, sets); });
   }
 
