@@ -41,6 +41,9 @@ struct FakeSettings {
   }
 };
 
+/// Throws naming the key for numbers that no set can be made by.
+void check(const FakeSettings& settings);
+
 /// What the teacher says about images: the loss against the assigned label (the absolute error of a
 /// response, in its unit), and its own label: a class or a response in its unit.
 struct Judgement {

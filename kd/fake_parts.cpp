@@ -20,7 +20,7 @@ Tensor FakeSampler::operator()(int64_t n, const std::string& purpose) {
   return a.samples;
 }
 
-void check(const FakeTask& task, const FakeSettings& s) {
+void check(const FakeSettings& s) {
   LIMBECK_CHECK(s.form == "official" || s.form == "paper",
                 "fakes.form: expected official or paper, found '", s.form, "'");
   LIMBECK_CHECK(s.per_class > 0, "fakes.per_class: expected a positive number, found ",
@@ -28,11 +28,15 @@ void check(const FakeTask& task, const FakeSettings& s) {
   LIMBECK_CHECK(s.rho > 0 && s.rho <= 1, "fakes.rho: expected a number in (0, 1], found ", s.rho);
   LIMBECK_CHECK(!s.filter || s.filter_burn_in > 1,
                 "fakes.filter_burn_in: expected at least 2, found ", s.filter_burn_in);
+}
+
+void check(const FakeTask& task, const FakeSettings& s) {
+  check(s);
   LIMBECK_CHECK(!s.adjust || s.filter,
                 "fakes.adjust needs fakes.filter: only the judged images have a predicted label");
   LIMBECK_CHECK(!s.subsample || task.ratio, "fakes: subsampling needs a density ratio");
   LIMBECK_CHECK(!s.filter || task.judge, "fakes: filtering needs a teacher");
-  LIMBECK_CHECK(!task.conditions.empty(), "fakes: no classes");
+  LIMBECK_CHECK(!task.conditions.empty(), "fakes: there is nothing to make fakes of");
 }
 
 std::string part_path(const FakeTask& task, size_t i) {

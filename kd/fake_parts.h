@@ -26,7 +26,7 @@ class FakeSampler {
   double proposed_ = 0, accepted_ = 0;
 };
 
-/// Throws naming the key for settings that no set can be made by.
+/// Also for settings that this task cannot follow.
 void check(const FakeTask& task, const FakeSettings& settings);
 
 std::string part_path(const FakeTask& task, size_t i);

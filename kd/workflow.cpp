@@ -44,8 +44,7 @@ void check_settings(const ExperimentSettings& s) {
   if (!regression) gan::ratio_widths(s.ratio.net, s.ratio.width);
   gan::check_condition_kind(
       s.gan.arch, regression ? gan::ConditionKind::embedding : gan::ConditionKind::classes);
-  LIMBECK_CHECK(s.fakes.form == "official" || s.fakes.form == "paper",
-                "fakes.form: expected official or paper, found '", s.fakes.form, "'");
+  check(s.fakes);
   LIMBECK_CHECK(s.evaluation.network == "teacher" || s.evaluation.network == "features",
                 "evaluation.network: expected teacher or features, found '", s.evaluation.network,
                 "'");

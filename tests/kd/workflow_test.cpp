@@ -312,6 +312,7 @@ TEST(Regression, WhatCannotFinishIsRefusedBeforeAnythingRuns) {
   EXPECT_RESPONSE_MESSAGE("expected an embedding network",
                           [](auto& s) { s.embedding.net = "resnet8"; });
   EXPECT_RESPONSE_MESSAGE("fake_responses.count", [](auto& s) { s.fake_responses.count = 1; });
+  EXPECT_RESPONSE_MESSAGE("fakes.rho", [](auto& s) { s.fakes.rho = 0; });
   EXPECT_RESPONSE_MESSAGE("gan.vicinity.type", [](auto& s) { s.gan.vicinity.type = "x"; });
   EXPECT_RESPONSE_MESSAGE("data.image_size", [](auto& s) { s.data.image_size = 48; });
   EXPECT_RESPONSE_MESSAGE("distillation.method: resnet14 > resnet8: blkd",
