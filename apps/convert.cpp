@@ -12,7 +12,8 @@ namespace {
 struct Options {
   std::string in, out, model, task = "classification";
   int64_t classes = 0, channels = 3, size = 32;
-  std::vector<double> mean, deviation;
+  std::vector<double> mean, deviation, range;
+  std::string unit;
   bool plain = false;
 };
 
@@ -30,8 +31,19 @@ std::vector<double> per_channel(const std::string& option, const std::vector<dou
   return values;
 }
 
+/// Without --range the network is said to predict numbers in [0, 1] of an unknown scale.
+std::optional<data::ResponseScale> scale_of(const Options& o, nn::Task task) {
+  if (o.range.empty() && o.unit.empty()) return std::nullopt;
+  LIMBECK_CHECK(task == nn::Task::regression, "--range and --unit belong to --task regression");
+  LIMBECK_CHECK(o.range.size() == 2 && o.range[0] < o.range[1],
+                "--range: expected two rising numbers, found ", o.range.size(),
+                o.range.size() == 2 ? " that do not rise" : "");
+  return data::ResponseScale{o.range[0], o.range[1], o.unit};
+}
+
 void to_checkpoint(const Options& o) {
   const nn::Task task = nn::parse_task(o.task);
+  const std::optional<data::ResponseScale> scale = scale_of(o, task);
   const int64_t outputs = task == nn::Task::regression ? 1 : o.classes;
   LIMBECK_CHECK(outputs > 0, "--classes: expected the number of outputs of ", o.model);
   const nn::ModelOptions options = {
@@ -42,7 +54,8 @@ void to_checkpoint(const Options& o) {
   network->load_state_dict(file, o.in);
   kd::save_network(o.out, *network, o.model, options,
                    {per_channel("--mean", o.mean, o.channels),
-                    per_channel("--deviation", o.deviation, o.channels)});
+                    per_channel("--deviation", o.deviation, o.channels)},
+                   scale);
   std::printf("%s: %s, %zu tensors, %lld parameters\n", o.out.c_str(), o.model.c_str(),
               file.tensors.size(), static_cast<long long>(network->parameter_count()));
 }
@@ -80,6 +93,9 @@ const RegisterCommand command(
        app.add_option("--mean", o->mean,
                       "of its training images, per channel, of values in [0, 1]");
        app.add_option("--deviation", o->deviation, "the same");
+       app.add_option("--range", o->range,
+                      "LOW HIGH: the responses that a regressor's outputs 0 and 1 stand for");
+       app.add_option("--unit", o->unit, "of the responses");
        app.add_flag("--plain", o->plain,
                     "write the weights alone, without what says that they are a network of ours");
        app.footer("tools/pth.py turns a .pth file into safetensors and back.");

@@ -20,6 +20,13 @@ struct Options {
   bool json = false;
 };
 
+/// Predictions are compared in the unit of the data, to which the network's own scale brings them
+/// (the data's, when the network has none: a converted one).
+void check_unit(const kd::SavedNetwork& saved, const data::Dataset& d, const std::string& path) {
+  LIMBECK_CHECK(saved.scale->unit == d.scale.unit, path, ": predicts '", saved.scale->unit,
+                "', the responses of the data set are in '", d.scale.unit, "'");
+}
+
 const data::Dataset& part_of(const data::Split& split, const std::string& part) {
   return part == "train" ? split.train : split.test;
 }
@@ -36,13 +43,18 @@ void check_fits(const kd::SavedNetwork& saved, const data::Dataset& d, const std
 void evaluate(const Options& o) {
   const kd::SavedNetwork saved = kd::load_network(o.checkpoint, chosen_device(*o.device));
   const data::Split split = data::load(chosen_data(*o.data));
-  const data::Dataset& d = part_of(split, o.part);
+  data::Dataset d = part_of(split, o.part);
   check_fits(saved, d, o.checkpoint);
   std::unique_ptr<train::Criterion> criterion;
-  if (d.classes > 0)
+  if (d.classes > 0) {
     criterion = std::make_unique<train::ClassificationCriterion>();
-  else
+  } else {
+    if (saved.scale) {
+      check_unit(saved, d, o.checkpoint);
+      d.scale = *saved.scale;
+    }
     criterion = std::make_unique<train::RegressionCriterion>(d.scale);
+  }
   criterion->check(d, saved.options.outputs);
   const double value =
       train::evaluate(*saved.network, d, saved.standardisation, *criterion, o.batch);
@@ -51,13 +63,15 @@ void evaluate(const Options& o) {
                                       {"parameters", saved.network->parameter_count()},
                                       {"part", o.part},
                                       {"images", d.size()},
-                                      {criterion->metric(), value}};
+                                      {criterion->metric(), value},
+                                      {"unit", criterion->unit()}};
     std::printf("%s\n", j.dump().c_str());
   } else if (d.classes > 0) {
     std::printf("%s: accuracy %.2f %% on %lld %s images\n", saved.name.c_str(), 100 * value,
                 static_cast<long long>(d.size()), o.part.c_str());
   } else {
-    std::printf("%s: mean absolute error %.4f on %lld %s images\n", saved.name.c_str(), value,
+    std::printf("%s: mean absolute error %.4f%s on %lld %s images\n", saved.name.c_str(), value,
+                (d.scale.unit.empty() ? "" : " " + d.scale.unit).c_str(),
                 static_cast<long long>(d.size()), o.part.c_str());
   }
 }

@@ -51,9 +51,12 @@ void predict(const Options& o) {
         .copy_from(
             (*saved.network)(Variable(images.rows(begin, end).to(saved.network->device()))).data());
   }
+  if (saved.scale) outputs = saved.scale->from_unit(outputs);
   write_npy(o.out, outputs);
-  std::printf("%s: outputs of %s for %lld images\n", o.out.c_str(), saved.name.c_str(),
-              static_cast<long long>(count));
+  const std::string unit =
+      saved.scale && !saved.scale->unit.empty() ? " in " + saved.scale->unit : "";
+  std::printf("%s: outputs of %s%s for %lld images\n", o.out.c_str(), saved.name.c_str(),
+              unit.c_str(), static_cast<long long>(count));
 }
 
 const RegisterCommand command(
@@ -64,7 +67,10 @@ const RegisterCommand command(
                       ".npy [N, C, H, W]: u8 is standardised with the checkpoint's mean and "
                       "deviation, f32 and f64 are fed as they are")
            .required();
-       app.add_option("--out", o->out, ".npy [N, outputs] to write, f32").required();
+       app.add_option(
+              "--out", o->out,
+              ".npy [N, outputs] to write, f32; responses in their unit where the network knows it")
+           .required();
        app.add_option("--batch", o->batch, "images per forward pass").positive().show_default();
        o->device = add_device_options(app);
        app.callback([o] { predict(*o); });

@@ -1,7 +1,9 @@
-// limbeck sample: a grid of images of one class (or a sheet of all classes) from a generator
-// checkpoint.
+// limbeck sample: images from a generator checkpoint. Of classes: one class, or a sheet of all. Of
+// responses: one response, or a sweep of responses with the same noise along a row.
 #include <cmath>
+#include <limits>
 #include <memory>
+#include <sstream>
 
 #include "apps/command.h"
 #include "apps/device_option.h"
@@ -11,43 +13,120 @@
 namespace limbeck::sample_app {
 namespace {
 
+constexpr double none = std::numeric_limits<double>::quiet_NaN();
+constexpr int64_t default_sweep = 10;  // columns without a range, and rows
+
 struct SampleArguments {
-  std::string checkpoint, out;
+  std::string checkpoint, out, label_range;
   std::shared_ptr<DeviceOptions> device;
-  int64_t label = -1, count = 64, columns = 0, zoom = 2;
+  int64_t label_class = -1, count = 0, columns = 0, zoom = 2;
+  double label = none;
   uint64_t seed = 0;
   double truncation = 0;
+
+  int64_t images() const { return count > 0 ? count : 64; }
+  Stream stream() const { return Stream(seed).fork("sample"); }
 };
 
 int64_t default_columns(int64_t count) {
   return static_cast<int64_t>(std::ceil(std::sqrt(static_cast<double>(count))));
 }
 
-void write_samples(const SampleArguments& a) {
-  LIMBECK_CHECK(a.count >= 1, "--n: expected at least 1, found ", a.count);
-  LIMBECK_CHECK(a.zoom >= 1, "--zoom: expected at least 1, found ", a.zoom);
-  const auto generator = gan::load_generator(a.checkpoint);
-  generator->to(chosen_device(*a.device));
-  const int64_t classes = generator->config().classes;
-  LIMBECK_CHECK(a.label >= -1 && a.label < classes, "--class: expected 0..", classes - 1,
-                " for this checkpoint, found ", a.label);
-  const Tensor labels = Tensor::empty({a.label < 0 ? classes * a.count : a.count}, DType::i64);
+void write_grid(const SampleArguments& a, gan::Generator& generator,
+                const gan::Condition& condition, int64_t columns) {
+  const Tensor images = gan::sample(generator, condition, a.stream(), {.truncation = a.truncation});
+  data::write_png(
+      a.out, data::grid(data::to_bytes(images), a.columns > 0 ? a.columns : columns, 2, a.zoom));
+}
+
+void sample_classes(const SampleArguments& a, gan::Generator& generator) {
+  LIMBECK_CHECK(std::isnan(a.label) && a.label_range.empty(), a.checkpoint,
+                ": the generator makes classes; --class names one, found --label");
+  const int64_t classes = generator.config().classes, n = a.images();
+  LIMBECK_CHECK(a.label_class >= -1 && a.label_class < classes, "--class: expected 0..",
+                classes - 1, " for this checkpoint, found ", a.label_class);
+  const bool all = a.label_class < 0;
+  const Tensor labels = Tensor::empty({all ? classes * n : n}, DType::i64);
   for (int64_t i = 0; i < labels.numel(); ++i)
-    labels.data<int64_t>()[i] = a.label < 0 ? i / a.count : a.label;
-  const Tensor images =
-      gan::sample(*generator, labels, Stream(a.seed).fork("sample"), {.truncation = a.truncation});
-  const int64_t columns = a.columns > 0 ? a.columns
-                          : a.label < 0 ? a.count
-                                        : default_columns(a.count);
-  data::write_png(a.out, data::grid(data::to_bytes(images), columns, 2, a.zoom));
+    labels.data<int64_t>()[i] = all ? i / n : a.label_class;
+  write_grid(a, generator, {labels, {}}, all ? n : default_columns(n));
+}
+
+std::string unit_of(const data::ResponseScale& scale) {
+  return scale.unit.empty() ? "" : " " + scale.unit;
+}
+
+/// Normalised to [0, 1].
+float normalised(double response, const data::ResponseScale& scale, const char* option) {
+  LIMBECK_CHECK(response >= scale.low && response <= scale.high, option, ": expected ", scale.low,
+                "..", scale.high, unit_of(scale), " for this checkpoint, found ", response);
+  return static_cast<float>(scale.to_unit(response));
+}
+
+/// "20:60:5" -> 20, 25, ..., 60.
+std::vector<double> parse_range(const std::string& text) {
+  std::istringstream in(text);
+  double low = 0, high = 0, step = 0;
+  char first = 0, second = 0;
+  in >> low >> first >> high >> second >> step;
+  LIMBECK_CHECK(in && in.peek() == EOF && first == ':' && second == ':' && low <= high && step > 0,
+                "--label-range: expected LOW:HIGH:STEP with LOW <= HIGH and STEP > 0, found '",
+                text, "'");
+  const double steps = std::floor((high - low) / step + 1e-9);
+  LIMBECK_CHECK(steps < 1000, "--label-range: expected at most 1000 responses, found ", steps + 1);
+  std::vector<double> all;
+  for (double i = 0; i <= steps; ++i) all.push_back(std::min(low + i * step, high));
+  return all;
+}
+
+void sample_responses(const SampleArguments& a, const gan::TrainedGenerator& generator) {
+  LIMBECK_CHECK(a.label_class < 0, a.checkpoint,
+                ": the generator makes responses; --label or --label-range name them, found "
+                "--class");
+  LIMBECK_CHECK(std::isnan(a.label) || a.label_range.empty(),
+                "--label and --label-range exclude each other");
+  const data::ResponseScale& scale = generator.scale;
+  std::vector<float> y;
+  if (!std::isnan(a.label)) {
+    y.assign(static_cast<size_t>(a.images()), normalised(a.label, scale, "--label"));
+    return write_grid(a, *generator.net, generator.condition(Tensor::of(y)),
+                      default_columns(a.images()));
+  }
+  if (a.label_range.empty())
+    for (int64_t i = 0; i < default_sweep; ++i)
+      y.push_back(static_cast<float>(i) / static_cast<float>(default_sweep - 1));
+  else
+    for (const double v : parse_range(a.label_range))
+      y.push_back(normalised(v, scale, "--label-range"));
+  data::write_png(a.out, gan::sweep(*generator.net, generator.condition(Tensor::of(y)),
+                                    a.count > 0 ? a.count : default_sweep, a.stream(),
+                                    {.truncation = a.truncation}, a.zoom));
+}
+
+void write_samples(const SampleArguments& a) {
+  LIMBECK_CHECK(a.count >= 0, "--n: expected at least 1, found ", a.count);
+  LIMBECK_CHECK(a.zoom >= 1, "--zoom: expected at least 1, found ", a.zoom);
+  const gan::TrainedGenerator generator = gan::load_trained_generator(a.checkpoint);
+  generator.to(chosen_device(*a.device));
+  if (generator.of_responses())
+    sample_responses(a, generator);
+  else
+    sample_classes(a, *generator.net);
 }
 
 const RegisterCommand command(
     {"sample", "draw images from a generator checkpoint", [](CommandLine& app) {
        auto a = std::make_shared<SampleArguments>();
        app.add_option("--ckpt", a->checkpoint, "generator checkpoint (safetensors)").required();
-       app.add_option("--class", a->label, "class index; without it one row per class");
-       app.add_option("--n", a->count, "images (per class when --class is absent)").show_default();
+       app.add_option("--class", a->label_class, "class index; without it one row per class");
+       app.add_option("--label", a->label, "response, in the unit of the training data");
+       app.add_option("--label-range", a->label_range,
+                      "LOW:HIGH:STEP: a column per response, a row per noise; the whole scale "
+                      "without --label");
+       app.add_option("--n", a->count,
+                      "images (per class when --class is absent), 64 by default; of a range the "
+                      "rows, 10 by default")
+           .positive();
        app.add_option("--out", a->out, "PNG file to write").required();
        app.add_option("--seed", a->seed, "seed of the noise").show_default();
        app.add_option("--truncation", a->truncation, "redraw noise beyond this value, 0: off")

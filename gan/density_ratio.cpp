@@ -75,14 +75,13 @@ Variable ratio_loss(const Variable& real, const Variable& fake, double lambda) {
   return on_fake - mean(sigmoid(real)) + square(mean(fake) - 1.0) * lambda;
 }
 
-Tensor ratios_of(RatioNet& net, FeatureNet& features, const Tensor& images, const Tensor& y) {
+Tensor ratios_of(RatioNet& net, const FeatureExtractor& features, const Tensor& images,
+                 const Tensor& y) {
   const NoGrad no_grad;
   features.eval();
   net.eval();
   const Device device = net.device();
-  return net.ratio(features.feature(Variable(images.to(device))), y.to(device))
-      .data()
-      .reshape({-1});
+  return net.ratio(features(Variable(images.to(device))), y.to(device)).data().reshape({-1});
 }
 
 }  // namespace limbeck::gan

@@ -7,7 +7,7 @@
 #include <string>
 
 #include "data/dataset.h"
-#include "gan/feature_net.h"
+#include "gan/feature_extractor.h"
 #include "gan/image_source.h"
 #include "nn/layers.h"
 #include "nn/monitor.h"
@@ -89,7 +89,7 @@ struct RatioSettings {
   bool flip = true;
   int64_t restarts = 3;
   void fields(FieldVisitor& v) {
-    v("net", net, "MLP3 | MLP5 | MLP7 | MLP9");
+    v("net", net, "MLP3 | MLP5 | MLP7 | MLP9 (the first two for responses)");
     v("width", width, "factor on the hidden widths");
     v("embedding", embedding, "dimension of the class embedding, 0: as many as classes");
     v("dropout", dropout, "dropout rate");
@@ -109,16 +109,15 @@ struct RatioSettings {
 
 struct RatioTask {
   RatioNet& net;  ///< initialised by the loop, again after a restart; on the device of `features`
-  FeatureNet&
-      /// frozen, eval mode; sees images normalised to [-1, 1] on both sides (docs/original.md)
-      features;
+  /// frozen, eval mode; sees images normalised to [-1, 1] on both sides (docs/original.md)
+  FeatureExtractor features;
   const ImageSource& source;
-  const data::Dataset& real;
+  const data::Dataset& real;  ///< targets, where it has them, normalised to [0, 1]
   Stream stream;
   nn::Monitor& monitor;
 };
 
-/// Trains the net. Guard: a net whose closing ReLU is zero for every image of an epoch, or at the
+/// Trains the net; with responses, batches are balanced by response. Guard: a net whose closing ReLU is zero for every image of an epoch, or at the
 /// end for every fake of some class, has no gradient and no use; the loop then starts again with
 /// another seed and the last bias at 1 (a note tells), and after `restarts` times throws Error with
 /// advice. Resumable. Returns the last loss and mean ratios as values for the results. On a device
@@ -128,6 +127,7 @@ nn::Values train_ratio(const RatioTask& task, const RatioSettings& settings);
 
 /// Ratios f32 [N] on the net's device of images f32 [N,H,W,C] in [-1, 1] under conditions y, in
 /// eval mode without gradient.
-Tensor ratios_of(RatioNet& net, FeatureNet& features, const Tensor& images, const Tensor& y);
+Tensor ratios_of(RatioNet& net, const FeatureExtractor& features, const Tensor& images,
+                 const Tensor& y);
 
 }  // namespace limbeck::gan

@@ -144,11 +144,14 @@ Variable label_projection(const Variable& x, const Variable& h, LabelLinear& lin
 
 NetworkConfig checked_label_config(const char* what, NetworkConfig c) {
   check_sizes(what, c);
-  LIMBECK_CHECK(c.resolution == 64, what, ": resolution must be 64, found ", c.resolution);
+  LIMBECK_CHECK(c.resolution == 64 || c.resolution == 32, what,
+                ": resolution must be 64 or 32, found ", c.resolution);
   LIMBECK_CHECK(c.shared_dim == 0 && !c.hierarchical && c.attention.empty(), what,
                 ": takes no shared_dim, hierarchical z or choice of attention");
   return c;
 }
+
+int64_t bottom_width(const NetworkConfig& c) { return c.ch * c.resolution / bottom_size; }
 
 const Variable& label_of(const char* what, const Condition& condition, int64_t batch,
                          const NetworkConfig& config) {

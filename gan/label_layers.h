@@ -92,8 +92,11 @@ Variable discriminator_residual(const Variable& x, const Variable& side, LabelCo
 Variable label_projection(const Variable& x, const Variable& h, LabelLinear& linear,
                           LabelLinear& embed);
 
-/// Throws unless the sizes fit (64x64 only); `what` names the network.
+/// Throws unless the sizes fit (64x64, and 32x32 with one block less); `what` names the network.
 NetworkConfig checked_label_config(const char* what, NetworkConfig config);
+/// Channels of the smallest map: 16 ch at 64 pixels, 8 ch at 32. The width at a resolution is the
+/// same in both.
+int64_t bottom_width(const NetworkConfig& config);
 /// The condition's embedding, or an error unless it is [batch, label_dim].
 const Variable& label_of(const char* what, const Condition& condition, int64_t batch,
                          const NetworkConfig& config);

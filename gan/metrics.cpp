@@ -59,6 +59,35 @@ double frechet_distance(const Moments& a, const Moments& b) {
   return std::max(0.0, distance);
 }
 
+Tensor without_last_batch(const Tensor& features, int64_t batch) {
+  LIMBECK_CHECK(batch > 0, "Frechet distance: expected a positive batch, found ", batch);
+  const int64_t n = features.size(0), kept = n - n % std::min(batch, n);
+  Tensor all = features.clone();
+  if (kept < n) all.rows(kept, n).fill(0);
+  return all;
+}
+
+double mean_pixel_distance(const Tensor& images, int64_t most) {
+  const int64_t n = std::min(images.size(0), most);
+  if (n < 2) return 0;
+  const int64_t size = images.numel() / images.size(0);
+  const uint8_t* pixel = images.data<uint8_t>();
+  std::vector<double> of_row(static_cast<size_t>(n), 0.0);  // the sum does not depend on threads
+#pragma omp parallel for schedule(dynamic, 4)
+  for (int64_t i = 1; i < n; ++i)
+    for (int64_t j = 0; j < i; ++j) {
+      int64_t square = 0;
+      for (int64_t k = 0; k < size; ++k) {
+        const int64_t d = int64_t{pixel[i * size + k]} - int64_t{pixel[j * size + k]};
+        square += d * d;
+      }
+      of_row[static_cast<size_t>(i)] += std::sqrt(static_cast<double>(square)) / 255;
+    }
+  double sum = 0;
+  for (const double v : of_row) sum += v;
+  return sum / (static_cast<double>(n) * static_cast<double>(n - 1) / 2);
+}
+
 double label_consistency(const std::vector<int64_t>& predicted,
                          const std::vector<int64_t>& assigned) {
   LIMBECK_CHECK(predicted.size() == assigned.size(), "label consistency: ", predicted.size(),

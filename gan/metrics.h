@@ -1,4 +1,4 @@
-// Metrics of generated images: Frechet distance of features, label consistency.
+// Metrics of generated images: Frechet distance of features, label consistency, diversity.
 #pragma once
 #include <functional>
 #include <vector>
@@ -23,6 +23,14 @@ Moments moments_of(const Tensor& features);
 /// The original's evaluation script does not square the distance of the means (docs/original.md,
 /// "Metrics"); this is the textbook value.
 double frechet_distance(const Moments& a, const Moments& b);
+
+/// Features of which the last N mod min(batch, N) rows are zero: what the original's cal_FID computes
+/// with, whose loop over whole batches leaves those rows empty. For comparisons with its numbers.
+Tensor without_last_batch(const Tensor& features, int64_t batch);
+
+/// Mean Euclidean distance between the pixels (u8 [N, ...], as numbers in [0, 1]) of two different
+/// images among the first `most`; 0 with fewer than two.
+double mean_pixel_distance(const Tensor& images, int64_t most = 100);
 
 /// Share of images whose predicted class is the assigned one; 0 for none.
 double label_consistency(const std::vector<int64_t>& predicted,

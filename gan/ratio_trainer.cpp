@@ -4,6 +4,7 @@
 #include <memory>
 #include <optional>
 
+#include "gan/balanced_pick.h"
 #include "gan/density_ratio.h"
 #include "nn/images.h"
 #include "nn/optim.h"
@@ -79,12 +80,13 @@ class RatioRun {
 
   /// Why the net is dead, or nothing when it lives to the end.
   std::optional<std::string> attempt() {
-    data::Loader loader(task_.real,
-                        {.batch = s_.batch,
-                         .augmentation = {0, s_.flip},
-                         .standardisation = half_,
-                         .device = device_},
-                        stream_.fork("shuffle"), step_);
+    data::Loader::Config loading{.batch = s_.batch,
+                                 .augmentation = {0, s_.flip},
+                                 .standardisation = half_,
+                                 .device = device_};
+    if (task_.real.targets.defined())
+      loading.pick = BalancedPick(task_.real.targets.span<float>(), s_.batch, stream_.fork("pick"));
+    data::Loader loader(task_.real, loading, stream_.fork("shuffle"), step_);
     const int64_t total = s_.epochs * steps_per_epoch_;
     const nn::StepSchedule schedule{s_.lr, s_.milestones, s_.lr_factor, false};
     while (step_ < total) {
@@ -109,7 +111,7 @@ class RatioRun {
 
   Variable feature_of(const Tensor& images) {
     const NoGrad no_grad;
-    return task_.features.feature(Variable(images));
+    return task_.features(Variable(images));
   }
 
   Stream stream_of_step(const char* purpose) const {

@@ -99,19 +99,15 @@ class SaganDiscriminatorBlock : public nn::Module {
 
 SaganGenerator::SaganGenerator(const NetworkConfig& config)
     : Generator(checked_sagan("SAGAN generator", config)),
-      linear_(config_.dim_z, 16 * config_.ch * bottom_size * bottom_size, true, normalised),
+      linear_(config_.dim_z, bottom_width(config_) * bottom_size * bottom_size, true, normalised),
       bn_(config_.ch, config_.bn_eps, last_momentum),
       conv_(config_.ch, config_.channels, 3, normalised) {
-  const int64_t c = config_.ch;
-  const auto block = [&](const char* name, int64_t in, int64_t out) {
-    blocks_.push_back(&own(name, std::make_unique<SaganGeneratorBlock>(in, out, config_)));
-  };
   add("snlinear0", linear_);
-  block("block1", 16 * c, 8 * c);
-  block("block2", 8 * c, 4 * c);
-  block("block3", 4 * c, 2 * c);
-  attention_ = &own("self_attn", std::make_unique<SaganAttention>(2 * c));
-  block("block4", 2 * c, c);
+  for (int64_t in = bottom_width(config_), i = 1; in > config_.ch; in /= 2, ++i) {
+    if (in == 2 * config_.ch) attention_ = &own("self_attn", std::make_unique<SaganAttention>(in));
+    blocks_.push_back(
+        &own(cat("block", i), std::make_unique<SaganGeneratorBlock>(in, in / 2, config_)));
+  }
   add("bn", bn_);
   add("snconv2d1", conv_);
 }
@@ -121,7 +117,8 @@ SaganGenerator::~SaganGenerator() = default;
 Variable SaganGenerator::forward(const Variable& z, const Condition& condition) {
   check_input("SAGAN generator", z, {z.size(0), config_.dim_z});
   const Variable& h = label_of("SAGAN generator", condition, z.size(0), config_);
-  Variable x = as_activation(unflatten_chw(linear_(z), 16 * config_.ch, bottom_size, bottom_size));
+  Variable x =
+      as_activation(unflatten_chw(linear_(z), bottom_width(config_), bottom_size, bottom_size));
   for (size_t i = 0; i + 1 < blocks_.size(); ++i) x = (*blocks_[i])(x, h);
   x = (*blocks_.back())(attention_->forward(x), h);
   return tanh(from_activation(conv_(bn_.relu(x))));
@@ -131,19 +128,17 @@ Variable SaganGenerator::forward(const Variable& z, const Condition& condition) 
 
 SaganDiscriminator::SaganDiscriminator(const NetworkConfig& config)
     : Discriminator(checked_sagan("SAGAN discriminator", config)),
-      linear_(16 * config_.ch * bottom_size * bottom_size, 1, true, normalised),
-      embed_(config_.label_dim, 16 * config_.ch * bottom_size * bottom_size, false, normalised) {
+      linear_(bottom_width(config_) * bottom_size * bottom_size, 1, true, normalised),
+      embed_(config_.label_dim, bottom_width(config_) * bottom_size * bottom_size, false,
+             normalised) {
   const int64_t c = config_.ch;
-  const auto block = [&](const char* name, int64_t in, int64_t out, bool first, bool downsample) {
-    blocks_.push_back(
-        &own(name, std::make_unique<SaganDiscriminatorBlock>(in, out, first, downsample)));
-  };
-  block("opt_block1", config_.channels, c, true, true);
+  blocks_.push_back(&own(
+      "opt_block1", std::make_unique<SaganDiscriminatorBlock>(config_.channels, c, true, true)));
   blocks_.push_back(&own("self_attn", std::make_unique<SaganAttention>(c)));
-  block("block1", c, 2 * c, false, true);
-  block("block2", 2 * c, 4 * c, false, true);
-  block("block3", 4 * c, 8 * c, false, true);
-  block("block4", 8 * c, 16 * c, false, false);
+  const int64_t bottom = bottom_width(config_);
+  for (int64_t in = c, i = 1; in < bottom; in *= 2, ++i)
+    blocks_.push_back(&own(cat("block", i), std::make_unique<SaganDiscriminatorBlock>(
+                                                in, 2 * in, false, 2 * in < bottom)));
   add("snlinear1", linear_);
   add("sn_embedding1", embed_);
 }

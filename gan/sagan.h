@@ -7,6 +7,9 @@
 //   discriminator: block -> c (32x32), self-attention, blocks -> 2c, 4c, 8c (each /2), block ->
 //   16c, ReLU, projection of the 16c x 4 x 4 map
 //
+// At 32x32, for small machines: the same without the widest block (bottom 8c x 4 x 4, attention at
+// 16x16). No original has that form.
+//
 // Every convolution and linear layer is spectrally normalised and has a bias, but for the maps of
 // the label (no bias; those of the batch norms without spectral norm). Momentum of the running
 // statistics: 1e-3 conditional, 1e-4 last.
@@ -20,7 +23,7 @@ class SaganAttention;
 class SaganGeneratorBlock;
 class SaganDiscriminatorBlock;
 
-/// config: ch, dim_z (256 in the original), label_dim, channels, bn_eps; resolution 64.
+/// config: ch, dim_z (256 in the original), label_dim, channels, bn_eps; resolution 64 or 32.
 class SaganGenerator : public Generator {
  public:
   explicit SaganGenerator(const NetworkConfig& config);

@@ -7,6 +7,7 @@
 #include "data/dataset.h"
 #include "ops/random.h"
 #include "tensor/metadata.h"
+#include "tensor/rows.h"
 #include "tensor/transfer.h"
 
 namespace limbeck::gan {
@@ -31,6 +32,17 @@ NetworkConfig config_of(const MetadataReader& m) {
   if (m.has("depth")) c.depth = m.integer("depth");
   if (m.has("label_dim")) c.label_dim = m.integer("label_dim");
   return c;
+}
+
+constexpr const char* embedding_part = "label_embedding/";
+
+/// The file without the embedding net.
+TensorFile generator_part(const TensorFile& file) {
+  TensorFile part;
+  part.metadata = file.metadata;
+  for (const auto& [name, tensor] : file.tensors)
+    if (!name.starts_with(embedding_part)) part.add(name, tensor);
+  return part;
 }
 
 Tensor noise_for_sheet(int64_t rows, int64_t columns, int64_t dim_z, const Stream& stream,
@@ -106,19 +118,18 @@ Tensor generate_to_host(Generator& generator, const Tensor& z, const Condition& 
   return out;
 }
 
-Tensor generate_on_device(Generator& generator, const Tensor& z, const Tensor& labels,
+Tensor generate_on_device(Generator& generator, const Tensor& z, const Condition& condition,
                           int64_t batch) {
-  const int64_t n = labels.numel();
+  const int64_t n = condition.size();
   Tensor out;
-  generate(generator, z, {labels, {}}, batch,
-           [&](int64_t begin, int64_t end, const Tensor& images) {
-             if (end - begin == n) {
-               out = images;
-               return;
-             }
-             if (!out.defined()) out = room_for(n, generator.config(), images.device());
-             out.rows(begin, end).copy_from(images);
-           });
+  generate(generator, z, condition, batch, [&](int64_t begin, int64_t end, const Tensor& images) {
+    if (end - begin == n) {
+      out = images;
+      return;
+    }
+    if (!out.defined()) out = room_for(n, generator.config(), images.device());
+    out.rows(begin, end).copy_from(images);
+  });
   return out;
 }
 
@@ -155,7 +166,7 @@ std::unique_ptr<Generator> load_generator(const TensorFile& file, const std::str
   LIMBECK_CHECK(format == format_name, what, ": expected a checkpoint of format '", format_name,
                 "', found '", format, "'");
   auto generator = create_generator(config_of(metadata));
-  generator->load_state_dict(file, what);
+  generator->load_state_dict(generator_part(file), what);
   generator->set_requires_grad(false);
   generator->eval();
   return generator;
@@ -194,14 +205,70 @@ Tensor sample(Generator& generator, const Condition& condition, const Stream& st
 }
 
 ImageSource source_of(const std::shared_ptr<Generator>& generator, int64_t batch) {
-  return DrawnSource{.device = generator->device(),
+  return source_of(TrainedGenerator{generator}, batch);
+}
+
+ImageSource source_of(const TrainedGenerator& generator, int64_t batch) {
+  return DrawnSource{.device = generator.net->device(),
                      .places = [](const Stream& stream) { return places_of({stream.fork("z")}); },
                      .images =
                          [generator, batch](const Tensor& y, const Tensor& places) {
+                           Generator& net = *generator.net;
                            const Tensor z =
-                               noise_at(place_at(places, 0), y.numel(), generator->config().dim_z);
-                           return generate_on_device(*generator, z, y, batch);
+                               noise_at(place_at(places, 0), y.numel(), net.config().dim_z);
+                           return generate_on_device(net, z, generator.condition(y), batch);
                          }};
+}
+
+// --- a generator and its embedding ---------------------------------------------------------------
+
+void TrainedGenerator::to(Device device) const {
+  net->to(device);
+  if (embedding) embedding->to(device);
+}
+
+Condition TrainedGenerator::condition(const Tensor& y) const {
+  if (!embedding) return {y, {}};
+  return {{}, Variable(embedded_by(embedding).embed(y.to(embedding->device())))};
+}
+
+EmbeddedResponses embedded_by(const std::shared_ptr<nn::LabelToEmbedding>& net) {
+  net->set_requires_grad(false);
+  net->eval();
+  return {[net](const Tensor& y) {
+            const NoGrad no_grad;
+            return (*net)(Variable(y)).data();
+          },
+          net->dim()};
+}
+
+TensorFile trained_generator_checkpoint(const Generator& generator,
+                                        const std::shared_ptr<nn::LabelToEmbedding>& embedding,
+                                        const data::ResponseScale& scale) {
+  TensorFile file = generator_checkpoint(generator);
+  if (!embedding) return file;
+  file.add_part(embedding_part, embedding->state_dict());
+  file.metadata["response_low"] = metadata_text(scale.low);
+  file.metadata["response_high"] = metadata_text(scale.high);
+  file.metadata["response_unit"] = scale.unit;
+  return file;
+}
+
+TrainedGenerator load_trained_generator(const std::string& path) {
+  const TensorFile file = read_safetensors(path);
+  TrainedGenerator trained{load_generator(file, path)};
+  const NetworkConfig& c = trained.net->config();
+  if (condition_kind(c.arch) == ConditionKind::classes) return trained;
+  const MetadataReader metadata(file, path, "a generator of responses with their embedding");
+  trained.scale = {metadata.number("response_low"), metadata.number("response_high"),
+                   metadata.text("response_unit")};
+  LIMBECK_CHECK(trained.scale.low < trained.scale.high, path, ": metadata response_low ",
+                trained.scale.low, " and response_high ", trained.scale.high,
+                ": expected the first below the second");
+  trained.embedding = std::make_shared<nn::LabelToEmbedding>(c.label_dim);
+  trained.embedding->load_state_dict(file.part(embedding_part), path);
+  embedded_by(trained.embedding);
+  return trained;
 }
 
 Tensor sheet(Generator& generator, const Condition& rows, int64_t columns, const Stream& stream,
@@ -212,6 +279,21 @@ Tensor sheet(Generator& generator, const Condition& rows, int64_t columns, const
   const Tensor z =
       noise_for_sheet(rows.size(), columns, generator.config().dim_z, stream, options.truncation);
   return data::grid(data::to_bytes(generate_to_host(generator, z, each, options.batch)), columns);
+}
+
+Tensor sweep(Generator& generator, const Condition& columns, int64_t rows, const Stream& stream,
+             const SampleOptions& options, int64_t zoom) {
+  const int64_t width = columns.size(), dim_z = generator.config().dim_z;
+  std::vector<int64_t> column_of, row_of;
+  for (int64_t i = 0; i < rows * width; ++i)
+    column_of.push_back(i % width), row_of.push_back(i / width);
+  const Tensor z = take_rows(draw_noise(rows, dim_z, stream, options.truncation), row_of);
+  Condition each;
+  if (columns.classes) each.classes = take_rows(columns.classes.to(cpu), column_of);
+  if (columns.embedding)
+    each.embedding = Variable(take_rows(columns.embedding.data().to(cpu), column_of));
+  return data::grid(data::to_bytes(generate_to_host(generator, z, each, options.batch)), width, 2,
+                    zoom);
 }
 
 Tensor class_sheet(Generator& generator, int64_t columns, const Stream& stream,

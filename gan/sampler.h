@@ -3,8 +3,11 @@
 #include <memory>
 #include <string>
 
+#include "data/dataset.h"
 #include "gan/image_source.h"
 #include "gan/network.h"
+#include "gan/vicinity_conditioning.h"
+#include "nn/models/label_embedding.h"
 #include "tensor/random.h"
 #include "tensor/safetensors.h"
 
@@ -18,6 +21,29 @@ TensorFile generator_checkpoint(const Generator& generator);
 /// gradients. Throws Error naming `what` and the missing or wrong key.
 std::unique_ptr<Generator> load_generator(const TensorFile& checkpoint, const std::string& what);
 std::unique_ptr<Generator> load_generator(const std::string& path);
+
+/// A generator with all that making images takes. Of responses: the frozen label-to-embedding net
+/// and the scale of their unit; of classes neither.
+struct TrainedGenerator {
+  std::shared_ptr<Generator> net;
+  std::shared_ptr<nn::LabelToEmbedding> embedding = {};
+  data::ResponseScale scale = {};
+
+  bool of_responses() const { return embedding != nullptr; }
+  void to(Device device) const;
+  /// Classes i64 [n], or responses f32 [n] normalised to [0, 1], from any device.
+  Condition condition(const Tensor& y) const;
+};
+/// The net in eval mode as conditioning and ratio net want it; shares the net.
+EmbeddedResponses embedded_by(const std::shared_ptr<nn::LabelToEmbedding>& net);
+
+/// As generator_checkpoint; of responses with the embedding net (keys label_embedding/*) and
+/// response_low, response_high, response_unit.
+TensorFile trained_generator_checkpoint(const Generator& generator,
+                                        const std::shared_ptr<nn::LabelToEmbedding>& embedding,
+                                        const data::ResponseScale& scale);
+/// Of either kind. Throws as load_generator, and when a generator of responses lacks its embedding.
+TrainedGenerator load_trained_generator(const std::string& path);
 
 struct SampleOptions {
   double truncation =
@@ -42,10 +68,16 @@ inline Tensor sample(Generator& generator, const Tensor& labels, const Stream& s
 /// The same images as a source, on the generator's device, at most `batch` at a time. Keep the
 /// generator where it is.
 ImageSource source_of(const std::shared_ptr<Generator>& generator, int64_t batch);
+/// Of classes, or of responses normalised to [0, 1].
+ImageSource source_of(const TrainedGenerator& generator, int64_t batch);
 
 /// A row of `columns` images per row of the condition, the same noise in every row -> u8 [H, W, C].
 Tensor sheet(Generator& generator, const Condition& rows, int64_t columns, const Stream& stream,
              const SampleOptions& options = {});
+/// A row per noise, a column per row of the condition -> u8 [H, W, C]: what changes from left to
+/// right is the condition alone.
+Tensor sweep(Generator& generator, const Condition& columns, int64_t rows, const Stream& stream,
+             const SampleOptions& options = {}, int64_t zoom = 1);
 /// Of all classes.
 Tensor class_sheet(Generator& generator, int64_t columns, const Stream& stream,
                    const SampleOptions& options = {});

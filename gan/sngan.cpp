@@ -89,14 +89,14 @@ class SnganDiscriminatorBlock : public nn::Module {
 
 SnganGenerator::SnganGenerator(const NetworkConfig& config)
     : Generator(checked_sngan("SNGAN generator", config)),
-      dense_(config_.dim_z, 16 * config_.ch * bottom_size * bottom_size, true, rule(false, 1)),
+      dense_(config_.dim_z, bottom_width(config_) * bottom_size * bottom_size, true,
+             rule(false, 1)),
       bn_(config_.ch, config_.bn_eps),
       conv_(config_.ch, config_.channels, 3, rule(false, 1)) {
   add("dense", dense_);
   add("final.0", bn_);
   add("final.2", conv_);
-  int64_t in = 16 * config_.ch;
-  for (int i = 0; i < 4; ++i, in /= 2)
+  for (int64_t in = bottom_width(config_), i = 0; in > config_.ch; in /= 2, ++i)
     blocks_.push_back(
         &own(cat("genblock", i), std::make_unique<SnganGeneratorBlock>(in, in / 2, config_)));
 }
@@ -106,7 +106,8 @@ SnganGenerator::~SnganGenerator() = default;
 Variable SnganGenerator::forward(const Variable& z, const Condition& condition) {
   check_input("SNGAN generator", z, {z.size(0), config_.dim_z});
   const Variable& h = label_of("SNGAN generator", condition, z.size(0), config_);
-  Variable x = as_activation(unflatten_chw(dense_(z), 16 * config_.ch, bottom_size, bottom_size));
+  Variable x =
+      as_activation(unflatten_chw(dense_(z), bottom_width(config_), bottom_size, bottom_size));
   for (SnganGeneratorBlock* block : blocks_) x = (*block)(x, h);
   return tanh(from_activation(conv_(bn_.relu(x))));
 }
@@ -115,13 +116,16 @@ Variable SnganGenerator::forward(const Variable& z, const Condition& condition) 
 
 SnganDiscriminator::SnganDiscriminator(const NetworkConfig& config)
     : Discriminator(checked_sngan("SNGAN discriminator", config)),
-      linear_(16 * config_.ch * bottom_size * bottom_size, 1, true, rule(true, 1)),
-      embed_(config_.label_dim, 16 * config_.ch * bottom_size * bottom_size, false, rule(true, 1)) {
+      linear_(bottom_width(config_) * bottom_size * bottom_size, 1, true, rule(true, 1)),
+      embed_(config_.label_dim, bottom_width(config_) * bottom_size * bottom_size, false,
+             rule(true, 1)) {
+  std::vector<const char*> names{"discblock1.0", "discblock1.1", "discblock1.2", "discblock2",
+                                 "discblock3.0"};
+  if (config_.resolution == 32) names.erase(names.begin() + 2);
   int64_t in = config_.channels, out = config_.ch;
-  for (const char* name :
-       {"discblock1.0", "discblock1.1", "discblock1.2", "discblock2", "discblock3.0"}) {
+  for (const char* name : names) {
     blocks_.push_back(&own(name, std::make_unique<SnganDiscriminatorBlock>(in, out, blocks_.empty(),
-                                                                           blocks_.size() < 4)));
+                                                                           name != names.back())));
     in = out;
     out *= 2;
   }

@@ -7,6 +7,8 @@
 //   conv, tanh
 //   discriminator: blocks -> c, 2c, 4c, 8c (each /2), block -> 16c, ReLU, projection of the 16c x
 //   4 x 4 map
+//
+// At 32x32: the same without the widest block, as in gan/sagan.h.
 #pragma once
 #include "gan/label_layers.h"
 #include "nn/layers.h"
@@ -16,7 +18,7 @@ namespace limbeck::gan {
 class SnganGeneratorBlock;
 class SnganDiscriminatorBlock;
 
-/// config: ch, dim_z (256 in the original), label_dim, channels, bn_eps; resolution 64.
+/// config: ch, dim_z (256 in the original), label_dim, channels, bn_eps; resolution 64 or 32.
 class SnganGenerator : public Generator {
  public:
   explicit SnganGenerator(const NetworkConfig& config);

@@ -46,7 +46,7 @@ Variable NormChain::forward(const Variable& x) {
 }
 
 SparseEncoder::SparseEncoder(const SparseAutoencoderSize& s)
-    : fc_(4 * s.ch * side_of(s) * side_of(s), s.bottleneck) {
+    : feature_size_(s.bottleneck), fc_(4 * s.ch * side_of(s) * side_of(s), s.bottleneck) {
   // Width on entering a stage, and what its 3x3 convolution makes of it.
   const std::pair<int64_t, int64_t> stages[] = {
       {s.ch, s.ch}, {s.ch, 2 * s.ch}, {2 * s.ch, 4 * s.ch}, {4 * s.ch, 4 * s.ch}};

@@ -36,8 +36,10 @@ class SparseEncoder : public nn::Module {
  public:
   explicit SparseEncoder(const SparseAutoencoderSize& size);
   Variable forward(const Variable& images) override;
+  int64_t feature_size() const { return feature_size_; }
 
  private:
+  const int64_t feature_size_;
   NormChain conv_;
   nn::Linear fc_;
 };

@@ -7,8 +7,8 @@
 namespace limbeck::gan {
 namespace {
 
-constexpr int64_t sheet_rows = 10,
-                  sheet_columns = 10;  // responses from the 5 % to the 95 % quantile, evenly
+constexpr int64_t sweep_rows = 10,
+                  sweep_columns = 10;  // responses from the 5 % to the 95 % quantile, evenly
 
 class VicinityConditioning : public Conditioning {
  public:
@@ -75,11 +75,11 @@ class VicinityConditioning : public Conditioning {
 
   std::vector<Picture> pictures(Generator& generator, const Stream& stream) const override {
     const double low = responses_.quantile(0.05), high = responses_.quantile(0.95);
-    const Tensor y = Tensor::empty({sheet_rows});
-    for (int64_t i = 0; i < sheet_rows; ++i)
+    const Tensor y = Tensor::empty({sweep_columns});
+    for (int64_t i = 0; i < sweep_columns; ++i)
       y.data<float>()[i] =
-          static_cast<float>(std::lerp(low, high, static_cast<double>(i) / (sheet_rows - 1)));
-    return {{"responses", sheet(generator, embedded(y.to(device_)), sheet_columns, stream)}};
+          static_cast<float>(std::lerp(low, high, static_cast<double>(i) / (sweep_columns - 1)));
+    return {{"responses", sweep(generator, embedded(y.to(device_)), sweep_rows, stream)}};
   }
 
  private:

@@ -14,7 +14,8 @@ RegisterComposite::RegisterComposite(const std::string& form, Build build) {
 }
 
 void save_network(const std::string& path, const nn::Network& network, const std::string& name,
-                  const nn::ModelOptions& options, const data::Standardisation& standardisation) {
+                  const nn::ModelOptions& options, const data::Standardisation& standardisation,
+                  const std::optional<data::ResponseScale>& scale) {
   TensorFile file = network.state_dict();
   file.metadata = {{"network", name},
                    {"outputs", std::to_string(options.outputs)},
@@ -26,6 +27,11 @@ void save_network(const std::string& path, const nn::Network& network, const std
   if (const auto* composite = dynamic_cast<const Composite*>(&network)) {
     file.metadata["composite"] = composite->form();
     for (const auto& [key, number] : composite->numbers()) file.metadata[key] = number;
+  }
+  if (options.task == nn::Task::regression && scale) {
+    file.metadata["response_low"] = metadata_text(scale->low);
+    file.metadata["response_high"] = metadata_text(scale->high);
+    file.metadata["response_unit"] = scale->unit;
   }
   write_safetensors(path, file);
 }
@@ -43,6 +49,13 @@ SavedNetwork load_network(const std::string& path, Device device) {
   const size_t channels = static_cast<size_t>(saved.options.channels);
   saved.standardisation = {metadata.numbers("mean", channels),
                            metadata.numbers("deviation", channels)};
+  if (metadata.has("response_low")) {
+    saved.scale = {metadata.number("response_low"), metadata.number("response_high"),
+                   metadata.text("response_unit")};
+    LIMBECK_CHECK(saved.scale->low < saved.scale->high, metadata.place("response_high"),
+                  ": expected more than response_low ", saved.scale->low, ", found ",
+                  saved.scale->high);
+  }
   saved.network = nn::create_model(saved.name, saved.options);
   if (metadata.has("composite")) {
     const auto build = composites().find(metadata.text("composite"));

@@ -4,6 +4,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "data/dataset.h"
@@ -17,6 +18,7 @@ struct SavedNetwork {
   nn::ModelOptions options;
   data::Standardisation standardisation;  ///< of its training images
   std::unique_ptr<nn::Network> network;
+  std::optional<data::ResponseScale> scale;  ///< of a regressor's responses, where the file says it
 };
 
 /// A network that a method makes of a network of the registry and more modules (SimKD). Its file says
@@ -34,9 +36,12 @@ struct RegisterComposite {
   RegisterComposite(const std::string& form, Build build);
 };
 
-/// `name` is of the registry's network, also for a Composite. Metadata keys: network, outputs, channels, size, task, mean, deviation.
+/// `name` is of the registry's network, also for a Composite.
+/// Metadata keys: network, outputs, channels, size, task, mean, deviation; of a regressor with
+/// a scale also response_low, response_high, response_unit.
 void save_network(const std::string& path, const nn::Network& network, const std::string& name,
-                  const nn::ModelOptions& options, const data::Standardisation& standardisation);
+                  const nn::ModelOptions& options, const data::Standardisation& standardisation,
+                  const std::optional<data::ResponseScale>& scale = {});
 
 /// Builds and loads the network of such a file. Throws naming the file for missing or malformed
 /// metadata and for weights of another network.

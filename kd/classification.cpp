@@ -18,6 +18,8 @@ class Classification : public Task {
  public:
   nn::Task kind() const override { return nn::Task::classification; }
 
+  explicit Classification(const ExperimentSettings& settings) : s_(settings) {}
+
   void check(const data::Split& data) const override {
     LIMBECK_CHECK(data.train.classes > 1, "data: expected at least two classes, found ",
                   data.train.classes);
@@ -34,16 +36,33 @@ class Classification : public Task {
     return {.outputs = d.classes, .channels = d.channels(), .size = d.height()};
   }
   const train::Criterion& criterion() const override { return criterion_; }
+  data::Standardisation standardisation(const data::Dataset& d) const override {
+    return data::standardisation_of(d);
+  }
 
   std::unique_ptr<gan::Conditioning> conditioning(const data::Dataset& d, const gan::GanSettings& s,
-                                                  Device device) const override {
+                                                  const LabelNet&, Device device) const override {
     return gan::condition_on_classes(d, s, device);
   }
 
   std::unique_ptr<gan::RatioNet> ratio_net(const data::Dataset& d, const gan::RatioSettings& s,
-                                           int64_t feature) const override {
+                                           int64_t feature, const LabelNet&) const override {
     return std::make_unique<gan::ClassRatioNet>(d.classes, s.embedding, feature,
                                                 gan::ratio_widths(s.net, s.width), s.dropout);
+  }
+
+  RatioFeatures load_features(const data::Dataset& d, const std::string& directory,
+                              Device device) const override {
+    const auto net = std::make_shared<gan::FeatureNet>(options(d), s_.features.net);
+    const std::string path = directory + "/features.safetensors";
+    net->load_state_dict(read_safetensors(path), path);
+    net->set_requires_grad(false);
+    net->eval();
+    net->to(device);
+    gan::FeatureNet* const features = net.get();
+    return {.extractor = *features,
+            .pooled = [features](const Variable& x) { return features->feature(x); },
+            .owner = net};
   }
 
   std::vector<Tensor> conditions(const data::Dataset& d) const override {
@@ -69,9 +88,9 @@ class Classification : public Task {
     return load_fake_data(path, real.classes);
   }
 
-  Results describe(const std::vector<FakeStatistics>& statistics) const override {
+  Results make_fakes(const FakeTask& task, const FakeSettings& settings) const override {
     FakeStatistics sum;
-    for (const FakeStatistics& s : statistics) {
+    for (const FakeStatistics& s : make_fake_data(task, settings)) {
       sum.proposed += s.proposed, sum.accepted += s.accepted, sum.kept += s.kept;
       sum.candidates += s.candidates, sum.candidates_consistent += s.candidates_consistent,
           sum.kept_consistent += s.kept_consistent;
@@ -96,6 +115,17 @@ class Classification : public Task {
       r["table6_after"] = share(consistency_of_best(fakes, verdict, rho), "fakes");
     }
     return r;
+  }
+
+  std::vector<Group> groups(const data::Dataset& real, const data::Dataset& fakes) const override {
+    std::vector<Group> all(static_cast<size_t>(real.classes));
+    const auto real_labels = real.labels.span<int64_t>(),
+               fake_labels = fakes.labels.span<int64_t>();
+    for (size_t i = 0; i < real_labels.size(); ++i)
+      all[static_cast<size_t>(real_labels[i])].real.push_back(static_cast<int64_t>(i));
+    for (size_t i = 0; i < fake_labels.size(); ++i)
+      all[static_cast<size_t>(fake_labels[i])].fake.push_back(static_cast<int64_t>(i));
+    return all;
   }
 
   /// The first images of every class, a class per row.
@@ -124,11 +154,14 @@ class Classification : public Task {
     return gan::label_consistency(predicted, assigned);
   }
 
+  const ExperimentSettings s_;
   train::ClassificationCriterion criterion_;
 };
 
 }  // namespace
 
-std::unique_ptr<Task> classification_task() { return std::make_unique<Classification>(); }
+std::unique_ptr<Task> classification_task(const ExperimentSettings& settings) {
+  return std::make_unique<Classification>(settings);
+}
 
 }  // namespace limbeck::kd

@@ -18,12 +18,12 @@ const data::Split& Experiment::data() {
 
 const data::Standardisation& Experiment::standardisation() {
   if (!standardisation_)
-    standardisation_ = std::make_unique<data::Standardisation>(data::standardisation_of(train()));
+    standardisation_ = std::make_unique<data::Standardisation>(task().standardisation(train()));
   return *standardisation_;
 }
 
 const Task& Experiment::task() {
-  if (!task_) task_ = task_of(train());
+  if (!task_) task_ = task_of(train(), settings);
   return *task_;
 }
 

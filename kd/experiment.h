@@ -18,7 +18,7 @@ class Experiment {
 
   const data::Split& data();
   const data::Dataset& train() { return data().train; }
-  /// Mean and deviation of the real training images.
+  /// Of the real training images, as the task says.
   const data::Standardisation& standardisation();
   const Task& task();
   nn::ModelOptions options() { return task().options(train()); }

@@ -2,11 +2,9 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstdio>
-#include <filesystem>
-#include <iomanip>
 #include <numeric>
 
+#include "kd/fake_parts.h"
 #include "nn/images.h"
 #include "tensor/rows.h"
 #include "tensor/transfer.h"
@@ -37,11 +35,15 @@ struct Part {
 class Maker {
  public:
   Maker(const FakeTask& task, const FakeSettings& s, const Tensor& condition, Stream stream)
-      : task_(task), s_(s), condition_(condition), stream_(stream) {}
+      : task_(task),
+        s_(s),
+        condition_(condition),
+        stream_(stream),
+        sample_(task, s, condition, stream) {}
 
   Part operator()() {
     if (!s_.filter)
-      keep(sample(s_.per_class, "plain"), {});
+      keep(sample_(s_.per_class, "plain"), {});
     else if (s_.form == "paper")
       paper();
     else
@@ -50,25 +52,13 @@ class Maker {
     part.images = part.images.rows(0, std::min(part.images.size(0), wanted()));
     part.labels = part.labels.rows(0, part.images.size(0));
     part.statistics.kept = static_cast<double>(part.images.size(0));
+    part.statistics.proposed = sample_.proposed();
+    part.statistics.accepted = sample_.accepted();
     return part;
   }
 
  private:
   int64_t wanted() const { return s_.per_class; }
-
-  Tensor sample(int64_t n, const std::string& purpose) {
-    const Stream stream = stream_.fork(purpose);
-    if (!s_.subsample) {
-      statistics_.proposed += static_cast<double>(n);
-      statistics_.accepted += static_cast<double>(n);
-      return gan::plain_sample(task_.source, condition_, n, s_.sampling.batch, stream, true);
-    }
-    const gan::Accepted a =
-        gan::rejection_sample(task_.source, task_.ratio, condition_, n, s_.sampling, stream, true);
-    statistics_.proposed += static_cast<double>(a.proposed);
-    statistics_.accepted += static_cast<double>(a.accepted);
-    return a.samples;
-  }
 
   Judgement judge(const Tensor& images, const std::string& purpose) {
     Judgement j = task_.judge(images, gan::repeat(condition_, images.size(0)),
@@ -100,7 +90,7 @@ class Maker {
   }
 
   void official() {
-    const Judgement burn_in = judge(sample(s_.filter_burn_in, "cut-off"), "cut-off");
+    const Judgement burn_in = judge(sample_(s_.filter_burn_in, "cut-off"), "cut-off");
     statistics_.cutoff = quantile(burn_in.loss, s_.rho);
     const int64_t half = std::max<int64_t>(1, s_.per_class / 2),
                   most = 20 + static_cast<int64_t>(20 / s_.rho);
@@ -109,7 +99,7 @@ class Maker {
                     gan_name(), " have a loss of at most ", statistics_.cutoff, " after ", round,
                     " rounds; raise fakes.rho or fakes.filter_burn_in");
       const std::string purpose = cat("round/", round);
-      const Tensor images = sample(half, purpose);
+      const Tensor images = sample_(half, purpose);
       const Judgement j = judge(images, purpose);
       const std::vector<int64_t> index = keep_up_to(j.loss, statistics_.cutoff);
       if (!index.empty()) keep(images, j, index);
@@ -117,7 +107,7 @@ class Maker {
   }
 
   void paper() {
-    const Tensor images = sample(s_.per_class, "all");
+    const Tensor images = sample_(s_.per_class, "all");
     const Judgement j = judge(images, "all");
     const std::vector<int64_t> index = keep_best(j.loss, s_.rho);
     LIMBECK_CHECK(!index.empty(), "fakes: rho = ", s_.rho, " keeps none of ", s_.per_class,
@@ -133,47 +123,29 @@ class Maker {
   const FakeSettings& s_;
   Tensor condition_;
   Stream stream_;
+  FakeSampler sample_;
   FakeStatistics statistics_;
   std::vector<Tensor> images_, labels_;
   int64_t kept_ = 0;
 };
-
-std::string part_path(const FakeTask& task, size_t i) {
-  return cat(task.directory, "/part_", std::setw(5), std::setfill('0'), i, ".safetensors");
-}
 
 Tensor statistics_tensor(const FakeStatistics& s) {
   return Tensor::of<double>({s.cutoff, s.proposed, s.accepted, s.candidates,
                              s.candidates_consistent, s.kept, s.kept_consistent});
 }
 
-void write_part(const std::string& path, const Part& part) {
+TensorFile file_of(const Part& part) {
   TensorFile file;
   file.add("images", part.images.clone());
   file.add("labels", part.labels.clone());
   file.add("statistics", statistics_tensor(part.statistics));
-  write_safetensors(path, file);
+  return file;
 }
 
 Part read_part(const std::string& path) {
   const TensorFile file = read_safetensors(path);
   const double* v = file.get("statistics").data<double>();
   return {file.get("images"), file.get("labels"), {v[0], v[1], v[2], v[3], v[4], v[5], v[6]}};
-}
-
-void check(const FakeTask& task, const FakeSettings& s) {
-  LIMBECK_CHECK(s.form == "official" || s.form == "paper",
-                "fakes.form: expected official or paper, found '", s.form, "'");
-  LIMBECK_CHECK(s.per_class > 0, "fakes.per_class: expected a positive number, found ",
-                s.per_class);
-  LIMBECK_CHECK(s.rho > 0 && s.rho <= 1, "fakes.rho: expected a number in (0, 1], found ", s.rho);
-  LIMBECK_CHECK(!s.filter || s.filter_burn_in > 1,
-                "fakes.filter_burn_in: expected at least 2, found ", s.filter_burn_in);
-  LIMBECK_CHECK(!s.adjust || s.filter,
-                "fakes.adjust needs fakes.filter: only the judged images have a predicted label");
-  LIMBECK_CHECK(!s.subsample || task.ratio, "fakes: subsampling needs a density ratio");
-  LIMBECK_CHECK(!s.filter || task.judge, "fakes: filtering needs a teacher");
-  LIMBECK_CHECK(!task.conditions.empty(), "fakes: no classes");
 }
 
 }  // namespace
@@ -239,28 +211,11 @@ Judge classifier_judge(nn::Network& teacher, data::Standardisation standardisati
 std::vector<FakeStatistics> make_fake_data(const FakeTask& task, const FakeSettings& settings) {
   check(task, settings);
   const size_t total = task.conditions.size();
-  size_t done = 0;
-  if (const std::optional<TensorFile> saved = task.monitor.load())
-    done = static_cast<size_t>(saved->get("parts").data<int64_t>()[0]);
-  // Parts are deleted at the very end: a kill in between leaves a count without its parts, and
-  // those are made again.
-  size_t present = 0;
-  while (present < done && std::filesystem::exists(part_path(task, present))) ++present;
-  done = present;
-  for (; done < total;) {
-    const Part part =
-        Maker(task, settings, task.conditions[done], task.stream.fork("condition", done))();
-    write_part(part_path(task, done), part);
-    ++done;
-    task.monitor.progress(static_cast<int64_t>(done), static_cast<int64_t>(total),
-                          part.images.size(0),
-                          {{"accepted", part.statistics.accepted / part.statistics.proposed}});
-    nn::checkpoint(task.monitor, [&] {
-      TensorFile state;
-      state.add("parts", Tensor::of<int64_t>({static_cast<int64_t>(done)}));
-      return state;
-    });
-  }
+  make_parts(task, [&](size_t i) {
+    const Part part = Maker(task, settings, task.conditions[i], stream_of_condition(task, i))();
+    return FakePart{file_of(part), part.images.size(0),
+                    part.statistics.accepted / part.statistics.proposed};
+  });
   std::vector<Tensor> images, labels;
   std::vector<FakeStatistics> statistics;
   for (size_t i = 0; i < total; ++i) {
@@ -283,7 +238,7 @@ std::vector<FakeStatistics> make_fake_data(const FakeTask& task, const FakeSetti
   file.add("fake_images", to_channels_first(join_rows(images)));
   file.add("fake_labels", join_rows(labels));
   write_safetensors(task.file, file);
-  for (size_t i = 0; i < total; ++i) std::remove(part_path(task, i).c_str());
+  remove_parts(task);
   return statistics;
 }
 
@@ -308,6 +263,12 @@ data::Dataset load_fake_data(const std::string& path, int64_t classes) {
 
 data::Dataset draw_fakes(const data::Dataset& fakes, int64_t n, Stream stream) {
   if (n <= 0 || n >= fakes.size()) return fakes;
+  if (fakes.targets.defined()) {
+    std::vector<int64_t> any = stream.fork("any").permutation(fakes.size());
+    any.resize(static_cast<size_t>(n));
+    std::sort(any.begin(), any.end());
+    return fakes.select(any);
+  }
   std::vector<int64_t> chosen;
   const auto labels = fakes.labels.span<int64_t>();
   for (int64_t c = 0; c < fakes.classes; ++c) {

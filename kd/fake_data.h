@@ -25,13 +25,14 @@ struct FakeSettings {
   gan::RejectionSettings sampling;
   void fields(FieldVisitor& v) {
     v("per_class", per_class,
-      "images per class: kept ones in the official form, generated ones in the paper's form");
+      "images per class: kept ones in the official form, generated ones in the paper's form; per "
+      "response: generated ones");
     v("subsample", subsample, "M1: rejection sampling by density ratio");
     v("filter", filter, "M2: drop images on which the teacher's loss is high");
     v("form", form,
       "official: cut-off from separate images, then sample until enough are kept | paper: sort all "
-      "and drop the worst");
-    v("rho", rho, "quantile of the loss that is kept");
+      "and drop the worst. Responses: below the quantile of all errors | not above it");
+    v("rho", rho, "quantile of the loss (of a response's error) that is kept");
     v("filter_burn_in", filter_burn_in, "images that find the cut-off (official form)");
     v("augment_filter", augment_filter,
       "the teacher judges randomly cropped and flipped images, as the original does");
@@ -40,11 +41,15 @@ struct FakeSettings {
   }
 };
 
-/// What the teacher says about images: the loss against the assigned label, and its own label
-/// (empty for regression).
+/// Throws naming the key for numbers that no set can be made by.
+void check(const FakeSettings& settings);
+
+/// What the teacher says about images: the loss against the assigned label (the absolute error of a
+/// response, in its unit), and its own label: a class or a response in its unit.
 struct Judgement {
   std::vector<double> loss;
-  std::vector<int64_t> predicted;
+  std::vector<int64_t> predicted = {};
+  std::vector<double> responses = {};
 };
 /// u8 [n,H,W,C] images, conditions y [n], a stream for the augmentation.
 using Judge = std::function<Judgement(const Tensor& images, const Tensor& y, const Stream& stream)>;
@@ -79,7 +84,7 @@ struct FakeTask {
   gan::ImageSource source;
   gan::RatioFunction ratio;                     ///< needed when subsampling
   Judge judge;                                  ///< needed when filtering
-  std::vector<Tensor> conditions;               ///< i64 [1] each: the classes
+  std::vector<Tensor> conditions;               ///< i64 [1] each: the classes; f32 [1]: responses
   std::string directory;                        ///< parts lie here until the set is complete
   std::string file;                             ///< of the finished set
   std::map<std::string, std::string> metadata;  ///< added to the file
@@ -98,7 +103,7 @@ data::Dataset load_fake_data(const std::string& path, int64_t classes);
 
 /// M3's choice: n / classes images of each class and the remainder from the last one, without
 /// replacement, all when n is 0 or not smaller than the set; a class with fewer images gives what
-/// it has. In class order.
+/// it has. In class order. Of responses: any n, in order.
 data::Dataset draw_fakes(const data::Dataset& fakes, int64_t n, Stream stream);
 
 }  // namespace limbeck::kd

@@ -116,11 +116,11 @@ class Method {
   }
   /// Refuses pairs by their names in the model registry, as check() below.
   virtual void check_names(const std::string& /*teacher*/, const std::string& /*student*/) {}
-  /// Refuses unsupported pairs with the reason (throws Error), before any work: no file of a
-  /// preparation is there yet.
+  /// Refuses unsupported pairs with the reason (throws Error), before any work.
   virtual void check(const Pair& /*pair*/) {}
   /// Called once before training, after check(): builds and initialises auxiliary modules; may
-  /// refuse as check() does.
+  /// refuse as check() does. Before a run pairs are tried on a probe: then no file of a preparation
+  /// is there, and directory_of is empty.
   virtual void prepare(const Pair& /*pair*/) {}
   /// Trained with the student's optimiser and kept in its checkpoints; null when there are none.
   /// Valid after prepare().

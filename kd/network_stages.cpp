@@ -57,7 +57,7 @@ TrainingImages second_phase_images(Experiment& experiment, const StageContext& c
       data::concatenate(experiment.train(),
                         draw_fakes(all, settings.fakes, Experiment::stream(student.seed, "draw")));
   if (settings.recompute_standardisation)
-    images.standardisation = data::standardisation_of(images.train);
+    images.standardisation = experiment.task().standardisation(images.train);
   return images;
 }
 
@@ -67,7 +67,7 @@ void finish(Experiment& experiment, StageContext& context, const SavedNetwork& s
   const train::SupervisedResult r = train::fit(task, settings);
   const nn::Network& deployed = task.extra ? task.extra->deployed(task.network) : task.network;
   save_network(context.directory + "/model.safetensors", deployed, saved.name, saved.options,
-               task.standardisation);
+               task.standardisation, experiment.task().scale());
   add(context.results, results_of(r, deployed, experiment.task().criterion()));
 }
 

@@ -36,10 +36,14 @@ void check_distinct(const std::vector<T>& list, const char* key) {
 std::vector<Student> without_plan(const ExperimentSettings& s) {
   const NetworkPair pair{s.teacher.model, s.student.model};
   const std::string& m = s.distillation.method;
-  find_method(m, "distillation.method");
+  if (m != "none") find_method(m, "distillation.method");
   std::vector<Student> students;
   const auto add = [&](const std::string& method, FakesUsed fakes) {
-    students.push_back({pair, method, fakes, s.seed});
+    const auto same = [&](const Student& other) {
+      return other.method == method && other.fakes == fakes;  // the method may be none
+    };
+    if (std::none_of(students.begin(), students.end(), same))
+      students.push_back({pair, method, fakes, s.seed});
   };
   add("none", FakesUsed::none), add("none", FakesUsed::equal), add(m, FakesUsed::none),
       add("none", FakesUsed::m2), add(m, FakesUsed::m2);

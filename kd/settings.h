@@ -4,8 +4,10 @@
 #include <vector>
 
 #include "data/source.h"
+#include "gan/autoencoder_trainer.h"
 #include "gan/density_ratio.h"
 #include "gan/feature_net.h"
+#include "gan/label_embedding_trainer.h"
 #include "gan/settings.h"
 #include "kd/fake_data.h"
 #include "kd/method.h"
@@ -35,6 +37,30 @@ struct FeatureSettings : train::Settings {
   }
 };
 
+/// [embedding]: responses only. The network x -> h -> y whose h the generator is conditioned on; the
+/// defaults are the original's.
+struct EmbeddingSettings : train::Settings {
+  std::string net = "ResNet34_embed";
+  EmbeddingSettings() {
+    epochs = 200, batch = 256, lr = 0.01, milestones = {60, 120}, late_drop = false,
+    weight_decay = 1e-4, crop_padding = 0, flip = false;
+  }
+  void fields(FieldVisitor& v) {
+    v("net", net, "ResNet18_embed | ResNet34_embed");
+    train::Settings::fields(v);
+  }
+};
+
+/// [fake_responses]: responses only. What fakes are made for, fakes.per_class of each.
+struct FakeResponseSettings {
+  int64_t count = 0;
+  void fields(FieldVisitor& v) {
+    v("count", count,
+      "responses evenly from the lowest to the highest of the scale; 0: those of the training "
+      "images");
+  }
+};
+
 /// [transfer]: M3, the second phase of the student: from its NOKD checkpoint on real + fake images;
 /// the defaults are the original's.
 struct TransferSettings : train::Settings {
@@ -54,7 +80,8 @@ struct TransferSettings : train::Settings {
 struct DistillationSettings {
   std::string method = "blkd";
   void fields(FieldVisitor& v) {
-    v("method", method, "distillation method (`limbeck methods`) of a run without [plan]");
+    v("method", method,
+      "distillation method (`limbeck methods`) of a run without [plan]; none: only cGAN-KD");
   }
 };
 
@@ -65,6 +92,22 @@ struct EvaluationSettings {
   void fields(FieldVisitor& v) {
     v("network", network, "features of the Frechet distance: teacher | features");
     v("reference", reference, "real images of the Frechet distance: train | test");
+  }
+};
+
+/// [response_evaluation]: responses only. Windows of responses, within which real images (training and
+/// test) and fakes are compared.
+struct ResponseEvaluationSettings {
+  int64_t centres = 0;
+  double radius = 0;
+  int64_t official_batch = 0;
+  void fields(FieldVisitor& v) {
+    v("centres", centres,
+      "windows evenly over the scale; 0: one at each response of the training images");
+    v("radius", radius, "half the width of a window, in the unit of the responses");
+    v("official_batch", official_batch,
+      "0: features of all images; else the Frechet distances count zeros for the images behind the "
+      "last whole batch of this size, as the original's script does");
   }
 };
 
@@ -95,21 +138,28 @@ struct PlanSettings {
 };
 
 struct ExperimentSettings {
+  std::string task = "classification";
   int64_t seed = 0;
   bool ablation = false;
   data::DataSettings data;
   NetworkSettings teacher, student;
   gan::GanSettings gan;
   FeatureSettings features;
+  EmbeddingSettings embedding;
+  gan::LabelEmbeddingSettings label_embedding;
+  gan::AutoencoderSettings autoencoder;
   gan::RatioSettings ratio;
   FakeSettings fakes;
+  FakeResponseSettings fake_responses;
   TransferSettings transfer;
   DistillationSettings distillation;
   NamedSettings methods = default_method_settings();
   EvaluationSettings evaluation;
+  ResponseEvaluationSettings response_evaluation;
   PlanSettings plan;
   ExperimentSettings() { teacher.model = "resnet20"; }
   void fields(FieldVisitor& v) {
+    v("task", task, "classification | regression, as the images have classes or responses");
     v("seed", seed, "root of every random stream but those of [data]");
     v("ablation", ablation,
       "without [plan]: also train the student on raw and on subsampled fakes (Fig. 9), and the "
@@ -118,13 +168,18 @@ struct ExperimentSettings {
     v("teacher", teacher, "the teacher and its training");
     v("student", student, "the student and its training on real images");
     v("gan", gan, "the conditional GAN");
-    v("features", features, "feature network of the density ratio");
+    v("features", features, "classes: feature network of the density ratio");
+    v("embedding", embedding, "responses: the network whose embedding the GAN is conditioned on");
+    v("label_embedding", label_embedding, "responses: the net from response to embedding");
+    v("autoencoder", autoencoder, "responses: features of the density ratio");
     v("ratio", ratio, "density-ratio network");
     v("fakes", fakes, "M1 and M2: the fake images");
+    v("fake_responses", fake_responses, "responses: which of them get fakes");
     v("transfer", transfer, "M3: training on real + fake");
     v("distillation", distillation, "the distillation method");
     v("methods", methods, "settings of the distillation methods");
     v("evaluation", evaluation, "metrics of the fakes");
+    v("response_evaluation", response_evaluation, "responses: windows of the metrics");
     v("plan", plan, "a table of students");
   }
 };

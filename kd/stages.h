@@ -2,11 +2,12 @@
 // inputs through handles.
 //
 // Files: model.safetensors (kd/checkpoint.h), generator.safetensors, features.safetensors,
-// ratio.safetensors, fake_data.safetensors.
+// autoencoder.safetensors, label_embedding.safetensors, ratio.safetensors, fake_data.safetensors.
 #pragma once
 #include <map>
 #include <string>
 
+#include "kd/checkpoint.h"
 #include "kd/experiment.h"
 #include "kd/plan.h"
 
@@ -48,7 +49,17 @@ void run_preparation(Experiment& experiment, StageContext& context, const Studen
 
 // --- generation (kd/generation_stages.cpp) -------------------------------------------------------
 
-void train_gan(Experiment& experiment, StageContext& context);
+/// Responses only (kd/response_stages.cpp): x -> h -> y, y -> h, and the sparse autoencoder.
+void train_embedding(Experiment& experiment, StageContext& context);
+void train_label_embedding(Experiment& experiment, StageContext& context,
+                           const StageHandle& embedding);
+/// Null without a stage.
+LabelNet load_label_embedding(const Experiment& experiment, const StageContext& context,
+                              const StageHandle& stage);
+void train_autoencoder(Experiment& experiment, StageContext& context);
+
+/// `label_embedding`: of responses, which the generator's file carries on.
+void train_gan(Experiment& experiment, StageContext& context, const StageHandle& label_embedding);
 void train_features(Experiment& experiment, StageContext& context);
 void train_density_ratio(Experiment& experiment, StageContext& context, const StageHandle& gan,
                          const StageHandle& features);
@@ -58,8 +69,8 @@ void train_density_ratio(Experiment& experiment, StageContext& context, const St
 struct FakeInputs {
   StageHandle gan, features, ratio, judge;
 };
-/// `name` of the set: also of its stream and picture. Results: images, acceptance,
-/// consistency_before, consistency_after (where judged).
+/// `name` of the set: also of its stream and picture. Results: images, acceptance, and where judged
+/// consistency_before, consistency_after or label_error_before, label_error_after, cutoff.
 void make_fakes(Experiment& experiment, StageContext& context, const std::string& name,
                 const FakeInputs& inputs);
 
@@ -68,7 +79,8 @@ void import_fakes(Experiment& experiment, StageContext& context);
 
 /// By the name that results carry: "raw", "m1", "m2".
 using FakeSets = std::map<std::string, StageHandle>;
-/// Results: fid_<set>, consistency_<set>, table6_before, table6_after.
+/// Results: fid_<set>, diversity_<set>; of classes consistency_<set>, table6_before, table6_after; of
+/// responses label_score_<set>, intra_fid_<set> with its deviation over windows.
 void evaluate_fakes(Experiment& experiment, StageContext& context, const StageHandle& judge,
                     const StageHandle& features, const FakeSets& sets);
 

@@ -2,12 +2,14 @@
 
 namespace limbeck::kd {
 
-std::unique_ptr<Task> task_of(const data::Dataset& train) {
+std::unique_ptr<Task> task_of(const data::Dataset& train, const ExperimentSettings& settings) {
   LIMBECK_CHECK(train.size() > 0, "data: no training images");
-  LIMBECK_CHECK(train.classes > 0,
-                "data: the training images have responses; expected classes, which is what this "
-                "workflow trains on");
-  return classification_task();
+  const bool classes = train.classes > 0;
+  const nn::Task found = classes ? nn::Task::classification : nn::Task::regression;
+  LIMBECK_CHECK(nn::parse_task(settings.task) == found, "task: the training images have ",
+                classes ? "classes" : "responses", "; expected ", nn::name_of(found), ", found ",
+                settings.task);
+  return classes ? classification_task(settings) : regression_task(train, settings);
 }
 
 }  // namespace limbeck::kd

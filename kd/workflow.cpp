@@ -1,20 +1,50 @@
 #include "kd/workflow.h"
 
+#include <cmath>
+
+#include "gan/response_ratio.h"
 #include "kd/distillation.h"
 #include "kd/stages.h"
+#include "ops/random.h"
+#include "tensor/rows.h"
 
 namespace limbeck::kd {
 namespace {
 
+bool is_regression(const ExperimentSettings& s) {
+  LIMBECK_CHECK(s.task == "classification" || s.task == "regression",
+                "task: expected classification or regression, found '", s.task, "'");
+  return s.task == "regression";
+}
+
+/// What only the stages of responses read.
+void check_response_settings(const ExperimentSettings& s) {
+  train::check(s.embedding, "embedding");
+  gan::check(s.label_embedding, "label_embedding");
+  gan::check(s.autoencoder, "autoencoder");
+  gan::response_ratio_widths(s.ratio.net, s.ratio.width);
+  const int64_t count = s.fake_responses.count;
+  const ResponseEvaluationSettings& w = s.response_evaluation;
+  LIMBECK_CHECK(w.centres >= 0 && w.radius >= 0 && std::isfinite(w.radius) && w.official_batch >= 0,
+                "response_evaluation: expected centres, radius and official_batch of 0 or more, "
+                "found ",
+                w.centres, ", ", w.radius, " and ", w.official_batch);
+  LIMBECK_CHECK(count == 0 || count > 1, "fake_responses.count: expected 0 or at least 2, found ",
+                count);
+}
+
 void check_settings(const ExperimentSettings& s) {
   data::find_source(s.data.kind);
+  const bool regression = is_regression(s);
+  if (regression) check_response_settings(s);
   train::check(s.teacher, "teacher");
   train::check(s.student, "student");
   train::check(s.features, "features");
   train::check(s.transfer, "transfer");
-  gan::ratio_widths(s.ratio.net, s.ratio.width);
-  LIMBECK_CHECK(s.fakes.form == "official" || s.fakes.form == "paper",
-                "fakes.form: expected official or paper, found '", s.fakes.form, "'");
+  if (!regression) gan::ratio_widths(s.ratio.net, s.ratio.width);
+  gan::check_condition_kind(
+      s.gan.arch, regression ? gan::ConditionKind::embedding : gan::ConditionKind::classes);
+  check(s.fakes);
   LIMBECK_CHECK(s.evaluation.network == "teacher" || s.evaluation.network == "features",
                 "evaluation.network: expected teacher or features, found '", s.evaluation.network,
                 "'");
@@ -27,7 +57,10 @@ void check_settings(const ExperimentSettings& s) {
 class Builder {
  public:
   Builder(std::shared_ptr<Experiment> experiment, Plan plan)
-      : experiment_(std::move(experiment)), s_(experiment_->settings), plan_(std::move(plan)) {}
+      : experiment_(std::move(experiment)),
+        s_(experiment_->settings),
+        regression_(is_regression(s_)),
+        plan_(std::move(plan)) {}
 
   std::vector<Stage> build() {
     for (const std::string& model : plan_.teachers()) add_teacher(model);
@@ -52,6 +85,7 @@ class Builder {
   template <class Sections>
   StageHandle add(Description d, Sections sections, Run run) {
     SettingsText text;
+    d.labels["task"] = s_.task;
     int64_t seed = d.labels.contains("seed") ? std::stoll(d.labels.at("seed")) : s_.seed;
     d.labels["seed"] = std::to_string(seed);
     text("seed", seed, "");
@@ -103,12 +137,14 @@ class Builder {
 
   void add_generation() {
     if (!s_.plan.fake_data.empty()) return add_saved_fakes();
+    const StageHandle label_embedding = regression_ ? add_label_embedding() : StageHandle();
+    std::vector<StageHandle> of_gan;
+    if (label_embedding) of_gan.push_back(label_embedding);
     const auto gan = add(
-        {"gan", "the conditional GAN", {{"role", "gan"}}, {}},
-        [&](auto& v) { v("gan", s_.gan, ""); }, train_gan);
-    const auto features = add(
-        {"features", "feature network of the density ratio", {{"role", "features"}}, {}},
-        [&](auto& v) { v("features", s_.features, ""); }, train_features);
+        {"gan", "the conditional GAN", {{"role", "gan"}}, of_gan},
+        [&](auto& v) { v("gan", s_.gan, ""); },
+        [=](Experiment& e, StageContext& c) { train_gan(e, c, label_embedding); });
+    const StageHandle features = regression_ ? add_autoencoder() : add_features();
     const auto ratio = add(
         {"ratio", "density-ratio network", {{"role", "ratio"}}, {gan, features}},
         [&](auto& v) { v("ratio", s_.ratio, ""); },
@@ -119,17 +155,50 @@ class Builder {
     add_fakes(FakesUsed::raw, "fakes_raw", "fake images as the generator makes them", {.gan = gan},
               [&](auto& v) {
                 v("fakes.per_class", s_.fakes.per_class, ""),
-                    v("fakes.sampling", s_.fakes.sampling, "");
+                    v("fakes.sampling", s_.fakes.sampling, ""), conditions(v);
               });
     add_fakes(FakesUsed::m1, "fakes_m1", "fake images after subsampling (M1)",
               {.gan = gan, .features = features, .ratio = ratio}, [&](auto& v) {
                 v("fakes.per_class", s_.fakes.per_class, ""),
                     v("fakes.subsample", s_.fakes.subsample, ""),
-                    v("fakes.sampling", s_.fakes.sampling, "");
+                    v("fakes.sampling", s_.fakes.sampling, ""), conditions(v);
               });
     add_fakes(FakesUsed::m2, "fakes", "fake images after subsampling and filtering (M1 + M2)",
-              {gan, features, ratio, judge}, [&](auto& v) { v("fakes", s_.fakes, ""); });
+              {gan, features, ratio, judge},
+              [&](auto& v) { v("fakes", s_.fakes, ""), conditions(v); });
     add_evaluation(judge, features);
+  }
+
+  StageHandle add_features() {
+    return add(
+        {"features", "feature network of the density ratio", {{"role", "features"}}, {}},
+        [&](auto& v) { v("features", s_.features, ""); }, train_features);
+  }
+
+  StageHandle add_autoencoder() {
+    return add(
+        {"autoencoder",
+         "sparse autoencoder: features of the density ratio",
+         {{"role", "features"}},
+         {}},
+        [&](auto& v) { v("autoencoder", s_.autoencoder, ""); }, train_autoencoder);
+  }
+
+  /// Images to embeddings to responses, then responses to embeddings.
+  StageHandle add_label_embedding() {
+    const StageHandle embedding = add(
+        {"embedding", "embedding of images that tells the response", {{"role", "embedding"}}, {}},
+        [&](auto& v) { v("embedding", s_.embedding, ""); }, train_embedding);
+    return add(
+        {"label_embedding", "embedding of responses", {{"role", "embedding"}}, {embedding}},
+        [&](auto& v) { v("label_embedding", s_.label_embedding, ""); },
+        [=](Experiment& e, StageContext& c) { train_label_embedding(e, c, embedding); });
+  }
+
+  /// Which responses get fakes; classes all do.
+  template <class Visitor>
+  void conditions(Visitor& v) {
+    if (regression_) v("fake_responses", s_.fake_responses, "");
   }
 
   template <class Sections>
@@ -149,10 +218,14 @@ class Builder {
     for (const auto& [kind, stage] : fakes_) sets[name_of(kind)] = stage, needs.push_back(stage);
     add(
         {"evaluate",
-         "label consistency and Frechet distances of the fakes",
+         regression_ ? "label errors, Frechet distances and diversity of the fakes"
+                     : "label consistency, Frechet distances and diversity of the fakes",
          {{"role", "evaluation"}},
          needs},
-        [&](auto& v) { v("evaluation", s_.evaluation, ""), v("fakes.rho", s_.fakes.rho, ""); },
+        [&](auto& v) {
+          v("evaluation", s_.evaluation, ""), v("fakes.rho", s_.fakes.rho, "");
+          if (regression_) v("response_evaluation", s_.response_evaluation, "");
+        },
         [=](Experiment& e, StageContext& c) { evaluate_fakes(e, c, judge, features, sets); });
   }
 
@@ -195,10 +268,13 @@ class Builder {
       return;
     }
     if (student.fakes == FakesUsed::equal) {  // of the fakes only their number matters
-      double share = s_.fakes.filter && s_.fakes.form == "paper" ? s_.fakes.rho : 1.0;
+      const bool shrinks = s_.fakes.filter && (regression_ || s_.fakes.form == "paper");
+      double share = shrinks ? s_.fakes.rho : 1.0;
       v("fakes.per_class", s_.fakes.per_class, "");
       v("fakes.rho", share, "");
       if (!s_.plan.fake_data.empty()) v("plan.fake_data", s_.plan.fake_data, "");
+      if (regression_ && shrinks) v("fakes.form", s_.fakes.form, "");
+      conditions(v);
     }
     v("transfer", s_.transfer, "");
   }
@@ -254,6 +330,7 @@ class Builder {
 
   std::shared_ptr<Experiment> experiment_;
   ExperimentSettings s_;  // fields() is not const
+  const bool regression_;
   Plan plan_;
   std::vector<Stage> stages_;
   std::map<std::string, StageHandle> teachers_, students_, preparations_;
@@ -262,6 +339,16 @@ class Builder {
 
 int64_t batch_of(const Experiment& e, const Student& student) {
   return student.fakes == FakesUsed::none ? e.settings.student.batch : e.settings.transfer.batch;
+}
+
+/// A method whose only term is that of logits has nothing to say about a response; it tells so when
+/// asked for its loss.
+void probe_loss(Distillation& distillation, nn::Network& student, const nn::Features& features,
+                const data::Dataset& d) {
+  const Variable images(Tensor::zeros({2, d.height(), d.width(), d.channels()}));
+  const data::Batch batch{.images = images.data(), .targets = take_rows(d.targets, {0, 0})};
+  distillation.loss({student, features, batch, Tensor::of<int64_t>({0, 1}), places_of({Stream()}),
+                     Tensor::of<float>({0, 0})});
 }
 
 /// Tries every pair of networks of the plan with every method on a probe, without training: what
@@ -290,12 +377,8 @@ std::string unsupported_pairs(Experiment& e, const Plan& plan) {
       Distillation distillation(name, create_method(name, e.settings.methods),
                                 nn::create_model(student.pair.teacher, e.options()),
                                 e.task().kind());
-      const train::ExtraLoss::Probe probe{pupil, features, images,
-                                          d,     Stream(), batch_of(e, student)};
-      if (method->preparations().empty())
-        distillation.prepare(probe);
-      else
-        distillation.check(probe);  // the files are not there yet
+      distillation.prepare({pupil, features, images, d, Stream(), batch_of(e, student)});
+      if (e.task().kind() == nn::Task::regression) probe_loss(distillation, pupil, features, d);
     } catch (const Error& error) {
       seen[student.method + student.pair.text()] = cat(student.pair.text(), ": ", error.what());
     }

@@ -37,8 +37,8 @@ class ClassificationCriterion : public Criterion {
 };
 
 /// Mean squared error of a scalar response [N, 1] in [0, 1]; the metric is the mean absolute error
-/// in the unit of the data set's scale. Here, and nowhere else, responses become what networks see
-/// and back.
+/// in the unit of the data set's scale. Here responses become what networks see and back; the nets
+/// of generation see sets that are normalised as a whole (kd/task.h).
 class RegressionCriterion : public Criterion {
  public:
   explicit RegressionCriterion(data::ResponseScale scale = {}) : scale_(std::move(scale)) {}

@@ -246,8 +246,10 @@ class Sskd : public Method {
     head_ = std::make_unique<Head>(pair.student.taps.back().size(1));
     head_->initialise(pair.init);
     teacher_head_ = std::make_unique<Head>(pair.teacher.taps.back().size(1));
-    const std::string file = pair.directory_of("head") + "/head.safetensors";
-    teacher_head_->load_state_dict(read_safetensors(file), file);
+    if (pair.directory_of) {
+      const std::string file = pair.directory_of("head") + "/head.safetensors";
+      teacher_head_->load_state_dict(read_safetensors(file), file);
+    }
     teacher_head_->to(output.dtype());
     teacher_head_->to(output.device());
     teacher_head_->set_requires_grad(false);

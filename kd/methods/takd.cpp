@@ -138,6 +138,7 @@ class Takd : public Method {
   }
   std::unique_ptr<nn::Network> other_teacher(
       const std::function<std::string(const std::string&)>& directory_of, Device device) override {
+    if (!directory_of) return nullptr;  // the pair is only tried
     const std::string last = preparation_name(assistants() - 1);
     return load_network(model_file(directory_of(last)), device).network;
   }

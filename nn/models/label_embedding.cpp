@@ -11,7 +11,7 @@ std::unique_ptr<EmbeddingNetwork> create_embedding_network(const std::string& na
   return std::unique_ptr<EmbeddingNetwork>(embedding);
 }
 
-LabelToEmbedding::LabelToEmbedding(int64_t dim) {
+LabelToEmbedding::LabelToEmbedding(int64_t dim) : dim_(dim) {
   LIMBECK_CHECK(dim > 0 && dim % 8 == 0,
                 "LabelToEmbedding: expected a dimension that eight groups divide, found ", dim);
   for (int i = 0; i < 4; ++i) {

@@ -27,8 +27,10 @@ class LabelToEmbedding : public Module {
  public:
   explicit LabelToEmbedding(int64_t dim = 128);
   Variable forward(const Variable& responses) override;
+  int64_t dim() const { return dim_; }
 
  private:
+  const int64_t dim_;
   Sequential main_;
 };
 

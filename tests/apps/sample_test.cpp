@@ -42,6 +42,36 @@ TEST_F(SampleCommand, WritesAGridOfOneClassAndASheetOfAll) {
   EXPECT_EQ(read_file(one), read_file(again));
 }
 
+TEST_F(SampleCommand, ResponsesAreNamedInTheirUnit) {
+  const auto g = gan::create_generator(
+      {.arch = "sngan", .ch = 1, .dim_z = 4, .resolution = 32, .channels = 1, .label_dim = 128});
+  g->initialise(Stream(1));
+  const auto embedding = std::make_shared<nn::LabelToEmbedding>();
+  embedding->initialise(Stream(2));
+  const std::string path = folder_.file("r.safetensors"), out = folder_.file("r.png");
+  write_safetensors(path, gan::trained_generator_checkpoint(*g, embedding, {20, 60, "years"}));
+  const auto sampled = [&](std::vector<std::string> more) {
+    for (const char* common : {"--ckpt", path.c_str(), "--out", out.c_str(), "--zoom", "1"})
+      more.push_back(common);
+    run_sample(more);
+    return data::read_image(out);
+  };
+  EXPECT_EQ(sampled({"--label", "55", "--n", "6"}).size(1), 3 * 34);
+  const Tensor sweep = sampled({"--label-range", "20:60:5", "--n", "2"});
+  EXPECT_EQ(sweep.size(0), 2 * 34);
+  EXPECT_EQ(sweep.size(1), 9 * 34);
+  EXPECT_EQ(sampled({}).size(1), 10 * 34);
+  test::expect_error([&] { sampled({"--label", "61"}); }, {"--label", "20..60 years", "61"});
+  test::expect_error([&] { sampled({"--label-range", "20:60"}); }, {"--label-range", "'20:60'"});
+  test::expect_error([&] { sampled({"--label-range", "10:60:5"}); }, {"--label-range", "10"});
+  test::expect_error([&] { sampled({"--class", "1"}); }, {"--label", "--class"});
+  test::expect_error(
+      [&] {
+        run_sample({"--ckpt", checkpoint_, "--label", "1", "--out", out});
+      },
+      {"--class", "--label"});
+}
+
 TEST_F(SampleCommand, ErrorsLeaveNoPicture) {
   const std::string out = folder_.file("none.png");
   test::expect_error(

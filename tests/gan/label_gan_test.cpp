@@ -97,6 +97,31 @@ TEST_P(LabelGanFamily, CheckpointRestoresTheTrainedState) {
             copy.d->forward(images, Condition{{}, toy.h}).data().to_vector<float>());
 }
 
+/// The 32-pixel form is the 64-pixel one without its widest block: what it has in common with it has
+/// the same shapes.
+TEST_P(LabelGanFamily, At32PixelsHasOneBlockLess) {
+  Toy large(GetParam());
+  NetworkConfig config = large.config;
+  config.resolution = 32;
+  const auto g = create_generator(config);
+  const auto d = create_discriminator(config);
+  g->initialise(Stream(1));
+  d->initialise(Stream(2));
+  const Variable images = g->forward(large.z, Condition{{}, large.h});
+  EXPECT_EQ(images.shape(), Shape({2, 32, 32, 1}));
+  Variable score = d->forward(images, Condition{{}, large.h});
+  EXPECT_EQ(score.shape(), Shape({2, 1}));
+  sum(score).backward();
+  for (const nn::Parameter& p : g->parameters())
+    if (!p.name.starts_with("snconv") || p.value.rank() > 1)
+      EXPECT_TRUE(p.value.grad().defined() || p.name.find("model.") != std::string::npos) << p.name;
+  // Blocks are numbered from the widest of a generator and from the narrowest of a discriminator.
+  const auto count = [](const nn::Module& m) { return m.parameters().size(); };
+  EXPECT_LT(count(*g), count(*large.g));
+  EXPECT_LT(count(*d), count(*large.d));
+  EXPECT_LT(g->parameter_count(), large.g->parameter_count() / 2);
+}
+
 TEST_P(LabelGanFamily, RefusesWrongInput) {
   Toy toy(GetParam());
   EXPECT_THROW(toy.g->forward(toy.z, Condition{}), Error);

@@ -27,6 +27,23 @@ Moments diagonal(std::vector<double> mean, const std::vector<double>& variance) 
   return m;
 }
 
+TEST(Diversity, IsTheMeanDistanceOfPairs) {
+  Tensor images = Tensor::zeros({3, 1, 2, 1}, DType::u8);
+  images.data<uint8_t>()[2] = 255;                              // (1, 0)
+  images.data<uint8_t>()[4] = images.data<uint8_t>()[5] = 255;  // (1, 1)
+  EXPECT_NEAR(mean_pixel_distance(images), (1 + std::sqrt(2.0) + 1) / 3, 1e-12);
+  EXPECT_NEAR(mean_pixel_distance(images, 2), 1, 1e-12);
+  EXPECT_EQ(mean_pixel_distance(images.rows(0, 1)), 0);
+}
+
+TEST(Frechet, TheOriginalsZeroRowsStandBehindTheLastWholeBatch) {
+  const Tensor f = Tensor::full({7, 2}, 1);
+  const Tensor zeroed = without_last_batch(f, 3);
+  EXPECT_EQ(zeroed.to_vector<float>(),
+            (std::vector<float>{1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 0, 0}));
+  EXPECT_EQ(without_last_batch(f, 100).to_vector<float>(), f.to_vector<float>());
+}
+
 TEST(SymmetricEigen, ReconstructsAndIsOrthogonal) {
   for (const int64_t n : {1, 2, 3, 10, 65}) {
     const auto a = random_symmetric(n, static_cast<uint64_t>(n));

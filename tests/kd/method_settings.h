@@ -1,8 +1,5 @@
 // Settings of methods in tests, by key as a configuration has them.
 #pragma once
-#include <gtest/gtest.h>
-
-#include <cmath>
 #include <string>
 #include <variant>
 
@@ -63,36 +60,11 @@ inline Variable distill(Method& method, const nn::Features& student, const nn::F
       distillation_loss(student.output, teacher.output.data(), w.temperature) * w.soft_weight;
   return own.defined() ? soft + own : soft;
 }
-/// Central differences against the gradients that backward() gives every parameter of a module
-/// (f64).
-template <class Loss>
-void expect_parameter_gradients(nn::Module& module, Loss&& loss) {
-  module.zero_grad();
-  loss().backward();
-  for (const nn::Parameter& p : module.parameters()) {
-    const Tensor value = p.value.data(), grad = p.value.grad();
-    ASSERT_TRUE(grad.defined()) << p.name;
-    for (int64_t i = 0; i < value.numel(); ++i) {
-      double& x = value.data<double>()[i];
-      const double before = x, step = 1e-6;
-      const NoGrad no_grad;
-      x = before + step;
-      const double high = loss().item();
-      x = before - step;
-      const double low = loss().item();
-      x = before;
-      const double expected = (high - low) / (2 * step);
-      EXPECT_NEAR(grad.at(i), expected, 1e-6 * std::max(1.0, std::abs(expected)))
-          << p.name << " [" << i << "]";
-    }
-  }
-}
-
 inline void prepare(Method& method, const nn::Features& student, const nn::Features& teacher,
                     const data::Dataset& train = {}) {
   NoNetwork networks[2];
-  const Pair pair{networks[0], networks[1], student, teacher, train, Stream(1),
-                  student.output.size(0), {}};
+  const Pair pair{
+      networks[0], networks[1], student, teacher, train, Stream(1), student.output.size(0), {}};
   method.check(pair);
   method.prepare(pair);
 }

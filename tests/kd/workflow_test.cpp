@@ -282,6 +282,106 @@ TEST(Workflow, SupportMatrix) {
   EXPECT_EQ(refused("densenet121 > resnet8", methods), all);
 }
 
+// --- responses ------------------------------------------------------------------------------------
+
+ExperimentSettings with_responses() {
+  ExperimentSettings s;
+  s.task = "regression";
+  s.gan.arch = "sagan";
+  s.data.kind = "bars";
+  for (const char* part : {"train", "test"})
+    SetField<int64_t>(s.data.sources.at("bars"), part, int64_t{20});
+  s.distillation.method = "fitnet";
+  s.teacher.model = "resnet14";
+  s.embedding.net = "ResNet18_embed";
+  return s;
+}
+
+TEST(Regression, HasItsOwnStagesAndNoneOfTheClasses) {
+  expect_a_graph(with_responses());
+  const auto stages = graph(with_responses());
+  for (const char* name :
+       {"teacher", "nokd", "nokd_equal", "fitnet", "embedding", "label_embedding", "gan",
+        "autoencoder", "ratio", "fakes", "cgankd", "cgankd_fitnet", "evaluate"})
+    EXPECT_TRUE(stages.contains(name)) << name;
+  EXPECT_FALSE(stages.contains("features"));
+  EXPECT_EQ(stages.at("gan").needs, (std::vector<std::string>{"label_embedding"}));
+  EXPECT_EQ(stages.at("fakes").labels.at("task"), "regression");
+}
+
+std::set<std::string> touched_of_responses(const ExperimentSettings& changed) {
+  std::set<std::string> names;
+  const auto before = graph(with_responses()), after = graph(changed);
+  for (const auto& [name, stage] : before)
+    if (stage.settings != after.at(name).settings) names.insert(name);
+  return names;
+}
+
+TEST(Regression, SectionsOfResponsesTouchOnlyStagesOfResponses) {
+  ExperimentSettings s = with_responses();
+  s.label_embedding.noise = 0.1;
+  EXPECT_EQ(touched_of_responses(s), (std::set<std::string>{"label_embedding"}));
+  s = with_responses();
+  s.autoencoder.sparsity = 0.1;
+  EXPECT_EQ(touched_of_responses(s), (std::set<std::string>{"autoencoder"}));
+  s = with_responses();
+  s.fake_responses.count = 7;
+  EXPECT_EQ(touched_of_responses(s),
+            (std::set<std::string>{"fakes", "fakes_m1", "fakes_raw", "nokd_equal"}));
+  s = with_responses();
+  s.response_evaluation.radius = 2;
+  EXPECT_EQ(touched_of_responses(s), (std::set<std::string>{"evaluate"}));
+  ExperimentSettings classes;
+  classes.label_embedding.noise = 0.1, classes.autoencoder.sparsity = 0.1,
+  classes.fake_responses.count = 7, classes.response_evaluation.radius = 2,
+  classes.embedding.epochs = 3;
+  EXPECT_EQ(touched(classes), (std::set<std::string>{}));
+}
+
+template <class Change>
+std::string message_of_responses(Change&& change) {
+  ExperimentSettings s = with_responses();
+  change(s);
+  try {
+    Workflow(s).check_data();
+  } catch (const Error& e) {
+    return e.what();
+  }
+  return "";
+}
+#define EXPECT_RESPONSE_MESSAGE(text, ...)                                   \
+  EXPECT_NE(message_of_responses(__VA_ARGS__).find(text), std::string::npos) \
+      << message_of_responses(__VA_ARGS__)
+
+TEST(Regression, WhatCannotFinishIsRefusedBeforeAnythingRuns) {
+  EXPECT_EQ(message_of_responses([](auto&) {}), "");
+  EXPECT_RESPONSE_MESSAGE("task: the training images have responses",
+                          [](auto& s) { s.task = "classification", s.gan.arch = "biggan"; });
+  EXPECT_RESPONSE_MESSAGE("task: expected classification or regression",
+                          [](auto& s) { s.task = "x"; });
+  EXPECT_RESPONSE_MESSAGE("gan.arch", [](auto& s) { s.gan.arch = "biggan"; });
+  EXPECT_RESPONSE_MESSAGE("ratio.net", [](auto& s) { s.ratio.net = "MLP9"; });
+  EXPECT_RESPONSE_MESSAGE("autoencoder.lr", [](auto& s) { s.autoencoder.lr = 0; });
+  EXPECT_RESPONSE_MESSAGE("label_embedding.batch", [](auto& s) { s.label_embedding.batch = 0; });
+  EXPECT_RESPONSE_MESSAGE("embedding.epochs", [](auto& s) { s.embedding.epochs = 0; });
+  EXPECT_RESPONSE_MESSAGE("expected an embedding network",
+                          [](auto& s) { s.embedding.net = "resnet8"; });
+  EXPECT_RESPONSE_MESSAGE("fake_responses.count", [](auto& s) { s.fake_responses.count = 1; });
+  EXPECT_RESPONSE_MESSAGE("fakes.rho", [](auto& s) { s.fakes.rho = 0; });
+  EXPECT_RESPONSE_MESSAGE("gan.vicinity.type", [](auto& s) { s.gan.vicinity.type = "x"; });
+  EXPECT_RESPONSE_MESSAGE("data.image_size", [](auto& s) { s.data.image_size = 48; });
+  EXPECT_RESPONSE_MESSAGE("distillation.method: resnet14 > resnet8: blkd",
+                          [](auto& s) { s.distillation.method = "blkd"; });
+}
+
+TEST(Regression, WithoutAMethodOnlyStudentsWithoutATeacherAreLeft) {
+  ExperimentSettings s = with_responses();
+  s.distillation.method = "none";
+  for (const auto& [name, stage] : graph(s))
+    if (stage.labels.at("role") == "student") EXPECT_EQ(stage.labels.at("method"), "none") << name;
+  EXPECT_EQ(message_of_responses([](auto& x) { x.distillation.method = "none"; }), "");
+}
+
 class SavedNetworks : public ::testing::Test {
  protected:
   void SetUp() override {
@@ -328,6 +428,20 @@ TEST_F(SavedNetworks, RegressorsComeBackAsRegressors) {
   file.metadata.erase("task");
   write_safetensors(path, file);
   EXPECT_EQ(load_network(path).options.task, nn::Task::classification);
+}
+
+TEST_F(SavedNetworks, RegressorsKeepTheirScale) {
+  const nn::ModelOptions options{
+      .outputs = 1, .channels = 1, .size = 32, .task = nn::Task::regression};
+  const auto net = nn::create_model("resnet8", options);
+  const std::string path = directory_ + "/model.safetensors";
+  const data::ResponseScale scale{-88.13, 97.92, "degrees"};
+  save_network(path, *net, "resnet8", options, {{0.5}, {0.5}}, scale);
+  EXPECT_EQ(load_network(path).scale, scale);
+  save_network(path, *net, "resnet8", options, {{0.5}, {0.5}});
+  EXPECT_FALSE(load_network(path).scale) << "of a converted network nobody knows";
+  save_network(path, *net, "resnet8", options, {{0.5}, {0.5}}, data::ResponseScale{3, 3, ""});
+  EXPECT_THROW(load_network(path), Error);
 }
 
 TEST_F(SavedNetworks, OfAnotherKindAreRefusedByName) {

@@ -8,10 +8,13 @@
 #include <map>
 #include <memory>
 
+#include "gan/autoencoder_trainer.h"
 #include "gan/class_conditioning.h"
 #include "gan/density_ratio.h"
 #include "gan/feature_net.h"
+#include "gan/label_embedding_trainer.h"
 #include "gan/rejection.h"
+#include "gan/response_ratio.h"
 #include "gan/sampler.h"
 #include "gan/trainer.h"
 #include "gan/vicinity_conditioning.h"
@@ -321,6 +324,79 @@ TEST(CudaTraining, GanConditionedOnResponsesIsThatOfTheCpu) {
   }
   expect_close(log[DeviceKind::cuda], log[DeviceKind::cpu], 2e-3);
   expect_close(average[DeviceKind::cuda], average[DeviceKind::cpu], 5e-3);
+}
+
+/// Responses of the toy images instead of classes.
+data::Dataset toy_responses(int64_t n, int64_t side) {
+  data::Dataset set = toy_data(n, side, 3);
+  set.targets = set.labels.to(DType::f32);
+  for (float& y : set.targets.span<float>()) y /= 2;
+  set.labels = {}, set.classes = 0;
+  return set;
+}
+
+// The nets around a GAN for responses, most of their steps replayed; the last batch of responses is
+// a smaller one.
+TEST(CudaTraining, LabelEmbeddingIsThatOfTheCpu) {
+  const std::vector<float> responses{0, 0.25F, 0.5F, 0.75F, 1};
+  gan::LabelEmbeddingSettings settings;
+  settings.epochs = 4, settings.batch = 3, settings.milestones = {2};
+  std::map<DeviceKind, Recorder> log;
+  std::map<DeviceKind, TensorFile> weights;
+  for (const Device device : {cpu, cuda}) {
+    const auto embedding = nn::create_embedding_network(
+        "ResNet18_embed", {.outputs = 1, .channels = 1, .size = 32, .task = nn::Task::regression});
+    embedding->initialise(Stream(1));
+    nn::LabelToEmbedding net;
+    net.initialise(Stream(2));
+    embedding->to(device), net.to(device);
+    gan::train_label_embedding({net, *embedding, responses, Stream(3), log[device.kind]}, settings);
+    weights[device.kind] = net.state_dict();
+  }
+  expect_close(log[DeviceKind::cuda], log[DeviceKind::cpu], 1e-3);
+  expect_close(weights[DeviceKind::cuda], weights[DeviceKind::cpu], 5e-3);
+}
+
+TEST(CudaTraining, AutoencoderIsThatOfTheCpu) {
+  const data::Dataset set = toy_responses(12, 16);
+  gan::AutoencoderSettings settings;
+  settings.width = 2, settings.feature = 8, settings.epochs = 3, settings.batch = 6;
+  settings.milestones = {2}, settings.lr = 1e-3;
+  std::map<DeviceKind, Recorder> log;
+  for (const Device device : {cpu, cuda}) {
+    gan::SparseAutoencoder net(gan::size_of(settings, set));
+    net.initialise(Stream(1));
+    net.to(device);
+    gan::train_autoencoder({net, set, Stream(2), log[device.kind]}, settings);
+  }
+  expect_close(log[DeviceKind::cuda], log[DeviceKind::cpu], 5e-3);
+}
+
+// The step draws the fakes, embeds their responses and the ratio net's, and encodes the images.
+TEST(CudaTraining, DensityRatioOfResponsesIsThatOfTheCpu) {
+  const data::Dataset set = toy_responses(6, 32);
+  gan::RatioSettings settings;
+  settings.epochs = 6, settings.batch = 3, settings.lr = 1e-3;
+  std::map<DeviceKind, Recorder> log;
+  std::map<DeviceKind, TensorFile> weights;
+  for (const Device device : {cpu, cuda}) {
+    const gan::TrainedGenerator generator{
+        gan::create_generator(
+            {.arch = "sngan", .ch = 1, .dim_z = 4, .resolution = 32, .label_dim = 128}),
+        std::make_shared<nn::LabelToEmbedding>()};
+    generator.net->initialise(Stream(1));
+    generator.embedding->initialise(Stream(2));
+    generator.to(device);
+    gan::SparseEncoder encoder({.ch = 2, .bottleneck = 8, .channels = 3, .size = 32});
+    encoder.initialise(Stream(3));
+    gan::ResponseRatioNet net(gan::embedded_by(generator.embedding).embed, 128, 8, {16, 16}, 0.5);
+    encoder.to(device), net.to(device);
+    gan::train_ratio({net, encoder, gan::source_of(generator, 3), set, Stream(4), log[device.kind]},
+                     settings);
+    weights[device.kind] = net.state_dict();
+  }
+  expect_close(log[DeviceKind::cuda], log[DeviceKind::cpu], 1e-3);
+  expect_close(weights[DeviceKind::cuda], weights[DeviceKind::cpu], 5e-3);
 }
 
 // The results of a step are read while the next one runs; still nothing is saved and the step is
