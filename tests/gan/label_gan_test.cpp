@@ -113,8 +113,9 @@ TEST_P(LabelGanFamily, At32PixelsHasOneBlockLess) {
   EXPECT_EQ(score.shape(), Shape({2, 1}));
   sum(score).backward();
   for (const nn::Parameter& p : g->parameters())
-    if (!p.name.starts_with("snconv") || p.value.rank() > 1)
+    if (!p.name.starts_with("snconv") || p.value.rank() > 1) {
       EXPECT_TRUE(p.value.grad().defined() || p.name.find("model.") != std::string::npos) << p.name;
+    }
   // Blocks are numbered from the widest of a generator and from the narrowest of a discriminator.
   const auto count = [](const nn::Module& m) { return m.parameters().size(); };
   EXPECT_LT(count(*g), count(*large.g));

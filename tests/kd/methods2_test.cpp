@@ -357,7 +357,9 @@ TEST(Crd, NegativesAreOfOtherClassesAndEvenlyDrawn) {
     double sums[2] = {0, 0};
     for (int64_t i = 0; i < 800; ++i) {
       sums[i / 400] += w.at(i);
-      if (w.at(i) > 0) EXPECT_NE(i % 4, i < 400 ? 1 : 2) << "of the image's own class";
+      if (w.at(i) > 0) {
+        EXPECT_NE(i % 4, i < 400 ? 1 : 2) << "of the image's own class";
+      }
       if (i < 400) drawn[static_cast<size_t>(i)] += w.at(i) > 0;
     }
     EXPECT_NEAR(sums[0], 50, 1e-9);
@@ -366,7 +368,9 @@ TEST(Crd, NegativesAreOfOtherClassesAndEvenlyDrawn) {
     last = w.to_vector<double>();
   }
   for (size_t i = 0; i < 400; ++i)  // 100 expected of 600, deviation 9
-    if (i % 4 != 1) EXPECT_NEAR(drawn[i], 100, 46) << i;
+    if (i % 4 != 1) {
+      EXPECT_NEAR(drawn[i], 100, 46) << i;
+    }
 }
 
 // --- ReviewKD ------------------------------------------------------------------------------------

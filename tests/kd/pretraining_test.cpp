@@ -107,8 +107,10 @@ class Preparations : public testing::TestWithParam<const char*> {
     const data::Split split = images(16);
     const data::Standardisation standardisation = data::standardisation_of(split.train);
     const train::ClassificationCriterion criterion;
-    PreparationContext context{student,   *teacher,  split,   standardisation,
-                               criterion, Stream(4), monitor, directory_};
+    const train::Settings training;
+    PreparationContext context{student,   *teacher, split,      standardisation, criterion,
+                               Stream(4), monitor,  directory_, "resnet8",       teacher_name(),
+                               {},        training, {}};
     const std::vector<Preparation> all = method()->preparations();
     ASSERT_EQ(all.size(), 1u);
     EXPECT_EQ(all[0].of_student, of_student());

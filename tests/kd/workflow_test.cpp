@@ -378,7 +378,9 @@ TEST(Regression, WithoutAMethodOnlyStudentsWithoutATeacherAreLeft) {
   ExperimentSettings s = with_responses();
   s.distillation.method = "none";
   for (const auto& [name, stage] : graph(s))
-    if (stage.labels.at("role") == "student") EXPECT_EQ(stage.labels.at("method"), "none") << name;
+    if (stage.labels.at("role") == "student") {
+      EXPECT_EQ(stage.labels.at("method"), "none") << name;
+    }
   EXPECT_EQ(message_of_responses([](auto& x) { x.distillation.method = "none"; }), "");
 }
 

@@ -100,8 +100,10 @@ class CudaDistillation : public testing::TestWithParam<const char*> {
     teacher->set_requires_grad(false);
     teacher->eval();
     for (const Preparation& p : method()->preparations()) {
-      PreparationContext context{*prepared, *teacher,  split,   standardisation,
-                                 criterion, Stream(4), monitor, directory_};
+      const train::Settings training;
+      PreparationContext context{
+          *prepared, *teacher, split, standardisation, criterion, Stream(4), monitor, directory_,
+          "",        "",       {},    training,        {}};
       p.run(context);
     }
     Distillation distillation(GetParam(), method(), network(2, device), nn::Task::classification,
