@@ -87,10 +87,10 @@ struct ByteBatch {
 ByteBatch make_byte_batch(const Tensor& images, const std::vector<int64_t>& index,
                           const Augmentation& augmentation, Stream stream);
 
-/// What is made of every image of a batch before the crop: one view, or the four quarter turns by 0,
-/// 90, 180 and 270 degrees against the clock, rows 4i to 4i + 3 of the batch's images; labels and
-/// index stay one per image. The flip is of the image, before it is turned; each view is cropped by
-/// itself.
+/// What is made of every image of a batch before the crop: one view, or the four quarter turns by
+/// 0, 90, 180 and 270 degrees against the clock, rows 4i to 4i + 3 of the batch's images; labels
+/// and index stay one per image. The flip is of the image, before it is turned; each view is
+/// cropped by itself.
 struct Views {
   bool quarter_turns = false;
   bool flip_each = false;  ///< flip each view once more by itself

@@ -117,12 +117,12 @@ struct RatioTask {
   nn::Monitor& monitor;
 };
 
-/// Trains the net; with responses, batches are balanced by response. Guard: a net whose closing ReLU is zero for every image of an epoch, or at the
-/// end for every fake of some class, has no gradient and no use; the loop then starts again with
-/// another seed and the last bias at 1 (a note tells), and after `restarts` times throws Error with
-/// advice. Resumable. Returns the last loss and mean ratios as values for the results. On a device
-/// a step is recorded, with the fakes of a DrawnSource in it, and its loss and ratios are read
-/// while the next one runs.
+/// Trains the net; with responses, batches are balanced by response. Guard: a net whose closing
+/// ReLU is zero for every image of an epoch, or at the end for every fake of some class, has no
+/// gradient and no use; the loop then starts again with another seed and the last bias at 1 (a note
+/// tells), and after `restarts` times throws Error with advice. Resumable. Returns the last loss
+/// and mean ratios as values for the results. On a device a step is recorded, with the fakes of a
+/// DrawnSource in it, and its loss and ratios are read while the next one runs.
 nn::Values train_ratio(const RatioTask& task, const RatioSettings& settings);
 
 /// Ratios f32 [N] on the net's device of images f32 [N,H,W,C] in [-1, 1] under conditions y, in

@@ -24,8 +24,9 @@ Moments moments_of(const Tensor& features);
 /// "Metrics"); this is the textbook value.
 double frechet_distance(const Moments& a, const Moments& b);
 
-/// Features of which the last N mod min(batch, N) rows are zero: what the original's cal_FID computes
-/// with, whose loop over whole batches leaves those rows empty. For comparisons with its numbers.
+/// Features of which the last N mod min(batch, N) rows are zero: what the original's cal_FID
+/// computes with, whose loop over whole batches leaves those rows empty. For comparisons with its
+/// numbers.
 Tensor without_last_batch(const Tensor& features, int64_t batch);
 
 /// Mean Euclidean distance between the pixels (u8 [N, ...], as numbers in [0, 1]) of two different

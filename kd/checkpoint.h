@@ -21,8 +21,8 @@ struct SavedNetwork {
   std::optional<data::ResponseScale> scale;  ///< of a regressor's responses, where the file says it
 };
 
-/// A network that a method makes of a network of the registry and more modules (SimKD). Its file says
-/// which one, how it was made ("composite") and the numbers that rebuild the rest.
+/// A network that a method makes of a network of the registry and more modules (SimKD). Its file
+/// says which one, how it was made ("composite") and the numbers that rebuild the rest.
 class Composite : public nn::Network {
  public:
   virtual std::string form() const = 0;                            ///< as it is registered

@@ -1,7 +1,7 @@
 // Levels: what a method compares of two networks, and how their sizes are made to agree. Taps are
 // RepDistiller's feature lists f: maps [N, H, W, C], then the pooled vector [N, C]. Errors name the
-// method and the network that has not enough of them. Stored in bf16, they come back as f32: what is
-// compared is a difference of near things.
+// method and the network that has not enough of them. Stored in bf16, they come back as f32: what
+// is compared is a difference of near things.
 #pragma once
 #include <string>
 #include <vector>

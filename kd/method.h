@@ -56,8 +56,8 @@ struct Pair {
 };
 
 /// What a method looks at in one step. The teacher ran without gradient, in eval mode unless the
-/// method says otherwise, on the same augmented images. train/extra_loss.h says what the parts of `step` are, and what holds on a
-/// device.
+/// method says otherwise, on the same augmented images. train/extra_loss.h says what the parts of
+/// `step` are, and what holds on a device.
 struct DistillationStep {
   const nn::Features& student;
   const nn::Features& teacher;

@@ -37,8 +37,8 @@ struct FeatureSettings : train::Settings {
   }
 };
 
-/// [embedding]: responses only. The network x -> h -> y whose h the generator is conditioned on; the
-/// defaults are the original's.
+/// [embedding]: responses only. The network x -> h -> y whose h the generator is conditioned on;
+/// the defaults are the original's.
 struct EmbeddingSettings : train::Settings {
   std::string net = "ResNet34_embed";
   EmbeddingSettings() {
@@ -95,8 +95,8 @@ struct EvaluationSettings {
   }
 };
 
-/// [response_evaluation]: responses only. Windows of responses, within which real images (training and
-/// test) and fakes are compared.
+/// [response_evaluation]: responses only. Windows of responses, within which real images (training
+/// and test) and fakes are compared.
 struct ResponseEvaluationSettings {
   int64_t centres = 0;
   double radius = 0;

@@ -79,8 +79,8 @@ void import_fakes(Experiment& experiment, StageContext& context);
 
 /// By the name that results carry: "raw", "m1", "m2".
 using FakeSets = std::map<std::string, StageHandle>;
-/// Results: fid_<set>, diversity_<set>; of classes consistency_<set>, table6_before, table6_after; of
-/// responses label_score_<set>, intra_fid_<set> with its deviation over windows.
+/// Results: fid_<set>, diversity_<set>; of classes consistency_<set>, table6_before, table6_after;
+/// of responses label_score_<set>, intra_fid_<set> with its deviation over windows.
 void evaluate_fakes(Experiment& experiment, StageContext& context, const StageHandle& judge,
                     const StageHandle& features, const FakeSets& sets);
 

@@ -68,7 +68,8 @@ class Task {
                                       Device device) const = 0;
   /// What fakes are made for, one condition each; responses normalised to [0, 1].
   virtual std::vector<Tensor> conditions(const data::Dataset& data) const = 0;
-  /// M2's verdict, on labels as data sets have them. `judge` outlives the result and stays on its device.
+  /// M2's verdict, on labels as data sets have them. `judge` outlives the result and stays on its
+  /// device.
   virtual Judge judge(nn::Network& judge, const data::Standardisation& standardisation,
                       const data::Augmentation& augmentation) const = 0;
   /// Fakes that M3 will train on, known before they exist.
@@ -77,7 +78,8 @@ class Task {
   virtual data::Dataset load_fakes(const std::string& path, const data::Dataset& real) const = 0;
   /// M1 and M2: writes the set and says what came of it.
   virtual Results make_fakes(const FakeTask& task, const FakeSettings& settings) const = 0;
-  /// What the judge's verdict on a finished set comes to. `set` is raw, m1 or m2; rho the share that M2 keeps.
+  /// What the judge's verdict on a finished set comes to. `set` is raw, m1 or m2; rho the share
+  /// that M2 keeps.
   virtual Results describe(const data::Dataset& fakes, const Judgement& verdict,
                            const std::string& set, double rho) const = 0;
   virtual std::vector<Group> groups(const data::Dataset& real,

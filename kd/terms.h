@@ -14,8 +14,8 @@ Variable softened(const Variable& logits, const LossWeights& weights);
 /// T^2 KL(softmax(t) || softmax(s)) of softened logits, batch mean; no gradient to the teacher.
 Variable soft_loss(const Variable& student, const Variable& teacher, const LossWeights& weights);
 
-/// min(1, (epoch + first) / epochs), a number on the device: the epoch of a recorded step is that of
-/// the running one. `like` gives the type; first = 1 counts epochs from 1.
+/// min(1, (epoch + first) / epochs), a number on the device: the epoch of a recorded step is that
+/// of the running one. `like` gives the type; first = 1 counts epochs from 1.
 Variable ramp(const train::Step& step, double epochs, double first, const Variable& like);
 
 /// The identity [n, n] like `t`: its rows are one-hot vectors, index_select makes them of labels.

@@ -1,6 +1,6 @@
-// AB: activation boundaries, neurons are on where the teacher's are (Heo et al., "Knowledge transfer
-// via distillation of activation boundaries formed by hidden neurons", AAAI 2019, Eqs. 4 and 6;
-// RepDistiller distiller_zoo/AB.py and helper/pretrain.py).
+// AB: activation boundaries, neurons are on where the teacher's are (Heo et al., "Knowledge
+// transfer via distillation of activation boundaries formed by hidden neurons", AAAI 2019, Eqs. 4
+// and 6; RepDistiller distiller_zoo/AB.py and helper/pretrain.py).
 //   stage before, on the student's body and the connectors r, 30 epochs:
 //     sum over levels i < n of f[1..-2] before their activation of
 //       2^(i - n + 1) 3/1000 / N sum l(r_i(s_i), t_i)
@@ -9,8 +9,8 @@
 // r: identity for equal channels and sides, else convolution and batch norm (kd/regressor.h). The
 // body is what the maps depend on (kd/pretraining.h); the rest, a WRN's last batch norm included,
 // stays as it is and in eval mode. Official and paper: same loss; the paper averages, the code's
-// 3/1000 / N is a scale for its learning rate, 0.05 (0.01 for MobileNetV2 and ShuffleNets). The code
-// keeps asking for pre-activation maps in the student's training, which moves a WRN's running
+// 3/1000 / N is a scale for its learning rate, 0.05 (0.01 for MobileNetV2 and ShuffleNets). The
+// code keeps asking for pre-activation maps in the student's training, which moves a WRN's running
 // statistics twice a step and does nothing else; here it does not.
 #include <cmath>
 

@@ -13,9 +13,9 @@
 // (with repetition where there are fewer). Here each image of another class is one with probability
 // K / (their number), drawn on the device, and the negatives' terms are weighed to K in sum: the
 // same sampling but for a count that varies by some tenths of a percent; where there are fewer than
-// K, all of them with equal weights, which is the mean of drawing with repetition. All products with
-// the memory are one matrix [B, n], which is less work than gathering B (K + 1) rows while n is
-// below some 128 K.
+// K, all of them with equal weights, which is the mean of drawing with repetition. All products
+// with the memory are one matrix [B, n], which is less work than gathering B (K + 1) rows while n
+// is below some 128 K.
 #include "kd/methods/crd.h"
 
 #include <cmath>

@@ -6,7 +6,8 @@
 //   from n to 1: x = BN(conv1x1(s_i)) with middle = min(512, channels of s_n); below n, with the
 //   residual r of level i + 1 resized to s_i: (z0, z1) = sigmoid(conv1x1(concat[x, r])),
 //   x <- x z0 + r z1; x resized to t_i (nearest); r = x; o_i = BN(conv3x3(x)); no ReLU
-//   HCL(o, t) = [ mse(o, t) + sum over l in 4, 2, 1 below the side of 2^-k mse(pool_l o, pool_l t) ]
+//   HCL(o, t) = [ mse(o, t) + sum over l in 4, 2, 1 below the side of 2^-k mse(pool_l o, pool_l t)
+//   ]
 //               / (1 + sum of 2^-k),  k = 1, 2, .. for the l that are there
 //   loss = min(1, epoch / 20) weight sum_i HCL(o_i, t_i), epochs from 0; weight 5; plus CE, no soft
 //   targets

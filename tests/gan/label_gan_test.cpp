@@ -97,8 +97,8 @@ TEST_P(LabelGanFamily, CheckpointRestoresTheTrainedState) {
             copy.d->forward(images, Condition{{}, toy.h}).data().to_vector<float>());
 }
 
-/// The 32-pixel form is the 64-pixel one without its widest block: what it has in common with it has
-/// the same shapes.
+/// The 32-pixel form is the 64-pixel one without its widest block: what it has in common with it
+/// has the same shapes.
 TEST_P(LabelGanFamily, At32PixelsHasOneBlockLess) {
   Toy large(GetParam());
   NetworkConfig config = large.config;

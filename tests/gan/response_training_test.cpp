@@ -36,8 +36,8 @@ std::vector<std::vector<float>> state_of(const nn::Module& m) {
   return all;
 }
 
-/// Trains `whole` through, `stopped` to a stop and `resumed` on from there: the same weights, running
-/// statistics and values. `train` takes a net and a monitor.
+/// Trains `whole` through, `stopped` to a stop and `resumed` on from there: the same weights,
+/// running statistics and values. `train` takes a net and a monitor.
 template <class Net, class Train>
 void expect_resumes(Net& whole, Net& stopped, Net& resumed, int64_t stop, Train&& train) {
   nn::Monitor undisturbed;

@@ -1,6 +1,6 @@
-// Golden values of the official modules. Inputs: S(k)[i] = k sin(0.37 i + 0.5), T(k)[i] = k cos(0.23
-// i + 0.1) in PyTorch's order; weights 0.2 sin(1.7 i + 0.3), biases 0.05 sin(0.7 i); batch norms and
-// log-scales as initialised. Loss and gradient norms to 1e-4.
+// Golden values of the official modules. Inputs: S(k)[i] = k sin(0.37 i + 0.5), T(k)[i] = k
+// cos(0.23 i + 0.1) in PyTorch's order; weights 0.2 sin(1.7 i + 0.3), biases 0.05 sin(0.7 i); batch
+// norms and log-scales as initialised. Loss and gradient norms to 1e-4.
 #pragma once
 #include <gtest/gtest.h>
 

@@ -111,7 +111,7 @@ TEST(MapMethods, RefusePairsWithTheReason) {
   EXPECT_REFUSAL("kdsvd: expected two levels", "kdsvd", maps({{4, 8}}), maps({{4, 8}}));
 }
 
-// --- KDSVD beside a decomposition of its own -------------------------------------------------------
+// --- KDSVD beside a decomposition of its own -----------------------------------------------------
 
 using Matrix = std::vector<std::vector<double>>;
 

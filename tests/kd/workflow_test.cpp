@@ -282,7 +282,7 @@ TEST(Workflow, SupportMatrix) {
   EXPECT_EQ(refused("densenet121 > resnet8", methods), all);
 }
 
-// --- responses ------------------------------------------------------------------------------------
+// --- responses -----------------------------------------------------------------------------------
 
 ExperimentSettings with_responses() {
   ExperimentSettings s;

@@ -73,10 +73,12 @@ TEST(FunctionLists, AFunctionIsOneStructAndOneName) {
   EXPECT_EQ(names[1].rfind("ops/unary.h: ", 0), 0u) << names[1];
 }
 
-// Likewise: an operator that is not element-wise is its own files, and a line for callers.
+// Likewise: an operator that is not element-wise is its own files, and a line for callers, which
+// stand in other folders.
 TEST(FunctionLists, AFreeOperatorIsItsOwnFiles) {
   for (const std::string& line : lines_with("scatter_rows"))
-    EXPECT_TRUE(line.rfind("ops/scatter_rows.cpp: ", 0) == 0 ||
+    EXPECT_TRUE((line.rfind("ops", 0) != 0 && line.rfind("autograd/", 0) != 0) ||
+                line.rfind("ops/scatter_rows.cpp: ", 0) == 0 ||
                 line.rfind("ops_cuda/scatter_rows.cu: ", 0) == 0 ||
                 line.rfind("autograd/functions.", 0) == 0)
         << line;

@@ -8,6 +8,7 @@
 #include "autograd/autocast.h"
 #include "kd/distillation.h"
 #include "nn/layers.h"
+#include "ops/execution.h"
 #include "tests/kd/method_settings.h"
 #include "train/supervised.h"
 
@@ -133,7 +134,7 @@ TEST_P(CudaDistillation, LossesAreThoseOfTheCpu) {
 /// in the thousands lead rounding far.
 TEST_P(CudaDistillation, LossesInBf16AreNear) {
   const std::vector<double> expected = losses_on(cpu, 1e-6);
-  const ActivationType bf16(DType::bf16);
+  const ExecutionScope bf16(with(&Execution::activations, DType::bf16));
   const std::vector<double> found = losses_on(cuda, 1e-6);
   ASSERT_EQ(found.size(), expected.size());
   for (size_t i = 0; i < found.size(); ++i)
