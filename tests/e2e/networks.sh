@@ -45,7 +45,7 @@ check "bench train measures a density-ratio net" "$limbeck" bench train --model 
 check_output "a density-ratio net has its own step" 'softplus loss' '"size":8'
 check_error "bench train names the nearest network" "did you mean 'biggan'" "$limbeck" bench train --model bigan
 check_error "bench train refuses a task that a GAN does not serve" 'biggan is not for the task regression' "$limbeck" bench train --model biggan --task regression
-check_error "bench train refuses a size that a GAN has not" 'sagan|SAGAN' "$limbeck" bench train --model sagan --size 32
+check_error "bench train refuses a size that a GAN has not" 'sagan|SAGAN' "$limbeck" bench train --model sagan --size 48
 check_error "bench train refuses a width where there is none" '--width is for GANs' "$limbeck" bench train --model resnet8 --width 8
 check_error "bench train refuses an unknown task" "unknown task 'painting'" "$limbeck" bench train --model resnet8 --task painting
 finish
