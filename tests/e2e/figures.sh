@@ -1,0 +1,12 @@
+#!/usr/bin/env bash
+# The pictures of docs/ are those that tools/figures draws, and the layers in them those that the tests enforce.
+source "$(dirname "$0")/lib.sh"
+if ! command -v python3 > /dev/null; then
+  skip "the pictures of docs/" "no python3"
+  finish
+fi
+check "the pictures are drawn" python3 tools/figures/architecture.py "$work/figures"
+for picture in layers workflow; do
+  check "docs/figures/$picture.svg is what tools/figures/architecture.py draws" cmp "$work/figures/$picture.svg" docs/figures/$picture.svg
+done
+finish
