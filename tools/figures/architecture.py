@@ -31,7 +31,7 @@ def layers_of_the_test():
     text = (ROOT / "tests/layers_test.cpp").read_text(encoding="utf-8")
     table = text[text.index("allowed = {"):]
     table = table[:table.index("\n};")]
-    return {name: re.findall(r'"(\w+)"', may) for name, may in re.findall(r'\{"(\w+)", \{([^}]*)\}\}', table)}
+    return {name: re.findall(r'"(\w+)"', may) for name, may in re.findall(r'\{"(\w+)",\s*\{([^}]*)\}\}', table)}
 
 
 def layers(folder):
