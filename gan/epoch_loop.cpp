@@ -1,7 +1,8 @@
 #include "gan/epoch_loop.h"
 
-#include <algorithm>
 #include <cmath>
+
+#include "train/supervised.h"
 
 namespace limbeck::gan {
 namespace {
@@ -14,18 +15,15 @@ std::vector<nn::Module*> with(nn::Module& net, std::vector<nn::Module*> others) 
 }  // namespace
 
 void check(const EpochSettings& s, const std::string& section) {
-  LIMBECK_CHECK(s.epochs > 0, section, ".epochs: expected at least 1, found ", s.epochs);
   LIMBECK_CHECK(s.batch > 1, section, ".batch: expected at least 2, found ", s.batch);
-  LIMBECK_CHECK(std::isfinite(s.lr) && s.lr > 0, section, ".lr: expected a positive number, found ",
-                s.lr);
-  LIMBECK_CHECK(std::isfinite(s.lr_factor) && s.lr_factor > 0, section,
-                ".lr_factor: expected a positive number, found ", s.lr_factor);
-  LIMBECK_CHECK(s.momentum >= 0 && s.momentum < 1, section,
-                ".momentum: expected 0 or more and below 1, found ", s.momentum);
-  LIMBECK_CHECK(std::isfinite(s.weight_decay) && s.weight_decay >= 0, section,
-                ".weight_decay: expected 0 or more, found ", s.weight_decay);
-  LIMBECK_CHECK(std::is_sorted(s.milestones.begin(), s.milestones.end()), section,
-                ".milestones: expected rising epochs");
+  train::check({.epochs = s.epochs,
+                .batch = s.batch,
+                .lr = s.lr,
+                .milestones = s.milestones,
+                .lr_factor = s.lr_factor,
+                .momentum = s.momentum,
+                .weight_decay = s.weight_decay},
+               section);
 }
 
 EpochLoop::EpochLoop(Config config, const EpochSettings& settings, Losses losses)

@@ -2,24 +2,16 @@
 
 #include "nn/init.h"
 #include "ops/random.h"
+#include "tensor/rows.h"
 
 namespace limbeck::gan {
 namespace {
 
 /// Rows of a, then rows of b, on their device.
-Tensor stacked(const Tensor& a, const Tensor& b) {
-  if (!a.defined() && !b.defined()) return {};
-  std::vector<int64_t> sizes = a.shape().vec();
-  sizes[0] += b.size(0);
-  const Tensor out = Tensor::empty(Shape(sizes), a.dtype(), a.device());
-  out.rows(0, a.size(0)).copy_from(a);
-  out.rows(a.size(0), sizes[0]).copy_from(b);
-  return out;
-}
-
-Condition stacked(const Condition& a, const Condition& b) {
-  if (!a.embedding) return {stacked(a.classes, b.classes), {}};
-  return {stacked(a.classes, b.classes), Variable(stacked(a.embedding.data(), b.embedding.data()))};
+Condition joined(const Condition& a, const Condition& b) {
+  const Tensor classes = join_rows({a.classes, b.classes});
+  if (!a.embedding) return {classes, {}};
+  return {classes, Variable(join_rows({a.embedding.data(), b.embedding.data()}))};
 }
 
 Tensor rows_of(const Tensor& t, int64_t begin, int64_t end) {
@@ -88,8 +80,8 @@ GanObjective::DiscriminatorResult GanObjective::discriminator(
   }
   const int64_t n = real.size(0), fakes = r.fake.size(0);
   if (one_batch_) {
-    const Variable images = augment_.apply(stacked(r.fake, real), augmentation);
-    const Variable scores = d_.forward(images, stacked(c.judged_fake, c.judged_real));
+    const Variable images = augment_.apply(join_rows({r.fake, real}), augmentation);
+    const Variable scores = d_.forward(images, joined(c.judged_fake, c.judged_real));
     r.on_fake = slice(scores, 0, 0, fakes), r.on_real = slice(scores, 0, fakes, fakes + n);
   } else {
     r.on_real =

@@ -370,13 +370,12 @@ std::string unsupported_pairs(Experiment& e, const Plan& plan) {
     if (student.method == "none" || !seen.emplace(student.method + student.pair.text(), "").second)
       continue;
     try {
-      const std::unique_ptr<Method> method = create_method(student.method, e.settings.methods);
+      std::unique_ptr<Method> method = create_method(student.method, e.settings.methods);
       method->check_names(student.pair.teacher, student.pair.student);
-      const nn::Features features = pupil.forward_features(images, method->preact());
-      const std::string name = student.method;
-      Distillation distillation(name, create_method(name, e.settings.methods),
+      Distillation distillation(student.method, std::move(method),
                                 nn::create_model(student.pair.teacher, e.options()),
                                 e.task().kind());
+      const nn::Features features = pupil.forward_features(images, distillation.preact());
       distillation.prepare({pupil, features, images, d, Stream(), batch_of(e, student)});
       if (e.task().kind() == nn::Task::regression) probe_loss(distillation, pupil, features, d);
     } catch (const Error& error) {

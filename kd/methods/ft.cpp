@@ -2,9 +2,8 @@
 // factor transfer", NeurIPS 2018, Eqs. 1 to 3; RepDistiller distiller_zoo/FT.py).
 //   stage before  paraphraser on the teacher's last map f = f[-2]: mean((decoder(encoder(f)) -
 //                 f)^2)
-//   loss = beta mean |u(translator(f_s)) - u(encoder(f_t))|,  u(F) = v / |v| with v[h w] = mean
-//   over
-//   channels of F^2,  beta = 200
+//   loss = beta mean |u(translator(f_s)) - u(encoder(f_t))|,  beta = 200,
+//          u(F) = v / |v| with v[h w] = mean of F^2 over the channels
 // Encoder: three 3x3 convolutions C -> C -> C/2 -> C/2; decoder: transposed ones back; LeakyReLU
 // with slope 0.1 behind each. Translator: the same as the encoder from C_s, with batch norm. The
 // larger factor is averaged to the smaller's size. Official and paper: the paper normalises the

@@ -1,10 +1,8 @@
-// DKD, DIST, standardised logits, CRD, ReviewKD, SemCKD, SimKD, SSKD, TAKD: golden values of the
-// official modules (inputs as in methods_test.cpp), gradient checks, refusals, resume.
+// DKD, DIST, standardised logits, CRD, ReviewKD, SemCKD, SimKD, SSKD: golden values of the official
+// modules, gradient checks, refusals.
 #include <gtest/gtest.h>
 
 #include <cmath>
-#include <cstring>
-#include <filesystem>
 #include <functional>
 
 #include "autograd/gradcheck.h"
@@ -647,139 +645,6 @@ TEST(Views, AreTheQuarterTurnsOfTheFlippedImage) {
   }
   EXPECT_GT(flipped, 8);
   EXPECT_LT(flipped, 32);
-}
-
-// --- in a training loop --------------------------------------------------------------------------
-
-/// Class c is bright in channel c.
-data::Dataset coloured(int64_t n) {
-  data::Dataset d = labelled(n, 3);
-  Stream s(5);
-  uint8_t* x = d.images.data<uint8_t>();
-  for (int64_t i = 0; i < d.images.numel(); ++i)
-    x[i] = static_cast<uint8_t>(s.below(120) + (i % 3 == i / 192 % 3 ? 100 : 0));
-  return d;
-}
-
-/// Stops at a step and keeps the state.
-class Stopping : public nn::Monitor {
- public:
-  explicit Stopping(int64_t stop) : left_(stop) {}
-  bool checkpoint_due() override { return --left_ == 0; }
-  bool stop_requested() override { return true; }
-  void save(const TensorFile& s) override { saved = s; }
-  std::optional<TensorFile> load() override { return saved; }
-  std::optional<TensorFile> saved;
-
- private:
-  int64_t left_;
-};
-
-const nn::ModelOptions tiny{.outputs = 3, .channels = 3, .size = 8};
-const train::ClassificationCriterion by_class;
-
-/// One student of one method, from preparations to the saved file.
-class Course {
- public:
-  Course(std::string method, std::string folder) : method_(std::move(method)), folder_(folder) {
-    set(settings_, "crd", "negatives", int64_t{20});
-    set(settings_, "sskd", "head_epochs", int64_t{1});
-    set(settings_, "sskd", "head_batch", int64_t{16});
-    set(settings_, "takd", "assistants", std::vector<std::string>{"resnet14", "resnet8"});
-    std::filesystem::remove_all(folder_);
-    teacher_ = model("resnet14", 11);
-    student_ = model("resnet8", 12);
-    student_->set_requires_grad(true);
-    for (const Preparation& p : create_method(method_, settings_)->preparations()) {
-      std::filesystem::create_directories(folder_ + p.name);
-      nn::Monitor monitor;
-      PreparationContext c{*student_, *teacher_, split_,           standard_, by_class,
-                           Stream(4), monitor,   folder_ + p.name, "resnet8", "resnet14",
-                           tiny,      training_, directory_of()};
-      p.run(c);
-    }
-  }
-  /// Of a run that may be stopped; the state of network and modules.
-  TensorFile train(nn::Monitor& monitor) {
-    const auto student = model("resnet8", 12);
-    Distillation distillation(method_, create_method(method_, settings_), model("resnet14", 11),
-                              nn::Task::classification, directory_of());
-    result = train::fit({.network = *student,
-                         .train = split_.train,
-                         .test = split_.train,
-                         .standardisation = standard_,
-                         .criterion = by_class,
-                         .stream = Stream(3),
-                         .monitor = monitor,
-                         .extra = &distillation},
-                        training_);
-    std::filesystem::create_directories(folder_);
-    save_network(file(), distillation.deployed(*student), "resnet8", tiny, standard_);
-    TensorFile state = student->state_dict();
-    if (distillation.auxiliary())
-      state.add_part("auxiliary.", distillation.auxiliary()->state_dict());
-    return state;
-  }
-  double accuracy_of_file() const {
-    return train::evaluate(*load_network(file()).network, split_.train, standard_, by_class);
-  }
-  train::SupervisedResult result;
-
- private:
-  static std::unique_ptr<nn::Network> model(const std::string& name, uint64_t seed) {
-    auto network = nn::create_model(name, tiny);
-    network->initialise(Stream(seed));
-    return network;
-  }
-  Distillation::DirectoryOf directory_of() const {
-    return [this](const std::string& preparation) { return folder_ + preparation; };
-  }
-  std::string file() const { return folder_ + "model.safetensors"; }
-
-  const std::string method_, folder_;
-  NamedSettings settings_ = default_method_settings();
-  data::Split split_{coloured(41), {}};
-  const data::Standardisation standard_ = data::standardisation_of(split_.train);
-  const train::Settings training_{
-      .epochs = 2, .batch = 16, .lr = 0.02, .milestones = {1}, .crop_padding = 1};
-  std::unique_ptr<nn::Network> teacher_, student_;
-};
-
-class InALoop : public testing::TestWithParam<const char*> {};
-
-TEST_P(InALoop, ResumesToTheBitAndSavesWhatItEvaluates) {
-  const std::string folder = cat(testing::TempDir(), "methods2_", GetParam(), "/");
-  Course course(GetParam(), folder);
-  nn::Monitor undisturbed;
-  const TensorFile whole = course.train(undisturbed);
-  const double test = course.result.test_metric;
-  EXPECT_TRUE(std::isfinite(course.result.loss));
-  EXPECT_DOUBLE_EQ(course.accuracy_of_file(), test);
-  Stopping stopped(3);
-  EXPECT_THROW(course.train(stopped), nn::Interrupted);
-  Stopping again(0);
-  again.saved = stopped.saved;
-  const TensorFile resumed = course.train(again);
-  ASSERT_EQ(resumed.tensors.size(), whole.tensors.size());
-  for (const auto& [name, t] : whole.tensors) {
-    const Tensor other = resumed.get(name);
-    ASSERT_EQ(other.bytes(), t.bytes()) << name;
-    EXPECT_EQ(std::memcmp(other.raw(), t.raw(), static_cast<size_t>(t.bytes())), 0) << name;
-  }
-}
-
-INSTANTIATE_TEST_SUITE_P(Methods2, InALoop,
-                         testing::Values("dkd", "dist", "crd", "reviewkd", "semckd", "simkd",
-                                         "sskd", "takd"),
-                         [](const auto& i) { return std::string(i.param); });
-
-TEST(Takd, RefusesPairsWithoutAnAssistantAndNamesThatAreNone) {
-  const auto method = create_method("takd");
-  EXPECT_NO_THROW(method->check_names("wrn_40_2", "wrn_40_1"));
-  EXPECT_THROW(method->check_names("wrn_40_1", "wrn_40_2"), Error);
-  EXPECT_THROW(create_method("takd", "assistants", std::vector<std::string>{"resnet21"}), Error);
-  EXPECT_DOUBLE_EQ(method->weights().hard_weight, 0.5);
-  EXPECT_DOUBLE_EQ(method->weights().temperature, 10);
 }
 
 }  // namespace
