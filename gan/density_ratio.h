@@ -66,10 +66,9 @@ class ClassRatioNet : public RatioNet {
 };
 
 /// Conditional softplus loss with penalty:
-///   L = mean(s(rg) rg) - mean(softplus(rg)) - mean(s(rr)) + lambda (mean(rg) - 1)^2,   s =
-///   sigmoid,
-/// rr, rg = ratios of real and generated features. The ratio averages to 1 over the generated
-/// distribution, hence the penalty.
+///   L = mean(s(rg) rg) - mean(softplus(rg)) - mean(s(rr)) + lambda (mean(rg) - 1)^2,
+/// s = sigmoid, rr, rg = ratios of real and generated features. The ratio averages to 1 over the
+/// generated distribution, hence the penalty.
 Variable ratio_loss(const Variable& real, const Variable& fake, double lambda);
 
 /// [ratio] of a configuration; the defaults are the original's.

@@ -4,8 +4,7 @@
 // shown, for a target y, images whose responses lie near y. Pure functions of responses normalised
 // to [0, 1]; docs/gan.md has the losses.
 //
-//   target        y = y' + eps, y' uniform over the distinct training responses, eps ~ N(0,
-//                 sigma^2)
+//   target        y = y' + eps, y' uniform over the distinct responses, eps ~ N(0, sigma^2)
 //   hard (HVDL)   vicinity |y_i - y| <= kappa, weight 1
 //   soft (SVDL)   weight w(y_i, y) = exp(-nu (y_i - y)^2), vicinity w >= 0.001; nu is called kappa
 //                 in settings, as in the original's scripts

@@ -1,6 +1,5 @@
 // concat, slice and pad2d: copies of whole blocks. Contract and reference.
-//   concat:  y = x_0, x_1, ... one after the other along `axis`;    dx_i = the part of dy that x_i
-//            became
+//   concat:  y = x_0, x_1, ... one after the other along `axis`;    dx_i = x_i's part of dy
 //   slice:   y = x[.., begin:end, ..] along `axis`;                 dx = dy there, 0 elsewhere
 //   pad2d:   y = x inside, `value` in the border;                   dx = the inner part of dy
 #include "ops/slice.h"

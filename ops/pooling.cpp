@@ -2,8 +2,7 @@
 //   max_pool2d  y = max over the window; index = h * W + w of the first maximum;  dx[index] += dy
 //   avg_pool2d  y = sum over the window / (window size, padding counted or not);  dx += dy / size
 //   adaptive_avg_pool2d  windows floor(o S / O) .. ceil((o + 1) S / O) per axis, plain mean
-//   upsample_nearest  y[h, w] = x[h / scale, w / scale];  dx = sum of dy over the scale x scale
-//                     block
+//   upsample_nearest  y[h, w] = x[h / scale, w / scale];  dx = sum of dy over the block
 // x [N, H, W, C], y [N, H', W', C], index i32 like y. Source: elementary; sizes, ceil_mode and
 // divisors as in PyTorch.
 #include "ops/pooling.h"

@@ -5,7 +5,6 @@
 //   draw_normal      y [shape] f32: elements 2k and 2k + 1 are the Box-Muller pair of block k,
 //                    times deviation plus mean, in f64, then rounded
 //   draw_integers    y [shape] i64: element i is uniform in [low, high) from block i
-//                    (integer_below)
 //   draw_diffaugment y [images, 7] f32: parameter j of image n from block 7n + j, in the order of
 //   ops/diffaugment.cpp
 //     brightness U - 1/2, saturation 2U, contrast U + 1/2 (0, 1, 1 without color); shifts th, tw

@@ -1,8 +1,8 @@
 // softmax and log_softmax over the last axis. Contract and reference.
-//   softmax:      y_i = e^(x_i - m) / sum_j e^(x_j - m), m = max x;   dx_i = y_i (dy_i - sum_j
-//                 dy_j y_j)
-//   log_softmax:  y_i = x_i - m - log sum_j e^(x_j - m);              dx_i = dy_i - e^y_i sum_j
-//                 dy_j
+//   softmax:      y_i = e^(x_i - m) / sum_j e^(x_j - m), m = max x;
+//                 dx_i = y_i (dy_i - sum_j dy_j y_j)
+//   log_softmax:  y_i = x_i - m - log sum_j e^(x_j - m);
+//                 dx_i = dy_i - e^y_i sum_j dy_j
 #include "ops/softmax.h"
 
 #include "ops/cases.h"

@@ -1,8 +1,7 @@
 // diffaugment on the CPU, f32. The colour steps fold into one expression per element, because they
 // keep the image mean:
 //   a = k s x + k (1 - s) mean_c(x) + (1 - k) mean(x) + b
-//   dx = k s g + k (1 - s) mean_c(g) + (1 - k) mean(g), g = dy moved back, 0 where nothing was
-//   shown
+//   dx = k s g + k (1 - s) mean_c(g) + (1 - k) mean(g), g = dy moved back, 0 elsewhere
 // x, y, dy, dx [N,H,W,C], parameters [N,7]; every element is written. One thread per image; the
 // image mean is summed in double in a fixed order, so results do not depend on the thread count. 2
 // reads and 1 write of the image, which stays in L1/L2.

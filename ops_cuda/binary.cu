@@ -1,7 +1,6 @@
 // Element-wise arithmetic of two tensors under NumPy broadcasting; functions and slopes in
 // ops/binary.h.
-//   forward  y[i] = f(a[.], b[.])     backward  da = sum of dy df/da over the repeats of a, db
-//                                               likewise
+//   forward  y[i] = f(a[.], b[.])     backward  da = sum of dy df/da over the repeats of a
 // a, b: shapes that broadcast to y's; y, da, db are overwritten. Deterministic. Source: elementary.
 // Naive: one thread per element of y; gradients by ops_cuda/reduction.h, each for itself. No shared
 // memory forward. Tuned (f32, bf16 with arithmetic in float): 16 bytes a thread

@@ -1,8 +1,7 @@
 // concat, slice and pad2d: copies of whole blocks; contract in ops/concat.cpp.
 //   concat:  y = x_0, x_1, .. along `axis`, offsets[i] = where x_i begins;   dx_i = the part of dy
 //            that x_i became
-//   slice:   y = x[.., begin:end, ..];                                        dx = dy there, 0
-//            elsewhere
+//   slice:   y = x[.., begin:end, ..];                                dx = dy there, 0 elsewhere
 //   pad2d:   y = x inside, `value` in the border;                             dx = the inner part
 //            of dy
 // Any element type (pad2d: floating). Outputs are overwritten. Tensors are seen as [outer, axis,

@@ -1,7 +1,7 @@
 // cond_batch_norm and cond_batch_norm_eval (gain and bias per sample) with fused ReLU; contract in
 // ops/cond_batch_norm.cpp.
-//   forward   xhat = (x - mean) invstd,  y = act(gain[n] xhat + bias[n]),  invstd = 1 / sqrt(var +
-//                                        eps)
+//   forward   xhat = (x - mean) invstd,  y = act(gain[n] xhat + bias[n]),
+//             invstd = 1 / sqrt(var + eps)
 //   backward  g = dy [y > 0 if act is relu];  dbias[n] = sum over pixels g,  dgain[n] = sum over
 //                                             pixels g xhat
 //             batch statistics:  dx = invstd (gain g - (A + xhat B) / m),  A = sum_n gain dbias,

@@ -2,7 +2,7 @@
 // arithmetic and the rest in f32.
 //   y[n,oy,ox,c]  = b[c] + sum_{ky,kx} x[n, oy s - p + ky d, ox s - p + kx d, c] w[c,ky,kx]
 //   dx[n,ih,iw,c] = b[c] + sum over the taps with oy s - p + ky d = ih, ox s - p + kx d = iw of
-//   dy[n,oy,ox,c] w[c,ky,kx]
+//                   dy[n,oy,ox,c] w[c,ky,kx]
 //   dw[c,ky,kx]   = sum_{n,oy,ox} dy[n,oy,ox,c] x[n, oy s - p + ky d, ox s - p + kx d, c]
 // x, dx [N,H,W,C], w, dw [C,kh,kw], b [C], y, dy [N,OH,OW,C]; every result is overwritten. A block
 // is 32 x 8 threads: 32 neighbours along the channels, of four channels each where C % 4 == 0 (16-

@@ -7,8 +7,7 @@
 // It offers, on the device,
 //   using A, B           Sources (operand_slices.h)               using Item, item(z)     a, b, m,
 //                        n, k, out, bias of item z
-//   a, b                 the operands, from which item(z) makes its own; their width holds for all
-//                        items
+//   a, b                 the operands, from which item(z) makes its own, of one width
 //   row_offset(item, m)  of c(m, 0) from item.out, an int         column_stride           from
 //                        c(m, n) to c(m, n + 1), an int
 //   pairs                whether c(m, n) and c(m, n + 1), n even, are adjacent and aligned for one

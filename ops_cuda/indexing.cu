@@ -1,8 +1,7 @@
 // index_select, embedding and gather; contract in ops/indexing.cpp.
 //   index_select, embedding:  y[j, :] = x[index[j], :];     dx[i, :] = sum of dy[j, :] over the j
 //                             with index[j] = i, in the order of j
-//   gather:                   y[n] = x[n, index[n]];        dx[n, c] = dy[n] if c = index[n], else
-//                             0
+//   gather:                   y[n] = x[n, index[n]];        dx[n, c] = dy[n] [c = index[n]]
 // x [rows, row], index i64 [m], y [m, row]; outputs are overwritten. One thread per element
 // written, or for whole rows per word of up to 16 bytes (index_select also in bf16, with sums in
 // float). The gradient of a row reads all indices instead of adding with atomics: m rows * row

@@ -1,7 +1,6 @@
 // cross_entropy, soft_cross_entropy, kl_div (a loss per row) and smooth_l1 (per element); contract
 // in ops/losses.cpp. lp = log_softmax(logits):
-//   cross_entropy:       L_n = -lp[n, label_n];              dlogits = dL_n (e^lp -
-//                        onehot(label_n))
+//   cross_entropy:       L_n = -lp[n, label_n];        dlogits = dL_n (e^lp - onehot(label_n))
 //   soft_cross_entropy:  L_n = -sum_c t lp;                  dlogits = dL_n (e^lp sum_c t - t),
 //                        dt = -dL_n lp
 //   kl_div:              L_n = sum_c p (log p - log q);      dlog_q = -dL_n p,  dp = dL_n (log p +

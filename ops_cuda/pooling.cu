@@ -6,8 +6,7 @@
 //   avg_pool2d  y = sum over the window / its size;   dx = sum of dy / size over the windows that
 //                                                     cover the pixel
 //   adaptive_avg_pool2d  windows floor(o S / O) .. ceil((o + 1) S / O) per axis, mean
-//   upsample_nearest  y[h, w] = x[h / scale, w / scale];  dx = sum of dy over the scale x scale
-//                     block
+//   upsample_nearest  y[h, w] = x[h / scale, w / scale];  dx = sum of dy over the block
 // x, dx [N, H, W, C]; y, dy [N, H', W', C]; index i32 like y. All outputs are overwritten. Threads:
 // one per V channels of an output pixel (forward) or of an input pixel (backward), channels
 // fastest: coalesced. The backward gathers instead of scattering: no atomics, one fixed order of

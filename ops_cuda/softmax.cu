@@ -1,8 +1,8 @@
 // softmax and log_softmax over the last axis; contract in ops/softmax.cpp.
-//   softmax:      y_i = e^(x_i - m) / sum_j e^(x_j - m), m = max x;   dx_i = y_i (dy_i - sum_j
-//                 dy_j y_j)
-//   log_softmax:  y_i = x_i - m - log sum_j e^(x_j - m);              dx_i = dy_i - e^y_i sum_j
-//                 dy_j
+//   softmax:      y_i = e^(x_i - m) / sum_j e^(x_j - m), m = max x;
+//                 dx_i = y_i (dy_i - sum_j dy_j y_j)
+//   log_softmax:  y_i = x_i - m - log sum_j e^(x_j - m);
+//                 dx_i = dy_i - e^y_i sum_j dy_j
 // x, y, dy, dx [rows, size]; y and dx are overwritten. Naive: one thread per row, in double. Tuned
 // (f32): one warp per row, 4 rows a block; coalesced, one reading from memory and two from the
 // first-level cache; sums by shuffles in a fixed order. No shared memory; deterministic. Bytes an

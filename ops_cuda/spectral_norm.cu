@@ -10,8 +10,7 @@
 // captured graph. Naive: one thread per column for u W, one per row for W v^T, one block for each
 // norm, sums in double; 4 launches an iteration. Tuned (f32), 2 launches an iteration and 1 for the
 // quotient, with the norms left out of the products:
-//   a = u W       a block per 32 columns, its 8 warps share the rows, partial sums meet in shared
-//                 memory
+//   a = u W       a block per 32 columns, its 8 warps share the rows, sums meet in shared memory
 //   b = W a       a warp per row, lanes along the row (coalesced); the last block then has
 //                 v = a / |a|, W v^T = b / |a|, u = W v^T / |W v^T|, sigma = u W v^T
 // Backward: up to 512 blocks sum dw_sn w_sn, then every block of the second launch joins those sums

@@ -1,11 +1,10 @@
 // BLKD: the baseline distillation on softened logits (Hinton, Vinyals, Dean 2015,
 // arXiv:1503.02531).
-//   official (RepDistiller, the published numbers):  gamma CE(s, y) + alpha T^2 KL(softmax(t/T) ||
-//                                                    softmax(s/T)),
+//   p_s, p_t = softmax of student's and teacher's logits / T
+//   official (RepDistiller, the published numbers):  gamma CE(s, y) + alpha T^2 KL(p_t || p_s),
 //                                                    gamma = 0.1, alpha = 0.9, T = 4
-//   paper (cGAN-KD, Eq. 4):                          (1 - l) CE(s, y) + l H(softmax(t/T),
-//                                                    softmax(s/T)), l = alpha; the soft
-//                                                    cross entropy H carries no factor T^2
+//   paper (cGAN-KD, Eq. 4):                          (1 - l) CE(s, y) + l H(p_t, p_s), l = alpha;
+//                                                    the soft cross entropy H has no factor T^2
 // Gradient with respect to the student's logits: alpha T (softmax(s/T) - softmax(t/T)) / N, or
 // alpha / (T N) of it in the paper's form.
 #include "kd/parity_kd.h"

@@ -1,7 +1,7 @@
 // CC: correlation congruence (Peng et al., "Correlation congruence for knowledge distillation",
 // ICCV 2019; RepDistiller distiller_zoo/CC.py).
-//   e = W f[-1] + b with `dim` outputs, one for each network, both trained;  D = |e_s - e_t| [N,
-//   dim]
+//   e = W f[-1] + b with `dim` outputs, one for each network, both trained;
+//   D = |e_s - e_t| [N, dim]
 //   loss = beta mean over b < N - 1 of sum_d D[b, d] D[b + 1, d],  dim = 128, beta = 0.02
 // Official and paper: the paper compares matrices of correlations between samples (Eqs. 5 to 7);
 // the code's form above couples neighbours in the shuffled batch, and since both embeddings learn,

@@ -5,8 +5,7 @@
 //   NCKD = KL of the softmax over the other classes alone
 //   loss = min(1, epoch / warmup) T^2 (alpha TCKD + beta NCKD) / N,  epochs from 1;  plus CE
 //   alpha = 1, beta = 8, T = 4, warmup = 20 (mdistiller's defaults; its scripts of single pairs
-//   take
-//   beta 2 or 6 for some)
+//   take beta 2 or 6 for some)
 // The paper's Eq. 7 says KL = TCKD + (1 - p_y) NCKD: beta stands in the place of 1 - p_y. Paper
 // without, code with the factor T^2. The code hides the true class by subtracting 1000 from its
 // softened logit, and so does this.

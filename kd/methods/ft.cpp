@@ -1,7 +1,7 @@
 // FT: factor transfer (Kim, Park, Kwak, "Paraphrasing complex network: network compression via
 // factor transfer", NeurIPS 2018, Eqs. 1 to 3; RepDistiller distiller_zoo/FT.py).
-//   stage before  paraphraser on the teacher's last map f = f[-2]: mean((decoder(encoder(f)) -
-//                 f)^2)
+//   stage before  paraphraser on the teacher's last map f = f[-2]:
+//                 mean((decoder(encoder(f)) - f)^2)
 //   loss = beta mean |u(translator(f_s)) - u(encoder(f_t))|,  beta = 200,
 //          u(F) = v / |v| with v[h w] = mean of F^2 over the channels
 // Encoder: three 3x3 convolutions C -> C -> C/2 -> C/2; decoder: transposed ones back; LeakyReLU

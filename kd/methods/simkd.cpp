@@ -3,8 +3,7 @@
 // classifier", CVPR 2022, Eq. 3; official code: DefangChen/SimKD).
 //   loss = weight mean((P(f_s) - f_t)^2), nothing else: hard and soft weights are 0
 //   P: conv1x1 C_s -> C_t / 2, BN, ReLU, conv3x3, BN, ReLU, conv1x1 -> C_t, BN, ReLU; the larger
-//   map
-//   is pooled to the smaller one first
+//   map is pooled to the smaller one first
 //   deployed: student without its head, P, mean over pixels, the teacher's linear layer
 // The student's own head trains on nothing and decays, as in the official code. f_t is what the
 // teacher's classifier takes the mean of: its last map, behind the activation (and, of a WRN, the
