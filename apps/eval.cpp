@@ -17,6 +17,7 @@ struct Options {
   std::shared_ptr<DeviceOptions> device;
   std::shared_ptr<DataOptions> data;
   int64_t batch = 200;
+  bool allow_nonfinite = false;
   bool json = false;
 };
 
@@ -41,7 +42,8 @@ void check_fits(const kd::SavedNetwork& saved, const data::Dataset& d, const std
 }
 
 void evaluate(const Options& o) {
-  const kd::SavedNetwork saved = kd::load_network(o.checkpoint, chosen_device(*o.device));
+  const kd::SavedNetwork saved =
+      kd::load_network(o.checkpoint, chosen_device(*o.device), o.allow_nonfinite);
   const data::Split split = data::load(chosen_data(*o.data));
   data::Dataset d = part_of(split, o.part);
   check_fits(saved, d, o.checkpoint);
@@ -83,6 +85,8 @@ const RegisterCommand command(
        app.add_option("--part", o->part, "train | test").one_of({"train", "test"}).show_default();
        app.add_option("--batch", o->batch, "images per forward pass").positive().show_default();
        app.add_flag("--json", o->json, "one JSON object instead of a sentence");
+       app.add_flag("--allow-nonfinite", o->allow_nonfinite,
+                    "take NaN and infinite weights as they are");
        o->device = add_device_options(app);
        o->data = add_data_options(app);
        app.callback([o] { evaluate(*o); });

@@ -14,6 +14,7 @@ struct Options {
   std::string checkpoint, in, out;
   std::shared_ptr<DeviceOptions> device;
   int64_t batch = 200;
+  bool allow_nonfinite = false;
 };
 
 /// Images [N, C, H, W] as the network takes them: bytes are standardised, floating-point numbers
@@ -39,7 +40,8 @@ Tensor read_images(const std::string& path, const kd::SavedNetwork& saved) {
 }
 
 void predict(const Options& o) {
-  const kd::SavedNetwork saved = kd::load_network(o.checkpoint, chosen_device(*o.device));
+  const kd::SavedNetwork saved =
+      kd::load_network(o.checkpoint, chosen_device(*o.device), o.allow_nonfinite);
   const Tensor images = read_images(o.in, saved);
   const NoGrad no_grad;
   saved.network->eval();
@@ -72,6 +74,8 @@ const RegisterCommand command(
               ".npy [N, outputs] to write, f32; responses in their unit where the network knows it")
            .required();
        app.add_option("--batch", o->batch, "images per forward pass").positive().show_default();
+       app.add_flag("--allow-nonfinite", o->allow_nonfinite,
+                    "take NaN and infinite weights as they are");
        o->device = add_device_options(app);
        app.callback([o] { predict(*o); });
      }});

@@ -23,6 +23,7 @@ struct SampleArguments {
   double label = none;
   uint64_t seed = 0;
   double truncation = 0;
+  bool allow_nonfinite = false;
 
   int64_t images() const { return count > 0 ? count : 64; }
   Stream stream() const { return Stream(seed).fork("sample"); }
@@ -106,7 +107,8 @@ void sample_responses(const SampleArguments& a, const gan::TrainedGenerator& gen
 void write_samples(const SampleArguments& a) {
   LIMBECK_CHECK(a.count >= 0, "--n: expected at least 1, found ", a.count);
   LIMBECK_CHECK(a.zoom >= 1, "--zoom: expected at least 1, found ", a.zoom);
-  const gan::TrainedGenerator generator = gan::load_trained_generator(a.checkpoint);
+  const gan::TrainedGenerator generator =
+      gan::load_trained_generator(a.checkpoint, a.allow_nonfinite);
   generator.to(chosen_device(*a.device));
   if (generator.of_responses())
     sample_responses(a, generator);
@@ -131,6 +133,8 @@ const RegisterCommand command(
        app.add_option("--seed", a->seed, "seed of the noise").show_default();
        app.add_option("--truncation", a->truncation, "redraw noise beyond this value, 0: off")
            .show_default();
+       app.add_flag("--allow-nonfinite", a->allow_nonfinite,
+                    "take NaN and infinite weights as they are");
        a->device = add_device_options(app);
        app.add_option("--columns", a->columns, "images per row of the grid");
        app.add_option("--zoom", a->zoom, "integer magnification").show_default();

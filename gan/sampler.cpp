@@ -9,11 +9,13 @@
 #include "tensor/metadata.h"
 #include "tensor/rows.h"
 #include "tensor/transfer.h"
+#include "tensor/weights.h"
 
 namespace limbeck::gan {
 namespace {
 
-constexpr const char* format_name = "limbeck-biggan-generator";
+constexpr const char* generator_format = "limbeck-biggan-generator";
+constexpr const char* discriminator_format = "limbeck-discriminator";
 
 NetworkConfig config_of(const MetadataReader& m) {
   NetworkConfig c = {.ch = m.integer("ch"),
@@ -32,6 +34,36 @@ NetworkConfig config_of(const MetadataReader& m) {
   if (m.has("depth")) c.depth = m.integer("depth");
   if (m.has("label_dim")) c.label_dim = m.integer("label_dim");
   return c;
+}
+
+NetworkConfig checked_config(const TensorFile& file, const std::string& what,
+                             const std::string& expected) {
+  const MetadataReader metadata(file, what,
+                                "a checkpoint of a GAN (`limbeck convert FILE OUT --model biggan` "
+                                "makes one of weights alone)");
+  const std::string& format = metadata.text("format");
+  LIMBECK_CHECK(format == expected, what, ": expected a checkpoint of format '", expected,
+                "', found '", format, "'");
+  return config_of(metadata);
+}
+
+TensorFile described(const nn::Module& network, const NetworkConfig& c, const char* format) {
+  TensorFile file = network.state_dict();
+  file.metadata = {{"format", format},
+                   {"arch", c.arch},
+                   {"ch", std::to_string(c.ch)},
+                   {"dim_z", std::to_string(c.dim_z)},
+                   {"classes", std::to_string(c.classes)},
+                   {"resolution", std::to_string(c.resolution)},
+                   {"channels", std::to_string(c.channels)},
+                   {"sn_eps", metadata_text(c.sn_eps)},
+                   {"bn_eps", metadata_text(c.bn_eps)},
+                   {"attention", to_text(c.attention)},
+                   {"shared_dim", std::to_string(c.shared_dim)},
+                   {"hierarchical", c.hierarchical ? "true" : "false"},
+                   {"depth", std::to_string(c.depth)},
+                   {"label_dim", std::to_string(c.label_dim)}};
+  return file;
 }
 
 constexpr const char* embedding_part = "label_embedding/";
@@ -141,35 +173,33 @@ Tensor noise_at(const Tensor& place, int64_t n, int64_t dim_z) {
 }  // namespace
 
 TensorFile generator_checkpoint(const Generator& generator) {
-  const NetworkConfig& c = generator.config();
-  TensorFile file = generator.state_dict();
-  file.metadata = {{"format", format_name},
-                   {"arch", c.arch},
-                   {"ch", std::to_string(c.ch)},
-                   {"dim_z", std::to_string(c.dim_z)},
-                   {"classes", std::to_string(c.classes)},
-                   {"resolution", std::to_string(c.resolution)},
-                   {"channels", std::to_string(c.channels)},
-                   {"sn_eps", metadata_text(c.sn_eps)},
-                   {"bn_eps", metadata_text(c.bn_eps)},
-                   {"attention", to_text(c.attention)},
-                   {"shared_dim", std::to_string(c.shared_dim)},
-                   {"hierarchical", c.hierarchical ? "true" : "false"},
-                   {"depth", std::to_string(c.depth)},
-                   {"label_dim", std::to_string(c.label_dim)}};
-  return file;
+  return described(generator, generator.config(), generator_format);
+}
+
+TensorFile discriminator_checkpoint(const Discriminator& discriminator) {
+  return described(discriminator, discriminator.config(), discriminator_format);
+}
+
+CheckpointKind checkpoint_kind(const TensorFile& file) {
+  const auto format = file.metadata.find("format");
+  if (format == file.metadata.end()) return CheckpointKind::none;
+  if (format->second == generator_format) return CheckpointKind::generator;
+  return format->second == discriminator_format ? CheckpointKind::discriminator
+                                                : CheckpointKind::none;
 }
 
 std::unique_ptr<Generator> load_generator(const TensorFile& file, const std::string& what) {
-  const MetadataReader metadata(file, what, "a generator checkpoint");
-  const std::string& format = metadata.text("format");
-  LIMBECK_CHECK(format == format_name, what, ": expected a checkpoint of format '", format_name,
-                "', found '", format, "'");
-  auto generator = create_generator(config_of(metadata));
+  auto generator = create_generator(checked_config(file, what, generator_format));
   generator->load_state_dict(generator_part(file), what);
   generator->set_requires_grad(false);
   generator->eval();
   return generator;
+}
+
+std::unique_ptr<Discriminator> load_discriminator(const TensorFile& file, const std::string& what) {
+  auto discriminator = create_discriminator(checked_config(file, what, discriminator_format));
+  discriminator->load_state_dict(file, what);
+  return discriminator;
 }
 
 std::unique_ptr<Generator> load_generator(const std::string& path) {
@@ -254,8 +284,9 @@ TensorFile trained_generator_checkpoint(const Generator& generator,
   return file;
 }
 
-TrainedGenerator load_trained_generator(const std::string& path) {
+TrainedGenerator load_trained_generator(const std::string& path, bool allow_nonfinite) {
   const TensorFile file = read_safetensors(path);
+  if (!allow_nonfinite) check_finite(file, path);
   TrainedGenerator trained{load_generator(file, path)};
   const NetworkConfig& c = trained.net->config();
   if (condition_kind(c.arch) == ConditionKind::classes) return trained;

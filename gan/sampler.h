@@ -17,6 +17,14 @@ namespace limbeck::gan {
 /// What a checkpoint does not say (an older one) has NetworkConfig's default.
 TensorFile generator_checkpoint(const Generator& generator);
 
+/// The same of a discriminator, in another format: one is never taken for the other.
+TensorFile discriminator_checkpoint(const Discriminator& discriminator);
+std::unique_ptr<Discriminator> load_discriminator(const TensorFile& checkpoint,
+                                                  const std::string& what);
+/// What checkpoint stands in a file, by its metadata; none: of neither network.
+enum class CheckpointKind { none, generator, discriminator };
+CheckpointKind checkpoint_kind(const TensorFile& file);
+
 /// Builds the generator that a checkpoint describes and loads it, in eval mode and without
 /// gradients. Throws Error naming `what` and the missing or wrong key.
 std::unique_ptr<Generator> load_generator(const TensorFile& checkpoint, const std::string& what);
@@ -42,8 +50,9 @@ EmbeddedResponses embedded_by(const std::shared_ptr<nn::LabelToEmbedding>& net);
 TensorFile trained_generator_checkpoint(const Generator& generator,
                                         const std::shared_ptr<nn::LabelToEmbedding>& embedding,
                                         const data::ResponseScale& scale);
-/// Of either kind. Throws as load_generator, and when a generator of responses lacks its embedding.
-TrainedGenerator load_trained_generator(const std::string& path);
+/// Of either kind. Throws as load_generator, when a generator of responses lacks its embedding, and
+/// for weights that are NaN or infinite unless they are allowed.
+TrainedGenerator load_trained_generator(const std::string& path, bool allow_nonfinite = false);
 
 struct SampleOptions {
   double truncation =

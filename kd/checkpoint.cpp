@@ -1,5 +1,7 @@
 #include "kd/checkpoint.h"
 
+#include "tensor/weights.h"
+
 namespace limbeck::kd {
 namespace {
 std::map<std::string, RegisterComposite::Build>& composites() {
@@ -36,9 +38,12 @@ void save_network(const std::string& path, const nn::Network& network, const std
   write_safetensors(path, file);
 }
 
-SavedNetwork load_network(const std::string& path, Device device) {
+SavedNetwork load_network(const std::string& path, Device device, bool allow_nonfinite) {
   const TensorFile file = read_safetensors(path);
-  const MetadataReader metadata(file, path, "a network saved by limbeck");
+  const MetadataReader metadata(file, path,
+                                "a network saved by limbeck (`limbeck convert FILE OUT --model "
+                                "NAME` makes one of weights alone)");
+  if (!allow_nonfinite) check_finite(file, path);
   SavedNetwork saved;
   saved.name = metadata.text("network");
   saved.options = {metadata.integer("outputs"), metadata.integer("channels"),

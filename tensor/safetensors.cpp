@@ -1,15 +1,17 @@
 #include "tensor/safetensors.h"
 
+#include <algorithm>
 #include <bit>
 #include <cstring>
 #include <nlohmann/json.hpp>
+#include <unordered_set>
 
 namespace limbeck {
 namespace {
 
 static_assert(std::endian::native == std::endian::little,
               "safetensors and npy files are little endian");
-using Json = nlohmann::ordered_json;
+using Json = nlohmann::json;
 
 struct FileType {
   const char* name;
@@ -88,6 +90,68 @@ Tensor read_entry(const std::string& path, const std::string& name, const Json& 
   fail(path, ": tensor '", name, "': type ", type, " is not supported");
 }
 
+/// Looks for keys that stand twice in one object: a parser would silently take the last of the two,
+/// which is what a damaged or a forged file has. (A callback of Json::parse is quadratic.)
+class RepeatedKeys : public nlohmann::json_sax<Json> {
+ public:
+  explicit RepeatedKeys(const std::string& path) : path_(path) {}
+  bool start_object(size_t) override {
+    open_.emplace_back();
+    return true;
+  }
+  bool key(std::string& key) override {
+    LIMBECK_CHECK(open_.back().insert(key).second, path_, ": key '", key,
+                  "' stands twice in the header");
+    return true;
+  }
+  bool end_object() override {
+    open_.pop_back();
+    return true;
+  }
+  bool null() override { return true; }
+  bool boolean(bool) override { return true; }
+  bool number_integer(int64_t) override { return true; }
+  bool number_unsigned(uint64_t) override { return true; }
+  bool number_float(double, const std::string&) override { return true; }
+  bool string(std::string&) override { return true; }
+  bool binary(Json::binary_t&) override { return true; }
+  bool start_array(size_t) override { return true; }
+  bool end_array() override { return true; }
+  bool parse_error(size_t, const std::string&, const nlohmann::detail::exception&) override {
+    return false;
+  }
+
+ private:
+  const std::string& path_;
+  std::vector<std::unordered_set<std::string>> open_;  // of the objects around the place
+};
+
+Json parse_header(const std::string& path, std::string_view text) {
+  RepeatedKeys repeated(path);
+  const Json header = Json::sax_parse(text, &repeated) ? Json::parse(text, nullptr, false) : Json();
+  LIMBECK_CHECK(header.is_object(), path,
+                ": not a safetensors file: its header is not a JSON object");
+  return header;
+}
+
+/// Metadata of the header.
+std::map<std::string, std::string> read_metadata(const std::string& path, const Json& entry) {
+  std::map<std::string, std::string> all;
+  LIMBECK_CHECK(entry.is_object(), path, ": __metadata__ is not an object");
+  for (const auto& [key, value] : entry.items()) {
+    LIMBECK_CHECK(value.is_string(), path, ": metadata '", key, "' is not a string");
+    all[key] = value.get<std::string>();
+  }
+  return all;
+}
+
+/// PyTorch writes zip archives and, before 1.6, pickles.
+void refuse_pytorch(const std::string& path, const std::string& bytes) {
+  LIMBECK_CHECK(!bytes.starts_with("PK\x03\x04") && !bytes.starts_with("\x80\x02"), path,
+                ": a file of PyTorch, not a safetensors file; tools/pth.py turns one into the "
+                "other");
+}
+
 const char* file_type(const std::string& path, const std::string& name, DType dtype) {
   for (const auto& known : file_types)
     if (known.dtype == dtype) return known.name;
@@ -129,49 +193,61 @@ TensorFile read_safetensors(const std::string& path) {
   uint64_t header_size = 0;
   LIMBECK_CHECK(bytes.size() >= 8, path, ": not a safetensors file: ", bytes.size(),
                 " bytes, expected at least 8");
+  refuse_pytorch(path, bytes);
   std::memcpy(&header_size, bytes.data(), 8);
   LIMBECK_CHECK(header_size <= bytes.size() - 8, path,
                 ": not a safetensors file or truncated: header of ", header_size,
                 " bytes in a file of ", bytes.size());
-  const Json header = Json::parse(
-      bytes.begin() + 8, bytes.begin() + 8 + static_cast<int64_t>(header_size), nullptr, false);
-  LIMBECK_CHECK(header.is_object(), path,
-                ": not a safetensors file: its header is not a JSON object");
-  TensorFile file;
+  const Json header = parse_header(path, std::string_view(bytes).substr(8, header_size));
   const char* data = bytes.data() + 8 + header_size;
   const size_t available = bytes.size() - 8 - header_size;
-  uint64_t covered = 0;
+  TensorFile file;
+  struct Place {
+    uint64_t begin, end;
+    std::string name;
+    Tensor tensor;
+  };
+  std::vector<Place> places;
   for (const auto& [name, entry] : header.items()) {
     if (name == "__metadata__") {
-      LIMBECK_CHECK(entry.is_object(), path, ": __metadata__ is not an object");
-      for (const auto& [key, value] : entry.items()) {
-        LIMBECK_CHECK(value.is_string(), path, ": metadata '", key, "' is not a string");
-        file.metadata[key] = value.get<std::string>();
-      }
+      file.metadata = read_metadata(path, entry);
       continue;
     }
-    file.add(name, read_entry(path, name, entry, data, available));
-    covered += entry["data_offsets"][1].get<uint64_t>() - entry["data_offsets"][0].get<uint64_t>();
+    Tensor tensor = read_entry(path, name, entry, data, available);
+    places.push_back({entry["data_offsets"][0], entry["data_offsets"][1], name, tensor});
+  }
+  // In the order of the file; its bytes belong to one tensor each.
+  std::sort(places.begin(), places.end(), [](const Place& a, const Place& b) {
+    return std::tie(a.begin, a.end, a.name) < std::tie(b.begin, b.end, b.name);
+  });
+  uint64_t covered = 0;
+  for (Place& p : places) {
+    LIMBECK_CHECK(p.begin == covered, path, ": tensor '", p.name, "' begins at byte ", p.begin,
+                  " where ", covered, " is the next one (overlap or gap)");
+    covered = p.end;
+    file.add(std::move(p.name), std::move(p.tensor));
   }
   LIMBECK_CHECK(covered == available, path, ": its tensors take ", covered,
-                " bytes but the file holds ", available, " (overlap, gap or truncation)");
+                " bytes but the file holds ", available, " (truncated, or bytes behind the last)");
   return file;
 }
 
 void write_safetensors(const std::string& path, const TensorFile& file) {
-  Json header = Json::object();
-  if (!file.metadata.empty()) header["__metadata__"] = file.metadata;
+  std::string text = "{";
+  if (!file.metadata.empty()) text += "\"__metadata__\":" + Json(file.metadata).dump();
+  std::unordered_set<std::string> names;
   uint64_t offset = 0;
   for (const auto& [name, t] : file.tensors) {
     LIMBECK_CHECK(t.defined(), path, ": tensor '", name, "' is undefined");
-    LIMBECK_CHECK(!header.contains(name), path, ": tensor '", name, "' given twice");
+    LIMBECK_CHECK(names.insert(name).second, path, ": tensor '", name, "' given twice");
     const uint64_t end = offset + static_cast<uint64_t>(t.bytes());
-    header[name] = {{"dtype", file_type(path, name, t.dtype())},
-                    {"shape", t.shape().vec()},
-                    {"data_offsets", {offset, end}}};
+    const nlohmann::ordered_json entry = {{"dtype", file_type(path, name, t.dtype())},
+                                          {"shape", t.shape().vec()},
+                                          {"data_offsets", {offset, end}}};
+    text += (text.size() > 1 ? "," : "") + Json(name).dump() + ":" + entry.dump();
     offset = end;
   }
-  std::string text = header.dump();
+  text += "}";
   text.append((8 - text.size() % 8) % 8, ' ');
   const uint64_t header_size = text.size();
   std::string bytes(reinterpret_cast<const char*>(&header_size), 8);

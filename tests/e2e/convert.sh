@@ -10,7 +10,7 @@ check "a network to convert" train
 ckpt=$work/run/stages/nokd/model.safetensors
 check "convert --plain" "$limbeck" convert "$ckpt" "$work/plain.safetensors" --plain
 check_output "convert says what it wrote" '[0-9]+ tensors of resnet8'
-check_error "plain weights are no checkpoint" "no 'network' in the metadata" "$limbeck" eval --ckpt "$work/plain.safetensors" --kind shapes
+check_error "plain weights are no checkpoint" "no 'network' in the metadata.*limbeck convert FILE OUT --model NAME" "$limbeck" eval --ckpt "$work/plain.safetensors" --kind shapes
 numbers=$(tr -d '\0' < "$ckpt" | grep -ao '"mean":"[^"]*"' | cut -d'"' -f4)
 deviations=$(tr -d '\0' < "$ckpt" | grep -ao '"deviation":"[^"]*"' | cut -d'"' -f4)
 # shellcheck disable=SC2086
@@ -28,6 +28,38 @@ check_error "convert names the nearest network" "did you mean 'resnet8'" "${conv
 head -c 5000 "$work/plain.safetensors" > "$work/cut.safetensors"
 check_error "convert refuses a cut file" 'cut\.safetensors' "$limbeck" convert "$work/cut.safetensors" "$work/x.safetensors" --plain
 check_absent "nothing is left after a refusal" $(find "$work" -name 'x.safetensors*')
+
+# The last four bytes are an element of fc.bias.
+nan() { cp "$1" "$2" && printf '\x00\x00\xc0\x7f' | dd of="$2" bs=1 seek=$(($(stat -c %s "$2") - 4)) conv=notrunc status=none; }
+nan "$work/plain.safetensors" "$work/nan.safetensors"
+nan "$ckpt" "$work/nan_ckpt.safetensors"
+to_net=(--model resnet8 --classes 10 --mean 0 0 0 --deviation 1 1 1)
+bad="tensor 'fc.bias' holds NaN or infinite values \(1 of 10\)"
+check_error "convert names NaN weights" "$bad" "$limbeck" convert "$work/nan.safetensors" "$work/x.safetensors" "${to_net[@]}"
+check_error "convert --plain names NaN weights" "$bad" "$limbeck" convert "$work/nan_ckpt.safetensors" "$work/x.safetensors" --plain
+check_error "eval names NaN weights" "$bad" "$limbeck" eval --ckpt "$work/nan_ckpt.safetensors" --kind shapes
+check_error "predict names NaN weights" "$bad" "$limbeck" predict --ckpt "$work/nan_ckpt.safetensors" --input none.npy --out "$work/y.npy"
+check_absent "nothing of NaN weights is written" "$work/x.safetensors"
+check "unless they are allowed" "$limbeck" convert "$work/nan.safetensors" "$work/x.safetensors" "${to_net[@]}" --allow-nonfinite
+check_error "a prefix that no key has" "no key begins with 'student\.'; its keys begin with 'bn1\.'" "$limbeck" convert "$work/plain.safetensors" "$work/y.safetensors" "${to_net[@]}" --prefix student.
+check_error "a key to ignore that is not there" "no key 'head' to ignore" "$limbeck" convert "$work/plain.safetensors" "$work/y.safetensors" "${to_net[@]}" --ignore head
+cp "$work/plain.safetensors" "$work/net.pth" && printf 'PK\x03\x04' | dd of="$work/net.pth" bs=1 conv=notrunc status=none
+check_error "a .pth is named as such" "net.pth: a file of PyTorch.*tools/pth.py" "$limbeck" eval --ckpt "$work/net.pth" --kind shapes
+
+train_gan() {
+  "$limbeck" run configs/tiny.toml --out "$work/gan" --set data.shapes.train=20 --set data.shapes.test=20 --stop-after gan --quiet
+}
+check "a GAN to convert" train_gan
+generator=$work/gan/stages/gan/generator.safetensors
+check "a generator's plain weights" "$limbeck" convert "$generator" "$work/G.safetensors" --plain
+check "BigGAN's sizes are read from the weights" "$limbeck" convert "$work/G.safetensors" "$work/G_back.safetensors" --model biggan
+check_output "convert says what they are" 'biggan generator, [0-9]+ tensors, [0-9]+ parameters'
+if cmp -s "$generator" "$work/G_back.safetensors"; then ok "a generator's round trip keeps every bit"; else bad "a generator's round trip keeps every bit" "files differ"; fi
+check_error "a generator's weights need convert" 'limbeck convert FILE OUT --model biggan' "$limbeck" sample --ckpt "$work/G.safetensors" --out "$work/x.png"
+check_error "a network's weights are no BigGAN" "plain.safetensors: expected a tensor 'output_layer.2.weight'" "$limbeck" convert "$work/plain.safetensors" "$work/y.safetensors" --model biggan
+check_error "CcGAN's sizes are not read" 'not of sagan' "$limbeck" convert "$work/G.safetensors" "$work/y.safetensors" --model sagan
+nan "$generator" "$work/nan_G.safetensors"
+check_error "sample names NaN weights" 'holds NaN or infinite values' "$limbeck" sample --ckpt "$work/nan_G.safetensors" --out "$work/x.png"
 printf '\x93NUMPY\x01\x00\x46\x00%-69s\n' "{'descr': '|u1', 'fortran_order': False, 'shape': (1, 3, 4, 4), }" > "$work/small.npy"
 head -c 48 /dev/zero >> "$work/small.npy"
 check_error "predict refuses images of another size" 'expects images \[N, 3, 32, 32\], found \[1, 3, 4, 4\]' "$limbeck" predict --ckpt "$ckpt" --input "$work/small.npy" --out "$work/y.npy"
@@ -35,6 +67,8 @@ check_absent "predict leaves nothing after a refusal" "$work/y.npy"
 check_error "predict names a missing file" 'none\.npy' "$limbeck" predict --ckpt "$ckpt" --input "$work/none.npy" --out "$work/y.npy"
 
 python=${LIMBECK_PYTHON:-python3}
-if command -v "$python" > /dev/null; then "$python" tests/oracle/interchange.py "$limbeck" "$work" || failures=1
+if command -v "$python" > /dev/null; then
+  "$python" tests/oracle/checkpoints.py "$limbeck" "$work/plain.safetensors" "$work" || failures=1
+  "$python" tests/oracle/interchange.py "$limbeck" "$work" || failures=1
 else skip "interchange with PyTorch" "no $python"; fi
 finish

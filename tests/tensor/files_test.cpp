@@ -78,7 +78,7 @@ TEST_F(Files, DamagedSafetensorsAreNamed) {
   write(path("y"), R"({"w":{"dtype":"F32","shape":[3],"data_offsets":[0,8]}})", 8);
   EXPECT_NE(error_of(path("y")).find("needs 12 bytes, found 8"), std::string::npos);
   write(path("y"), R"({"w":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}})", 9);
-  EXPECT_NE(error_of(path("y")).find("overlap, gap or truncation"), std::string::npos);
+  EXPECT_NE(error_of(path("y")).find("truncated, or bytes behind the last"), std::string::npos);
   write(path("y"),
         R"({"w":{"dtype":"F32","shape":[99999999999,99999999999],"data_offsets":[0,8]}})", 8);
   EXPECT_NE(error_of(path("y")).find("too large"), std::string::npos);
@@ -86,6 +86,45 @@ TEST_F(Files, DamagedSafetensorsAreNamed) {
   EXPECT_NE(error_of(path("y")).find("not a list of sizes"), std::string::npos);
   write(path("y"), R"({"w":{"dtype":"C64","shape":[1],"data_offsets":[0,8]}})", 8);
   EXPECT_NE(error_of(path("y")).find("C64"), std::string::npos);
+}
+
+TEST_F(Files, NoByteOfASafetensorsFileBelongsToTwoTensorsOrNone) {
+  const auto header = [](const std::string& a, const std::string& b) {
+    return R"({"a":{"dtype":"F32","shape":[2],"data_offsets":)" + a +
+           R"(},"b":{"dtype":"F32","shape":[2],"data_offsets":)" + b + "}}";
+  };
+  write(path("x"), header("[8,16]", "[0,8]"), 16);
+  EXPECT_EQ(read_safetensors(path("x")).tensors[0].first, "b") << "in the order of the file";
+  write(path("x"), header("[0,8]", "[4,12]"), 16);  // as many bytes as there are, but not these
+  EXPECT_NE(error_of(path("x")).find("tensor 'b' begins at byte 4 where 8"), std::string::npos);
+  write(path("x"), header("[0,8]", "[12,20]"), 20);
+  EXPECT_NE(error_of(path("x")).find("overlap or gap"), std::string::npos);
+}
+
+TEST_F(Files, AKeyThatStandsTwiceIsRefused) {
+  const std::string w = R"("w":{"dtype":"F32","shape":[1],"data_offsets":[0,4]})";
+  write(path("x"), "{" + w + "," + w + "}", 4);
+  EXPECT_NE(error_of(path("x")).find("key 'w' stands twice"), std::string::npos);
+  write(path("x"), R"({"__metadata__":{"a":"1","a":"2"},)" + w + "}", 4);
+  EXPECT_NE(error_of(path("x")).find("key 'a' stands twice"), std::string::npos);
+  write(path("x"), R"({"w":{"dtype":"F32","shape":[1],"shape":[1],"data_offsets":[0,4]}})", 4);
+  EXPECT_NE(error_of(path("x")).find("key 'shape' stands twice"), std::string::npos);
+}
+
+TEST_F(Files, FilesOfPyTorchAreNamedAsSuch) {
+  for (const std::string& begin :
+       {std::string("PK\x03\x04........"), std::string("\x80\x02......")}) {
+    std::ofstream(path("x"), std::ios::binary) << begin;
+    EXPECT_NE(error_of(path("x")).find("tools/pth.py"), std::string::npos);
+  }
+}
+
+TEST_F(Files, AHeaderOfManyTensorsIsReadAndWrittenInTime) {
+  TensorFile file;
+  for (int i = 0; i < 50000; ++i) file.add("t" + std::to_string(i), Tensor());
+  for (auto& [name, tensor] : file.tensors) tensor = Tensor::zeros({0});
+  write_safetensors(path("x"), file);  // quadratic in the header: minutes
+  EXPECT_EQ(read_safetensors(path("x")).tensors.size(), 50000u);
 }
 
 TEST_F(Files, HalfTypesAreWidened) {
