@@ -276,10 +276,8 @@ const RegisterCommand command(
        train.add_option("--warmup", o->warmup, "steps before the measurement").show_default();
        o->device = add_device_options(train);
        o->kernels = add_kernels_option(train);
-       train
-           .add_option("--threads", o->threads,
-                       "threads; 0: as OMP_NUM_THREADS or the machine says")
-           .show_default();
+       train.add_threads_option(o->threads,
+                                "threads (default: as OMP_NUM_THREADS or the machine says)");
        train.add_option("--profile", o->profile,
                         "also print the time of each operator: `operators`, or `shapes` for a row "
                         "per input shape");

@@ -22,6 +22,8 @@ class CommandOption {
   /// Shows the present value of the target as the default in --help.
   CommandOption& show_default();
   CommandOption& positive();
+  /// A whole number from low to high.
+  CommandOption& in_range(int64_t low, int64_t high);
   CommandOption& non_negative();
   CommandOption& one_of(std::initializer_list<const char*> choices);
   /// What --help calls the value: "FILE".
@@ -51,6 +53,8 @@ class CommandLine {
                            const std::string& help);
   CommandOption add_option(const std::string& name, std::vector<double>& target,
                            const std::string& help);
+  /// --threads: 1 to 1024; 0 in the target when it is not given.
+  CommandOption add_threads_option(int& target, const std::string& help);
   CommandOption add_flag(const std::string& name, bool& target, const std::string& help);
   CommandLine add_subcommand(const std::string& name, const std::string& summary);
   /// One of the subcommands has to be given.

@@ -108,19 +108,31 @@ bool contains(const std::vector<std::string>& list, const std::string& name) {
   return false;
 }
 
+/// "epochs" of "teacher.epochs", and "teacher.".
+std::string last_of(const std::string& key) { return key.substr(key.rfind('.') + 1); }
+std::string section_of(const std::string& key) { return key.substr(0, key.rfind('.') + 1); }
+
 /// Of a key without a section, the same last name in one is the likeliest ("steps" for
-/// "gan.steps"), then the nearest key; without either, what there is.
+/// "gan.steps"); of one in a section, what that section has; then the nearest of all.
 std::string hint(const std::string& name, const std::vector<std::string>& candidates) {
-  std::string otherwise;
-  for (const auto& c : candidates)
-    if (otherwise.empty() && c.substr(c.rfind('.') + 1) == name.substr(name.rfind('.') + 1))
-      otherwise = did_you_mean(c, {c});
-  if (!otherwise.empty() && name.find('.') == std::string::npos) return otherwise;
+  const std::string section = section_of(name);
+  std::vector<std::string> same_name, of_section;
+  for (const auto& c : candidates) {
+    if (last_of(c) == last_of(name)) same_name.push_back(c);
+    if (!section.empty() && c.starts_with(section)) of_section.push_back(c.substr(section.size()));
+  }
+  if (section.empty() && !same_name.empty()) return did_you_mean(same_name[0], {same_name[0]});
+  if (!of_section.empty()) {
+    const std::string near = nearest_name(last_of(name), of_section);
+    return near.empty()
+               ? "; [" + section.substr(0, section.size() - 1) + "] has " + joined(of_section)
+               : did_you_mean(section + near, {section + near});
+  }
   constexpr size_t few = 10;
-  if (otherwise.empty() && candidates.size() > few) otherwise = "; 'limbeck config' lists the keys";
-  if (otherwise.empty())
-    for (const auto& c : candidates) otherwise += (otherwise.empty() ? "; expected " : ", ") + c;
-  return did_you_mean(name, candidates, otherwise);
+  return did_you_mean(name, candidates,
+                      !same_name.empty()        ? did_you_mean(same_name[0], {same_name[0]})
+                      : candidates.size() > few ? "; 'limbeck config' lists the keys"
+                                                : "; expected " + joined(candidates));
 }
 
 const Setting& find_setting(const Settings& settings, const std::string& key,

@@ -96,7 +96,7 @@ const RegisterCommand command(
        app.add_option("--set", a->overrides, "key=value: overrides the file; may be repeated")
            .value_name("KEY=VALUE")
            .one_value_each();
-       app.add_option("--threads", a->threads, "threads; no influence on the result").positive();
+       app.add_threads_option(a->threads, "threads; no influence on the result");
        a->device = add_device_options(app);
        a->kernels = add_kernels_option(app);
        app.add_option("--checkpoint-seconds", a->checkpoint_seconds,
@@ -106,7 +106,8 @@ const RegisterCommand command(
        app.add_flag("--dry-run", a->dry_run, "print the effective settings and the stages");
        app.add_flag("--quiet", a->quiet, "print warnings and errors only");
        app.footer(
-           "SIGINT (Ctrl-C) and SIGTERM write a checkpoint and end with exit code 3; the "
+           "SIGINT (Ctrl-C), SIGTERM, SIGHUP, SIGUSR1 and SIGUSR2 write a checkpoint and end with "
+           "exit code 3; the "
            "same command continues from there.");
        app.callback([a] {
          if (const int code = distill(*a)) throw ExitStatus{code};

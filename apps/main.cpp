@@ -1,10 +1,12 @@
 // The `limbeck` program: collects the subcommands, reports every error in one line. Exit codes: 0
-// done, 1 error, 2 wrong command line, 3 interrupted by SIGINT or SIGTERM with a checkpoint written
+// done, 1 error, 2 wrong command line, 3 interrupted by a signal with a checkpoint written
 // (run again to continue).
 #include <unistd.h>
 
+#include <cerrno>
 #include <cstdio>
 #include <cstdlib>
+#include <cstring>
 #include <new>
 
 #include "apps/command.h"
@@ -22,12 +24,19 @@ void shorten_spinning(char** argv) {
   execv("/proc/self/exe", argv);  // returns only when it failed: then it runs as it is
 }
 
+/// What was printed must have arrived: on a full disk it has not, and nobody said so yet.
+int flushed(int status) {
+  if (std::fflush(stdout) == 0 && !std::ferror(stdout)) return status;
+  std::fprintf(stderr, "limbeck: error: standard output: %s\n", std::strerror(errno));
+  return status == 0 ? 1 : status;
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
   shorten_spinning(argv);
   try {
-    return limbeck::run_program(argc, argv, limbeck::version_text);
+    return flushed(limbeck::run_program(argc, argv, limbeck::version_text));
   } catch (const limbeck::ExitStatus& e) {
     return e.code;
   } catch (const limbeck::Error& e) {

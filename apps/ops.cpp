@@ -549,7 +549,7 @@ void setup(CommandLine& app) {
       "GB/s and GFLOP/s beside this machine's roofline, for kernels that pass the check", bench);
   b.add_option("--kernel", o->kernel, "only implementations of this name");
   b.add_option("--device", o->device, "time this device's kernels: cpu or cuda");
-  b.add_option("--threads", o->threads, "OpenMP threads").positive();
+  b.add_threads_option(o->threads, "OpenMP threads");
   b.add_option("--seconds", o->seconds, "time for each measurement").positive();
   o->kernels = add_kernels_option(b);
   b.add_option("--precision", o->precision,

@@ -199,10 +199,9 @@ RegisterCommand run_command(
        app.add_option("--set", a->overrides, "key=value: overrides the file; may be repeated")
            .value_name("KEY=VALUE")
            .one_value_each();
-       app.add_option(
-              "--threads", a->threads,
-              "threads (default: one per core, or OMP_NUM_THREADS); no influence on the result")
-           .positive();
+       app.add_threads_option(
+           a->threads,
+           "threads (default: one per core, or OMP_NUM_THREADS); no influence on the result");
        a->device = add_device_options(app);
        a->kernels = add_kernels_option(app);
        app.add_option("--stop-after", a->selection.stop_after,
@@ -241,7 +240,8 @@ RegisterCommand run_command(
        app.add_flag("--dry-run", a->dry_run, "print the effective settings and what would be run");
        app.add_flag("--quiet", a->quiet, "print warnings and errors only");
        app.footer(
-           "SIGINT (Ctrl-C) and SIGTERM write a checkpoint and end with exit code 3; the same "
+           "SIGINT (Ctrl-C), SIGTERM, SIGHUP, SIGUSR1 and SIGUSR2 write a checkpoint and end with "
+           "exit code 3; the same "
            "command continues from there. "
            "A second signal ends at once; nothing is lost but the work since the last checkpoint.");
        app.callback([a] {

@@ -90,9 +90,9 @@ std::pair<std::string, std::string> read_condition(const std::vector<kd::Stage>&
   const std::vector<std::string> key_list(keys.begin(), keys.end()),
       value_list(values.begin(), values.end());
   LIMBECK_CHECK(keys.count(key), option, ": no stage has a '", key, "'",
-                did_you_mean(key, key_list, "; there are: " + join_names(key_list)));
+                did_you_mean(key, key_list, "; there are: " + joined(key_list)));
   LIMBECK_CHECK(values.count(value), option, ": no stage has ", key, " '", value, "'",
-                did_you_mean(value, value_list, "; there are: " + join_names(value_list)));
+                did_you_mean(value, value_list, "; there are: " + joined(value_list)));
   return {key, value};
 }
 
@@ -232,11 +232,11 @@ std::string failure_summary(const std::vector<PlannedStage>& plan) {
   }
   if (failed.empty()) return {};
   const bool one = failed.size() == 1;
-  return cat(one ? "stage failed: " : "stages failed: ", join_names(failed),
+  return cat(one ? "stage failed: " : "stages failed: ", joined(failed),
              held.empty() ? ""
              : one        ? "; not run because of it: "
                           : "; not run because of them: ",
-             join_names(held));
+             joined(held));
 }
 
 std::string changed_keys(const std::string& before, const std::string& after) {
@@ -264,12 +264,6 @@ std::string changed_keys(const std::string& before, const std::string& after) {
   for (const auto& [key, line] : a)
     if (++count <= 3) keys += (count > 1 ? ", " : "") + key;
   return count > 3 ? cat(keys, " and ", count - 3, " more") : keys;
-}
-
-std::string join_names(const std::vector<std::string>& names) {
-  std::string text;
-  for (const auto& name : names) text += (text.empty() ? "" : ", ") + name;
-  return text;
 }
 
 }  // namespace limbeck

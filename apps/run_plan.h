@@ -65,7 +65,4 @@ std::string failure_summary(const std::vector<PlannedStage>& plan);
 /// three; empty when none does.
 std::string changed_keys(const std::string& before, const std::string& after);
 
-/// "a, b, c".
-std::string join_names(const std::vector<std::string>& names);
-
 }  // namespace limbeck

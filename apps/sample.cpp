@@ -14,6 +14,7 @@ namespace limbeck::sample_app {
 namespace {
 
 constexpr double none = std::numeric_limits<double>::quiet_NaN();
+constexpr int64_t most_columns = 4096;
 constexpr int64_t default_sweep = 10;  // columns without a range, and rows
 
 struct SampleArguments {
@@ -106,7 +107,9 @@ void sample_responses(const SampleArguments& a, const gan::TrainedGenerator& gen
 
 void write_samples(const SampleArguments& a) {
   LIMBECK_CHECK(a.count >= 0, "--n: expected at least 1, found ", a.count);
-  LIMBECK_CHECK(a.zoom >= 1, "--zoom: expected at least 1, found ", a.zoom);
+  LIMBECK_CHECK(a.zoom >= 1 && a.zoom <= 64, "--zoom: expected 1 to 64, found ", a.zoom);
+  LIMBECK_CHECK(a.columns >= 0 && a.columns <= most_columns, "--columns: expected 1 to ",
+                most_columns, ", found ", a.columns);
   const gan::TrainedGenerator generator =
       gan::load_trained_generator(a.checkpoint, a.allow_nonfinite);
   generator.to(chosen_device(*a.device));

@@ -1,10 +1,10 @@
-// Stop requests: SIGINT and SIGTERM ask a run to write a checkpoint and end; a second one ends it
-// at once.
+// Stop requests: SIGINT, SIGTERM and what batch systems send before they end a job (SIGHUP, SIGUSR1,
+// SIGUSR2: Slurm, LSF, SGE) ask a run to write a checkpoint and end; a second one ends it at once.
 #pragma once
 
 namespace limbeck {
 
-/// Installs the handlers while alive.
+/// Installs the handlers while alive; not of a SIGHUP that nohup has ignored.
 class StopSignals {
  public:
   StopSignals();

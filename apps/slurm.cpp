@@ -147,7 +147,7 @@ class Submission {
       submitted_[stage] = {id, planned(stage).fingerprint}, new_.insert(stage);
     write_submitted(directory_, submitted_);  // after each: a kill in between loses none
     ++count_;
-    console_.line(cat("job ", id, ": ", join_names(left)));
+    console_.line(cat("job ", id, ": ", joined(left)));
   }
   int count() const { return count_; }
 
@@ -238,7 +238,7 @@ class GroupOrder {
  private:
   void add(size_t g) {
     if (done_.count(g)) return;
-    LIMBECK_CHECK(open_.insert(g).second, "--slurm-group: the job of ", join_names(groups_[g]),
+    LIMBECK_CHECK(open_.insert(g).second, "--slurm-group: the job of ", joined(groups_[g]),
                   " would wait for itself, through stages between these; add them to the group");
     for (const auto& stage : groups_[g])
       for (const auto& need : needs_[stage])

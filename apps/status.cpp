@@ -77,9 +77,9 @@ StatusLine status_of(const PlannedStage& p, const RecordedRun& run,
   else if (p.state == StageState::failed)
     line.state = "failed", line.detail = p.why;
   else if (!failed.empty())
-    line.state = "not run", line.detail = "needs " + join_names(failed) + ", which failed";
+    line.state = "not run", line.detail = "needs " + joined(failed) + ", which failed";
   else if (!missing.empty())
-    line.state = "waiting for", line.detail = join_names(missing);
+    line.state = "waiting for", line.detail = joined(missing);
   else if (job.active)
     line.state = job.state == "RUNNING" ? "running" : "pending", line.detail = job.reason;
   else if (job.state == "CANCELLED")
@@ -119,7 +119,7 @@ void cancel(const std::string& directory) {
   if (ids.empty())
     std::printf("no Slurm job of this run is pending or running\n");
   else
-    std::printf("cancelled: %s\n", join_names(ids).c_str());
+    std::printf("cancelled: %s\n", joined(ids).c_str());
 }
 
 RegisterCommand status_command(

@@ -72,12 +72,6 @@ Table read_csv(const std::string& file) {
   return table;
 }
 
-std::string joined(const std::vector<std::string>& names) {
-  std::string out;
-  for (const auto& n : names) out += (out.empty() ? "" : ", ") + n;
-  return out;
-}
-
 /// Index of a column, or -1.
 int find_column(const Table& t, const std::string& name) {
   const auto at = std::find(t.header.begin(), t.header.end(), name);

@@ -11,12 +11,6 @@ std::vector<GanEntry>& entries() {
   return all;
 }
 
-std::string joined(const std::vector<std::string>& names) {
-  std::string all;
-  for (const std::string& n : names) all += (all.empty() ? "" : ", ") + n;
-  return all;
-}
-
 const GanEntry& entry_of(const std::string& name) {
   for (const GanEntry& e : entries())
     if (e.name == name) return e;

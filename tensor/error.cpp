@@ -1,6 +1,7 @@
 #include "tensor/error.h"
 
 #include <algorithm>
+#include <cctype>
 #include <numeric>
 
 namespace limbeck {
@@ -21,23 +22,38 @@ size_t edit_distance(const std::string& a, const std::string& b) {
   return row.back();
 }
 
-/// Empty when none is near.
+std::string lower(std::string text) {
+  std::transform(text.begin(), text.end(), text.begin(),
+                 [](unsigned char c) { return std::tolower(c); });
+  return text;
+}
+
+}  // namespace
+
+std::string joined(const std::vector<std::string>& names) {
+  std::string all;
+  for (const std::string& name : names) all += (all.empty() ? "" : ", ") + name;
+  return all;
+}
+
 std::string nearest_name(const std::string& name, const std::vector<std::string>& candidates) {
+  const size_t bound = std::min(std::max<size_t>(2, name.size() / 3), name.size() - 1);
   std::string best;
-  size_t best_distance = name.size() / 2 + 2;  // farther than that is no typo
+  size_t best_distance = bound + 1;
   for (const auto& c : candidates) {
-    const size_t d = edit_distance(name, c);
+    const size_t d = edit_distance(lower(name), lower(c));
     if (d < best_distance) best_distance = d, best = c;
   }
   return best;
 }
 
-}  // namespace
-
 std::string did_you_mean(const std::string& name, const std::vector<std::string>& candidates,
                          const std::string& otherwise) {
-  const std::string near = nearest_name(name, candidates);
-  return near.empty() ? otherwise : cat("; did you mean '", near, "'?");
+  const std::string near = name.empty() ? "" : nearest_name(name, candidates);
+  if (!near.empty()) return cat("; did you mean '", near, "'?");
+  constexpr size_t few = 16;
+  if (!otherwise.empty() || candidates.empty() || candidates.size() > few) return otherwise;
+  return "; there are: " + joined(candidates);
 }
 
 }  // namespace limbeck

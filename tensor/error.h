@@ -26,8 +26,15 @@ template <class... Parts>
   throw Error(cat(parts...));
 }
 
-/// The end of a message about an unknown name: "; did you mean 'x'?" with the candidate of the
-/// smallest edit distance, or `otherwise` when none is near.
+/// "a, b, c".
+std::string joined(const std::vector<std::string>& names);
+
+/// The candidate of the smallest edit distance without regard to case; empty when none is near: two
+/// edits, or a third of the name, that leave something of it.
+std::string nearest_name(const std::string& name, const std::vector<std::string>& candidates);
+
+/// The end of a message about an unknown name: "; did you mean 'x'?" with the nearest candidate; when
+/// none is near, `otherwise`, or without one the candidates, if they are few.
 std::string did_you_mean(const std::string& name, const std::vector<std::string>& candidates,
                          const std::string& otherwise = {});
 

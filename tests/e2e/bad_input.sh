@@ -49,6 +49,9 @@ check_error "missing configuration" "$work/none.toml" run "$work/none.toml"
 check_error "unknown key in --set" "did you mean 'student.model'" run configs/tiny.toml --set student.modle=resnet8
 check_error "a key of an earlier version" "did you mean 'data.shapes.train'\?" run configs/tiny.toml --set data.shapes_train=10
 check_error "missing data" "data.path: $work/nowhere: expected a folder with data_batch" run configs/cifar10.toml --set data.path="$work/nowhere"
+check_error "suggestions look past upper case" "did you mean 'gan.batch'" run configs/tiny.toml --set gan.BATCH=4
+check_error "suggestions stay in the section" "did you mean 'teacher.batch'" run configs/tiny.toml --set teacher.bacth=4
+check_error "a name like none lists the section" "unknown key 'teacher.steps'; .teacher. has model, epochs, batch" run configs/tiny.toml --set teacher.steps=4
 check_error "unknown data source" "data.kind: unknown source 'shape'; did you mean 'shapes'" run configs/tiny.toml --set data.kind=shape
 check_error "unknown network" "student.model: unknown network 'resnet9'" run configs/tiny.toml --set student.model=resnet9
 check_error "unknown stage" "unknown stage 'techer'; did you mean 'teacher'" run configs/tiny.toml --stop-after techer

@@ -39,6 +39,11 @@ start "resuming"
 kill -INT $pid 2> /dev/null; end
 # A shell without job control starts background processes with SIGINT ignored; ours installs its own handler.
 check "SIGINT ends with exit code 3" test $status = 3
+for signal in HUP USR1 USR2; do
+  start "resuming"
+  kill -$signal $pid 2> /dev/null; end
+  check "SIG$signal ends with exit code 3" test $status = 3
+done
 check "the second session resumed" grep -q "resuming from its last checkpoint" "$work/log"
 check "and kept the curve so far" test "$(wc -l < "$run/stages/teacher/metrics.jsonl")" -ge "$lines"
 finish
