@@ -146,6 +146,8 @@ class Loader {
 Tensor grid(const Tensor& images, int64_t columns, int64_t gap = 2, int64_t zoom = 1);
 /// f32 images in [-1, 1] -> u8 by truncation of (x/2 + 1/2) * 255, as the original does.
 Tensor to_bytes(const Tensor& images);
+/// The file of a u8 [H, W, 1 or 3] image; errors begin with `what`.
+std::string encode_png(const Tensor& u8_hwc, const std::string& what);
 void write_png(const std::string& path, const Tensor& u8_hwc);
 Tensor read_image(const std::string& path);  ///< u8 [H, W, C], through stb_image
 

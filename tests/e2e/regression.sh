@@ -43,6 +43,16 @@ generator=$a/stages/gan/generator.safetensors
 check "images of one response, without the data" "$limbeck" sample --ckpt "$generator" --label 55 --n 64 --out "$work/55.png"
 check "a sweep" "$limbeck" sample --ckpt "$generator" --label-range 20:60:5 --n 3 --out "$work/sweep.png"
 check "both are PNGs" bash -c "for f in 55 sweep; do head -c 4 '$work/'\$f.png | tail -c 3 | grep -q PNG || exit 1; done"
+check "an animated sweep" "$limbeck" sample --ckpt "$generator" --label-range 20:60:5 --n 4 --out "$work/sweep.apng"
+if "$python" -c 'import PIL' 2> /dev/null; then
+  check "has a frame per response, of four images" "$python" - "$work/sweep.apng" << 'END'
+import sys
+from PIL import Image
+with Image.open(sys.argv[1]) as image:
+    found = (image.n_frames, image.size, image.info["duration"])
+sys.exit(found != (9, (132, 132), 200.0) and f"found {found}")
+END
+else skip "the frames of the animation by another decoder" "no PIL in $python"; fi
 check_error "a response outside of the scale" '--label: expected 0\.\.90 degrees' "$limbeck" sample --ckpt "$generator" --label 120 --out "$work/no.png"
 
 student=$a/stages/cgankd/model.safetensors
