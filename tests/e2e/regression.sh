@@ -59,6 +59,14 @@ student=$a/stages/cgankd/model.safetensors
 folder=(--kind folder --path "$work/bars" --folder-response-low 0 --folder-response-high 90)
 check "evaluation of a regressor" "$limbeck" eval --ckpt "$student" "${folder[@]}" --folder-response-unit degrees
 check_output "speaks of degrees" 'mean absolute error [0-9.]+ degrees on 60 test images'
+found=$(grep -o 'error [0-9.]*' "$work/out")
+check "a regressor as PyTorch's weights" "$limbeck" convert "$student" "$work/plain.safetensors" --plain
+check "and back, with its scale" "$limbeck" convert "$work/plain.safetensors" "$work/back.safetensors" --model resnet8 --task regression --size 32 \
+  --mean 0.5 0.5 0.5 --deviation 0.5 0.5 0.5 --range 0 90 --unit degrees
+check "has the same error" "$limbeck" eval --ckpt "$work/back.safetensors" "${folder[@]}" --folder-response-unit degrees
+check_output "in degrees" "$found degrees on 60 test images"
+check "errors of whole degrees" "$limbeck" eval --ckpt "$student" "${folder[@]}" --folder-response-unit degrees --folder-response-truncate true
+check_output "stand beside them" "$found degrees" 'whole numbers, cut toward zero, [0-9.]+$'
 check_error "another unit is refused" "predicts 'degrees', the responses of the data set are in 'years'" "$limbeck" eval --ckpt "$student" "${folder[@]}" --folder-response-unit years
 printf '\x93NUMPY\x01\x00\x46\x00%-69s\n' "{'descr': '|u1', 'fortran_order': False, 'shape': (1, 3, 32, 32), }" > "$work/x.npy"
 head -c 3072 /dev/zero >> "$work/x.npy"
