@@ -68,7 +68,7 @@ GROUPS = {  # name: (what, rows, settings or None for eager f32)
         Row("InceptionV3", batch=8, size=299, kind="inference"), Row("ResNet34_extract"), Row("ratio_MLP5", batch=256),
         Row("ratio_MLP5", "regression", 256, 64), Row("sparse_autoencoder", "regression", 32, 64), Row("y2h", "regression", 128, 0)], None),
     "ccgan": ("CcGAN at other widths and sizes", [
-        Row("sagan", "regression", 32, 64, width=16), Row("sagan", "regression", 64, 32, width=16), Row("sagan", "regression", 8, 64),
+        Row("sagan", "regression", 32, 64, width=16), Row("sagan", "regression", 64, 32, width=16), Row("sagan", "regression", 32, 64),
         Row("sagan", "regression", 16, 32), Row("sngan", "regression", 32, 64, width=16)],
         ["contiguous", "channels_last", "contiguous compile", "channels_last compile"]),
     "settings": ("classifiers under every setting", [Row(m) for m in ("resnet20", "resnet8x4", "vgg8", "wrn_40_1")], ["all"]),

@@ -263,7 +263,7 @@ Split regression_set(bool tested) {
                           {"labels_train", reals({0.1, 33.3, -5.25, 89.9})},
                           {"images_test", counted_images(2)},
                           {"labels_test", reals({12, 95})}}));
-  s.train.scale = s.test.scale = {-5.25, 89.9, "degrees", true};
+  s.train.scale = s.test.scale = {-5.25, 89.9, "degrees", true, true};
   if (!tested) s.test = s.test.select({});
   return s;
 }

@@ -54,6 +54,10 @@ if ! "$limbeck" data convert chairs "$h5" --set chairs.train=24 --set chairs.tes
   finish
 fi
 hdf5=(--set data.kind=hdf5 --set "data.path=$h5" "${small[@]}")
+check "whole numbers beside reals" run whole "${hdf5[@]}" --set data.hdf5.response_truncate=true --stop-after nokd
+check "are in the results" grep -q '"test_mae_truncated": {"value": [0-9.]*, "unit": "degrees", "better": "lower", "kind": "test"' "$work/whole/stages/nokd/result.json"
+check "a report of them" "$limbeck" report "$work/whole"
+check_output "has both errors" '^Result: test_mae in degrees' '^Result: test_mae_truncated in degrees'
 check "a run on HDF5" run hdf5 "${hdf5[@]}" --stop-after teacher
 checksums "$work/hdf5/stages/teacher" > "$work/teacher.sum"
 cp "$h5" "$work/whole.h5"
