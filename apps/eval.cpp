@@ -2,6 +2,7 @@
 #include <cstdio>
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <optional>
 
 #include "apps/command.h"
 #include "apps/data_options.h"
@@ -53,20 +54,27 @@ void evaluate(const Options& o) {
   } else {
     if (saved.scale) {
       check_unit(saved, d, o.checkpoint);
+      const bool truncates = d.scale.truncates;
       d.scale = *saved.scale;
+      d.scale.truncates = truncates;
     }
     criterion = std::make_unique<train::RegressionCriterion>(d.scale);
   }
   criterion->check(d, saved.options.outputs);
   const double value =
       train::evaluate(*saved.network, d, saved.standardisation, *criterion, o.batch);
+  std::optional<double> truncated;
+  if (d.scale.truncates)
+    truncated = train::evaluate(*saved.network, d, saved.standardisation,
+                                train::RegressionCriterion(d.scale, true), o.batch);
   if (o.json) {
-    const nlohmann::ordered_json j = {{"network", saved.name},
-                                      {"parameters", saved.network->parameter_count()},
-                                      {"part", o.part},
-                                      {"images", d.size()},
-                                      {criterion->metric(), value},
-                                      {"unit", criterion->unit()}};
+    nlohmann::ordered_json j = {{"network", saved.name},
+                                {"parameters", saved.network->parameter_count()},
+                                {"part", o.part},
+                                {"images", d.size()},
+                                {criterion->metric(), value},
+                                {"unit", criterion->unit()}};
+    if (truncated) j["mae_truncated"] = *truncated;
     std::printf("%s\n", j.dump().c_str());
   } else if (d.classes > 0) {
     std::printf("%s: accuracy %.2f %% on %lld %s images\n", saved.name.c_str(), 100 * value,
@@ -75,6 +83,9 @@ void evaluate(const Options& o) {
     std::printf("%s: mean absolute error %.4f%s on %lld %s images\n", saved.name.c_str(), value,
                 (d.scale.unit.empty() ? "" : " " + d.scale.unit).c_str(),
                 static_cast<long long>(d.size()), o.part.c_str());
+    if (truncated)
+      std::printf("%s: mean absolute error of whole numbers, cut toward zero, %.4f\n",
+                  saved.name.c_str(), *truncated);
   }
 }
 

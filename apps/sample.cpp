@@ -1,5 +1,6 @@
 // limbeck sample: images from a generator checkpoint. Of classes: one class, or a sheet of all. Of
-// responses: one response, or a sweep of responses with the same noise along a row.
+// responses: one response, or a sweep of responses with the same noise along a row; as an animation
+// a frame for each response.
 #include <cmath>
 #include <limits>
 #include <memory>
@@ -7,8 +8,10 @@
 
 #include "apps/command.h"
 #include "apps/device_option.h"
+#include "data/animation.h"
 #include "data/dataset.h"
 #include "gan/sampler.h"
+#include "tensor/rows.h"
 
 namespace limbeck::sample_app {
 namespace {
@@ -23,9 +26,10 @@ struct SampleArguments {
   int64_t label_class = -1, count = 0, columns = 0, zoom = 2;
   double label = none;
   uint64_t seed = 0;
-  double truncation = 0;
+  double truncation = 0, frame_seconds = 0.2;
   bool allow_nonfinite = false;
 
+  bool animated() const { return out.ends_with(".apng"); }
   int64_t images() const { return count > 0 ? count : 64; }
   Stream stream() const { return Stream(seed).fork("sample"); }
 };
@@ -81,6 +85,36 @@ std::vector<double> parse_range(const std::string& text) {
   return all;
 }
 
+/// Responses normalised to [0, 1]: the range's, or evenly over the scale.
+std::vector<float> swept_responses(const SampleArguments& a, const data::ResponseScale& scale) {
+  std::vector<float> y;
+  if (a.label_range.empty())
+    for (int64_t i = 0; i < default_sweep; ++i)
+      y.push_back(static_cast<float>(i) / static_cast<float>(default_sweep - 1));
+  else
+    for (const double v : parse_range(a.label_range))
+      y.push_back(normalised(v, scale, "--label-range"));
+  return y;
+}
+
+/// A column per response, a row per noise; or a frame per response, which shows every noise.
+void write_sweep(const SampleArguments& a, const gan::TrainedGenerator& generator) {
+  const std::vector<float> y = swept_responses(a, generator.scale);
+  const int64_t rows = a.count > 0 ? a.count : default_sweep,
+                columns = static_cast<int64_t>(y.size());
+  const Tensor images = gan::sweep_images(*generator.net, generator.condition(Tensor::of(y)), rows,
+                                          a.stream(), {.truncation = a.truncation});
+  if (!a.animated()) return data::write_png(a.out, data::grid(images, columns, 2, a.zoom));
+  std::vector<Tensor> frames;
+  for (int64_t k = 0; k < columns; ++k) {
+    std::vector<int64_t> of_frame;
+    for (int64_t r = 0; r < rows; ++r) of_frame.push_back(r * columns + k);
+    frames.push_back(data::grid(take_rows(images, of_frame),
+                                a.columns > 0 ? a.columns : default_columns(rows), 2, a.zoom));
+  }
+  data::write_apng(a.out, frames, a.frame_seconds);
+}
+
 void sample_responses(const SampleArguments& a, const gan::TrainedGenerator& generator) {
   LIMBECK_CHECK(a.label_class < 0, a.checkpoint,
                 ": the generator makes responses; --label or --label-range name them, found "
@@ -94,15 +128,7 @@ void sample_responses(const SampleArguments& a, const gan::TrainedGenerator& gen
     return write_grid(a, *generator.net, generator.condition(Tensor::of(y)),
                       default_columns(a.images()));
   }
-  if (a.label_range.empty())
-    for (int64_t i = 0; i < default_sweep; ++i)
-      y.push_back(static_cast<float>(i) / static_cast<float>(default_sweep - 1));
-  else
-    for (const double v : parse_range(a.label_range))
-      y.push_back(normalised(v, scale, "--label-range"));
-  data::write_png(a.out, gan::sweep(*generator.net, generator.condition(Tensor::of(y)),
-                                    a.count > 0 ? a.count : default_sweep, a.stream(),
-                                    {.truncation = a.truncation}, a.zoom));
+  write_sweep(a, generator);
 }
 
 void write_samples(const SampleArguments& a) {
@@ -113,6 +139,10 @@ void write_samples(const SampleArguments& a) {
   const gan::TrainedGenerator generator =
       gan::load_trained_generator(a.checkpoint, a.allow_nonfinite);
   generator.to(chosen_device(*a.device));
+  LIMBECK_CHECK(
+      !a.animated() || (generator.of_responses() && std::isnan(a.label)), a.out,
+      ": an animation goes over responses, a frame each; expected a sweep (--label-range), "
+      "or a .png");
   if (generator.of_responses())
     sample_responses(a, generator);
   else
@@ -132,7 +162,11 @@ const RegisterCommand command(
                       "images (per class when --class is absent), 64 by default; of a range the "
                       "rows, 10 by default")
            .positive();
-       app.add_option("--out", a->out, "PNG file to write").required();
+       app.add_option("--out", a->out,
+                      "PNG file to write; .apng: the sweep as an animation, a frame per response "
+                      "(APNG, which browsers play)")
+           .required();
+       app.add_option("--frame-seconds", a->frame_seconds, "of an animation").show_default();
        app.add_option("--seed", a->seed, "seed of the noise").show_default();
        app.add_option("--truncation", a->truncation, "redraw noise beyond this value, 0: off")
            .show_default();

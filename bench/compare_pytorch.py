@@ -54,6 +54,7 @@ class Row:
     batch: int = 64
     size: int = 32
     kind: str = "train"  # or "inference"
+    width: int = 0  # of a GAN; 0: the original's
 
 
 GROUPS = {  # name: (what, rows, settings or None for eager f32)
@@ -66,6 +67,10 @@ GROUPS = {  # name: (what, rows, settings or None for eager f32)
         Row("biggan", batch=32), Row("biggan-deep", batch=4, size=128), Row("sagan", "regression", 8, 64), Row("sngan", "regression", 8, 64),
         Row("InceptionV3", batch=8, size=299, kind="inference"), Row("ResNet34_extract"), Row("ratio_MLP5", batch=256),
         Row("ratio_MLP5", "regression", 256, 64), Row("sparse_autoencoder", "regression", 32, 64), Row("y2h", "regression", 128, 0)], None),
+    "ccgan": ("CcGAN at other widths and sizes", [
+        Row("sagan", "regression", 32, 64, width=16), Row("sagan", "regression", 64, 32, width=16), Row("sagan", "regression", 32, 64),
+        Row("sagan", "regression", 16, 32), Row("sngan", "regression", 32, 64, width=16)],
+        ["contiguous", "channels_last", "contiguous compile", "channels_last compile"]),
     "settings": ("classifiers under every setting", [Row(m) for m in ("resnet20", "resnet8x4", "vgg8", "wrn_40_1")], ["all"]),
 }
 
@@ -210,7 +215,7 @@ class Worker:
 def limbeck_turn(args, row, options, idle):
     """None when it failed, which it has said on stderr."""
     command = [args.limbeck, "bench", "train", "--model", row.model, "--task", row.task, "--batch", str(row.batch), "--size", str(row.size),
-               "--threads", str(args.threads), "--only", row.kind, "--json", "--seconds", str(args.seconds), *options]
+               "--width", str(row.width), "--threads", str(args.threads), "--only", row.kind, "--json", "--seconds", str(args.seconds), *options]
     try:
         r = json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, timeout=300).stdout)
     except (subprocess.CalledProcessError, subprocess.TimeoutExpired, json.JSONDecodeError) as e:
@@ -396,7 +401,7 @@ def earlier_results(args):
     with open(args.json) as f:
         groups = json.load(f)
     fields = Row.__dataclass_fields__
-    return {group: {Row(**{name: r[name] for name in fields}): r["results"] for r in rows} for group, rows in groups.items()}
+    return {group: {Row(**{name: r[name] for name in fields if name in r}): r["results"] for r in rows} for group, rows in groups.items()}
 
 
 def write_results(path, everything):

@@ -15,6 +15,8 @@ def label(row, rows):
     notes = [row.task] if any(r.model == row.model and r.task != row.task for r in rows) else []
     if any((r.batch, r.size) != (row.batch, row.size) for r in rows):
         notes.append(f"{row.batch} x {row.size}x{row.size}" if row.size else f"{row.batch}")
+    if row.width:
+        notes.append(f"width {row.width}")
     if row.kind != "train":
         notes.append(row.kind)
     return row.model + (f" ({', '.join(notes)})" if notes else "")

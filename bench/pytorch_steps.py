@@ -216,14 +216,41 @@ def biggan(args, wrap):
     return Case(train, without_gradient(infer), [g_module, d_module])
 
 
+class Skipped(nn.Module):
+    def forward(self, x, *_, **__):
+        return x
+
+
+class KeepsSize(nn.Module):
+    def __init__(self, block):
+        super().__init__()
+        self.block = block
+
+    def forward(self, x):
+        return self.block(x, downsample=False)
+
+
+def at_32_pixels(g, d, width):
+    """The original's SAGAN without its widest block, as Limbeck's form for 32 pixels: the maps of 4x4 have 8 widths of channels. Its own forward() runs."""
+    from models.SAGAN import snlinear
+
+    bottom = 8 * width
+    g.snlinear0, g.block1, g.gene_ch = snlinear(256, bottom * 16), Skipped(), bottom // 16
+    d.block3, d.block4, d.disc_ch = KeepsSize(d.block3), Skipped(), bottom // 16
+    d.snlinear1, d.sn_embedding1 = snlinear(bottom * 16, 1), snlinear(128, bottom * 16, bias=False)
+
+
 def ccgan(args, wrap):
     """SteeringAngle/train_ccgan.py: hinge loss with soft vicinal weights, real and fake one after the other."""
     import models
     from DiffAugment_pytorch import DiffAugment
 
     name = args.model.upper()
-    g_module = getattr(models, name + "_Generator")(z_dim=256, nc=3, gene_ch=64, dim_embed=128)
-    d_module = getattr(models, name + "_Discriminator")(nc=3, disc_ch=64, dim_embed=128)
+    width = args.width or 64
+    g_module = getattr(models, name + "_Generator")(z_dim=256, nc=3, gene_ch=width, dim_embed=128)
+    d_module = getattr(models, name + "_Discriminator")(nc=3, disc_ch=width, dim_embed=128)
+    if args.size == 32:
+        at_32_pixels(g_module, d_module, width)
     g, d, n = wrap(g_module), wrap(d_module), args.batch
     adams = [torch.optim.Adam(m.parameters(), lr=1e-4, betas=(0.5, 0.999)) for m in (g_module, d_module)]
     real, h = args.images(torch.rand(n, 3, args.size, args.size)), torch.rand(n, 128)

@@ -111,11 +111,15 @@ Part read_part_of(const ArrayFile& file, const std::string& images, const std::s
   return part;
 }
 
-/// Some rows of a whole part.
+/// Some rows of a part.
 Part rows_of(const Part& all, const std::vector<int64_t>& rows) {
-  Part part{take_rows(all.images, rows), {all.labels.place, {}, all.labels.integers, rows}};
-  for (const int64_t row : rows)
-    part.labels.values.push_back(all.labels.values[static_cast<size_t>(row)]);
+  const RawLabels& labels = all.labels;
+  Part part{take_rows(all.images, rows), {.place = labels.place, .integers = labels.integers}};
+  for (const int64_t row : rows) {
+    const auto i = static_cast<size_t>(row);
+    part.labels.values.push_back(labels.values[i]);
+    part.labels.rows.push_back(labels.rows.empty() ? row : labels.rows[i]);
+  }
   return part;
 }
 
@@ -202,12 +206,16 @@ Split classification(const Part& train, const Part& test, const Described& descr
   }
   split.test = split.train;
   take_classes(test.labels, split.test);
+  split.train.images = train.images;
+  split.test.images = test.images;
   return split;
 }
 
 /// What the file says of the scale, where the settings say nothing. It does not bound responses:
 /// those of a test part may lie outside of the training responses.
 ResponseSettings scale_settings(ResponseSettings s, const Described& described) {
+  if (described.has("response_truncate"))
+    s.truncate = s.truncate || described.reader.flag("response_truncate");
   if (s.scale_given() || !described.has("response_low")) return s;
   s.low = described.reader.number("response_low");
   s.high = described.reader.number("response_high");
@@ -219,17 +227,23 @@ ResponseSettings scale_settings(ResponseSettings s, const Described& described) 
   return s;
 }
 
-Split regression(const Part& train, const Part& test, const Described& described,
+/// What stays of a part.
+Part cut(const Part& whole, const ResponseSettings& given, const std::string& section) {
+  check_responses(whole.labels.values, given, section,
+                  [&](size_t i) { return whole.labels.place_of_row(i); });
+  return given.cuts() ? rows_of(whole, kept_rows(whole.labels.values, given)) : whole;
+}
+
+Split regression(const Part& whole_train, const Part& whole_test, const Described& described,
                  const ResponseSettings& given, const std::string& section) {
   Split split;
-  for (const Part* part : {&train, &test})
-    check_responses(part->labels.values, given, section,
-                    [&](size_t i) { return part->labels.place_of_row(i); });
+  const Part train = cut(whole_train, given, section), test = cut(whole_test, given, section);
   const ResponseScale scale = response_scale(train.labels.values, scale_settings(given, described),
                                              section, train.labels.place);
   const auto take = [&](const Part& p, Dataset& d) {
     d.targets = Tensor::of(std::vector<float>(p.labels.values.begin(), p.labels.values.end()));
     d.scale = scale;
+    d.images = p.images;
   };
   take(train, split.train);
   take(test, split.test);
@@ -277,11 +291,10 @@ Split read_arrays(const ArrayFile& file, const ArraySettings& s, const std::stri
   const Described described(file);
   const bool classes =
       holds_classes(s, described, train.labels.integers && !integers_are_responses);
-  Split split = classes ? classification(train, test, described)
-                        : regression(train, test, described, s.response, section);
-  split.train.images = train.images;
-  split.test.images = test.images;
-  return split;
+  LIMBECK_CHECK(!classes || !s.response.cuts(), file.path(), ": the labels are classes; ", section,
+                ".response_from and response_to belong to responses");
+  return classes ? classification(train, test, described)
+                 : regression(train, test, described, s.response, section);
 }
 
 TensorFile tensors_of(const Split& split, bool fake) {
@@ -311,6 +324,7 @@ TensorFile tensors_of(const Split& split, bool fake) {
   file.metadata["response_high"] = metadata_text(d.scale.high);
   file.metadata["response_unit"] = d.scale.unit;
   file.metadata["response_wraps"] = d.scale.wraps ? "true" : "false";
+  file.metadata["response_truncate"] = d.scale.truncates ? "true" : "false";
   return file;
 }
 

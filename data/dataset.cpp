@@ -24,7 +24,8 @@ void ResponseScale::expect_line(const std::string& who) const {
   LIMBECK_CHECK(!wraps, who, ": the responses wrap (", high, unit.empty() ? "" : " ", unit, " is ",
                 low,
                 " again), expected an interval without wrapping: one output and its squared "
-                "error know no circle");
+                "error know no circle; leave response_wraps out, with a "
+                "part of the turn (response_from, response_to) or with a seam");
 }
 
 Tensor ResponseScale::to_unit(const Tensor& responses) const {

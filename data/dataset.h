@@ -1,5 +1,6 @@
 // Dataset: images in memory as bytes, with integer classes or real responses.
 #pragma once
+#include <cmath>
 #include <functional>
 #include <memory>
 #include <string>
@@ -15,12 +16,20 @@ struct ResponseScale {
   double low = 0, high = 1;
   std::string unit;    ///< "degrees"; empty: plain numbers
   bool wraps = false;  ///< `high` is the same as `low`, as 360 degrees are 0
+  /// Predictions count as whole numbers too (the original's years of UTKFace).
+  bool truncates = false;
 
   /// A response in its unit -> the number that networks learn, and back. Not clipped: what lies
   /// outside of [low, high] stays outside of [0, 1]. Called where batches enter a network and where
   /// its output leaves, nowhere else.
   double to_unit(double response) const { return (response - low) / (high - low); }
   double from_unit(double value) const { return low + value * (high - low); }
+  /// Cut toward zero after rounding to f32, in which whole responses come back from [0, 1] exactly.
+  static double truncated(double response) {
+    return static_cast<double>(std::trunc(static_cast<float>(response)));
+  }
+  /// What a prediction counts as: truncated, or as it is.
+  double counted(double response) const { return truncates ? truncated(response) : response; }
   /// The same for every element of an f32 tensor on the host; computed in f64. Throws when the
   /// responses wrap.
   Tensor to_unit(const Tensor& responses) const;
@@ -146,6 +155,8 @@ class Loader {
 Tensor grid(const Tensor& images, int64_t columns, int64_t gap = 2, int64_t zoom = 1);
 /// f32 images in [-1, 1] -> u8 by truncation of (x/2 + 1/2) * 255, as the original does.
 Tensor to_bytes(const Tensor& images);
+/// The file of a u8 [H, W, 1 or 3] image; errors begin with `what`.
+std::string encode_png(const Tensor& u8_hwc, const std::string& what);
 void write_png(const std::string& path, const Tensor& u8_hwc);
 Tensor read_image(const std::string& path);  ///< u8 [H, W, C], through stb_image
 

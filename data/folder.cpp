@@ -208,17 +208,34 @@ struct Labels {
   Dataset task;
 };
 
-/// Targets and scale of the column's responses.
+/// Some of the lines.
+void keep_rows(Labels& l, const std::vector<int64_t>& rows) {
+  std::vector<Row> kept;
+  std::vector<bool> is_test;
+  for (const int64_t row : rows) {
+    kept.push_back(std::move(l.table.rows[static_cast<size_t>(row)]));
+    is_test.push_back(l.is_test[static_cast<size_t>(row)]);
+  }
+  l.table.rows = std::move(kept);
+  l.is_test = std::move(is_test);
+}
+
+/// Targets and scale of the column's responses, and which lines stay.
 void take_responses(Labels& l, int column, const ResponseSettings& settings) {
   const Table& t = l.table;
   std::vector<double> all, training;
-  for (size_t i = 0; i < t.rows.size(); ++i) {
-    all.push_back(parse_response(t, t.rows[i], column));
-    if (!l.is_test[i]) training.push_back(all.back());
-  }
+  for (const Row& row : t.rows) all.push_back(parse_response(t, row, column));
   check_responses(all, settings, "data.folder",
                   [&](size_t i) { return cat(t.file, ": line ", t.rows[i].line); });
-  l.task.targets = Tensor::of(std::vector<float>(all.begin(), all.end()));
+  const std::vector<int64_t> kept = kept_rows(all, settings);
+  std::vector<float> responses;
+  for (const int64_t row : kept) {
+    const auto i = static_cast<size_t>(row);
+    responses.push_back(static_cast<float>(all[i]));
+    if (!l.is_test[i]) training.push_back(all[i]);
+  }
+  keep_rows(l, kept);
+  l.task.targets = Tensor::of(responses);
   l.task.scale = response_scale(training, settings, "data.folder", t.file);
 }
 
@@ -232,9 +249,10 @@ Labels read_labels(const std::string& folder, const FolderSettings& s) {
   l.is_test = parse_split(t);
   const std::string& name = t.header[static_cast<size_t>(column)];
   if (name == "class" || name == "label") {
-    LIMBECK_CHECK(!s.response.scale_given() && s.response.unit.empty(), t.file, ": column ", name,
-                  " holds classes; data.folder.response_low, response_high and response_unit "
-                  "belong to responses");
+    LIMBECK_CHECK(!s.response.scale_given() && s.response.unit.empty() && !s.response.cuts(),
+                  t.file, ": column ", name,
+                  " holds classes; data.folder.response_low, response_high, response_unit, "
+                  "response_from and response_to belong to responses");
     l.task.labels = Tensor::of(parse_classes(t, column, l.is_test, l.task));
     return l;
   }

@@ -12,8 +12,9 @@ namespace limbeck::data {
 namespace {
 
 /// The attributes of the root that are read (tensors_of() in data/arrays.h).
-constexpr const char* attribute_names[] = {"classes",       "class_names",   "response_low",
-                                           "response_high", "response_unit", "response_wraps"};
+constexpr const char* attribute_names[] = {"classes",          "class_names",   "response_low",
+                                           "response_high",    "response_unit", "response_wraps",
+                                           "response_truncate"};
 constexpr hsize_t largest_ratio = 1032;  ///< of deflate, the filter that such files have
 
 /// What the library said last about its own failure: the innermost message.

@@ -35,10 +35,10 @@ Tensor read_image(const std::string& path) {
   return image;
 }
 
-void write_png(const std::string& path, const Tensor& image) {
+std::string encode_png(const Tensor& image, const std::string& what) {
   LIMBECK_CHECK(image.defined() && image.rank() == 3 && image.dtype() == DType::u8 &&
                     (image.size(2) == 1 || image.size(2) == 3) && image.numel() > 0,
-                path, ": expected a u8 [height, width, 1 or 3] image, found ", describe(image));
+                what, ": expected a u8 [height, width, 1 or 3] image, found ", describe(image));
   const int height = static_cast<int>(image.size(0)), width = static_cast<int>(image.size(1)),
             channels = static_cast<int>(image.size(2));
   int length = 0;
@@ -46,9 +46,14 @@ void write_png(const std::string& path, const Tensor& image) {
       stbi_write_png_to_mem(image.data<uint8_t>(), width * channels, width, height, channels,
                             &length),
       std::free);
-  LIMBECK_CHECK(png != nullptr, path, ": out of memory while writing a PNG of ", height, " x ",
+  LIMBECK_CHECK(png != nullptr, what, ": out of memory while writing a PNG of ", height, " x ",
                 width);
-  write_file_atomically(path, png.get(), static_cast<size_t>(length));
+  return {reinterpret_cast<const char*>(png.get()), static_cast<size_t>(length)};
+}
+
+void write_png(const std::string& path, const Tensor& image) {
+  const std::string png = encode_png(image, path);
+  write_file_atomically(path, png.data(), png.size());
 }
 
 Tensor grid(const Tensor& images, int64_t columns, int64_t gap, int64_t zoom) {

@@ -312,8 +312,8 @@ Tensor sheet(Generator& generator, const Condition& rows, int64_t columns, const
   return data::grid(data::to_bytes(generate_to_host(generator, z, each, options.batch)), columns);
 }
 
-Tensor sweep(Generator& generator, const Condition& columns, int64_t rows, const Stream& stream,
-             const SampleOptions& options, int64_t zoom) {
+Tensor sweep_images(Generator& generator, const Condition& columns, int64_t rows,
+                    const Stream& stream, const SampleOptions& options) {
   const int64_t width = columns.size(), dim_z = generator.config().dim_z;
   std::vector<int64_t> column_of, row_of;
   for (int64_t i = 0; i < rows * width; ++i)
@@ -323,7 +323,12 @@ Tensor sweep(Generator& generator, const Condition& columns, int64_t rows, const
   if (columns.classes) each.classes = take_rows(columns.classes.to(cpu), column_of);
   if (columns.embedding)
     each.embedding = Variable(take_rows(columns.embedding.data().to(cpu), column_of));
-  return data::grid(data::to_bytes(generate_to_host(generator, z, each, options.batch)), width, 2,
+  return data::to_bytes(generate_to_host(generator, z, each, options.batch));
+}
+
+Tensor sweep(Generator& generator, const Condition& columns, int64_t rows, const Stream& stream,
+             const SampleOptions& options, int64_t zoom) {
+  return data::grid(sweep_images(generator, columns, rows, stream, options), columns.size(), 2,
                     zoom);
 }
 

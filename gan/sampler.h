@@ -83,6 +83,9 @@ ImageSource source_of(const TrainedGenerator& generator, int64_t batch);
 /// A row of `columns` images per row of the condition, the same noise in every row -> u8 [H, W, C].
 Tensor sheet(Generator& generator, const Condition& rows, int64_t columns, const Stream& stream,
              const SampleOptions& options = {});
+/// u8 [rows * columns, R, R, C], one noise per row, one row of the condition per column.
+Tensor sweep_images(Generator& generator, const Condition& columns, int64_t rows,
+                    const Stream& stream, const SampleOptions& options = {});
 /// A row per noise, a column per row of the condition -> u8 [H, W, C]: what changes from left to
 /// right is the condition alone.
 Tensor sweep(Generator& generator, const Condition& columns, int64_t rows, const Stream& stream,

@@ -61,14 +61,27 @@ TrainingImages second_phase_images(Experiment& experiment, const StageContext& c
   return images;
 }
 
+/// By the criterion and the further ones, on the test images where there are some.
+void add_test_results(Experiment& experiment, StageContext& context, nn::Network& network,
+                      const data::Standardisation& standardisation,
+                      std::vector<const train::Criterion*> criteria) {
+  const data::Dataset& test = experiment.data().test;
+  if (test.size() == 0) return;
+  for (const train::Criterion* c : criteria)
+    context.results[std::string("test_") + c->metric()] = {
+        train::evaluate(network, test, standardisation, *c), c->unit(), c->better(), "test"};
+}
+
 /// Trains, saves and reports; `task` lacks nothing but what every stage has.
 void finish(Experiment& experiment, StageContext& context, const SavedNetwork& saved,
             const train::SupervisedTask& task, const train::Settings& settings) {
   const train::SupervisedResult r = train::fit(task, settings);
-  const nn::Network& deployed = task.extra ? task.extra->deployed(task.network) : task.network;
+  nn::Network& deployed = task.extra ? task.extra->deployed(task.network) : task.network;
   save_network(context.directory + "/model.safetensors", deployed, saved.name, saved.options,
                task.standardisation, experiment.task().scale());
   add(context.results, results_of(r, deployed, experiment.task().criterion()));
+  add_test_results(experiment, context, deployed, task.standardisation,
+                   experiment.task().further_criteria());
 }
 
 }  // namespace
@@ -106,13 +119,19 @@ void import_teacher(Experiment& experiment, StageContext& context, const std::st
                 path, ": expected ", expected.outputs, " outputs of ", expected.channels,
                 " channels of ", expected.size, " pixels, found ", saved.options.outputs, ", ",
                 saved.options.channels, " and ", saved.options.size);
+  const Task& task = experiment.task();
+  if (saved.scale) {
+    const data::ResponseScale &found = *saved.scale, wanted = task.scale();
+    LIMBECK_CHECK(found.low == wanted.low && found.high == wanted.high && found.unit == wanted.unit,
+                  path, ": predicts responses of [", found.low, ", ", found.high, "] ", found.unit,
+                  ", expected those of the data, [", wanted.low, ", ", wanted.high, "] ",
+                  wanted.unit);
+  }
   save_network(context.directory + "/model.safetensors", *saved.network, saved.name, saved.options,
-               saved.standardisation);
-  const train::Criterion& criterion = experiment.task().criterion();
-  if (experiment.data().test.size() > 0)
-    context.results[std::string("test_") + criterion.metric()] = {
-        train::evaluate(*saved.network, experiment.data().test, saved.standardisation, criterion),
-        criterion.unit(), criterion.better(), "test"};
+               saved.standardisation, task.scale());
+  std::vector<const train::Criterion*> criteria = task.further_criteria();
+  criteria.insert(criteria.begin(), &task.criterion());
+  add_test_results(experiment, context, *saved.network, saved.standardisation, criteria);
   context.results["parameters"] = {static_cast<double>(saved.network->parameter_count()),
                                    "parameters", Better::neither, "cost"};
 }

@@ -17,7 +17,7 @@ namespace {
 class Regression : public Task {
  public:
   Regression(const data::Dataset& train, ExperimentSettings settings)
-      : scale_(train.scale), s_(std::move(settings)), criterion_(scale_) {
+      : scale_(train.scale), s_(std::move(settings)), criterion_(scale_), truncated_(scale_, true) {
     if (!train.targets.defined()) return;  // check() tells
     for (const float y : distinct_of(train)) distinct_.push_back(y);
   }
@@ -25,6 +25,7 @@ class Regression : public Task {
   nn::Task kind() const override { return nn::Task::regression; }
 
   void check(const data::Split& data) const override {
+    scale_.expect_line("data");
     check_responses(data.train, "training");
     const std::vector<float> distinct = distinct_of(data.train);
     LIMBECK_CHECK(distinct.size() > 1, "data: expected different responses, found only ",
@@ -49,6 +50,10 @@ class Regression : public Task {
         .outputs = 1, .channels = d.channels(), .size = d.height(), .task = nn::Task::regression};
   }
   const train::Criterion& criterion() const override { return criterion_; }
+  std::vector<const train::Criterion*> further_criteria() const override {
+    return scale_.truncates ? std::vector<const train::Criterion*>{&truncated_}
+                            : std::vector<const train::Criterion*>{};
+  }
   data::ResponseScale scale() const override { return scale_; }
   data::Standardisation standardisation(const data::Dataset& d) const override {
     return data::halves(d);
@@ -208,7 +213,7 @@ class Regression : public Task {
 
   const data::ResponseScale scale_;
   const ExperimentSettings s_;
-  const train::RegressionCriterion criterion_;
+  const train::RegressionCriterion criterion_, truncated_;
   std::vector<double> distinct_;  // responses of the training images, rising
 };
 

@@ -29,6 +29,8 @@ FakePart part_of(const FakeTask& task, const FakeSettings& s, const data::Respon
   const Tensor images = sample(s.per_class, "plain");
   const int64_t n = images.size(0);
   const Tensor labels = scale.from_unit(gan::repeat(task.conditions[i], n));
+  for (float& y : labels.span<float>())
+    y = static_cast<float>(scale.counted(static_cast<double>(y)));
   FakePart part{.images = n, .acceptance = sample.accepted() / sample.proposed()};
   part.file.add("images", images.clone());
   part.file.add("labels", labels);
@@ -95,7 +97,7 @@ Judge regressor_judge(nn::Network& network, data::Standardisation standardisatio
     reader.finish();
     for (size_t i = 0; i < j.responses.size(); ++i) {
       double& p = j.responses[i];
-      p = scale.from_unit(std::clamp(p, 0.0, 1.0));
+      p = scale.counted(scale.from_unit(std::clamp(p, 0.0, 1.0)));
       j.loss.push_back(std::abs(p - y.at(static_cast<int64_t>(i))));
     }
     return j;

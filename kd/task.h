@@ -46,6 +46,8 @@ class Task {
   /// What a network for these data looks like from outside.
   virtual nn::ModelOptions options(const data::Dataset& data) const = 0;
   virtual const train::Criterion& criterion() const = 0;
+  /// By which networks are measured too, on the test images, once they have trained.
+  virtual std::vector<const train::Criterion*> further_criteria() const { return {}; }
   /// Of the responses; the default for classes.
   virtual data::ResponseScale scale() const { return {}; }
   /// How images enter classifiers and regressors.

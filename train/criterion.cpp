@@ -60,8 +60,11 @@ double RegressionCriterion::score(const Tensor& output, const data::Batch& batch
                 " for targets ", describe(batch.targets));
   const Tensor found = output.to(cpu), expected = batch.targets.to(cpu);
   double error = 0;
+  const auto counted = [this](double y) {
+    return truncated_ ? data::ResponseScale::truncated(y) : y;
+  };
   for (int64_t i = 0; i < found.numel(); ++i)
-    error += std::abs(scale_.from_unit(found.at(i)) - expected.at(i));
+    error += std::abs(counted(scale_.from_unit(found.at(i))) - counted(expected.at(i)));
   return error;
 }
 

@@ -37,20 +37,23 @@ class ClassificationCriterion : public Criterion {
 };
 
 /// Mean squared error of a scalar response [N, 1] in [0, 1]; the metric is the mean absolute error
-/// in the unit of the data set's scale. Here responses become what networks see and back; the nets
+/// in the unit of the data set's scale, or, `truncated`, that of predictions and responses cut to
+/// whole numbers (ResponseScale::truncated). Here responses become what networks see and back; the nets
 /// of generation see sets that are normalised as a whole (kd/task.h).
 class RegressionCriterion : public Criterion {
  public:
-  explicit RegressionCriterion(data::ResponseScale scale = {}) : scale_(std::move(scale)) {}
+  explicit RegressionCriterion(data::ResponseScale scale = {}, bool truncated = false)
+      : scale_(std::move(scale)), truncated_(truncated) {}
   void check(const data::Dataset& dataset, int64_t outputs) const override;
   Variable loss(const Variable& output, const data::Batch& batch) const override;
   double score(const Tensor& output, const data::Batch& batch) const override;
-  const char* metric() const override { return "mae"; }
+  const char* metric() const override { return truncated_ ? "mae_truncated" : "mae"; }
   std::string unit() const override { return scale_.unit; }
   Better better() const override { return Better::lower; }
 
  private:
   const data::ResponseScale scale_;
+  const bool truncated_;
 };
 
 /// Index of the largest entry of each row of [N, C]; the first one on ties.

@@ -61,6 +61,19 @@ TEST_F(SampleCommand, ResponsesAreNamedInTheirUnit) {
   EXPECT_EQ(sweep.size(0), 2 * 34);
   EXPECT_EQ(sweep.size(1), 9 * 34);
   EXPECT_EQ(sampled({}).size(1), 10 * 34);
+  const std::string moving = folder_.file("r.apng");
+  run_sample(
+      {"--ckpt", path, "--label-range", "20:60:5", "--n", "5", "--zoom", "1", "--out", moving});
+  const std::string bytes = read_file(moving);
+  const size_t control = bytes.find("acTL");
+  ASSERT_NE(control, std::string::npos);
+  EXPECT_EQ(bytes.substr(control + 4, 4), std::string("\0\0\0\x09", 4)) << "nine frames";
+  EXPECT_EQ(data::read_image(moving).shape(), (Shape{2 * 34, 3 * 34, 1})) << "five noises in each";
+  test::expect_error(
+      [&] {
+        run_sample({"--ckpt", path, "--label", "30", "--out", moving});
+      },
+      {"r.apng", "--label-range"});
   test::expect_error([&] { sampled({"--label", "61"}); }, {"--label", "20..60 years", "61"});
   test::expect_error([&] { sampled({"--label-range", "20:60"}); }, {"--label-range", "'20:60'"});
   test::expect_error([&] { sampled({"--label-range", "10:60:5"}); }, {"--label-range", "10"});

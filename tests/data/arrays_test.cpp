@@ -176,6 +176,31 @@ TEST(Arrays, LabelsThatAreRefused) {
       90);
 }
 
+TEST(Arrays, ResponsesOutsideOfACutAreLeftOut) {
+  const TensorFile file = file_of({{"images", counted_images(5)},
+                                   {"labels", reals({0, 61, 30, 60, 1})},
+                                   {"indx_train", wholes({4, 1, 3})}});
+  const Split s = read(file, {.response = {.truncate = true, .from = 1, .to = 60}});
+  EXPECT_EQ(s.train.targets.to_vector<float>(), (std::vector<float>{1, 60}));
+  EXPECT_EQ(s.test.targets.to_vector<float>(), std::vector<float>{30});
+  EXPECT_EQ(s.train.images.to_vector<uint8_t>(),
+            read(file).train.select({0, 2}).images.to_vector<uint8_t>());
+  EXPECT_TRUE(s.train.scale.truncates);
+  // Rows are named as the file has them, and what is left out is looked at too.
+  expect_error(
+      [&] {
+        read(file_of({{"images", counted_images(3)}, {"labels", reals({1, 2, std::nan("")})}}),
+             {.response = {.from = 1, .to = 60}});
+      },
+      {"array labels: row 2", "nan"});
+  expect_error(
+      [&] {
+        read(file_of({{"images", counted_images(3)}, {"labels", wholes({0, 1, 1})}}),
+             {.task = "classification", .response = {.from = 1, .to = 60}});
+      },
+      {"labels are classes", "data.some.response_from"});
+}
+
 TEST(Arrays, MissingArraysAreNamed) {
   const Tensor images = counted_images(2), y = reals({1, 2});
   const auto refused = [&](const TensorFile& file, std::vector<std::string> parts,
@@ -238,7 +263,7 @@ Split regression_set(bool tested) {
                           {"labels_train", reals({0.1, 33.3, -5.25, 89.9})},
                           {"images_test", counted_images(2)},
                           {"labels_test", reals({12, 95})}}));
-  s.train.scale = s.test.scale = {-5.25, 89.9, "degrees", true};
+  s.train.scale = s.test.scale = {-5.25, 89.9, "degrees", true, true};
   if (!tested) s.test = s.test.select({});
   return s;
 }

@@ -109,6 +109,40 @@ TEST(Folder, ResponseScale) {
   EXPECT_EQ(concatenate(s.train, s.test).scale, s.train.scale);
 }
 
+TEST(Folder, ResponsesOutsideOfACutAreLeftOut) {
+  const TemporaryFolder folder;
+  write_images(folder);
+  // What is left out need not lie in the scale, nor exist.
+  const std::string csv =
+      "file,angle,split\nnone.png,-85,train\na.png,-80,train\nb.png,10,test\nc.png,80,train\n"
+      "none.png,99,test\n";
+  const FolderSettings cut{.response = {.from = -80, .to = 80}};
+  const Split s = read_csv(folder, csv, cut);
+  EXPECT_EQ(s.train.targets.to_vector<float>(), (std::vector<float>{-80, 80}));
+  EXPECT_EQ(s.test.targets.to_vector<float>(), std::vector<float>{10});
+  EXPECT_EQ(s.train.scale, (ResponseScale{-80, 80, ""})) << "of what stays";
+  const FolderSettings both{.response = {.low = -80, .high = 80, .from = -80, .to = 80}};
+  EXPECT_EQ(read_csv(folder, csv, both).train.size(), 2);
+  expect_error([&] { read_csv(folder, csv, {.response = {.from = 100, .to = 120}}); },
+               {"labels.csv", "data.folder.response_from and response_to, 100..120", "found none"});
+  expect_error([&] { read_csv(folder, csv, {.response = {.from = 5, .to = 3}}); },
+               {"data.folder.response_from", "found 5 and 3"});
+  expect_error([&] { read_csv(folder, "file,class\na.png,0\n", cut); },
+               {"labels.csv", "column class holds classes", "response_from"});
+}
+
+// Truncation in f32 gives the ages back, as the original's denormalisation does.
+TEST(ResponseScale, WholeNumbersSurviveTheWayToTheUnitAndBack) {
+  const ResponseScale years{0, 60, "years", false, true};
+  for (int age = 1; age <= 60; ++age) {
+    const auto network = static_cast<float>(years.to_unit(age));
+    EXPECT_EQ(years.counted(years.from_unit(static_cast<double>(network))), age);
+  }
+  EXPECT_EQ(years.counted(years.from_unit(0.4299)), 25);
+  EXPECT_EQ(years.counted(-0.7), 0);
+  EXPECT_EQ((ResponseScale{0, 60}.counted(25.9)), 25.9);
+}
+
 TEST(Folder, Damage) {
   const TemporaryFolder folder;
   write_images(folder);

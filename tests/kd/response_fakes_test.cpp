@@ -74,6 +74,17 @@ TEST(RegressorJudge, ErrorsAreOfTheClippedResponseInTheUnit) {
   EXPECT_NEAR(j.loss[2], 0.92, 1e-4);
 }
 
+// The original denormalises to whole years: labels, predictions and errors (UTKFace).
+TEST(RegressorJudge, YearsAreCutTowardZero) {
+  Brightness network(1);
+  const Judge judge = regressor_judge(network, half, {0, 60, "years", false, true});
+  Tensor images = Tensor::empty({2, 1, 1, 1}, DType::u8);
+  images.data<uint8_t>()[0] = 100, images.data<uint8_t>()[1] = 255;  // 23.53 and 60 years
+  const Judgement j = judge(images, Tensor::of<float>({25, 57}), Stream());
+  EXPECT_EQ(j.responses, (std::vector<double>{23, 60}));
+  EXPECT_EQ(j.loss, (std::vector<double>{2, 3}));
+}
+
 /// An image is one pixel, uniform; the judge takes its brightness for the response.
 class ResponseFakes : public testing::Test {
  protected:

@@ -197,6 +197,17 @@ TEST(Trainer, RegressionWithTheSameLoop) {
   EXPECT_EQ(monitor.lines.back().second[1].first, "train_mae");
 }
 
+TEST(Trainer, ErrorsOfWholeNumbersBesideThoseOfReals) {
+  const data::ResponseScale years{0, 60, "years", false, true};
+  data::Batch batch;
+  batch.targets = Tensor::of<float>({25, 30});
+  const Tensor output = Tensor::of(std::vector<float>{0.4299f, 0.5f}, {2, 1});  // 25.794, 30
+  EXPECT_NEAR(RegressionCriterion(years).score(output, batch), 0.794, 1e-4);
+  const RegressionCriterion truncated(years, true);
+  EXPECT_EQ(truncated.score(output, batch), 0);
+  EXPECT_STREQ(truncated.metric(), "mae_truncated");
+}
+
 TEST(Trainer, ResponsesThatWrapAreRefused) {
   data::Dataset turn = colours(12, true);
   turn.scale = {0, 360, "degrees", true};
