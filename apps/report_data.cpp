@@ -96,6 +96,9 @@ void read_times(const std::string& path, StageRecord& stage) {
   const json times = parse(path);
   stage.seconds = amount(times, "seconds", path);
   stage.sessions = static_cast<int>(amount(times, "sessions", path));
+  if (times.contains("peak_bytes")) stage.peak_bytes = amount(times, "peak_bytes", path);
+  if (times.contains("device_peak_bytes"))
+    stage.device_peak_bytes = amount(times, "device_peak_bytes", path);
 }
 
 /// PNG files; a link may lead out of the run folder, and what it names would stand in the page.
