@@ -3,7 +3,9 @@
 #include <omp.h>
 
 #include <algorithm>
+#include <chrono>
 #include <cstdio>
+#include <ctime>
 #include <filesystem>
 #include <memory>
 
@@ -88,10 +90,23 @@ void print_cost(const StageCost& c) {
   std::fflush(stdout);
 }
 
+/// What other processes took of the processors while costs were measured since `wall` and `cpu`.
+void print_busyness(std::chrono::steady_clock::time_point wall, std::clock_t cpu) {
+  const double waited =
+      std::chrono::duration<double>(std::chrono::steady_clock::now() - wall).count();
+  const double computed = static_cast<double>(std::clock() - cpu) / CLOCKS_PER_SEC;
+  const double share = computed / (waited * omp_get_max_threads());
+  if (share < 0.7)
+    std::printf("The machine is busy with other things: these threads ran %.0f %% of the time.\n",
+                100 * share);
+}
+
 /// What is left of the run, by a few steps of every stage.
 void print_costs(const std::vector<PlannedStage>& plan, const std::string& out, Device device) {
   std::printf("\n%-36s %9s %9s %12s %9s %9s  %s\n", "cost of one", "steps", "s a step", "time",
               "memory", "disk", "what");
+  const auto wall = std::chrono::steady_clock::now();
+  const std::clock_t cpu_time = std::clock();
   StageCost sum;
   size_t stages = 0, unknown = 0;
   for (const StageCost& c : measure_costs(plan, out, device, print_cost)) {
@@ -110,6 +125,7 @@ void print_costs(const std::vector<PlannedStage>& plan, const std::string& out, 
       "Of the images that M1 proposes half are taken to be accepted. Checkpoints of running stages "
       "take disk besides.\n",
       device == cpu ? cat(omp_get_max_threads(), " threads").c_str() : cat(device).c_str());
+  if (device == cpu) print_busyness(wall, cpu_time);
 }
 
 /// The command line of a process that works on this run beside others, with the settings that
