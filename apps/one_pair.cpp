@@ -19,8 +19,9 @@ void add_one_pair_options(CommandLine& app, OnePairArguments& a) {
   app.add_option("--out", a.out, "run folder; created when it does not exist").required();
   app.add_option("--data", a.data, "kind of the data set, as data.kind of a configuration");
   app.add_option("--data-path", a.data_path, "folder of its files, or its one file");
-  app.add_option("--config", a.config,
-                 "TOML file with [data], [student], [transfer], [methods], [logits]");
+  app.add_option(
+      "--config", a.config,
+      "TOML file with [data], [student], [transfer], [methods], [logits]; a [plan] is left out");
   app.add_option("--set", a.overrides, "key=value: overrides the file; may be repeated")
       .value_name("KEY=VALUE")
       .one_value_each();
@@ -45,7 +46,7 @@ kd::ExperimentSettings settings_of(const OnePairArguments& a) {
   for (const auto& o : a.overrides) set_override(list, o);
   if (!a.data.empty()) settings.data.kind = a.data;
   if (!a.data_path.empty()) settings.data.path = a.data_path;
-  settings.plan.judge.clear();
+  settings.plan = {};  // a file with a table of students says how they train, not which
   settings.plan.teachers = a.teacher;
   return settings;
 }

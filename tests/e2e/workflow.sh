@@ -57,6 +57,7 @@ check "dry run after a change" "$limbeck" run $config --out "$a" --set student.l
 check_output "names the changed key and its dependants" '^nokd .*changed: student.lr' '^cgankd .*changed: nokd' '^gan +done'
 check_same "a dry run changes nothing" "$a" "$b"
 
+check "every stage says how much memory it took" test "$(grep -l '"peak_bytes": [1-9]' "$a"/stages/*/times.json | wc -l)" = "$(ls "$a/stages" | wc -l)"
 check "a dry run finds the cost of every stage" "$limbeck" run $config --out "$work/unused" --dry-run --threads 1
 check_output "with steps, time, memory and disk" '^cgankd_blkd +8 +[0-9.e-]+ +[0-9.]+ (s|min).* MiB .*MiB' '^fakes +0 +- ' '^sum of 16, largest memory'
 if grep -q "not measured" "$work/out"; then bad "all of them" "$(grep "not measured" "$work/out" | head -n 1)"; else ok "all of them"; fi
