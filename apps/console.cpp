@@ -46,6 +46,17 @@ std::string format_duration(double seconds) {
   return text;
 }
 
+std::string format_bytes(int64_t bytes) {
+  const double mib = static_cast<double>(bytes) / (1 << 20);
+  char text[32];
+  std::snprintf(text, sizeof text,
+                mib < 10     ? "%.1f MiB"
+                : mib < 1024 ? "%.0f MiB"
+                             : "%.1f GiB",
+                mib < 1024 ? mib : mib / 1024);
+  return text;
+}
+
 std::string format_number(double value) {
   char text[40];
   if (value == static_cast<double>(static_cast<int64_t>(std::clamp(value, -1e15, 1e15))))

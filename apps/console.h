@@ -47,6 +47,8 @@ class Console {
 
 /// "42 s", "3 min 05 s", "2 h 07 min".
 std::string format_duration(double seconds);
+/// "1.2 GiB", "340 MiB", "0.4 MiB".
+std::string format_bytes(int64_t bytes);
 /// Four significant digits: "0.01234", "93.25", "1.2e-07".
 std::string format_number(double value);
 

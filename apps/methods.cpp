@@ -1,16 +1,34 @@
-// limbeck methods: the distillation methods with their sources and settings.
+// limbeck methods: the distillation methods with family, needs, sources and settings.
 #include <cstdio>
 
 #include "apps/command.h"
 #include "apps/config.h"
-#include "kd/method.h"
+#include "kd/stored_logits.h"
 
 namespace limbeck::methods_app {
 namespace {
 
+/// The stages that run before a student's, by their names without the method's.
+std::string stages_before(const kd::MethodEntry& e) {
+  std::string names;
+  for (const kd::Preparation& p :
+       kd::create_method(e.name, kd::default_method_settings())->preparations())
+    names += (names.empty() ? "" : ", ") + p.name;
+  return names.empty() ? "-" : names;
+}
+
+const char* needs(const kd::MethodEntry& e) {
+  if (e.family != kd::Family::logits) return "taps";
+  return kd::serves_with_stored_logits(e, kd::default_method_settings()) ? "logits, stored or not"
+                                                                         : "logits";
+}
+
 void list_methods(bool with_settings) {
+  constexpr const char* line = "%-9s %-9s %-17s %-22s %-12s %s\n";
+  std::printf(line, "method", "", "family", "of the teacher", "stage before", "what");
   for (const kd::MethodEntry& e : kd::all_methods()) {
-    std::printf("%-10s %-10s %s\n", e.name.c_str(), e.title.c_str(), e.summary.c_str());
+    std::printf(line, e.name.c_str(), e.title.c_str(), name_of(e.family), needs(e),
+                stages_before(e).c_str(), e.summary.c_str());
     if (!with_settings) continue;
     AnySettings settings = e.settings;
     for (const Setting& s : list_settings(settings))

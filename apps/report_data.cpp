@@ -1,6 +1,7 @@
 #include "apps/report_data.h"
 
 #include <algorithm>
+#include <cstdlib>
 #include <filesystem>
 #include <nlohmann/json.hpp>
 #include <sstream>
@@ -40,12 +41,14 @@ std::string text_member(const json& object, const std::string& key, const std::s
 }
 
 /// A number of at least 0, or 0 where it is missing.
-double amount(const json& object, const char* key, const std::string& path) {
+double amount(const json& object, const char* key, const std::string& path,
+              const char* most = "1e9") {
   LIMBECK_CHECK(object.is_object(), path, ": expected an object with \"", key, "\", found ",
                 object.type_name());
   const json value = object.value(key, json(0));
-  LIMBECK_CHECK(value.is_number() && value.get<double>() >= 0 && value.get<double>() <= 1e9, path,
-                ": \"", key, "\": expected a number in [0, 1e9], found ",
+  LIMBECK_CHECK(value.is_number() && value.get<double>() >= 0 &&
+                    value.get<double>() <= std::strtod(most, nullptr),
+                path, ": \"", key, "\": expected a number in [0, ", most, "], found ",
                 value.is_number() ? value.dump() : value.type_name());
   return value.get<double>();
 }
@@ -96,6 +99,9 @@ void read_times(const std::string& path, StageRecord& stage) {
   const json times = parse(path);
   stage.seconds = amount(times, "seconds", path);
   stage.sessions = static_cast<int>(amount(times, "sessions", path));
+  constexpr const char* most_bytes = "1e15";
+  stage.peak_bytes = amount(times, "peak_bytes", path, most_bytes);
+  stage.device_peak_bytes = amount(times, "device_peak_bytes", path, most_bytes);
 }
 
 /// PNG files; a link may lead out of the run folder, and what it names would stand in the page.

@@ -25,6 +25,7 @@ struct StageRecord {
   std::vector<std::string> images;  ///< paths of PNG files, sorted
   double seconds = 0;               ///< wall time of all its sessions
   int sessions = 0;
+  double peak_bytes = 0, device_peak_bytes = 0;  ///< of memory in any of them; 0: not known, none
   /// A label, or `otherwise` where it is absent.
   std::string label(const std::string& key, const std::string& otherwise = {}) const;
 };

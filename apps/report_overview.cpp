@@ -1,5 +1,6 @@
 #include "apps/report_overview.h"
 
+#include <algorithm>
 #include <cmath>
 
 #include "apps/console.h"
@@ -19,6 +20,10 @@ std::string repetitions_note(const std::vector<Subject>& subjects) {
     if (s.stages.size() > 1)
       return "Mean ± sample standard deviation over seeds; n: number of values.";
   return {};
+}
+
+std::string bytes_text(double bytes) {
+  return bytes > 0 ? format_bytes(static_cast<int64_t>(bytes)) : "-";
 }
 
 std::string tenths(double value) { return format_number(std::round(10 * value) / 10); }
@@ -58,28 +63,45 @@ Table full_table(const Group& group) {
 }
 
 Table times_table(const Group& group) {
-  Table t{title_for("Wall time", group),
-          "Mean over n stages; more sessions than stages: some were interrupted.",
-          {"what", "time", "seconds", "n", "sessions"},
+  const std::vector<Subject> subjects = subjects_of(group);
+  bool on_device = false;
+  for (const Subject& subject : subjects)
+    for (const auto& [repetition, stage] : subject.stages)
+      on_device = on_device || stage->device_peak_bytes > 0;
+  Table t{title_for("Wall time and memory", group),
+          "Mean time over n stages, largest memory; more sessions than stages: some were "
+          "interrupted.",
+          {"what", "time", "seconds", "memory"},
           {},
           1};
-  double total = 0;
+  if (on_device) t.header.push_back("on the device");
+  t.header.insert(t.header.end(), {"n", "sessions"});
+  const auto add = [&](const std::string& name, double seconds, double memory, double device_memory,
+                       int64_t n, int64_t sessions) {
+    std::vector<Cell> row{name, format_duration(seconds), tenths(seconds), bytes_text(memory)};
+    if (on_device) row.push_back(bytes_text(device_memory));
+    row.insert(row.end(), {std::to_string(n), std::to_string(sessions)});
+    t.rows.push_back(row);
+  };
+  double total = 0, memory = 0, device_memory = 0;
   int64_t stages = 0, all_sessions = 0;
-  for (const Subject& subject : subjects_of(group)) {
+  for (const Subject& subject : subjects) {
     std::vector<double> seconds;
+    double peak = 0, device_peak = 0;
     int64_t sessions = 0;
-    for (const auto& [repetition, stage] : subject.stages)
-      if (stage->sessions > 0)
-        seconds.push_back(stage->seconds), sessions += stage->sessions, total += stage->seconds;
+    for (const auto& [repetition, stage] : subject.stages) {
+      if (stage->sessions == 0) continue;
+      seconds.push_back(stage->seconds), sessions += stage->sessions, total += stage->seconds;
+      peak = std::max(peak, stage->peak_bytes);
+      device_peak = std::max(device_peak, stage->device_peak_bytes);
+    }
     if (seconds.empty()) continue;
     const Summary s = summarise(seconds);
-    t.rows.push_back({subject.name, format_duration(s.mean), tenths(s.mean), std::to_string(s.n),
-                      std::to_string(sessions)});
+    add(subject.name, s.mean, peak, device_peak, s.n, sessions);
+    memory = std::max(memory, peak), device_memory = std::max(device_memory, device_peak);
     stages += s.n, all_sessions += sessions;
   }
-  if (!t.rows.empty())
-    t.rows.push_back({"sum", format_duration(total), tenths(total), std::to_string(stages),
-                      std::to_string(all_sessions)});
+  if (!t.rows.empty()) add("sum, largest", total, memory, device_memory, stages, all_sessions);
   return t;
 }
 

@@ -1,4 +1,4 @@
-// Numbers of papers beside ours, from a TOML file: docs/report.md says how it looks.
+// Numbers of papers beside ours, from a TOML file or a CSV table: docs/report.md says how it looks.
 #pragma once
 #include <cmath>
 #include <string>
@@ -16,7 +16,8 @@ struct Published {
   void fields(FieldVisitor& v) {
     v("pair", pair, "label of the students: \"wrn_40_2 > wrn_40_1\"");
     v("method", method, "label of the students: blkd, none, ...; teacher for the row of teachers");
-    v("fakes", fakes, "label of the students: none | equal | raw | m1 | m2");
+    v("fakes", fakes,
+      "label of the students: none | equal | raw | m1 | m2, and those of sweeps: m2-rho0.5");
     v("key", key, "the result that it stands beside");
     v("name", name, "what the row is called where we have none of that method");
     v("value", value, "as the table shows it: accuracies in percent");

@@ -2,12 +2,16 @@
 // default and its meaning.
 #include <omp.h>
 
+#include <algorithm>
+#include <chrono>
 #include <cstdio>
+#include <ctime>
 #include <filesystem>
 #include <memory>
 
 #include "apps/command.h"
 #include "apps/config.h"
+#include "apps/cost.h"
 #include "apps/device_option.h"
 #include "apps/executor.h"
 #include "apps/kernels_option.h"
@@ -31,7 +35,8 @@ struct RunArguments {
   std::vector<std::string> overrides;
   int threads = 0, jobs = 1;
   double checkpoint_seconds = 60;
-  bool dry_run = false, quiet = false, keep_going = false, worker = false, slurm = false;
+  bool dry_run = false, no_measure = false, quiet = false, keep_going = false, worker = false,
+       slurm = false;
   SlurmOptions slurm_options;
 };
 
@@ -63,6 +68,64 @@ void print_plan(const std::vector<PlannedStage>& plan) {
     if (!p.why.empty()) std::printf(" (%s: %s)", name_of(p.state), p.why.c_str());
     std::printf("\n");
   }
+}
+
+std::string title_without_seed(const kd::Stage& stage) {
+  const size_t at = stage.title.rfind(", seed ");
+  return at == std::string::npos ? stage.title : stage.title.substr(0, at);
+}
+
+void print_cost(const StageCost& c) {
+  const size_t n = c.stages.size();
+  const std::string name = cat(name_of(c), n > 1 ? cat(" x ", n) : "");
+  if (!c.unknown.empty()) {
+    std::printf("%-36s not measured: %s\n", name.c_str(), c.unknown.c_str());
+    return;
+  }
+  const std::string per_step = c.steps > 0 ? format_number(c.seconds_per_step) : "-",
+                    memory = format_bytes(std::max(c.memory, c.device_memory));
+  std::printf("%-36s %9lld %9s %12s %9s %9s  %s\n", name.c_str(), static_cast<long long>(c.steps),
+              per_step.c_str(), format_duration(c.seconds).c_str(), memory.c_str(),
+              format_bytes(c.disk).c_str(), title_without_seed(*c.stages[0]).c_str());
+  std::fflush(stdout);
+}
+
+/// What other processes took of the processors while costs were measured since `wall` and `cpu`.
+void print_busyness(std::chrono::steady_clock::time_point wall, std::clock_t cpu) {
+  const double waited =
+      std::chrono::duration<double>(std::chrono::steady_clock::now() - wall).count();
+  const double computed = static_cast<double>(std::clock() - cpu) / CLOCKS_PER_SEC;
+  const double share = computed / (waited * omp_get_max_threads());
+  if (share < 0.7)
+    std::printf("The machine is busy with other things: these threads ran %.0f %% of the time.\n",
+                100 * share);
+}
+
+/// What is left of the run, by a few steps of every stage.
+void print_costs(const std::vector<PlannedStage>& plan, const std::string& out, Device device) {
+  std::printf("\n%-36s %9s %9s %12s %9s %9s  %s\n", "cost of one", "steps", "s a step", "time",
+              "memory", "disk", "what");
+  const auto wall = std::chrono::steady_clock::now();
+  const std::clock_t cpu_time = std::clock();
+  StageCost sum;
+  size_t stages = 0, unknown = 0;
+  for (const StageCost& c : measure_costs(plan, out, device, print_cost)) {
+    const auto n = static_cast<int64_t>(c.stages.size());
+    stages += c.stages.size(), unknown += c.unknown.empty() ? 0 : c.stages.size();
+    sum.seconds += static_cast<double>(n) * c.seconds, sum.disk += n * c.disk;
+    sum.steps += n * c.steps;
+    sum.memory = std::max({sum.memory, c.memory, c.device_memory});
+  }
+  std::printf("%-36s %9lld %9s %12s %9s %9s\n", cat("sum of ", stages, ", largest memory").c_str(),
+              static_cast<long long>(sum.steps), "", format_duration(sum.seconds).c_str(),
+              format_bytes(sum.memory).c_str(), format_bytes(sum.disk).c_str());
+  if (unknown > 0) std::printf("without %zu stages that were not measured\n", unknown);
+  std::printf(
+      "Measured on %s by a few steps of each stage with untrained networks, one process at a time. "
+      "Of the images that M1 proposes half are taken to be accepted. Checkpoints of running stages "
+      "take disk besides.\n",
+      device == cpu ? cat(omp_get_max_threads(), " threads").c_str() : cat(device).c_str());
+  if (device == cpu) print_busyness(wall, cpu_time);
 }
 
 /// The command line of a process that works on this run beside others, with the settings that
@@ -120,6 +183,7 @@ RunStatus run_here(const RunArguments& a, const std::vector<kd::Stage>& stages,
   options.stop_requested = StopSignals::requested;
   options.keep_going = a.keep_going;
   options.worker = a.worker;
+  options.device = parse_device(a.device->device);
   return run_stages(stages, folder, options, console);
 }
 
@@ -155,6 +219,7 @@ int run(const RunArguments& a) {
   kd::ExperimentSettings settings = read_settings(a.config, a.overrides);
   const Device device = a.slurm ? submitted_device(*a.device) : chosen_device(*a.device);
   if (!a.slurm) set_kernels(*a.kernels, device);
+  if (a.threads > 0) omp_set_num_threads(a.threads);
   const kd::Workflow workflow(settings, device);
   const auto& stages = workflow.stages();
   const std::string text = to_toml(list_settings(settings));
@@ -163,10 +228,11 @@ int run(const RunArguments& a) {
   if (!a.worker) workflow.check_data();
   if (a.dry_run) {
     std::printf("%s", text.c_str());
-    print_plan(plan_stages(stages, a.out, a.selection));
+    const auto plan = plan_stages(stages, a.out, a.selection);
+    print_plan(plan);
+    if (!a.no_measure && !a.slurm) print_costs(plan, a.out, device);
     return 0;
   }
-  if (a.threads > 0) omp_set_num_threads(a.threads);
   plan_stages(stages, a.out, a.selection);  // a wrong --only leaves no folder
   RunFolder folder(a.out, stages, text);
   Console console(stdout, a.quiet    ? Console::Mode::quiet
@@ -237,7 +303,10 @@ RegisterCommand run_command(
                       "seconds between checkpoints; no influence on the result")
            .non_negative()
            .show_default();
-       app.add_flag("--dry-run", a->dry_run, "print the effective settings and what would be run");
+       app.add_flag("--dry-run", a->dry_run,
+                    "print the effective settings, what would be run, and what it will cost: time, "
+                    "memory and disk by a few steps of each stage");
+       app.add_flag("--no-measure", a->no_measure, "with --dry-run: without the cost");
        app.add_flag("--quiet", a->quiet, "print warnings and errors only");
        app.footer(
            "SIGINT (Ctrl-C), SIGTERM, SIGHUP, SIGUSR1 and SIGUSR2 write a checkpoint and end with "

@@ -119,13 +119,19 @@ StageTimes read_times(const std::string& stage_directory) {
     times.seconds = read["seconds"].get<double>();
   if (read.contains("sessions") && read["sessions"].is_number())
     times.sessions = read["sessions"].get<int>();
+  const auto bytes = [&](const char* key) {
+    return read.contains(key) && read[key].is_number() ? read[key].get<double>() : 0;
+  };
+  times.peak_bytes = bytes("peak_bytes"), times.device_peak_bytes = bytes("device_peak_bytes");
   return times;
 }
 
 void write_times(const std::string& stage_directory, const StageTimes& times) {
-  write_file_atomically(stage_directory + "/times.json",
-                        cat("{\"seconds\": ", json_number(std::round(times.seconds * 1000) / 1000),
-                            ", \"sessions\": ", times.sessions, "}\n"));
+  write_file_atomically(
+      stage_directory + "/times.json",
+      cat("{\"seconds\": ", json_number(std::round(times.seconds * 1000) / 1000),
+          ", \"sessions\": ", times.sessions, ", \"peak_bytes\": ", json_number(times.peak_bytes),
+          ", \"device_peak_bytes\": ", json_number(times.device_peak_bytes), "}\n"));
 }
 
 std::optional<FileLock> FileLock::acquire(const std::string& path) {

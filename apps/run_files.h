@@ -9,8 +9,8 @@
 //   DIR/stages/NAME/done.json       written last: the stage is finished
 //   DIR/stages/NAME/failed.json     its error, until it runs again
 //   DIR/stages/NAME/result.json     its numbers
-//   DIR/stages/NAME/times.json      wall seconds and sessions (the one file that differs between
-//                                   equal runs)
+//   DIR/stages/NAME/times.json      wall seconds, sessions and peak memory (the one file that
+//                                   differs between equal runs)
 //   DIR/stages/NAME/metrics.jsonl   its curves, images/*.png, and the files the stage itself writes
 //   DIR/stages/NAME/checkpoint.safetensors   only while it is unfinished
 //   DIR/slurm/                      scripts, outputs and job ids of --slurm (slurm.h)
@@ -49,6 +49,8 @@ void write_results(const std::string& stage_directory, const kd::Results& result
 struct StageTimes {
   double seconds = 0;  ///< of wall time in all sessions since the stage started afresh
   int sessions = 0;
+  double peak_bytes = 0;         ///< the most memory that the process needed in any session
+  double device_peak_bytes = 0;  ///< the same of the device's memory; 0 on the CPU
 };
 StageTimes read_times(const std::string& stage_directory);
 void write_times(const std::string& stage_directory, const StageTimes& times);

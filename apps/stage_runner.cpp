@@ -5,6 +5,7 @@
 #include <filesystem>
 
 #include "apps/monitor.h"
+#include "apps/peak_memory.h"
 #include "apps/run_files.h"
 #include "tensor/error.h"
 #include "tensor/safetensors.h"
@@ -17,18 +18,25 @@ namespace fs = std::filesystem;
 /// times.json of the running stage.
 class Stopwatch {
  public:
-  explicit Stopwatch(const std::string& folder) : folder_(folder), before_(read_times(folder)) {
+  Stopwatch(const std::string& folder, Device device)
+      : folder_(folder), before_(read_times(folder)), memory_(device) {
     ++before_.sessions;
   }
   double seconds() const {
     return before_.seconds +
            std::chrono::duration<double>(std::chrono::steady_clock::now() - started_).count();
   }
-  void write() const { write_times(folder_, {seconds(), before_.sessions}); }
+  void write() const {
+    write_times(folder_,
+                {seconds(), before_.sessions,
+                 std::max(before_.peak_bytes, static_cast<double>(memory_.resident())),
+                 std::max(before_.device_peak_bytes, static_cast<double>(memory_.on_device()))});
+  }
 
  private:
   std::string folder_;
   StageTimes before_;
+  const PeakMemory memory_;
   std::chrono::steady_clock::time_point started_ = std::chrono::steady_clock::now();
 };
 
@@ -101,7 +109,7 @@ void run_stage(const std::string& directory, const PlannedStage& p, int index, i
     start_afresh(p, folder);
   else
     remove_temporary_files(folder);
-  const Stopwatch times(folder);
+  const Stopwatch times(folder, options.device);
   console.begin(index, count, p.stage->name, p.stage->title);
   say_why_again(p, afresh, console);
 

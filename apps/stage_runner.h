@@ -12,6 +12,7 @@ namespace limbeck {
 struct StageOptions {
   double checkpoint_seconds = 60;  ///< between checkpoints; has no influence on the result
   std::function<bool()> stop_requested = [] { return false; };
+  Device device = cpu;  ///< on which stages run: its memory is watched
 };
 
 /// Runs a stage that is not finished to its end; `index` of `count` is what the console shows.

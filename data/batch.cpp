@@ -48,7 +48,7 @@ void check_rows(const Tensor& images, const std::vector<int64_t>& index,
 
 Tensor make_batch(const Tensor& images, const std::vector<int64_t>& index,
                   const Augmentation& augmentation, const Standardisation& standardisation,
-                  Stream stream) {
+                  Stream stream, DrawnBy drawn_by) {
   check_rows(images, index, augmentation);
   const int64_t h = images.size(1), w = images.size(2), c = images.size(3);
   const std::vector<float> table = byte_table_of(standardisation, c);
@@ -57,18 +57,21 @@ Tensor make_batch(const Tensor& images, const std::vector<int64_t>& index,
     const auto position = static_cast<int64_t>(i);
     standardise_image(images.data<uint8_t>() + index[i] * h * w * c,
                       out.data<float>() + position * h * w * c, h, w, c,
-                      draw_at(stream, position, augmentation), table.data());
+                      draw_at(stream, drawn_by == DrawnBy::row ? index[i] : position, augmentation),
+                      table.data());
   }
   return out;
 }
 
 ByteBatch make_byte_batch(const Tensor& images, const std::vector<int64_t>& index,
-                          const Augmentation& augmentation, Stream stream) {
+                          const Augmentation& augmentation, Stream stream, DrawnBy drawn_by) {
   check_rows(images, index, augmentation);
   ByteBatch b{take_rows(images, index),
               Tensor::empty({static_cast<int64_t>(index.size()), 3}, DType::i32)};
   for (size_t i = 0; i < index.size(); ++i) {
-    const CropDraw d = draw_at(stream, static_cast<int64_t>(i), augmentation);
+    const auto position = static_cast<int64_t>(i);
+    const CropDraw d =
+        draw_at(stream, drawn_by == DrawnBy::row ? index[i] : position, augmentation);
     int32_t* row = b.draws.data<int32_t>() + i * 3;
     row[0] = d.dy, row[1] = d.dx, row[2] = d.flip;
   }
@@ -98,8 +101,13 @@ Tensor quarter_turns(const Tensor& images, const std::vector<int64_t>& index, bo
   return out;
 }
 
+Stream ReplayedViews::stream(int64_t view) const {
+  return Stream(static_cast<uint64_t>(seed)).fork("view", static_cast<uint64_t>(view));
+}
+
 Batch Batch::to(Device device) const {
-  return {images.to(device), labels.to(device), targets.to(device), index, draws.to(device)};
+  return {images.to(device), labels.to(device), targets.to(device), index,
+          draws.to(device),  outputs.to(device)};
 }
 
 }  // namespace limbeck::data

@@ -82,10 +82,14 @@ struct Augmentation {
   bool flip = false;
 };
 
-/// u8 [N,H,W,C] rows -> f32 [n,H,W,C]. Draw i depends on stream and position only.
+/// What an image's draw hangs on besides the stream: its place in the batch, or its row of the data
+/// set, whatever batch it comes in.
+enum class DrawnBy { place, row };
+
+/// u8 [N,H,W,C] rows -> f32 [n,H,W,C]. Draw i depends on the stream and on place or row only.
 Tensor make_batch(const Tensor& images, const std::vector<int64_t>& index,
                   const Augmentation& augmentation, const Standardisation& standardisation,
-                  Stream stream);
+                  Stream stream, DrawnBy drawn_by = DrawnBy::place);
 
 /// The same before the conversion, a quarter of the size: rows as they are and what was drawn for
 /// them, i32 [n, 3] (crop corner in rows and columns, flip). The operator crop_flip_normalize makes
@@ -94,7 +98,18 @@ struct ByteBatch {
   Tensor images, draws;
 };
 ByteBatch make_byte_batch(const Tensor& images, const std::vector<int64_t>& index,
-                          const Augmentation& augmentation, Stream stream);
+                          const Augmentation& augmentation, Stream stream,
+                          DrawnBy drawn_by = DrawnBy::place);
+
+/// Augmented views that are the same whenever they are drawn: view v of image i hangs on seed, v
+/// and i. A loader's epoch e hands out view e mod count, so that what a teacher said of a view can
+/// be stored and found again.
+struct ReplayedViews {
+  int64_t count = 0;  ///< 0: none, every epoch draws afresh
+  int64_t seed = 0;
+  Tensor outputs = {};  ///< f32 [count, N, outputs] of a teacher; undefined: none are stored
+  Stream stream(int64_t view) const;
+};
 
 /// What is made of every image of a batch before the crop: one view, or the four quarter turns by
 /// 0, 90, 180 and 270 degrees against the clock, rows 4i to 4i + 3 of the batch's images; labels
@@ -117,6 +132,7 @@ struct Batch {
   Tensor targets;                 ///< f32, or undefined
   std::vector<int64_t> index;     ///< rows of the dataset
   Tensor draws;                   ///< i32 [n, 3] beside u8 images, or undefined
+  Tensor outputs = {};            ///< f32 [n, outputs] of ReplayedViews, or undefined
   Batch to(Device device) const;  ///< the tensors there
 };
 
@@ -130,6 +146,7 @@ class Loader {
     bool shuffle = true;
     Augmentation augmentation;
     Views views = {};
+    ReplayedViews replayed = {};
     Standardisation standardisation;
     int64_t threads = 1;  ///< prefetch threads; 0: in the caller
     int64_t depth = 4;    ///< batches made ahead

@@ -69,7 +69,11 @@ struct Loader::State {
   Batch make(int64_t step) {
     Batch b;
     b.index = config.pick ? config.pick(step) : rows_of(step);
-    const Stream augment = stream.fork("augment", static_cast<uint64_t>(step));
+    const ReplayedViews& replayed = config.replayed;
+    const int64_t view = replayed.count > 0 ? step / per_epoch % replayed.count : 0;
+    const Stream augment = replayed.count > 0 ? replayed.stream(view)
+                                              : stream.fork("augment", static_cast<uint64_t>(step));
+    const DrawnBy drawn_by = replayed.count > 0 ? DrawnBy::row : DrawnBy::place;
     Tensor images = dataset.images;
     std::vector<int64_t> rows = b.index;
     Augmentation augmentation = config.augmentation;
@@ -80,13 +84,16 @@ struct Loader::State {
       augmentation.flip = augmentation.flip && config.views.flip_each;
     }
     if (config.device == cpu) {
-      b.images = make_batch(images, rows, augmentation, config.standardisation, augment);
+      b.images = make_batch(images, rows, augmentation, config.standardisation, augment, drawn_by);
     } else {
-      const ByteBatch bytes = make_byte_batch(images, rows, augmentation, augment);
+      const ByteBatch bytes = make_byte_batch(images, rows, augmentation, augment, drawn_by);
       b.images = bytes.images, b.draws = bytes.draws;
     }
     b.labels = take_rows(dataset.labels, b.index);
     b.targets = take_rows(dataset.targets, b.index);
+    if (replayed.outputs.defined())
+      b.outputs =
+          take_rows(replayed.outputs.rows(view, view + 1).reshape({dataset.size(), -1}), b.index);
     return b;
   }
 
@@ -94,14 +101,15 @@ struct Loader::State {
     Slot slot;
     slot.batch = make(step);
     const Batch& b = *slot.batch;
-    slot.upload = stage({b.images, b.labels, b.targets, b.draws}, config.device);
+    slot.upload = stage({b.images, b.labels, b.targets, b.draws, b.outputs}, config.device);
     return slot;
   }
 
   /// The batch of a slot, where it was sent to.
   static Batch arrived(Slot slot) {
     const std::vector<Tensor> tensors = slot.upload->finish();
-    return {tensors[0], tensors[1], tensors[2], std::move(slot.batch->index), tensors[3]};
+    return {tensors[0], tensors[1], tensors[2], std::move(slot.batch->index),
+            tensors[3], tensors[4]};
   }
 
   void work() {
@@ -133,6 +141,14 @@ Loader::Loader(const Dataset& dataset, Config config, Stream stream, int64_t fir
       s.config.batch > 0 && s.config.threads >= 0 && s.config.depth > 0 && first_step >= 0,
       "loader: batch ", s.config.batch, ", depth ", s.config.depth, ", threads ", s.config.threads,
       ", first step ", first_step, ": expected positive (threads and first step 0 or more)");
+  const ReplayedViews& replayed = s.config.replayed;
+  LIMBECK_CHECK(replayed.count >= 0 && !(replayed.count > 0 && s.config.views.quarter_turns),
+                "loader: views are replayed of images as they stand, not of their quarter turns");
+  if (replayed.outputs.defined())
+    LIMBECK_CHECK(replayed.outputs.rank() == 3 && replayed.outputs.size(0) == replayed.count &&
+                      replayed.outputs.size(1) == n,
+                  "loader: stored outputs: expected [", replayed.count, ", ", n,
+                  ", outputs], found ", describe(replayed.outputs));
   s.per_epoch = s.config.drop_last ? n / s.config.batch : (n + s.config.batch - 1) / s.config.batch;
   LIMBECK_CHECK(s.per_epoch > 0, "loader: drop_last with batches of ", s.config.batch,
                 " leaves nothing of ", n, " images");

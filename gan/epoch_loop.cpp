@@ -75,6 +75,8 @@ nn::Values EpochLoop::run(const Inputs& inputs) {
                  [this, step = step_](const Tensors& values) { account(step, values); });
     ++step_;
     c_.monitor.progress(step_, total, s_.batch, count_ > 0 ? means(sums_, count_) : nn::Values{});
+    if (nn::tried_enough(c_.monitor, total, [this] { reader_.finish(); }))
+      return means(sums_, count_);
     if (step_ % c_.steps_per_epoch == 0) {
       reader_.finish();
       nn::Values values = means(sums_, count_);

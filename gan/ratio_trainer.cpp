@@ -99,6 +99,11 @@ class RatioRun {
                             {"fake", sums_.fake / sums_.count}};
       task_.monitor.progress(step_, total, static_cast<int64_t>(s_.batch),
                              sums_.count > 0 ? seen : nn::Values{});
+      if (nn::tried_enough(task_.monitor, total, [this] { reader_.finish(); })) {
+        const auto classes = static_cast<double>(std::max<int64_t>(1, task_.real.classes));
+        task_.monitor.trial()->measure(classes, [this] { probe_once(); });
+        return std::nullopt;
+      }
       if (step_ % steps_per_epoch_ == 0) {
         reader_.finish();
         if (max_ <= 0) return cat("every ratio of epoch ", epoch + 1, " is zero");
@@ -176,7 +181,6 @@ class RatioRun {
   /// A condition for which every fake of a sample has ratio zero: rejection sampling would have
   /// nothing to accept there.
   std::optional<std::string> silent_condition() {
-    constexpr int64_t probes = 64;
     if (!task_.real.labels.defined()) {
       Tensor y = Tensor::empty({probes});
       Stream draw = stream_.fork("probe/y");
@@ -189,6 +193,12 @@ class RatioRun {
       if (silent(Tensor::full({probes}, static_cast<double>(c), DType::i64), c))
         return cat("the ratio of every probed fake of class ", c, " is zero");
     return std::nullopt;
+  }
+
+  /// As silent_condition() does for each class.
+  void probe_once() {
+    const bool by_class = task_.real.labels.defined();
+    silent(Tensor::zeros({probes}, by_class ? DType::i64 : DType::f32), 0);
   }
 
   bool silent(const Tensor& y, int64_t index) {
@@ -221,6 +231,8 @@ class RatioRun {
     max_ = v[4];
     last_ = {v[5], v[6], v[7], 1};
   }
+
+  static constexpr int64_t probes = 64;  // fakes of a condition
 
   const RatioTask& task_;
   const RatioSettings& s_;

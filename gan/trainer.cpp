@@ -108,8 +108,18 @@ void GanTrainer::step() {
 void GanTrainer::run() {
   while (step_ < settings_.steps) {
     step();
+    if (nn::tried_enough(monitor_, settings_.steps, [this] { reader_.finish(); })) return tried();
     nn::checkpoint(monitor_, [&] { return state(); });
   }
+}
+
+/// What a trial cannot see in its steps.
+void GanTrainer::tried() {
+  const auto steps = static_cast<double>(settings_.steps);
+  nn::Trial& trial = *monitor_.trial();
+  trial.measure(steps / static_cast<double>(settings_.health_every), [this] { log_health(); });
+  const auto pictures = static_cast<double>(settings_.sample_every);
+  trial.measure(1 + (pictures > 0 ? steps / pictures : 0), [this] { show_pictures(); });
 }
 
 void GanTrainer::log_health() {

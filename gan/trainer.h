@@ -49,6 +49,7 @@ class GanTrainer {
   void discriminator_step(const Stream& stream);
   void generator_step(const Stream& stream);
   void check_loss(const char* name, double loss, int64_t step) const;
+  void tried();
   void log_health();
   void show_pictures();
 

@@ -3,6 +3,17 @@
 #include "kd/terms.h"
 
 namespace limbeck::kd {
+namespace {
+
+/// In the place of a teacher whose logits are stored.
+class AbsentTeacher : public nn::Network {
+ public:
+  nn::Features forward_features(const Variable&, bool) override {
+    fail("the teacher is not there: a method asked it for more than its stored logits");
+  }
+};
+
+}  // namespace
 
 Distillation::Distillation(std::string name, std::unique_ptr<Method> method,
                            std::unique_ptr<nn::Network> teacher, nn::Task task,
@@ -17,19 +28,44 @@ Distillation::Distillation(std::string name, std::unique_ptr<Method> method,
   teacher_->eval();
 }
 
+Distillation::Distillation(std::string name, std::unique_ptr<Method> method,
+                           data::ReplayedViews stored)
+    : Distillation(std::move(name), std::move(method), std::make_unique<AbsentTeacher>(),
+                   nn::Task::classification) {
+  LIMBECK_CHECK(stored.outputs.defined(), name_, ": no stored logits");
+  replayed_ = std::move(stored);
+}
+
 Pair Distillation::pair_of(const Probe& probe, const nn::Features& teacher) const {
   return {probe.network, *teacher_,  probe.features, teacher,
           probe.train,   probe.init, probe.batch,    directory_of_};
 }
 
-nn::Features Distillation::see(const Variable& images) {
+/// Of stored logits there is nothing to see but themselves.
+nn::Features Distillation::see(const Variable& images, const Tensor& stored) {
+  if (is_stored()) return {{}, Variable(stored), {}};
   const NoGrad no_grad;
   return teacher_->forward_features(images, method_->teacher_preact());
 }
 
+nn::Features Distillation::see(const Probe& probe) {
+  Tensor stored;
+  if (is_stored())  // the probe's images are the first ones
+    stored = replayed_.outputs.rows(0, 1)
+                 .reshape({replayed_.outputs.size(1), replayed_.outputs.size(2)})
+                 .rows(0, probe.images.size(0))
+                 .to(probe.network.device());
+  return see(probe.images, stored);
+}
+
+std::vector<nn::Module*> Distillation::others() {
+  if (is_stored()) return {};
+  return {teacher_.get()};
+}
+
 void Distillation::check(const Probe& probe) {
   teacher_->eval();
-  const nn::Features teacher = see(probe.images);
+  const nn::Features teacher = see(probe);
   LIMBECK_CHECK(
       weights_.soft_weight == 0 || probe.features.output.shape() == teacher.output.shape(), name_,
       ": the student's output ", probe.features.output.shape(), " does not match the teacher's ",
@@ -38,19 +74,23 @@ void Distillation::check(const Probe& probe) {
 }
 
 void Distillation::prepare(const Probe& probe) {
+  if (is_stored()) {
+    check(probe);
+    return method_->prepare(pair_of(probe, see(probe)));
+  }
   if (std::unique_ptr<nn::Network> other =
           method_->other_teacher(directory_of_, teacher_->device())) {
     teacher_ = std::move(other);
     teacher_->set_requires_grad(false);
   }
   check(probe);
-  const nn::Features teacher = see(probe.images);
+  const nn::Features teacher = see(probe);
   method_->prepare(pair_of(probe, teacher));
   teacher_->train(method_->teacher_in_train_mode());
 }
 
 Variable Distillation::loss(const train::Step& step) {
-  seen_ = see(Variable(step.batch.images));
+  seen_ = see(Variable(step.batch.images), step.batch.outputs);
   Variable total;
   if (weights_.soft_weight > 0)
     total = soft_loss(step.features.output, seen_.output, weights_) * weights_.soft_weight;

@@ -1,4 +1,5 @@
-// Distillation: a method and its teacher as the extra loss of a supervised training.
+// Distillation: a method and its teacher, or what a teacher said before, as the extra loss of a
+// supervised training.
 #pragma once
 #include <memory>
 
@@ -13,7 +14,13 @@ class Distillation : public train::ExtraLoss {
   /// The teacher lives on the student's device. `name` is of the method, for messages.
   Distillation(std::string name, std::unique_ptr<Method> method,
                std::unique_ptr<nn::Network> teacher, nn::Task task, DirectoryOf directory_of = {});
+  /// The teacher's logits come with the batches (kd/stored_logits.h); of classes, and for methods
+  /// that see nothing else.
+  Distillation(std::string name, std::unique_ptr<Method> method, data::ReplayedViews stored);
 
+  /// Lets the teacher see the views that stored logits are of, for comparison. Before prepare().
+  void replay(data::ReplayedViews views) { replayed_ = std::move(views); }
+  data::ReplayedViews replayed() const override { return replayed_; }
   bool preact() const override { return method_->preact(); }
   data::Views views() const override { return method_->views(); }
   bool drop_last() const override { return method_->drop_last(); }
@@ -21,7 +28,7 @@ class Distillation : public train::ExtraLoss {
   void check(const Probe& probe);
   void prepare(const Probe& probe) override;
   nn::Module* auxiliary() override { return method_->auxiliary(); }
-  std::vector<nn::Module*> others() override { return {teacher_.get()}; }
+  std::vector<nn::Module*> others() override;
   double hard_weight() const override { return weights_.hard_weight; }
   Variable loss(const train::Step& step) override;
   Tensor prediction(const train::Step& step) override;
@@ -31,13 +38,16 @@ class Distillation : public train::ExtraLoss {
 
  private:
   Pair pair_of(const Probe& probe, const nn::Features& teacher) const;
-  nn::Features see(const Variable& images);
+  nn::Features see(const Variable& images, const Tensor& stored);
+  nn::Features see(const Probe& probe);
+  bool is_stored() const { return replayed_.outputs.defined(); }
 
   const std::string name_;
   std::unique_ptr<Method> method_;
   std::unique_ptr<nn::Network> teacher_;
   LossWeights weights_;
   DirectoryOf directory_of_;
+  data::ReplayedViews replayed_;
   nn::Features seen_;  // of the teacher in the step in work
 };
 

@@ -4,7 +4,7 @@
 
 #include "gan/metrics.h"
 #include "kd/checkpoint.h"
-#include "kd/stages.h"
+#include "kd/trial_stages.h"
 #include "nn/images.h"
 #include "tensor/rows.h"
 #include "tensor/transfer.h"
@@ -94,13 +94,20 @@ void evaluate_fakes(Experiment& experiment, StageContext& context, const StageHa
     return features_of_images(pooled, images, standardisation, experiment.device);
   };
   const data::Dataset& real = s.reference == "test" ? experiment.data().test : experiment.train();
-  const gan::Moments moments = moments_of(features_of(real.images), task.official_batch());
+  const Judge judge = task.judge(network, standardisation, {});
+  const auto moments_of_images = [&](const Tensor& images) {
+    return moments_of(features_of(images), task.official_batch());
+  };
+  if (nn::Trial* const trial = context.monitor.trial())
+    return try_evaluation(
+        experiment, {moments_of_images, judge, real.size(), static_cast<int64_t>(sets.size())},
+        *trial);
+  const gan::Moments moments = moments_of_images(real.images);
   // Within windows there are few images: training and test ones together, as the original does.
   const data::Dataset all = task.intra_fid() && experiment.data().test.size() > 0
                                 ? data::concatenate(experiment.train(), experiment.data().test)
                                 : experiment.train();
   const Tensor all_features = task.intra_fid() ? features_of(all.images) : Tensor();
-  const Judge judge = task.judge(network, standardisation, {});
   int64_t done = 0;
   for (const auto& [name, stage] : sets) {
     const data::Dataset fakes =

@@ -27,11 +27,13 @@ const Task& Experiment::task() {
   return *task_;
 }
 
-int64_t Experiment::images_of_transfer() {
+int64_t Experiment::images_of_transfer(double rho, int64_t count) {
+  const int64_t wanted = count > 0 ? count : settings.transfer.fakes;
+  FakeSettings fakes = settings.fakes;
+  if (rho > 0) fakes.rho = rho;
   if (settings.plan.fake_data.empty())
-    return train().size() + task().fakes_used(train(), settings.fakes, settings.transfer.fakes);
+    return train().size() + task().fakes_used(train(), fakes, wanted);
   const int64_t all = task().load_fakes(settings.plan.fake_data, train()).size();
-  const int64_t wanted = settings.transfer.fakes;
   return train().size() + (wanted > 0 ? std::min(wanted, all) : all);
 }
 

@@ -22,8 +22,9 @@ class Experiment {
   const data::Standardisation& standardisation();
   const Task& task();
   nn::ModelOptions options() { return task().options(train()); }
-  /// Real images of a control's epoch: as many as M3's real and fake ones.
-  int64_t images_of_transfer();
+  /// Real images of a control's epoch: as many as M3's real and fake ones. Of a sweep's point: with
+  /// that rho or that many fakes.
+  int64_t images_of_transfer(double rho = 0, int64_t count = 0);
 
   static Stream stream(int64_t seed, const std::string& purpose) {
     return Stream(static_cast<uint64_t>(seed)).fork(purpose);

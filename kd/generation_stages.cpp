@@ -3,7 +3,7 @@
 #include "gan/sampler.h"
 #include "gan/trainer.h"
 #include "kd/checkpoint.h"
-#include "kd/stages.h"
+#include "kd/trial_stages.h"
 
 namespace limbeck::kd {
 namespace {
@@ -95,7 +95,8 @@ void make_fakes(Experiment& experiment, StageContext& context, const std::string
   FakeSettings settings = experiment.settings.fakes;
   settings.subsample = settings.subsample && inputs.ratio;
   settings.filter = settings.filter && inputs.judge;
-  settings.adjust = settings.adjust && settings.filter;
+  settings.adjust = settings.adjust && settings.filter && !inputs.assigned;
+  if (inputs.rho > 0) settings.rho = inputs.rho;
   const gan::TrainedGenerator generator = load_generator_of(experiment, context, inputs.gan);
   std::optional<RatioFeatures> features;
   std::unique_ptr<gan::RatioNet> ratio;
@@ -125,6 +126,8 @@ void make_fakes(Experiment& experiment, StageContext& context, const std::string
     task.judge =
         experiment.task().judge(*judge.network, experiment.standardisation(), augmentation);
   }
+  if (nn::Trial* const trial = context.monitor.trial())
+    return try_fakes(experiment, task, settings, *trial);
   add(context.results, experiment.task().make_fakes(task, settings));
   context.monitor.image(
       name, experiment.task().sheet(experiment.task().load_fakes(task.file, experiment.train())));

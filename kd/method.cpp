@@ -34,6 +34,16 @@ void register_method(MethodEntry entry) {
   list.insert(place, std::move(entry));
 }
 
+const char* name_of(Family family) {
+  switch (family) {
+    case Family::logits: return "logits";
+    case Family::features: return "features";
+    case Family::relations: return "relations";
+    case Family::self_supervision: return "self-supervision";
+  }
+  return "";
+}
+
 const std::vector<MethodEntry>& all_methods() { return registry(); }
 
 const MethodEntry& find_method(const std::string& name, const std::string& where) {

@@ -135,9 +135,16 @@ class Method {
   virtual nn::Network& deployed(nn::Network& student) { return student; }
 };
 
+/// What a method compares; docs/methods/ has a page for each family. Those on logits see nothing
+/// else of the teacher.
+enum class Family { logits, features, relations, self_supervision };
+/// "logits", "features", "relations", "self-supervision".
+const char* name_of(Family family);
+
 struct MethodEntry {
-  std::string name;      ///< "fitnet"
-  std::string title;     ///< "FitNet", as tables print it
+  std::string name;   ///< "fitnet"
+  std::string title;  ///< "FitNet", as tables print it
+  Family family;
   std::string summary;   ///< with the source
   AnySettings settings;  ///< the defaults
   std::function<std::unique_ptr<Method>(const AnySettings&)> build;
@@ -146,9 +153,9 @@ void register_method(MethodEntry entry);
 /// Registers a class with a nested `Settings` and a constructor from it.
 template <class M>
 struct RegisterMethod {
-  RegisterMethod(std::string name, std::string title, std::string summary) {
+  RegisterMethod(std::string name, std::string title, Family family, std::string summary) {
     register_method(
-        {std::move(name), std::move(title), std::move(summary), typename M::Settings{},
+        {std::move(name), std::move(title), family, std::move(summary), typename M::Settings{},
          [](const AnySettings& s) { return std::make_unique<M>(s.as<typename M::Settings>()); }});
   }
 };

@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <filesystem>
 
 #include "kd/distillation.h"
@@ -8,12 +9,6 @@ namespace {
 
 std::string model_file(const StageContext& context, const StageHandle& stage) {
   return context.directory_of(stage) + "/model.safetensors";
-}
-
-NetworkSettings settings_of(const Experiment& experiment, const Student& student) {
-  NetworkSettings s = experiment.settings.student;
-  s.model = student.pair.student;
-  return s;
 }
 
 /// With the first weights that all students of the seed share.
@@ -34,6 +29,13 @@ Distillation::DirectoryOf directories_of(const StageContext& context, const Guid
 /// Null without a teacher.
 std::unique_ptr<Distillation> distillation_of(Experiment& experiment, const StageContext& context,
                                               const Student& student, const Guidance& guidance) {
+  if (guidance.logits) {
+    const StoredLogits stored =
+        stored_logits_of(experiment, context.directory_of(guidance.logits) + "/logits.safetensors",
+                         student.pair.teacher);
+    return std::make_unique<Distillation>(
+        student.method, create_method(student.method, experiment.settings.methods), stored.views);
+  }
   if (!guidance.teacher) return nullptr;
   return std::make_unique<Distillation>(
       student.method, create_method(student.method, experiment.settings.methods),
@@ -53,9 +55,10 @@ TrainingImages second_phase_images(Experiment& experiment, const StageContext& c
   if (!fakes) return images;
   const data::Dataset all = experiment.task().load_fakes(
       context.directory_of(fakes) + "/fake_data.safetensors", experiment.train());
-  images.train =
-      data::concatenate(experiment.train(),
-                        draw_fakes(all, settings.fakes, Experiment::stream(student.seed, "draw")));
+  images.train = data::concatenate(
+      experiment.train(),
+      draw_fakes(all, student.point.count > 0 ? student.point.count : settings.fakes,
+                 Experiment::stream(student.seed, "draw")));
   if (settings.recompute_standardisation)
     images.standardisation = experiment.task().standardisation(images.train);
   return images;
@@ -151,7 +154,7 @@ void train_from_scratch(Experiment& experiment, StageContext& context, const Stu
           .stream = Experiment::stream(student.seed, base_name(student)),
           .monitor = context.monitor,
           .extra = distillation.get()},
-         settings_of(experiment, student));
+         student_settings(experiment.settings, student.pair.student));
 }
 
 void train_second_phase(Experiment& experiment, StageContext& context, const Student& student,
@@ -165,8 +168,17 @@ void train_second_phase(Experiment& experiment, StageContext& context, const Stu
     context.results["fakes"] = {
         static_cast<double>(images.train.size() - experiment.train().size()), "images",
         Better::neither, "cost"};
-  else
-    steps_per_epoch = (experiment.images_of_transfer() + settings.batch - 1) / settings.batch;
+  if (!fakes || context.monitor.trial())
+    steps_per_epoch = (experiment.images_of_transfer(student.point.rho, student.point.count) +
+                       settings.batch - 1) /
+                      settings.batch;
+  if (nn::Trial* const trial = context.monitor.trial(); trial && fakes) {
+    // Its sets of fakes are small. The set, what is drawn of it, and real and fake together.
+    const int64_t missing =
+        experiment.images_of_transfer(student.point.rho, student.point.count) - images.train.size();
+    const int64_t size = images.train.images.numel() / images.train.size();
+    trial->cost.more_bytes += 2 * std::max<int64_t>(0, missing) * size;
+  }
   const std::unique_ptr<Distillation> distillation =
       distillation_of(experiment, context, student, guidance);
   finish(experiment, context, saved,
@@ -194,6 +206,7 @@ void run_preparation(Experiment& experiment, StageContext& context, const Studen
   teacher.network->eval();
   const TrainingImages images = second_phase_images(experiment, context, student, fakes);
   const data::Split split{images.train, experiment.data().test};
+  const NetworkSettings training = student_settings(experiment.settings, student.pair.student);
   PreparationContext preparing{*network,
                                *teacher.network,
                                split,
@@ -205,7 +218,7 @@ void run_preparation(Experiment& experiment, StageContext& context, const Studen
                                student.pair.student,
                                student.pair.teacher,
                                experiment.options(),
-                               experiment.settings.student,
+                               training,
                                directories_of(context, guidance)};
   for (const Preparation& p :
        create_method(student.method, experiment.settings.methods)->preparations())

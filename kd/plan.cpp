@@ -1,6 +1,12 @@
 #include "kd/plan.h"
 
 #include <algorithm>
+#include <cmath>
+#include <cstdlib>
+#include <set>
+#include <sstream>
+
+#include "kd/stored_logits.h"
 
 namespace limbeck::kd {
 namespace {
@@ -51,12 +57,40 @@ std::vector<Student> without_plan(const ExperimentSettings& s) {
   return students;
 }
 
+std::vector<std::string> words_of(const std::string& text) {
+  std::vector<std::string> words;
+  std::istringstream in(text);
+  for (std::string word; std::getline(in, word, ',');) words.push_back(trimmed(word));
+  return words;
+}
+
+/// plan.na as "METHOD: TEACHER > STUDENT" for each single cell.
+std::set<std::string> left_out_of(const ExperimentSettings& s, const Plan& plan) {
+  std::set<std::string> cells;
+  for (const std::string& text : s.plan.na) {
+    const size_t colon = text.find(':');
+    LIMBECK_CHECK(colon != std::string::npos,
+                  "plan.na: expected \"METHOD, ...: TEACHER > STUDENT\", found '", text, "'");
+    const NetworkPair pair = parse_pair(text.substr(colon + 1), "plan.na");
+    LIMBECK_CHECK(std::count(plan.pairs.begin(), plan.pairs.end(), pair), "plan.na: ", pair.text(),
+                  " is not among plan.pairs");
+    for (const std::string& method : words_of(text.substr(0, colon))) {
+      LIMBECK_CHECK(std::count(s.plan.methods.begin(), s.plan.methods.end(), method), "plan.na: '",
+                    method, "' is not among plan.methods");
+      cells.insert(method + ": " + pair.text());
+    }
+  }
+  return cells;
+}
+
 /// A second phase begins with the student that saw real images alone, so that one is always there.
 std::vector<Student> product(const ExperimentSettings& s, const Plan& plan) {
   std::vector<FakesUsed> fakes;
   for (const std::string& f : s.plan.fakes) fakes.push_back(parse_fakes(f, "plan.fakes"));
   const bool second_phase =
+      !plan.points.empty() ||
       std::any_of(fakes.begin(), fakes.end(), [](FakesUsed f) { return f != FakesUsed::none; });
+  const std::set<std::string> left_out = left_out_of(s, plan);
   std::vector<Student> students;
   const auto add = [&](const Student& student) {
     const auto same = [&](const Student& other) {
@@ -67,13 +101,89 @@ std::vector<Student> product(const ExperimentSettings& s, const Plan& plan) {
   for (const NetworkPair& pair : plan.pairs)
     for (const int64_t seed : plan.seeds) {
       if (second_phase) add({pair, "none", FakesUsed::none, seed});
-      for (const std::string& method : s.plan.methods)
-        for (const FakesUsed f : fakes) add({pair, method, f, seed});
+      for (const std::string& method : s.plan.methods) {
+        if (left_out.count(method + ": " + pair.text())) continue;
+        const bool combined =
+            s.plan.with_fakes.empty() ||
+            std::count(s.plan.with_fakes.begin(), s.plan.with_fakes.end(), method);
+        for (const FakesUsed f : fakes)
+          if (combined || f == FakesUsed::none) add({pair, method, f, seed});
+        for (const SweepPoint& p : plan.points)
+          if (combined) add({pair, method, FakesUsed::m2, seed, p});
+      }
     }
   return students;
 }
 
+std::vector<SweepPoint> points_of(const PlanSettings& s) {
+  std::vector<SweepPoint> points;
+  for (const double rho : s.rhos) {
+    LIMBECK_CHECK(rho > 0 && rho <= 1, "plan.rhos: expected numbers in (0, 1], found ", rho);
+    points.push_back({.rho = rho});
+  }
+  for (const int64_t count : s.counts) {
+    LIMBECK_CHECK(count > 0, "plan.counts: expected positive numbers, found ", count);
+    points.push_back({.count = count});
+  }
+  for (const std::string& judge : s.judges) {
+    check_model(judge, "plan.judges");
+    points.push_back({.judge = judge});
+  }
+  check_distinct(s.rhos, "plan.rhos");
+  check_distinct(s.counts, "plan.counts");
+  check_distinct(s.judges, "plan.judges");
+  if (s.assigned_labels) points.push_back({.assigned = true});
+  LIMBECK_CHECK(
+      s.fake_data.empty() || std::none_of(points.begin(), points.end(),
+                                          [](const SweepPoint& p) { return p.has_set(); }),
+      "plan.rhos, plan.judges and plan.assigned_labels make sets of fakes; plan.fake_data "
+      "is a finished one");
+  return points;
+}
+
+/// "NETWORK: LR".
+std::pair<std::string, double> parse_lr(const std::string& text) {
+  const size_t colon = text.find(':');
+  const std::string number = colon == std::string::npos ? "" : trimmed(text.substr(colon + 1));
+  char* end = nullptr;
+  const double lr = std::strtod(number.c_str(), &end);
+  LIMBECK_CHECK(!number.empty() && *end == 0 && std::isfinite(lr) && lr > 0,
+                "plan.lrs: expected \"NETWORK: LR\", found '", text, "'");
+  const std::string model = trimmed(text.substr(0, colon));
+  check_model(model, "plan.lrs");
+  return {model, lr};
+}
+
+/// What stored logits can teach.
+void check_stored(const ExperimentSettings& s, const Plan& plan) {
+  LIMBECK_CHECK(s.task == "classification", "plan.logits: a response has no logits");
+  LIMBECK_CHECK(s.plan.teachers.empty() && s.plan.fake_data.empty(),
+                "plan.logits: stands in the place of plan.teachers and plan.fake_data; give it "
+                "alone");
+  std::string others;
+  for (const std::string& m : s.plan.methods)
+    if (m != "none" && !serves_with_stored_logits(find_method(m, "plan.methods"), s.methods))
+      others += (others.empty() ? "" : ", ") + m;
+  LIMBECK_CHECK(others.empty(), "plan.logits: ", others,
+                " must see the teacher itself; stored logits are enough for none, ",
+                methods_on_stored_logits(s.methods));
+  for (const Student& student : plan.students) {
+    LIMBECK_CHECK(student.pair.teacher == plan.pairs[0].teacher, "plan.logits: of one teacher, ",
+                  plan.pairs[0].teacher, "; found also ", student.pair.teacher);
+    LIMBECK_CHECK(student.fakes == FakesUsed::none,
+                  "plan.fakes: with plan.logits expected none, found ", name_of(student.fakes));
+  }
+}
+
 }  // namespace
+
+NetworkSettings student_settings(const ExperimentSettings& settings, const std::string& model) {
+  NetworkSettings s = settings.student;
+  s.model = model;
+  for (const std::string& text : settings.plan.lrs)
+    if (const auto [network, lr] = parse_lr(text); network == model) s.lr = lr;
+  return s;
+}
 
 NetworkPair parse_pair(const std::string& text, const std::string& where) {
   const size_t sign = text.find('>');
@@ -107,7 +217,11 @@ FakesUsed parse_fakes(const std::string& text, const std::string& where) {
 }
 
 std::vector<std::string> Plan::teachers() const {
+  if (stored_logits) return {};
   std::vector<std::string> models{judge};
+  for (const SweepPoint& p : points)
+    if (!p.judge.empty() && !std::count(models.begin(), models.end(), p.judge))
+      models.push_back(p.judge);
   for (const NetworkPair& pair : pairs)
     if (!std::count(models.begin(), models.end(), pair.teacher)) models.push_back(pair.teacher);
   return models;
@@ -122,8 +236,9 @@ bool Plan::uses_fakes() const {
 Plan plan_of(const ExperimentSettings& s) {
   Plan plan;
   plan.tabular = !s.plan.pairs.empty();
-  LIMBECK_CHECK(plan.tabular || (s.plan.teachers.empty() && s.plan.fake_data.empty()),
-                "plan.teachers and plan.fake_data need plan.pairs");
+  LIMBECK_CHECK(plan.tabular ||
+                    (s.plan.teachers.empty() && s.plan.fake_data.empty() && s.plan.logits.empty()),
+                "plan.teachers, plan.fake_data and plan.logits need plan.pairs");
   if (!plan.tabular) {
     check_model(s.teacher.model, "teacher.model");
     check_model(s.student.model, "student.model");
@@ -139,6 +254,10 @@ Plan plan_of(const ExperimentSettings& s) {
   LIMBECK_CHECK(!s.plan.fakes.empty(), "plan.fakes: expected at least one");
   for (const std::string& m : s.plan.methods)
     if (m != "none") find_method(m, "plan.methods");
+  for (const std::string& m : s.plan.with_fakes)
+    LIMBECK_CHECK(std::count(s.plan.methods.begin(), s.plan.methods.end(), m), "plan.with_fakes: '",
+                  m, "' is not among plan.methods");
+  for (const std::string& text : s.plan.lrs) parse_lr(text);
   std::vector<std::string> pair_texts;
   for (const NetworkPair& pair : plan.pairs) pair_texts.push_back(pair.text());
   check_distinct(pair_texts, "plan.pairs");
@@ -147,12 +266,14 @@ Plan plan_of(const ExperimentSettings& s) {
   check_distinct(plan.seeds, "plan.seeds");
   plan.judge = s.plan.judge.empty() ? plan.pairs[0].teacher : s.plan.judge;
   check_model(plan.judge, "plan.judge");
+  plan.points = points_of(s.plan);
   plan.students = product(s, plan);
   for (const Student& student : plan.students)
     LIMBECK_CHECK(s.plan.fake_data.empty() ||
                       (student.fakes != FakesUsed::raw && student.fakes != FakesUsed::m1),
                   "plan.fakes: with plan.fake_data expected none, m2 or equal, found ",
                   name_of(student.fakes));
+  if (plan.stored_logits = !s.plan.logits.empty(); plan.stored_logits) check_stored(s, plan);
   return plan;
 }
 
@@ -166,12 +287,29 @@ std::string base_name(const Student& s) {
   }
 }
 
+std::string SweepPoint::text() const {
+  if (rho > 0) return cat("rho", rho);
+  if (count > 0) return cat("n", count);
+  if (assigned) return "assigned";
+  return judge.empty() ? "" : "by-" + judge;
+}
+
+std::string swept_name(const Student& s) {
+  const std::string point = s.point.text();
+  return point.empty() ? base_name(s) : base_name(s) + "_" + point;
+}
+
+std::string fakes_label(FakesUsed fakes, const SweepPoint& point) {
+  const std::string text = point.text();
+  return text.empty() ? name_of(fakes) : cat(name_of(fakes), "-", text);
+}
+
 /// Without a method no teacher has a say, so pairs with the same student share that stage.
 std::string stage_name(const Student& s, bool tabular) {
-  if (!tabular) return base_name(s);
+  if (!tabular) return swept_name(s);
   const std::string networks =
       s.method == "none" ? s.pair.student : s.pair.teacher + "-" + s.pair.student;
-  return cat(base_name(s), ".", networks, ".s", s.seed);
+  return cat(swept_name(s), ".", networks, ".s", s.seed);
 }
 
 std::string title_of(const Student& s) {
@@ -187,14 +325,15 @@ std::string title_of(const Student& s) {
   const char* fakes = s.fakes == FakesUsed::raw  ? "raw fakes"
                       : s.fakes == FakesUsed::m1 ? "subsampled fakes"
                                                  : "fakes (M3)";
-  return cat(name, ": ", who, " on real images and ", fakes);
+  const std::string point = s.point.text();
+  return cat(name, ": ", who, " on real images and ", fakes, point.empty() ? "" : ", " + point);
 }
 
 Labels labels_of(const Student& s) {
   Labels labels{{"role", "student"},
                 {"model", s.pair.student},
                 {"method", s.method},
-                {"fakes", name_of(s.fakes)},
+                {"fakes", fakes_label(s.fakes, s.point)},
                 {"seed", std::to_string(s.seed)}};
   if (s.method != "none")
     labels["pair"] = s.pair.text(), labels["method_name"] = title_of_method(s.method);

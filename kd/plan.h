@@ -24,12 +24,26 @@ const char* name_of(FakesUsed fakes);
 /// Throws with the known names.
 FakesUsed parse_fakes(const std::string& text, const std::string& where);
 
+/// A point of a sweep; what is empty or 0 stays as the configuration has it.
+struct SweepPoint {
+  double rho = 0;
+  int64_t count = 0;
+  std::string judge;
+  bool assigned = false;  ///< labels are not replaced
+  bool operator==(const SweepPoint&) const = default;
+  /// "rho0.5", "n10000", "by-wrn_40_2", "assigned"; empty: of no sweep.
+  std::string text() const;
+  /// Whether a set of fakes of its own is made for it.
+  bool has_set() const { return rho > 0 || !judge.empty() || assigned; }
+};
+
 /// One student: a cell of the table.
 struct Student {
   NetworkPair pair;
   std::string method = "none";
   FakesUsed fakes = FakesUsed::none;
   int64_t seed = 0;
+  SweepPoint point = {};
 };
 
 struct Plan {
@@ -38,10 +52,15 @@ struct Plan {
   std::vector<int64_t> seeds;
   std::vector<Student> students;
   std::string judge;  ///< network of M2
-  /// Teachers and judge, each once, the judge first.
+  std::vector<SweepPoint> points;
+  bool stored_logits = false;  ///< in the place of the teachers
+  /// Teachers and judge, each once, the judge first; those that are needed.
   std::vector<std::string> teachers() const;
   bool uses_fakes() const;
 };
+
+/// [student] for a network: with its own learning rate where plan.lrs has one.
+NetworkSettings student_settings(const ExperimentSettings& settings, const std::string& model);
 
 /// Throws naming the key for unknown networks, methods, words and for duplicates.
 Plan plan_of(const ExperimentSettings& settings);
@@ -49,6 +68,10 @@ Plan plan_of(const ExperimentSettings& settings);
 /// Stage names and titles follow from what a stage is. A student's base name ("cgankd_fitnet") also
 /// names its random streams, so that pairs and seeds of a plan and a run without a plan agree.
 std::string base_name(const Student& student);
+/// The base name with the point of a sweep, "cgankd_n1000".
+std::string swept_name(const Student& student);
+/// The label of its images: "m2", "m2-rho0.5".
+std::string fakes_label(FakesUsed fakes, const SweepPoint& point);
 std::string stage_name(const Student& student, bool tabular);
 std::string title_of(const Student& student);
 Labels labels_of(const Student& student);

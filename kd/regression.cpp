@@ -7,6 +7,7 @@
 #include "data/sheet.h"
 #include "gan/autoencoder_trainer.h"
 #include "gan/response_ratio.h"
+#include "gan/sampler.h"
 #include "gan/vicinity_conditioning.h"
 #include "kd/response_fakes.h"
 #include "kd/task.h"

@@ -117,7 +117,11 @@ struct ResponseEvaluationSettings {
 struct PlanSettings {
   std::vector<std::string> pairs, methods = {"none", "blkd"}, fakes = {"none", "m2", "equal"};
   std::vector<int64_t> seeds;
-  std::string judge, teachers, fake_data;
+  std::string judge, teachers, fake_data, logits;
+  std::vector<double> rhos;
+  std::vector<int64_t> counts;
+  std::vector<std::string> judges, with_fakes, lrs, na;
+  bool assigned_labels = false;
   void fields(FieldVisitor& v) {
     v("pairs", pairs, "\"TEACHER > STUDENT\" each; empty: no plan");
     v("methods", methods, "none, and distillation methods");
@@ -128,12 +132,36 @@ struct PlanSettings {
     v("judge", judge,
       "network that filters the fakes (M2), trained like a teacher; empty: the first pair's "
       "teacher");
+    v("na", na, "\"METHOD, ...: TEACHER > STUDENT\" each: cells that the table leaves out");
+    v("with_fakes", with_fakes, "the methods that are combined with fakes; empty: all");
+    v("lrs", lrs, "\"NETWORK: LR\" each: student.lr of single networks");
+    v("rhos", rhos,
+      "sweep: besides plan.fakes, students on m2's fakes for each of these fakes.rho (Fig. 11)");
+    v("counts", counts, "sweep: likewise for each of these transfer.fakes (Fig. 10)");
+    v("judges", judges,
+      "sweep: likewise with the fakes filtered by each of these networks (Table 7)");
+    v("assigned_labels", assigned_labels,
+      "sweep: likewise with the labels that fakes were made for, where fakes.adjust replaces them "
+      "(Fig. 9)");
     v("teachers", teachers,
       "saved teachers instead of training them: a file, or a folder of NETWORK.safetensors (of a "
       "run, or of `limbeck convert`)");
     v("fake_data", fake_data,
       "a finished set of fakes (fake_data.safetensors) instead of generation; fakes are then none, "
       "m2 or equal");
+    v("logits", logits,
+      "a file of `limbeck logits` instead of the teacher, for methods that need nothing else; "
+      "fakes "
+      "are then none");
+  }
+};
+
+/// [logits] of `limbeck logits`: a teacher's logits of augmented views of the training images.
+struct LogitsSettings {
+  int64_t views = 8, seed = 0;
+  void fields(FieldVisitor& v) {
+    v("views", views, "augmented views of each training image, one an epoch in turn");
+    v("seed", seed, "of the views");
   }
 };
 
@@ -157,6 +185,7 @@ struct ExperimentSettings {
   EvaluationSettings evaluation;
   ResponseEvaluationSettings response_evaluation;
   PlanSettings plan;
+  LogitsSettings logits;
   ExperimentSettings() { teacher.model = "resnet20"; }
   void fields(FieldVisitor& v) {
     v("task", task, "classification | regression, as the images have classes or responses");
@@ -181,6 +210,7 @@ struct ExperimentSettings {
     v("evaluation", evaluation, "metrics of the fakes");
     v("response_evaluation", response_evaluation, "responses: windows of the metrics");
     v("plan", plan, "a table of students");
+    v("logits", logits, "stored logits, as `limbeck logits` makes them");
   }
 };
 

@@ -2,7 +2,8 @@
 // inputs through handles.
 //
 // Files: model.safetensors (kd/checkpoint.h), generator.safetensors, features.safetensors,
-// autoencoder.safetensors, label_embedding.safetensors, ratio.safetensors, fake_data.safetensors.
+// autoencoder.safetensors, label_embedding.safetensors, ratio.safetensors, fake_data.safetensors,
+// logits.safetensors (kd/stored_logits.h).
 #pragma once
 #include <map>
 #include <string>
@@ -10,6 +11,7 @@
 #include "kd/checkpoint.h"
 #include "kd/experiment.h"
 #include "kd/plan.h"
+#include "kd/stored_logits.h"
 
 namespace limbeck::kd {
 
@@ -25,10 +27,19 @@ std::string teacher_file(const std::string& teachers, const std::string& model);
 /// test_<metric>, parameters.
 void import_teacher(Experiment& experiment, StageContext& context, const std::string& model);
 
-/// Who teaches a student: nobody, or a teacher by a method.
+/// The teacher's logits of views of the training images, as [logits] says. Results: images, views.
+void make_logits(Experiment& experiment, StageContext& context, const StageHandle& teacher);
+/// A finished file of them in the place of a teacher; `model` is the teacher that it should be of.
+void import_logits(Experiment& experiment, StageContext& context, const std::string& model);
+/// Such a file. Throws when it is of another teacher or of other images than the students train on.
+StoredLogits stored_logits_of(Experiment& experiment, const std::string& path,
+                              const std::string& model);
+
+/// Who teaches a student: nobody, a teacher by a method, or stored logits in its place.
 struct Guidance {
   StageHandle teacher;
   std::map<std::string, StageHandle> preparations;  ///< of the method
+  StageHandle logits = {};
 };
 
 /// From scratch on the real images. All students of a seed begin with the same weights.
@@ -68,6 +79,8 @@ void train_density_ratio(Experiment& experiment, StageContext& context, const St
 /// judge, as far as [fakes] wants that.
 struct FakeInputs {
   StageHandle gan, features, ratio, judge;
+  double rho = 0;         ///< of M2; 0: as [fakes] says
+  bool assigned = false;  ///< labels are not replaced, whatever [fakes] says
 };
 /// `name` of the set: also of its stream and picture. Results: images, acceptance, and where judged
 /// consistency_before, consistency_after or label_error_before, label_error_after, cutoff.

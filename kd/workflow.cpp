@@ -45,6 +45,9 @@ void check_settings(const ExperimentSettings& s) {
   gan::check_condition_kind(
       s.gan.arch, regression ? gan::ConditionKind::embedding : gan::ConditionKind::classes);
   check(s.fakes);
+  LIMBECK_CHECK(s.logits.views > 0 && s.logits.views <= 1 << 20,
+                "logits.views: expected 1 or more, found ", s.logits.views);
+  LIMBECK_CHECK(s.logits.seed >= 0, "logits.seed: expected 0 or more, found ", s.logits.seed);
   LIMBECK_CHECK(s.evaluation.network == "teacher" || s.evaluation.network == "features",
                 "evaluation.network: expected teacher or features, found '", s.evaluation.network,
                 "'");
@@ -63,6 +66,7 @@ class Builder {
         plan_(std::move(plan)) {}
 
   std::vector<Stage> build() {
+    if (plan_.stored_logits) add_saved_logits();
     for (const std::string& model : plan_.teachers()) add_teacher(model);
     // Students on real images come first: people see them soon.
     for (const Student& student : plan_.students)
@@ -70,6 +74,25 @@ class Builder {
     if (plan_.uses_fakes()) add_generation();
     for (const Student& student : plan_.students)
       if (student.fakes != FakesUsed::none) add_student(student);
+    return std::move(stages_);
+  }
+
+  /// The first pair's teacher and its logits.
+  std::vector<Stage> build_logits() {
+    const std::string model = plan_.pairs[0].teacher;
+    add_teacher(model);
+    const StageHandle teacher = teachers_.at(model);
+    add(
+        {"logits",
+         cat("logits of ", model, " for ", s_.logits.views, " views of every training image"),
+         {{"role", "logits"}, {"model", model}},
+         {teacher}},
+        [&](auto& v) {
+          v("logits", s_.logits, ""), v("student.batch", s_.student.batch, "");
+          v("student.crop_padding", s_.student.crop_padding, "");
+          v("student.flip", s_.student.flip, "");
+        },
+        [=](Experiment& e, StageContext& c) { make_logits(e, c, teacher); });
     return std::move(stages_);
   }
 
@@ -126,6 +149,13 @@ class Builder {
         [&](auto& v) { v("plan.teachers", path, ""); },
         [model](Experiment& e, StageContext& c) { import_teacher(e, c, model); });
   }
+  void add_saved_logits() {
+    const std::string model = plan_.pairs[0].teacher;
+    logits_ = add(
+        {"logits", "logits of " + model + " as saved", {{"role", "logits"}, {"model", model}}, {}},
+        [&](auto& v) { v("plan.logits", s_.plan.logits, ""); },
+        [model](Experiment& e, StageContext& c) { import_logits(e, c, model); });
+  }
   void add_saved_fakes() {
     fakes_[FakesUsed::m2] = add(
         {"fakes",
@@ -166,6 +196,8 @@ class Builder {
     add_fakes(FakesUsed::m2, "fakes", "fake images after subsampling and filtering (M1 + M2)",
               {gan, features, ratio, judge},
               [&](auto& v) { v("fakes", s_.fakes, ""), conditions(v); });
+    for (const SweepPoint& p : plan_.points)
+      if (p.has_set()) add_swept_fakes(p, {gan, features, ratio, judge});
     add_evaluation(judge, features);
   }
 
@@ -212,6 +244,21 @@ class Builder {
             [name, inputs](Experiment& e, StageContext& c) { make_fakes(e, c, name, inputs); });
   }
 
+  /// M2's set again at a point of a sweep, from the same draws.
+  void add_swept_fakes(const SweepPoint& point, FakeInputs inputs) {
+    FakeSettings fakes = s_.fakes;
+    if (point.rho > 0) fakes.rho = inputs.rho = point.rho;
+    if (point.assigned) fakes.adjust = false, inputs.assigned = true;
+    if (!point.judge.empty()) inputs.judge = teachers_.at(point.judge);
+    swept_[point.text()] = add(
+        {"fakes_" + point.text(),
+         "fake images after subsampling and filtering, " + point.text(),
+         {{"role", "fakes"}, {"fakes", fakes_label(FakesUsed::m2, point)}},
+         {inputs.gan, inputs.features, inputs.ratio, inputs.judge}},
+        [&](auto& v) { v("fakes", fakes, ""), conditions(v); },
+        [inputs](Experiment& e, StageContext& c) { make_fakes(e, c, "fakes", inputs); });
+  }
+
   void add_evaluation(const StageHandle& judge, const StageHandle& features) {
     FakeSets sets;
     std::vector<StageHandle> needs{judge, features};
@@ -249,8 +296,9 @@ class Builder {
     }
     const StageHandle before = students_.at(
         stage_name({student.pair, "none", FakesUsed::none, student.seed}, plan_.tabular));
-    const StageHandle fakes =
-        student.fakes == FakesUsed::equal ? StageHandle() : fakes_.at(student.fakes);
+    const StageHandle fakes = student.fakes == FakesUsed::equal ? StageHandle()
+                              : student.point.has_set()         ? swept_.at(student.point.text())
+                                                                : fakes_.at(student.fakes);
     d.needs.push_back(before);
     const Guidance guidance = guide(student, before, fakes, d.needs);
     if (fakes) d.needs.push_back(fakes);
@@ -262,8 +310,7 @@ class Builder {
   template <class Visitor>
   void student_sections(Visitor& v, const Student& student) {
     if (student.fakes == FakesUsed::none) {
-      NetworkSettings settings = s_.student;
-      settings.model = student.pair.student;
+      NetworkSettings settings = student_settings(s_, student.pair.student);
       v("student", settings, "");
       return;
     }
@@ -276,19 +323,25 @@ class Builder {
       if (regression_ && shrinks) v("fakes.form", s_.fakes.form, "");
       conditions(v);
     }
-    v("transfer", s_.transfer, "");
+    TransferSettings transfer = s_.transfer;
+    if (student.point.count > 0) transfer.fakes = student.point.count;
+    v("transfer", transfer, "");
   }
 
   /// The teacher and what the method must have done before; both come to the student's needs.
   Guidance guide(const Student& student, const StageHandle& first_phase, const StageHandle& fakes,
                  std::vector<StageHandle>& needs) {
     if (student.method == "none") return {};
+    if (logits_) {
+      needs.push_back(logits_);
+      return {{}, {}, logits_};
+    }
     Guidance guidance{teachers_.at(student.pair.teacher), {}};
     needs.push_back(guidance.teacher);
     for (const Preparation& p : create_method(student.method, s_.methods)->preparations()) {
       // A second phase shares those of the first but where they train the student.
       Student prepared = student;
-      if (!p.of_student) prepared.fakes = FakesUsed::none;
+      if (!p.of_student) prepared.fakes = FakesUsed::none, prepared.point = {};
       const bool second = prepared.fakes != FakesUsed::none;
       guidance.preparations[p.name] =
           prepare(prepared, p, guidance, second ? first_phase : StageHandle(),
@@ -304,7 +357,7 @@ class Builder {
     const std::string suffix = plan_.tabular ? cat(".", student.pair.teacher, "-",
                                                    student.pair.student, ".s", student.seed)
                                              : "";
-    const std::string name = base_name(student) + "_" + p.name + suffix;
+    const std::string name = swept_name(student) + "_" + p.name + suffix;
     StageHandle& stage = preparations_[name];
     if (stage) return stage;
     Labels labels = labels_of(student);
@@ -315,7 +368,8 @@ class Builder {
       if (h) needs.push_back(h);
     const auto sections = [&](auto& v) {
       if (first_phase) {
-        v("transfer.fakes", s_.transfer.fakes, "");
+        int64_t count = student.point.count > 0 ? student.point.count : s_.transfer.fakes;
+        v("transfer.fakes", count, "");
         v("transfer.recompute_standardisation", s_.transfer.recompute_standardisation, "");
       } else {
         student_sections(v, student);
@@ -335,6 +389,8 @@ class Builder {
   std::vector<Stage> stages_;
   std::map<std::string, StageHandle> teachers_, students_, preparations_;
   std::map<FakesUsed, StageHandle> fakes_;
+  std::map<std::string, StageHandle> swept_;  // by the text of the point
+  StageHandle logits_;
 };
 
 int64_t batch_of(const Experiment& e, const Student& student) {
@@ -353,7 +409,7 @@ void probe_loss(Distillation& distillation, nn::Network& student, const nn::Feat
 
 /// Tries every pair of networks of the plan with every method on a probe, without training: what
 /// does not fit is told before any work.
-std::string unsupported_pairs(Experiment& e, const Plan& plan) {
+std::string unsupported_pairs(Experiment& e, const Plan& plan, const data::ReplayedViews& stored) {
   const NoGrad no_grad;
   std::map<std::string, std::unique_ptr<nn::Network>> networks;
   const auto network = [&](const std::string& model) -> nn::Network& {
@@ -372,9 +428,11 @@ std::string unsupported_pairs(Experiment& e, const Plan& plan) {
     try {
       std::unique_ptr<Method> method = create_method(student.method, e.settings.methods);
       method->check_names(student.pair.teacher, student.pair.student);
-      Distillation distillation(student.method, std::move(method),
-                                nn::create_model(student.pair.teacher, e.options()),
-                                e.task().kind());
+      Distillation distillation =
+          stored.outputs.defined()
+              ? Distillation(student.method, std::move(method), stored)
+              : Distillation(student.method, std::move(method),
+                             nn::create_model(student.pair.teacher, e.options()), e.task().kind());
       const nn::Features features = pupil.forward_features(images, distillation.preact());
       distillation.prepare({pupil, features, images, d, Stream(), batch_of(e, student)});
       if (e.task().kind() == nn::Task::regression) probe_loss(distillation, pupil, features, d);
@@ -396,13 +454,23 @@ Workflow::Workflow(const ExperimentSettings& settings, Device device)
   stages_ = Builder(experiment_, plan_of(settings)).build();
 }
 
+Workflow Workflow::of_logits(const ExperimentSettings& settings, Device device) {
+  Workflow workflow(settings, device);
+  LIMBECK_CHECK(settings.task == "classification", "logits: a response has no logits");
+  workflow.stages_ = Builder(workflow.experiment_, plan_of(settings)).build_logits();
+  return workflow;
+}
+
 void Workflow::check_data() const {
   Experiment& e = *experiment_;
   data::check(e.settings.data);
   e.task().check(e.data());
   const Plan plan = plan_of(e.settings);
   for (const std::string& model : plan.teachers()) nn::create_model(model, e.options());
-  const std::string why = unsupported_pairs(e, plan);
+  data::ReplayedViews stored;
+  if (plan.stored_logits)
+    stored = stored_logits_of(e, e.settings.plan.logits, plan.pairs[0].teacher).views;
+  const std::string why = unsupported_pairs(e, plan, stored);
   LIMBECK_CHECK(why.empty(), plan.tabular ? "plan: " : "distillation.method: ", why);
 }
 

@@ -17,6 +17,8 @@ class Workflow {
  public:
   /// Throws naming the key for names and values that cannot be.
   explicit Workflow(const ExperimentSettings& settings, Device device = cpu);
+  /// Instead of students the logits of the first pair's teacher (kd/stored_logits.h).
+  static Workflow of_logits(const ExperimentSettings& settings, Device device = cpu);
   const std::vector<Stage>& stages() const& { return stages_; }
   std::vector<Stage> stages() && { return std::move(stages_); }
   /// Loads the data and throws for what would keep a stage from finishing: data that do not fit the

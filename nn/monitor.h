@@ -6,6 +6,7 @@
 #include <utility>
 #include <vector>
 
+#include "nn/trial.h"
 #include "tensor/safetensors.h"
 
 namespace limbeck::nn {
@@ -37,9 +38,20 @@ class Monitor {
   virtual bool stop_requested() { return false; }
   /// Atomic write of the loop's whole state; the metrics written so far are synced with it.
   virtual void save(const TensorFile& /*state*/) {}
+  /// Where only the cost is asked for (nn/trial.h); null: an earnest run.
+  virtual Trial* trial() { return nullptr; }
   /// The last saved state of this stage, if any.
   virtual std::optional<TensorFile> load() { return std::nullopt; }
 };
+
+/// In a trial: whether a loop of `total` steps shall end now. `finish` waits for the step's results.
+template <class Finish>
+bool tried_enough(Monitor& monitor, int64_t total, Finish&& finish) {
+  Trial* const trial = monitor.trial();
+  if (!trial) return false;
+  finish();
+  return trial->enough(total);
+}
 
 /// The usual end of an iteration: saves when due, and throws Interrupted after saving when a stop
 /// was requested.

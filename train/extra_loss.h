@@ -14,10 +14,11 @@ namespace limbeck::train {
 struct Step {
   nn::Network& network;
   const nn::Features& features;  ///< of the network on batch.images, all views of them
-  const data::Batch& batch;  ///< standardised images, labels, targets; `index` is empty: see rows
-  Tensor rows;               ///< i64 [n]: rows of the training set, for memories
-  Tensor places;             ///< i64 [1, 2]: where this step's draws begin (ops/random.h)
-  Tensor clock;              ///< f32 [2]: step and epoch, both from 0
+  /// Standardised images, labels, targets, outputs of replayed views; `index` is empty: see rows.
+  const data::Batch& batch;
+  Tensor rows;    ///< i64 [n]: rows of the training set, for memories
+  Tensor places;  ///< i64 [1, 2]: where this step's draws begin (ops/random.h)
+  Tensor clock;   ///< f32 [2]: step and epoch, both from 0
 };
 
 class ExtraLoss {
@@ -29,6 +30,8 @@ class ExtraLoss {
 
   /// What the loop makes of every image; the criterion and the training metric see first views.
   virtual data::Views views() const { return {}; }
+  /// Views that the loop replays instead of drawing new ones; with outputs, batches carry them.
+  virtual data::ReplayedViews replayed() const { return {}; }
   /// Whether an epoch's last, incomplete batch is left out.
   virtual bool drop_last() const { return false; }
 

@@ -50,6 +50,7 @@ class Run {
                          .drop_last = drop_last(),
                          .augmentation = {s_.crop_padding, s_.flip},
                          .views = task_.extra ? task_.extra->views() : data::Views{},
+                         .replayed = task_.extra ? task_.extra->replayed() : data::ReplayedViews{},
                          .standardisation = task_.standardisation,
                          .device = device_},
                         task_.stream.fork("shuffle"), done_);
@@ -65,6 +66,7 @@ class Run {
       const nn::Values seen{{"loss", loss_sum_ / count_}, {metric("train"), score_sum_ / count_}};
       task_.monitor.progress(done_, total, static_cast<int64_t>(batch.index.size()),
                              count_ > 0 ? seen : nn::Values{});
+      if (nn::tried_enough(task_.monitor, total, [this] { reader_.finish(); })) return tried();
       if (done_ % steps_per_epoch_ == 0) end_epoch(epoch);
       nn::checkpoint(task_.monitor, [this] { return state(); });
     }
@@ -73,6 +75,26 @@ class Run {
   }
 
  private:
+  /// What a trial cannot see in its steps: the evaluations.
+  SupervisedResult tried() {
+    constexpr int64_t most = 200;
+    const int64_t n = task_.test.size(), some = std::min(n, most);
+    const double every = static_cast<double>(std::max<int64_t>(1, s_.evaluate_every));
+    const double times =
+        s_.evaluate_every > 0 ? std::ceil(static_cast<double>(s_.epochs) / every) : 1;
+    if (n > 0) {
+      data::Dataset few = task_.test;
+      few.images = few.images.rows(0, some);
+      few.labels = few.labels.defined() ? few.labels.rows(0, some) : few.labels;
+      few.targets = few.targets.defined() ? few.targets.rows(0, some) : few.targets;
+      task_.monitor.trial()->measure(
+          times * static_cast<double>(n) / static_cast<double>(some),
+          [&] { evaluate(deployed(), few, task_.standardisation, task_.criterion); });
+    }
+    result_.steps = done_;
+    return result_;
+  }
+
   bool drop_last() const { return task_.extra && task_.extra->drop_last(); }
   nn::Network& deployed() const {
     return task_.extra ? task_.extra->deployed(task_.network) : task_.network;

@@ -44,7 +44,7 @@ SupervisedStep::SupervisedStep(nn::Network& network, const Criterion& criterion,
 Tensors SupervisedStep::operator()(const data::Batch& batch, const Stream& noise, int64_t step,
                                    int64_t epoch) {
   network_.set_streams(noise);
-  Tensors inputs{batch.images, batch.labels, batch.targets, batch.draws, {}, {}, {}};
+  Tensors inputs{batch.images, batch.labels, batch.targets, batch.draws, {}, {}, {}, batch.outputs};
   if (extra_) {
     if (nn::Module* auxiliary = extra_->auxiliary())
       auxiliary->set_streams(noise.fork("auxiliary"));
@@ -56,7 +56,8 @@ Tensors SupervisedStep::operator()(const data::Batch& batch, const Stream& noise
 }
 
 Tensors SupervisedStep::forward_backward_update(const Tensors& in) {
-  const data::Batch batch{.images = standardise_(in[0], in[3]), .labels = in[1], .targets = in[2]};
+  const data::Batch batch{
+      .images = standardise_(in[0], in[3]), .labels = in[1], .targets = in[2], .outputs = in[7]};
   const nn::Features features =
       network_.forward_features(Variable(batch.images), extra_ && extra_->preact());
   const Step step{network_, features, batch, in[4], in[5], in[6]};

@@ -131,7 +131,7 @@ class Ab : public Method {
   const Settings settings_;
 };
 
-const RegisterMethod<Ab> registered("ab", "AB",
+const RegisterMethod<Ab> registered("ab", "AB", Family::features,
                                     "activation boundaries before the training (Heo et al. 2019)");
 const RegisterParityCase parity("AB", [](const ParityCase& c) {
   std::vector<Level> levels;

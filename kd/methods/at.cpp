@@ -44,7 +44,8 @@ class At : public Method {
   const Settings settings_;
 };
 
-const RegisterMethod<At> registered("at", "AT", "attention maps (Zagoruyko and Komodakis 2017)");
+const RegisterMethod<At> registered("at", "AT", Family::features,
+                                    "attention maps (Zagoruyko and Komodakis 2017)");
 const RegisterParityCase parity("AT", [](const ParityCase& c) {
   return own_term(c, std::make_shared<At>(AtSettings{{}, 1}), features_with_maps(c.student),
                   features_with_maps(c.teacher));

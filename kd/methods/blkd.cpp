@@ -56,7 +56,8 @@ class Blkd : public Method {
   const bool paper_;
 };
 
-const RegisterMethod<Blkd> registered("blkd", "BLKD", "softened logits (Hinton et al. 2015)");
+const RegisterMethod<Blkd> registered("blkd", "BLKD", Family::logits,
+                                      "softened logits (Hinton et al. 2015)");
 // The soft targets themselves, which every method has; the temperature is in the name: KD_T4.
 const RegisterParityCase parity("KD", [](const ParityCase& c) {
   const std::string text = c.name.rfind("KD_T", 0) == 0 ? c.name.substr(4) : "";

@@ -66,7 +66,7 @@ class Cc : public Method {
   std::unique_ptr<Embeddings> embeddings_;
 };
 
-const RegisterMethod<Cc> registered("cc", "CC",
+const RegisterMethod<Cc> registered("cc", "CC", Family::relations,
                                     "congruence of neighbours in a batch (Peng et al. 2019)");
 const RegisterParityCase parity("CC", [](const ParityCase& c) {
   CcSettings settings;

@@ -135,7 +135,7 @@ void Crd::remember(int side, const Variable& v, const Tensor& rows) {
 }
 
 namespace {
-const RegisterMethod<Crd> registered("crd", "CRD",
+const RegisterMethod<Crd> registered("crd", "CRD", Family::self_supervision,
                                      "contrast with a memory (Tian, Krishnan, Isola 2020)");
 
 }  // namespace

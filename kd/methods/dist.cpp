@@ -58,7 +58,7 @@ class Dist : public Method {
   const Settings settings_;
 };
 
-const RegisterMethod<Dist> registered("dist", "DIST",
+const RegisterMethod<Dist> registered("dist", "DIST", Family::logits,
                                       "correlated probabilities (Huang et al. 2022)");
 
 }  // namespace

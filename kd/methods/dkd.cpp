@@ -72,7 +72,7 @@ class Dkd : public Method {
   Tensor one_hot_;
 };
 
-const RegisterMethod<Dkd> registered("dkd", "DKD",
+const RegisterMethod<Dkd> registered("dkd", "DKD", Family::logits,
                                      "true class and other classes apart (Zhao et al. 2022)");
 
 }  // namespace

@@ -59,7 +59,8 @@ class FitNet : public Method {
 };
 
 const RegisterMethod<FitNet> registered(
-    "fitnet", "FitNet", "hints: a middle map imitates the teacher's (Romero et al. 2015)");
+    "fitnet", "FitNet", Family::features,
+    "hints: a middle map imitates the teacher's (Romero et al. 2015)");
 const RegisterParityCase parity("FitNet", [](const ParityCase& c) {
   const auto method = std::make_shared<FitNet>(FitNetSettings{{}, 1, 1});
   return own_term(c, method, features_with_maps(c.student), features_with_maps(c.teacher),

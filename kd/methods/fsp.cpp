@@ -85,7 +85,7 @@ class Fsp : public Method {
   const Settings settings_;
 };
 
-const RegisterMethod<Fsp> registered("fsp", "FSP",
+const RegisterMethod<Fsp> registered("fsp", "FSP", Family::relations,
                                      "flows between maps before the training (Yim et al. 2017)");
 const RegisterParityCase parity("FSP", [](const ParityCase& c) {
   std::vector<Level> levels;

@@ -167,7 +167,7 @@ class Ft : public Method {
   std::unique_ptr<Paraphraser> paraphraser_;
 };
 
-const RegisterMethod<Ft> registered("ft", "FT",
+const RegisterMethod<Ft> registered("ft", "FT", Family::features,
                                     "factors of the teacher's last map (Kim et al. 2018)");
 const RegisterParityCase parity("FT", [](const ParityCase& c) {
   const auto method = std::make_shared<Ft>(FtSettings{{}, 1});

@@ -127,7 +127,7 @@ class Kdsvd : public Method {
   const Settings settings_;
 };
 
-const RegisterMethod<Kdsvd> registered("kdsvd", "KDSVD",
+const RegisterMethod<Kdsvd> registered("kdsvd", "KDSVD", Family::relations,
                                        "singular vectors of the maps (Lee et al. 2018)");
 
 }  // namespace

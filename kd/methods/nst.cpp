@@ -55,7 +55,7 @@ NstSettings unweighted() {
   s.weight = 1;
   return s;
 }
-const RegisterMethod<Nst> registered("nst", "NST",
+const RegisterMethod<Nst> registered("nst", "NST", Family::features,
                                      "spatial patterns of channels (Huang and Wang 2017)");
 const RegisterParityCase parity("NST", [](const ParityCase& c) {
   return own_term(c, std::make_shared<Nst>(unweighted()), features_with_maps(c.student),

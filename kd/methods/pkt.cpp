@@ -50,7 +50,8 @@ class Pkt : public Method {
 };
 
 const RegisterMethod<Pkt> registered(
-    "pkt", "PKT", "similarities in a batch as probabilities (Passalis and Tefas 2018)");
+    "pkt", "PKT", Family::relations,
+    "similarities in a batch as probabilities (Passalis and Tefas 2018)");
 const RegisterParityCase parity("PKT", [](const ParityCase& c) {
   return own_term(c, std::make_shared<Pkt>(PktSettings{{}, 1}), features_with_vector(c.student[0]),
                   features_with_vector(c.teacher[0]));

@@ -175,7 +175,7 @@ class ReviewKd : public Method {
   std::unique_ptr<Fusions> fusions_;
 };
 
-const RegisterMethod<ReviewKd> registered("reviewkd", "ReviewKD",
+const RegisterMethod<ReviewKd> registered("reviewkd", "ReviewKD", Family::features,
                                           "levels reviewed by deeper ones (Chen et al. 2021)");
 
 }  // namespace

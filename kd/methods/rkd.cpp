@@ -75,7 +75,7 @@ class Rkd : public Method {
   const Settings settings_;
 };
 
-const RegisterMethod<Rkd> registered("rkd", "RKD",
+const RegisterMethod<Rkd> registered("rkd", "RKD", Family::relations,
                                      "distances and angles in a batch (Park et al. 2019)");
 const RegisterParityCase parity("RKD", [](const ParityCase& c) {
   return own_term(c, std::make_shared<Rkd>(RkdSettings{}), features_with_vector(c.student[0]),

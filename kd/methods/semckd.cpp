@@ -145,7 +145,7 @@ class SemCkd : public Method {
   std::unique_ptr<Calibration> modules_;
 };
 
-const RegisterMethod<SemCkd> registered("semckd", "SemCKD",
+const RegisterMethod<SemCkd> registered("semckd", "SemCKD", Family::features,
                                         "all levels, weighed by each image (Chen et al. 2021)");
 
 }  // namespace

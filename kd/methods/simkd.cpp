@@ -179,7 +179,7 @@ class SimKd : public Method {
   Variable projected_;  // of the step in work
 };
 
-const RegisterMethod<SimKd> registered("simkd", "SimKD",
+const RegisterMethod<SimKd> registered("simkd", "SimKD", Family::features,
                                        "the teacher's classifier reused (Chen et al. 2022)");
 
 }  // namespace

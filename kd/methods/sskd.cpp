@@ -276,7 +276,7 @@ class Sskd : public Method {
   Tensor one_hot_, unit_, iota_;  // constants on the device
 };
 
-const RegisterMethod<Sskd> registered("sskd", "SSKD",
+const RegisterMethod<Sskd> registered("sskd", "SSKD", Family::self_supervision,
                                       "soft targets of turned images and their similarities (Xu et "
                                       "al. 2020)");
 

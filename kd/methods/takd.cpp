@@ -156,7 +156,7 @@ class Takd : public Method {
   const Settings settings_;
 };
 
-const RegisterMethod<Takd> registered("takd", "TAKD",
+const RegisterMethod<Takd> registered("takd", "TAKD", Family::logits,
                                       "an assistant in between (Mirzadeh et al. 2020)");
 
 }  // namespace

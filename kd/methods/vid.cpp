@@ -101,7 +101,8 @@ class Vid : public Method {
 };
 
 const RegisterMethod<Vid> registered(
-    "vid", "VID", "likelihood of the teacher's maps given the student's (Ahn et al. 2019)");
+    "vid", "VID", Family::features,
+    "likelihood of the teacher's maps given the student's (Ahn et al. 2019)");
 const RegisterParityCase parity("VID", [](const ParityCase& c) {
   const auto method = std::make_shared<Vid>(VidSettings{});
   return own_term(

@@ -357,6 +357,53 @@ source = "Tian 2020"
   EXPECT_EQ(left[0].pair, "vgg13 > vgg8");
 }
 
+TEST_F(PivotTest, TheTableOfTimesHasTheMostMemoryOfAnyRepetition) {
+  const auto make = [&](const char* name, int seed, const char* peaks) {
+    run(name, cat("seed = ", seed, "\n"),
+        {{"gan", {{"role", "gan"}, {"seed", std::to_string(seed)}}, {}}});
+    write_file_atomically(cat(root_, "/", name, "/stages/gan/times.json"),
+                          cat("{\"seconds\": 1, \"sessions\": 1, ", peaks, "}"));
+    return report::read_run(cat(root_, "/", name));
+  };
+  const auto all =
+      groups({make("a", 1, "\"peak_bytes\": 104857600, \"device_peak_bytes\": 0"),
+              make("b", 2, "\"peak_bytes\": 5242880, \"device_peak_bytes\": 2147483648")});
+  const report::Table t = report::times_table(all[0]);
+  EXPECT_EQ(t.header, (std::vector<std::string>{"what", "time", "seconds", "memory",
+                                                "on the device", "n", "sessions"}));
+  EXPECT_EQ(t.rows[0], (Row{"gan", "1.0 s", "1", "100 MiB", "2.0 GiB", "2", "2"}));
+}
+
+TEST_F(PivotTest, PublishedNumbersMayBeATable) {
+  const std::string path = root_ + "/published.csv";
+  const std::string head = "# said to people\npair,method,fakes,key,name,value,deviation,source\n";
+  write_file_atomically(path, head +
+                                  "a > b,crd,m2,,CRD,74,0.5,Ding 2023\n\n"
+                                  "a > b,teacher,,test_mae,,1.30,,Ding 2023\n");
+  const auto list = report::read_published(path);
+  ASSERT_EQ(list.size(), 2u);
+  EXPECT_EQ(list[0].pair, "a > b");
+  EXPECT_EQ(list[0].fakes, "m2");
+  EXPECT_EQ(list[0].key, "test_accuracy");
+  EXPECT_EQ(list[0].value, 74);
+  EXPECT_EQ(list[0].deviation, 0.5);
+  EXPECT_EQ(list[1].fakes, "none");
+  EXPECT_EQ(list[1].key, "test_mae");
+  EXPECT_TRUE(std::isnan(list[1].deviation));
+  const auto error = [&](const std::string& text) {
+    write_file_atomically(path, text);
+    const std::string what = error_of([&] { report::read_published(path); });
+    return what.substr(std::min(what.size(), root_.size() + 1));
+  };
+  EXPECT_EQ(error(head + "a > b,crd,m2,,CRD,74,x,Ding\n"),
+            "published.csv:3: expected a number, found 'x'");
+  EXPECT_EQ(error(head + "a > b,crd\n"), "published.csv:3: expected 8 cells, found 2");
+  EXPECT_EQ(error("pair,method\n"),
+            "published.csv:1: expected pair,method,fakes,key,name,value,deviation,source, found "
+            "pair,method");
+  EXPECT_EQ(error(head + ",crd,,,,1,,x\n"), "published.csv:3: 'pair' is missing");
+}
+
 TEST_F(PivotTest, PublishedNumbersThatCannotBeRead) {
   const std::string path = root_ + "/p.toml";
   const auto error = [&](const std::string& text) {
@@ -432,8 +479,9 @@ TEST_F(PivotTest, FakesAndTimes) {
                               {"fakes", "fid", "12.35 ± 0", "2"}}));
   EXPECT_EQ(report::full_table(all[0]).rows[1],
             (Row{"fakes", "detail", "fake_images", "80 ± 0 images", "2"}));
-  EXPECT_EQ(report::times_table(all[0]).rows, (std::vector<Row>{{"fakes", "2.5 s", "2.5", "2", "2"},
-                                                                {"sum", "5.0 s", "5", "2", "2"}}));
+  EXPECT_EQ(report::times_table(all[0]).rows,
+            (std::vector<Row>{{"fakes", "2.5 s", "2.5", "-", "2", "2"},
+                              {"sum, largest", "5.0 s", "5", "-", "2", "2"}}));
   const auto settings = report::settings_table(all[0].runs);
   EXPECT_EQ(settings.rows, (std::vector<Row>{{"seed", "1", "2"}}));
 }

@@ -17,6 +17,9 @@ else bad "to the accuracy that the stage reports" "eval says '$found', the stage
 check "SSKD with fakes" "$limbeck" distill --method sskd --teacher "$teacher" --student resnet8 --fake "$fakes" --out "$work/sskd" "${sets[@]}" --quiet
 check "has a student of real and fake images" test -f "$work/sskd/stages/cgankd_sskd.resnet14-resnet8.s0/model.safetensors"
 check "the same command finds everything done" "$limbeck" distill --method sskd --teacher "$teacher" --student resnet8 --fake "$fakes" --out "$work/sskd" "${sets[@]}"
+check "settings of a plan's file" "$limbeck" distill --method blkd --teacher "$teacher" --student resnet8 --out "$work/plan" --config configs/tiny_plan.toml \
+  --quiet
+check "without its students" test "$(ls "$work/plan/stages")" = "$(printf 'blkd.resnet14-resnet8.s1\nteacher.resnet14')"
 check_error "a teacher of other images is refused" "expected 10 outputs" "$limbeck" distill --method blkd --teacher "$teacher" --student resnet8 \
   --out "$work/no" "${sets[@]}" --set data.image_size=28
 check_error "a pair without a published assistant is refused" "no assistant is published" "$limbeck" distill --method takd --teacher "$teacher" \

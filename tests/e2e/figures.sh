@@ -9,4 +9,8 @@ check "the pictures are drawn" python3 tools/figures/architecture.py "$work/figu
 for picture in layers workflow; do
   check "docs/figures/$picture.svg is what tools/figures/architecture.py draws" cmp "$work/figures/$picture.svg" docs/figures/$picture.svg
 done
+check "those of the methods are drawn" python3 tools/figures/methods.py "$work/figures"
+for picture in logits features relations self-supervision; do
+  check "docs/figures/methods-$picture.svg is what tools/figures/methods.py draws" cmp "$work/figures/methods-$picture.svg" docs/figures/methods-$picture.svg
+done
 finish

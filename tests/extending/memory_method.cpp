@@ -47,7 +47,8 @@ class Drift : public Method {
   std::unique_ptr<Memory> memory_;
 };
 
-const RegisterMethod<Drift> registered("drift", "Drift", "a memory of features (example)");
+const RegisterMethod<Drift> registered("drift", "Drift", Family::features,
+                                       "a memory of features (example)");
 
 }  // namespace
 }  // namespace limbeck::kd::drift

@@ -35,7 +35,7 @@ class Projection : public Method {
   std::unique_ptr<nn::Linear> linear_;
 };
 
-const RegisterMethod<Projection> registered("projection", "Projection",
+const RegisterMethod<Projection> registered("projection", "Projection", Family::features,
                                             "pooled features through a linear map (example)");
 
 }  // namespace

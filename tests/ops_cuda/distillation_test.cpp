@@ -7,6 +7,7 @@
 
 #include "autograd/autocast.h"
 #include "kd/distillation.h"
+#include "kd/stored_logits.h"
 #include "nn/layers.h"
 #include "ops/execution.h"
 #include "tests/kd/method_settings.h"
@@ -140,6 +141,42 @@ TEST_P(CudaDistillation, LossesInBf16AreNear) {
   for (size_t i = 0; i < found.size(); ++i)
     EXPECT_NEAR(found[i], expected[i], 0.03 * (1 + std::abs(expected[i]))) << "epoch " << i;
 }
+/// A teacher's logits of two views an image, made and used on a device, beside the CPU's.
+class CudaStoredLogits : public testing::TestWithParam<const char*> {
+ protected:
+  static std::vector<double> losses_on(Device device) {
+    const data::Split split = images();
+    const data::Standardisation standardisation = data::standardisation_of(split.train);
+    const train::ClassificationCriterion criterion;
+    nn::Monitor quiet;
+    data::ReplayedViews views{.count = 2, .seed = 7};
+    views.outputs = logits_of_views(*network(2, device), split.train, standardisation, {1, true},
+                                    views, 4, quiet);
+    Distillation distillation(GetParam(), create_method(GetParam(), default_method_settings()),
+                              views);
+    Losses monitor;
+    const auto student = network(1, device);
+    train::fit({.network = *student,
+                .train = split.train,
+                .test = split.test,
+                .standardisation = standardisation,
+                .criterion = criterion,
+                .stream = Stream(3),
+                .monitor = monitor,
+                .extra = &distillation},
+               {.epochs = 3, .batch = 4, .lr = 0.01, .crop_padding = 1});
+    return monitor.values;
+  }
+};
+TEST_P(CudaStoredLogits, TeachAsOnTheCpu) {
+  const std::vector<double> expected = losses_on(cpu), found = losses_on(cuda);
+  ASSERT_EQ(found.size(), 3u);
+  for (size_t i = 0; i < found.size(); ++i)
+    EXPECT_NEAR(found[i], expected[i], 1e-3 * (1 + std::abs(expected[i]))) << "epoch " << i;
+}
+INSTANTIATE_TEST_SUITE_P(Methods, CudaStoredLogits, testing::Values("blkd", "dkd", "dist"),
+                         [](const auto& info) { return std::string(info.param); });
+
 INSTANTIATE_TEST_SUITE_P(Methods, CudaDistillation,
                          testing::Values("blkd", "fitnet", "at", "pkt", "sp", "vid", "rkd", "nst",
                                          "cc", "kdsvd", "fsp", "ab", "ft"),

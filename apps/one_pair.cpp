@@ -1,0 +1,81 @@
+#include "apps/one_pair.h"
+
+#include <omp.h>
+
+#include <cstdio>
+#include <filesystem>
+
+#include "apps/config.h"
+#include "apps/executor.h"
+#include "apps/kernels_option.h"
+#include "apps/signals.h"
+
+namespace limbeck {
+namespace {
+constexpr int exit_interrupted = 3;
+}  // namespace
+
+void add_one_pair_options(CommandLine& app, OnePairArguments& a) {
+  app.add_option("--out", a.out, "run folder; created when it does not exist").required();
+  app.add_option("--data", a.data, "kind of the data set, as data.kind of a configuration");
+  app.add_option("--data-path", a.data_path, "folder of its files, or its one file");
+  app.add_option(
+      "--config", a.config,
+      "TOML file with [data], [student], [transfer], [methods], [logits]; a [plan] is left out");
+  app.add_option("--set", a.overrides, "key=value: overrides the file; may be repeated")
+      .value_name("KEY=VALUE")
+      .one_value_each();
+  app.add_threads_option(a.threads, "threads; no influence on the result");
+  a.device = add_device_options(app);
+  a.kernels = add_kernels_option(app);
+  app.add_option("--checkpoint-seconds", a.checkpoint_seconds,
+                 "seconds between checkpoints; no influence on the result")
+      .non_negative()
+      .show_default();
+  app.add_flag("--dry-run", a.dry_run, "print the effective settings and the stages");
+  app.add_flag("--quiet", a.quiet, "print warnings and errors only");
+  app.footer(
+      "SIGINT (Ctrl-C), SIGTERM, SIGHUP, SIGUSR1 and SIGUSR2 write a checkpoint and end with exit "
+      "code 3; the "
+      "same command continues from there.");
+}
+
+kd::ExperimentSettings settings_of(const OnePairArguments& a) {
+  kd::ExperimentSettings settings;
+  const Settings list = list_settings(settings);
+  if (!a.config.empty()) read_toml(list, a.config);
+  for (const auto& o : a.overrides) set_override(list, o);
+  if (!a.data.empty()) settings.data.kind = a.data;
+  if (!a.data_path.empty()) settings.data.path = a.data_path;
+  settings.plan = {};  // a file with a table of students says how they train, not which
+  settings.plan.teachers = a.teacher;
+  return settings;
+}
+
+int run_one_pair(const OnePairArguments& a, kd::ExperimentSettings& settings,
+                 const kd::Workflow& workflow, const std::string& done, const std::string& file) {
+  if (std::filesystem::exists(a.out + "/run.json")) read_recorded_run(a.out);
+  workflow.check_data();
+  const std::string text = to_toml(list_settings(settings));
+  if (a.dry_run) {
+    std::printf("%s", text.c_str());
+    for (const kd::Stage& s : workflow.stages())
+      std::printf("%-32s %s\n", s.name.c_str(), s.title.c_str());
+    return 0;
+  }
+  if (a.threads > 0) omp_set_num_threads(a.threads);
+  RunFolder folder(a.out, workflow.stages(), text);
+  Console console(stdout, a.quiet ? Console::Mode::quiet : Console::Mode::automatic);
+  StopSignals signals;
+  RunOptions options;
+  options.checkpoint_seconds = a.checkpoint_seconds;
+  options.stop_requested = StopSignals::requested;
+  if (run_stages(workflow.stages(), folder, options, console) == RunStatus::interrupted) {
+    std::fprintf(stderr, "limbeck: interrupted; the same command continues\n");
+    return exit_interrupted;
+  }
+  console.line(cat(done, " ", a.out, "/stages/", workflow.stages().back().name, "/", file));
+  return 0;
+}
+
+}  // namespace limbeck
