@@ -46,7 +46,7 @@ TEST_P(KdParity, MatchesTheOriginal) {
 }
 INSTANTIATE_TEST_SUITE_P(Criteria, KdParity,
                          testing::Values("KD", "FitNet", "AT", "PKT", "RKD", "SP", "VID", "AB",
-                                         "FT", "NST", "FSP", "CC"));
+                                         "FT", "NST", "FSP", "CC", "CRD"));
 
 /// The fixture with something changed, in a file of its own.
 class ChangedFixture : public testing::Test {
