@@ -28,6 +28,8 @@ class Distillation : public train::ExtraLoss {
   void after_step(const train::Step& step) override;
   nn::Network& deployed(nn::Network& student) override { return method_->deployed(student); }
   nn::Network& teacher() { return *teacher_; }
+  /// prepare() will load the auxiliary modules from this file.
+  void begin_with(std::string auxiliary_file) { auxiliary_file_ = std::move(auxiliary_file); }
 
  private:
   Pair pair_of(const Probe& probe, const nn::Features& teacher) const;
@@ -38,6 +40,7 @@ class Distillation : public train::ExtraLoss {
   std::unique_ptr<nn::Network> teacher_;
   LossWeights weights_;
   DirectoryOf directory_of_;
+  std::string auxiliary_file_;
   nn::Features seen_;  // of the teacher in the step in work
 };
 

@@ -106,6 +106,12 @@ class Method {
   virtual data::Views views() const { return {}; }
   /// Whether incomplete batches are left out.
   virtual bool drop_last() const { return false; }
+  /// What the official scripts of the method have otherwise than [student] or, in a second phase,
+  /// [transfer].
+  virtual void adjust(train::Settings& /*training*/, bool /*second_phase*/) const {}
+  /// Whether a second phase begins with this method's student of the first one, auxiliary modules
+  /// included, instead of with the one that nobody taught.
+  virtual bool continues_own_student() const { return false; }
   /// Stages before the student's, in order; each sees the files of those before it.
   virtual std::vector<Preparation> preparations() const { return {}; }
   /// Another teacher than the pair's, from the files of a preparation; null: the pair's.

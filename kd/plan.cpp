@@ -66,7 +66,9 @@ std::vector<Student> product(const ExperimentSettings& s, const Plan& plan) {
   };
   for (const NetworkPair& pair : plan.pairs)
     for (const int64_t seed : plan.seeds) {
-      if (second_phase) add({pair, "none", FakesUsed::none, seed});
+      if (second_phase)
+        for (const std::string& method : s.plan.methods)
+          add({pair, begins_with(s, method), FakesUsed::none, seed});
       for (const std::string& method : s.plan.methods)
         for (const FakesUsed f : fakes) add({pair, method, f, seed});
     }
@@ -154,6 +156,11 @@ Plan plan_of(const ExperimentSettings& s) {
                   "plan.fakes: with plan.fake_data expected none, m2 or equal, found ",
                   name_of(student.fakes));
   return plan;
+}
+
+std::string begins_with(const ExperimentSettings& s, const std::string& method) {
+  if (method == "none") return method;
+  return create_method(method, s.methods)->continues_own_student() ? method : "none";
 }
 
 std::string base_name(const Student& s) {

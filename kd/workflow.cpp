@@ -247,8 +247,9 @@ class Builder {
       });
       return;
     }
-    const StageHandle before = students_.at(
-        stage_name({student.pair, "none", FakesUsed::none, student.seed}, plan_.tabular));
+    const Student first{student.pair, begins_with(s_, student.method), FakesUsed::none,
+                        student.seed};
+    const StageHandle before = students_.at(stage_name(first, plan_.tabular));
     const StageHandle fakes =
         student.fakes == FakesUsed::equal ? StageHandle() : fakes_.at(student.fakes);
     d.needs.push_back(before);

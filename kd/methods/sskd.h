@@ -11,6 +11,9 @@ struct SskdSettings : LossWeights {
   int64_t head_epochs = 60, head_batch = 64;
   double head_lr = 0.05;
   std::vector<double> head_milestones = {30, 45};
+  bool late_drop = false;
+  std::string second_phase = "own";
+  double transfer_weight_decay = 1e-4;
   SskdSettings() { hard_weight = 0.1, soft_weight = 0.9; }
   void fields(FieldVisitor& v);
 };

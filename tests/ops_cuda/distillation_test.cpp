@@ -6,9 +6,9 @@
 #include <filesystem>
 
 #include "autograd/autocast.h"
-#include "kd/distillation.h"
 #include "nn/layers.h"
 #include "ops/execution.h"
+#include "tests/kd/counted_distillation.h"
 #include "tests/kd/method_settings.h"
 #include "train/supervised.h"
 
@@ -107,8 +107,9 @@ class CudaDistillation : public testing::TestWithParam<const char*> {
           "",        "",       {},    training,        {}};
       p.run(context);
     }
-    Distillation distillation(GetParam(), method(), network(2, device), nn::Task::classification,
-                              [this](const std::string&) { return directory_; });
+    CountedDistillation distillation(GetParam(), method(), network(2, device),
+                                     nn::Task::classification,
+                                     [this](const std::string&) { return directory_; });
     train::fit({.network = *student,
                 .train = split.train,
                 .test = split.test,
@@ -118,6 +119,7 @@ class CudaDistillation : public testing::TestWithParam<const char*> {
                 .monitor = monitor,
                 .extra = &distillation},
                {.epochs = 2, .batch = 4, .lr = lr, .crop_padding = 1});
+    EXPECT_EQ(distillation.calls(), device == cpu ? 8 : 3) << "two as usual, one recorded";
     return monitor.values;
   }
   std::string directory_;

@@ -5,7 +5,7 @@
 #include <cmath>
 #include <filesystem>
 
-#include "kd/distillation.h"
+#include "tests/kd/counted_distillation.h"
 #include "tests/kd/method_settings.h"
 #include "train/supervised.h"
 
@@ -59,6 +59,7 @@ TEST_P(CudaMethods, TrainAsOnTheCpu) {
   kd::SetField<int64_t>(methods.at("sskd"), "head_epochs", 1);
   kd::SetField<int64_t>(methods.at("sskd"), "head_batch", 4);
   kd::SetField<double>(methods.at("semckd"), "weight", 20.0);  // 400 magnifies roundings
+  kd::SetField<std::vector<std::string>>(methods.at("takd"), "assistants", {"resnet8"});
   const std::string folder = cat(testing::TempDir(), "cuda_methods_", GetParam());
   std::filesystem::create_directories(folder);
   const auto folder_of = [&](const std::string&) { return folder; };
@@ -74,9 +75,9 @@ TEST_P(CudaMethods, TrainAsOnTheCpu) {
   std::map<DeviceKind, Trained> log;
   for (const Device device : {cpu, device_cuda}) {
     const auto student = network_on("resnet8", 3, device);
-    kd::Distillation distillation(GetParam(), kd::create_method(GetParam(), methods),
-                                  network_on("resnet8", 4, device), nn::Task::classification,
-                                  folder_of);
+    kd::CountedDistillation distillation(GetParam(), kd::create_method(GetParam(), methods),
+                                         network_on("resnet8", 4, device), nn::Task::classification,
+                                         folder_of);
     Trained& here = log[device.kind];
     train::fit({.network = *student,
                 .train = split.train,
@@ -87,6 +88,7 @@ TEST_P(CudaMethods, TrainAsOnTheCpu) {
                 .monitor = here,
                 .extra = &distillation},
                settings);
+    EXPECT_EQ(distillation.calls(), device == cpu ? 10 : 3) << "two as usual, one recorded";
     if (distillation.auxiliary()) here.auxiliary = distillation.auxiliary()->state_dict();
   }
   const Trained &found = log[DeviceKind::cuda], &expected = log[DeviceKind::cpu];
@@ -103,7 +105,7 @@ TEST_P(CudaMethods, TrainAsOnTheCpu) {
 
 INSTANTIATE_TEST_SUITE_P(Methods, CudaMethods,
                          testing::Values("dkd", "dist", "crd", "reviewkd", "semckd", "simkd",
-                                         "sskd"),
+                                         "sskd", "takd"),
                          [](const auto& i) { return std::string(i.param); });
 
 }  // namespace
