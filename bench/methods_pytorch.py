@@ -5,10 +5,12 @@ As on Limbeck's side images, labels and negatives lie in memory, and what stages
 student and the teacher are what a setting compiles.
 """
 import types
+import warnings
 
 import torch
 from torch import nn
 
+warnings.filterwarnings("ignore", message="size_average and reduce")  # of DistillKL
 IMAGES = 50000  # of the training set, as CRD's memory counts them
 # Limbeck's name: (RepDistiller's, gamma, alpha, beta)
 METHODS = {

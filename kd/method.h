@@ -35,6 +35,15 @@ struct LossWeights {
       "who then take temperature 2 and soft terms 9 times as heavy)");
   }
 };
+/// The same for methods whose official code drops the learning rate at a milestone, where [student]
+/// and [transfer] do so an epoch behind it.
+struct EarlyDropWeights : LossWeights {
+  bool late_drop = false;
+  void fields(FieldVisitor& v) {
+    LossWeights::fields(v);
+    v("late_drop", late_drop, "as that of [student] and [transfer], whose place it takes");
+  }
+};
 /// Throws naming the key ("methods.NAME.temperature") for what no training can follow.
 void check(const LossWeights& weights, const std::string& method);
 /// The same for the weight of a term of the method's own.

@@ -21,11 +21,11 @@
 namespace limbeck::kd::semckd {
 namespace {
 
-struct SemckdSettings : LossWeights {
+struct SemckdSettings : EarlyDropWeights {
   double weight = 400;
   bool na_pairs = false;
   void fields(FieldVisitor& v) {
-    LossWeights::fields(v);
+    EarlyDropWeights::fields(v);
     v("weight", weight, "beta: weight of the calibrated differences");
     v("na_pairs", na_pairs, "also resnet110 > resnet20, which the paper marks NA");
   }
@@ -88,6 +88,9 @@ class SemCkd : public Method {
     LIMBECK_CHECK(s.weight >= 0, "methods.semckd.weight: expected 0 or more, found ", s.weight);
   }
   LossWeights weights() const override { return settings_; }
+  void adjust(train::Settings& training, bool) const override {
+    training.late_drop = settings_.late_drop;
+  }
   bool drop_last() const override { return true; }
   void check_names(const std::string& teacher, const std::string& student) override {
     LIMBECK_CHECK(settings_.na_pairs || teacher != "resnet110" || student != "resnet20",

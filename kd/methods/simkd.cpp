@@ -22,11 +22,11 @@
 namespace limbeck::kd::simkd {
 namespace {
 
-struct SimkdSettings : LossWeights {
+struct SimkdSettings : EarlyDropWeights {
   double weight = 1;
   SimkdSettings() { hard_weight = 0, soft_weight = 0; }
   void fields(FieldVisitor& v) {
-    LossWeights::fields(v);
+    EarlyDropWeights::fields(v);
     v("weight", weight, "of the squared difference");
   }
 };
@@ -172,6 +172,9 @@ class SimKd : public Method {
                   s.weight);
   }
   LossWeights weights() const override { return settings_; }
+  void adjust(train::Settings& training, bool) const override {
+    training.late_drop = settings_.late_drop;
+  }
   bool teacher_preact() const override { return true; }
 
   void check(const Pair& pair) override {

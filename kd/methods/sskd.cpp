@@ -53,7 +53,7 @@ Tensor counted(int64_t n, const Tensor& like) {
 }  // namespace
 
 void SskdSettings::fields(FieldVisitor& v) {
-  LossWeights::fields(v);
+  EarlyDropWeights::fields(v);
   v("turned_weight", turned_weight, "weight of the turned views' soft targets");
   v("turned_temperature", turned_temperature, "their softening");
   v("turned_ratio", turned_ratio, "share of the teacher's errors among them that are kept");
@@ -65,7 +65,6 @@ void SskdSettings::fields(FieldVisitor& v) {
   v("head_batch", head_batch, "images per step of the teacher's head");
   v("head_lr", head_lr, "learning rate of the teacher's head");
   v("head_milestones", head_milestones, "epochs at which it drops to a tenth");
-  v("late_drop", late_drop, "as that of [student], whose place it takes");
   v("second_phase", second_phase,
     "own: it begins with the SSKD student and its head, as cGAN-KD + SSKD does | nokd: as all "
     "other "

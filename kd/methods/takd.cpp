@@ -16,17 +16,15 @@
 namespace limbeck::kd::takd {
 namespace {
 
-struct TakdSettings : LossWeights {
+struct TakdSettings : EarlyDropWeights {
   std::vector<std::string> assistants;
   double assistant_lr = 0.05;
-  bool late_drop = false;
   TakdSettings() { hard_weight = 0.5, soft_weight = 0.5, temperature = 10; }
   void fields(FieldVisitor& v) {
-    LossWeights::fields(v);
+    EarlyDropWeights::fields(v);
     v("assistants", assistants,
       "networks between teacher and student, the largest first; empty: as published for the pair");
     v("assistant_lr", assistant_lr, "learning rate of the assistants; 0: the student's");
-    v("late_drop", late_drop, "as that of [student], whose place it takes");
   }
 };
 

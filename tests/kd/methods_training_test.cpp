@@ -152,8 +152,9 @@ TEST(Methods, AdjustTheTrainingAsTheirOfficialScripts) {
   };
   EXPECT_TRUE(adjusted("reviewkd", false).nesterov);
   EXPECT_FALSE(adjusted("crd", false).nesterov);
-  EXPECT_FALSE(adjusted("sskd", false).late_drop || adjusted("takd", false).late_drop);
-  EXPECT_TRUE(adjusted("crd", false).late_drop);
+  for (const char* early : {"sskd", "takd", "semckd", "simkd", "dkd"})
+    EXPECT_FALSE(adjusted(early, false).late_drop) << early;
+  EXPECT_TRUE(adjusted("crd", false).late_drop && adjusted("reviewkd", false).late_drop);
   EXPECT_DOUBLE_EQ(adjusted("sskd", true).weight_decay, 1e-4);
   EXPECT_DOUBLE_EQ(adjusted("sskd", false).weight_decay, 5e-4);
 }
