@@ -188,6 +188,27 @@ TEST(SimKd, ReusesTheHeadOfAVggForLargeImages) {
   std::filesystem::remove(file);
 }
 
+TEST(Sskd, BeginsASecondPhaseWithTheHeadOfTheFirst) {
+  const NoGrad no_grad;
+  const auto student = nn::create_model("resnet8", tiny);
+  student->eval();
+  const data::Dataset d = labelled(8, 3);
+  const Variable images(Tensor::zeros({2, 8, 8, 3}));
+  const nn::Features features = student->forward_features(images);
+  const std::string file = cat(testing::TempDir(), "limbeck_sskd_auxiliary.safetensors");
+  const auto head = [&](uint64_t seed, const std::string& begin_with) {
+    Distillation distillation("sskd", create_method("sskd"), nn::create_model("resnet8", tiny),
+                              nn::Task::classification);
+    distillation.begin_with(begin_with);
+    distillation.prepare({*student, features, images, d, Stream(seed), 4});
+    write_safetensors(file, distillation.auxiliary()->state_dict());
+    return distillation.auxiliary()->state_dict().get("0.weight").to_vector<float>();
+  };
+  const auto first = head(1, "");
+  EXPECT_EQ(head(2, file), first);
+  EXPECT_NE(head(2, ""), first);
+}
+
 /// A VGG for large images has hidden layers in its head: SSKD's heads look at the last of them.
 TEST(Sskd, SeesWhatTheLastLayerSees) {
   const auto vgg = nn::create_model("vgg8", {.outputs = 3, .size = 128});

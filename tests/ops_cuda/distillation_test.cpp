@@ -10,6 +10,7 @@
 #include "ops/execution.h"
 #include "tests/kd/counted_distillation.h"
 #include "tests/kd/method_settings.h"
+#include "tests/ops_cuda/methods.h"
 #include "train/supervised.h"
 
 namespace limbeck::kd {
@@ -70,7 +71,7 @@ class Losses : public nn::Monitor {
   std::vector<double> values;
 };
 
-class CudaDistillation : public testing::TestWithParam<const char*> {
+class CudaDistillation : public testing::TestWithParam<std::string> {
  protected:
   void SetUp() override {
     std::string name = (std::filesystem::temp_directory_path() / "limbeck-distill-XXXXXX").string();
@@ -142,10 +143,8 @@ TEST_P(CudaDistillation, LossesInBf16AreNear) {
   for (size_t i = 0; i < found.size(); ++i)
     EXPECT_NEAR(found[i], expected[i], 0.03 * (1 + std::abs(expected[i]))) << "epoch " << i;
 }
-INSTANTIATE_TEST_SUITE_P(Methods, CudaDistillation,
-                         testing::Values("blkd", "fitnet", "at", "pkt", "sp", "vid", "rkd", "nst",
-                                         "cc", "kdsvd", "fsp", "ab", "ft"),
-                         [](const auto& info) { return std::string(info.param); });
+INSTANTIATE_TEST_SUITE_P(Methods, CudaDistillation, testing::ValuesIn(methods_of_three_maps()),
+                         [](const auto& info) { return info.param; });
 
 }  // namespace
 }  // namespace limbeck::kd

@@ -7,6 +7,7 @@
 
 #include "tests/kd/counted_distillation.h"
 #include "tests/kd/method_settings.h"
+#include "tests/ops_cuda/methods.h"
 #include "train/supervised.h"
 
 namespace limbeck {
@@ -38,7 +39,7 @@ std::unique_ptr<nn::Network> network_on(const std::string& name, uint64_t seed, 
   return network;
 }
 
-class CudaMethods : public testing::TestWithParam<const char*> {};
+class CudaMethods : public testing::TestWithParam<std::string> {};
 
 /// Losses of the epochs, then the modules' state.
 struct Trained : nn::Monitor {
@@ -103,10 +104,8 @@ TEST_P(CudaMethods, TrainAsOnTheCpu) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Methods, CudaMethods,
-                         testing::Values("dkd", "dist", "crd", "reviewkd", "semckd", "simkd",
-                                         "sskd", "takd"),
-                         [](const auto& i) { return std::string(i.param); });
+INSTANTIATE_TEST_SUITE_P(Methods, CudaMethods, testing::ValuesIn(methods_of_registry_networks),
+                         [](const auto& i) { return i.param; });
 
 }  // namespace
 }  // namespace limbeck
