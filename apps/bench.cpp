@@ -255,6 +255,9 @@ const RegisterCommand command(
                        "network (see `limbeck models`), GAN (biggan, biggan-deep, sagan, sngan), "
                        "y2h, sparse_autoencoder or ratio_MLP3, ...")
            .show_default();
+       train.add_option("--method", o->subject.method,
+                        "train the network by this distillation method (see `limbeck methods`)");
+       train.add_option("--teacher", o->subject.teacher, "network that teaches it");
        train.add_option(
            "--task", o->subject.task,
            "classification or regression, where a network serves both; classification otherwise");

@@ -1,9 +1,11 @@
 #include "apps/bench_subject.h"
 
 #include <algorithm>
+#include <numeric>
 
 #include "gan/feature_net.h"
 #include "gan/network.h"
+#include "kd/distillation.h"
 #include "nn/trace.h"
 #include "train/supervised_step.h"
 
@@ -13,22 +15,44 @@ namespace {
 constexpr const char* feature_net =
     "ResNet34_extract";  // the feature network of the density ratio is no entry of the registry
 
-/// A classifier (cross entropy) or a regressor (squared error), trained by SGD with momentum.
+/// A method with a teacher of random weights. What its stages before would have made is there with
+/// zeros: the work of a step is the same.
+std::unique_ptr<kd::Distillation> distillation_of(const SubjectOptions& o,
+                                                  const nn::ModelOptions& options) {
+  if (o.method.empty() && o.teacher.empty()) return nullptr;
+  LIMBECK_CHECK(!o.method.empty() && !o.teacher.empty() && options.task == nn::Task::classification,
+                "bench train: --method needs --teacher, --teacher needs --method, and both a task "
+                "with classes");
+  auto method = kd::create_method(o.method, kd::default_method_settings());
+  auto teacher = nn::create_model(o.teacher, options);
+  teacher->initialise(Stream(1).fork("teacher"));
+  teacher->to(o.device);
+  return std::make_unique<kd::Distillation>(o.method, std::move(method), std::move(teacher),
+                                            options.task);
+}
+
+/// A classifier (cross entropy) or a regressor (squared error), trained by SGD with momentum; a
+/// classifier also by a distillation method.
 class NetworkSubject : public BenchSubject {
  public:
   NetworkSubject(std::unique_ptr<nn::Network> network, const nn::ModelOptions& options,
                  const SubjectOptions& o)
-      : network_(std::move(network)), regression_(options.task == nn::Task::regression) {
+      : network_(std::move(network)),
+        regression_(options.task == nn::Task::regression),
+        distillation_(distillation_of(o, options)),
+        method_(o.method + " from " + o.teacher) {
     size_ = options.size;
     network_->initialise(Stream(1).fork("init"));
-    batch_.images = random_normal({o.batch, size_, size_, options.channels}, "images");
+    const int64_t views = distillation_ ? distillation_->views().count() : 1;
+    batch_.images = random_normal({views * o.batch, size_, size_, options.channels}, "images");
     if (regression_)
       batch_.targets = random_uniform({o.batch}, "targets");
     else
       batch_.labels = random_classes(o.batch, options.outputs, "targets");
-    count_macs();
+    if (!distillation_) count_macs();
     network_->to(o.device);
     batch_ = batch_.to(o.device);
+    if (distillation_) prepare(options, o.batch);
     if (regression_)
       criterion_ = std::make_unique<train::RegressionCriterion>();
     else
@@ -36,7 +60,8 @@ class NetworkSubject : public BenchSubject {
     const std::vector<double> zero(static_cast<size_t>(options.channels), 0), one(zero.size(), 1);
     step_ = std::make_unique<train::SupervisedStep>(
         *network_, *criterion_, data::Standardisation{zero, one},
-        nn::SGD::Config{.lr = regression_ ? 0.01 : 0.05, .momentum = 0.9, .weight_decay = 5e-4});
+        nn::SGD::Config{.lr = regression_ ? 0.01 : 0.05, .momentum = 0.9, .weight_decay = 5e-4},
+        distillation_.get());
   }
 
   void train_step(int64_t step) override {
@@ -50,10 +75,28 @@ class NetworkSubject : public BenchSubject {
   }
   int64_t macs() const override { return macs_; }
   std::string step_text() const override {
+    if (distillation_) return "distillation by " + method_ + ", SGD";
     return regression_ ? "squared error, SGD" : "cross entropy, SGD";
   }
 
  private:
+  /// As for a training set of 50,000 images, of which a step sees the first ones.
+  void prepare(const nn::ModelOptions& options, int64_t batch) {
+    constexpr int64_t images = 50000;
+    data::Dataset train;
+    train.images = Tensor::zeros({images, 1, 1, options.channels}, DType::u8);
+    train.labels = random_classes(images, options.outputs, "labels");
+    train.classes = options.outputs;
+    batch_.index.resize(static_cast<size_t>(batch));
+    std::iota(batch_.index.begin(), batch_.index.end(), 0);
+    const NoGrad no_grad;
+    network_->eval();
+    const Variable probe(batch_.images.rows(0, 2));
+    const nn::Features features = network_->forward_features(probe, distillation_->preact());
+    distillation_->prepare({*network_, features, probe, train, Stream(4), batch});
+    if (nn::Module* auxiliary = distillation_->auxiliary()) auxiliary->to(network_->device());
+  }
+
   void count_macs() {
     const NoGrad no_grad;
     network_->eval();
@@ -64,6 +107,8 @@ class NetworkSubject : public BenchSubject {
 
   std::unique_ptr<nn::Network> network_;
   bool regression_;
+  std::unique_ptr<kd::Distillation> distillation_;  // or null
+  const std::string method_;
   data::Batch batch_;
   int64_t macs_ = 0;
   std::unique_ptr<train::Criterion> criterion_;
@@ -79,6 +124,7 @@ const nn::ModelEntry* entry_of(const std::string& name) {
 std::unique_ptr<BenchSubject> create_network_subject(const SubjectOptions& o) {
   const nn::ModelEntry* entry = entry_of(o.model);
   if (!entry && o.model != feature_net) return nullptr;
+  LIMBECK_CHECK(entry || o.method.empty(), "bench train: --method is for networks of the registry");
   const nn::Task usual =
       entry && entry->regression_only ? nn::Task::regression : nn::Task::classification;
   std::vector<nn::Task> served;

@@ -12,6 +12,7 @@ namespace limbeck {
 
 struct SubjectOptions {
   std::string model = "resnet20";
+  std::string method, teacher;  ///< of a classifier that is distilled; both or none
   /// "classification", "regression"; "": the only one that the network serves, or classification
   std::string task;
   int64_t batch = 64, size = 0, classes = 100, width = 0;  ///< size, width 0: the original's

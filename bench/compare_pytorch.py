@@ -4,6 +4,7 @@
   git clone https://github.com/UBCDingXin/cGAN-KD
   python3 bench/compare_pytorch.py --checkout cGAN-KD                      # the CIFAR-100 classifiers
   python3 bench/compare_pytorch.py --checkout cGAN-KD --group gan          # others: --help lists the groups; `all` for all of them
+  python3 bench/compare_pytorch.py --checkout RepDistiller --group methods # training steps of distillation methods (bench/methods_pytorch.py)
   python3 bench/compare_pytorch.py --checkout cGAN-KD --device cuda --limbeck build/cuda/limbeck
 
 --checkout is the original's repository; for classifiers it may also be any folder that holds networks as a package `models`, such as
@@ -13,6 +14,8 @@ Losses and optimisers are the original's, inputs are random, arithmetic is f32. 
 tensors; --settings adds torch.compile and, for information only, bf16 autocast (other arithmetic: it does not count as PyTorch's best). Every
 network and setting runs in a process of its own. The sides take turns; a turn's number is the median of its steps, a side's number the best
 of its turns, because other programs on the machine can only take time away. The ratio is Limbeck over the fastest f32 setting.
+
+The group `methods` takes a checkout of HobbitLong/RepDistiller, or the copy in cGAN-KD.
 
 Memory is the largest resident size of the process less what it held before the network was made: programs and libraries do not count.
 
@@ -38,6 +41,8 @@ import settings as all_settings
 from comparison_tables import PRECISIONS, cpu_report, gpu_report, update
 
 PR_SET_PDEATHSIG = 1  # of <sys/prctl.h>
+# What RepDistiller has; the numbers of its losses are in methods_pytorch.py.
+METHODS = "blkd fitnet at sp vid rkd pkt ab ft crd cc nst fsp kdsvd".split()
 UNFINISHED = 3  # exit code: the time was up, run again with --resume
 CIFAR = ("resnet8 resnet14 resnet20 resnet32 resnet44 resnet56 resnet110 resnet8x4 resnet32x4 ResNet18 ResNet34 ResNet50 wrn_16_1 wrn_16_2 "
          "wrn_40_1 wrn_40_2 vgg8 vgg11 vgg13 vgg16 vgg19 MobileNetV2 ShuffleV1 ShuffleV2 efficientnetb0 densenet121").split()
@@ -55,6 +60,12 @@ class Row:
     size: int = 32
     kind: str = "train"  # or "inference"
     width: int = 0  # of a GAN; 0: the original's
+    method: str = ""  # of distillation, and who teaches
+    teacher: str = ""
+
+    @property
+    def name(self):
+        return self.method or self.model
 
 
 GROUPS = {  # name: (what, rows, settings or None for eager f32)
@@ -71,6 +82,8 @@ GROUPS = {  # name: (what, rows, settings or None for eager f32)
         Row("sagan", "regression", 32, 64, width=16), Row("sagan", "regression", 64, 32, width=16), Row("sagan", "regression", 32, 64),
         Row("sagan", "regression", 16, 32), Row("sngan", "regression", 32, 64, width=16)],
         ["contiguous", "channels_last", "contiguous compile", "channels_last compile"]),
+    "methods": ("distillation methods, resnet32x4 > resnet8x4", [Row("resnet8x4", method=m, teacher="resnet32x4") for m in METHODS],
+                ["contiguous", "channels_last", "contiguous compile", "channels_last compile"]),
     "settings": ("classifiers under every setting", [Row(m) for m in ("resnet20", "resnet8x4", "vgg8", "wrn_40_1")], ["all"]),
 }
 
@@ -178,7 +191,7 @@ def server(args):
                 with open(os.path.join(folder, "requests")) as requests, open(os.path.join(folder, "answers"), "w") as answers:
                     serve_network(args, row, settings_of(args)[setting], requests, answers)
             except Exception as e:  # noqa: BLE001: the parent sees the pipe close and says which setting cannot run here
-                print(f"{row.model}, {setting}: {type(e).__name__}: {str(e)[:1000]}", file=sys.stderr)
+                print(f"{row.name}, {setting}: {type(e).__name__}: {str(e)[:1000]}", file=sys.stderr)
                 os._exit(1)
             os._exit(0)
 
@@ -215,11 +228,12 @@ class Worker:
 def limbeck_turn(args, row, options, idle):
     """None when it failed, which it has said on stderr."""
     command = [args.limbeck, "bench", "train", "--model", row.model, "--task", row.task, "--batch", str(row.batch), "--size", str(row.size),
-               "--width", str(row.width), "--threads", str(args.threads), "--only", row.kind, "--json", "--seconds", str(args.seconds), *options]
+               "--width", str(row.width), *(["--method", row.method, "--teacher", row.teacher] if row.method else []),
+               "--threads", str(args.threads), "--only", row.kind, "--json", "--seconds", str(args.seconds), *options]
     try:
         r = json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, timeout=300).stdout)
     except (subprocess.CalledProcessError, subprocess.TimeoutExpired, json.JSONDecodeError) as e:
-        print(f"{row.model}: {' '.join(command)}: {e}", file=sys.stderr)
+        print(f"{row.name}: {' '.join(command)}: {e}", file=sys.stderr)
         return None
     memory = r["peak_tensor_mib"] if args.device == "cuda" else r["peak_resident_mib"] - idle
     return {"rate": r[row.kind]["images_per_s"], "memory": memory, "gflops": r[row.kind]["gflop_per_s"],
@@ -257,7 +271,7 @@ def start_workers(args, row, settings, process, folder):
             workers[setting] = worker
         else:
             worker.close()
-            print(f"{row.model}: PyTorch cannot run '{setting}' here; left out", file=sys.stderr)
+            print(f"{row.name}: PyTorch cannot run '{setting}' here; left out", file=sys.stderr)
     return workers
 
 
@@ -286,8 +300,8 @@ def compare(args, row, settings, process, folder, idle):
         worker.close()
     result = {side: best_of(answers) for side, answers in turns.items() if answers}
     if args.device != "cuda" and "Limbeck" not in result:
-        raise SystemExit(f"{row.model}: Limbeck failed, see above")
-    print(f"{row.model}, batch {row.batch}: " + ", ".join(f"{side} {r['rate']:.1f}" for side, r in result.items())
+        raise SystemExit(f"{row.name}: Limbeck failed, see above")
+    print(f"{row.name}, batch {row.batch}: " + ", ".join(f"{side} {r['rate']:.1f}" for side, r in result.items())
           + f" images/s, {done} turns, {time.perf_counter() - begin:.0f} s", file=sys.stderr)
     return result
 
@@ -295,7 +309,7 @@ def compare(args, row, settings, process, folder, idle):
 def turns_of_pytorch(args, row, setting, process, folder):
     worker, answers = Worker(process, folder, row, setting), []
     if not worker.alive:
-        print(f"{row.model}: PyTorch cannot run '{setting}' here; left out", file=sys.stderr)
+        print(f"{row.name}: PyTorch cannot run '{setting}' here; left out", file=sys.stderr)
     while worker.alive and len(answers) < args.turns:
         answers.append(worker.turn())
         worker.alive = answers[-1] is not None
@@ -317,7 +331,7 @@ def compare_by_side(args, row, settings, process, folder, idle, sides, keep, end
         begin, answers = time.perf_counter(), turns()
         sides[side] = best_of(answers) if answers else None
         keep()
-        print(f"{row.model}, batch {row.batch}, {side}: " + (f"{sides[side]['rate']:.1f} images/s" if answers else "failed")
+        print(f"{row.name}, batch {row.batch}, {side}: " + (f"{sides[side]['rate']:.1f} images/s" if answers else "failed")
               + f", {time.perf_counter() - begin:.0f} s", file=sys.stderr)
     return True
 
@@ -328,7 +342,7 @@ def parse():
     parser.add_argument("--limbeck", default="build/limbeck", help="the program")
     parser.add_argument("--group", nargs="+", default=["cifar"], choices=[*GROUPS, "all"], metavar="GROUP",
                         help="; ".join(f"{name}: {what} ({len(rows)})" for name, (what, rows, _) in GROUPS.items()))
-    parser.add_argument("--models", nargs="+", help="only these of the groups; `all` with the group cifar adds " + ", ".join(SLOW))
+    parser.add_argument("--models", nargs="+", help="only these of the groups, methods by their names; `all` with the group cifar adds " + ", ".join(SLOW))
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
     parser.add_argument("--settings", nargs="+", metavar="SETTING", help="of PyTorch: `all`, or some of: " + ", ".join(all_settings.CPU)
                         + " (default: contiguous channels_last; group settings: all); --device cuda: " + ", ".join(all_settings.CUDA)
@@ -367,7 +381,7 @@ def rows_of(args, group):
     if args.models == ["all"] and group == "cifar":
         rows = [Row(m) for m in CIFAR + SLOW]
     elif args.models:
-        rows = [r for r in rows if r.model in args.models]
+        rows = [r for r in rows if r.name in args.models]
     changes = {"size": args.size} if args.size else {}
     if args.inference:
         changes["kind"] = "inference"

@@ -12,14 +12,14 @@ def number(x):
 
 def label(row, rows):
     """The network's name, and what sets it apart from the others of its table."""
-    notes = [row.task] if any(r.model == row.model and r.task != row.task for r in rows) else []
+    notes = [row.task] if any(r.name == row.name and r.task != row.task for r in rows) else []
     if any((r.batch, r.size) != (row.batch, row.size) for r in rows):
         notes.append(f"{row.batch} x {row.size}x{row.size}" if row.size else f"{row.batch}")
     if row.width:
         notes.append(f"width {row.width}")
     if row.kind != "train":
         notes.append(row.kind)
-    return row.model + (f" ({', '.join(notes)})" if notes else "")
+    return row.name + (f" ({', '.join(notes)})" if notes else "")
 
 
 def markdown(header, rows):

@@ -18,6 +18,8 @@ from typing import Callable
 import torch
 from torch import nn
 
+import methods_pytorch
+
 warnings.filterwarnings("ignore", message="torch.meshgrid")
 DIFF_AUGMENT = "color,translation,cutout"
 
@@ -165,6 +167,11 @@ def density_ratio(args, wrap):
     return Case(train, without_gradient(lambda: network(fake, labels)), [module])
 
 
+def distilled(args, wrap):
+    train, modules = methods_pytorch.distillation(args, wrap)
+    return Case(train, lambda: None, modules)
+
+
 # --- GANs: one step of D and one of G -------------------------------------------------------------------------------------------------
 def toggle(module, on):
     for p in module.parameters():
@@ -275,7 +282,7 @@ def ccgan(args, wrap):
 
 
 # --- where each lies in a checkout of cGAN-KD -----------------------------------------------------------------------------------------
-def place_of(model, task, size):
+def place_of(model, task, size, method):
     """(folder that goes into sys.path, builder)."""
     ours = {
         "biggan": ("CIFAR-100/BigGAN", biggan),
@@ -293,6 +300,8 @@ def place_of(model, task, size):
         return ("SteeringAngle" if task == "regression" else "CIFAR-100/make_fake_datasets"), density_ratio
     if task == "regression":
         return "SteeringAngle", regressor
+    if method:
+        return "CIFAR-100/RepDistiller", distilled
     return ("ImageNet-100/RepDistiller" if size >= 96 else "CIFAR-100/RepDistiller"), classifier
 
 
@@ -331,8 +340,8 @@ def marked(step):
 
 def build_case(args, setting):
     """The case of args.model under a setting (settings.py). args.checkout is cGAN-KD, or for classifiers a folder with a package `models`."""
-    folder, builder = place_of(args.model, args.task, args.size)
-    if builder is classifier and os.path.isdir(os.path.join(args.checkout, "models")):
+    folder, builder = place_of(args.model, args.task, args.size, args.method)
+    if builder in (classifier, distilled) and os.path.isdir(os.path.join(args.checkout, "models")):
         folder = ""
     sys.path.insert(0, os.path.join(args.checkout, folder))
     layout = torch.channels_last if setting.channels_last else torch.contiguous_format

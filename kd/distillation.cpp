@@ -86,6 +86,8 @@ void Distillation::prepare(const Probe& probe) {
   check(probe);
   const nn::Features teacher = see(probe);
   method_->prepare(pair_of(probe, teacher));
+  if (!auxiliary_file_.empty())
+    method_->auxiliary()->load_state_dict(read_safetensors(auxiliary_file_), auxiliary_file_);
   teacher_->train(method_->teacher_in_train_mode());
 }
 

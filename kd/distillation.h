@@ -35,6 +35,8 @@ class Distillation : public train::ExtraLoss {
   void after_step(const train::Step& step) override;
   nn::Network& deployed(nn::Network& student) override { return method_->deployed(student); }
   nn::Network& teacher() { return *teacher_; }
+  /// prepare() will load the auxiliary modules from this file.
+  void begin_with(std::string auxiliary_file) { auxiliary_file_ = std::move(auxiliary_file); }
 
  private:
   Pair pair_of(const Probe& probe, const nn::Features& teacher) const;
@@ -48,6 +50,7 @@ class Distillation : public train::ExtraLoss {
   LossWeights weights_;
   DirectoryOf directory_of_;
   data::ReplayedViews replayed_;
+  std::string auxiliary_file_;
   nn::Features seen_;  // of the teacher in the step in work
 };
 

@@ -5,18 +5,6 @@
 namespace limbeck::kd {
 namespace {
 
-std::vector<Variable> maps_of(const std::string& method, const nn::Features& f, const char* whose,
-                              size_t first) {
-  std::vector<Variable> maps;
-  for (size_t i = first; i + 1 < f.taps.size(); ++i) maps.push_back(from_activation(f.taps[i]));
-  LIMBECK_CHECK(!maps.empty(), method, ": the ", whose, " has no map to compare; it has ",
-                f.taps.size(), " taps");
-  for (const Variable& map : maps)
-    LIMBECK_CHECK(map.rank() == 4, method, ": expected maps [N, H, W, C] from the ", whose,
-                  ", found ", map.shape());
-  return maps;
-}
-
 std::vector<Level> paired(const std::vector<Variable>& student,
                           const std::vector<Variable>& teacher) {
   std::vector<Level> levels;
@@ -32,6 +20,22 @@ Variable vector_of(const std::string& method, const nn::Features& f, const char*
 }
 
 }  // namespace
+
+std::vector<Variable> maps_of(const std::string& method, const nn::Features& f, const char* whose,
+                              size_t first) {
+  std::vector<Variable> maps;
+  for (size_t i = first; i + 1 < f.taps.size(); ++i) maps.push_back(from_activation(f.taps[i]));
+  LIMBECK_CHECK(!maps.empty(), method, ": the ", whose, " has no map to compare; it has ",
+                f.taps.size(), " taps");
+  for (const Variable& map : maps)
+    LIMBECK_CHECK(map.rank() == 4, method, ": expected maps [N, H, W, C] from the ", whose,
+                  ", found ", map.shape());
+  return maps;
+}
+
+Variable last_map(const std::string& method, const nn::Features& f, const char* whose) {
+  return maps_of(method, f, whose, 0).back();
+}
 
 std::vector<Level> levels_of(const std::string& method, const nn::Features& student,
                              const nn::Features& teacher, size_t first) {
@@ -50,8 +54,7 @@ std::vector<Level> equal_levels_of(const std::string& method, const nn::Features
 
 Level last_maps(const std::string& method, const nn::Features& student,
                 const nn::Features& teacher) {
-  return {maps_of(method, student, "student", 0).back(),
-          maps_of(method, teacher, "teacher", 0).back()};
+  return {last_map(method, student, "student"), last_map(method, teacher, "teacher")};
 }
 
 Level pooled_vectors(const std::string& method, const nn::Features& student,
@@ -59,11 +62,14 @@ Level pooled_vectors(const std::string& method, const nn::Features& student,
   return {vector_of(method, student, "student"), vector_of(method, teacher, "teacher")};
 }
 
+Variable pooled_to(const Variable& map, int64_t side) {
+  return map.size(1) == side ? map : adaptive_avg_pool2d(map, side, side);
+}
+
 Level same_size(const Level& level) {
   const auto& [s, t] = level;
-  if (s.size(1) > t.size(1)) return {adaptive_avg_pool2d(s, t.size(1), t.size(2)), t};
-  if (s.size(1) < t.size(1)) return {s, adaptive_avg_pool2d(t, s.size(1), s.size(2))};
-  return level;
+  const int64_t side = std::min(s.size(1), t.size(1));
+  return {pooled_to(s, side), pooled_to(t, side)};
 }
 
 Variable pixels(const Variable& map) {

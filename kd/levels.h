@@ -14,6 +14,12 @@ struct Level {
   Variable student, teacher;
 };
 
+/// The maps f[first..-2] of one network; `whose` is student or teacher. Throws when there are none.
+std::vector<Variable> maps_of(const std::string& method, const nn::Features& f, const char* whose,
+                              size_t first = 1);
+/// The last of them, in front of the pooling.
+Variable last_map(const std::string& method, const nn::Features& f, const char* whose);
+
 /// The maps f[first..-2] of both networks, paired from the front; the longer list's deepest maps
 /// are left out, as in the official code. Throws when a network has none.
 std::vector<Level> levels_of(const std::string& method, const nn::Features& student,
@@ -28,6 +34,8 @@ Level last_maps(const std::string& method, const nn::Features& student,
 Level pooled_vectors(const std::string& method, const nn::Features& student,
                      const nn::Features& teacher);
 
+/// A square map averaged to side x side, or as it is when it has that side.
+Variable pooled_to(const Variable& map, int64_t side);
 /// The larger map of a pair averaged down to the size of the smaller one.
 Level same_size(const Level& level);
 /// [N, H, W, C] as [N, H W, C].

@@ -35,6 +35,15 @@ struct LossWeights {
       "who then take temperature 2 and soft terms 9 times as heavy)");
   }
 };
+/// The same for methods whose official code drops the learning rate at a milestone, where [student]
+/// and [transfer] do so an epoch behind it.
+struct EarlyDropWeights : LossWeights {
+  bool late_drop = false;
+  void fields(FieldVisitor& v) {
+    LossWeights::fields(v);
+    v("late_drop", late_drop, "as that of [student] and [transfer], whose place it takes");
+  }
+};
 /// Throws naming the key ("methods.NAME.temperature") for what no training can follow.
 void check(const LossWeights& weights, const std::string& method);
 /// The same for the weight of a term of the method's own.
@@ -106,6 +115,12 @@ class Method {
   virtual data::Views views() const { return {}; }
   /// Whether incomplete batches are left out.
   virtual bool drop_last() const { return false; }
+  /// What the official scripts of the method have otherwise than [student] or, in a second phase,
+  /// [transfer].
+  virtual void adjust(train::Settings& /*training*/, bool /*second_phase*/) const {}
+  /// Whether a second phase begins with this method's student of the first one, auxiliary modules
+  /// included, instead of with the one that nobody taught.
+  virtual bool continues_own_student() const { return false; }
   /// Stages before the student's, in order; each sees the files of those before it.
   virtual std::vector<Preparation> preparations() const { return {}; }
   /// Another teacher than the pair's, from the files of a preparation; null: the pair's.

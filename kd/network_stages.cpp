@@ -11,6 +11,25 @@ std::string model_file(const StageContext& context, const StageHandle& stage) {
   return context.directory_of(stage) + "/model.safetensors";
 }
 
+std::string auxiliary_file(const StageContext& context, const StageHandle& stage) {
+  return context.directory_of(stage) + "/auxiliary.safetensors";
+}
+
+/// Null without a teacher.
+std::unique_ptr<Method> method_of(const Experiment& experiment, const Student& student) {
+  return student.method == "none" ? nullptr
+                                  : create_method(student.method, experiment.settings.methods);
+}
+
+/// [student] or [transfer], as the method wants it.
+train::Settings training_of(const Experiment& experiment, const Student& student) {
+  const bool second_phase = student.fakes != FakesUsed::none;
+  train::Settings s = student_settings(experiment.settings, student.pair.student);
+  if (second_phase) s = experiment.settings.transfer;
+  if (const auto method = method_of(experiment, student)) method->adjust(s, second_phase);
+  return s;
+}
+
 /// With the first weights that all students of the seed share.
 std::unique_ptr<nn::Network> new_student(Experiment& experiment, const Student& student) {
   std::unique_ptr<nn::Network> network =
@@ -38,7 +57,7 @@ std::unique_ptr<Distillation> distillation_of(Experiment& experiment, const Stag
   }
   if (!guidance.teacher) return nullptr;
   return std::make_unique<Distillation>(
-      student.method, create_method(student.method, experiment.settings.methods),
+      student.method, method_of(experiment, student),
       load_network(model_file(context, guidance.teacher), experiment.device).network,
       experiment.task().kind(), directories_of(context, guidance));
 }
@@ -154,13 +173,16 @@ void train_from_scratch(Experiment& experiment, StageContext& context, const Stu
           .stream = Experiment::stream(student.seed, base_name(student)),
           .monitor = context.monitor,
           .extra = distillation.get()},
-         student_settings(experiment.settings, student.pair.student));
+         training_of(experiment, student));
+  if (const auto method = method_of(experiment, student); method && method->continues_own_student())
+    write_safetensors(context.directory + "/auxiliary.safetensors",
+                      distillation->auxiliary()->state_dict());
 }
 
 void train_second_phase(Experiment& experiment, StageContext& context, const Student& student,
                         const StageHandle& first_phase, const StageHandle& fakes,
                         const Guidance& guidance) {
-  const TransferSettings& settings = experiment.settings.transfer;
+  const train::Settings settings = training_of(experiment, student);
   const SavedNetwork saved = load_network(model_file(context, first_phase), experiment.device);
   const TrainingImages images = second_phase_images(experiment, context, student, fakes);
   int64_t steps_per_epoch = 0;
@@ -181,6 +203,8 @@ void train_second_phase(Experiment& experiment, StageContext& context, const Stu
   }
   const std::unique_ptr<Distillation> distillation =
       distillation_of(experiment, context, student, guidance);
+  if (const auto method = method_of(experiment, student); method && method->continues_own_student())
+    distillation->begin_with(auxiliary_file(context, first_phase));
   finish(experiment, context, saved,
          {.network = *saved.network,
           .train = images.train,

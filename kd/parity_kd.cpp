@@ -58,6 +58,10 @@ void compare_parameters(nn::ParityReport& report, const ParityOutcome& outcome,
                    cat("expected ", expected.size(), ", compared ", compared));
 }
 
+/// Losses and gradients that are zero in exact arithmetic (RKD of two samples) are rounding on both
+/// sides.
+double rounding(DType dtype) { return dtype == DType::f64 ? 1e-12 : 1e-6; }
+
 /// One element may be a plain number in the fixture.
 void compare_value(nn::ParityReport& report, const ParityOutcome::Value& v, const json& expected,
                    DType dtype) {
@@ -85,18 +89,21 @@ nn::ParityReport run_case(const std::string& name, const json& j, const std::str
   }
   const ParityOutcome outcome = (*run)(c);
   report.add("loss", "loss", outcome.loss.item(), j.at("loss").get<double>(),
-             nn::parity_bounds(dtype, nn::ParityKind::train).element);
+             nn::parity_bounds(dtype, nn::ParityKind::train).element, rounding(dtype));
   outcome.loss.backward();
   for (const auto& [input, summary] : j.at("grads").items()) {
     const Variable& v = inputs.at(input);
     report.add_exact("gradients of inputs", input + " has one", v.grad().defined(), "no gradient");
     if (v.grad().defined())
       report.add("gradients of inputs", input, nn::summarise_memory(v.grad()),
-                 nn::read_summary(summary), nn::parity_bounds(dtype, nn::ParityKind::gradient));
+                 nn::read_summary(summary), nn::parity_bounds(dtype, nn::ParityKind::gradient),
+                 rounding(dtype));
   }
   compare_parameters(report, outcome, j.at("param_grads"), dtype);
-  for (const ParityOutcome::Value& v : outcome.values)
-    compare_value(report, v, j.at(v.name), dtype);
+  if (outcome.after_step) outcome.after_step();
+  if (outcome.values)
+    for (const ParityOutcome::Value& v : outcome.values())
+      compare_value(report, v, j.at(v.name), dtype);
   return report;
 }
 
@@ -125,6 +132,37 @@ class FeaturesOnly : public nn::Network {
   }
 };
 
+/// A method in the one step of its case.
+class Course {
+ public:
+  Course(std::shared_ptr<Method> method, nn::Features student, nn::Features teacher,
+         ParityImages images)
+      : method_(std::move(method)),
+        student_(std::move(student)),
+        teacher_(std::move(teacher)),
+        images_(std::move(images)) {}
+  void prepare() {
+    const NoGrad no_grad;
+    method_->prepare({networks_[0],
+                      networks_[1],
+                      student_,
+                      teacher_,
+                      images_.train,
+                      Stream(1),
+                      student_.output.size(0),
+                      {}});
+  }
+  Variable loss() { return method_->loss({student_, teacher_, step_, networks_[1]}); }
+  void after_step() { method_->after_step({student_, teacher_, step_, networks_[1]}); }
+
+ private:
+  const std::shared_ptr<Method> method_;
+  const nn::Features student_, teacher_;
+  const ParityImages images_;
+  FeaturesOnly networks_[2];
+  const train::Step step_{networks_[0], student_, images_.batch, images_.rows, {}, {}};
+};
+
 }  // namespace
 
 Tensor ParityCase::fill(const std::string& input, const Shape& torch_shape, double scale) const {
@@ -133,6 +171,15 @@ Tensor ParityCase::fill(const std::string& input, const Shape& torch_shape, doub
 
 int64_t ParityCase::parameter_elements(const std::string& parameter) const {
   return json.at("param_grads").at(parameter).at("n").get<int64_t>();
+}
+
+double ParityCase::noted(const std::string& key) const {
+  const std::string note = " " + json.at("note").get<std::string>();
+  for (const char* before : {" ", ","}) {
+    const size_t at = note.find(before + key + "=");
+    if (at != std::string::npos) return std::stod(note.substr(at + key.size() + 2));
+  }
+  fail(name, ": expected ", key, "=NUMBER in the note, found '", note, "'");
 }
 
 void ParityCase::fill(nn::Module& module) const {
@@ -164,23 +211,19 @@ nn::Features features_with_vector(const Variable& vector) { return {{vector}, ve
 
 nn::Features features_with_logits(const Variable& logits) { return {{}, logits, logits}; }
 
-ParityOutcome own_term(const ParityCase& c, std::shared_ptr<Method> method,
+ParityOutcome own_term(const ParityCase& c, const std::shared_ptr<Method>& method,
                        const nn::Features& student, const nn::Features& teacher,
-                       const std::function<std::vector<ParityOutcome::Part>()>& modules) {
-  FeaturesOnly networks[2];
-  const data::Dataset no_images;
-  {
-    const NoGrad no_grad;
-    method->prepare({networks[0], networks[1], student, teacher, no_images, Stream(1), {}});
-  }
+                       const std::function<std::vector<ParityOutcome::Part>()>& modules,
+                       const ParityImages& images) {
+  const auto course = std::make_shared<Course>(method, student, teacher, images);
+  course->prepare();
   if (nn::Module* auxiliary = method->auxiliary()) auxiliary->to(c.dtype), auxiliary->to(c.device);
   ParityOutcome outcome;
   if (modules) outcome.modules = modules();
   for (const auto& [prefix, module] : outcome.modules) c.fill(*module);
-  const data::Batch no_batch;
-  const train::Step step{networks[0], student, no_batch, {}, {}, {}};
-  outcome.loss = method->loss({student, teacher, step, networks[1]});
-  outcome.owner = std::move(method);
+  outcome.loss = course->loss();
+  outcome.after_step = [course] { course->after_step(); };
+  outcome.owner = course;
   return outcome;
 }
 

@@ -30,6 +30,8 @@ struct ParityCase {
   Tensor fill(const std::string& input, const Shape& torch_shape, double scale = 1) const;
   /// Elements of a parameter in `param_grads`: sizes that only they tell.
   int64_t parameter_elements(const std::string& parameter) const;
+  /// A number that only the note tells, as "nce_k=5".
+  double noted(const std::string& key) const;
   /// Moves a module to the case's type and device and fills it by its own keys.
   void fill(nn::Module& module) const;
 };
@@ -45,7 +47,8 @@ struct ParityOutcome {
     std::string name;  ///< a summary or a number beside `loss` in the case
     Tensor value;
   };
-  std::vector<Value> values = {};
+  std::function<void()> after_step = {};            ///< runs when the gradients have been compared
+  std::function<std::vector<Value>()> values = {};  ///< asked for after that
   std::shared_ptr<void> owner = {};  ///< keeps the modules until they have been compared
 };
 
@@ -66,10 +69,18 @@ nn::Features features_with_vector(const Variable& vector);
 /// Those of a network without taps.
 nn::Features features_with_logits(const Variable& logits);
 
+/// Which images a case stands for, where a method looks at them.
+struct ParityImages {
+  data::Dataset train = {};
+  data::Batch batch = {};
+  Tensor rows = {};  ///< of the batch in `train`
+};
+
 /// Prepares a method for a case and fills `modules`, parts of its auxiliary module that are asked
 /// for after it was built. The outcome is the method's own term.
-ParityOutcome own_term(const ParityCase& c, std::shared_ptr<Method> method,
+ParityOutcome own_term(const ParityCase& c, const std::shared_ptr<Method>& method,
                        const nn::Features& student, const nn::Features& teacher,
-                       const std::function<std::vector<ParityOutcome::Part>()>& modules = {});
+                       const std::function<std::vector<ParityOutcome::Part>()>& modules = {},
+                       const ParityImages& images = {});
 
 }  // namespace limbeck::kd

@@ -100,12 +100,13 @@ std::vector<Student> product(const ExperimentSettings& s, const Plan& plan) {
   };
   for (const NetworkPair& pair : plan.pairs)
     for (const int64_t seed : plan.seeds) {
-      if (second_phase) add({pair, "none", FakesUsed::none, seed});
       for (const std::string& method : s.plan.methods) {
         if (left_out.count(method + ": " + pair.text())) continue;
         const bool combined =
             s.plan.with_fakes.empty() ||
             std::count(s.plan.with_fakes.begin(), s.plan.with_fakes.end(), method);
+        if (second_phase && combined)
+          add({pair, begins_with(s, method), FakesUsed::none, seed});
         for (const FakesUsed f : fakes)
           if (combined || f == FakesUsed::none) add({pair, method, f, seed});
         for (const SweepPoint& p : plan.points)
@@ -275,6 +276,11 @@ Plan plan_of(const ExperimentSettings& s) {
                   name_of(student.fakes));
   if (plan.stored_logits = !s.plan.logits.empty(); plan.stored_logits) check_stored(s, plan);
   return plan;
+}
+
+std::string begins_with(const ExperimentSettings& s, const std::string& method) {
+  if (method == "none") return method;
+  return create_method(method, s.methods)->continues_own_student() ? method : "none";
 }
 
 std::string base_name(const Student& s) {

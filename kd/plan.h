@@ -65,6 +65,10 @@ NetworkSettings student_settings(const ExperimentSettings& settings, const std::
 /// Throws naming the key for unknown networks, methods, words and for duplicates.
 Plan plan_of(const ExperimentSettings& settings);
 
+/// The method of the student of the first phase with which a second phase begins: its own
+/// (Method::continues_own_student), or "none".
+std::string begins_with(const ExperimentSettings& settings, const std::string& method);
+
 /// Stage names and titles follow from what a stage is. A student's base name ("cgankd_fitnet") also
 /// names its random streams, so that pairs and seeds of a plan and a run without a plan agree.
 std::string base_name(const Student& student);

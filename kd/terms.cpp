@@ -30,14 +30,4 @@ Tensor identity(int64_t n, const Tensor& t) {
 
 Variable unit_rows(const Variable& x) { return x / sqrt(sum(square(x), {x.rank() - 1}, true)); }
 
-const Variable& last_map(const nn::Features& f, const char* method, const char* whose) {
-  LIMBECK_CHECK(f.taps.size() >= 2 && f.taps[f.taps.size() - 2].rank() == 4, method, ": the ",
-                whose, " has no feature maps; it has ", f.taps.size(), " taps");
-  return f.taps[f.taps.size() - 2];
-}
-
-Variable pooled_to(const Variable& map, int64_t side) {
-  return map.size(1) == side ? map : adaptive_avg_pool2d(map, side, side);
-}
-
 }  // namespace limbeck::kd

@@ -24,10 +24,4 @@ Tensor identity(int64_t n, const Tensor& t);
 /// L2 over the last axis as the official contrastive heads have it: no epsilon.
 Variable unit_rows(const Variable& x);
 
-/// The last map of a network, in front of its pooling. Throws naming `method` and `whose`.
-const Variable& last_map(const nn::Features& f, const char* method, const char* whose);
-
-/// Images [N, H, W, C] averaged to side x side, or as they are when they have that side.
-Variable pooled_to(const Variable& map, int64_t side);
-
 }  // namespace limbeck::kd

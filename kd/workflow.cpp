@@ -294,8 +294,9 @@ class Builder {
       });
       return;
     }
-    const StageHandle before = students_.at(
-        stage_name({student.pair, "none", FakesUsed::none, student.seed}, plan_.tabular));
+    const Student first{student.pair, begins_with(s_, student.method), FakesUsed::none,
+                        student.seed};
+    const StageHandle before = students_.at(stage_name(first, plan_.tabular));
     const StageHandle fakes = student.fakes == FakesUsed::equal ? StageHandle()
                               : student.point.has_set()         ? swept_.at(student.point.text())
                                                                 : fakes_.at(student.fakes);

@@ -20,6 +20,7 @@
 
 #include <cmath>
 
+#include "kd/parity_kd.h"
 #include "kd/terms.h"
 #include "ops/random.h"
 
@@ -137,6 +138,63 @@ void Crd::remember(int side, const Variable& v, const Tensor& rows) {
 namespace {
 const RegisterMethod<Crd> registered("crd", "CRD", Family::self_supervision,
                                      "contrast with a memory (Tian, Krishnan, Isola 2020)");
+
+/// Negatives that a parity case lists.
+class ListedNegatives : public Crd {
+ public:
+  ListedNegatives(const Settings& settings, Tensor weights)
+      : Crd(settings), weights_(std::move(weights)) {}
+
+ protected:
+  Variable negatives(const train::Step&) const override { return Variable(weights_); }
+
+ private:
+  const Tensor weights_;
+};
+
+/// The first step: sample i is image (3 i + 1) mod n, its negatives j images (that + 1 + 2 j) mod n.
+const RegisterParityCase parity("CRD", [](const ParityCase& c) {
+  const auto n = static_cast<int64_t>(c.noted("n_data"));
+  CrdSettings settings;
+  settings.weight = 1;
+  settings.negatives = static_cast<int64_t>(c.noted("nce_k"));
+  settings.contrast_temperature = c.noted("nce_t"), settings.momentum = c.noted("nce_m");
+  settings.width = static_cast<int64_t>(c.noted("feat_dim"));
+  const int64_t batch = c.student[0].size(0);
+  const Tensor weights = Tensor::zeros({batch, n}, DType::f64);
+  std::vector<int64_t> rows, labels;
+  for (int64_t i = 0; i < batch; ++i) {
+    rows.push_back((3 * i + 1) % n);
+    for (int64_t j = 0; j < settings.negatives; ++j)
+      weights.data<double>()[i * n + (rows.back() + 1 + 2 * j) % n] += 1;
+  }
+  for (int64_t i = 0; i < n; ++i) labels.push_back(i % 2);
+  ParityImages images{.rows = Tensor::of(rows).to(c.device)};
+  images.train.images = Tensor::zeros({n, 1, 1, 1}, DType::u8);
+  images.train.labels = Tensor::of(labels), images.train.classes = 2;
+  const auto method = std::make_shared<ListedNegatives>(settings, weights.to(c.dtype).to(c.device));
+  const auto filled = [c, method, n, width = settings.width] {
+    Contrast& contrast = *method->auxiliary();
+    contrast.memory(0).copy_from(c.fill("memory_v1", {n, width}, 0.3));
+    contrast.memory(1).copy_from(c.fill("memory_v2", {n, width}, 0.3));
+    return std::vector<ParityOutcome::Part>{{"embed_s.", &contrast.student},
+                                            {"embed_t.", &contrast.teacher}};
+  };
+  ParityOutcome outcome = own_term(c, method, features_with_vector(c.student[0]),
+                                   features_with_vector(c.teacher[0]), filled, images);
+  outcome.values = [method, rows = images.rows] {
+    const Contrast& contrast = *method->auxiliary();
+    const NoGrad no_grad;
+    const auto updated = [&](int side) {
+      return index_select(Variable(contrast.memory(side)), rows).data();
+    };
+    return std::vector<ParityOutcome::Value>{{"memory_v1_updated_rows", updated(0)},
+                                             {"memory_v2_updated_rows", updated(1)},
+                                             {"Z_v1", contrast.normalisers().rows(0, 1)},
+                                             {"Z_v2", contrast.normalisers().rows(1, 2)}};
+  };
+  return outcome;
+});
 
 }  // namespace
 }  // namespace limbeck::kd::crd

@@ -20,19 +20,25 @@ struct CrdSettings : LossWeights {
   }
 };
 
+/// A linear layer to a vector of length 1.
+struct Embedding : nn::Module {
+  nn::Linear linear;
+  Embedding(int64_t in, int64_t width) : linear(in, width) { add("linear", linear); }
+  Variable forward(const Variable& x) override { return unit_rows(linear(x)); }
+};
+
 /// Heads, memory and normalisers: all of it is in checkpoints.
 class Contrast : public nn::Module {
  public:
   Contrast(int64_t student, int64_t teacher, int64_t images, int64_t width)
-      : student_(student, width), teacher_(teacher, width) {
-    add("student", student_);
-    add("teacher", teacher_);
+      : student(student, width), teacher(teacher, width) {
+    add("student", this->student);
+    add("teacher", this->teacher);
     memory_[0] = add_buffer("memory_student", Tensor::zeros({images, width}));
     memory_[1] = add_buffer("memory_teacher", Tensor::zeros({images, width}));
     normalisers_ = add_buffer("normalisers", Tensor::zeros({2}));
   }
-  Variable student(const Variable& f) { return unit_rows(student_(f)); }
-  Variable teacher(const Variable& f) { return unit_rows(teacher_(f)); }
+  Embedding student, teacher;
   const Tensor& memory(int side) const { return buffer(memory_[side]); }
   const Tensor& normalisers() const { return buffer(normalisers_); }
   void set_normalisers(Tensor z) { buffer(normalisers_) = std::move(z); }
@@ -46,7 +52,6 @@ class Contrast : public nn::Module {
   }
 
  private:
-  nn::Linear student_, teacher_;
   size_t memory_[2], normalisers_;
 };
 
@@ -57,7 +62,7 @@ class Crd : public Method {
   LossWeights weights() const override { return settings_; }
   void check(const Pair& pair) override;
   void prepare(const Pair& pair) override;
-  nn::Module* auxiliary() override { return contrast_.get(); }
+  Contrast* auxiliary() override { return contrast_.get(); }
   Variable loss(const DistillationStep& step) override;
   void after_step(const DistillationStep& step) override;
 

@@ -4,8 +4,9 @@
 //   TCKD = KL((p_y, 1 - p_y) of the teacher || of the student)
 //   NCKD = KL of the softmax over the other classes alone
 //   loss = min(1, epoch / warmup) T^2 (alpha TCKD + beta NCKD) / N,  epochs from 1;  plus CE
-//   alpha = 1, beta = 8, T = 4, warmup = 20 (mdistiller's defaults; its scripts of single pairs
-//   take beta 2 or 6 for some)
+//   alpha = 1, beta = 8, T = 4, warmup = 20: mdistiller's defaults. Its scripts take beta 2 for
+//   resnet56 > resnet20 and resnet110 > resnet32, 6 for vgg13 > vgg8, vgg13 > MobileNetV2,
+//   wrn_40_2 > wrn_16_2 and wrn_40_2 > wrn_40_1, 8 for all others; what a pair takes is set here
 // The paper's Eq. 7 says KL = TCKD + (1 - p_y) NCKD: beta stands in the place of 1 - p_y. Paper
 // without, code with the factor T^2. The code hides the true class by subtracting 1000 from its
 // softened logit, and so does this.
@@ -14,11 +15,11 @@
 namespace limbeck::kd::dkd {
 namespace {
 
-struct DkdSettings : LossWeights {
+struct DkdSettings : EarlyDropWeights {
   double alpha = 1, beta = 8, warmup = 20;
   DkdSettings() { soft_weight = 0; }
   void fields(FieldVisitor& v) {
-    LossWeights::fields(v);
+    EarlyDropWeights::fields(v);
     v("alpha", alpha, "weight of the true class's term");
     v("beta", beta, "weight of the other classes' term");
     v("warmup", warmup, "epochs over which the two terms rise; 0: at once");
@@ -34,6 +35,9 @@ class Dkd : public Method {
     LIMBECK_CHECK(s.warmup >= 0, "methods.dkd.warmup: expected 0 or more, found ", s.warmup);
   }
   LossWeights weights() const override { return settings_; }
+  void adjust(train::Settings& training, bool) const override {
+    training.late_drop = settings_.late_drop;
+  }
 
   void check(const Pair& pair) override {
     const Tensor& output = pair.student.output.data();

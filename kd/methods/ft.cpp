@@ -180,10 +180,9 @@ const RegisterParityCase parity("FT", [](const ParityCase& c) {
 const RegisterParityCase reconstruction("FT_paraphraser_reconstruction", [](const ParityCase& c) {
   const auto paraphraser = std::make_shared<Paraphraser>(c.teacher[0].size(3));
   c.fill(*paraphraser);
-  return ParityOutcome{mean(paraphraser->errors(c.teacher[0])),
-                       {{"paraphraser.", paraphraser.get()}},
-                       {},
-                       paraphraser};
+  return ParityOutcome{.loss = mean(paraphraser->errors(c.teacher[0])),
+                       .modules = {{"paraphraser.", paraphraser.get()}},
+                       .owner = paraphraser};
 });
 
 }  // namespace

@@ -7,23 +7,26 @@
 //   deployed: student without its head, P, mean over pixels, the teacher's linear layer
 // The student's own head trains on nothing and decays, as in the official code. f_t is what the
 // teacher's classifier takes the mean of: its last map, behind the activation (and, of a WRN, the
-// batch norm) that follows it, which the official code, without WRNs, need not tell apart. Teachers
-// whose output is not one linear layer of that mean (MobileNetV2, ShuffleV2, VGG with its head for
-// 128x128 images, DenseNet, regressors) are refused.
+// batch norm) that follows it, which the official code, without WRNs, need not tell apart. VGG for
+// 128x128 images has no mean: its classifier is the 4x4 maxima of the last map and three layers,
+// without dropout here; a projected map of 4x4 is read as it is. Teachers of other forms
+// (MobileNetV2, ShuffleV2, DenseNet, regressors) are refused.
 #include <algorithm>
+#include <array>
 
 #include "kd/checkpoint.h"
-#include "kd/terms.h"
+#include "kd/levels.h"
+#include "kd/method.h"
 #include "nn/layers.h"
 
 namespace limbeck::kd::simkd {
 namespace {
 
-struct SimkdSettings : LossWeights {
+struct SimkdSettings : EarlyDropWeights {
   double weight = 1;
   SimkdSettings() { hard_weight = 0, soft_weight = 0; }
   void fields(FieldVisitor& v) {
-    LossWeights::fields(v);
+    EarlyDropWeights::fields(v);
     v("weight", weight, "of the squared difference");
   }
 };
@@ -49,11 +52,49 @@ class Projector : public nn::Module {
   nn::BatchNorm2d bn1_, bn2_, bn3_;
 };
 
+/// What reads a teacher's last map, behind its activation: one linear layer of the means over
+/// pixels, or, of a VGG for large images, three of the 4x4 maxima.
+class Classifier : public nn::Module {
+ public:
+  static constexpr int64_t vgg_side = 4;
+  /// `hidden`: width of the VGG's layers; 0: one layer.
+  Classifier(int64_t channels, int64_t hidden, int64_t outputs) : hidden_(hidden) {
+    if (hidden == 0) {
+      layer("", channels, outputs);
+      return;
+    }
+    layer("0", channels * vgg_side * vgg_side, hidden);
+    layer("3", hidden, hidden);
+    layer("6", hidden, outputs);
+  }
+  /// What the first layer takes.
+  Variable pooled(const Variable& map) const {
+    if (hidden_ == 0) return global_avg_pool(map);
+    const int64_t step = map.size(1) / vgg_side;
+    return flatten_chw(
+        step == 1 ? map : max_pool2d(map, {.kernel = {step, step}, .stride = {step, step}}));
+  }
+  Variable forward(const Variable& pooled) override {
+    Variable h = pooled;
+    for (nn::Linear* l : layers_) h = (*l)(l == layers_.front() ? h : relu(h));
+    return h;
+  }
+  const std::vector<nn::Linear*>& layers() const { return layers_; }
+  int64_t hidden() const { return hidden_; }
+
+ private:
+  void layer(const std::string& key, int64_t in, int64_t out) {
+    layers_.push_back(&own(key, std::make_unique<nn::Linear>(in, out)));
+  }
+  const int64_t hidden_;
+  std::vector<nn::Linear*> layers_;
+};
+
 /// Student, projector and the teacher's classifier as one network.
 class Deployed : public Composite {
  public:
   Deployed(std::shared_ptr<nn::Network> student, std::shared_ptr<Projector> projector,
-           std::shared_ptr<nn::Linear> classifier, int64_t channels, int64_t side)
+           std::shared_ptr<Classifier> classifier, std::array<int64_t, 2> channels, int64_t side)
       : student_(std::move(student)),
         projector_(std::move(projector)),
         classifier_(std::move(classifier)),
@@ -63,23 +104,25 @@ class Deployed : public Composite {
   }
   nn::Features forward_features(const Variable& x, bool preact) override {
     nn::Features f = student_->forward_features(x, preact);
-    const Variable& map = last_map(f, "simkd", "student");
-    f.pooled = global_avg_pool((*projector_)(pooled_to(map, std::min(map.size(1), side_))));
+    const Variable map = last_map("simkd", f, "student");
+    f.pooled = classifier_->pooled((*projector_)(pooled_to(map, std::min(map.size(1), side_))));
     f.output = (*classifier_)(f.pooled);
     return f;
   }
   std::string form() const override { return "simkd"; }
   std::map<std::string, std::string> numbers() const override {
-    return {{"simkd.student_channels", std::to_string(channels_)},
-            {"simkd.teacher_channels", std::to_string(classifier_->weight.size(1))},
+    return {{"simkd.student_channels", std::to_string(channels_[0])},
+            {"simkd.teacher_channels", std::to_string(channels_[1])},
+            {"simkd.teacher_hidden", std::to_string(classifier_->hidden())},
             {"simkd.teacher_side", std::to_string(side_)}};
   }
 
  private:
   const std::shared_ptr<nn::Network> student_;
   const std::shared_ptr<Projector> projector_;
-  const std::shared_ptr<nn::Linear> classifier_;
-  const int64_t channels_, side_;  // of the student's and of the teacher's map
+  const std::shared_ptr<Classifier> classifier_;
+  const std::array<int64_t, 2> channels_;  // of the student's and of the teacher's map
+  const int64_t side_;                     // of the teacher's map
 };
 
 std::unique_ptr<nn::Network> rebuild(std::unique_ptr<nn::Network> student,
@@ -87,20 +130,33 @@ std::unique_ptr<nn::Network> rebuild(std::unique_ptr<nn::Network> student,
                                      const MetadataReader& metadata) {
   const int64_t in = metadata.integer("simkd.student_channels"),
                 out = metadata.integer("simkd.teacher_channels");
+  const auto classifier = std::make_shared<Classifier>(
+      out, metadata.integer("simkd.teacher_hidden", 0), options.outputs);
   return std::make_unique<Deployed>(std::move(student), std::make_shared<Projector>(in, out),
-                                    std::make_shared<nn::Linear>(out, options.outputs), in,
+                                    classifier, std::array{in, out},
                                     metadata.integer("simkd.teacher_side"));
 }
 const RegisterComposite composite("simkd", rebuild);
 
-/// The last linear layer from `width` numbers to the outputs; null without one.
-const nn::Linear* classifier_of(const nn::Network& teacher, int64_t outputs, int64_t width) {
-  const nn::Linear* found = nullptr;
+/// A copy of the classifier of a teacher whose last map has so many channels, by the shapes of its
+/// last linear layers; null when they have no such form.
+std::shared_ptr<Classifier> classifier_of(const nn::Network& teacher, int64_t channels,
+                                          int64_t outputs) {
+  std::vector<const nn::Linear*> all;
   teacher.visit([&](const std::string&, const nn::Module& m) {
-    const auto* linear = dynamic_cast<const nn::Linear*>(&m);
-    if (linear && linear->weight.shape() == Shape{outputs, width}) found = linear;
+    if (const auto* linear = dynamic_cast<const nn::Linear*>(&m)) all.push_back(linear);
   });
-  return found;
+  const int64_t hidden = all.size() < 3 ? 0 : all.back()->weight.size(1);
+  const auto classifier = std::make_shared<Classifier>(channels, hidden, outputs);
+  const auto& layers = classifier->layers();
+  if (all.size() < layers.size()) return nullptr;
+  for (size_t i = 0; i < layers.size(); ++i) {
+    const nn::Linear& theirs = *all[all.size() - layers.size() + i];
+    if (theirs.weight.shape() != layers[i]->weight.shape() || !theirs.bias.defined())
+      return nullptr;
+    layers[i]->load_state_dict(theirs.state_dict());
+  }
+  return classifier;
 }
 
 bool close(const Variable& a, const Variable& b) {
@@ -116,37 +172,43 @@ class SimKd : public Method {
                   s.weight);
   }
   LossWeights weights() const override { return settings_; }
+  void adjust(train::Settings& training, bool) const override {
+    training.late_drop = settings_.late_drop;
+  }
   bool teacher_preact() const override { return true; }
 
   void check(const Pair& pair) override {
-    last_map(pair.student, "simkd", "student");
-    const Variable& map = last_map(pair.teacher, "simkd", "teacher");
-    LIMBECK_CHECK(classifier(pair), "simkd: the teacher's output is not one linear layer of its ",
-                  map.size(3), " last maps' means, so a student cannot reuse it");
+    const Variable s = last_map("simkd", pair.student, "student"),
+                   t = last_map("simkd", pair.teacher, "teacher");
+    const auto classifier =
+        classifier_of(pair.teacher_network, t.size(3), pair.teacher.output.size(1));
+    LIMBECK_CHECK(classifier, "simkd: the teacher's output is not a classifier of its ", t.size(3),
+                  " last maps, so a student cannot reuse it");
+    const int64_t side = std::min(s.size(1), t.size(1));
+    LIMBECK_CHECK(classifier->hidden() == 0 || side % Classifier::vgg_side == 0,
+                  "simkd: the teacher's classifier reads 4x4 maxima; maps of ", side, "x", side,
+                  " do not divide into them");
   }
 
   void prepare(const Pair& pair) override {
-    const Variable &s = last_map(pair.student, "simkd", "student"),
-                   &t = last_map(pair.teacher, "simkd", "teacher");
-    const nn::Linear& theirs = *classifier(pair);
-    classifier_ =
-        std::make_shared<nn::Linear>(t.size(3), pair.teacher.output.size(1), theirs.bias.defined());
-    classifier_->load_state_dict(theirs.state_dict());
+    const Variable s = last_map("simkd", pair.student, "student"),
+                   t = last_map("simkd", pair.teacher, "teacher");
+    classifier_ = classifier_of(pair.teacher_network, t.size(3), pair.teacher.output.size(1));
     classifier_->to(t.dtype());
     classifier_->to(t.data().device());
     classifier_->set_requires_grad(false);
     rectified_ = !close(read(t), pair.teacher.output);
     LIMBECK_CHECK(!rectified_ || close(read(relu(t)), pair.teacher.output),
-                  "simkd: the teacher's output is not its linear layer of its last maps' means");
+                  "simkd: the teacher's output is not what its classifier says of its last maps");
     projector_ = std::make_shared<Projector>(s.size(3), t.size(3));
     projector_->initialise(pair.init);
-    channels_ = s.size(3), side_ = t.size(1);
+    channels_ = {s.size(3), t.size(3)}, side_ = t.size(1);
   }
   nn::Module* auxiliary() override { return projector_.get(); }
 
   Variable loss(const DistillationStep& step) override {
-    const Variable& s = last_map(step.student, "simkd", "student");
-    Variable t(last_map(step.teacher, "simkd", "teacher").data());
+    const Variable s = last_map("simkd", step.student, "student");
+    Variable t(last_map("simkd", step.teacher, "teacher").data());
     if (rectified_) t = relu(t);
     const int64_t side = std::min(s.size(1), t.size(1));
     projected_ = (*projector_)(pooled_to(s, side));
@@ -164,17 +226,14 @@ class SimKd : public Method {
   }
 
  private:
-  static const nn::Linear* classifier(const Pair& pair) {
-    return classifier_of(pair.teacher_network, pair.teacher.output.size(1),
-                         last_map(pair.teacher, "simkd", "teacher").size(3));
-  }
-  Variable read(const Variable& map) { return (*classifier_)(global_avg_pool(map)); }
+  Variable read(const Variable& map) { return (*classifier_)(classifier_->pooled(map)); }
 
   const Settings settings_;
   std::shared_ptr<Projector> projector_;
-  std::shared_ptr<nn::Linear> classifier_;
+  std::shared_ptr<Classifier> classifier_;
   bool rectified_ = false;  // an activation lies between the teacher's tap and its pooling
-  int64_t channels_ = 0, side_ = 0;
+  std::array<int64_t, 2> channels_{};
+  int64_t side_ = 0;
   std::unique_ptr<Deployed> deployed_;
   Variable projected_;  // of the step in work
 };

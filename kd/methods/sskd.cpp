@@ -13,7 +13,10 @@
 // The original flips each image once, before it is turned; cGAN-KD's copy flips each view again
 // (flip_each). The original's head training leaves the teacher alone by a learning rate of 0, the
 // copy by the absence of gradients. Weight of CE: 0.1, in the ImageNet-100 copy 1. "+ fakes" begins
-// from a finished SSKD student there; here, as every method, from the student without a teacher.
+// from a finished SSKD student and its head, not from the student without a teacher as all other
+// methods do, and has weight decay 1e-4; both are settings. Learning rates drop at the milestone, not
+// an epoch behind it. What the heads see is what the last linear layer sees: of a VGG for large
+// images the 1024 numbers behind its hidden layers.
 // The paper keeps the terms of L_ss by a threshold on ranks, the code by the shares above. Equal
 // ranks are kept in the order of the rows.
 #include "kd/methods/sskd.h"
@@ -50,7 +53,7 @@ Tensor counted(int64_t n, const Tensor& like) {
 }  // namespace
 
 void SskdSettings::fields(FieldVisitor& v) {
-  LossWeights::fields(v);
+  EarlyDropWeights::fields(v);
   v("turned_weight", turned_weight, "weight of the turned views' soft targets");
   v("turned_temperature", turned_temperature, "their softening");
   v("turned_ratio", turned_ratio, "share of the teacher's errors among them that are kept");
@@ -62,6 +65,12 @@ void SskdSettings::fields(FieldVisitor& v) {
   v("head_batch", head_batch, "images per step of the teacher's head");
   v("head_lr", head_lr, "learning rate of the teacher's head");
   v("head_milestones", head_milestones, "epochs at which it drops to a tenth");
+  v("second_phase", second_phase,
+    "own: it begins with the SSKD student and its head, as cGAN-KD + SSKD does | nokd: as all "
+    "other "
+    "methods'");
+  v("transfer_weight_decay", transfer_weight_decay,
+    "of a second phase; 0: that of [transfer], as all other methods'");
 }
 
 Variable similarities(const Variable& heads) {
@@ -136,7 +145,7 @@ class TeacherWithHead : public nn::Network {
       const NoGrad no_grad;
       f = teacher_.forward_features(x);
     }
-    return {{}, f.output, head(f.pooled)};
+    return {{}, f.output, head(f.last_input())};
   }
   Head head;
 
@@ -172,7 +181,7 @@ void train_head(PreparationContext& c, const SskdSettings& s) {
   int64_t width = 0;
   {
     const NoGrad no_grad;
-    width = c.teacher.forward_features(probe).pooled.size(1);
+    width = c.teacher.forward_features(probe).last_input().size(1);
   }
   TeacherWithHead network(c.teacher, width);
   network.initialise(c.stream.fork("init"));
@@ -212,6 +221,9 @@ class Sskd : public Method {
     for (const auto& [key, value] :
          {std::pair("turned_ratio", s.turned_ratio), {"similarity_ratio", s.similarity_ratio}})
       check(key, value, 0, 1);
+    check("transfer_weight_decay", s.transfer_weight_decay, 0, 1e9);
+    LIMBECK_CHECK(s.second_phase == "own" || s.second_phase == "nokd",
+                  "methods.sskd.second_phase: expected own or nokd, found '", s.second_phase, "'");
   }
 
   /// The soft targets are those of the images as they came: loss() has them.
@@ -221,6 +233,12 @@ class Sskd : public Method {
     return w;
   }
   data::Views views() const override { return {true, settings_.flip_each}; }
+  void adjust(train::Settings& training, bool second_phase) const override {
+    training.late_drop = settings_.late_drop;
+    if (second_phase && settings_.transfer_weight_decay > 0)
+      training.weight_decay = settings_.transfer_weight_decay;
+  }
+  bool continues_own_student() const override { return settings_.second_phase == "own"; }
   std::vector<Preparation> preparations() const override {
     return {{"head", "SSKD: the teacher's head of similarities",
              [s = settings_](PreparationContext& c) { train_head(c, s); }}};
@@ -243,9 +261,9 @@ class Sskd : public Method {
 
   void prepare(const Pair& pair) override {
     const Tensor& output = pair.student.output.data();
-    head_ = std::make_unique<Head>(pair.student.taps.back().size(1));
+    head_ = std::make_unique<Head>(pair.student.last_input().size(1));
     head_->initialise(pair.init);
-    teacher_head_ = std::make_unique<Head>(pair.teacher.taps.back().size(1));
+    teacher_head_ = std::make_unique<Head>(pair.teacher.last_input().size(1));
     if (pair.directory_of) {
       const std::string file = pair.directory_of("head") + "/head.safetensors";
       teacher_head_->load_state_dict(read_safetensors(file), file);
@@ -260,9 +278,9 @@ class Sskd : public Method {
   nn::Module* auxiliary() override { return head_.get(); }
 
   Variable loss(const DistillationStep& step) override {
-    const Seen student{step.student.output, (*head_)(step.student.taps.back())};
+    const Seen student{step.student.output, (*head_)(step.student.last_input())};
     const Seen teacher{step.teacher.output,
-                       (*teacher_head_)(Variable(step.teacher.taps.back().data()))};
+                       (*teacher_head_)(Variable(step.teacher.last_input().data()))};
     const Terms t =
         terms(student, teacher, step.step.batch.labels, settings_, one_hot_, unit_, iota_);
     return t.normal * settings_.soft_weight + t.turned * settings_.turned_weight +

@@ -4,13 +4,15 @@
 
 namespace limbeck::kd::sskd {
 
-struct SskdSettings : LossWeights {
+struct SskdSettings : EarlyDropWeights {
   double turned_weight = 2.7, turned_temperature = 4, turned_ratio = 1;
   double similarity_weight = 10, similarity_temperature = 0.5, similarity_ratio = 0.75;
   bool flip_each = true;
   int64_t head_epochs = 60, head_batch = 64;
   double head_lr = 0.05;
   std::vector<double> head_milestones = {30, 45};
+  std::string second_phase = "own";
+  double transfer_weight_decay = 1e-4;
   SskdSettings() { hard_weight = 0.1, soft_weight = 0.9; }
   void fields(FieldVisitor& v);
 };

@@ -5,7 +5,9 @@
 //   both times: (1 - l) CE + l T^2 KL(softmax(t/T) || softmax(s/T)), l = 0.5
 //   T = 10: the code's default, which no script changes; the paper says 5
 // Stages before: every assistant, from scratch on the real images with the student's recipe (their
-// learning rate is 0.05, as published, whatever the student's). Several assistants make a chain,
+// learning rate is 0.05, as published, whatever the student's); both drop it at the milestone, not an
+// epoch behind it. With fakes the assistants stay those of the real images (the original's script
+// trains them again; the paper's tables have no such row). Several assistants make a chain,
 // each taught by the one before. Without a list the pair's assistant is the one of the published
 // scripts; for resnet110 > resnet20, of which none is published, resnet56.
 #include "kd/checkpoint.h"
@@ -14,12 +16,12 @@
 namespace limbeck::kd::takd {
 namespace {
 
-struct TakdSettings : LossWeights {
+struct TakdSettings : EarlyDropWeights {
   std::vector<std::string> assistants;
   double assistant_lr = 0.05;
   TakdSettings() { hard_weight = 0.5, soft_weight = 0.5, temperature = 10; }
   void fields(FieldVisitor& v) {
-    LossWeights::fields(v);
+    EarlyDropWeights::fields(v);
     v("assistants", assistants,
       "networks between teacher and student, the largest first; empty: as published for the pair");
     v("assistant_lr", assistant_lr, "learning rate of the assistants; 0: the student's");
@@ -101,6 +103,7 @@ void train_assistant(PreparationContext& c, const TakdSettings& s, size_t i) {
                             nn::Task::classification);
   train::Settings training = c.training;
   if (s.assistant_lr > 0) training.lr = s.assistant_lr;
+  training.late_drop = s.late_drop;
   train::fit({.network = *assistant,
               .train = c.data.train,
               .test = c.data.test,
@@ -125,6 +128,9 @@ class Takd : public Method {
     for (const std::string& name : s.assistants) nn::create_model(name, {.outputs = 2});
   }
   LossWeights weights() const override { return settings_; }
+  void adjust(train::Settings& training, bool) const override {
+    training.late_drop = settings_.late_drop;
+  }
 
   std::vector<Preparation> preparations() const override {
     std::vector<Preparation> all;

@@ -36,6 +36,10 @@ struct Features {
   Variable
       /// [N, C], what the head takes; every network has it. The last tap where there are taps
       pooled;
+  /// What the last linear layer takes, where the head has several (VGG for large images)
+  Variable penultimate = {};
+  /// That, or `pooled` where it is the same.
+  const Variable& last_input() const { return penultimate.defined() ? penultimate : pooled; }
 };
 
 /// A network of the paper: images to outputs, with feature taps for the distillation methods.

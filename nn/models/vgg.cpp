@@ -45,9 +45,10 @@ struct Classifier : Module {
     add("5", dropout2);
     add("6", *fc6);
   }
-  Variable forward(const Variable& x) override {
-    return (*fc6)(dropout2(limbeck::relu((*fc3)(dropout1(limbeck::relu((*fc0)(x)))))));
+  Variable hidden(const Variable& x) {
+    return dropout2(limbeck::relu((*fc3)(dropout1(limbeck::relu((*fc0)(x))))));
   }
+  Variable forward(const Variable& x) override { return (*fc6)(hidden(x)); }
 };
 
 struct VGG : Network {
@@ -93,7 +94,12 @@ struct VGG : Network {
     if (large) h = max_pool2d(h, {.kernel = {4, 4}, .stride = {4, 4}});
     f.pooled = large || regression ? flatten_chw(h) : global_avg_pool(h);
     f.taps.push_back(f.pooled);
-    f.output = classifier->forward(f.pooled);
+    if (auto* several = dynamic_cast<Classifier*>(classifier.get())) {
+      f.penultimate = several->hidden(f.pooled);
+      f.output = (*several->fc6)(f.penultimate);
+    } else {
+      f.output = classifier->forward(f.pooled);
+    }
     return f;
   }
 

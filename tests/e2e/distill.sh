@@ -16,6 +16,8 @@ if [ -n "$told" ] && awk "BEGIN { exit !($found - $told < 1e-9 && $told - $found
 else bad "to the accuracy that the stage reports" "eval says '$found', the stage '$told'"; fi
 check "SSKD with fakes" "$limbeck" distill --method sskd --teacher "$teacher" --student resnet8 --fake "$fakes" --out "$work/sskd" "${sets[@]}" --quiet
 check "has a student of real and fake images" test -f "$work/sskd/stages/cgankd_sskd.resnet14-resnet8.s0/model.safetensors"
+check "that began with the SSKD student and its head" test -f "$work/sskd/stages/sskd.resnet14-resnet8.s0/auxiliary.safetensors"
+check_absent "and not with one that nobody taught" "$work/sskd/stages/nokd.resnet8.s0"
 check "the same command finds everything done" "$limbeck" distill --method sskd --teacher "$teacher" --student resnet8 --fake "$fakes" --out "$work/sskd" "${sets[@]}"
 check "settings of a plan's file" "$limbeck" distill --method blkd --teacher "$teacher" --student resnet8 --out "$work/plan" --config configs/tiny_plan.toml \
   --quiet

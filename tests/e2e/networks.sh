@@ -27,6 +27,10 @@ check_output "bench train gives its numbers" '"images_per_s":[0-9.]+' '"peak_ten
 check_output "a training step in steady state asks the system for no memory" '"system_allocations_after_warmup":0[,}]'
 check "bench train profiles" "$limbeck" bench train --model resnet8 --batch 4 --seconds 0.01 --only train --warmup 1 --threads 1 --profile shapes
 check_output "the profile names operators and shapes" '[0-9]+ +conv2d backward \[4, 32, 32, 16\]' 'outside of operators'
+check "bench train measures a method" "$limbeck" bench train --model resnet8 --teacher resnet14 --method sskd --size 8 --batch 4 --steps 1 --warmup 1 \
+  --only train --threads 1 --json
+check_output "and says which" '"step":"distillation by sskd from resnet14, SGD"'
+check_error "bench train refuses a method without a teacher" 'needs --teacher' "$limbeck" bench train --model resnet8 --method blkd
 check_error "bench train refuses another profile" 'operators or shapes' "$limbeck" bench train --model resnet8 --profile all
 check_error "bench train refuses a batch of one" 'at least 2' "$limbeck" bench train --model resnet8 --batch 1
 check "bench train measures a regressor" "$limbeck" bench train --model resnet8x4 --task regression --batch 2 --steps 1 --warmup 1 --threads 1 --json

@@ -144,6 +144,81 @@ INSTANTIATE_TEST_SUITE_P(Methods, InALoop,
                                          "sskd", "takd"),
                          [](const auto& i) { return std::string(i.param); });
 
+TEST(Methods, AdjustTheTrainingAsTheirOfficialScripts) {
+  const auto adjusted = [](const char* name, bool second_phase) {
+    train::Settings s;
+    create_method(name)->adjust(s, second_phase);
+    return s;
+  };
+  EXPECT_TRUE(adjusted("reviewkd", false).nesterov);
+  EXPECT_FALSE(adjusted("crd", false).nesterov);
+  for (const char* early : {"sskd", "takd", "semckd", "simkd", "dkd"})
+    EXPECT_FALSE(adjusted(early, false).late_drop) << early;
+  EXPECT_TRUE(adjusted("crd", false).late_drop && adjusted("reviewkd", false).late_drop);
+  EXPECT_DOUBLE_EQ(adjusted("sskd", true).weight_decay, 1e-4);
+  EXPECT_DOUBLE_EQ(adjusted("sskd", false).weight_decay, 5e-4);
+}
+
+TEST(SimKd, ReusesTheHeadOfAVggForLargeImages) {
+  const nn::ModelOptions large{.outputs = 3, .channels = 3, .size = 128};
+  const auto made = [&](const char* name, uint64_t seed) {
+    auto network = nn::create_model(name, large);
+    network->initialise(Stream(seed));
+    return network;
+  };
+  Tensor pixels = Tensor::empty({2, 128, 128, 3});
+  Stream(3).fill_normal(pixels, 0, 1);
+  const Variable images(pixels);
+  data::Dataset d = labelled(6, 3);
+  const auto student = made("resnet8", 1);
+  student->eval();
+  Distillation distillation("simkd", create_method("simkd"), made("vgg8", 2),
+                            nn::Task::classification);
+  const NoGrad no_grad;
+  // prepare() refuses a teacher whose output is not what the copied layers say of its last map.
+  distillation.prepare({*student, student->forward_features(images), images, d, Stream(4), 2});
+  nn::Network& deployed = distillation.deployed(*student);
+  deployed.eval();
+  const std::string file = cat(testing::TempDir(), "limbeck_simkd_vgg.safetensors");
+  save_network(file, deployed, "resnet8", large, {{0, 0, 0}, {1, 1, 1}});
+  const SavedNetwork saved = load_network(file);
+  saved.network->eval();
+  EXPECT_EQ((*saved.network)(images).data().to_vector<float>(),
+            deployed(images).data().to_vector<float>());
+  std::filesystem::remove(file);
+}
+
+TEST(Sskd, BeginsASecondPhaseWithTheHeadOfTheFirst) {
+  const NoGrad no_grad;
+  const auto student = nn::create_model("resnet8", tiny);
+  student->eval();
+  const data::Dataset d = labelled(8, 3);
+  const Variable images(Tensor::zeros({2, 8, 8, 3}));
+  const nn::Features features = student->forward_features(images);
+  const std::string file = cat(testing::TempDir(), "limbeck_sskd_auxiliary.safetensors");
+  const auto head = [&](uint64_t seed, const std::string& begin_with) {
+    Distillation distillation("sskd", create_method("sskd"), nn::create_model("resnet8", tiny),
+                              nn::Task::classification);
+    distillation.begin_with(begin_with);
+    distillation.prepare({*student, features, images, d, Stream(seed), 4});
+    write_safetensors(file, distillation.auxiliary()->state_dict());
+    return distillation.auxiliary()->state_dict().get("0.weight").to_vector<float>();
+  };
+  const auto first = head(1, "");
+  EXPECT_EQ(head(2, file), first);
+  EXPECT_NE(head(2, ""), first);
+}
+
+/// A VGG for large images has hidden layers in its head: SSKD's heads look at the last of them.
+TEST(Sskd, SeesWhatTheLastLayerSees) {
+  const auto vgg = nn::create_model("vgg8", {.outputs = 3, .size = 128});
+  vgg->eval();
+  const NoGrad no_grad;
+  const nn::Features f = vgg->forward_features(Variable(Tensor::zeros({2, 128, 128, 3})));
+  EXPECT_EQ(f.taps.back().size(1), 8192);
+  EXPECT_EQ(f.last_input().size(1), 1024);
+}
+
 TEST(Takd, RefusesPairsWithoutAnAssistantAndNamesThatAreNone) {
   const auto method = create_method("takd");
   EXPECT_NO_THROW(method->check_names("wrn_40_2", "wrn_40_1"));

@@ -16,6 +16,9 @@ namespace {
 using nlohmann::json;
 
 const std::string fixture = "tests/data/fixtures/kd/criteria.json";
+/// Of another salt, batch and shapes, by RepDistiller's modules
+/// (tests/oracle/criteria_fixtures.py).
+const std::string odd_shapes = "tests/data/fixtures/kd/odd_shapes.json";
 
 std::string failures(const nn::ParityReport& report) {
   std::string text;
@@ -27,9 +30,10 @@ std::string failures(const nn::ParityReport& report) {
 /// Cases whose names begin with one of `families`.
 std::vector<nn::ParityReport> reports_of(const std::vector<std::string>& families, DType dtype) {
   std::vector<nn::ParityReport> chosen;
-  for (nn::ParityReport& r : nn::run_parity(fixture, dtype))
-    for (const std::string& family : families)
-      if (r.name == family || r.name.rfind(family + "_", 0) == 0) chosen.push_back(std::move(r));
+  for (const std::string& path : {fixture, odd_shapes})
+    for (nn::ParityReport& r : nn::run_parity(path, dtype))
+      for (const std::string& family : families)
+        if (r.name == family || r.name.rfind(family + "_", 0) == 0) chosen.push_back(std::move(r));
   return chosen;
 }
 
@@ -46,7 +50,7 @@ TEST_P(KdParity, MatchesTheOriginal) {
 }
 INSTANTIATE_TEST_SUITE_P(Criteria, KdParity,
                          testing::Values("KD", "FitNet", "AT", "PKT", "RKD", "SP", "VID", "AB",
-                                         "FT", "NST", "FSP", "CC"));
+                                         "FT", "NST", "FSP", "CC", "CRD"));
 
 /// The fixture with something changed, in a file of its own.
 class ChangedFixture : public testing::Test {
@@ -85,6 +89,19 @@ TEST_F(ChangedFixture, WrongNumbersAreNoticed) {
   json salted = only("FT");
   salted["salt"] = "other/";
   EXPECT_FALSE(run(salted)[0].ok()) << "other inputs";
+}
+
+/// Of two samples all distances are equal: the loss is zero, and a fixture has rounding there.
+TEST_F(ChangedFixture, ZeroIsZeroWhateverItsRounding) {
+  json j = only("RKD");
+  json& c = j["cases"]["RKD"];
+  for (auto& [input, shape] : c["inputs"].items()) shape[0] = 2;
+  c["loss"] = 3e-31;
+  c["grads"]["vec_s"] = {{"n", 32}, {"sum", 1e-33}, {"l2", 3e-32}, {"first", {0, 0, 0, 0}}};
+  const nn::ParityReport report = run(j)[0];
+  EXPECT_TRUE(report.ok()) << failures(report);
+  c["loss"] = 1e-6;
+  EXPECT_FALSE(run(j)[0].ok());
 }
 
 TEST_F(ChangedFixture, CasesOfNoMethodFail) {

@@ -140,6 +140,33 @@ TEST(Plan, APreparationThatTrainsTheStudentExistsOncePerPhase) {
   EXPECT_NE(graph(longer).at("ab_init" + pair).settings, stages.at("ab_init" + pair).settings);
 }
 
+/// cGAN-KD + SSKD begins with the SSKD student, all other second phases with the one that nobody
+/// taught, which is only there when one of them needs it.
+TEST(Plan, ASecondPhaseBeginsWhereItsMethodSays) {
+  ExperimentSettings s;
+  s.plan.pairs = {"resnet14 > resnet8"};
+  s.plan.methods = {"sskd", "crd"};
+  s.plan.fakes = {"m2"};
+  s.plan.seeds = {1};
+  expect_a_graph(s);
+  const std::string pair = ".resnet14-resnet8.s1", nobody = "nokd.resnet8.s1";
+  const auto needs = [&](const auto& stages, const std::string& stage, const std::string& need) {
+    const auto& all = stages.at(stage + pair).needs;
+    return std::count(all.begin(), all.end(), need) == 1;
+  };
+  const auto both = graph(s);
+  EXPECT_TRUE(needs(both, "cgankd_sskd", "sskd" + pair));
+  EXPECT_FALSE(needs(both, "cgankd_sskd", nobody));
+  EXPECT_TRUE(needs(both, "cgankd_crd", nobody));
+  EXPECT_FALSE(both.contains("crd" + pair));
+  s.plan.methods = {"sskd"};
+  EXPECT_FALSE(graph(s).contains(nobody));
+  SetField<std::string>(s.methods.at("sskd"), "second_phase", "nokd");
+  const auto as_others = graph(s);
+  EXPECT_TRUE(needs(as_others, "cgankd_sskd", nobody));
+  EXPECT_FALSE(as_others.contains("sskd" + pair));
+}
+
 /// The stages whose own settings text changes.
 std::set<std::string> touched(const ExperimentSettings& changed) {
   std::set<std::string> names;
@@ -280,6 +307,40 @@ TEST(Workflow, SupportMatrix) {
   Names all(methods.begin(), methods.end());
   all.erase("blkd");
   EXPECT_EQ(refused("densenet121 > resnet8", methods), all);
+}
+
+TEST(Workflow, SupportMatrixOfMethodsWithHeads) {
+  const auto refused = [](const std::string& pair, const std::vector<std::string>& methods,
+                          int64_t side = 32, bool na_pairs = false) {
+    std::set<std::string> names;
+    const std::string all = message_of(
+        [&](auto& s) {
+          s.plan.pairs = {pair}, s.plan.methods = methods, s.plan.fakes = {"none"};
+          s.data.kind = "shapes", s.data.image_size = side;
+          for (const char* m : {"reviewkd", "semckd"})
+            SetField<bool>(s.methods.at(m), "na_pairs", na_pairs);
+          for (const char* part : {"train", "test"})
+            SetField<int64_t>(s.data.sources.at("shapes"), part, int64_t{80});
+        },
+        true);
+    for (const std::string& method : methods)
+      if (all.find(pair + ": " + method + ": ") != std::string::npos) names.insert(method);
+    EXPECT_EQ(names.empty(), all.empty()) << all;
+    return names;
+  };
+  using Names = std::set<std::string>;
+  const std::vector<std::string> methods = {"reviewkd", "semckd", "simkd", "crd", "sskd", "dkd"};
+  EXPECT_EQ(refused("resnet32x4 > resnet20", methods), Names{"reviewkd"});
+  EXPECT_EQ(refused("resnet32x4 > resnet20", methods, 32, true), Names{});
+  EXPECT_EQ(refused("resnet110 > resnet20", methods), Names{"semckd"});
+  EXPECT_EQ(refused("ResNet50 > vgg8", {"reviewkd", "ab", "fitnet"}), Names{"reviewkd"});
+  EXPECT_EQ(refused("wrn_40_2 > vgg8", {"reviewkd", "ab", "crd"}), (Names{"reviewkd", "ab"}));
+  EXPECT_EQ(refused("ResNet50 > ShuffleV1", {"reviewkd", "ab"}), (Names{"reviewkd", "ab"}));
+  EXPECT_EQ(refused("densenet121 > vgg8", methods),
+            (Names{"reviewkd", "semckd", "simkd", "crd", "sskd"}));
+  EXPECT_EQ(
+      refused("vgg19 > ShuffleV1", {"fitnet", "vid", "rkd", "crd", "sskd", "semckd", "simkd"}, 128),
+      Names{"fitnet"});
 }
 
 // --- responses -----------------------------------------------------------------------------------

@@ -10,7 +10,9 @@
 #include "kd/stored_logits.h"
 #include "nn/layers.h"
 #include "ops/execution.h"
+#include "tests/kd/counted_distillation.h"
 #include "tests/kd/method_settings.h"
+#include "tests/ops_cuda/methods.h"
 #include "train/supervised.h"
 
 namespace limbeck::kd {
@@ -71,7 +73,7 @@ class Losses : public nn::Monitor {
   std::vector<double> values;
 };
 
-class CudaDistillation : public testing::TestWithParam<const char*> {
+class CudaDistillation : public testing::TestWithParam<std::string> {
  protected:
   void SetUp() override {
     std::string name = (std::filesystem::temp_directory_path() / "limbeck-distill-XXXXXX").string();
@@ -108,8 +110,9 @@ class CudaDistillation : public testing::TestWithParam<const char*> {
           "",        "",       {},    training,        {}};
       p.run(context);
     }
-    Distillation distillation(GetParam(), method(), network(2, device), nn::Task::classification,
-                              [this](const std::string&) { return directory_; });
+    CountedDistillation distillation(GetParam(), method(), network(2, device),
+                                     nn::Task::classification,
+                                     [this](const std::string&) { return directory_; });
     train::fit({.network = *student,
                 .train = split.train,
                 .test = split.test,
@@ -119,6 +122,7 @@ class CudaDistillation : public testing::TestWithParam<const char*> {
                 .monitor = monitor,
                 .extra = &distillation},
                {.epochs = 2, .batch = 4, .lr = lr, .crop_padding = 1});
+    EXPECT_EQ(distillation.calls(), device == cpu ? 8 : 3) << "two as usual, one recorded";
     return monitor.values;
   }
   std::string directory_;
@@ -177,10 +181,8 @@ TEST_P(CudaStoredLogits, TeachAsOnTheCpu) {
 INSTANTIATE_TEST_SUITE_P(Methods, CudaStoredLogits, testing::Values("blkd", "dkd", "dist"),
                          [](const auto& info) { return std::string(info.param); });
 
-INSTANTIATE_TEST_SUITE_P(Methods, CudaDistillation,
-                         testing::Values("blkd", "fitnet", "at", "pkt", "sp", "vid", "rkd", "nst",
-                                         "cc", "kdsvd", "fsp", "ab", "ft"),
-                         [](const auto& info) { return std::string(info.param); });
+INSTANTIATE_TEST_SUITE_P(Methods, CudaDistillation, testing::ValuesIn(methods_of_three_maps()),
+                         [](const auto& info) { return info.param; });
 
 }  // namespace
 }  // namespace limbeck::kd

@@ -5,8 +5,9 @@
 #include <cmath>
 #include <filesystem>
 
-#include "kd/distillation.h"
+#include "tests/kd/counted_distillation.h"
 #include "tests/kd/method_settings.h"
+#include "tests/ops_cuda/methods.h"
 #include "train/supervised.h"
 
 namespace limbeck {
@@ -38,7 +39,7 @@ std::unique_ptr<nn::Network> network_on(const std::string& name, uint64_t seed, 
   return network;
 }
 
-class CudaMethods : public testing::TestWithParam<const char*> {};
+class CudaMethods : public testing::TestWithParam<std::string> {};
 
 /// Losses of the epochs, then the modules' state.
 struct Trained : nn::Monitor {
@@ -59,6 +60,7 @@ TEST_P(CudaMethods, TrainAsOnTheCpu) {
   kd::SetField<int64_t>(methods.at("sskd"), "head_epochs", 1);
   kd::SetField<int64_t>(methods.at("sskd"), "head_batch", 4);
   kd::SetField<double>(methods.at("semckd"), "weight", 20.0);  // 400 magnifies roundings
+  kd::SetField<std::vector<std::string>>(methods.at("takd"), "assistants", {"resnet8"});
   const std::string folder = cat(testing::TempDir(), "cuda_methods_", GetParam());
   std::filesystem::create_directories(folder);
   const auto folder_of = [&](const std::string&) { return folder; };
@@ -74,9 +76,9 @@ TEST_P(CudaMethods, TrainAsOnTheCpu) {
   std::map<DeviceKind, Trained> log;
   for (const Device device : {cpu, device_cuda}) {
     const auto student = network_on("resnet8", 3, device);
-    kd::Distillation distillation(GetParam(), kd::create_method(GetParam(), methods),
-                                  network_on("resnet8", 4, device), nn::Task::classification,
-                                  folder_of);
+    kd::CountedDistillation distillation(GetParam(), kd::create_method(GetParam(), methods),
+                                         network_on("resnet8", 4, device), nn::Task::classification,
+                                         folder_of);
     Trained& here = log[device.kind];
     train::fit({.network = *student,
                 .train = split.train,
@@ -87,6 +89,7 @@ TEST_P(CudaMethods, TrainAsOnTheCpu) {
                 .monitor = here,
                 .extra = &distillation},
                settings);
+    EXPECT_EQ(distillation.calls(), device == cpu ? 10 : 3) << "two as usual, one recorded";
     if (distillation.auxiliary()) here.auxiliary = distillation.auxiliary()->state_dict();
   }
   const Trained &found = log[DeviceKind::cuda], &expected = log[DeviceKind::cpu];
@@ -101,10 +104,8 @@ TEST_P(CudaMethods, TrainAsOnTheCpu) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Methods, CudaMethods,
-                         testing::Values("dkd", "dist", "crd", "reviewkd", "semckd", "simkd",
-                                         "sskd"),
-                         [](const auto& i) { return std::string(i.param); });
+INSTANTIATE_TEST_SUITE_P(Methods, CudaMethods, testing::ValuesIn(methods_of_registry_networks),
+                         [](const auto& i) { return i.param; });
 
 }  // namespace
 }  // namespace limbeck
