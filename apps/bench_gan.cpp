@@ -35,14 +35,16 @@ Experiment experiment_of(const std::string& arch) {
     s.g_lr = 1e-4, s.d_lr = 4e-4;
     return {s, 128};
   }
-  s.dim_z = 256;
+  const bool naive = gan::condition_kind(arch) == gan::ConditionKind::response;
+  s.dim_z = naive ? 128 : 256;
+  if (naive) s.loss = "vanilla";
   s.g_lr = s.d_lr = 1e-4;
   s.beta1 = 0.5;
   return {s, 64};
 }
 
 bool is_by_response(const std::string& arch) {
-  return gan::condition_kind(arch) == gan::ConditionKind::embedding;
+  return gan::condition_kind(arch) != gan::ConditionKind::classes;
 }
 
 data::Dataset random_data(const Experiment& e, const SubjectOptions& o) {
@@ -62,6 +64,8 @@ data::Dataset random_data(const Experiment& e, const SubjectOptions& o) {
 std::unique_ptr<gan::Conditioning> conditioning_of(const Experiment& e, const SubjectOptions& o) {
   const data::Dataset data = random_data(e, o);
   if (!is_by_response(o.model)) return gan::condition_on_classes(data, e.settings, o.device);
+  if (gan::condition_kind(o.model) == gan::ConditionKind::response)
+    return gan::condition_on_responses(data, e.settings, gan::responses_as_they_are(), o.device);
   constexpr int64_t size = 128;  // a fixed embedding, as on PyTorch's side
   const Tensor h = random_uniform({o.batch, size}, "embeddings").to(o.device);
   return gan::condition_on_responses(data, e.settings, {[h](const Tensor&) { return h; }, size},

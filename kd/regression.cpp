@@ -66,7 +66,9 @@ class Regression : public Task {
   std::unique_ptr<gan::Conditioning> conditioning(const data::Dataset& d, const gan::GanSettings& s,
                                                   const LabelNet& embedding,
                                                   Device device) const override {
-    return gan::condition_on_responses(d, s, gan::embedded_by(embedding), device);
+    const bool naive = gan::condition_kind(s.arch) == gan::ConditionKind::response;
+    return gan::condition_on_responses(
+        d, s, naive ? gan::responses_as_they_are() : gan::embedded_by(embedding), device);
   }
 
   std::unique_ptr<gan::RatioNet> ratio_net(const data::Dataset&, const gan::RatioSettings& s,
