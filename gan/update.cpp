@@ -39,6 +39,20 @@ NetworkConfig sized(NetworkConfig c, int64_t ch, const std::string& attention, c
   return c;
 }
 
+struct NetworkPair {
+  NetworkConfig g, d;
+};
+
+NetworkPair network_pair(const GanSettings& s, const Conditioning& conditioning) {
+  LIMBECK_CHECK(s.init == "N02" || s.init == "ortho", "gan.init: expected N02 or ortho, found '",
+                s.init, "'");
+  const NetworkConfig config = network_config(s, conditioning);
+  NetworkPair pair{sized(config, s.g_ch, s.g_attention, "gan.g_attention"),
+                   sized(config, s.d_ch, s.d_attention, "gan.d_attention")};
+  pair.d.response_head = s.regression.d_weight > 0;
+  return pair;
+}
+
 /// The networks' own rule is N02; "ortho" replaces every weight with two or more dimensions,
 /// embeddings included, as BigGAN does.
 void initialise(nn::Module& net, const std::string& rule, const Stream& stream) {
@@ -141,19 +155,20 @@ AuxiliaryLosses auxiliary_losses(const GanSettings& s) {
   return a;
 }
 
+void check_networks(const GanSettings& s, const Conditioning& conditioning) {
+  const NetworkPair pair = network_pair(s, conditioning);
+  create_generator(pair.g);
+  create_discriminator(pair.d);
+}
+
 GanNetworks create_networks(const GanSettings& s, const Conditioning& conditioning,
                             const Stream& stream, Device device, bool average) {
-  LIMBECK_CHECK(s.init == "N02" || s.init == "ortho", "gan.init: expected N02 or ortho, found '",
-                s.init, "'");
-  const NetworkConfig config = network_config(s, conditioning);
-  const NetworkConfig g = sized(config, s.g_ch, s.g_attention, "gan.g_attention");
-  NetworkConfig d = sized(config, s.d_ch, s.d_attention, "gan.d_attention");
-  d.response_head = s.regression.d_weight > 0;
-  GanNetworks n{create_generator(g), create_discriminator(d), nullptr};
+  const NetworkPair pair = network_pair(s, conditioning);
+  GanNetworks n{create_generator(pair.g), create_discriminator(pair.d), nullptr};
   initialise(*n.g, s.init, stream.fork("init/G"));
   initialise(*n.d, s.init, stream.fork("init/D"));
   if (average) {
-    n.average = create_generator(g);
+    n.average = create_generator(pair.g);
     n.average->load_state_dict(n.g->state_dict());
     n.average->set_requires_grad(false);
     n.average->eval();

@@ -74,6 +74,8 @@ struct GanNetworks {
   std::unique_ptr<Generator>
       average;  ///< moving average of g, in eval mode, without gradients; null: none is kept
 };
+/// Throws naming the setting that does not fit, as create_networks, without drawing weights.
+void check_networks(const GanSettings& settings, const Conditioning& conditioning);
 /// As [gan] and the conditioning say, with first weights from the stream, on the device. Throws
 /// naming the setting that does not fit.
 GanNetworks create_networks(const GanSettings& settings, const Conditioning& conditioning,

@@ -7,6 +7,7 @@
 #include "data/sheet.h"
 #include "gan/autoencoder_trainer.h"
 #include "gan/response_ratio.h"
+#include "gan/update.h"
 #include "gan/vicinity_conditioning.h"
 #include "kd/response_fakes.h"
 #include "kd/task.h"
@@ -39,8 +40,8 @@ class Regression : public Task {
                   "data.image_size: generators of responses make images "
                   "of 32 or 64 pixels, found ",
                   size);
-    gan::vicinity_of(gan::SortedResponses(for_generation(data.train).targets.span<float>()),
-                     s_.gan.vicinity);
+    gan::check_networks(s_.gan, *conditioning(for_generation(data.train), s_.gan,
+                                              std::make_shared<nn::LabelToEmbedding>(), cpu));
     nn::create_embedding_network(s_.embedding.net, options(data.train));
   }
 
