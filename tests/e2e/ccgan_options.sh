@@ -40,7 +40,7 @@ killed negatives gan "${negatives[@]}"
 
 refused() { local name=$1 pattern=$2; shift 2; check_error "$name" "$pattern" "$limbeck" run "$config" --out "$work/broken" "${small[@]}" "$@"; }
 refused "more images than there are" 'gan.vicinity.min_images: expected 0 to 60 .*found 61' --set gan.vicinity.min_images=61
-refused "hybrid needs images" 'gan.vicinity.type: hybrid .* min_images above 0, found 0' --set gan.vicinity.type=hybrid
+refused "hybrid needs images" 'gan.vicinity.type: hybrid .*min_images above 0, found 0' --set gan.vicinity.type=hybrid
 refused "a head that does not learn" 'gan.regression.g_weight: .*d_weight above 0, found 0' --set gan.regression.g_weight=1
 refused "negatives that leave nothing" 'gan.negatives: expected mismatched . poor below 1' --set gan.negatives.mismatched=0.6 --set gan.negatives.poor=0.5 --set gan.negatives.start=1
 refused "poor fakes of no generator" 'gan.negatives.start: poor fakes' --set gan.negatives.poor=0.2
