@@ -76,6 +76,7 @@ class GanSubject : public BenchSubject {
  public:
   GanSubject(const Experiment& e, const SubjectOptions& o)
       : device_(o.device),
+        loss_(e.settings.loss),
         conditioning_(conditioning_of(e, o)),
         networks_(gan::create_networks(e.settings, *conditioning_, Stream(1), o.device,
                                        /*average=*/false)),
@@ -103,7 +104,7 @@ class GanSubject : public BenchSubject {
     networks_.g->forward(noise_, condition_);
   }
   std::string step_text() const override {
-    return "one step of D and one of G, hinge loss, DiffAugment, Adam";
+    return cat("one step of D and one of G, ", loss_, " loss, DiffAugment, Adam");
   }
 
  private:
@@ -118,6 +119,7 @@ class GanSubject : public BenchSubject {
   }
 
   const Device device_;
+  const std::string loss_;
   const std::unique_ptr<gan::Conditioning> conditioning_;
   const gan::GanNetworks networks_;
   gan::GanUpdate update_;

@@ -26,6 +26,13 @@ TEST_P(LabelGanParity, MatchesPyTorch) {
   ASSERT_EQ(reports.size(), 2U);
   for (const nn::ParityReport& r : reports) EXPECT_TRUE(r.ok()) << r.name << "\n" << failures(r);
 }
+// Numbers of tests/oracle/naive_labels.py.
+TEST_P(LabelGanParity, NaiveLabelsMatchPyTorch) {
+  const std::vector<nn::ParityReport> reports =
+      nn::run_parity("tests/data/fixtures/oracle/sngan_nli.json", GetParam());
+  ASSERT_EQ(reports.size(), 2U);
+  for (const nn::ParityReport& r : reports) EXPECT_TRUE(r.ok()) << r.name << "\n" << failures(r);
+}
 INSTANTIATE_TEST_SUITE_P(Fixtures, LabelGanParity, testing::Values(DType::f32, DType::f64),
                          [](const auto& info) { return std::string(name_of(info.param)); });
 
