@@ -35,14 +35,16 @@ Experiment experiment_of(const std::string& arch) {
     s.g_lr = 1e-4, s.d_lr = 4e-4;
     return {s, 128};
   }
-  s.dim_z = 256;
+  const bool naive = gan::condition_kind(arch) == gan::ConditionKind::response;
+  s.dim_z = naive ? 128 : 256;
+  if (naive) s.loss = "vanilla";
   s.g_lr = s.d_lr = 1e-4;
   s.beta1 = 0.5;
   return {s, 64};
 }
 
 bool is_by_response(const std::string& arch) {
-  return gan::condition_kind(arch) == gan::ConditionKind::embedding;
+  return gan::condition_kind(arch) != gan::ConditionKind::classes;
 }
 
 data::Dataset random_data(const Experiment& e, const SubjectOptions& o) {
@@ -62,6 +64,8 @@ data::Dataset random_data(const Experiment& e, const SubjectOptions& o) {
 std::unique_ptr<gan::Conditioning> conditioning_of(const Experiment& e, const SubjectOptions& o) {
   const data::Dataset data = random_data(e, o);
   if (!is_by_response(o.model)) return gan::condition_on_classes(data, e.settings, o.device);
+  if (gan::condition_kind(o.model) == gan::ConditionKind::response)
+    return gan::condition_on_responses(data, e.settings, gan::responses_as_they_are(), o.device);
   constexpr int64_t size = 128;  // a fixed embedding, as on PyTorch's side
   const Tensor h = random_uniform({o.batch, size}, "embeddings").to(o.device);
   return gan::condition_on_responses(data, e.settings, {[h](const Tensor&) { return h; }, size},
@@ -72,6 +76,7 @@ class GanSubject : public BenchSubject {
  public:
   GanSubject(const Experiment& e, const SubjectOptions& o)
       : device_(o.device),
+        loss_(e.settings.loss),
         conditioning_(conditioning_of(e, o)),
         networks_(gan::create_networks(e.settings, *conditioning_, Stream(1), o.device,
                                        /*average=*/false)),
@@ -99,7 +104,7 @@ class GanSubject : public BenchSubject {
     networks_.g->forward(noise_, condition_);
   }
   std::string step_text() const override {
-    return "one step of D and one of G, hinge loss, DiffAugment, Adam";
+    return cat("one step of D and one of G, ", loss_, " loss, DiffAugment, Adam");
   }
 
  private:
@@ -114,6 +119,7 @@ class GanSubject : public BenchSubject {
   }
 
   const Device device_;
+  const std::string loss_;
   const std::unique_ptr<gan::Conditioning> conditioning_;
   const gan::GanNetworks networks_;
   gan::GanUpdate update_;

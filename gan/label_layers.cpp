@@ -136,10 +136,23 @@ Variable discriminator_residual(const Variable& x, const Variable& side, LabelCo
   return conv2.pooled(y) + shortcut(avg_pool2d(side));  // pooling and a 1x1 convolution commute
 }
 
-Variable label_projection(const Variable& x, const Variable& h, LabelLinear& linear,
+Variable label_projection(const Variable& f, const Variable& h, LabelLinear& linear,
                           LabelLinear& embed) {
-  const Variable f = flatten_chw(x);
   return linear(f) + sum(f * embed(h), {1}, true);
+}
+
+ResponseHead::ResponseHead(int64_t features, const WeightRule& rule)
+    : first_(features, 128, true, rule), second_(128, 1, true, rule) {
+  add("0", first_);
+  add("2", second_);
+}
+
+Variable ResponseHead::forward(const Variable& f) { return second_(relu(first_(f))); }
+
+Judged judged_map(const Variable& x, const Variable& h, LabelLinear& linear, LabelLinear& embed,
+                  ResponseHead* head) {
+  const Variable f = flatten_chw(x);
+  return {label_projection(f, h, linear, embed), head ? (*head)(f) : Variable()};
 }
 
 NetworkConfig checked_label_config(const char* what, NetworkConfig c) {

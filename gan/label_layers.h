@@ -89,8 +89,22 @@ Variable generator_residual(const Variable& x, const Variable& h, LabelBatchNorm
 Variable discriminator_residual(const Variable& x, const Variable& side, LabelConv2d& conv1,
                                 LabelConv2d& conv2, LabelConv2d& shortcut, bool downsample);
 /// linear(f) + <f, embed(h)>: [N, 1], f the whole last map in PyTorch's order (no pooling).
-Variable label_projection(const Variable& x, const Variable& h, LabelLinear& linear,
+Variable label_projection(const Variable& f, const Variable& h, LabelLinear& linear,
                           LabelLinear& embed);
+
+/// linear(f) -> 128, ReLU, linear -> 1: the response that the auxiliary regression reads from f.
+/// Keys 0.*, 2.*.
+class ResponseHead : public nn::Module {
+ public:
+  ResponseHead(int64_t features, const WeightRule& rule);
+  Variable forward(const Variable& f) override;
+
+ private:
+  LabelLinear first_, second_;
+};
+/// Score and, with a head, response of the whole last map x.
+Judged judged_map(const Variable& x, const Variable& h, LabelLinear& linear, LabelLinear& embed,
+                  ResponseHead* head);
 
 /// Throws unless the sizes fit (64x64, and 32x32 with one block less); `what` names the network.
 NetworkConfig checked_label_config(const char* what, NetworkConfig config);

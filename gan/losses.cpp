@@ -18,16 +18,32 @@ AdversarialLoss parse_adversarial_loss(const std::string& name, const std::strin
   fail(key, ": expected hinge or vanilla, found '", name, "'");
 }
 
+Variable real_loss(AdversarialLoss loss, const Variable& on_real, const Tensor& weights) {
+  const bool hinge = loss == AdversarialLoss::hinge;
+  return weighted_mean(hinge ? relu(affine(on_real, -1, 1)) : softplus(-on_real), weights);
+}
+
+Variable fake_loss(AdversarialLoss loss, const Variable& on_fake, const Tensor& weights) {
+  const bool hinge = loss == AdversarialLoss::hinge;
+  return weighted_mean(hinge ? relu(affine(on_fake, 1, 1)) : softplus(on_fake), weights);
+}
+
 Variable discriminator_loss(AdversarialLoss loss, const Variable& on_real, const Variable& on_fake,
                             const Tensor& real_weights, const Tensor& fake_weights) {
-  const bool hinge = loss == AdversarialLoss::hinge;
-  const Variable real = hinge ? relu(affine(on_real, -1, 1)) : softplus(-on_real);
-  const Variable fake = hinge ? relu(affine(on_fake, 1, 1)) : softplus(on_fake);
-  return weighted_mean(real, real_weights) + weighted_mean(fake, fake_weights);
+  return real_loss(loss, on_real, real_weights) + fake_loss(loss, on_fake, fake_weights);
 }
 
 Variable generator_loss(AdversarialLoss loss, const Variable& on_fake) {
   return loss == AdversarialLoss::hinge ? affine(mean(on_fake), -1, 0) : mean(softplus(-on_fake));
+}
+
+Variable response_loss(const Variable& predicted, const Tensor& response, const Tensor& slack) {
+  LIMBECK_CHECK(predicted.shape() == response.shape() &&
+                    (!slack.defined() || slack.shape() == response.shape()),
+                "GAN loss: expected responses and slack ", predicted.shape(), ", found ",
+                describe(response), slack.defined() ? " and " + describe(slack) : "");
+  const Variable off = abs(predicted - Variable(response));
+  return mean(slack.defined() ? relu(off - Variable(slack)) : off);
 }
 
 }  // namespace limbeck::gan

@@ -19,8 +19,15 @@ AdversarialLoss parse_adversarial_loss(const std::string& name, const std::strin
 
 /// Undefined weights are 1. They are not normalised: the mean is over the samples, as in the
 /// original.
+Variable real_loss(AdversarialLoss loss, const Variable& on_real, const Tensor& weights = {});
+Variable fake_loss(AdversarialLoss loss, const Variable& on_fake, const Tensor& weights = {});
+/// Their sum.
 Variable discriminator_loss(AdversarialLoss loss, const Variable& on_real, const Variable& on_fake,
                             const Tensor& real_weights = {}, const Tensor& fake_weights = {});
 Variable generator_loss(AdversarialLoss loss, const Variable& on_fake);
+
+/// The auxiliary regression of CcGAN-AVAR: mean max(0, |predicted - response| - slack). All [N, 1];
+/// an undefined slack is 0.
+Variable response_loss(const Variable& predicted, const Tensor& response, const Tensor& slack = {});
 
 }  // namespace limbeck::gan

@@ -64,12 +64,14 @@ std::vector<std::string> gan_names() {
 
 ConditionKind condition_kind(const std::string& arch) { return entry_of(arch).condition; }
 
-void check_condition_kind(const std::string& arch, ConditionKind kind) {
-  if (condition_kind(arch) == kind) return;
+void check_condition_kind(const std::string& arch, bool classes) {
+  const auto fits = [&](const std::string& name) {
+    return (condition_kind(name) == ConditionKind::classes) == classes;
+  };
+  if (fits(arch)) return;
   std::vector<std::string> fit;
   for (const std::string& n : gan_names())
-    if (condition_kind(n) == kind) fit.push_back(n);
-  const bool classes = kind == ConditionKind::classes;
+    if (fits(n)) fit.push_back(n);
   fail("gan.arch: ", arch, " is conditioned on ",
        classes ? "responses, the data have classes" : "classes, the data have responses",
        "; expected one of ", joined(fit));

@@ -14,8 +14,9 @@ namespace limbeck::gan {
 /// What an image is generated from or judged under: a class, or the embedding of a continuous
 /// response.
 struct Condition {
-  Tensor classes;      ///< i64 [N]; undefined when the condition is not a class
-  Variable embedding;  ///< [N, d]; undefined unless the label was embedded
+  Tensor classes;  ///< i64 [N]; undefined when the condition is not a class
+  Variable
+      embedding;  ///< [N, d]: the embedded label, or a response as it is, d = 1; else undefined
 
   int64_t size() const { return classes ? classes.size(0) : embedding ? embedding.size(0) : 0; }
   /// [begin, end) of the N; no gradient flows to the embedding.
@@ -27,8 +28,9 @@ struct Condition {
 /// eval mode. No gradient flows through it.
 using ResponseEmbedding = std::function<Tensor(const Tensor& y)>;
 
-/// What a family of networks is conditioned on.
-enum class ConditionKind { classes, embedding };
+/// What a family of networks is conditioned on: a class, the embedding of a response (CcGAN's
+/// improved label input), or the response as it is (its naive one).
+enum class ConditionKind { classes, embedding, response };
 
 /// Sizes of a generator or a discriminator. A family reads the fields that it knows and refuses
 /// values that it cannot follow.
@@ -44,9 +46,10 @@ struct NetworkConfig {
   std::vector<int64_t> attention;  ///< resolutions behind whose blocks a self-attention follows
   int64_t shared_dim =
       0;  ///< > 0: one class embedding of this size for all layers; 0: a table per layer
-  bool hierarchical = false;  ///< z enters every block, beside the shared embedding
-  int64_t depth = 2;          ///< BigGAN-deep: blocks per resolution
-  int64_t label_dim = 128;    ///< CcGAN: size of the embedded label
+  bool hierarchical = false;   ///< z enters every block, beside the shared embedding
+  int64_t depth = 2;           ///< BigGAN-deep: blocks per resolution
+  int64_t label_dim = 128;     ///< CcGAN: size of the embedded label
+  bool response_head = false;  ///< CcGAN: the discriminator predicts the response too
 
   /// Whether a self-attention follows the block that ends at this resolution.
   bool attends(int64_t at) const {
@@ -77,11 +80,20 @@ class Generator : public nn::Module {
   const NetworkConfig config_;
 };
 
+/// What a discriminator says of images.
+struct Judged {
+  Variable score;     ///< [N, 1]
+  Variable response;  ///< [N, 1], normalised to [0, 1]; undefined without a response_head
+};
+
 /// Images [N, R, R, channels] and a condition to scores [N, 1].
 class Discriminator : public nn::Module {
  public:
   using nn::Module::forward;
   virtual Variable forward(const Variable& x, const Condition& condition) = 0;
+  virtual Judged judge(const Variable& x, const Condition& condition) {
+    return {forward(x, condition), {}};
+  }
   Variable forward(const Variable& x, const Tensor& labels) {
     return forward(x, Condition{labels, {}});
   }
@@ -105,8 +117,9 @@ struct RegisterGan {
 std::vector<std::string> gan_names();
 /// Throws naming the known names.
 ConditionKind condition_kind(const std::string& arch);
-/// Throws naming those of the kind unless `arch` is one of them.
-void check_condition_kind(const std::string& arch, ConditionKind kind);
+/// Throws naming those that fit unless `arch` is conditioned on classes, or on responses in either
+/// way.
+void check_condition_kind(const std::string& arch, bool classes);
 /// Builds the network of config.arch with zero parameters (call initialise or load_state_dict).
 /// Throws naming the known names.
 std::unique_ptr<Generator> create_generator(const NetworkConfig& config);

@@ -1,7 +1,8 @@
 // The parity runner of generators and discriminators: BigGAN (fixtures with "kwargs" per case),
 // BigGAN-deep (these have a "G_depth"), and SAGAN and SNGAN conditioned on an embedded label
-// ("g_kwargs"). Eval forward; then one hinge D step and one G step in train mode: losses,
-// gradients, buffers.
+// ("g_kwargs"). Eval forward; then one D step and one G step in train mode, with hinge loss unless the
+// case has a "loss": losses, gradients, buffers.
+#include <algorithm>
 #include <memory>
 #include <nlohmann/json.hpp>
 
@@ -40,10 +41,18 @@ Pair biggan_pair(const json& c) {
   return {create_generator(config("G")), create_discriminator(config("D"))};
 }
 
-Pair label_pair(const std::string& name, const json& c) {
-  const std::string arch = name.substr(0, 5);
-  LIMBECK_CHECK(arch == "sagan" || arch == "sngan", "case '", name,
+/// "sagan64_ch8" -> sagan; sngan-nli and sngan-nli-narrow as they are.
+std::string arch_of(const std::string& name) {
+  const std::vector<std::string> names = gan_names();
+  const std::string arch =
+      std::find(names.begin(), names.end(), name) != names.end() ? name : name.substr(0, 5);
+  LIMBECK_CHECK(arch.starts_with("sagan") || arch.starts_with("sngan"), "case '", name,
                 "': expected a name that begins with sagan or sngan");
+  return arch;
+}
+
+Pair label_pair(const std::string& name, const json& c) {
+  const std::string arch = arch_of(name);
   const json &g = c.at("g_kwargs"), &d = c.at("d_kwargs");
   return {create_generator({.arch = arch,
                             .ch = g.at("gene_ch"),
@@ -143,7 +152,9 @@ struct Run {
   /// One D step on G in train mode; then G as it was at first and D as it is after that forward,
   /// one G step.
   void check_training() {
-    GanObjective objective(*nets.g, *nets.d, AdversarialLoss::hinge, "", !by_label);
+    GanObjective objective(*nets.g, *nets.d,
+                           parse_adversarial_loss(fixture.value("loss", "hinge"), "loss"), "",
+                           !by_label);
     const GanObjective::DiscriminatorResult r = objective.discriminator(z, real, conditions(), {});
     check_images("g_train", r.fake, nn::ParityKind::train);
     check_loss("d_loss", r.loss);

@@ -141,17 +141,20 @@ SaganDiscriminator::SaganDiscriminator(const NetworkConfig& config)
                                                 in, 2 * in, false, 2 * in < bottom)));
   add("snlinear1", linear_);
   add("sn_embedding1", embed_);
+  if (config_.response_head)
+    head_ = &own("reg_linear",
+                 std::make_unique<ResponseHead>(bottom * bottom_size * bottom_size, normalised));
 }
 
 SaganDiscriminator::~SaganDiscriminator() = default;
 
-Variable SaganDiscriminator::forward(const Variable& x, const Condition& condition) {
+Judged SaganDiscriminator::judge(const Variable& x, const Condition& condition) {
   check_input("SAGAN discriminator", x,
               {x.size(0), config_.resolution, config_.resolution, config_.channels});
   const Variable& h = label_of("SAGAN discriminator", condition, x.size(0), config_);
   Variable y = x;
   for (nn::Module* block : blocks_) y = block->forward(y);
-  return label_projection(relu(y), h, linear_, embed_);
+  return judged_map(relu(y), h, linear_, embed_, head_);
 }
 
 namespace {

@@ -23,7 +23,8 @@ class SaganAttention;
 class SaganGeneratorBlock;
 class SaganDiscriminatorBlock;
 
-/// config: ch, dim_z (256 in the original), label_dim, channels, bn_eps; resolution 64 or 32.
+/// config: ch, dim_z (256 in the original), label_dim, channels, bn_eps; resolution 64 or 32; of a
+/// discriminator also response_head (keys reg_linear.*).
 class SaganGenerator : public Generator {
  public:
   explicit SaganGenerator(const NetworkConfig& config);
@@ -44,11 +45,15 @@ class SaganDiscriminator : public Discriminator {
   explicit SaganDiscriminator(const NetworkConfig& config);
   ~SaganDiscriminator() override;
   using Discriminator::forward;
-  Variable forward(const Variable& x, const Condition& condition) override;
+  Variable forward(const Variable& x, const Condition& condition) override {
+    return judge(x, condition).score;
+  }
+  Judged judge(const Variable& x, const Condition& condition) override;
 
  private:
   std::vector<nn::Module*> blocks_;  // residual blocks and the attention, in order
   LabelLinear linear_, embed_;
+  ResponseHead* head_ = nullptr;
 };
 
 }  // namespace limbeck::gan

@@ -258,8 +258,9 @@ void TrainedGenerator::to(Device device) const {
 }
 
 Condition TrainedGenerator::condition(const Tensor& y) const {
-  if (!embedding) return {y, {}};
-  return {{}, Variable(embedded_by(embedding).embed(y.to(embedding->device())))};
+  if (!of_responses()) return {y, {}};
+  const EmbeddedResponses enter = embedding ? embedded_by(embedding) : responses_as_they_are();
+  return {{}, Variable(enter.embed(y.to(net->device())))};
 }
 
 EmbeddedResponses embedded_by(const std::shared_ptr<nn::LabelToEmbedding>& net) {
@@ -276,8 +277,9 @@ TensorFile trained_generator_checkpoint(const Generator& generator,
                                         const std::shared_ptr<nn::LabelToEmbedding>& embedding,
                                         const data::ResponseScale& scale) {
   TensorFile file = generator_checkpoint(generator);
-  if (!embedding) return file;
-  file.add_part(embedding_part, embedding->state_dict());
+  const ConditionKind kind = condition_kind(generator.config().arch);
+  if (kind == ConditionKind::classes) return file;
+  if (kind == ConditionKind::embedding) file.add_part(embedding_part, embedding->state_dict());
   file.metadata["response_low"] = metadata_text(scale.low);
   file.metadata["response_high"] = metadata_text(scale.high);
   file.metadata["response_unit"] = scale.unit;
@@ -289,13 +291,15 @@ TrainedGenerator load_trained_generator(const std::string& path, bool allow_nonf
   if (!allow_nonfinite) check_finite(file, path);
   TrainedGenerator trained{load_generator(file, path)};
   const NetworkConfig& c = trained.net->config();
-  if (condition_kind(c.arch) == ConditionKind::classes) return trained;
-  const MetadataReader metadata(file, path, "a generator of responses with their embedding");
+  const ConditionKind kind = condition_kind(c.arch);
+  if (kind == ConditionKind::classes) return trained;
+  const MetadataReader metadata(file, path, "a generator of responses with their scale");
   trained.scale = {metadata.number("response_low"), metadata.number("response_high"),
                    metadata.text("response_unit")};
   LIMBECK_CHECK(trained.scale.low < trained.scale.high, path, ": metadata response_low ",
                 trained.scale.low, " and response_high ", trained.scale.high,
                 ": expected the first below the second");
+  if (kind == ConditionKind::response) return trained;
   trained.embedding = std::make_shared<nn::LabelToEmbedding>(c.label_dim);
   trained.embedding->load_state_dict(file.part(embedding_part), path);
   embedded_by(trained.embedding);

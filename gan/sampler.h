@@ -30,14 +30,14 @@ CheckpointKind checkpoint_kind(const TensorFile& file);
 std::unique_ptr<Generator> load_generator(const TensorFile& checkpoint, const std::string& what);
 std::unique_ptr<Generator> load_generator(const std::string& path);
 
-/// A generator with all that making images takes. Of responses: the frozen label-to-embedding net
-/// and the scale of their unit; of classes neither.
+/// A generator with all that making images takes. Of responses: the scale of their unit and the
+/// frozen label-to-embedding net, unless they enter as they are; of classes neither.
 struct TrainedGenerator {
   std::shared_ptr<Generator> net;
   std::shared_ptr<nn::LabelToEmbedding> embedding = {};
   data::ResponseScale scale = {};
 
-  bool of_responses() const { return embedding != nullptr; }
+  bool of_responses() const { return condition_kind(net->config().arch) != ConditionKind::classes; }
   void to(Device device) const;
   /// Classes i64 [n], or responses f32 [n] normalised to [0, 1], from any device.
   Condition condition(const Tensor& y) const;
@@ -45,8 +45,8 @@ struct TrainedGenerator {
 /// The net in eval mode as conditioning and ratio net want it; shares the net.
 EmbeddedResponses embedded_by(const std::shared_ptr<nn::LabelToEmbedding>& net);
 
-/// As generator_checkpoint; of responses with the embedding net (keys label_embedding/*) and
-/// response_low, response_high, response_unit.
+/// As generator_checkpoint; of responses with response_low, response_high, response_unit and, unless
+/// they enter as they are, the embedding net (keys label_embedding/*).
 TensorFile trained_generator_checkpoint(const Generator& generator,
                                         const std::shared_ptr<nn::LabelToEmbedding>& embedding,
                                         const data::ResponseScale& scale);

@@ -3,10 +3,25 @@
 #include <cstdint>
 #include <string>
 
+#include "gan/negatives.h"
 #include "gan/vicinity.h"
 #include "tensor/fields.h"
 
 namespace limbeck::gan {
+
+/// [gan.regression] of a configuration: the auxiliary regression of CcGAN-AVAR (gan/losses.h). A
+/// head of the discriminator predicts responses; 0 and 0: there is none.
+struct ResponseHeadSettings {
+  double d_weight = 0, g_weight = 0;
+  double slack = 1;
+  void fields(FieldVisitor& v) {
+    v("d_weight", d_weight,
+      "auxiliary regression (CcGAN-AVAR): weight in the discriminator's loss (1 in the original), "
+      "0: none");
+    v("g_weight", g_weight, "the same in the generator's loss (1 in the original)");
+    v("slack", slack, "error of the discriminator that costs nothing, in widths of the vicinity");
+  }
+};
 
 /// [gan] of a configuration. The defaults are those of the CIFAR-100 experiment but for width,
 /// batch and length, which suit a CPU.
@@ -35,11 +50,15 @@ struct GanSettings {
   int64_t depth = 2;
   std::string loss = "hinge";
   VicinitySettings vicinity;
+  ResponseHeadSettings regression;
+  NegativeSettings negatives;
   void fields(FieldVisitor& v) {
     v("steps", steps, "generator steps");
     v("batch", batch, "images per D step (real) and per G step");
     v("d_steps", d_steps, "discriminator steps per generator step");
-    v("arch", arch, "networks: biggan | biggan-deep (classes), sagan | sngan (responses)");
+    v("arch", arch,
+      "networks: biggan | biggan-deep (classes), sagan | sngan (responses through an embedding), "
+      "sngan-nli | sngan-nli-narrow (responses as they are)");
     v("loss", loss, "hinge | vanilla");
     v("g_ch", g_ch, "width of the generator (64 in the paper)");
     v("d_ch", d_ch, "width of the discriminator");
@@ -71,7 +90,13 @@ struct GanSettings {
     v("sample_every", sample_every, "steps between sample grids, 0: only at the end");
     v("loader_threads", loader_threads, "prefetch threads");
     v("vicinity", vicinity, "responses: which images stand for a response");
+    v("regression", regression, "responses: the discriminator predicts them too");
+    v("negatives", negatives, "responses: further images that the discriminator refuses");
   }
 };
+
+/// Throws naming the key of [gan] that cannot be followed, whatever the data; GanTrainer and
+/// the conditioning check the rest.
+void check(const GanSettings& settings);
 
 }  // namespace limbeck::gan

@@ -1,5 +1,6 @@
 #include "gan/sngan.h"
 
+#include <algorithm>
 #include <cmath>
 
 #include "autograd/autocast.h"
@@ -115,10 +116,12 @@ Variable SnganGenerator::forward(const Variable& z, const Condition& condition) 
 // --- discriminator -------------------------------------------------------------------------------
 
 SnganDiscriminator::SnganDiscriminator(const NetworkConfig& config)
-    : Discriminator(checked_sngan("SNGAN discriminator", config)),
-      linear_(bottom_width(config_) * bottom_size * bottom_size, 1, true, rule(true, 1)),
-      embed_(config_.label_dim, bottom_width(config_) * bottom_size * bottom_size, false,
-             rule(true, 1)) {
+    : SnganDiscriminator(checked_sngan("SNGAN discriminator", config), bottom_width(config)) {}
+
+SnganDiscriminator::SnganDiscriminator(const NetworkConfig& checked, int64_t bottom)
+    : Discriminator(checked),
+      linear_(bottom * bottom_size * bottom_size, 1, true, rule(true, 1)),
+      embed_(config_.label_dim, bottom * bottom_size * bottom_size, false, rule(true, 1)) {
   std::vector<const char*> names{"discblock1.0", "discblock1.1", "discblock1.2", "discblock2",
                                  "discblock3.0"};
   if (config_.resolution == 32) names.erase(names.begin() + 2);
@@ -127,21 +130,24 @@ SnganDiscriminator::SnganDiscriminator(const NetworkConfig& config)
     blocks_.push_back(&own(name, std::make_unique<SnganDiscriminatorBlock>(in, out, blocks_.empty(),
                                                                            name != names.back())));
     in = out;
-    out *= 2;
+    out = std::min(2 * out, bottom);
   }
   add("linear1", linear_);
   add("linear2", embed_);
+  if (config_.response_head)
+    head_ = &own("reg_linear",
+                 std::make_unique<ResponseHead>(bottom * bottom_size * bottom_size, rule(true, 1)));
 }
 
 SnganDiscriminator::~SnganDiscriminator() = default;
 
-Variable SnganDiscriminator::forward(const Variable& x, const Condition& condition) {
+Judged SnganDiscriminator::judge(const Variable& x, const Condition& condition) {
   check_input("SNGAN discriminator", x,
               {x.size(0), config_.resolution, config_.resolution, config_.channels});
   const Variable& h = label_of("SNGAN discriminator", condition, x.size(0), config_);
   Variable y = x;
   for (SnganDiscriminatorBlock* block : blocks_) y = block->forward(y);
-  return label_projection(relu(y), h, linear_, embed_);
+  return judged_map(relu(y), h, linear_, embed_, head_);
 }
 
 namespace {

@@ -18,7 +18,8 @@ namespace limbeck::gan {
 class SnganGeneratorBlock;
 class SnganDiscriminatorBlock;
 
-/// config: ch, dim_z (256 in the original), label_dim, channels, bn_eps; resolution 64 or 32.
+/// config: ch, dim_z (256 in the original), label_dim, channels, bn_eps; resolution 64 or 32; of a
+/// discriminator also response_head (keys reg_linear.*).
 class SnganGenerator : public Generator {
  public:
   explicit SnganGenerator(const NetworkConfig& config);
@@ -38,11 +39,19 @@ class SnganDiscriminator : public Discriminator {
   explicit SnganDiscriminator(const NetworkConfig& config);
   ~SnganDiscriminator() override;
   using Discriminator::forward;
-  Variable forward(const Variable& x, const Condition& condition) override;
+  Variable forward(const Variable& x, const Condition& condition) override {
+    return judge(x, condition).score;
+  }
+  Judged judge(const Variable& x, const Condition& condition) override;
+
+ protected:
+  /// The smallest map has `bottom` channels; the sizes have been checked.
+  SnganDiscriminator(const NetworkConfig& checked, int64_t bottom);
 
  private:
   std::vector<SnganDiscriminatorBlock*> blocks_;
   LabelLinear linear_, embed_;
+  ResponseHead* head_ = nullptr;
 };
 
 }  // namespace limbeck::gan

@@ -10,6 +10,7 @@ namespace {
 
 /// The settings, if they fit: checked before anything is made of them.
 const GanSettings& checked(const GanSettings& s, const Conditioning& conditioning) {
+  check(s);
   const data::Dataset& data = conditioning.data();
   LIMBECK_CHECK(data.height() == data.width(), "GAN training: expected square images, found ",
                 data.height(), " x ", data.width());
@@ -47,6 +48,7 @@ TensorFile GanTrainer::state() {
   file.add_part("G_ema/", networks_.average->state_dict());
   file.add_part("G_adam/", update_.g_optimizer().state());
   file.add_part("D_adam/", update_.d_optimizer().state());
+  file.add_part("conditioning/", conditioning_->state());
   file.metadata["step"] = std::to_string(step_);
   return file;
 }
@@ -57,6 +59,7 @@ void GanTrainer::load(const TensorFile& file) {
   networks_.average->load_state_dict(file.part("G_ema/"), "GAN checkpoint (G_ema)");
   update_.g_optimizer().load_state(file.part("G_adam/"), "GAN checkpoint (G_adam)");
   update_.d_optimizer().load_state(file.part("D_adam/"), "GAN checkpoint (D_adam)");
+  conditioning_->load(file.part("conditioning/"));
   step_ = MetadataReader(file, "GAN checkpoint", "a state of GAN training")
               .integer("step", 0, settings_.steps);
 }
@@ -91,6 +94,7 @@ void GanTrainer::generator_step(const Stream& stream) {
 
 void GanTrainer::step() {
   const Stream here = stream_.fork("step", static_cast<uint64_t>(step_));
+  conditioning_->begin_step(step_, *networks_.average);
   for (int64_t k = 0; k < settings_.d_steps; ++k)
     discriminator_step(here.fork("D", static_cast<uint64_t>(k)));
   generator_step(here.fork("G"));

@@ -39,6 +39,20 @@ NetworkConfig sized(NetworkConfig c, int64_t ch, const std::string& attention, c
   return c;
 }
 
+struct NetworkPair {
+  NetworkConfig g, d;
+};
+
+NetworkPair network_pair(const GanSettings& s, const Conditioning& conditioning) {
+  LIMBECK_CHECK(s.init == "N02" || s.init == "ortho", "gan.init: expected N02 or ortho, found '",
+                s.init, "'");
+  const NetworkConfig config = network_config(s, conditioning);
+  NetworkPair pair{sized(config, s.g_ch, s.g_attention, "gan.g_attention"),
+                   sized(config, s.d_ch, s.d_attention, "gan.d_attention")};
+  pair.d.response_head = s.regression.d_weight > 0;
+  return pair;
+}
+
 /// The networks' own rule is N02; "ortho" replaces every weight with two or more dimensions,
 /// embeddings included, as BigGAN does.
 void initialise(nn::Module& net, const std::string& rule, const Stream& stream) {
@@ -72,48 +86,89 @@ Tensors rest_of(const Tensors& all, size_t begin) {
 
 GanObjective::DiscriminatorResult GanObjective::discriminator(
     const Tensor& z, const Tensor& real, const Conditioning::DiscriminatorConditions& c,
-    const Tensor& augmentation) {
+    const Tensor& augmentation, const Tensor& negatives) {
   DiscriminatorResult r;
   {
     const NoGrad no_grad;
     r.fake = g_.forward(z, c.made).data();
   }
   const int64_t n = real.size(0), fakes = r.fake.size(0);
+  Variable real_response, fake_response;
   if (one_batch_) {
     const Variable images = augment_.apply(join_rows({r.fake, real}), augmentation);
     const Variable scores = d_.forward(images, joined(c.judged_fake, c.judged_real));
     r.on_fake = slice(scores, 0, 0, fakes), r.on_real = slice(scores, 0, fakes, fakes + n);
   } else {
-    r.on_real =
-        d_.forward(augment_.apply(real, rows_of(augmentation, fakes, fakes + n)), c.judged_real);
-    r.on_fake = d_.forward(augment_.apply(r.fake, rows_of(augmentation, 0, fakes)), c.judged_fake);
+    const Judged of_real =
+        d_.judge(augment_.apply(real, rows_of(augmentation, fakes, fakes + n)), c.judged_real);
+    const Judged of_fake =
+        d_.judge(augment_.apply(r.fake, rows_of(augmentation, 0, fakes)), c.judged_fake);
+    r.on_real = of_real.score, r.on_fake = of_fake.score;
+    real_response = of_real.response, fake_response = of_fake.response;
   }
-  r.loss = discriminator_loss(loss_, r.on_real, r.on_fake, c.real_weights, c.fake_weights);
+  r.loss = negatives.defined()
+               ? with_negatives(r, c, augmentation, negatives)
+               : discriminator_loss(loss_, r.on_real, r.on_fake, c.real_weights, c.fake_weights);
+  if (auxiliary_.d_regression > 0) {
+    const Tensor slack = affine(Variable(c.base), auxiliary_.slack, 0).data();
+    r.loss =
+        r.loss + auxiliary_.d_regression * (response_loss(real_response, c.target, slack) +
+                                            response_loss(fake_response, c.fake_response, slack));
+  }
   return r;
 }
 
+Variable GanObjective::with_negatives(const DiscriminatorResult& r,
+                                      const Conditioning::DiscriminatorConditions& c,
+                                      const Tensor& augmentation, const Tensor& negatives) {
+  const int64_t n = r.on_real.size(0);
+  double rest = 1;
+  for (const double w : auxiliary_.negatives) rest -= w;
+  Variable loss = real_loss(loss_, r.on_real, c.real_weights) +
+                  rest * fake_loss(loss_, r.on_fake, c.fake_weights);
+  for (size_t k = 0; k < auxiliary_.negatives.size(); ++k) {
+    const int64_t at = static_cast<int64_t>(k) * n;
+    const Variable images =
+        augment_.apply(negatives.rows(at, at + n), rows_of(augmentation, 2 * n + at, 3 * n + at));
+    loss = loss + auxiliary_.negatives[k] * fake_loss(loss_, d_.forward(images, c.judged_real));
+  }
+  return loss;
+}
+
 Variable GanObjective::generator(const Tensor& z, const Condition& condition,
-                                 const Tensor& augmentation) {
+                                 const Tensor& augmentation, const Tensor& responses) {
   d_.set_requires_grad(false);
-  const Variable loss = generator_loss(
-      loss_, d_.forward(augment_.apply(g_.forward(z, condition), augmentation), condition));
+  const Judged judged = d_.judge(augment_.apply(g_.forward(z, condition), augmentation), condition);
+  Variable loss = generator_loss(loss_, judged.score);
+  if (auxiliary_.g_regression > 0)
+    loss = loss + auxiliary_.g_regression * response_loss(judged.response, responses);
   d_.set_requires_grad(true);
   return loss;
 }
 
+AuxiliaryLosses auxiliary_losses(const GanSettings& s) {
+  AuxiliaryLosses a{.d_regression = s.regression.d_weight,
+                    .g_regression = s.regression.g_weight,
+                    .slack = s.regression.slack};
+  for (const double weight : {s.negatives.mismatched, s.negatives.poor})
+    if (weight > 0) a.negatives.push_back(weight);
+  return a;
+}
+
+void check_networks(const GanSettings& s, const Conditioning& conditioning) {
+  const NetworkPair pair = network_pair(s, conditioning);
+  create_generator(pair.g);
+  create_discriminator(pair.d);
+}
+
 GanNetworks create_networks(const GanSettings& s, const Conditioning& conditioning,
                             const Stream& stream, Device device, bool average) {
-  LIMBECK_CHECK(s.init == "N02" || s.init == "ortho", "gan.init: expected N02 or ortho, found '",
-                s.init, "'");
-  const NetworkConfig config = network_config(s, conditioning);
-  const NetworkConfig g = sized(config, s.g_ch, s.g_attention, "gan.g_attention");
-  GanNetworks n{create_generator(g),
-                create_discriminator(sized(config, s.d_ch, s.d_attention, "gan.d_attention")),
-                nullptr};
+  const NetworkPair pair = network_pair(s, conditioning);
+  GanNetworks n{create_generator(pair.g), create_discriminator(pair.d), nullptr};
   initialise(*n.g, s.init, stream.fork("init/G"));
   initialise(*n.d, s.init, stream.fork("init/D"));
   if (average) {
-    n.average = create_generator(g);
+    n.average = create_generator(pair.g);
     n.average->load_state_dict(n.g->state_dict());
     n.average->set_requires_grad(false);
     n.average->eval();
@@ -130,7 +185,7 @@ GanUpdate::GanUpdate(const GanNetworks& networks, const Conditioning& conditioni
       conditioning_(conditioning),
       batch_(s.batch),
       objective_(*networks.g, *networks.d, parse_adversarial_loss(s.loss, "gan.loss"), s.augment,
-                 conditioning.one_batch()),
+                 conditioning.one_batch(), auxiliary_losses(s)),
       standardise_(data::halves(conditioning.data()).mean,
                    data::halves(conditioning.data()).deviation, networks.g->device()),
       g_optimizer_(networks.g->parameters(), adam(s, s.g_lr)),
@@ -139,7 +194,9 @@ GanUpdate::GanUpdate(const GanNetworks& networks, const Conditioning& conditioni
                ? std::make_unique<nn::EMA>(*networks.average, *networks.g, s.ema_decay, s.ema_start)
                : nullptr),
       d_graph_(networks.g->device(), modules_of(networks),
-               [this](const Tensors& in) { return update_discriminator(in); }),
+               [this](const Tensors& in) { return update_discriminator(in, false); }),
+      d_negative_graph_(networks.g->device(), modules_of(networks),
+                        [this](const Tensors& in) { return update_discriminator(in, true); }),
       g_graph_(networks.g->device(), modules_of(networks),
                [this](const Tensors& in) { return update_generator(in); }) {}
 
@@ -151,12 +208,15 @@ GanUpdate::Draws GanUpdate::draw(const Tensor& places, int64_t images) const {
           .place = place_at(places, 1)};
 }
 
-/// Places, real images (bytes with draws, or floats), inputs of the conditioning.
-Tensors GanUpdate::update_discriminator(const Tensors& in) {
-  const Draws drawn = draw(in[0], 2 * batch_);
+/// Places, real images (bytes with draws, or floats), perhaps negatives alike, inputs of the
+/// conditioning.
+Tensors GanUpdate::update_discriminator(const Tensors& in, bool with_negatives) {
+  const int64_t negatives = with_negatives ? in[3].size(0) : 0;
+  const Draws drawn = draw(in[0], 2 * batch_ + negatives);
   const GanObjective::DiscriminatorResult r = objective_.discriminator(
       drawn.z, standardise_(in[1], in[2]),
-      conditioning_.discriminator_conditions(rest_of(in, 3), drawn.place), drawn.augmentation);
+      conditioning_.discriminator_conditions(rest_of(in, with_negatives ? 5 : 3), drawn.place),
+      drawn.augmentation, with_negatives ? standardise_(in[3], in[4]) : Tensor());
   d_optimizer_.zero_grad();
   r.loss.backward();
   d_optimizer_.step();
@@ -167,8 +227,9 @@ Tensors GanUpdate::update_discriminator(const Tensors& in) {
 /// runs it without a launch of its own.
 Tensors GanUpdate::update_generator(const Tensors& in) {
   const Draws drawn = draw(in[0], batch_);
-  const Variable loss = objective_.generator(
-      drawn.z, conditioning_.generator_condition(rest_of(in, 1), drawn.place), drawn.augmentation);
+  const Variable loss =
+      objective_.generator(drawn.z, conditioning_.generator_condition(rest_of(in, 1), drawn.place),
+                           drawn.augmentation, conditioning_.generator_responses(rest_of(in, 1)));
   g_optimizer_.zero_grad();
   loss.backward();
   g_optimizer_.step();
@@ -177,7 +238,10 @@ Tensors GanUpdate::update_generator(const Tensors& in) {
 }
 
 Tensors GanUpdate::discriminator(const Stream& stream, const Conditioning::Real& real) {
-  return d_graph_(followed_by({update_places(stream), real.images, real.draws}, real.inputs));
+  const Tensors images{update_places(stream), real.images, real.draws};
+  if (!real.negatives.defined()) return d_graph_(followed_by(images, real.inputs));
+  return d_negative_graph_(
+      followed_by(followed_by(images, {real.negatives, real.negative_draws}), real.inputs));
 }
 
 Tensors GanUpdate::generator(const Stream& stream, const Tensors& targets, int64_t step) {

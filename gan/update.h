@@ -14,14 +14,27 @@
 
 namespace limbeck::gan {
 
+/// What comes to the plain losses; all 0 and none by default.
+struct AuxiliaryLosses {
+  double d_regression = 0, g_regression = 0, slack = 1;  ///< gan/losses.h: response_loss
+  std::vector<double> negatives = {};                    ///< of each kind (gan/negatives.h)
+};
+/// Of [gan]: regression, negatives.
+AuxiliaryLosses auxiliary_losses(const GanSettings& settings);
+
 /// The losses of both updates from what was drawn for them. D sees every image, real and fake,
 /// after DiffAugment. The networks outlive this.
 class GanObjective {
  public:
   /// `augment` is DiffAugment's policy, `one_batch` as in Conditioning.
   GanObjective(Generator& g, Discriminator& d, AdversarialLoss loss, const std::string& augment,
-               bool one_batch)
-      : g_(g), d_(d), loss_(loss), augment_(augment), one_batch_(one_batch) {}
+               bool one_batch, AuxiliaryLosses auxiliary = {})
+      : g_(g),
+        d_(d),
+        loss_(loss),
+        augment_(augment),
+        one_batch_(one_batch),
+        auxiliary_(std::move(auxiliary)) {}
 
   struct DiscriminatorResult {
     Variable loss, on_real, on_fake;  ///< loss, and D's scores [N, 1]
@@ -29,12 +42,15 @@ class GanObjective {
   };
   /// z [N, dim_z], real images [N, H, W, C] in [-1, 1], numbers of DiffAugment for fakes and then
   /// real images [2N, 7]. G makes the fakes without gradient but in the mode it is in: in train
-  /// mode its batch statistics and spectral norms move, as in the original.
+  /// mode its batch statistics and spectral norms move, as in the original. Negatives, as real
+  /// images: N for each kind, for which augmentation has N further rows.
   DiscriminatorResult discriminator(const Tensor& z, const Tensor& real,
                                     const Conditioning::DiscriminatorConditions& conditions,
-                                    const Tensor& augmentation);
-  /// D gets no gradient. augmentation [N, 7].
-  Variable generator(const Tensor& z, const Condition& condition, const Tensor& augmentation);
+                                    const Tensor& augmentation, const Tensor& negatives = {});
+  /// D gets no gradient. augmentation [N, 7]; responses [N, 1] of the condition, for the
+  /// regression.
+  Variable generator(const Tensor& z, const Condition& condition, const Tensor& augmentation,
+                     const Tensor& responses = {});
 
   const DiffAugment& augment() const { return augment_; }
 
@@ -42,8 +58,14 @@ class GanObjective {
   Generator& g_;
   Discriminator& d_;
   const AdversarialLoss loss_;
+  /// L_D with negatives: they take their weight from the fakes.
+  Variable with_negatives(const DiscriminatorResult& r,
+                          const Conditioning::DiscriminatorConditions& conditions,
+                          const Tensor& augmentation, const Tensor& negatives);
+
   const DiffAugment augment_;
   const bool one_batch_;
+  const AuxiliaryLosses auxiliary_;
 };
 
 struct GanNetworks {
@@ -52,6 +74,8 @@ struct GanNetworks {
   std::unique_ptr<Generator>
       average;  ///< moving average of g, in eval mode, without gradients; null: none is kept
 };
+/// Throws naming the setting that does not fit, as create_networks, without drawing weights.
+void check_networks(const GanSettings& settings, const Conditioning& conditioning);
 /// As [gan] and the conditioning say, with first weights from the stream, on the device. Throws
 /// naming the setting that does not fit.
 GanNetworks create_networks(const GanSettings& settings, const Conditioning& conditioning,
@@ -81,7 +105,7 @@ class GanUpdate {
     Tensor place;  // of what the conditioning draws
   };
   Draws draw(const Tensor& places, int64_t images) const;
-  Tensors update_discriminator(const Tensors& inputs);
+  Tensors update_discriminator(const Tensors& inputs, bool with_negatives);
   Tensors update_generator(const Tensors& inputs);
 
   const GanNetworks& networks_;
@@ -91,7 +115,7 @@ class GanUpdate {
   const nn::ImageStandardiser standardise_;
   nn::Adam g_optimizer_, d_optimizer_;
   std::unique_ptr<nn::EMA> ema_;
-  nn::StepGraph d_graph_, g_graph_;
+  nn::StepGraph d_graph_, d_negative_graph_, g_graph_;
   int64_t average_step_ = 0;
 };
 

@@ -22,6 +22,13 @@ RatioFeatures load_features_of(Experiment& experiment, const StageContext& conte
                                          experiment.device);
 }
 
+/// The generator's own, or that of the stage.
+LabelNet label_net(const gan::TrainedGenerator& generator, const Experiment& experiment,
+                   const StageContext& context, const StageHandle& label_embedding) {
+  return generator.embedding ? generator.embedding
+                             : load_label_embedding(experiment, context, label_embedding);
+}
+
 std::unique_ptr<gan::RatioNet> new_ratio_net(Experiment& experiment, const RatioFeatures& features,
                                              const LabelNet& embedding) {
   std::unique_ptr<gan::RatioNet> net = experiment.task().ratio_net(
@@ -68,12 +75,12 @@ void train_features(Experiment& experiment, StageContext& context) {
 }
 
 void train_density_ratio(Experiment& experiment, StageContext& context, const StageHandle& gan,
-                         const StageHandle& features_stage) {
+                         const StageHandle& features_stage, const StageHandle& label_embedding) {
   const gan::RatioSettings& settings = experiment.settings.ratio;
   const RatioFeatures features = load_features_of(experiment, context, features_stage);
   const gan::TrainedGenerator generator = load_generator_of(experiment, context, gan);
-  const std::unique_ptr<gan::RatioNet> net =
-      new_ratio_net(experiment, features, generator.embedding);
+  const std::unique_ptr<gan::RatioNet> net = new_ratio_net(
+      experiment, features, label_net(generator, experiment, context, label_embedding));
   const gan::ImageSource source = gan::source_of(generator, settings.batch);
   const data::Dataset real = experiment.task().for_generation(experiment.train());
   const nn::Values values = gan::train_ratio(
@@ -110,7 +117,8 @@ void make_fakes(Experiment& experiment, StageContext& context, const std::string
                 .monitor = context.monitor};
   if (settings.subsample) {
     features = load_features_of(experiment, context, inputs.features);
-    ratio = new_ratio_net(experiment, *features, generator.embedding);
+    ratio = new_ratio_net(experiment, *features,
+                          label_net(generator, experiment, context, inputs.label_embedding));
     const std::string path = context.directory_of(inputs.ratio) + "/ratio.safetensors";
     ratio->load_state_dict(read_safetensors(path), path);
     task.ratio = [&](const Tensor& images, const Tensor& y) {

@@ -105,8 +105,7 @@ std::vector<Student> product(const ExperimentSettings& s, const Plan& plan) {
         const bool combined =
             s.plan.with_fakes.empty() ||
             std::count(s.plan.with_fakes.begin(), s.plan.with_fakes.end(), method);
-        if (second_phase && combined)
-          add({pair, begins_with(s, method), FakesUsed::none, seed});
+        if (second_phase && combined) add({pair, begins_with(s, method), FakesUsed::none, seed});
         for (const FakesUsed f : fakes)
           if (combined || f == FakesUsed::none) add({pair, method, f, seed});
         for (const SweepPoint& p : plan.points)

@@ -8,6 +8,7 @@
 #include "gan/autoencoder_trainer.h"
 #include "gan/response_ratio.h"
 #include "gan/sampler.h"
+#include "gan/update.h"
 #include "gan/vicinity_conditioning.h"
 #include "kd/response_fakes.h"
 #include "kd/task.h"
@@ -41,8 +42,8 @@ class Regression : public Task {
                   "data.image_size: generators of responses make images "
                   "of 32 or 64 pixels, found ",
                   size);
-    gan::vicinity_of(gan::SortedResponses(for_generation(data.train).targets.span<float>()),
-                     s_.gan.vicinity);
+    gan::check_networks(s_.gan, *conditioning(for_generation(data.train), s_.gan,
+                                              std::make_shared<nn::LabelToEmbedding>(), cpu));
     nn::create_embedding_network(s_.embedding.net, options(data.train));
   }
 
@@ -72,7 +73,9 @@ class Regression : public Task {
   std::unique_ptr<gan::Conditioning> conditioning(const data::Dataset& d, const gan::GanSettings& s,
                                                   const LabelNet& embedding,
                                                   Device device) const override {
-    return gan::condition_on_responses(d, s, gan::embedded_by(embedding), device);
+    const bool naive = gan::condition_kind(s.arch) == gan::ConditionKind::response;
+    return gan::condition_on_responses(
+        d, s, naive ? gan::responses_as_they_are() : gan::embedded_by(embedding), device);
   }
 
   std::unique_ptr<gan::RatioNet> ratio_net(const data::Dataset&, const gan::RatioSettings& s,

@@ -69,16 +69,18 @@ LabelNet load_label_embedding(const Experiment& experiment, const StageContext& 
                               const StageHandle& stage);
 void train_autoencoder(Experiment& experiment, StageContext& context);
 
-/// `label_embedding`: of responses, which the generator's file carries on.
+/// `label_embedding`: of responses, which the generator's file carries on; none where they enter it
+/// as they are.
 void train_gan(Experiment& experiment, StageContext& context, const StageHandle& label_embedding);
 void train_features(Experiment& experiment, StageContext& context);
+/// `label_embedding`: of responses, where the generator's file carries none.
 void train_density_ratio(Experiment& experiment, StageContext& context, const StageHandle& gan,
-                         const StageHandle& features);
+                         const StageHandle& features, const StageHandle& label_embedding);
 
 /// What M1 and M2 need; a set is subsampled when it has features and ratio, filtered when it has a
-/// judge, as far as [fakes] wants that.
+/// judge, as far as [fakes] wants that. label_embedding: as the ratio's.
 struct FakeInputs {
-  StageHandle gan, features, ratio, judge;
+  StageHandle gan, features, ratio, judge, label_embedding;
   double rho = 0;         ///< of M2; 0: as [fakes] says
   bool assigned = false;  ///< labels are not replaced, whatever [fakes] says
 };

@@ -42,8 +42,8 @@ void check_settings(const ExperimentSettings& s) {
   train::check(s.features, "features");
   train::check(s.transfer, "transfer");
   if (!regression) gan::ratio_widths(s.ratio.net, s.ratio.width);
-  gan::check_condition_kind(
-      s.gan.arch, regression ? gan::ConditionKind::embedding : gan::ConditionKind::classes);
+  gan::check_condition_kind(s.gan.arch, !regression);
+  gan::check(s.gan);
   check(s.fakes);
   LIMBECK_CHECK(s.logits.views > 0 && s.logits.views <= 1 << 20,
                 "logits.views: expected 1 or more, found ", s.logits.views);
@@ -168,17 +168,21 @@ class Builder {
   void add_generation() {
     if (!s_.plan.fake_data.empty()) return add_saved_fakes();
     const StageHandle label_embedding = regression_ ? add_label_embedding() : StageHandle();
-    std::vector<StageHandle> of_gan;
-    if (label_embedding) of_gan.push_back(label_embedding);
+    // Where responses enter the GAN as they are, the ratio still wants them embedded.
+    const bool naive = gan::condition_kind(s_.gan.arch) == gan::ConditionKind::response;
+    const StageHandle of_gan = naive ? StageHandle() : label_embedding,
+                      of_ratio = naive ? label_embedding : StageHandle();
     const auto gan = add(
-        {"gan", "the conditional GAN", {{"role", "gan"}}, of_gan},
+        {"gan", "the conditional GAN", {{"role", "gan"}}, present({of_gan})},
         [&](auto& v) { v("gan", s_.gan, ""); },
-        [=](Experiment& e, StageContext& c) { train_gan(e, c, label_embedding); });
+        [=](Experiment& e, StageContext& c) { train_gan(e, c, of_gan); });
     const StageHandle features = regression_ ? add_autoencoder() : add_features();
     const auto ratio = add(
-        {"ratio", "density-ratio network", {{"role", "ratio"}}, {gan, features}},
+        {"ratio", "density-ratio network", {{"role", "ratio"}}, present({gan, features, of_ratio})},
         [&](auto& v) { v("ratio", s_.ratio, ""); },
-        [=](Experiment& e, StageContext& c) { train_density_ratio(e, c, gan, features); });
+        [=](Experiment& e, StageContext& c) {
+          train_density_ratio(e, c, gan, features, of_ratio);
+        });
     const StageHandle judge = teachers_.at(plan_.judge);
     // How many, for the raw set; also how they are sampled, for the subsampled one; everything for
     // the filtered one.
@@ -188,13 +192,14 @@ class Builder {
                     v("fakes.sampling", s_.fakes.sampling, ""), conditions(v);
               });
     add_fakes(FakesUsed::m1, "fakes_m1", "fake images after subsampling (M1)",
-              {.gan = gan, .features = features, .ratio = ratio}, [&](auto& v) {
+              {.gan = gan, .features = features, .ratio = ratio, .label_embedding = of_ratio},
+              [&](auto& v) {
                 v("fakes.per_class", s_.fakes.per_class, ""),
                     v("fakes.subsample", s_.fakes.subsample, ""),
                     v("fakes.sampling", s_.fakes.sampling, ""), conditions(v);
               });
     add_fakes(FakesUsed::m2, "fakes", "fake images after subsampling and filtering (M1 + M2)",
-              {gan, features, ratio, judge},
+              {gan, features, ratio, judge, of_ratio},
               [&](auto& v) { v("fakes", s_.fakes, ""), conditions(v); });
     for (const SweepPoint& p : plan_.points)
       if (p.has_set()) add_swept_fakes(p, {gan, features, ratio, judge});
@@ -227,6 +232,13 @@ class Builder {
         [=](Experiment& e, StageContext& c) { train_label_embedding(e, c, embedding); });
   }
 
+  static std::vector<StageHandle> present(const std::vector<StageHandle>& handles) {
+    std::vector<StageHandle> needs;
+    for (const StageHandle& h : handles)
+      if (h) needs.push_back(h);
+    return needs;
+  }
+
   /// Which responses get fakes; classes all do.
   template <class Visitor>
   void conditions(Visitor& v) {
@@ -236,12 +248,14 @@ class Builder {
   template <class Sections>
   void add_fakes(FakesUsed kind, const std::string& name, const std::string& title,
                  const FakeInputs& inputs, Sections sections) {
-    std::vector<StageHandle> needs;
-    for (const StageHandle& h : {inputs.gan, inputs.features, inputs.ratio, inputs.judge})
-      if (h) needs.push_back(h);
-    fakes_[kind] =
-        add({name, title, {{"role", "fakes"}, {"fakes", name_of(kind)}}, needs}, sections,
-            [name, inputs](Experiment& e, StageContext& c) { make_fakes(e, c, name, inputs); });
+    fakes_[kind] = add({name,
+                        title,
+                        {{"role", "fakes"}, {"fakes", name_of(kind)}},
+                        present({inputs.gan, inputs.features, inputs.ratio, inputs.judge,
+                                 inputs.label_embedding})},
+                       sections, [name, inputs](Experiment& e, StageContext& c) {
+                         make_fakes(e, c, name, inputs);
+                       });
   }
 
   /// M2's set again at a point of a sweep, from the same draws.

@@ -9,8 +9,10 @@
 
 #include "gan/class_conditioning.h"
 #include "gan/trainer.h"
+#include "gan/update.h"
 #include "gan/vicinity_conditioning.h"
 #include "ops/random.h"
+#include "tests/gan/parameter_gradients.h"
 
 namespace limbeck::gan {
 namespace {
@@ -184,6 +186,204 @@ TEST_P(VicinityConditioningOf, AGanTrainsShowsItsResponsesAndResumes) {
   }
 }
 
+// --- the options of CcGAN: naive labels, CcGAN-AVAR, Dual-NDA ----------------------------------
+
+struct Option {
+  const char* name;
+  std::function<void(GanSettings&)> set;
+};
+void PrintTo(const Option& o, std::ostream* out) { *out << o.name; }
+
+std::vector<Option> options() {
+  return {{"naive", [](GanSettings& s) { s.arch = "sngan-nli", s.loss = "vanilla"; }},
+          {"clipped", [](GanSettings& s) { s.vicinity.clip_targets = true; }},
+          {"adaptive", [](GanSettings& s) { s.vicinity.min_images = 3; }},
+          {"hybrid", [](GanSettings& s) { s.vicinity.type = "hybrid", s.vicinity.min_images = 3; }},
+          {"regression", [](GanSettings& s) { s.regression = {.d_weight = 1, .g_weight = 1}; }},
+          {"mismatched", [](GanSettings& s) { s.negatives = {.mismatched = 0.2, .start = 0}; }},
+          {"negatives",
+           [](GanSettings& s) {
+             s.negatives = {.mismatched = 0.1,
+                            .mismatched_quantile = 0.5,
+                            .poor = 0.2,
+                            .poor_quantile = 0.5,
+                            .poor_from = 12,
+                            .start = 2};
+           }},
+          {"all", [](GanSettings& s) {
+             s.arch = "sngan-nli", s.loss = "vanilla";
+             s.vicinity.min_images = 2, s.vicinity.type = "hybrid", s.vicinity.clip_targets = true;
+             s.regression = {.d_weight = 1, .g_weight = 0.5, .slack = 2};
+             s.negatives = {.mismatched = 0.1, .poor = 0.2, .poor_from = 12, .start = 1};
+           }}};
+}
+
+/// Images with a texture, whose quality can be told; as bright as their response.
+data::Dataset textured() {
+  data::Dataset d = faces(32);
+  Stream stream(6);
+  for (uint8_t& v : d.images.span<uint8_t>())
+    v = static_cast<uint8_t>(v / 2 + static_cast<uint8_t>(stream.below(100)));
+  return d;
+}
+
+GanTrainer option_trainer(const GanSettings& s, nn::Monitor& monitor) {
+  const bool naive = condition_kind(s.arch) == ConditionKind::response;
+  return GanTrainer(
+      condition_on_responses(textured(), s, naive ? responses_as_they_are() : embedding()), s,
+      Stream(2), monitor);
+}
+
+class CcganOption : public testing::TestWithParam<Option> {};
+INSTANTIATE_TEST_SUITE_P(Options, CcganOption, testing::ValuesIn(options()),
+                         [](const auto& info) { return std::string(info.param.name); });
+
+// Stopped before, at and after the step at which negatives begin.
+TEST_P(CcganOption, TrainsAndResumesWithTheSameBits) {
+  GanSettings s = toy_settings();
+  s.steps = 4;
+  GetParam().set(s);
+  Recorder whole;
+  GanTrainer undisturbed = option_trainer(s, whole);
+  undisturbed.run();
+  for (const nn::Values& line : whole.lines)
+    for (const auto& [name, v] : line) EXPECT_TRUE(std::isfinite(v)) << name;
+  for (const int64_t stop : {1, 2, 3}) {
+    Recorder stopped;
+    stopped.stop_after = stop;
+    EXPECT_THROW(option_trainer(s, stopped).run(), nn::Interrupted);
+    stopped.stop_after = 1000;
+    GanTrainer resumed = option_trainer(s, stopped);
+    resumed.run();
+    expect_equal_bits(resumed.state(), undisturbed.state());
+  }
+}
+
+TEST_P(CcganOption, ChangesTheTraining) {
+  GanSettings s = toy_settings();
+  s.steps = 4;
+  Recorder a, b;
+  GanTrainer plain = option_trainer(s, a);
+  plain.run();
+  GetParam().set(s);
+  if (condition_kind(s.arch) == ConditionKind::response) return;  // other networks
+  GanTrainer other = option_trainer(s, b);
+  other.run();
+  const char* key = "discblock1.0.conv1.weight_orig";
+  EXPECT_NE(plain.discriminator().state_dict().get(key).to_vector<float>(),
+            other.discriminator().state_dict().get(key).to_vector<float>());
+}
+
+// Until they begin, a training with negatives is the plain one.
+TEST(CcganNegatives, BeginAtTheirStep) {
+  GanSettings s = toy_settings();
+  s.steps = 4;
+  Recorder a, b;
+  GanTrainer plain = option_trainer(s, a);
+  s.negatives = {.mismatched = 0.2, .poor = 0.1, .poor_from = 12, .start = 2};
+  GanTrainer late = option_trainer(s, b);
+  for (int step = 0; step < 4; ++step) {
+    plain.step(), late.step();
+    const auto weights = [](GanTrainer& t) {
+      return t.discriminator().state_dict().get("linear1.weight_orig").to_vector<float>();
+    };
+    if (step < 2) {
+      EXPECT_EQ(weights(plain), weights(late)) << step;
+    } else {
+      EXPECT_NE(weights(plain), weights(late)) << step;
+    }
+  }
+}
+
+/// One update's losses and gradients, with everything that can come to them.
+struct ObjectiveToy {
+  const int64_t n = 3;
+  std::unique_ptr<Generator> g;
+  std::unique_ptr<Discriminator> d;
+  Tensor z, real, negatives, no_augmentation;
+  Conditioning::DiscriminatorConditions c;
+  ObjectiveToy() {
+    NetworkConfig config{
+        .arch = "sngan", .ch = 1, .dim_z = 4, .resolution = 32, .channels = 1, .label_dim = 3};
+    g = create_generator(config);
+    config.response_head = true;
+    d = create_discriminator(config);
+    for (nn::Module* m : {static_cast<nn::Module*>(g.get()), static_cast<nn::Module*>(d.get())}) {
+      m->initialise(Stream(3));
+      m->to(DType::f64);
+    }
+    z = normal({n, 4}, 1), real = normal({n, 32, 32, 1}, 2);
+    negatives = normal({2 * n, 32, 32, 1}, 3);
+    const auto condition = [&](uint64_t seed) {
+      return Condition{{}, Variable(normal({n, 3}, seed))};
+    };
+    const auto column = [&](double low, double high) {
+      const Tensor t = Tensor::empty({n, 1}, DType::f64);
+      Stream(11).fill_uniform(t, low, high);
+      return t;
+    };
+    c.made = condition(4), c.judged_fake = c.judged_real = condition(5);
+    c.real_weights = column(0.5, 1), c.fake_weights = column(0.2, 1);
+    for (int i = 0; i < 10; ++i) d->forward(real, c.judged_real);  // spectral norms settle
+    g->eval(), d->eval();  // power iterations and running statistics rest
+    c.target = column(0, 1), c.fake_response = column(0.1, 0.9), c.base = column(0.01, 0.05);
+  }
+  static Tensor normal(const Shape& shape, uint64_t seed) {
+    const Tensor t = Tensor::empty(shape, DType::f64);
+    Stream(seed).fill_normal(t);
+    return t;
+  }
+  GanObjective objective(AdversarialLoss loss, const AuxiliaryLosses& auxiliary) {
+    return GanObjective(*g, *d, loss, "", false, auxiliary);
+  }
+};
+
+TEST(CcganObjective, IsTheSumOfItsTerms) {
+  ObjectiveToy toy;
+  for (const AdversarialLoss loss : {AdversarialLoss::hinge, AdversarialLoss::vanilla}) {
+    const NoGrad no_grad;
+    const AuxiliaryLosses auxiliary{
+        .d_regression = 0.7, .g_regression = 0.3, .slack = 2, .negatives = {0.1, 0.25}};
+    GanObjective objective = toy.objective(loss, auxiliary);
+    const auto r = objective.discriminator(toy.z, toy.real, toy.c, {}, toy.negatives);
+    const auto on = [&](const Tensor& images) { return toy.d->judge(images, toy.c.judged_real); };
+    const Judged of_real = on(toy.real), of_fake = on(r.fake);
+    double expected = real_loss(loss, of_real.score, toy.c.real_weights).item() +
+                      0.65 * fake_loss(loss, of_fake.score, toy.c.fake_weights).item() +
+                      0.1 * fake_loss(loss, on(toy.negatives.rows(0, 3)).score).item() +
+                      0.25 * fake_loss(loss, on(toy.negatives.rows(3, 6)).score).item();
+    for (const auto& [judged, response] :
+         {std::pair{of_real, toy.c.target}, std::pair{of_fake, toy.c.fake_response}})
+      for (int64_t i = 0; i < toy.n; ++i)
+        expected += 0.7 / 3 *
+                    std::max(0.0, std::abs(judged.response.data().at(i) - response.at(i)) -
+                                      2 * toy.c.base.at(i));
+    EXPECT_NEAR(r.loss.item(), expected, 1e-12);
+    const Condition made = toy.c.made;
+    const Judged judged = toy.d->judge(toy.g->forward(toy.z, made), made);
+    double of_g = generator_loss(loss, judged.score).item();
+    for (int64_t i = 0; i < toy.n; ++i)
+      of_g += 0.3 / 3 * std::abs(judged.response.data().at(i) - toy.c.target.at(i));
+    EXPECT_NEAR(objective.generator(toy.z, made, {}, toy.c.target).item(), of_g, 1e-12);
+  }
+}
+
+TEST(CcganObjective, HasTheGradientsOfFiniteDifferences) {
+  ObjectiveToy toy;
+  GanObjective objective = toy.objective(
+      AdversarialLoss::vanilla,
+      {.d_regression = 0.7, .g_regression = 0.3, .slack = 1, .negatives = {0.1, 0.25}});
+  expect_parameter_gradients(*toy.d, [&] {
+    return objective.discriminator(toy.z, toy.real, toy.c, {}, toy.negatives).loss;
+  });
+  expect_parameter_gradients(
+      *toy.g, [&] { return objective.generator(toy.z, toy.c.made, {}, toy.c.target); },
+      [](const std::string& name) {  // the original's unused batch norms
+        return name.find("model.0.") != std::string::npos ||
+               name.find("model.4.") != std::string::npos;
+      });
+}
+
 // The embedded response reaches G: after some training its images differ between responses, and
 // every weight of D and G has moved.
 TEST(VicinityConditioning, EveryPartOfTheNetworksLearns) {
@@ -224,7 +424,27 @@ TEST(Conditioning, RefusesWhatCannotBeTrained) {
   s.arch = "biggan";
   expect([&] { GanTrainer(condition_on_responses(d, s, embedding()), s, Stream(1), monitor); },
          "gan.arch: biggan is conditioned on classes, the data have responses; expected one of "
-         "sagan, sngan");
+         "sagan, sngan, sngan-nli, sngan-nli-narrow");
+  s = toy_settings();
+  s.arch = "sngan-nli";
+  expect(
+      [&] { GanTrainer(condition_on_responses(d, s, embedding()), s, Stream(1), monitor).run(); },
+      "SNGAN");
+  s = toy_settings();
+  s.regression.g_weight = 1;
+  expect([&] { GanTrainer(condition_on_responses(d, s, embedding()), s, Stream(1), monitor); },
+         "gan.regression.g_weight: the generator cannot learn from a head that does not");
+  s.regression = {.d_weight = -1};
+  expect([&] { GanTrainer(condition_on_responses(d, s, embedding()), s, Stream(1), monitor); },
+         "gan.regression.d_weight: expected a number of 0 or more, found -1");
+  s = toy_settings();
+  s.vicinity.min_images = 13;
+  expect([&] { condition_on_responses(d, s, embedding()); },
+         "gan.vicinity.min_images: expected 0 to 12");
+  s = toy_settings();
+  s.negatives = {.poor = 0.1};
+  expect([&] { GanTrainer(condition_on_responses(d, s, embedding()), s, Stream(1), monitor); },
+         "gan.negatives.start");
   s = toy_settings();
   expect([&] { condition_on_responses(d, s, {}); }, "no embedding");
   s.vicinity.type = "round";

@@ -7,6 +7,7 @@
 
 #include "gan/network.h"
 #include "nn/parity.h"
+#include "tests/gan/parameter_gradients.h"
 
 namespace limbeck::gan {
 namespace {
@@ -25,6 +26,13 @@ TEST_P(LabelGanParity, MatchesPyTorch) {
   ASSERT_EQ(reports.size(), 2U);
   for (const nn::ParityReport& r : reports) EXPECT_TRUE(r.ok()) << r.name << "\n" << failures(r);
 }
+// Numbers of tests/oracle/naive_labels.py.
+TEST_P(LabelGanParity, NaiveLabelsMatchPyTorch) {
+  const std::vector<nn::ParityReport> reports =
+      nn::run_parity("tests/data/fixtures/oracle/sngan_nli.json", GetParam());
+  ASSERT_EQ(reports.size(), 2U);
+  for (const nn::ParityReport& r : reports) EXPECT_TRUE(r.ok()) << r.name << "\n" << failures(r);
+}
 INSTANTIATE_TEST_SUITE_P(Fixtures, LabelGanParity, testing::Values(DType::f32, DType::f64),
                          [](const auto& info) { return std::string(name_of(info.param)); });
 
@@ -36,6 +44,14 @@ TEST(LabelGan, CountsOfTheOriginal) {
     EXPECT_EQ(create_generator(config)->parameter_count(), g_count) << arch;
     EXPECT_EQ(create_discriminator(config)->parameter_count(), d_count) << arch;
   }
+}
+
+/// Lets the spectral norms of a discriminator see some power iterations, then rest.
+void settle(Discriminator& d, const Variable& x, const Condition& c) {
+  const NoGrad no_grad;
+  d.train();
+  for (int i = 0; i < 10; ++i) d.forward(x, c);
+  d.eval();
 }
 
 /// A pair small enough to run in a moment, and its inputs.
@@ -134,6 +150,136 @@ TEST_P(LabelGanFamily, RefusesWrongInput) {
   large.resolution = 128;
   EXPECT_THROW(create_generator(large), Error);
   EXPECT_THROW(create_discriminator(large), Error);
+}
+
+// --- naive labels ------------------------------------------------------------------------------
+
+TEST(NaiveLabelGan, CountsOfTheOriginal) {
+  for (const auto& [arch, g_count, d_count] :
+       {std::tuple("sngan-nli", 12'220'675, 19'574'465),
+        std::tuple("sngan-nli-narrow", 8'541'443, 9'857'217)}) {
+    const NetworkConfig config = {.arch = arch, .ch = 64, .dim_z = 128, .resolution = 64};
+    EXPECT_EQ(create_generator(config)->parameter_count(), g_count) << arch;
+    EXPECT_EQ(create_discriminator(config)->parameter_count(), d_count) << arch;
+  }
+}
+
+NetworkConfig naive_config(const std::string& arch, int64_t resolution) {
+  return {.arch = arch, .ch = 2, .dim_z = 4, .resolution = resolution, .channels = 1};
+}
+
+Condition response_of(std::initializer_list<double> y) {
+  return {{}, Variable(Tensor::of<double>(std::vector<double>(y)).reshape({-1, 1}))};
+}
+
+class NaiveLabelGan : public testing::TestWithParam<std::pair<const char*, int64_t>> {
+ protected:
+  NaiveLabelGan()
+      : config(naive_config(GetParam().first, GetParam().second)),
+        g(create_generator(config)),
+        d(create_discriminator(config)) {
+    for (nn::Module* m : {static_cast<nn::Module*>(g.get()), static_cast<nn::Module*>(d.get())}) {
+      m->initialise(Stream(3));
+      m->to(DType::f64);
+      m->eval();
+    }
+    Stream(4).fill_normal(z);
+  }
+  NetworkConfig config;
+  std::unique_ptr<Generator> g;
+  std::unique_ptr<Discriminator> d;
+  Tensor z = Tensor::empty({2, 4}, DType::f64);
+};
+INSTANTIATE_TEST_SUITE_P(Forms, NaiveLabelGan,
+                         testing::Values(std::pair("sngan-nli", 64), std::pair("sngan-nli", 32),
+                                         std::pair("sngan-nli-narrow", 64)),
+                         [](const auto& info) {
+                           std::string name = info.param.first;
+                           std::replace(name.begin(), name.end(), '-', '_');
+                           return name + "_" + std::to_string(info.param.second);
+                         });
+
+// G adds y to every output of its first layer: the same as a bias that is larger by y.
+TEST_P(NaiveLabelGan, TheGeneratorAddsTheResponse) {
+  const NoGrad no_grad;
+  const Tensor with = g->forward(z, response_of({0.25, 0.25})).data();
+  EXPECT_EQ(with.shape(), Shape({2, config.resolution, config.resolution, 1}));
+  for (const nn::Parameter& p : g->parameters())
+    if (p.name == "dense.bias")
+      for (double& b : p.value.data().span<double>()) b += 0.25;
+  const Tensor shifted = g->forward(z, response_of({0, 0})).data();
+  for (int64_t i = 0; i < with.numel(); ++i) ASSERT_NEAR(with.at(i), shifted.at(i), 1e-12);
+}
+
+// D = linear1(f) + <f, linear2(y + 1)> without bias: affine in y, and at y = -1 linear1 alone.
+TEST_P(NaiveLabelGan, TheDiscriminatorProjectsWithTheResponsePlusOne) {
+  const NoGrad no_grad;
+  const Variable x = g->forward(z, response_of({0.2, 0.8}));
+  settle(*d, x, response_of({0.2, 0.8}));
+  const auto score = [&](double y) { return d->forward(x, response_of({y, y})).data().clone(); };
+  const Tensor low = score(0), high = score(1), middle = score(0.25);
+  EXPECT_NE(low.at(0), high.at(0));
+  EXPECT_NEAR(middle.at(0), 0.75 * low.at(0) + 0.25 * high.at(0), 1e-12);
+  const Tensor linear_alone = score(-1);
+  for (const nn::Parameter& p : d->parameters())
+    if (p.name == "linear2.weight_orig")
+      for (double& w : p.value.data().span<double>()) w = -w;
+  EXPECT_NEAR(score(-1).at(1), linear_alone.at(1), 1e-12);
+  EXPECT_NEAR(score(0).at(1) - linear_alone.at(1), low.at(1) - linear_alone.at(1), 1e-12)
+      << "sigma changes its sign with the weight";
+}
+
+TEST_P(NaiveLabelGan, TakesOneResponseForEachImage) {
+  EXPECT_THROW(g->forward(z, Condition{{}, Tensor::zeros({2, 3}, DType::f64)}), Error);
+  EXPECT_THROW(d->forward(g->forward(z, response_of({0, 1})), response_of({0.5})), Error);
+}
+
+TEST(NaiveLabelGanForms, TheNarrowOneIsOf64Pixels) {
+  EXPECT_THROW(create_generator(naive_config("sngan-nli-narrow", 32)), Error);
+  EXPECT_THROW(create_discriminator(naive_config("sngan-nli-narrow", 32)), Error);
+}
+
+TEST(NaiveLabelGanGradients, AreThoseOfFiniteDifferences) {
+  const NetworkConfig config = naive_config("sngan-nli", 32);
+  const auto g = create_generator(config);
+  const auto d = create_discriminator(config);
+  for (nn::Module* m : {static_cast<nn::Module*>(g.get()), static_cast<nn::Module*>(d.get())}) {
+    m->initialise(Stream(3));
+    m->to(DType::f64);
+  }
+  Tensor z = Tensor::empty({3, 4}, DType::f64);
+  Stream(4).fill_normal(z);
+  const Condition y = response_of({0.1, 0.4, 0.9});
+  settle(*d, g->forward(z, y).data(), y);  // power iterations would move between the evaluations
+  const auto loss = [&] { return mean(softplus(-d->forward(g->forward(z, y), y))); };
+  expect_parameter_gradients(*g, loss);
+  const Variable x(g->forward(z, y).data());
+  expect_parameter_gradients(*d, [&] { return mean(softplus(d->forward(x, y))); });
+}
+
+// --- the head of the auxiliary regression ------------------------------------------------------
+
+TEST(ResponseHead, IsReadFromTheLastMapAndLeavesTheScoreAlone) {
+  for (const char* arch : {"sagan", "sngan", "sngan-nli"}) {
+    NetworkConfig config{.arch = arch, .ch = 8, .resolution = 32, .channels = 1, .label_dim = 3};
+    const auto plain = create_discriminator(config);
+    config.response_head = true;
+    const auto headed = create_discriminator(config);
+    plain->initialise(Stream(2));
+    headed->initialise(Stream(2));
+    plain->eval(), headed->eval();
+    const int64_t width = std::string(arch) == "sngan-nli" ? 1 : 3;
+    const Condition c{{}, Variable(Tensor::full({2, width}, 0.5))};
+    Tensor x = Tensor::empty({2, 32, 32, 1});
+    Stream(5).fill_normal(x);
+    const Judged without = plain->judge(x, c), with = headed->judge(x, c);
+    EXPECT_FALSE(without.response) << arch;
+    ASSERT_EQ(with.response.shape(), Shape({2, 1})) << arch;
+    EXPECT_EQ(with.score.data().to_vector<float>(), without.score.data().to_vector<float>())
+        << arch;
+    EXPECT_NE(with.response.data().at(0), with.response.data().at(1)) << arch;
+    EXPECT_EQ(headed->parameter_count() - plain->parameter_count(), 64 * 16 * 128 + 128 + 128 + 1);
+  }
 }
 
 // Aliased convolutions have two keys and one tensor: the optimiser meets them once, a file with two

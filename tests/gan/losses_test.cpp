@@ -72,6 +72,34 @@ TEST(AdversarialLosses, HaveTheirGradients) {
   }
 }
 
+TEST(AdversarialLosses, AreTheSumOfTheirParts) {
+  const Scores s;
+  for (const AdversarialLoss loss : {AdversarialLoss::hinge, AdversarialLoss::vanilla})
+    EXPECT_EQ(
+        discriminator_loss(loss, s.real, s.fake, s.real_weights, s.fake_weights).item(),
+        (real_loss(loss, s.real, s.real_weights) + fake_loss(loss, s.fake, s.fake_weights)).item());
+}
+
+TEST(ResponseLoss, IsItsDefinitionWithItsGradient) {
+  const Tensor predicted = column(5, -0.5, 1.5), response = column(6, 0, 1),
+               slack = column(7, 0, 0.4);
+  double insensitive = 0, absolute = 0;
+  for (int64_t i = 0; i < 6; ++i) {
+    const double off = std::abs(predicted.at(i) - response.at(i));
+    insensitive += std::max(0.0, off - slack.at(i)) / 6, absolute += off / 6;
+  }
+  EXPECT_NEAR(response_loss(predicted, response, slack).item(), insensitive, 1e-14);
+  EXPECT_NEAR(response_loss(predicted, response).item(), absolute, 1e-14);
+  ASSERT_GT(insensitive, 0);
+  for (const Tensor& tolerance : {slack, Tensor()}) {
+    const GradcheckReport r =
+        gradcheck([&](const Variables& v) { return response_loss(v[0], response, tolerance); },
+                  {Variable(predicted, true)});
+    EXPECT_TRUE(r.ok) << r.message;
+  }
+  EXPECT_THROW(response_loss(predicted, Tensor::zeros({6}, DType::f64)), Error);
+}
+
 TEST(AdversarialLosses, StayFiniteForConfidentScores) {
   const Tensor sure = Tensor::full({2, 1}, 300), doubtful = Tensor::full({2, 1}, -300);
   EXPECT_NEAR(discriminator_loss(AdversarialLoss::vanilla, doubtful, sure).item(), 600, 1e-3);

@@ -214,6 +214,25 @@ TEST(ResponseGenerator, TheCheckpointAloneMakesImagesOfResponses) {
   EXPECT_THROW(load_trained_generator(path), Error) << "without its embedding";
 }
 
+TEST(ResponseGenerator, OneThatTakesResponsesAsTheyAreNeedsNoEmbedding) {
+  const std::shared_ptr<Generator> net =
+      create_generator({.arch = "sngan-nli", .ch = 2, .dim_z = 4, .resolution = 32, .channels = 1});
+  net->initialise(Stream(1));
+  const std::string path = testing::TempDir() + "/limbeck_naive_generator.safetensors";
+  write_safetensors(path, trained_generator_checkpoint(*net, nullptr, {1, 60, "years"}));
+  const TrainedGenerator loaded = load_trained_generator(path);
+  EXPECT_TRUE(loaded.of_responses());
+  EXPECT_EQ(loaded.embedding, nullptr);
+  EXPECT_EQ(loaded.scale, (data::ResponseScale{1, 60, "years"}));
+  EXPECT_EQ(loaded.net->config().arch, "sngan-nli");
+  const Tensor y = Tensor::of<float>({0, 0.5f, 1});
+  const Condition condition{{}, Variable(y.reshape({3, 1}))};
+  EXPECT_EQ(sample(*loaded.net, loaded.condition(y), Stream(3)).to_vector<float>(),
+            sample(*net, condition, Stream(3)).to_vector<float>());
+  EXPECT_EQ(source_of(loaded, 2)(y, Stream(4)).to_vector<float>(),
+            sample(*net, condition, Stream(4), {.batch = 2}).to_vector<float>());
+}
+
 TEST(ResponseGenerator, ASweepKeepsTheNoiseAlongARow) {
   const Toy toy;
   const TrainedGenerator g{toy.net, toy.embedding, {}};

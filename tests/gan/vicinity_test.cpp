@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <cmath>
 #include <functional>
+#include <limits>
 #include <map>
 #include <set>
 
@@ -204,6 +205,148 @@ TEST(Vicinity, TheMeanOfDrawsIsTheVicinalLoss) {
   }
 }
 
+// --- adaptive vicinities -------------------------------------------------------------------------
+
+std::vector<double> targets_around(const Labels& labels) {
+  std::vector<double> all{-0.5, -0.1, 0, 0.5, 1, 1.05, 2};
+  for (const float y : labels)
+    for (const double shift : {0.0, 1.0 / 60, -2.0 / 60, 0.25, 1e-9, -1e-9})
+      all.push_back(static_cast<double>(y) + shift);
+  return all;
+}
+
+std::vector<double> sorted_distances(const Labels& labels, double y) {
+  std::vector<double> all;
+  for (const float v : labels) all.push_back(std::abs(static_cast<double>(v) - y));
+  std::sort(all.begin(), all.end());
+  return all;
+}
+
+TEST(AdaptiveVicinity, DistancesAndNeighboursAreThoseOfBruteForce) {
+  for (const auto& [name, labels] : awkward()) {
+    const SortedResponses sorted(labels);
+    for (const double y : targets_around(labels)) {
+      const std::vector<double> distances = sorted_distances(labels, y);
+      for (size_t k = 1; k <= labels.size(); k += 1 + labels.size() / 9) {
+        const double found = sorted.distance_of_nearest(y, static_cast<int64_t>(k));
+        ASSERT_DOUBLE_EQ(found, distances[k - 1]) << name << ", y " << y << ", k " << k;
+        const auto [begin, end] = sorted.within(y, found);
+        std::set<int64_t> near, expected;
+        for (int64_t i = begin; i < end; ++i) near.insert(sorted.place(i));
+        for (size_t i = 0; i < labels.size(); ++i)
+          if (std::abs(static_cast<double>(labels[i]) - y) <= found)
+            expected.insert(static_cast<int64_t>(i));
+        ASSERT_EQ(near, expected) << name << ", y " << y << ", k " << k;
+      }
+    }
+  }
+}
+
+/// Grows label by label from the target, the nearer side first, until `least` images are held.
+double grown_radius(const Labels& labels, double y, int64_t least) {
+  std::map<double, int64_t> at_distance;
+  for (const float v : labels) ++at_distance[std::abs(static_cast<double>(v) - y)];
+  int64_t held = 0;
+  for (const auto& [distance, count] : at_distance)
+    if ((held += count) >= least) return distance;
+  return std::numeric_limits<double>::quiet_NaN();
+}
+
+TEST(AdaptiveVicinity, HoldsJustEnoughImages) {
+  for (const auto& [name, labels] : awkward())
+    for (const char* type : {"hard", "soft", "hybrid"})
+      for (const int64_t least : {1, 2, 3, 50}) {
+        if (least > static_cast<int64_t>(labels.size())) continue;
+        const SortedResponses sorted(labels);
+        const Vicinity rule =
+            vicinity_of(sorted, {.type = type, .sigma = 0.1, .kappa = -5, .min_images = least});
+        for (const double y : targets_around(labels)) {
+          const double base = std::max(1e-5, grown_radius(labels, y, least));
+          const Vicinity v = rule.at(sorted, y);
+          const bool soft = std::string(type) != "hard";
+          ASSERT_DOUBLE_EQ(v.base(), base) << name << ' ' << type << ", y " << y;
+          ASSERT_EQ(v.soft, soft);
+          if (soft) {
+            ASSERT_NEAR(v.weight(y + base, y), std::exp(-1), 1e-9);
+          }
+          const double radius =
+              std::string(type) == "soft" ? base * std::sqrt(-std::log(1e-3)) : base;
+          ASSERT_DOUBLE_EQ(v.radius(), radius);
+          const auto [begin, end] = v.range(sorted, y);
+          ASSERT_GE(end - begin, least) << name << ' ' << type << ", y " << y;
+          if (std::string(type) == "soft") continue;
+          // Without the images at its border it would hold too few.
+          int64_t inside = 0;
+          for (const float l : labels)
+            inside += std::abs(static_cast<double>(l) - y) < base * (1 - 1e-12) ? 1 : 0;
+          ASSERT_TRUE(inside < least || base == 1e-5) << name << ' ' << type << ", y " << y;
+        }
+      }
+}
+
+TEST(AdaptiveVicinity, DrawsKeepTheirPromises) {
+  for (const auto& [name, labels] : awkward())
+    for (const char* type : {"hard", "soft", "hybrid"}) {
+      const SortedResponses sorted(labels);
+      const int64_t least = std::min<int64_t>(3, sorted.size());
+      const Vicinity rule =
+          vicinity_of(sorted, {.type = type, .sigma = 0.2, .kappa = -5, .min_images = least});
+      Stream stream(9);
+      for (const VicinalDraw& d : draw_vicinal_batch(sorted, rule, 50, stream)) {
+        const Vicinity v = rule.at(sorted, d.target);
+        const double real = static_cast<double>(labels[static_cast<size_t>(d.image)]);
+        ASSERT_LE(std::abs(real - d.target), v.radius()) << name << ' ' << type;
+        ASSERT_GE(d.fake_response, std::max(0.0, d.target - v.radius()));
+        ASSERT_LE(d.fake_response, std::min(1.0, d.target + v.radius()));
+        ASSERT_DOUBLE_EQ(d.real_weight, v.weight(real, d.target));
+        ASSERT_DOUBLE_EQ(d.fake_weight, v.soft ? v.weight(d.fake_response, d.target) : 1);
+        ASSERT_DOUBLE_EQ(d.base, v.base());
+      }
+    }
+}
+
+// A sparse response gets a wide vicinity and a frequent one a narrow one, where the fixed one takes
+// the largest gap for all.
+TEST(AdaptiveVicinity, FollowsTheDensity) {
+  Labels labels;
+  for (int i = 0; i < 50; ++i) labels.push_back(static_cast<float>(i) / 250);  // dense below 0.2
+  labels.push_back(0.6f), labels.push_back(1.0f);
+  const SortedResponses sorted(labels);
+  const Vicinity fixed = vicinity_of(sorted, {.type = "hard", .sigma = 0, .kappa = -1});
+  const Vicinity rule =
+      vicinity_of(sorted, {.type = "hard", .sigma = 0, .kappa = -1, .min_images = 5});
+  EXPECT_LT(rule.at(sorted, 0.1).radius(), 0.02);
+  EXPECT_GT(rule.at(sorted, 0.8).radius(), 0.5);
+  EXPECT_NEAR(fixed.at(sorted, 0.1).radius(), 0.404, 1e-5);
+}
+
+TEST(Vicinity, ClippedTargetsLeaveTheResponsesAtMostOncePerBatch) {
+  const Labels labels{0.3f, 0.35f, 0.5f, 0.7f};
+  const SortedResponses sorted(labels);
+  Vicinity v{.soft = false, .sigma = 0.3, .kappa = 0.1};
+  const auto outliers = [&](const std::vector<double>& targets) {
+    return std::count_if(targets.begin(), targets.end(), [&](double y) {
+      return y < sorted.distinct().front() || y > sorted.distinct().back();
+    });
+  };
+  Stream free(4), clipped(4);
+  EXPECT_GT(outliers(draw_targets(sorted, v, 200, free)), 50);
+  v.clip_targets = true;
+  int64_t sum = 0;
+  for (int batch = 0; batch < 20; ++batch) {
+    const int64_t found = outliers(draw_targets(sorted, v, 50, clipped));
+    EXPECT_LE(found, 1);
+    sum += found;
+    std::vector<double> targets;
+    for (const VicinalDraw& d : draw_vicinal_batch(sorted, v, 50, clipped)) {
+      targets.push_back(d.target);
+      EXPECT_TRUE(by_brute_force(labels, v, d.target).contains(d.image));
+    }
+    EXPECT_LE(outliers(targets), 1);
+  }
+  EXPECT_GT(sum, 0) << "the original stops at one, not at none";
+}
+
 std::string error_of(const std::function<void()>& f) {
   try {
     f();
@@ -219,7 +362,14 @@ TEST(Vicinity, ErrorsNameTheKey) {
     EXPECT_NE(found.find(part), std::string::npos) << found;
   };
   expect(error_of([&] { vicinity_of(two, {.type = "round"}); }),
-         "gan.vicinity.type: expected hard or soft, found 'round'");
+         "gan.vicinity.type: expected hard, soft or hybrid, found 'round'");
+  expect(error_of([&] { vicinity_of(two, {.type = "hybrid"}); }),
+         "gan.vicinity.type: hybrid is one of the adaptive vicinities; expected "
+         "gan.vicinity.min_images above 0, found 0");
+  expect(error_of([&] { vicinity_of(two, {.type = "soft", .min_images = 3}); }),
+         "gan.vicinity.min_images: expected 0 to 2 (the number of training images), found 3");
+  expect(error_of([&] { vicinity_of(two, {.type = "soft", .min_images = -1}); }),
+         "gan.vicinity.min_images: expected 0 to 2");
   expect(error_of([&] { vicinity_of(one, {}); }),
          "gan.vicinity.kappa: -5 asks for a multiple of the largest gap");
   expect(error_of([&] { vicinity_of(two, {.type = "hard", .sigma = 0.1, .kappa = 0}); }),

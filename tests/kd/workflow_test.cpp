@@ -370,6 +370,23 @@ TEST(Regression, HasItsOwnStagesAndNoneOfTheClasses) {
   EXPECT_EQ(stages.at("fakes").labels.at("task"), "regression");
 }
 
+// Where responses enter the GAN as they are, only the ratio needs them embedded.
+TEST(Regression, ANaiveGanWaitsForNoEmbeddingButItsRatioDoes) {
+  ExperimentSettings s = with_responses();
+  s.gan.arch = "sngan-nli";
+  expect_a_graph(s);
+  const auto stages = graph(s);
+  EXPECT_EQ(stages.at("gan").needs, (std::vector<std::string>{}));
+  EXPECT_EQ(stages.at("ratio").needs,
+            (std::vector<std::string>{"gan", "autoencoder", "label_embedding"}));
+  const auto needs = [&](const char* name, const char* need) {
+    const auto& all = stages.at(name).needs;
+    return std::find(all.begin(), all.end(), need) != all.end();
+  };
+  EXPECT_TRUE(needs("fakes", "label_embedding") && needs("fakes_m1", "label_embedding"));
+  EXPECT_FALSE(needs("fakes_raw", "label_embedding"));
+}
+
 std::set<std::string> touched_of_responses(const ExperimentSettings& changed) {
   std::set<std::string> names;
   const auto before = graph(with_responses()), after = graph(changed);

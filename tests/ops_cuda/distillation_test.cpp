@@ -145,6 +145,7 @@ TEST_P(CudaDistillation, LossesInBf16AreNear) {
   for (size_t i = 0; i < found.size(); ++i)
     EXPECT_NEAR(found[i], expected[i], 0.03 * (1 + std::abs(expected[i]))) << "epoch " << i;
 }
+
 /// A teacher's logits of two views an image, made and used on a device, beside the CPU's.
 class CudaStoredLogits : public testing::TestWithParam<const char*> {
  protected:

@@ -296,17 +296,15 @@ TEST(CudaTraining, GanLossesAreThoseOfTheCpu) {
   expect_close(average[DeviceKind::cuda], average[DeviceKind::cpu], 5e-3);
 }
 
-// Weights, targets and the embedding of responses travel into the recorded updates.
-TEST(CudaTraining, GanConditionedOnResponsesIsThatOfTheCpu) {
-  data::Dataset set = toy_data(6, 64, 3);
-  set.labels = {}, set.classes = 0;
-  set.targets = Tensor::of<float>({0.1F, 0.5F, 0.5F, 0.9F, 0.3F, 1.0F});
-  const gan::EmbeddedResponses embedding{
-      [](const Tensor& y) {
-        const Variable v = reshape(Variable(y), {-1, 1});
-        return concat({v, affine(v, -1, 1), square(v)}, 1).data();
-      },
-      3};
+gan::EmbeddedResponses toy_embedding() {
+  return {[](const Tensor& y) {
+            const Variable v = reshape(Variable(y), {-1, 1});
+            return concat({v, affine(v, -1, 1), square(v)}, 1).data();
+          },
+          3};
+}
+
+gan::GanSettings settings_by_response() {
   gan::GanSettings settings;
   settings.arch = "sngan";
   settings.steps = 5;  // from the third on replayed
@@ -314,16 +312,57 @@ TEST(CudaTraining, GanConditionedOnResponsesIsThatOfTheCpu) {
   settings.g_lr = settings.d_lr = 1e-5;
   settings.ema_decay = 0.9, settings.ema_start = 2, settings.health_every = 1,
   settings.sample_every = 0;
+  return settings;
+}
+
+void expect_gan_by_response_as_on_the_cpu(const data::Dataset& set,
+                                          const gan::GanSettings& settings) {
+  const bool naive = gan::condition_kind(settings.arch) == gan::ConditionKind::response;
+  const gan::EmbeddedResponses enter = naive ? gan::responses_as_they_are() : toy_embedding();
   std::map<DeviceKind, Recorder> log;
   std::map<DeviceKind, TensorFile> average;
   for (const Device device : {cpu, cuda}) {
-    gan::GanTrainer trainer(gan::condition_on_responses(set, settings, embedding, device), settings,
+    gan::GanTrainer trainer(gan::condition_on_responses(set, settings, enter, device), settings,
                             Stream(5), log[device.kind], device);
     trainer.run();
     average[device.kind] = trainer.average().state_dict();
   }
   expect_close(log[DeviceKind::cuda], log[DeviceKind::cpu], 2e-3);
   expect_close(average[DeviceKind::cuda], average[DeviceKind::cpu], 5e-3);
+}
+
+data::Dataset six_responses(int64_t side) {
+  data::Dataset set = toy_data(6, side, 3);
+  set.labels = {}, set.classes = 0;
+  set.targets = Tensor::of<float>({0.1F, 0.5F, 0.5F, 0.9F, 0.3F, 1.0F});
+  return set;
+}
+
+// Weights, targets and the embedding of responses travel into the recorded updates.
+TEST(CudaTraining, GanConditionedOnResponsesIsThatOfTheCpu) {
+  expect_gan_by_response_as_on_the_cpu(six_responses(64), settings_by_response());
+}
+
+TEST(CudaTraining, NaiveGanIsThatOfTheCpu) {
+  gan::GanSettings settings = settings_by_response();
+  settings.arch = "sngan-nli", settings.loss = "vanilla";
+  settings.vicinity.clip_targets = true;
+  expect_gan_by_response_as_on_the_cpu(six_responses(32), settings);
+}
+
+TEST(CudaTraining, GanWithAdaptiveVicinitiesAndRegressionIsThatOfTheCpu) {
+  gan::GanSettings settings = settings_by_response();
+  settings.vicinity.type = "hybrid", settings.vicinity.min_images = 2;
+  settings.regression = {.d_weight = 1, .g_weight = 1};
+  expect_gan_by_response_as_on_the_cpu(six_responses(32), settings);
+}
+
+// The updates with negatives are recorded apart: from the step at which they begin.
+TEST(CudaTraining, GanWithNegativesIsThatOfTheCpu) {
+  gan::GanSettings settings = settings_by_response();
+  settings.steps = 8;
+  settings.negatives = {.mismatched = 0.1, .poor = 0.2, .poor_from = 10, .start = 4};
+  expect_gan_by_response_as_on_the_cpu(six_responses(32), settings);
 }
 
 /// Responses of the toy images instead of classes.
