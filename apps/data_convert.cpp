@@ -77,7 +77,9 @@ void add_data_convert(CommandLine& app) {
                   "key=value of [data], as in --set hdf5.task=classification; may be repeated")
       .value_name("KEY=VALUE")
       .one_value_each();
-  convert.add_option("--size", o->size, "image size of a source that makes its images")
+  convert
+      .add_option("--size", o->size,
+                  "image size of a source that makes its images, and of --set resize=...")
       .show_default();
   convert.add_flag("--fake", o->fake, "name the arrays fake_images and fake_labels");
   convert.callback([o] { convert_data(*o); });

@@ -167,14 +167,19 @@ std::vector<bool> parse_split(const Table& t) {
 
 /// Decodes the files of all rows, in parallel; the error of the first bad line is reported whatever
 /// the thread count.
-Tensor read_images(const Table& t, const std::string& folder, int column) {
+Tensor read_images(const Table& t, const std::string& folder, int column, Resize resize,
+                   int64_t size) {
+  const auto read = [&](const std::string& file) {
+    const Tensor image = read_image(file);
+    return resize == Resize::none ? image : resize_image(image, size, resize);
+  };
   const auto path = [&](size_t i) {
     return folder + "/" + t.rows[i].cells[static_cast<size_t>(column)];
   };
   const auto n = static_cast<int64_t>(t.rows.size());
   const auto first = [&] {
     try {
-      return read_image(path(0));
+      return read(path(0));
     } catch (const Error& e) {
       fail(t.file, ": line ", t.rows[0].line, ": ", e.what());
     }
@@ -185,10 +190,11 @@ Tensor read_images(const Table& t, const std::string& folder, int column) {
   for (int64_t i = 0; i < n; ++i) {
     const auto row = static_cast<size_t>(i);
     try {
-      const Tensor image = read_image(path(row));
+      const Tensor image = read(path(row));
       LIMBECK_CHECK(image.shape() == first.shape(), path(row),
                     ": expected an image of [height, width, channels] = ", first.shape(),
-                    " as the first one, found ", image.shape());
+                    " as the first one, found ", image.shape(),
+                    image.size(2) == first.size(2) ? "; data.resize brings them to one size" : "");
       std::memcpy(images.data<uint8_t>() + i * first.numel(), image.data<uint8_t>(),
                   static_cast<size_t>(first.numel()));
     } catch (const std::exception& e) {
@@ -271,10 +277,11 @@ void check_folder(const FolderSettings& s, const std::string& folder) {
 
 }  // namespace
 
-Split read_folder(const std::string& folder, const FolderSettings& settings) {
+Split read_folder(const std::string& folder, const FolderSettings& settings, Resize resize,
+                  int64_t size) {
   const Labels l = read_labels(folder, settings);
   Dataset all = l.task;
-  all.images = read_images(l.table, folder, l.file_column);
+  all.images = read_images(l.table, folder, l.file_column, resize, size);
   std::vector<int64_t> train, test;
   for (size_t i = 0; i < l.is_test.size(); ++i)
     (l.is_test[i] ? test : train).push_back(static_cast<int64_t>(i));
@@ -294,7 +301,8 @@ const RegisterSource source_of_folder(
          },
      .load =
          [](const AnySettings& own, const DataSettings& common) {
-           return read_folder(common.path, own.as<FolderSettings>());
+           return read_folder(common.path, own.as<FolderSettings>(), parse_resize(common.resize),
+                              common.image_size);
          }});
 
 }  // namespace

@@ -1,25 +1,12 @@
-// load(): asks the source for a set, draws the labelled images, pads to the wanted size.
+// load(): asks the source for a set, resizes, draws the labelled images, pads to the wanted size.
 #include <algorithm>
-#include <cstring>
 #include <map>
 
+#include "data/resize.h"
 #include "data/source.h"
 
 namespace limbeck::data {
 namespace {
-
-/// Black frame around each image; an odd rest goes to the bottom and right.
-Tensor pad_images(const Tensor& images, int64_t size) {
-  const int64_t n = images.size(0), h = images.size(1), w = images.size(2), c = images.size(3);
-  const int64_t top = (size - h) / 2, left = (size - w) / 2;
-  Tensor out = Tensor::zeros({n, size, size, c}, DType::u8);
-  const uint8_t* in = images.data<uint8_t>();
-  for (int64_t i = 0; i < n; ++i)
-    for (int64_t y = 0; y < h; ++y)
-      std::memcpy(out.data<uint8_t>() + ((i * size + top + y) * size + left) * c,
-                  in + (i * h + y) * w * c, static_cast<size_t>(w * c));
-  return out;
-}
 
 /// The same number of images per class, or per distinct response: the first `per_class` of a random
 /// order of each group, so that a larger draw with the same seed contains the smaller one. The rows
@@ -50,7 +37,8 @@ Dataset draw(const Dataset& d, int64_t per_class, const Stream& stream, const ch
 void fit_size(Dataset& d, const DataSettings& s) {
   LIMBECK_CHECK(d.height() <= s.image_size && d.width() <= s.image_size,
                 s.path.empty() ? s.kind : s.path, ": images of ", d.height(), " x ", d.width(),
-                " pixels are larger than data.image_size = ", s.image_size);
+                " pixels are larger than data.image_size = ", s.image_size,
+                "; data.resize scales them");
   if (d.height() != s.image_size || d.width() != s.image_size)
     d.images = pad_images(d.images, s.image_size);
 }
@@ -63,6 +51,10 @@ Split load_whole(const DataSettings& s) {
   for (const Dataset* d : {&split.train, &split.test})
     LIMBECK_CHECK(d->images.defined() && (d->classes > 0 ? d->labels : d->targets).defined(),
                   "data source ", s.kind, ": a part without images or labels");
+  if (const Resize how = parse_resize(s.resize); how != Resize::none)
+    for (Dataset* d : {&split.train, &split.test})
+      if (d->height() != s.image_size || d->width() != s.image_size)
+        d->images = resize_images(d->images, s.image_size, how);
   return split;
 }
 

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "data/dataset.h"
+#include "data/resize.h"
 #include "data/responses.h"
 #include "tensor/fields.h"
 
@@ -42,7 +43,9 @@ struct FolderSettings {
 /// label column named `class` or `label` holds classes (0..K-1, or names, numbered in alphabetical
 /// order); one of any other name holds real responses. label_column empty: the only column besides
 /// file and split; an error when there are several.
-Split read_folder(const std::string& folder, const FolderSettings& settings = {});
+/// All images have one size, or with `resize` become size x size.
+Split read_folder(const std::string& folder, const FolderSettings& settings = {},
+                  Resize resize = Resize::none, int64_t size = 0);
 
 /// Lines of a text file without empty ones at the end; empty when the file does not exist.
 std::vector<std::string> optional_lines(const std::string& file);

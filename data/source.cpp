@@ -4,6 +4,7 @@
 #include <filesystem>
 
 #include "data/readers.h"
+#include "data/resize.h"
 
 namespace limbeck::data {
 namespace {
@@ -28,6 +29,9 @@ void common_fields(DataSettings& s, FieldVisitor& v) {
   v("train_per_class", s.train_per_class, "labelled training images per class, 0: all");
   v("test_per_class", s.test_per_class, "test images per class, 0: all");
   v("image_size", s.image_size, "side of the images in pixels; smaller ones get a black frame");
+  v("resize", s.resize,
+    "images of another size are scaled: stretch (both sides) | crop (the middle square) | fit (in "
+    "a black frame); empty: not");
   v("seed", s.seed, "seed of the draw and of images that a source makes");
 }
 
@@ -105,6 +109,7 @@ void check(const DataSettings& s) {
                 s.train_per_class);
   LIMBECK_CHECK(s.test_per_class >= 0, "data.test_per_class: expected 0 or more, found ",
                 s.test_per_class);
+  parse_resize(s.resize);
   if (!source.files.empty()) check_path(source, s.path);
   if (source.check) source.check(s.sources.at(s.kind), s);
 }

@@ -26,8 +26,9 @@ struct DataSettings {
       0;  ///< labelled images per class, drawn from the training part with data.seed; 0: all
   int64_t test_per_class = 0;  ///< 0: all
   int64_t image_size =
-      32;            ///< side; smaller images are zero-padded (28 to 32), larger ones refused
-  int64_t seed = 0;  ///< of the draw, and of images that a source makes
+      32;  ///< side; smaller images are zero-padded (28 to 32), larger ones refused, unless:
+  std::string resize;  ///< images of another size: stretch | crop | fit, as in data/resize.h
+  int64_t seed = 0;    ///< of the draw, and of images that a source makes
   NamedSettings sources = source_settings();
   void fields(FieldVisitor& v);
   /// Canonical text of what has influence: the shared settings and those of the chosen source, as
@@ -47,9 +48,9 @@ struct DataSource {
   /// Refuses what load() would refuse, as far as that can be known without reading images; may be
   /// null. `data.path` is a folder, or a file, by then.
   std::function<void(const AnySettings& own, const DataSettings& common)> check = {};
-  /// Both parts as the source has them: the draw and the padding come after. A source that makes
-  /// its images makes them image_size wide. Errors name the file, the record (counted from 0),
-  /// expected and found.
+  /// Both parts as the source has them: the draw, `resize` and the padding come after. A source
+  /// that makes its images makes them image_size wide; one whose files have many sizes resizes.
+  /// Errors name the file, the record (counted from 0), expected and found.
   std::function<Split(const AnySettings& own, const DataSettings& common)> load;
 };
 
@@ -66,7 +67,8 @@ const DataSource& find_source(const std::string& name);
 /// before any work.
 void check(const DataSettings& settings);
 
-/// Both parts as the source has them, neither drawn nor padded, after check().
+/// Both parts as the source has them, resized if the settings say so, neither drawn nor padded,
+/// after check().
 Split load_whole(const DataSettings& settings);
 
 /// Loads, draws and pads as the settings say, after check().

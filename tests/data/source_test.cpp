@@ -60,7 +60,7 @@ TEST(Source, TheTextHoldsTheChosenSourceOnly) {
   const std::string before = s.text();
   EXPECT_EQ(before,
             "data.kind = \"shapes\"\ndata.path = \"\"\ndata.train_per_class = "
-            "0\ndata.test_per_class = 0\ndata.image_size = 32\ndata.seed = 0\n"
+            "0\ndata.test_per_class = 0\ndata.image_size = 32\ndata.resize = \"\"\ndata.seed = 0\n"
             "data.shapes.train = 2000\ndata.shapes.test = 1000\ndata.shapes.difficulty = 1\n");
   const Settings list = list_settings(s);
   set_override(list, "folder.label_column=age");
