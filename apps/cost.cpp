@@ -69,7 +69,7 @@ class Trials {
     }
   }
 
-  std::vector<StageCost> run(const std::function<void(const StageCost&)>& tell) {
+  std::vector<StageCost> run(const std::function<bool(const StageCost&)>& tell) {
     std::vector<std::pair<std::string, StageCost>> costs;  // in order, by name without seed
     for (const PlannedStage& p : plan_) {
       if (finished_.at(p.stage->name)) continue;
@@ -85,7 +85,7 @@ class Trials {
     for (auto& [name, cost] : costs) {
       try_stage(*cost.stages[0], cost);
       found.push_back(cost);
-      tell(cost);
+      if (!tell(cost)) break;
     }
     return found;
   }
@@ -158,7 +158,7 @@ class Trials {
 
 std::vector<StageCost> measure_costs(const std::vector<PlannedStage>& plan,
                                      const std::string& directory, Device device,
-                                     const std::function<void(const StageCost&)>& tell) {
+                                     const std::function<bool(const StageCost&)>& tell) {
   return Trials(plan, directory, device).run(tell);
 }
 

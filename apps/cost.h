@@ -19,10 +19,11 @@ struct StageCost {
 };
 
 /// Tries the stages that are not finished, in a folder for temporary files that is removed; what
-/// they need and is not finished in `directory` is made untrained. Tells each as it is found.
+/// they need and is not finished in `directory` is made untrained. Tells each as it is found, and
+/// ends early when it is told false.
 std::vector<StageCost> measure_costs(const std::vector<PlannedStage>& plan,
                                      const std::string& directory, Device device,
-                                     const std::function<void(const StageCost&)>& tell);
+                                     const std::function<bool(const StageCost&)>& tell);
 
 /// Name and title of all of them, without the seed.
 std::string name_of(const StageCost& cost);

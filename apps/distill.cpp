@@ -1,5 +1,5 @@
-// limbeck distill: one student, one method, one teacher that is there already, or its stored logits;
-// the stages of a run without the training of the teacher and without the generation.
+// limbeck distill: one student, one method, one teacher that is there already, or its stored
+// logits; the stages of a run without the training of the teacher and without the generation.
 #include <memory>
 
 #include "apps/kernels_option.h"

@@ -1,5 +1,5 @@
-// limbeck logits: what a saved teacher says of augmented views of the training images, as a file that
-// `limbeck distill --logits` and plan.logits take in the teacher's place.
+// limbeck logits: what a saved teacher says of augmented views of the training images, as a file
+// that `limbeck distill --logits` and plan.logits take in the teacher's place.
 #include <memory>
 
 #include "apps/kernels_option.h"

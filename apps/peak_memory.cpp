@@ -1,6 +1,7 @@
 #include "apps/peak_memory.h"
 
-#include <cstdio>
+#include <malloc.h>
+
 #include <cstdlib>
 #include <fstream>
 #include <string>
@@ -16,6 +17,7 @@ PeakMemory::PeakMemory(Device device) : device_(device) {
     allocator(device_).trim();
     allocator(device_).reset_peak();
   }
+  malloc_trim(0);
   std::ofstream("/proc/self/clear_refs") << 5;  // Linux: VmHWM becomes what it is now
 }
 

@@ -109,13 +109,19 @@ void print_costs(const std::vector<PlannedStage>& plan, const std::string& out, 
   const std::clock_t cpu_time = std::clock();
   StageCost sum;
   size_t stages = 0, unknown = 0;
-  for (const StageCost& c : measure_costs(plan, out, device, print_cost)) {
+  const StopSignals signals;
+  const auto tell = [](const StageCost& c) {
+    print_cost(c);
+    return !StopSignals::requested();
+  };
+  for (const StageCost& c : measure_costs(plan, out, device, tell)) {
     const auto n = static_cast<int64_t>(c.stages.size());
     stages += c.stages.size(), unknown += c.unknown.empty() ? 0 : c.stages.size();
     sum.seconds += static_cast<double>(n) * c.seconds, sum.disk += n * c.disk;
     sum.steps += n * c.steps;
     sum.memory = std::max({sum.memory, c.memory, c.device_memory});
   }
+  if (StopSignals::requested()) return;
   std::printf("%-36s %9lld %9s %12s %9s %9s\n", cat("sum of ", stages, ", largest memory").c_str(),
               static_cast<long long>(sum.steps), "", format_duration(sum.seconds).c_str(),
               format_bytes(sum.memory).c_str(), format_bytes(sum.disk).c_str());
@@ -231,7 +237,7 @@ int run(const RunArguments& a) {
     const auto plan = plan_stages(stages, a.out, a.selection);
     print_plan(plan);
     if (!a.no_measure && !a.slurm) print_costs(plan, a.out, device);
-    return 0;
+    return StopSignals::requested() ? exit_interrupted : 0;
   }
   plan_stages(stages, a.out, a.selection);  // a wrong --only leaves no folder
   RunFolder folder(a.out, stages, text);

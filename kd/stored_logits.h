@@ -1,7 +1,8 @@
 // Stored logits: what a teacher said of augmented views of the training images, once, in the place
-// of the teacher in every epoch (the idea of Shen and Xing, "A fast knowledge distillation framework
-// for visual recognition", ECCV 2022, and of Wu et al., "TinyViT", ECCV 2022: store the seed of an
-// augmentation beside the logits and draw it again). docs/workflow.md describes the file.
+// of the teacher in every epoch (the idea of Shen and Xing, "A fast knowledge distillation
+// framework for visual recognition", ECCV 2022, and of Wu et al., "TinyViT", ECCV 2022: store the
+// seed of an augmentation beside the logits and draw it again). docs/workflow.md describes the
+// file.
 #pragma once
 #include <string>
 

@@ -80,6 +80,8 @@ void try_evaluation(Experiment& e, const EvaluationTrial& evaluation, nn::Trial&
   trial.measure((static_cast<double>(evaluation.reference) + fakes) * of_all,
                 [&] { moments = evaluation.moments(images); });
   trial.measure(fakes * of_all, [&] { evaluation.judge(images, labels, Stream()); });
+  // The features of all real images and of a set.
+  trial.cost.more_bytes += (evaluation.reference + std::llround(fakes / sets)) * moments.dim() * 4;
   const double windows =
       e.task().intra_fid() ? static_cast<double>(e.task().groups(real, real).size()) : 0;
   trial.measure(sets * (1 + windows), [&] { gan::frechet_distance(moments, moments); });

@@ -44,7 +44,8 @@ class Monitor {
   virtual std::optional<TensorFile> load() { return std::nullopt; }
 };
 
-/// In a trial: whether a loop of `total` steps shall end now. `finish` waits for the step's results.
+/// In a trial: whether a loop of `total` steps shall end now. `finish` waits for the results of the
+/// step.
 template <class Finish>
 bool tried_enough(Monitor& monitor, int64_t total, Finish&& finish) {
   Trial* const trial = monitor.trial();

@@ -39,8 +39,8 @@ class Run {
                                                              .nesterov = s_.nesterov},
                                              task.extra);
     const int64_t left_over = drop_last() ? 0 : s_.batch - 1;
-    const int64_t own = (task.train.size() + left_over) / s_.batch;
-    steps_per_epoch_ = task.steps_per_epoch > 0 ? task.steps_per_epoch : own;
+    own_steps_ = (task.train.size() + left_over) / s_.batch;
+    steps_per_epoch_ = task.steps_per_epoch > 0 ? task.steps_per_epoch : own_steps_;
   }
 
   SupervisedResult operator()() {
@@ -53,7 +53,7 @@ class Run {
                          .replayed = task_.extra ? task_.extra->replayed() : data::ReplayedViews{},
                          .standardisation = task_.standardisation,
                          .device = device_},
-                        task_.stream.fork("shuffle"), done_);
+                        task_.stream.fork("shuffle"), first_step());
     const int64_t total = s_.epochs * steps_per_epoch_;
     const nn::StepSchedule schedule{s_.lr, s_.milestones, s_.lr_factor, s_.late_drop};
     task_.network.train();
@@ -75,6 +75,9 @@ class Run {
   }
 
  private:
+  /// A trial begins with an epoch's last batch: where it is incomplete, it takes memory of its own.
+  int64_t first_step() const { return task_.monitor.trial() ? own_steps_ - 1 : done_; }
+
   /// What a trial cannot see in its steps: the evaluations.
   SupervisedResult tried() {
     constexpr int64_t most = 200;
@@ -197,6 +200,7 @@ class Run {
   const Device device_;
   std::unique_ptr<SupervisedStep> step_;
   LateReader reader_;
+  int64_t own_steps_ = 0;  // of one pass over the images
   int64_t steps_per_epoch_ = 0, done_ = 0;
   double loss_sum_ = 0, score_sum_ = 0, count_ = 0;
   SupervisedResult result_;

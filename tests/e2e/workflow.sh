@@ -61,6 +61,12 @@ check "every stage says how much memory it took" test "$(grep -l '"peak_bytes": 
 check "a dry run finds the cost of every stage" "$limbeck" run $config --out "$work/unused" --dry-run --threads 1
 check_output "with steps, time, memory and disk" '^cgankd_blkd +8 +[0-9.e-]+ +[0-9.]+ (s|min).* MiB .*MiB' '^fakes +0 +- ' '^sum of 16, largest memory'
 if grep -q "not measured" "$work/out"; then bad "all of them" "$(grep "not measured" "$work/out" | head -n 1)"; else ok "all of them"; fi
+OMP_NUM_THREADS=1 TMPDIR=$work "$limbeck" run configs/tiny_plan.toml --out "$work/unused" --dry-run > "$work/log" 2>&1 &
+pid=$!
+until grep -q '^teacher' <(sed -n '/^cost/,$p' "$work/log") || ! kill -0 $pid 2> /dev/null; do sleep 0.1; done
+kill -TERM $pid; wait $pid; status=$?
+check "a signal ends it" test $status = 3
+check "and leaves no files for trials" test -z "$(ls -d "$work"/limbeck-cost-* 2> /dev/null)"
 check "and of what is left" "$limbeck" run $config --out "$a" --set student.lr=0.04 --dry-run --threads 1
 check_output "alone" '^sum of 8, largest memory'
 check_same "without touching the run" "$a" "$b"
