@@ -38,8 +38,8 @@ class ClassificationCriterion : public Criterion {
 
 /// Mean squared error of a scalar response [N, 1] in [0, 1]; the metric is the mean absolute error
 /// in the unit of the data set's scale, or, `truncated`, that of predictions and responses cut to
-/// whole numbers (ResponseScale::truncated). Here responses become what networks see and back; the nets
-/// of generation see sets that are normalised as a whole (kd/task.h).
+/// whole numbers (ResponseScale::truncated). Here responses become what networks see and back; the
+/// nets of generation see sets that are normalised as a whole (kd/task.h).
 class RegressionCriterion : public Criterion {
  public:
   explicit RegressionCriterion(data::ResponseScale scale = {}, bool truncated = false)

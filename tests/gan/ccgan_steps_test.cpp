@@ -1,5 +1,5 @@
 // Ten steps of CcGAN's training against PyTorch: GanTrainer's losses and those of
-// tests/oracle/ccgan_steps.py, which knows the original's description and our streams, not our code.
+// tests/oracle/ccgan_steps.py, which knows the description and our streams, not our code.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -76,7 +76,7 @@ Losses train(const json& s, const json& c) {
   return losses;
 }
 
-/// f32 beside f64: after some steps an activation near 0 lies on the other side, which moves weights.
+/// f32 beside f64: after some steps an activation near 0 has another sign, which moves weights.
 double tolerance_of(size_t step) { return step < 5 ? 2e-5 : 1e-3; }
 
 void expect_near(const std::vector<double>& found, const json& expected, const char* what) {
