@@ -86,7 +86,9 @@ TEST(Animation, HoldsEveryFrameInOrder) {
       EXPECT_EQ(number(control.content, 8), 5u);
       EXPECT_EQ(number(control.content, 20, 2) * 4, number(control.content, 22, 2)) << "0.25 s";
       ASSERT_EQ(pixels.type, k == 0 ? "IDAT" : "fdAT");
-      if (k > 0) EXPECT_EQ(number(pixels.content, 0), sequence++);
+      if (k > 0) {
+        EXPECT_EQ(number(pixels.content, 0), sequence++);
+      }
       const std::string alone = folder.write(
           "frame.png", file.substr(0, 8) + chunks[0].whole +
                            chunk("IDAT", pixels.content.substr(k == 0 ? 0 : 4)) + chunks[8].whole);
