@@ -112,27 +112,26 @@ bool contains(const std::vector<std::string>& list, const std::string& name) {
 std::string last_of(const std::string& key) { return key.substr(key.rfind('.') + 1); }
 std::string section_of(const std::string& key) { return key.substr(0, key.rfind('.') + 1); }
 
-/// Of a key without a section, the same last name in one is the likeliest ("steps" for
-/// "gan.steps"); of one in a section, what that section has; then the nearest of all.
+/// The same last name below the section, or anywhere for a key without one, is the likeliest
+/// ("steps" for "gan.steps", "data.train" for "data.shapes.train"); then the nearest that the
+/// section has, or all that it has; of an unknown section the nearest key.
 std::string hint(const std::string& name, const std::vector<std::string>& candidates) {
   const std::string section = section_of(name);
-  std::vector<std::string> same_name, of_section;
+  std::vector<std::string> below, of_section;
   for (const auto& c : candidates) {
-    if (last_of(c) == last_of(name)) same_name.push_back(c);
-    if (!section.empty() && c.starts_with(section)) of_section.push_back(c.substr(section.size()));
-  }
-  if (section.empty() && !same_name.empty()) return did_you_mean(same_name[0], {same_name[0]});
-  if (!of_section.empty()) {
-    const std::string near = nearest_name(last_of(name), of_section);
-    return near.empty()
-               ? "; [" + section.substr(0, section.size() - 1) + "] has " + joined(of_section)
-               : did_you_mean(section + near, {section + near});
+    if (!c.starts_with(section)) continue;
+    if (last_of(c) == last_of(name)) return did_you_mean(c, {c});
+    below.push_back(c.substr(section.size()));
+    if (section_of(c) == section) of_section.push_back(last_of(c));
   }
   constexpr size_t few = 10;
-  return did_you_mean(name, candidates,
-                      !same_name.empty()        ? did_you_mean(same_name[0], {same_name[0]})
-                      : candidates.size() > few ? "; 'limbeck config' lists the keys"
+  if (section.empty() || below.empty())
+    return did_you_mean(name, candidates,
+                        candidates.size() > few ? "; 'limbeck config' lists the keys"
                                                 : "; expected " + joined(candidates));
+  if (const std::string near = nearest_name(last_of(name), below); !near.empty())
+    return did_you_mean(section + near, {section + near});
+  return cat("; [", section.substr(0, section.size() - 1), "] has ", joined(of_section));
 }
 
 const Setting& find_setting(const Settings& settings, const std::string& key,
