@@ -123,8 +123,8 @@ std::vector<std::string> subcommand_names(const CLI::App& app) {
   return names;
 }
 
-/// CLI11 only says that one is required: which ones there are, or which one was meant. Empty when the
-/// words name one.
+/// CLI11 only says that one is required: which ones there are, or which one was meant. Empty when
+/// the words name one.
 std::string subcommand_error(const CLI::App& app, std::span<char*> words) {
   if (app.get_require_subcommand_min() == 0) return "";
   const std::vector<std::string> names = subcommand_names(app);

@@ -1,5 +1,6 @@
-// Stop requests: SIGINT, SIGTERM and what batch systems send before they end a job (SIGHUP, SIGUSR1,
-// SIGUSR2: Slurm, LSF, SGE) ask a run to write a checkpoint and end; a second one ends it at once.
+// Stop requests: SIGINT, SIGTERM and what batch systems (Slurm, LSF, SGE) send before they end a
+// job (SIGHUP, SIGUSR1, SIGUSR2) ask a run to write a checkpoint and end; a second one ends it at
+// once.
 #pragma once
 
 namespace limbeck {

@@ -146,7 +146,6 @@ class Loader {
     bool shuffle = true;
     Augmentation augmentation;
     Views views = {};
-    ReplayedViews replayed = {};
     Standardisation standardisation;
     int64_t threads = 1;  ///< prefetch threads; 0: in the caller
     int64_t depth = 4;    ///< batches made ahead
@@ -156,6 +155,7 @@ class Loader {
     Device device =
         /// where the batches go; on another device than the CPU their images are bytes with `draws`
         cpu;
+    ReplayedViews replayed = {};
   };
   Loader(const Dataset& dataset, Config config, Stream stream, int64_t first_step = 0);
   ~Loader();

@@ -43,7 +43,7 @@ class Weights {
   const std::string what_;
 };
 
-/// What the first to the last width of a generator stands for (BigGAN.py and BigGANdeep.py, G_arch).
+/// What the widths of a generator from first to last say (BigGAN.py and BigGANdeep.py, G_arch).
 struct Form {
   int64_t ratio, resolution, stages, last;  ///< last: width of the last block in units of ch
 };

@@ -1,7 +1,7 @@
 // The parity runner of generators and discriminators: BigGAN (fixtures with "kwargs" per case),
 // BigGAN-deep (these have a "G_depth"), and SAGAN and SNGAN conditioned on an embedded label
-// ("g_kwargs"). Eval forward; then one D step and one G step in train mode, with hinge loss unless the
-// case has a "loss": losses, gradients, buffers.
+// ("g_kwargs"). Eval forward; then one D step and one G step in train mode, with hinge loss unless
+// the case has a "loss": losses, gradients, buffers.
 #include <algorithm>
 #include <memory>
 #include <nlohmann/json.hpp>

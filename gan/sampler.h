@@ -45,8 +45,8 @@ struct TrainedGenerator {
 /// The net in eval mode as conditioning and ratio net want it; shares the net.
 EmbeddedResponses embedded_by(const std::shared_ptr<nn::LabelToEmbedding>& net);
 
-/// As generator_checkpoint; of responses with response_low, response_high, response_unit and, unless
-/// they enter as they are, the embedding net (keys label_embedding/*).
+/// As generator_checkpoint; of responses with response_low, response_high, response_unit and,
+/// unless they enter as they are, the embedding net (keys label_embedding/*).
 TensorFile trained_generator_checkpoint(const Generator& generator,
                                         const std::shared_ptr<nn::LabelToEmbedding>& embedding,
                                         const data::ResponseScale& scale);

@@ -6,7 +6,7 @@
 //
 //   sngan-nli          bottom 16c x 4 x 4 at 64 pixels (UTKFace, RC-49); at 32 pixels 8c, as
 //                      gan/sngan.h
-//   sngan-nli-narrow   bottom 8c x 4 x 4, the widest block 8c -> 8c (Steering Angle; 64 pixels only)
+//   sngan-nli-narrow   bottom 8c x 4 x 4, the widest block 8c -> 8c (Steering Angle; 64 pixels)
 //
 // Keys are those of the original's Steering Angle nets; the others of the original have other names
 // for the same layers.

@@ -17,8 +17,8 @@ struct EmbeddedResponses {
 /// The naive label input: y [N, 1] itself.
 EmbeddedResponses responses_as_they_are();
 
-/// Of [gan]: batch, flip, loader_threads, vicinity, negatives. The dataset's targets are normalised to [0, 1],
-/// else Error; its tensors are shared.
+/// Of [gan]: batch, flip, loader_threads, vicinity, negatives. The dataset's targets are normalised
+/// to [0, 1], else Error; its tensors are shared.
 std::unique_ptr<Conditioning> condition_on_responses(const data::Dataset& data,
                                                      const GanSettings& settings,
                                                      EmbeddedResponses embedding,

@@ -44,7 +44,8 @@ void save_network(const std::string& path, const nn::Network& network, const std
                   const std::optional<data::ResponseScale>& scale = {});
 
 /// Builds and loads the network of such a file. Throws naming the file for missing or malformed
-/// metadata, for weights of another network and, unless they are allowed, for NaN and infinite ones.
+/// metadata, for weights of another network and, unless they are allowed, for NaN and infinite
+/// ones.
 SavedNetwork load_network(const std::string& path, Device device = cpu,
                           bool allow_nonfinite = false);
 

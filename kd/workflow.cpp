@@ -268,8 +268,8 @@ class Builder {
         {"fakes_" + point.text(),
          "fake images after subsampling and filtering, " + point.text(),
          {{"role", "fakes"}, {"fakes", fakes_label(FakesUsed::m2, point)}},
-         present({inputs.gan, inputs.features, inputs.ratio, inputs.judge,
-                  inputs.label_embedding})},
+         present(
+             {inputs.gan, inputs.features, inputs.ratio, inputs.judge, inputs.label_embedding})},
         [&](auto& v) { v("fakes", fakes, ""), conditions(v); },
         [inputs](Experiment& e, StageContext& c) { make_fakes(e, c, "fakes", inputs); });
   }

@@ -33,8 +33,8 @@ std::string joined(const std::vector<std::string>& names);
 /// edits, or a third of the name, that leave something of it.
 std::string nearest_name(const std::string& name, const std::vector<std::string>& candidates);
 
-/// The end of a message about an unknown name: "; did you mean 'x'?" with the nearest candidate; when
-/// none is near, `otherwise`, or without one the candidates, if they are few.
+/// The end of a message about an unknown name: "; did you mean 'x'?" with the nearest candidate;
+/// when none is near, `otherwise`, or without one the candidates, if they are few.
 std::string did_you_mean(const std::string& name, const std::vector<std::string>& candidates,
                          const std::string& otherwise = {});
 

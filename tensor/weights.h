@@ -26,9 +26,9 @@ struct RenamedWeights {
 
 /// The weights under a network's own keys. First prefix, ignore and strip, as asked; each has to
 /// meet a key. Then what is known: the counters of torch.optim.swa_utils (n_averaged) and of the
-/// profiler thop (total_ops, total_params) are left out, "module." (DataParallel, AveragedModel) and
-/// "_orig_mod." (torch.compile) are taken away where all keys have them. Throws naming `what` when
-/// two keys become one.
+/// profiler thop (total_ops, total_params) are left out, "module." (DataParallel, AveragedModel)
+/// and "_orig_mod." (torch.compile) are taken away where all keys have them. Throws naming `what`
+/// when two keys become one.
 RenamedWeights rename_weights(const TensorFile& file, const KeyRules& rules,
                               const std::string& what);
 

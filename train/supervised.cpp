@@ -50,9 +50,9 @@ class Run {
                          .drop_last = drop_last(),
                          .augmentation = {s_.crop_padding, s_.flip},
                          .views = task_.extra ? task_.extra->views() : data::Views{},
-                         .replayed = task_.extra ? task_.extra->replayed() : data::ReplayedViews{},
                          .standardisation = task_.standardisation,
-                         .device = device_},
+                         .device = device_,
+                         .replayed = task_.extra ? task_.extra->replayed() : data::ReplayedViews{}},
                         task_.stream.fork("shuffle"), first_step());
     const int64_t total = s_.epochs * steps_per_epoch_;
     const nn::StepSchedule schedule{s_.lr, s_.milestones, s_.lr_factor, s_.late_drop};

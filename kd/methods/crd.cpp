@@ -152,7 +152,8 @@ class ListedNegatives : public Crd {
   const Tensor weights_;
 };
 
-/// The first step: sample i is image (3 i + 1) mod n, its negatives j images (that + 1 + 2 j) mod n.
+/// The first step: sample i is image (3 i + 1) mod n, its negatives j images (that + 1 + 2 j) mod
+/// n.
 const RegisterParityCase parity("CRD", [](const ParityCase& c) {
   const auto n = static_cast<int64_t>(c.noted("n_data"));
   CrdSettings settings;

@@ -4,7 +4,8 @@
 //   r(a, b) = <a - mean a, b - mean b> / (|a - mean a| |b - mean b| + 1e-8)
 //   inter = 1 - mean over rows of r,  intra = 1 - mean over columns of r,  of P = softmax(z / T)
 //   loss = T^2 (beta inter + gamma intra),  beta = gamma = 2, T = 4 on CIFAR-100;  plus CE
-// The factor T^2 is the code's, which writes it as weights 1, 1 and a weight 2 of the whole. On ImageNet the paper takes T = 1.
+// The factor T^2 is the code's, which writes it as weights 1, 1 and a weight 2 of the whole. On
+// ImageNet the paper takes T = 1.
 #include "kd/terms.h"
 
 namespace limbeck::kd::dist {

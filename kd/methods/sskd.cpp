@@ -14,11 +14,10 @@
 // (flip_each). The original's head training leaves the teacher alone by a learning rate of 0, the
 // copy by the absence of gradients. Weight of CE: 0.1, in the ImageNet-100 copy 1. "+ fakes" begins
 // from a finished SSKD student and its head, not from the student without a teacher as all other
-// methods do, and has weight decay 1e-4; both are settings. Learning rates drop at the milestone, not
-// an epoch behind it. What the heads see is what the last linear layer sees: of a VGG for large
-// images the 1024 numbers behind its hidden layers.
-// The paper keeps the terms of L_ss by a threshold on ranks, the code by the shares above. Equal
-// ranks are kept in the order of the rows.
+// methods do, and has weight decay 1e-4; both are settings. Learning rates drop at the milestone,
+// not an epoch behind it. What the heads see is what the last linear layer sees: of a VGG for large
+// images the 1024 numbers behind its hidden layers. The paper keeps the terms of L_ss by a
+// threshold on ranks, the code by the shares above. Equal ranks are kept in the order of the rows.
 #include "kd/methods/sskd.h"
 
 #include <algorithm>

@@ -5,9 +5,9 @@
 //   both times: (1 - l) CE + l T^2 KL(softmax(t/T) || softmax(s/T)), l = 0.5
 //   T = 10: the code's default, which no script changes; the paper says 5
 // Stages before: every assistant, from scratch on the real images with the student's recipe (their
-// learning rate is 0.05, as published, whatever the student's); both drop it at the milestone, not an
-// epoch behind it. With fakes the assistants stay those of the real images (the original's script
-// trains them again; the paper's tables have no such row). Several assistants make a chain,
+// learning rate is 0.05, as published, whatever the student's); both drop it at the milestone, not
+// an epoch behind it. With fakes the assistants stay those of the real images (the original's
+// script trains them again; the paper's tables have no such row). Several assistants make a chain,
 // each taught by the one before. Without a list the pair's assistant is the one of the published
 // scripts; for resnet110 > resnet20, of which none is published, resnet56.
 #include "kd/checkpoint.h"

@@ -135,7 +135,7 @@ TEST_F(StoredLogitsTest, AViewIsTheSameInAnyBatch) {
   EXPECT_FALSE(same_bits(image({3}, 0, 0), image({3}, 0, 1)));
   data::Loader loader(
       data_,
-      {.batch = 5, .augmentation = cropped, .replayed = stored(), .standardisation = standard_},
+      {.batch = 5, .augmentation = cropped, .standardisation = standard_, .replayed = stored()},
       Stream(1));
   const int64_t steps = loader.steps_per_epoch();
   for (int64_t step = 0; step < 3 * steps; ++step) {

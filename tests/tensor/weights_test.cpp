@@ -1,4 +1,5 @@
-// Weights of other programs: keys behind wrappers and beside counters, advice, numbers that are none.
+// Weights of other programs: keys behind wrappers and beside counters, advice, numbers that are
+// none.
 #include "tensor/weights.h"
 
 #include <gtest/gtest.h>
