@@ -63,8 +63,7 @@ void report(const Options& o, const RenamedWeights& weights, const nn::Module& n
             const std::string& kind) {
   std::vector<std::string> names = weights.counters;
   if (!weights.front.empty()) names.insert(names.begin(), "prefix " + weights.front);
-  std::string dropped;
-  for (const std::string& name : names) dropped += (dropped.empty() ? "; dropped: " : ", ") + name;
+  const std::string dropped = names.empty() ? "" : "; dropped: " + joined(names);
   std::printf("%s: %s%s, %zu tensors, %lld parameters%s\n", o.out.c_str(), o.model.c_str(),
               kind.c_str(), weights.file.tensors.size(),
               static_cast<long long>(network.parameter_count()), dropped.c_str());

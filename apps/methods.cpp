@@ -10,11 +10,11 @@ namespace {
 
 /// The stages that run before a student's, by their names without the method's.
 std::string stages_before(const kd::MethodEntry& e) {
-  std::string names;
+  std::vector<std::string> names;
   for (const kd::Preparation& p :
        kd::create_method(e.name, kd::default_method_settings())->preparations())
-    names += (names.empty() ? "" : ", ") + p.name;
-  return names.empty() ? "-" : names;
+    names.push_back(p.name);
+  return names.empty() ? "-" : joined(names);
 }
 
 const char* needs(const kd::MethodEntry& e) {

@@ -11,10 +11,6 @@
 #include "apps/signals.h"
 
 namespace limbeck {
-namespace {
-constexpr int exit_interrupted = 3;
-}  // namespace
-
 void add_one_pair_options(CommandLine& app, OnePairArguments& a) {
   app.add_option("--out", a.out, "run folder; created when it does not exist").required();
   app.add_option("--data", a.data, "kind of the data set, as data.kind of a configuration");
@@ -34,10 +30,7 @@ void add_one_pair_options(CommandLine& app, OnePairArguments& a) {
       .show_default();
   app.add_flag("--dry-run", a.dry_run, "print the effective settings and the stages");
   app.add_flag("--quiet", a.quiet, "print warnings and errors only");
-  app.footer(
-      "SIGINT (Ctrl-C), SIGTERM, SIGHUP, SIGUSR1 and SIGUSR2 write a checkpoint and end with exit "
-      "code 3; the "
-      "same command continues from there.");
+  app.footer(stop_signals_help);
 }
 
 kd::ExperimentSettings settings_of(const OnePairArguments& a) {

@@ -93,10 +93,8 @@ Tensors read_cotangents(const Op& op, const TensorFile& in, const Tensors& out,
 void check_kernel_name(const Op& op, const std::string& kernel) {
   std::vector<std::string> names;
   for (const Kernel& k : implementations(op)) names.push_back(k.name);
-  std::string list;
-  for (const std::string& n : names) list += (list.empty() ? "" : ", ") + n;
   LIMBECK_CHECK(std::find(names.begin(), names.end(), kernel) != names.end(), "operator ", op.name,
-                " has no kernel '", kernel, "'; it has: ", list);
+                " has no kernel '", kernel, "'; it has: ", joined(names));
 }
 
 void add_gradients(const Op& op, const TensorFile& in, const Tensors& inputs, const Tensors& out,

@@ -25,8 +25,6 @@
 namespace limbeck::run_app {
 namespace {
 
-constexpr int exit_interrupted = 3;
-
 struct RunArguments {
   std::string config, out;
   Selection selection;
@@ -314,11 +312,9 @@ RegisterCommand run_command(
                     "memory and disk by a few steps of each stage");
        app.add_flag("--no-measure", a->no_measure, "with --dry-run: without the cost");
        app.add_flag("--quiet", a->quiet, "print warnings and errors only");
-       app.footer(
-           "SIGINT (Ctrl-C), SIGTERM, SIGHUP, SIGUSR1 and SIGUSR2 write a checkpoint and end with "
-           "exit code 3; the same "
-           "command continues from there. "
-           "A second signal ends at once; nothing is lost but the work since the last checkpoint.");
+       app.footer(std::string(stop_signals_help) +
+                  " A second signal ends at once; nothing is lost but the work since the last "
+                  "checkpoint.");
        app.callback([a] {
          if (const int code = run(*a)) throw ExitStatus{code};
        });

@@ -5,6 +5,13 @@
 
 namespace limbeck {
 
+/// For the footer of a command's --help.
+inline constexpr const char* stop_signals_help =
+    "SIGINT (Ctrl-C), SIGTERM, SIGHUP, SIGUSR1 and SIGUSR2 write a checkpoint and end with exit "
+    "code "
+    "3; the same command continues from there.";
+inline constexpr int exit_interrupted = 3;
+
 /// Installs the handlers while alive; not of a SIGHUP that nohup has ignored.
 class StopSignals {
  public:

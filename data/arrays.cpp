@@ -30,11 +30,7 @@ struct Names {
   bool has(const std::string& name) const {
     return std::find(list.begin(), list.end(), name) != list.end();
   }
-  std::string text() const {
-    std::string out;
-    for (const std::string& n : list) out += (out.empty() ? "" : ", ") + n;
-    return out.empty() ? "none" : out;
-  }
+  std::string text() const { return list.empty() ? "none" : joined(list); }
 };
 
 ArrayLayout given_layout(const ArraySettings& s) {

@@ -25,7 +25,7 @@ class ClassConditioning : public Conditioning {
   const data::Dataset& data() const override { return data_; }
   bool one_batch() const override { return true; }
   void configure(NetworkConfig& config) const override {
-    check_condition_kind(config.arch, true);
+    check_condition_kind(config.arch, /*classes=*/true);
     config.classes = data_.classes;
   }
 

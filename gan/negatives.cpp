@@ -12,6 +12,8 @@
 namespace limbeck::gan {
 namespace {
 
+constexpr double smallest_radius = 1e-6;  // from which one of 0, a hard vicinity's, can grow
+
 void check_share(const char* key, double value) {
   LIMBECK_CHECK(value >= 0 && value < 1, "gan.negatives.", key, ": expected 0 to below 1, found ",
                 value);
@@ -57,7 +59,7 @@ int64_t draw_mismatched(const SortedResponses& r, double y, double quantile, Str
 int64_t draw_near(const SortedResponses& r, double y, double radius, Stream& stream) {
   auto [begin, end] = r.within(y, radius);
   while (begin == end) {
-    radius *= 1.05;
+    radius = std::max(smallest_radius, 1.05 * radius);
     std::tie(begin, end) = r.within(y, radius);
   }
   return r.place(begin + stream.below(end - begin));

@@ -331,9 +331,8 @@ Tensor sweep_images(Generator& generator, const Condition& columns, int64_t rows
 }
 
 Tensor sweep(Generator& generator, const Condition& columns, int64_t rows, const Stream& stream,
-             const SampleOptions& options, int64_t zoom) {
-  return data::grid(sweep_images(generator, columns, rows, stream, options), columns.size(), 2,
-                    zoom);
+             const SampleOptions& options) {
+  return data::grid(sweep_images(generator, columns, rows, stream, options), columns.size());
 }
 
 Tensor class_sheet(Generator& generator, int64_t columns, const Stream& stream,

@@ -89,7 +89,7 @@ Tensor sweep_images(Generator& generator, const Condition& columns, int64_t rows
 /// A row per noise, a column per row of the condition -> u8 [H, W, C]: what changes from left to
 /// right is the condition alone.
 Tensor sweep(Generator& generator, const Condition& columns, int64_t rows, const Stream& stream,
-             const SampleOptions& options = {}, int64_t zoom = 1);
+             const SampleOptions& options = {});
 /// Of all classes.
 Tensor class_sheet(Generator& generator, int64_t columns, const Stream& stream,
                    const SampleOptions& options = {});

@@ -55,14 +55,14 @@ class GanObjective {
   const DiffAugment& augment() const { return augment_; }
 
  private:
-  Generator& g_;
-  Discriminator& d_;
-  const AdversarialLoss loss_;
   /// L_D with negatives: they take their weight from the fakes.
   Variable with_negatives(const DiscriminatorResult& r,
                           const Conditioning::DiscriminatorConditions& conditions,
                           const Tensor& augmentation, const Tensor& negatives);
 
+  Generator& g_;
+  Discriminator& d_;
+  const AdversarialLoss loss_;
   const DiffAugment augment_;
   const bool one_batch_;
   const AuxiliaryLosses auxiliary_;

@@ -31,7 +31,7 @@ class VicinityConditioning : public Conditioning {
   const data::Dataset& data() const override { return data_; }
   bool one_batch() const override { return false; }
   void configure(NetworkConfig& config) const override {
-    check_condition_kind(config.arch, false);
+    check_condition_kind(config.arch, /*classes=*/false);
     config.label_dim = embedding_.size;
   }
 

@@ -11,8 +11,8 @@ std::string model_file(const StageContext& context, const StageHandle& stage) {
   return context.directory_of(stage) + "/model.safetensors";
 }
 
-std::string auxiliary_file(const StageContext& context, const StageHandle& stage) {
-  return context.directory_of(stage) + "/auxiliary.safetensors";
+std::string auxiliary_in(const std::string& directory) {
+  return directory + "/auxiliary.safetensors";
 }
 
 /// Null without a teacher.
@@ -175,8 +175,7 @@ void train_from_scratch(Experiment& experiment, StageContext& context, const Stu
           .extra = distillation.get()},
          training_of(experiment, student));
   if (const auto method = method_of(experiment, student); method && method->continues_own_student())
-    write_safetensors(context.directory + "/auxiliary.safetensors",
-                      distillation->auxiliary()->state_dict());
+    write_safetensors(auxiliary_in(context.directory), distillation->auxiliary()->state_dict());
 }
 
 void train_second_phase(Experiment& experiment, StageContext& context, const Student& student,
@@ -190,21 +189,19 @@ void train_second_phase(Experiment& experiment, StageContext& context, const Stu
     context.results["fakes"] = {
         static_cast<double>(images.train.size() - experiment.train().size()), "images",
         Better::neither, "cost"};
-  if (!fakes || context.monitor.trial())
-    steps_per_epoch = (experiment.images_of_transfer(student.point.rho, student.point.count) +
-                       settings.batch - 1) /
-                      settings.batch;
-  if (nn::Trial* const trial = context.monitor.trial(); trial && fakes) {
-    // Its sets of fakes are small. The set, what is drawn of it, and real and fake together.
-    const int64_t missing =
-        experiment.images_of_transfer(student.point.rho, student.point.count) - images.train.size();
-    const int64_t size = images.train.images.numel() / images.train.size();
-    trial->cost.more_bytes += 2 * std::max<int64_t>(0, missing) * size;
+  nn::Trial* const trial = context.monitor.trial();
+  if (!fakes || trial) {
+    const int64_t size = experiment.images_of_transfer(student.point.rho, student.point.count);
+    steps_per_epoch = (size + settings.batch - 1) / settings.batch;
+    // A trial's sets of fakes are small. The set, what is drawn of it, and real and fake together.
+    if (trial && fakes)
+      trial->cost.more_bytes += 2 * std::max<int64_t>(0, size - images.train.size()) *
+                                (images.train.images.numel() / images.train.size());
   }
   const std::unique_ptr<Distillation> distillation =
       distillation_of(experiment, context, student, guidance);
   if (const auto method = method_of(experiment, student); method && method->continues_own_student())
-    distillation->begin_with(auxiliary_file(context, first_phase));
+    distillation->begin_with(auxiliary_in(context.directory_of(first_phase)));
   finish(experiment, context, saved,
          {.network = *saved.network,
           .train = images.train,

@@ -160,11 +160,11 @@ void check_stored(const ExperimentSettings& s, const Plan& plan) {
   LIMBECK_CHECK(s.plan.teachers.empty() && s.plan.fake_data.empty(),
                 "plan.logits: stands in the place of plan.teachers and plan.fake_data; give it "
                 "alone");
-  std::string others;
+  std::vector<std::string> others;
   for (const std::string& m : s.plan.methods)
     if (m != "none" && !serves_with_stored_logits(find_method(m, "plan.methods"), s.methods))
-      others += (others.empty() ? "" : ", ") + m;
-  LIMBECK_CHECK(others.empty(), "plan.logits: ", others,
+      others.push_back(m);
+  LIMBECK_CHECK(others.empty(), "plan.logits: ", joined(others),
                 " must see the teacher itself; stored logits are enough for none, ",
                 methods_on_stored_logits(s.methods));
   for (const Student& student : plan.students) {

@@ -140,10 +140,10 @@ bool serves_with_stored_logits(const MethodEntry& entry, const NamedSettings& se
 }
 
 std::string methods_on_stored_logits(const NamedSettings& settings) {
-  std::string names;
+  std::vector<std::string> names;
   for (const MethodEntry& e : all_methods())
-    if (serves_with_stored_logits(e, settings)) names += (names.empty() ? "" : ", ") + e.name;
-  return names;
+    if (serves_with_stored_logits(e, settings)) names.push_back(e.name);
+  return joined(names);
 }
 
 }  // namespace limbeck::kd

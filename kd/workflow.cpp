@@ -202,7 +202,7 @@ class Builder {
               {gan, features, ratio, judge, of_ratio},
               [&](auto& v) { v("fakes", s_.fakes, ""), conditions(v); });
     for (const SweepPoint& p : plan_.points)
-      if (p.has_set()) add_swept_fakes(p, {gan, features, ratio, judge});
+      if (p.has_set()) add_swept_fakes(p, {gan, features, ratio, judge, of_ratio});
     add_evaluation(judge, features);
   }
 

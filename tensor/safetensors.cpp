@@ -145,11 +145,10 @@ std::map<std::string, std::string> read_metadata(const std::string& path, const 
   return all;
 }
 
-/// PyTorch writes zip archives and, before 1.6, pickles.
-void refuse_pytorch(const std::string& path, const std::string& bytes) {
-  LIMBECK_CHECK(!bytes.starts_with("PK\x03\x04") && !bytes.starts_with("\x80\x02"), path,
-                ": a file of PyTorch, not a safetensors file; tools/pth.py turns one into the "
-                "other");
+/// Of a file whose first eight bytes are no length of a header: PyTorch writes zip archives and,
+/// before 1.6, pickles.
+bool looks_like_pytorch(const std::string& bytes) {
+  return bytes.starts_with("PK\x03\x04") || bytes.starts_with("\x80\x02");
 }
 
 const char* file_type(const std::string& path, const std::string& name, DType dtype) {
@@ -193,10 +192,12 @@ TensorFile read_safetensors(const std::string& path) {
   uint64_t header_size = 0;
   LIMBECK_CHECK(bytes.size() >= 8, path, ": not a safetensors file: ", bytes.size(),
                 " bytes, expected at least 8");
-  refuse_pytorch(path, bytes);
   std::memcpy(&header_size, bytes.data(), 8);
-  LIMBECK_CHECK(header_size <= bytes.size() - 8, path,
-                ": not a safetensors file or truncated: header of ", header_size,
+  const bool fits = header_size <= bytes.size() - 8;
+  LIMBECK_CHECK(fits || !looks_like_pytorch(bytes), path,
+                ": a file of PyTorch, not a safetensors file; tools/pth.py turns one into the "
+                "other");
+  LIMBECK_CHECK(fits, path, ": not a safetensors file or truncated: header of ", header_size,
                 " bytes in a file of ", bytes.size());
   const Json header = parse_header(path, std::string_view(bytes).substr(8, header_size));
   const char* data = bytes.data() + 8 + header_size;

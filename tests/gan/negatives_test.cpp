@@ -70,6 +70,7 @@ TEST(Negatives, NearbyOnesAreWithinTheRadiusWhichGrowsUntilThereAreSome) {
   EXPECT_EQ(all(0.5, 0.45), (std::set<int64_t>{0, 1, 2, 3, 4}));
   EXPECT_EQ(all(0.7, 0.001), (std::set<int64_t>{3})) << "0.18 away; 0.9 and 0.5 are 0.2";
   EXPECT_EQ(all(5, 0.1), (std::set<int64_t>{4}));
+  EXPECT_EQ(all(0.7, 0), (std::set<int64_t>{3})) << "as of a hard vicinity with kappa 0";
 }
 
 TEST(Negatives, ErrorsNameTheKey) {

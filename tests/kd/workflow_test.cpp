@@ -387,6 +387,15 @@ TEST(Regression, ANaiveGanWaitsForNoEmbeddingButItsRatioDoes) {
   EXPECT_FALSE(needs("fakes_raw", "label_embedding"));
 }
 
+TEST(Regression, ASweptSetBehindANaiveGanNeedsTheEmbeddingToo) {
+  ExperimentSettings s = with_responses();
+  s.gan.arch = "sngan-nli";
+  s.plan.pairs = {"resnet20 > resnet8"};
+  s.plan.methods = {"none"};
+  s.plan.rhos = {0.5};
+  EXPECT_EQ(graph(s).at("fakes_rho0.5").needs, graph(s).at("fakes").needs);
+}
+
 std::set<std::string> touched_of_responses(const ExperimentSettings& changed) {
   std::set<std::string> names;
   const auto before = graph(with_responses()), after = graph(changed);

@@ -119,6 +119,21 @@ TEST_F(Files, FilesOfPyTorchAreNamedAsSuch) {
   }
 }
 
+TEST_F(Files, AHeaderAsLongAsAPickleBeginsIsNoPickle) {
+  TensorFile file;
+  file.add("w", Tensor::of<float>({1, 2}));
+  constexpr uint64_t length = 0x280;  // little endian: the bytes 80 02
+  for (size_t blanks = 1; blanks < length; ++blanks) {
+    file.metadata["note"] = std::string(blanks, '.');
+    write_safetensors(path("x"), file);
+    uint64_t found = 0;
+    std::ifstream(path("x"), std::ios::binary).read(reinterpret_cast<char*>(&found), 8);
+    if (found == length) break;
+    ASSERT_LT(found, length);
+  }
+  EXPECT_EQ(read_safetensors(path("x")).get("w").at(1), 2);
+}
+
 TEST_F(Files, AHeaderOfManyTensorsIsReadAndWrittenInTime) {
   TensorFile file;
   for (int i = 0; i < 50000; ++i) file.add("t" + std::to_string(i), Tensor());
