@@ -62,11 +62,11 @@ check "a run on HDF5" run hdf5 "${hdf5[@]}" --stop-after teacher
 checksums "$work/hdf5/stages/teacher" > "$work/teacher.sum"
 cp "$h5" "$work/whole.h5"
 head -c 20000 "$work/whole.h5" > "$h5"
-check_error "a truncated file" "chairs\.h5" run hdf5 "${hdf5[@]}" --stop-after nokd
+check_error "a truncated file" "chairs\.h5: expected an HDF5 file.*truncated" run hdf5 "${hdf5[@]}" --stop-after nokd
 printf 'no HDF5 at all' > "$h5"
-check_error "another file" "chairs\.h5" run hdf5 "${hdf5[@]}" --stop-after nokd
+check_error "another file" "chairs\.h5: expected an HDF5 file" run hdf5 "${hdf5[@]}" --stop-after nokd
 : > "$h5"
-check_error "an empty file" "chairs\.h5" run hdf5 "${hdf5[@]}" --stop-after nokd
+check_error "an empty file" "chairs\.h5: expected an HDF5 file" run hdf5 "${hdf5[@]}" --stop-after nokd
 rm "$h5"
 check_error "no file" "data\.path: .*chairs\.h5: expected a file" run hdf5 "${hdf5[@]}" --stop-after nokd
 cp "$work/whole.h5" "$h5"

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "gan/sampler.h"
+#include "tests/nn/stopping.h"
 
 namespace limbeck::gan {
 namespace {
@@ -22,23 +23,26 @@ void expect_same(const NetworkConfig& found, const NetworkConfig& c, bool genera
   EXPECT_EQ(found.hierarchical, c.hierarchical);
 }
 
+/// Initialises a network and reads its sizes back from its weights.
+template <class Network>
+TensorFile checked_weights(Network& network, uint64_t seed, bool generator) {
+  network.initialise(Stream(seed));
+  const TensorFile weights = network.state_dict();
+  EXPECT_EQ(is_discriminator(weights), !generator);
+  expect_same(biggan_config_of(weights, network.config().arch, generator ? "G" : "D"),
+              network.config(), generator);
+  return weights;
+}
+
 /// Both networks: sizes from the weights, and a checkpoint that has the weights' bits.
 void check(const NetworkConfig& config) {
   SCOPED_TRACE(cat(config.arch, " ", config.resolution, " shared ", config.shared_dim));
-  const auto g = create_generator(config);
-  g->initialise(Stream(1));
-  const TensorFile weights = g->state_dict();
-  EXPECT_FALSE(is_discriminator(weights));
-  expect_same(biggan_config_of(weights, config.arch, "G"), g->config(), true);
+  checked_weights(*create_generator(config), 1, true);
   const auto d = create_discriminator(config);
-  d->initialise(Stream(2));
-  EXPECT_TRUE(is_discriminator(d->state_dict()));
-  expect_same(biggan_config_of(d->state_dict(), config.arch, "D"), d->config(), false);
+  const TensorFile weights = checked_weights(*d, 2, false);
   const TensorFile checkpoint = discriminator_checkpoint(*d);
   EXPECT_EQ(checkpoint_kind(checkpoint), CheckpointKind::discriminator);
-  EXPECT_EQ(
-      load_discriminator(checkpoint, "D")->state_dict().get("linear.weight").to_vector<float>(),
-      d->state_dict().get("linear.weight").to_vector<float>());
+  test::expect_equal_bits(load_discriminator(checkpoint, "D")->state_dict(), weights);
   EXPECT_THROW(load_generator(checkpoint, "D"), Error);
 }
 

@@ -6,6 +6,7 @@
 #include <set>
 
 #include "autograd/gradcheck.h"
+#include "tests/nn/stopping.h"
 
 namespace limbeck::gan {
 namespace {
@@ -158,23 +159,6 @@ TEST(RatioTraining, LearnsWhichFakesAreRealistic) {
   EXPECT_GT(r.at(1), 2.5);  // true ratio 4
 }
 
-/// Keeps what the loop saves; asks for a stop at the n-th occasion.
-class StopAt : public nn::Monitor {
- public:
-  explicit StopAt(int64_t n, std::optional<TensorFile> saved = std::nullopt)
-      : left_(n), saved_(std::move(saved)) {}
-  bool checkpoint_due() override { return --left_ == 0; }
-  bool stop_requested() override { return true; }
-  void save(const TensorFile& state) override { saved_ = state; }
-  std::optional<TensorFile> load() override { return saved_; }
-  void note(const std::string& text) override { notes += text; }
-  std::string notes;
-
- private:
-  int64_t left_;
-  std::optional<TensorFile> saved_;
-};
-
 std::vector<std::vector<float>> weights_of(const nn::Module& m) {
   std::vector<std::vector<float>> all;
   for (const auto& p : m.parameters()) all.push_back(p.value.data().to_vector<float>());
@@ -187,12 +171,12 @@ TEST(RatioTraining, ResumesBitEqual) {
   nn::Monitor monitor;
   const nn::Values a = train_ratio(
       {whole.net, whole.features, dark_or_bright, whole.real, Stream(2), monitor}, whole.settings);
-  StopAt first(3);
+  test::Stopping first(3);
   EXPECT_THROW(
       train_ratio({stopped.net, stopped.features, dark_or_bright, stopped.real, Stream(2), first},
                   stopped.settings),
       nn::Interrupted);
-  StopAt second(0, first.load());
+  test::Stopping second(0, first.saved);
   const nn::Values b =
       train_ratio({resumed.net, resumed.features, dark_or_bright, resumed.real, Stream(2), second},
                   resumed.settings);
@@ -206,7 +190,10 @@ TEST(RatioTraining, ADeadNetIsRestartedAndThenRefused) {
   t.settings.lr = 1e3;
   t.settings.epochs = 30;
   t.settings.restarts = 2;
-  StopAt monitor(0);
+  struct : nn::Monitor {
+    void note(const std::string& text) override { notes += text; }
+    std::string notes;
+  } monitor;
   try {
     train_ratio({t.net, t.features, dark_or_bright, t.real, Stream(2), monitor}, t.settings);
     FAIL() << "a net that says zero was accepted";

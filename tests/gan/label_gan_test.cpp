@@ -7,7 +7,7 @@
 
 #include "gan/network.h"
 #include "nn/parity.h"
-#include "tests/gan/parameter_gradients.h"
+#include "tests/autograd/parameter_gradients.h"
 
 namespace limbeck::gan {
 namespace {
@@ -222,11 +222,9 @@ TEST_P(NaiveLabelGan, TheDiscriminatorProjectsWithTheResponsePlusOne) {
   EXPECT_NEAR(middle.at(0), 0.75 * low.at(0) + 0.25 * high.at(0), 1e-12);
   const Tensor linear_alone = score(-1);
   for (const nn::Parameter& p : d->parameters())
-    if (p.name == "linear2.weight_orig")
-      for (double& w : p.value.data().span<double>()) w = -w;
+    if (p.name == "linear2.weight_orig") Stream(9).fill_normal(p.value.data());
   EXPECT_NEAR(score(-1).at(1), linear_alone.at(1), 1e-12);
-  EXPECT_NEAR(score(0).at(1) - linear_alone.at(1), low.at(1) - linear_alone.at(1), 1e-12)
-      << "sigma changes its sign with the weight";
+  EXPECT_NE(score(0).at(1), low.at(1)) << "the weights matter elsewhere";
 }
 
 TEST_P(NaiveLabelGan, TakesOneResponseForEachImage) {
@@ -252,9 +250,10 @@ TEST(NaiveLabelGanGradients, AreThoseOfFiniteDifferences) {
   const Condition y = response_of({0.1, 0.4, 0.9});
   settle(*d, g->forward(z, y).data(), y);  // power iterations would move between the evaluations
   const auto loss = [&] { return mean(softplus(-d->forward(g->forward(z, y), y))); };
-  expect_parameter_gradients(*g, loss);
+  test::expect_parameter_gradients(*g, loss, 3);
   const Variable x(g->forward(z, y).data());
-  expect_parameter_gradients(*d, [&] { return mean(softplus(d->forward(x, y))); });
+  test::expect_parameter_gradients(
+      *d, [&] { return mean(softplus(d->forward(x, y))); }, 3);
 }
 
 // --- the head of the auxiliary regression ------------------------------------------------------

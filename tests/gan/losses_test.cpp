@@ -72,14 +72,6 @@ TEST(AdversarialLosses, HaveTheirGradients) {
   }
 }
 
-TEST(AdversarialLosses, AreTheSumOfTheirParts) {
-  const Scores s;
-  for (const AdversarialLoss loss : {AdversarialLoss::hinge, AdversarialLoss::vanilla})
-    EXPECT_EQ(
-        discriminator_loss(loss, s.real, s.fake, s.real_weights, s.fake_weights).item(),
-        (real_loss(loss, s.real, s.real_weights) + fake_loss(loss, s.fake, s.fake_weights)).item());
-}
-
 TEST(ResponseLoss, IsItsDefinitionWithItsGradient) {
   const Tensor predicted = column(5, -0.5, 1.5), response = column(6, 0, 1),
                slack = column(7, 0, 0.4);

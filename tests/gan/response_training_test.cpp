@@ -10,24 +10,11 @@
 #include "gan/label_embedding_trainer.h"
 #include "gan/response_ratio.h"
 #include "gan/sampler.h"
+#include "tests/data/temporary.h"
+#include "tests/nn/stopping.h"
 
 namespace limbeck::gan {
 namespace {
-
-/// Keeps what the loop saves; asks for a stop at the n-th occasion.
-class StopAt : public nn::Monitor {
- public:
-  explicit StopAt(int64_t n, std::optional<TensorFile> saved = std::nullopt)
-      : left_(n), saved_(std::move(saved)) {}
-  bool checkpoint_due() override { return --left_ == 0; }
-  bool stop_requested() override { return true; }
-  void save(const TensorFile& state) override { saved_ = state; }
-  std::optional<TensorFile> load() override { return saved_; }
-
- private:
-  int64_t left_;
-  std::optional<TensorFile> saved_;
-};
 
 std::vector<std::vector<float>> state_of(const nn::Module& m) {
   std::vector<std::vector<float>> all;
@@ -42,9 +29,9 @@ template <class Net, class Train>
 void expect_resumes(Net& whole, Net& stopped, Net& resumed, int64_t stop, Train&& train) {
   nn::Monitor undisturbed;
   const nn::Values expected = train(whole, undisturbed);
-  StopAt first(stop);
+  test::Stopping first(stop);
   EXPECT_THROW(train(stopped, first), nn::Interrupted);
-  StopAt second(0, first.load());
+  test::Stopping second(0, first.saved);
   EXPECT_EQ(train(resumed, second), expected);
   EXPECT_EQ(state_of(whole), state_of(resumed));
 }
@@ -198,7 +185,8 @@ struct Toy {
 
 TEST(ResponseGenerator, TheCheckpointAloneMakesImagesOfResponses) {
   const Toy toy;
-  const std::string path = testing::TempDir() + "/limbeck_response_generator.safetensors";
+  const test::TemporaryFolder folder;
+  const std::string path = folder.file("generator.safetensors");
   write_safetensors(
       path, trained_generator_checkpoint(*toy.net, toy.embedding, {-88.13, 97.92, "degrees"}));
   const TrainedGenerator loaded = load_trained_generator(path);
@@ -218,7 +206,8 @@ TEST(ResponseGenerator, OneThatTakesResponsesAsTheyAreNeedsNoEmbedding) {
   const std::shared_ptr<Generator> net =
       create_generator({.arch = "sngan-nli", .ch = 2, .dim_z = 4, .resolution = 32, .channels = 1});
   net->initialise(Stream(1));
-  const std::string path = testing::TempDir() + "/limbeck_naive_generator.safetensors";
+  const test::TemporaryFolder folder;
+  const std::string path = folder.file("generator.safetensors");
   write_safetensors(path, trained_generator_checkpoint(*net, nullptr, {1, 60, "years"}));
   const TrainedGenerator loaded = load_trained_generator(path);
   EXPECT_TRUE(loaded.of_responses());

@@ -5,10 +5,10 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
-#include <cstring>
 #include <limits>
 
 #include "gan/class_conditioning.h"
+#include "tests/nn/stopping.h"
 
 namespace limbeck::gan {
 namespace {
@@ -65,16 +65,6 @@ GanTrainer by_class(const data::Dataset& data, const GanSettings& settings, cons
   return GanTrainer(condition_on_classes(data, settings), settings, stream, monitor);
 }
 
-void expect_equal_bits(const TensorFile& a, const TensorFile& b) {
-  ASSERT_EQ(a.tensors.size(), b.tensors.size());
-  for (const auto& [name, t] : a.tensors) {
-    const Tensor& o = b.get(name);
-    ASSERT_EQ(t.shape(), o.shape()) << name;
-    EXPECT_EQ(std::memcmp(t.raw(), o.raw(), static_cast<size_t>(t.bytes())), 0) << name;
-  }
-  EXPECT_EQ(a.metadata, b.metadata);
-}
-
 double value(const nn::Values& values, const std::string& key) {
   for (const auto& [name, v] : values)
     if (name == key) return v;
@@ -116,7 +106,7 @@ TEST(GanTrainer, ResumeEqualsAnUndisturbedRun) {
   GanTrainer second = by_class(data, toy_settings(), Stream(2), stopped);
   EXPECT_EQ(second.steps_done(), 3);
   second.run();
-  expect_equal_bits(whole.state(), second.state());
+  test::expect_equal_bits(whole.state(), second.state());
 }
 
 TEST(GanTrainer, AverageIsACopyAtFirstAndThenMovesSlowly) {
@@ -124,7 +114,7 @@ TEST(GanTrainer, AverageIsACopyAtFirstAndThenMovesSlowly) {
   Recorder monitor;
   GanTrainer trainer = by_class(data, toy_settings(), Stream(3), monitor);
   trainer.step();
-  expect_equal_bits(trainer.generator().state_dict(), trainer.average().state_dict());
+  test::expect_equal_bits(trainer.generator().state_dict(), trainer.average().state_dict());
   const TensorFile before = trainer.average().state_dict();
   trainer.step();
   const TensorFile now = trainer.generator().state_dict(), average = trainer.average().state_dict();

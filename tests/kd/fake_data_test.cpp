@@ -3,9 +3,11 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
-#include <cstdlib>
 #include <filesystem>
 #include <set>
+
+#include "tests/data/temporary.h"
+#include "tests/nn/stopping.h"
 
 namespace limbeck::kd {
 namespace {
@@ -48,18 +50,12 @@ Tensor ones(const Tensor& x, const Tensor&) { return Tensor::full({x.size(0)}, 1
 
 class FakeData : public ::testing::Test {
  protected:
-  void SetUp() override {
-    std::string name = (std::filesystem::temp_directory_path() / "limbeck-fakes-XXXXXX").string();
-    ASSERT_NE(mkdtemp(name.data()), nullptr);
-    directory_ = name;
-  }
-  void TearDown() override { std::filesystem::remove_all(directory_); }
   FakeTask task(nn::Monitor& monitor, const std::string& file = "fake_data.safetensors") {
     FakeTask t{.source = pixels,
                .ratio = ones,
                .judge = brightness,
-               .directory = directory_,
-               .file = directory_ + "/" + file,
+               .directory = folder_.path(),
+               .file = folder_.file(file),
                .stream = Stream(1),
                .monitor = monitor};
     for (int64_t c = 0; c < 3; ++c) t.conditions.push_back(Tensor::of<int64_t>({c}));
@@ -73,13 +69,13 @@ class FakeData : public ::testing::Test {
     s.sampling = {.burn_in = 10, .batch = 16};
     return s;
   }
-  std::string directory_;
+  const test::TemporaryFolder folder_;
 };
 
 TEST_F(FakeData, OfficialFormKeepsExactlyEnoughBelowTheCutOff) {
   nn::Monitor monitor;
   const auto statistics = make_fake_data(task(monitor), settings());
-  const data::Dataset d = load_fake_data(directory_ + "/fake_data.safetensors", 3);
+  const data::Dataset d = load_fake_data(folder_.file("fake_data.safetensors"), 3);
   EXPECT_EQ(d.histogram(), (std::vector<int64_t>{40, 40, 40}));
   EXPECT_EQ(d.labels.data<int64_t>()[40], 1) << "class-major order";
   for (int64_t i = 0; i < d.size(); ++i)
@@ -90,7 +86,7 @@ TEST_F(FakeData, OfficialFormKeepsExactlyEnoughBelowTheCutOff) {
     EXPECT_GT(s.kept_consistent / s.kept, 0.7);
     EXPECT_EQ(s.kept, 40);
   }
-  EXPECT_FALSE(std::filesystem::exists(directory_ + "/part_00000.safetensors"));
+  EXPECT_FALSE(std::filesystem::exists(folder_.file("part_00000.safetensors")));
 }
 
 TEST_F(FakeData, EqualLossesAreAllKept) {
@@ -102,7 +98,7 @@ TEST_F(FakeData, EqualLossesAreAllKept) {
     return Judgement{std::vector<double>(n, std::log(10.0)), std::vector<int64_t>(n, 0)};
   };
   const auto statistics = make_fake_data(undecided, settings());
-  EXPECT_EQ(load_fake_data(directory_ + "/fake_data.safetensors", 3).histogram(),
+  EXPECT_EQ(load_fake_data(folder_.file("fake_data.safetensors"), 3).histogram(),
             (std::vector<int64_t>{40, 40, 40}));
   EXPECT_EQ(statistics[0].cutoff, std::log(10.0));
 }
@@ -113,7 +109,7 @@ TEST_F(FakeData, PaperFormDropsAShareOfTheGenerated) {
   s.form = "paper";
   s.rho = 0.9;
   const auto statistics = make_fake_data(task(monitor), s);
-  EXPECT_EQ(load_fake_data(directory_ + "/fake_data.safetensors", 3).histogram(),
+  EXPECT_EQ(load_fake_data(folder_.file("fake_data.safetensors"), 3).histogram(),
             (std::vector<int64_t>{36, 36, 36}));
   EXPECT_EQ(statistics[0].candidates, 40);
 }
@@ -123,7 +119,7 @@ TEST_F(FakeData, WithoutFilterAndSubsamplingNothingIsDropped) {
   FakeSettings s = settings();
   s.filter = s.subsample = false;
   const auto statistics = make_fake_data(task(monitor), s);
-  EXPECT_EQ(load_fake_data(directory_ + "/fake_data.safetensors", 3).size(), 120);
+  EXPECT_EQ(load_fake_data(folder_.file("fake_data.safetensors"), 3).size(), 120);
   EXPECT_EQ(statistics[2].candidates, 0);
 }
 
@@ -134,42 +130,29 @@ TEST_F(FakeData, AdjustStoresTheTeachersLabel) {
   s.form = "paper";
   s.rho = 1;
   make_fake_data(task(monitor), s);
-  const data::Dataset d = load_fake_data(directory_ + "/fake_data.safetensors", 10);
+  const data::Dataset d = load_fake_data(folder_.file("fake_data.safetensors"), 10);
   for (int64_t i = 0; i < d.size(); ++i)
     EXPECT_EQ(d.labels.data<int64_t>()[i], d.images.data<uint8_t>()[i] < 128 ? i / 40 : 9);
 }
 
-class StopAt : public nn::Monitor {
- public:
-  explicit StopAt(int n) : left_(n) {}
-  bool checkpoint_due() override { return --left_ == 0; }
-  bool stop_requested() override { return true; }
-  void save(const TensorFile& state) override { saved_ = state; }
-  std::optional<TensorFile> load() override { return saved_; }
-
- private:
-  int left_;
-  std::optional<TensorFile> saved_;
-};
-
 TEST_F(FakeData, ResumesAfterAClassWithTheSameBytes) {
   nn::Monitor monitor;
   make_fake_data(task(monitor, "whole.safetensors"), settings());
-  StopAt stop(2);
+  test::Stopping stop(2);
   EXPECT_THROW(make_fake_data(task(stop), settings()), nn::Interrupted);
-  EXPECT_FALSE(std::filesystem::exists(directory_ + "/fake_data.safetensors"));
+  EXPECT_FALSE(std::filesystem::exists(folder_.file("fake_data.safetensors")));
   make_fake_data(task(stop), settings());
-  EXPECT_EQ(read_file(directory_ + "/whole.safetensors"),
-            read_file(directory_ + "/fake_data.safetensors"));
+  EXPECT_EQ(read_file(folder_.file("whole.safetensors")),
+            read_file(folder_.file("fake_data.safetensors")));
 }
 
 TEST_F(FakeData, ResumesWhereTheDeletionOfPartsWasCutOff) {
-  StopAt stop(3);  // saves after the last class, then stops
+  test::Stopping stop(3);  // saves after the last class, then stops
   EXPECT_THROW(make_fake_data(task(stop), settings()), nn::Interrupted);
   make_fake_data(task(stop), settings());  // deletes the parts; the saved state still counts them
-  const std::string whole = read_file(directory_ + "/fake_data.safetensors");
+  const std::string whole = read_file(folder_.file("fake_data.safetensors"));
   make_fake_data(task(stop), settings());
-  EXPECT_EQ(read_file(directory_ + "/fake_data.safetensors"), whole);
+  EXPECT_EQ(read_file(folder_.file("fake_data.safetensors")), whole);
 }
 
 TEST_F(FakeData, RefusesBadSettingsAndFiles) {
@@ -184,7 +167,7 @@ TEST_F(FakeData, RefusesBadSettingsAndFiles) {
   without.ratio = nullptr;
   EXPECT_THROW(make_fake_data(without, settings()), Error);
   make_fake_data(task(monitor), settings());
-  EXPECT_THROW(load_fake_data(directory_ + "/fake_data.safetensors", 2), Error)
+  EXPECT_THROW(load_fake_data(folder_.file("fake_data.safetensors"), 2), Error)
       << "label 2 of 2 classes";
   // A teacher for which nothing is below its own cut-off must not loop forever.
   FakeTask harsher = task(monitor);

@@ -11,6 +11,7 @@
 
 #include "autograd/gradcheck.h"
 #include "kd/parity_kd.h"
+#include "tests/autograd/parameter_gradients.h"
 #include "tests/kd/method_settings.h"
 
 namespace limbeck::kd {
@@ -94,28 +95,6 @@ inline void expect_gradients(const std::string& name, const Tensors& student,
   EXPECT_TRUE(report.ok) << name << ": " << report.message;
 }
 
-/// Gradients of the parameters of `module` in `loss`, beside central differences.
-inline void expect_parameter_gradients(nn::Module& module, const std::function<Variable()>& loss) {
-  module.zero_grad();
-  loss().backward();
-  for (const nn::Parameter& p : module.parameters()) {
-    ASSERT_TRUE(p.value.grad().defined()) << p.name;
-    const std::vector<double> exact = p.value.grad().to_vector<double>();
-    double* const x = p.value.data().data<double>();
-    for (size_t i = 0; i < exact.size(); i += 1 + exact.size() / 20) {
-      const double kept = x[i], h = 1e-6 * std::max(1.0, std::abs(kept));
-      const auto at = [&](double value) {
-        const NoGrad no_grad;
-        x[i] = value;
-        return loss().item();
-      };
-      const double numeric = (at(kept + h) - at(kept - h)) / (2 * h);
-      x[i] = kept;
-      EXPECT_NEAR(exact[i], numeric, 1e-7 + 1e-6 * std::abs(numeric)) << p.name << " element " << i;
-    }
-  }
-}
-
 /// The gradient of a method's own term with respect to the student's features and its auxiliary
 /// parameters. `features` makes those of a network of its inputs.
 inline void expect_method_gradients(Method& method,
@@ -130,8 +109,8 @@ inline void expect_method_gradients(Method& method,
       gradcheck([&](const Variables& v) { return distill(method, features(v), features(t)); }, s);
   EXPECT_TRUE(report.ok) << report.message;
   if (method.auxiliary())
-    expect_parameter_gradients(*method.auxiliary(),
-                               [&] { return distill(method, features(s), features(t)); });
+    test::expect_parameter_gradients(
+        *method.auxiliary(), [&] { return distill(method, features(s), features(t)); }, 20);
 }
 
 /// A method alone, its own term with weight 1.

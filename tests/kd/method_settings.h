@@ -42,6 +42,16 @@ std::unique_ptr<Method> create_method(const std::string& name, const std::string
   return create_method(name, settings);
 }
 
+/// Black images whose classes take turns.
+inline data::Dataset labelled(int64_t n, int64_t classes) {
+  data::Dataset d;
+  d.images = Tensor::zeros({n, 8, 8, 3}, DType::u8);
+  std::vector<int64_t> labels;
+  for (int64_t i = 0; i < n; ++i) labels.push_back(i % classes);
+  d.labels = Tensor::of(labels), d.classes = classes;
+  return d;
+}
+
 /// A network for tests that need a reference and run none.
 class NoNetwork : public nn::Network {
  public:

@@ -261,14 +261,6 @@ crd::CrdSettings small_crd() {
   s.weight = 1, s.negatives = 5, s.width = 8;
   return s;
 }
-data::Dataset labelled(int64_t n, int64_t classes) {
-  data::Dataset d;
-  d.images = Tensor::zeros({n, 8, 8, 3}, DType::u8);
-  std::vector<int64_t> labels;
-  for (int64_t i = 0; i < n; ++i) labels.push_back(i % classes);
-  d.labels = Tensor::of(labels), d.classes = classes;
-  return d;
-}
 
 struct CrdBench : Bench {
   GivenNegatives method{small_crd()};

@@ -5,13 +5,13 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
-#include <filesystem>
 #include <nlohmann/json.hpp>
 #include <numeric>
 
 #include "kd/distillation.h"
 #include "kd/methods/crd.h"
 #include "nn/parity_fixture.h"
+#include "tests/data/temporary.h"
 #include "tests/kd/method_settings.h"
 #include "train/supervised_step.h"
 
@@ -178,9 +178,8 @@ void expect_state(const json& expected, const nn::Module& module, const std::str
 
 TEST_P(StepsOf, EqualPyTorch) {
   const std::string name = GetParam();
-  const std::string directory = cat(testing::TempDir(), "limbeck_steps_", name);
-  std::filesystem::create_directories(directory);
-  FiveSteps steps(name, directory);
+  const test::TemporaryFolder folder;
+  FiveSteps steps(name, folder.path());
   const std::vector<double> found = steps.run(), expected = five_steps().at(name).at("losses");
   ASSERT_EQ(found.size(), expected.size());
   for (size_t k = 0; k < found.size(); ++k)
@@ -189,7 +188,6 @@ TEST_P(StepsOf, EqualPyTorch) {
   expect_state(five_steps().at(name).at("auxiliary"), steps.auxiliary(), "auxiliary");
   if (five_steps().at(name).contains("teacher"))
     expect_state(five_steps().at(name).at("teacher"), steps.teacher(), "teacher");
-  std::filesystem::remove_all(directory);
 }
 INSTANTIATE_TEST_SUITE_P(Methods, StepsOf,
                          testing::Values("crd", "reviewkd", "semckd", "simkd", "sskd"),

@@ -4,6 +4,7 @@
 #include "kd/distillation.h"
 #include "nn/layers.h"
 #include "tests/kd/method_fixtures.h"
+#include "tests/nn/stopping.h"
 #include "train/supervised.h"
 
 namespace limbeck::kd {
@@ -237,18 +238,9 @@ class MemoryMethod : public Method {
 };
 
 TEST(Distillation, AMemoryTravelsWithTheCheckpoint) {
-  class Keeper : public nn::Monitor {
-   public:
-    explicit Keeper(int64_t stop) : left(stop) {}
-    bool checkpoint_due() override { return --left == 0; }
-    bool stop_requested() override { return true; }
-    void save(const TensorFile& s) override { saved = s; }
-    std::optional<TensorFile> load() override { return saved; }
-    int64_t left;
-    std::optional<TensorFile> saved;
-  };
   const data::Dataset d = colours(40);
-  const auto train_with = [&](Keeper& monitor, std::vector<std::vector<float>>& student_state) {
+  const auto train_with = [&](test::Stopping& monitor,
+                              std::vector<std::vector<float>>& student_state) {
     Small student(12);
     auto method = std::make_unique<MemoryMethod>(MemoryMethod::Settings{});
     MemoryMethod& m = *method;
@@ -263,12 +255,11 @@ TEST(Distillation, AMemoryTravelsWithTheCheckpoint) {
     return m.memory_->bank().to_vector<float>();
   };
   std::vector<std::vector<float>> whole, resumed;
-  Keeper undisturbed(0), stopped(5);
+  test::Stopping undisturbed(0), stopped(5);
   const std::vector<float> expected = train_with(undisturbed, whole);
   EXPECT_GT(*std::max_element(expected.begin(), expected.end()), 0);
   train_with(stopped, resumed);
-  Keeper again(0);
-  again.saved = stopped.saved;
+  test::Stopping again(0, stopped.saved);
   EXPECT_EQ(train_with(again, resumed), expected);
   EXPECT_EQ(resumed, whole);
 }

@@ -3,24 +3,15 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
-#include <cstring>
 #include <filesystem>
 
-#include "kd/distillation.h"
+#include "tests/data/temporary.h"
 #include "tests/kd/method_settings.h"
-#include "train/supervised.h"
+#include "tests/kd/teach.h"
+#include "tests/nn/stopping.h"
 
 namespace limbeck::kd {
 namespace {
-
-data::Dataset labelled(int64_t n, int64_t classes) {
-  data::Dataset d;
-  d.images = Tensor::zeros({n, 8, 8, 3}, DType::u8);
-  std::vector<int64_t> labels;
-  for (int64_t i = 0; i < n; ++i) labels.push_back(i % classes);
-  d.labels = Tensor::of(labels), d.classes = classes;
-  return d;
-}
 
 /// Class c is bright in channel c.
 data::Dataset coloured(int64_t n) {
@@ -32,40 +23,26 @@ data::Dataset coloured(int64_t n) {
   return d;
 }
 
-/// Stops at a step and keeps the state.
-class Stopping : public nn::Monitor {
- public:
-  explicit Stopping(int64_t stop) : left_(stop) {}
-  bool checkpoint_due() override { return --left_ == 0; }
-  bool stop_requested() override { return true; }
-  void save(const TensorFile& s) override { saved = s; }
-  std::optional<TensorFile> load() override { return saved; }
-  std::optional<TensorFile> saved;
-
- private:
-  int64_t left_;
-};
-
 const nn::ModelOptions tiny{.outputs = 3, .channels = 3, .size = 8};
 const train::ClassificationCriterion by_class;
 
 /// One student of one method, from preparations to the saved file.
 class Course {
  public:
-  Course(std::string method, std::string folder) : method_(std::move(method)), folder_(folder) {
+  explicit Course(std::string method) : method_(std::move(method)) {
     SetField<int64_t>(settings_.at("crd"), "negatives", 20);
     SetField<int64_t>(settings_.at("sskd"), "head_epochs", 1);
     SetField<int64_t>(settings_.at("sskd"), "head_batch", 16);
     SetField<std::vector<std::string>>(settings_.at("takd"), "assistants", {"resnet14", "resnet8"});
-    std::filesystem::remove_all(folder_);
     teacher_ = model("resnet14", 11);
     student_ = model("resnet8", 12);
     student_->set_requires_grad(true);
     for (const Preparation& p : create_method(method_, settings_)->preparations()) {
-      std::filesystem::create_directories(folder_ + p.name);
+      const std::string place = folder_.file(p.name);
+      std::filesystem::create_directories(place);
       nn::Monitor monitor;
-      PreparationContext c{*student_, *teacher_, split_,           standard_, by_class,
-                           Stream(4), monitor,   folder_ + p.name, "resnet8", "resnet14",
+      PreparationContext c{*student_, *teacher_, split_,        standard_, by_class,
+                           Stream(4), monitor,   place,         "resnet8", "resnet14",
                            tiny,      training_, directory_of()};
       p.run(c);
     }
@@ -75,16 +52,7 @@ class Course {
     const auto student = model("resnet8", 12);
     Distillation distillation(method_, create_method(method_, settings_), model("resnet14", 11),
                               nn::Task::classification, directory_of());
-    result = train::fit({.network = *student,
-                         .train = split_.train,
-                         .test = split_.train,
-                         .standardisation = standard_,
-                         .criterion = by_class,
-                         .stream = Stream(3),
-                         .monitor = monitor,
-                         .extra = &distillation},
-                        training_);
-    std::filesystem::create_directories(folder_);
+    result = teach(*student, distillation, split_.train, split_.train, monitor, training_);
     save_network(file(), distillation.deployed(*student), "resnet8", tiny, standard_);
     TensorFile state = student->state_dict();
     if (distillation.auxiliary())
@@ -103,11 +71,12 @@ class Course {
     return network;
   }
   Distillation::DirectoryOf directory_of() const {
-    return [this](const std::string& preparation) { return folder_ + preparation; };
+    return [this](const std::string& preparation) { return folder_.file(preparation); };
   }
-  std::string file() const { return folder_ + "model.safetensors"; }
+  std::string file() const { return folder_.file("model.safetensors"); }
 
-  const std::string method_, folder_;
+  const std::string method_;
+  const test::TemporaryFolder folder_;
   NamedSettings settings_ = default_method_settings();
   data::Split split_{coloured(41), {}};
   const data::Standardisation standard_ = data::standardisation_of(split_.train);
@@ -119,24 +88,16 @@ class Course {
 class InALoop : public testing::TestWithParam<const char*> {};
 
 TEST_P(InALoop, ResumesToTheBitAndSavesWhatItEvaluates) {
-  const std::string folder = cat(testing::TempDir(), "limbeck_course_", GetParam(), "/");
-  Course course(GetParam(), folder);
+  Course course(GetParam());
   nn::Monitor undisturbed;
   const TensorFile whole = course.train(undisturbed);
   const double test = course.result.test_metric;
   EXPECT_TRUE(std::isfinite(course.result.loss));
   EXPECT_DOUBLE_EQ(course.accuracy_of_file(), test);
-  Stopping stopped(3);
+  test::Stopping stopped(3);
   EXPECT_THROW(course.train(stopped), nn::Interrupted);
-  Stopping again(0);
-  again.saved = stopped.saved;
-  const TensorFile resumed = course.train(again);
-  ASSERT_EQ(resumed.tensors.size(), whole.tensors.size());
-  for (const auto& [name, t] : whole.tensors) {
-    const Tensor other = resumed.get(name);
-    ASSERT_EQ(other.bytes(), t.bytes()) << name;
-    EXPECT_EQ(std::memcmp(other.raw(), t.raw(), static_cast<size_t>(t.bytes())), 0) << name;
-  }
+  test::Stopping again(0, stopped.saved);
+  test::expect_equal_bits(course.train(again), whole);
 }
 
 INSTANTIATE_TEST_SUITE_P(Methods, InALoop,
@@ -179,13 +140,13 @@ TEST(SimKd, ReusesTheHeadOfAVggForLargeImages) {
   distillation.prepare({*student, student->forward_features(images), images, d, Stream(4), 2});
   nn::Network& deployed = distillation.deployed(*student);
   deployed.eval();
-  const std::string file = cat(testing::TempDir(), "limbeck_simkd_vgg.safetensors");
+  const test::TemporaryFolder folder;
+  const std::string file = folder.file("vgg.safetensors");
   save_network(file, deployed, "resnet8", large, {{0, 0, 0}, {1, 1, 1}});
   const SavedNetwork saved = load_network(file);
   saved.network->eval();
   EXPECT_EQ((*saved.network)(images).data().to_vector<float>(),
             deployed(images).data().to_vector<float>());
-  std::filesystem::remove(file);
 }
 
 TEST(Sskd, BeginsASecondPhaseWithTheHeadOfTheFirst) {
@@ -195,7 +156,8 @@ TEST(Sskd, BeginsASecondPhaseWithTheHeadOfTheFirst) {
   const data::Dataset d = labelled(8, 3);
   const Variable images(Tensor::zeros({2, 8, 8, 3}));
   const nn::Features features = student->forward_features(images);
-  const std::string file = cat(testing::TempDir(), "limbeck_sskd_auxiliary.safetensors");
+  const test::TemporaryFolder folder;
+  const std::string file = folder.file("auxiliary.safetensors");
   const auto head = [&](uint64_t seed, const std::string& begin_with) {
     Distillation distillation("sskd", create_method("sskd"), nn::create_model("resnet8", tiny),
                               nn::Task::classification);

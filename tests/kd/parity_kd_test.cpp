@@ -4,11 +4,11 @@
 
 #include <gtest/gtest.h>
 
-#include <filesystem>
 #include <nlohmann/json.hpp>
 
 #include "nn/parity.h"
 #include "tensor/safetensors.h"
+#include "tests/data/temporary.h"
 
 namespace limbeck::kd {
 namespace {
@@ -55,22 +55,14 @@ INSTANTIATE_TEST_SUITE_P(Criteria, KdParity,
 /// The fixture with something changed, in a file of its own.
 class ChangedFixture : public testing::Test {
  protected:
-  void SetUp() override {
-    std::string name = (std::filesystem::temp_directory_path() / "limbeck-parity-XXXXXX").string();
-    ASSERT_NE(mkdtemp(name.data()), nullptr);
-    directory_ = name;
-  }
-  void TearDown() override { std::filesystem::remove_all(directory_); }
   std::vector<nn::ParityReport> run(const json& j) {
-    const std::string path = directory_ + "/criteria.json", text = j.dump();
-    write_file_atomically(path, text);
-    return nn::run_parity(path, DType::f64);
+    return nn::run_parity(folder_.write("criteria.json", j.dump()), DType::f64);
   }
   static json only(const std::string& name) {
     const json all = json::parse(read_file(fixture));
     return {{"salt", ""}, {"cases", {{name, all.at("cases").at(name)}}}};
   }
-  std::string directory_;
+  const test::TemporaryFolder folder_;
 };
 
 TEST_F(ChangedFixture, WrongNumbersAreNoticed) {

@@ -8,7 +8,9 @@
 #include <set>
 
 #include "kd/distillation.h"
+#include "tests/data/temporary.h"
 #include "tests/kd/method_settings.h"
+#include "tests/nn/stopping.h"
 
 namespace limbeck::kd {
 namespace {
@@ -58,36 +60,23 @@ TEST(Body, GivesTheRestItsGradientsBack) {
   for (const nn::Parameter& p : net->parameters()) EXPECT_TRUE(p.value.requires_grad()) << p.name;
 }
 
-/// Stops after some steps, as a monitor of a run does.
-class Keeper : public nn::Monitor {
+/// Keeps the errors of the epochs, too.
+class Keeper : public test::Stopping {
  public:
-  explicit Keeper(int64_t stop = 0) : left(stop) {}
+  using test::Stopping::Stopping;
   void metrics(int64_t, const nn::Values& values) override {
     for (const auto& [name, value] : values)
       if (name == "train_error") errors.push_back(value);
   }
-  bool checkpoint_due() override { return --left == 0; }
-  bool stop_requested() override { return true; }
-  void save(const TensorFile& s) override { saved = s; }
-  std::optional<TensorFile> load() override { return saved; }
-  int64_t left;
-  std::optional<TensorFile> saved;
   std::vector<double> errors;
 };
 
 class Preparations : public testing::TestWithParam<const char*> {
  protected:
-  void SetUp() override {
-    std::string name = (std::filesystem::temp_directory_path() / "limbeck-prepare-XXXXXX").string();
-    ASSERT_NE(mkdtemp(name.data()), nullptr);
-    directory_ = name;
-  }
-  void TearDown() override { std::filesystem::remove_all(directory_); }
-
   bool of_student() const { return std::string(GetParam()) != "ft"; }
   std::string section() const { return of_student() ? "init" : "paraphraser"; }
   std::string file() const {
-    return directory_ + (of_student() ? "/student.safetensors" : "/paraphraser.safetensors");
+    return folder_.file(of_student() ? "student.safetensors" : "paraphraser.safetensors");
   }
   std::unique_ptr<Method> method() const {
     NamedSettings settings = default_method_settings();
@@ -108,16 +97,17 @@ class Preparations : public testing::TestWithParam<const char*> {
     const data::Standardisation standardisation = data::standardisation_of(split.train);
     const train::ClassificationCriterion criterion;
     const train::Settings training;
-    PreparationContext context{student,   *teacher, split,      standardisation, criterion,
-                               Stream(4), monitor,  directory_, "resnet8",       teacher_name(),
-                               {},        training, {}};
+    PreparationContext context{student,   *teacher,       split,   standardisation,
+                               criterion, Stream(4),      monitor, folder_.path(),
+                               "resnet8", teacher_name(), {},      training,
+                               {}};
     const std::vector<Preparation> all = method()->preparations();
     ASSERT_EQ(all.size(), 1u);
     EXPECT_EQ(all[0].of_student, of_student());
     EXPECT_EQ(all[0].name, section());
     all[0].run(context);
   }
-  std::string directory_;
+  const test::TemporaryFolder folder_;
 };
 
 TEST_P(Preparations, LowerTheirLossAndLeaveTheRestAlone) {
@@ -147,8 +137,7 @@ TEST_P(Preparations, ResumeBitEqual) {
   std::filesystem::remove(file());
   EXPECT_THROW(run(*network("wrn_16_1", 1), stopped), nn::Interrupted);
   EXPECT_FALSE(std::filesystem::exists(file()));
-  Keeper again;
-  again.saved = stopped.saved;
+  Keeper again(0, stopped.saved);
   run(*network("wrn_16_1", 1), again);
   EXPECT_EQ(read_file(file()), expected);
 }
@@ -160,7 +149,7 @@ TEST_P(Preparations, AreWhatTheStudentBeginsWith) {
   const auto student = network("wrn_16_1", 3);
   Distillation distillation(GetParam(), method(), network(teacher_name(), 2),
                             nn::Task::classification,
-                            [this](const std::string&) { return directory_; });
+                            [this](const std::string&) { return folder_.path(); });
   const Variable probe(Tensor::zeros({2, 32, 32, 3}));
   const data::Split split = images(4);
   const NoGrad no_grad;

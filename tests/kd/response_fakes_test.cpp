@@ -6,6 +6,7 @@
 #include <cmath>
 
 #include "tests/data/temporary.h"
+#include "tests/nn/stopping.h"
 
 namespace limbeck::kd {
 namespace {
@@ -147,26 +148,13 @@ TEST_F(ResponseFakes, WithoutReplacementLabelsAreThoseAskedForInTheUnit) {
   EXPECT_EQ(load().targets.at(99), 45);
 }
 
-class StopAt : public nn::Monitor {
- public:
-  bool checkpoint_due() override { return stop; }
-  bool stop_requested() override { return true; }
-  void save(const TensorFile& state) override { saved_ = state; }
-  std::optional<TensorFile> load() override { return saved_; }
-  bool stop = true;
-
- private:
-  std::optional<TensorFile> saved_;
-};
-
 TEST_F(ResponseFakes, ResumesBitEqual) {
   nn::Monitor monitor;
   make_response_fakes(task(monitor), settings(), scale_);
   const std::string whole = read_file(folder_.file("fake_data.safetensors"));
   std::filesystem::remove(folder_.file("fake_data.safetensors"));
-  StopAt stopping;
+  test::Stopping stopping(1);
   EXPECT_THROW(make_response_fakes(task(stopping), settings(), scale_), nn::Interrupted);
-  stopping.stop = false;
   make_response_fakes(task(stopping), settings(), scale_);
   EXPECT_EQ(read_file(folder_.file("fake_data.safetensors")), whole);
 }

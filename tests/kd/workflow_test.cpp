@@ -3,11 +3,11 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
-#include <filesystem>
 #include <map>
 #include <set>
 
 #include "kd/checkpoint.h"
+#include "tests/data/temporary.h"
 #include "tests/kd/method_settings.h"
 
 namespace limbeck::kd {
@@ -473,13 +473,7 @@ TEST(Regression, WithoutAMethodOnlyStudentsWithoutATeacherAreLeft) {
 
 class SavedNetworks : public ::testing::Test {
  protected:
-  void SetUp() override {
-    std::string name = (std::filesystem::temp_directory_path() / "limbeck-network-XXXXXX").string();
-    ASSERT_NE(mkdtemp(name.data()), nullptr);
-    directory_ = name;
-  }
-  void TearDown() override { std::filesystem::remove_all(directory_); }
-  std::string directory_;
+  const test::TemporaryFolder folder_;
 };
 
 TEST_F(SavedNetworks, ComeBackAsTheyWere) {
@@ -487,7 +481,7 @@ TEST_F(SavedNetworks, ComeBackAsTheyWere) {
   const auto net = nn::create_model("resnet8", options);
   net->initialise(Stream(3));
   const data::Standardisation standardisation{{0.1234567890123456789}, {1.0 / 3}};
-  const std::string path = directory_ + "/model.safetensors";
+  const std::string path = folder_.file("model.safetensors");
   save_network(path, *net, "resnet8", options, standardisation);
   const SavedNetwork saved = load_network(path);
   EXPECT_EQ(saved.name, "resnet8");
@@ -504,7 +498,7 @@ TEST_F(SavedNetworks, RegressorsComeBackAsRegressors) {
   const nn::ModelOptions options{
       .outputs = 1, .channels = 1, .size = 32, .task = nn::Task::regression};
   const auto net = nn::create_model("resnet8", options);
-  const std::string path = directory_ + "/model.safetensors";
+  const std::string path = folder_.file("model.safetensors");
   save_network(path, *net, "resnet8", options, {{0.5}, {1}});
   EXPECT_EQ(load_network(path).options.task, nn::Task::regression);
   TensorFile file = read_safetensors(path);
@@ -523,7 +517,7 @@ TEST_F(SavedNetworks, RegressorsKeepTheirScale) {
   const nn::ModelOptions options{
       .outputs = 1, .channels = 1, .size = 32, .task = nn::Task::regression};
   const auto net = nn::create_model("resnet8", options);
-  const std::string path = directory_ + "/model.safetensors";
+  const std::string path = folder_.file("model.safetensors");
   const data::ResponseScale scale{-88.13, 97.92, "degrees"};
   save_network(path, *net, "resnet8", options, {{0.5}, {0.5}}, scale);
   EXPECT_EQ(load_network(path).scale, scale);
@@ -536,7 +530,7 @@ TEST_F(SavedNetworks, RegressorsKeepTheirScale) {
 TEST_F(SavedNetworks, OfAnotherKindAreRefusedByName) {
   const nn::ModelOptions options{.outputs = 10, .channels = 3, .size = 32};
   const auto net = nn::create_model("resnet8", options);
-  const std::string path = directory_ + "/model.safetensors";
+  const std::string path = folder_.file("model.safetensors");
   const data::Standardisation three{{0.5, 0.5, 0.5}, {1, 1, 1}};
   const auto fails = [&](const char* word) {
     try {

@@ -3,17 +3,16 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
-#include <filesystem>
 
 #include "autograd/autocast.h"
-#include "kd/distillation.h"
 #include "kd/stored_logits.h"
 #include "nn/layers.h"
 #include "ops/execution.h"
+#include "tests/data/temporary.h"
 #include "tests/kd/counted_distillation.h"
 #include "tests/kd/method_settings.h"
+#include "tests/kd/teach.h"
 #include "tests/ops_cuda/methods.h"
-#include "train/supervised.h"
 
 namespace limbeck::kd {
 namespace {
@@ -75,13 +74,6 @@ class Losses : public nn::Monitor {
 
 class CudaDistillation : public testing::TestWithParam<std::string> {
  protected:
-  void SetUp() override {
-    std::string name = (std::filesystem::temp_directory_path() / "limbeck-distill-XXXXXX").string();
-    ASSERT_NE(mkdtemp(name.data()), nullptr);
-    directory_ = name;
-  }
-  void TearDown() override { std::filesystem::remove_all(directory_); }
-
   std::unique_ptr<Method> method() const {
     NamedSettings settings = default_method_settings();
     for (const char* section : {"init", "paraphraser"})
@@ -105,27 +97,21 @@ class CudaDistillation : public testing::TestWithParam<std::string> {
     teacher->eval();
     for (const Preparation& p : method()->preparations()) {
       const train::Settings training;
-      PreparationContext context{
-          *prepared, *teacher, split, standardisation, criterion, Stream(4), monitor, directory_,
-          "",        "",       {},    training,        {}};
+      PreparationContext context{*prepared, *teacher,  split,   standardisation,
+                                 criterion, Stream(4), monitor, folder_.path(),
+                                 "",        "",        {},      training,
+                                 {}};
       p.run(context);
     }
     CountedDistillation distillation(GetParam(), method(), network(2, device),
                                      nn::Task::classification,
-                                     [this](const std::string&) { return directory_; });
-    train::fit({.network = *student,
-                .train = split.train,
-                .test = split.test,
-                .standardisation = standardisation,
-                .criterion = criterion,
-                .stream = Stream(3),
-                .monitor = monitor,
-                .extra = &distillation},
-               {.epochs = 2, .batch = 4, .lr = lr, .crop_padding = 1});
+                                     [this](const std::string&) { return folder_.path(); });
+    teach(*student, distillation, split.train, split.test, monitor,
+          {.epochs = 2, .batch = 4, .lr = lr, .crop_padding = 1});
     EXPECT_EQ(distillation.calls(), device == cpu ? 8 : 3) << "two as usual, one recorded";
     return monitor.values;
   }
-  std::string directory_;
+  const test::TemporaryFolder folder_;
 };
 
 TEST_P(CudaDistillation, LossesAreThoseOfTheCpu) {
@@ -152,7 +138,6 @@ class CudaStoredLogits : public testing::TestWithParam<const char*> {
   static std::vector<double> losses_on(Device device) {
     const data::Split split = images();
     const data::Standardisation standardisation = data::standardisation_of(split.train);
-    const train::ClassificationCriterion criterion;
     nn::Monitor quiet;
     data::ReplayedViews views{.count = 2, .seed = 7};
     views.outputs = logits_of_views(*network(2, device), split.train, standardisation, {1, true},
@@ -161,15 +146,8 @@ class CudaStoredLogits : public testing::TestWithParam<const char*> {
                               views);
     Losses monitor;
     const auto student = network(1, device);
-    train::fit({.network = *student,
-                .train = split.train,
-                .test = split.test,
-                .standardisation = standardisation,
-                .criterion = criterion,
-                .stream = Stream(3),
-                .monitor = monitor,
-                .extra = &distillation},
-               {.epochs = 3, .batch = 4, .lr = 0.01, .crop_padding = 1});
+    teach(*student, distillation, split.train, split.test, monitor,
+          {.epochs = 3, .batch = 4, .lr = 0.01, .crop_padding = 1});
     return monitor.values;
   }
 };

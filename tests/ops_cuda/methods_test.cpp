@@ -3,12 +3,12 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
-#include <filesystem>
 
+#include "tests/data/temporary.h"
 #include "tests/kd/counted_distillation.h"
 #include "tests/kd/method_settings.h"
+#include "tests/kd/teach.h"
 #include "tests/ops_cuda/methods.h"
-#include "train/supervised.h"
 
 namespace limbeck {
 namespace {
@@ -61,15 +61,14 @@ TEST_P(CudaMethods, TrainAsOnTheCpu) {
   kd::SetField<int64_t>(methods.at("sskd"), "head_batch", 4);
   kd::SetField<double>(methods.at("semckd"), "weight", 20.0);  // 400 magnifies roundings
   kd::SetField<std::vector<std::string>>(methods.at("takd"), "assistants", {"resnet8"});
-  const std::string folder = cat(testing::TempDir(), "cuda_methods_", GetParam());
-  std::filesystem::create_directories(folder);
-  const auto folder_of = [&](const std::string&) { return folder; };
+  const test::TemporaryFolder folder;
+  const auto folder_of = [&](const std::string&) { return folder.path(); };
   const auto first_student = network_on("resnet8", 3, cpu), teacher = network_on("resnet8", 4, cpu);
   teacher->eval();
   nn::Monitor quiet;
   for (const kd::Preparation& p : kd::create_method(GetParam(), methods)->preparations()) {
-    kd::PreparationContext c{*first_student,   *teacher, split,    standardisation, criterion,
-                             Stream(5),        quiet,    folder,   "resnet8",       "resnet8",
+    kd::PreparationContext c{*first_student,   *teacher, split,         standardisation, criterion,
+                             Stream(5),        quiet,    folder.path(), "resnet8",       "resnet8",
                              small_classifier, settings, folder_of};
     p.run(c);
   }
@@ -80,15 +79,7 @@ TEST_P(CudaMethods, TrainAsOnTheCpu) {
                                          network_on("resnet8", 4, device), nn::Task::classification,
                                          folder_of);
     Trained& here = log[device.kind];
-    train::fit({.network = *student,
-                .train = split.train,
-                .test = split.train,
-                .standardisation = standardisation,
-                .criterion = criterion,
-                .stream = Stream(7),
-                .monitor = here,
-                .extra = &distillation},
-               settings);
+    kd::teach(*student, distillation, split.train, split.train, here, settings, 7);
     EXPECT_EQ(distillation.calls(), device == cpu ? 10 : 3) << "two as usual, one recorded";
     if (distillation.auxiliary()) here.auxiliary = distillation.auxiliary()->state_dict();
   }
