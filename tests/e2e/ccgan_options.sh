@@ -10,23 +10,10 @@ negatives=(--set gan.arch=sngan --set gan.negatives.mismatched=0.1 --set gan.neg
 
 # killed NAME LAST SETTINGS...: an undisturbed run up to a stage beside one that is killed on its way.
 killed() {
-  local name=$1 last=$2 kills=0 status=1 i pid; shift 2
-  check "$name: a run" "$limbeck" run "$config" --out "$work/$name" --stop-after "$last" --quiet "${small[@]}" "$@"
-  for ((i = 1; i <= 40; ++i)); do
-    "$limbeck" run "$config" --out "$work/$name-killed" --threads 1 --checkpoint-seconds 0.02 --stop-after "$last" --quiet "${small[@]}" "$@" > "$work/killed.log" 2>&1 &
-    pid=$!
-    if ((kills < 6)); then
-      # As soon as the GAN has begun, and a little later every time.
-      for ((j = 0; j < 400; ++j)); do [[ -e $work/$name-killed/stages/gan/stage.json ]] && break; sleep 0.05; done
-      sleep "$(awk -v i=$i 'BEGIN { print 0.05 * i }')"
-      kill -9 $pid 2> /dev/null && kills=$((kills + 1))
-    fi
-    wait $pid 2> /dev/null; status=$?
-    ((status == 0)) && break
-    ((status == 137)) || { bad "$name: a killed run continues" "status $status: $(tail -2 "$work/killed.log")"; return; }
-  done
-  check "$name: was killed ($kills)" test $kills -ge 2
-  check "$name: finished" test $status = 0
+  local name=$1 last=$2 seconds command; shift 2
+  command=("$limbeck" run "$config" --threads 1 --stop-after "$last" --quiet "${small[@]}" "$@")
+  timed seconds check "$name: a run" "${command[@]}" --out "$work/$name"
+  kill_and_continue "$name" "$seconds" "${command[@]}" --out "$work/$name-killed" --checkpoint-seconds 0.02
   check_same "$name: has the same bits" "$work/$name" "$work/$name-killed"
 }
 

@@ -63,3 +63,29 @@ check_same() {
   if checksums "$2" > "$work/a.sum" && checksums "$3" > "$work/b.sum" && diff "$work/a.sum" "$work/b.sum" > "$work/diff"; then ok "$1"
   else bad "$1" "files differ: $(grep '^[<>]' "$work/diff" | awk '{print $3}' | sort -u | tr '\n' ' ')"; fi
 }
+
+# kill_and_continue NAME SECONDS PROGRAM ARGUMENT...: a run that takes about so many seconds undisturbed on this machine is killed with -9
+# after parts of them, at most 12 times, and begun again until it finishes. The program itself, not a shell function: kill must reach it.
+kill_and_continue() {
+  local name=$1 seconds=$2 kills=0 status=1 i pid; shift 2
+  for ((i = 1; i <= 40; ++i)); do
+    "$@" > "$work/killed.log" 2>&1 &
+    pid=$!
+    if ((kills < 12)); then
+      sleep "$(awk -v t="$seconds" -v i=$i 'BEGIN { print t * (0.06 + 0.04 * ((i - 1) % 9)) }')"
+      kill -9 $pid 2> /dev/null && kills=$((kills + 1))
+    fi
+    wait $pid 2> /dev/null; status=$?
+    ((status == 137)) || break
+  done
+  check "$name was killed ($kills times)" test $kills -ge 2
+  if ((status == 0)); then ok "$name finished"; else bad "$name finished" "status $status: $(tail -n 2 "$work/killed.log" | tr '\n' ' ')"; fi
+}
+
+# timed VARIABLE COMMAND...: runs the command and leaves its seconds in the variable.
+timed() {
+  local variable=$1 begin=$EPOCHREALTIME status; shift
+  "$@"; status=$?
+  printf -v "$variable" '%s' "$(awk -v a="$begin" -v b="$EPOCHREALTIME" 'BEGIN { print b - a }')"
+  return $status
+}

@@ -7,26 +7,18 @@ check "a teacher" "$limbeck" run configs/tiny.toml --out "$work/run" --stop-afte
 teacher=$work/run/stages/teacher/model.safetensors
 store() { "$limbeck" logits --teacher "$teacher" --views 2 --seed 5 --out "$1" "${sets[@]}" --quiet "${@:2}"; }
 file() { echo "$1/stages/logits/logits.safetensors"; }
-learn() { "$limbeck" distill --method "$1" --logits "$(file "$work/one")" --student resnet8 --out "$2" "${sets[@]}" --quiet "${@:3}"; }
+learning=("$limbeck" distill --logits "$(file "$work/one")" --student resnet8 "${sets[@]}" --quiet)
+learn() { "${learning[@]}" --method "$1" --out "$2" "${@:3}"; }
 
 check "its logits" store "$work/one"
 check "again, with one thread" store "$work/two" --threads 1
 check "the same bits" cmp "$(file "$work/one")" "$(file "$work/two")"
 check "the file is a data set, too" "$limbeck" data info --kind container --path "$(file "$work/one")"
-check "a student of them" learn dkd "$work/dkd"
+timed seconds check "a student of them" learn dkd "$work/dkd" --threads 1
 check "a student of file and images alone" "$limbeck" distill --method blkd --logits "$(file "$work/one")" --student resnet8 --out "$work/blkd" \
   "${sets[@]:2}" --data container --data-path "$(file "$work/one")" --quiet
 
-# Killed as often as it takes.
-kills=0
-for ((i = 1; i <= 20; ++i)); do
-  learn dkd "$work/killed" --checkpoint-seconds 0 > "$work/log" 2>&1 &
-  pid=$!
-  ((kills < 4)) && { sleep "$(awk -v i=$i 'BEGIN { print 0.2 + 0.1 * i }')"; kill -9 $pid 2> /dev/null && kills=$((kills + 1)); }
-  wait $pid 2> /dev/null && break
-done
-check "it was killed" test $kills -ge 1
-check "killed and continued ($kills)" learn dkd "$work/killed"
+kill_and_continue "the student" "$seconds" "${learning[@]}" --method dkd --out "$work/killed" --threads 1 --checkpoint-seconds 0
 check_same "the student has the same bits" "$work/dkd" "$work/killed"
 
 check_error "a method that needs more" "plan.logits: fitnet must see the teacher itself" learn fitnet "$work/no"

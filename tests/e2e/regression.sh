@@ -13,9 +13,8 @@ config=$work/regression.toml a=$work/undisturbed b=$work/killed
   sed -n '/^\[teacher\]/,$p' configs/tiny-regression.toml
 } > "$config"
 
-SECONDS=0
-check "a run through every stage" "$limbeck" run "$config" --out "$a"
-echo "tiny regression run: $SECONDS s"
+timed seconds check "a run through every stage" "$limbeck" run "$config" --out "$a"
+echo "tiny regression run: $seconds s"
 for stage in embedding label_embedding gan autoencoder ratio fakes evaluate cgankd cgankd_fitnet nokd_equal; do
   check "$stage left its result" test -s "$a/stages/$stage/done.json" -a -s "$a/stages/$stage/result.json"
 done
@@ -23,21 +22,8 @@ check "errors are in the unit" grep -q '"test_mae": {"value": [0-9.e-]*, "unit":
 steps() { grep -o '"steps": {"value": [0-9]*' "$a/stages/$1/result.json"; }
 check "the control has as many steps" test "$(steps cgankd)" = "$(steps nokd_equal)"
 
-kills=0
-for ((i = 1; i <= 60; ++i)); do
-  "$limbeck" run "$config" --out "$b" --threads 1 --checkpoint-seconds 0.05 > "$work/killed.log" 2>&1 &
-  pid=$!
-  if ((kills < 12)); then
-    sleep "$(awk -v i=$i 'BEGIN { print 0.3 + 0.19 * (i % 9) }')"
-    kill -9 $pid 2> /dev/null && kills=$((kills + 1))
-  fi
-  wait $pid 2> /dev/null; status=$?
-  ((status == 0)) && break
-  ((status == 137)) || { bad "a killed run continues" "status $status: $(tail -2 "$work/killed.log")"; break; }
-done
-check "the run was killed several times ($kills)" test $kills -ge 4
-check "the killed run finished" test $status = 0
-check_same "a run that was killed $kills times, with one thread, has the same bits" "$a" "$b"
+kill_and_continue "the run" "$seconds" "$limbeck" run "$config" --out "$b" --threads 1 --checkpoint-seconds 0.05
+check_same "a run that was killed, with one thread, has the same bits" "$a" "$b"
 
 generator=$a/stages/gan/generator.safetensors
 check "images of one response, without the data" "$limbeck" sample --ckpt "$generator" --label 55 --n 64 --out "$work/55.png"

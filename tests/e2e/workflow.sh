@@ -5,9 +5,8 @@ source "$(dirname "$0")/lib.sh"
 config=configs/tiny.toml
 a=$work/undisturbed b=$work/killed
 
-SECONDS=0
-check "a run through every stage" "$limbeck" run $config --out "$a"
-echo "tiny run: $SECONDS s"
+timed seconds check "a run through every stage" "$limbeck" run $config --out "$a"
+echo "tiny run: $seconds s"
 unfinished=0
 for stage in "$a"/stages/*/; do [[ -s $stage/done.json && -s $stage/result.json && ! -e $stage/checkpoint.safetensors ]] || unfinished=1; done
 check "every stage left its result and no checkpoint" test $unfinished = 0
@@ -27,22 +26,8 @@ for recipe in configs/*.toml; do
   check "$recipe names existing settings, networks and methods" "$limbeck" run "$recipe" --out "$work/unused" --dry-run --no-measure
 done
 
-# kill -9 after ever longer times until a run gets through; checkpoints as often as the loops allow.
-kills=0
-for ((i = 1; i <= 60; ++i)); do
-  "$limbeck" run $config --out "$b" --threads 1 --checkpoint-seconds 0.1 > "$work/killed.log" 2>&1 &
-  pid=$!
-  if ((kills < 12)); then
-    sleep "$(awk -v i=$i 'BEGIN { print 0.2 + 0.17 * (i % 9) }')"
-    kill -9 $pid 2> /dev/null && kills=$((kills + 1))
-  fi
-  wait $pid 2> /dev/null; status=$?
-  ((status == 0)) && break
-  ((status == 137)) || { bad "a killed run continues" "status $status: $(tail -2 "$work/killed.log")"; break; }
-done
-check "the run was killed several times ($kills)" test $kills -ge 4
-check "the killed run finished" test $status = 0
-check_same "a run that was killed $kills times, with one thread, has the same bits" "$a" "$b"
+kill_and_continue "the run" "$seconds" "$limbeck" run $config --out "$b" --threads 1 --checkpoint-seconds 0.1
+check_same "a run that was killed, with one thread, has the same bits" "$a" "$b"
 
 check "report of one run" "$limbeck" report "$a"
 check "the report has the accuracies" grep -Eq '^\| cGAN-KD \+ BLKD +\| +[*<u>0-9.]+' "$a/report.md"
