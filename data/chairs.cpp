@@ -166,6 +166,12 @@ void check_chairs(const ChairsSettings& s, int64_t size) {
   LIMBECK_CHECK(s.test >= 0, "data.chairs.test: expected 0 or more, found ", s.test);
   LIMBECK_CHECK(s.per_angle >= 0, "data.chairs.per_angle: expected 0 or more, found ", s.per_angle);
   LIMBECK_CHECK(s.models >= 0, "data.chairs.models: expected 0 or more, found ", s.models);
+  LIMBECK_CHECK(s.label == "angle" || s.label == "model",
+                "data.chairs.label: expected angle or model, found '", s.label, "'");
+  LIMBECK_CHECK(s.label == "angle" || s.models > 1,
+                "data.chairs.label: classes are the chairs of data.chairs.models, expected at "
+                "least 2 of them, found ",
+                s.models);
   LIMBECK_CHECK(s.step == 0 || (s.step >= 0.001 && s.step < whole_range),
                 "data.chairs.step: expected 0 or 0.001..90 degrees, found ", s.step);
   LIMBECK_CHECK(s.step > 0 || s.per_angle == 0,
@@ -211,22 +217,29 @@ Dataset chairs(const ChairsSettings& s, ChairsPart part, int64_t count, int64_t 
   const std::vector<double> listed = chair_angles(s);
   Dataset d;
   d.images = Tensor::empty({count, size, size, 3}, DType::u8);
-  d.targets = Tensor::empty({count});
-  d.scale = {0, whole_range, "degrees"};
+  Tensor angles = Tensor::empty({count}), models = Tensor::zeros({count}, DType::i64);
   const Stream root = Stream(seed).fork(part == ChairsPart::train ? "chairs/train" : "chairs/test");
-  const Stream models = Stream(seed).fork("chairs/models");
+  const Stream of_models = Stream(seed).fork("chairs/models");
   uint8_t* images = d.images.data<uint8_t>();
-  float* targets = d.targets.data<float>();
 #pragma omp parallel for schedule(dynamic, 16)
   for (int64_t i = 0; i < count; ++i) {
     const Stream own = root.fork("chair", static_cast<uint64_t>(first + i));
     const double angle = angle_of(s, part, listed, first + i, own.fork("angle"));
-    const Stream model =
-        s.models == 0
-            ? own.fork("model")
-            : models.fork("model", static_cast<uint64_t>(own.fork("which").below(s.models)));
-    targets[i] = static_cast<float>(angle);
+    Stream model = own.fork("model");
+    if (s.models > 0) {
+      const auto which = own.fork("which").below(s.models);
+      models.data<int64_t>()[i] = static_cast<int64_t>(which);
+      model = of_models.fork("model", static_cast<uint64_t>(which));
+    }
+    angles.data<float>()[i] = static_cast<float>(angle);
     render_chair(random_chair(model), angle, own.fork("scene"), size, images + i * size * size * 3);
+  }
+  if (s.label == "model") {
+    d.labels = models;
+    d.classes = s.models;
+  } else {
+    d.targets = angles;
+    d.scale = {0, whole_range, "degrees"};
   }
   return d;
 }

@@ -15,6 +15,7 @@ struct ChairsSettings {
   double missing_low = 0, missing_high = 0;
   int64_t per_angle = 0;
   int64_t models = 0;
+  std::string label = "angle";
   void fields(FieldVisitor& v) {
     v("train", train, "training images before the draw, each at one of the training angles");
     v("test", test, "test images before the draw, at every tenth of a degree from 0.1 to 89.9");
@@ -25,6 +26,9 @@ struct ChairsSettings {
     v("per_angle", per_angle, "images at each training angle; above 0 it replaces `train`");
     v("models", models,
       "different chairs, in both parts the same ones; 0: a new one in each image");
+    v("label", label,
+      "angle: the response | model: which of the `models` chairs it is, a class (for "
+      "evaluation.types)");
   }
 };
 
@@ -35,8 +39,8 @@ std::vector<double> chair_angles(const ChairsSettings& settings);
 enum class ChairsPart { train, test };
 
 /// Images first .. first+count-1 of the endless sequence of a part: u8 [count, size, size, 3], size
-/// >= 16, and targets in degrees on the scale 0..90. Image i depends on (settings, seed, size, i)
-/// only; the bits are the same for any thread count.
+/// >= 16, and targets in degrees on the scale 0..90, or labels 0..models-1. Image i depends on
+/// (settings without `label`, seed, size, i) only; the bits are the same for any thread count.
 Dataset chairs(const ChairsSettings& settings, ChairsPart part, int64_t count, int64_t size,
                uint64_t seed, int64_t first = 0);
 

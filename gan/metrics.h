@@ -23,6 +23,9 @@ Moments moments_of(const Tensor& features);
 /// The original's evaluation script does not square the distance of the means (docs/original.md,
 /// "Metrics"); this is the textbook value.
 double frechet_distance(const Moments& a, const Moments& b);
+/// The same of feature rows [N, D]; with fewer rows than dimensions the matrices have the size of
+/// the rows (windows of Intra-FID: tens of images, hundreds of features).
+double frechet_distance(const Tensor& a, const Tensor& b);
 
 /// Features of which the last N mod min(batch, N) rows are zero: what the original's cal_FID
 /// computes with, whose loop over whole batches leaves those rows empty. For comparisons with its
@@ -36,5 +39,10 @@ double mean_pixel_distance(const Tensor& images, int64_t most = 100);
 /// Share of images whose predicted class is the assigned one; 0 for none.
 double label_consistency(const std::vector<int64_t>& predicted,
                          const std::vector<int64_t>& assigned);
+
+/// Entropy in nats of the classes within each group, averaged over the groups that are not empty:
+/// the diversity of Ding et al. (2021, CcGAN), whose classes are the races of faces, the types of
+/// chairs, the scenes of drives. Throws when all groups are empty.
+double mean_entropy(const std::vector<std::vector<int64_t>>& groups);
 
 }  // namespace limbeck::gan

@@ -1,6 +1,7 @@
 // Metrics of the sets of fakes.
 #include <algorithm>
 #include <cmath>
+#include <optional>
 
 #include "gan/metrics.h"
 #include "kd/checkpoint.h"
@@ -14,9 +15,15 @@ namespace {
 
 using Features = std::function<Variable(const Variable&)>;
 
-/// Features of every image on the host, without augmentation.
-Tensor features_of_images(const Features& features, const Tensor& images,
-                          const data::Standardisation& standardisation, Device device) {
+void stop_if_asked(nn::Monitor& monitor) {
+  if (monitor.stop_requested())
+    throw nn::Interrupted("stopped on request; run again to begin this stage anew");
+}
+
+/// Outputs of a network for every image, on the host, without augmentation.
+Tensor outputs_for(const Features& network, const Tensor& images,
+                   const data::Standardisation& standardisation, Device device,
+                   nn::Monitor& monitor) {
   const NoGrad no_grad;
   constexpr int64_t batch = 200;
   const int64_t n = images.size(0);
@@ -24,8 +31,9 @@ Tensor features_of_images(const Features& features, const Tensor& images,
   Tensor all;
   LateReader reader;
   for (int64_t begin = 0; begin < n; begin += batch) {
+    stop_if_asked(monitor);
     const Tensor x = standardise(images.rows(begin, std::min(begin + batch, n)).to(device));
-    const Tensor f = features(Variable(x)).data().to(DType::f32);  // bf16 where activations are
+    const Tensor f = network(Variable(x)).data().to(DType::f32);  // bf16 where activations are
     if (!all.defined()) all = Tensor::empty({n, f.size(1)});
     reader.read({f}, [&all, begin](const Tensors& on_host) {
       all.rows(begin, begin + on_host[0].size(0)).copy_from(on_host[0]);
@@ -33,11 +41,6 @@ Tensor features_of_images(const Features& features, const Tensor& images,
   }
   reader.finish();
   return all;
-}
-
-gan::Moments moments_of(const Tensor& features, int64_t official_batch) {
-  return gan::moments_of(official_batch > 0 ? gan::without_last_batch(features, official_batch)
-                                            : features);
 }
 
 /// Mean pixel distance within the groups over that of real images. Near 0: the generator makes one
@@ -53,77 +56,159 @@ void add_diversity(Results& results, const std::string& set, const std::vector<G
   if (of_real > 0) results["diversity_" + set] = {of_fakes / of_real, "", Better::higher, "fakes"};
 }
 
-/// Frechet distances within the windows that have at least two images of both kinds.
-void add_intra_fid(Results& results, const std::string& set, const std::vector<Group>& groups,
-                   const Tensor& real, const Tensor& fakes, int64_t official_batch) {
-  std::vector<double> distances;
+/// Entropy of the predicted classes of one kind of image within the groups. Nothing when there is
+/// none of them.
+void add_type_entropy(Results& results, const std::string& set, const std::vector<Group>& groups,
+                      std::vector<int64_t> Group::*kind, const std::vector<int64_t>& predicted) {
+  std::vector<std::vector<int64_t>> classes;
+  bool any = false;
   for (const Group& g : groups) {
-    if (g.real.size() < 2 || g.fake.size() < 2) continue;
-    const int64_t batch = std::min<int64_t>(
-        official_batch, static_cast<int64_t>(std::min(g.real.size(), g.fake.size())));
-    distances.push_back(gan::frechet_distance(moments_of(take_rows(real, g.real), batch),
-                                              moments_of(take_rows(fakes, g.fake), batch)));
+    classes.emplace_back();
+    for (const int64_t row : g.*kind) classes.back().push_back(predicted[static_cast<size_t>(row)]);
+    any = any || !classes.back().empty();
   }
-  const double n = static_cast<double>(distances.size());
-  results["intra_fid_windows_" + set] = {n, "windows", Better::neither, "detail"};
-  if (distances.empty()) return;
-  double mean = 0, square = 0;
-  for (const double d : distances) mean += d / n;
-  for (const double d : distances) square += (d - mean) * (d - mean) / n;
-  results["intra_fid_" + set] = {mean, "", Better::lower, "fakes"};
-  results["intra_fid_deviation_" + set] = {std::sqrt(square), "", Better::neither, "detail"};
+  if (any)
+    results["type_entropy_" + set] = {gan::mean_entropy(classes), "nats", Better::higher, "fakes"};
 }
+
+/// What all sets of a stage are measured with.
+class Evaluation {
+ public:
+  Evaluation(Experiment& experiment, StageContext& context, const StageHandle& judge,
+             const StageHandle& features)
+      : experiment_(experiment),
+        context_(context),
+        judge_(load_network(context.directory_of(judge) + "/model.safetensors", experiment.device)),
+        trained_(task().load_features(experiment.train(), context.directory_of(features),
+                                      experiment.device)) {
+    judge_.network->eval();
+    const std::string& types = experiment.settings.evaluation.types;
+    if (types.empty()) return;
+    types_ = load_type_classifier(types, experiment.options(), experiment.device);
+    types_->network->eval();
+  }
+
+  const data::Dataset& reference() const {
+    const bool test = experiment_.settings.evaluation.reference == "test";
+    return test ? experiment_.data().test : experiment_.train();
+  }
+  Judge judge() { return task().judge(*judge_.network, experiment_.standardisation(), {}); }
+  Tensor features_of(const Tensor& images) {
+    const bool own = experiment_.settings.evaluation.network == "features";
+    const Features pooled = own ? trained_.pooled : [this](const Variable& x) {
+      return judge_.network->forward_features(x).pooled;
+    };
+    return outputs_for(pooled, images, experiment_.standardisation(), experiment_.device,
+                       context_.monitor);
+  }
+
+  /// Of the real images, which all sets are compared with.
+  void prepare() {
+    moments_ = gan::moments_of(official(features_of(reference().images)));
+    // Within windows there are few images: training and test ones together, as the original does.
+    all_ = task().intra_fid() && experiment_.data().test.size() > 0
+               ? data::concatenate(experiment_.train(), experiment_.data().test)
+               : experiment_.train();
+    if (task().intra_fid()) all_features_ = features_of(all_.images);
+    if (types_)
+      add_type_entropy(context_.results, "real", task().groups(all_, all_), &Group::real,
+                       types_of(all_.images));
+  }
+
+  /// The results of a set of fakes; its Frechet distance.
+  double add(const std::string& name, const data::Dataset& fakes) {
+    const Tensor features = features_of(fakes.images);
+    const double fid = gan::frechet_distance(moments_, gan::moments_of(official(features)));
+    const std::vector<Group> groups = task().groups(all_, fakes);
+    add_diversity(context_.results, name, groups, all_, fakes);
+    if (task().intra_fid()) add_intra_fid(name, groups, features);
+    if (types_)
+      add_type_entropy(context_.results, name, groups, &Group::fake, types_of(fakes.images));
+    context_.results["fid_" + name] = {fid, "", Better::lower, "fakes"};
+    const Tensor& labels = fakes.labels.defined() ? fakes.labels : fakes.targets;
+    kd::add(context_.results, task().describe(fakes, judge()(fakes.images, labels, Stream()), name,
+                                              experiment_.settings.fakes.rho));
+    return fid;
+  }
+
+ private:
+  const Task& task() const { return experiment_.task(); }
+  Tensor official(const Tensor& features) const {
+    const int64_t batch = task().official_batch();
+    return batch > 0 ? gan::without_last_batch(features, batch) : features;
+  }
+  std::vector<int64_t> types_of(const Tensor& images) {
+    const auto logits = [this](const Variable& x) { return (*types_->network)(x); };
+    return train::argmax_rows(
+        outputs_for(logits, images, types_->standardisation, experiment_.device, context_.monitor));
+  }
+
+  /// Frechet distances within the windows that have at least two images of both kinds.
+  void add_intra_fid(const std::string& set, const std::vector<Group>& groups,
+                     const Tensor& features) {
+    Results& results = context_.results;
+    std::vector<double> distances;
+    for (const Group& g : groups) {
+      if (g.real.size() < 2 || g.fake.size() < 2) continue;
+      stop_if_asked(context_.monitor);
+      const int64_t batch = std::min<int64_t>(
+          task().official_batch(), static_cast<int64_t>(std::min(g.real.size(), g.fake.size())));
+      const auto within = [&](const Tensor& all, const std::vector<int64_t>& rows) {
+        const Tensor some = take_rows(all, rows);
+        return batch > 0 ? gan::without_last_batch(some, batch) : some;
+      };
+      distances.push_back(
+          gan::frechet_distance(within(all_features_, g.real), within(features, g.fake)));
+    }
+    const double n = static_cast<double>(distances.size());
+    results["intra_fid_windows_" + set] = {n, "windows", Better::neither, "detail"};
+    if (distances.empty()) return;
+    double mean = 0, square = 0;
+    for (const double d : distances) mean += d / n;
+    for (const double d : distances) square += (d - mean) * (d - mean) / n;
+    results["intra_fid_" + set] = {mean, "", Better::lower, "fakes"};
+    results["intra_fid_deviation_" + set] = {std::sqrt(square), "", Better::neither, "detail"};
+  }
+
+  Experiment& experiment_;
+  StageContext& context_;
+  const SavedNetwork judge_;
+  const RatioFeatures trained_;
+  std::optional<SavedNetwork> types_;
+  gan::Moments moments_;
+  data::Dataset all_;
+  Tensor all_features_;
+};
 
 }  // namespace
 
-void evaluate_fakes(Experiment& experiment, StageContext& context, const StageHandle& judge_stage,
-                    const StageHandle& features_stage, const FakeSets& sets) {
-  const EvaluationSettings& s = experiment.settings.evaluation;
-  const Task& task = experiment.task();
-  const data::Standardisation& standardisation = experiment.standardisation();
-  const SavedNetwork judge_network =
-      load_network(context.directory_of(judge_stage) + "/model.safetensors", experiment.device);
-  nn::Network& network = *judge_network.network;
-  network.eval();
-  const RatioFeatures trained = task.load_features(
-      experiment.train(), context.directory_of(features_stage), experiment.device);
-  const Features pooled = s.network == "features" ? trained.pooled : [&network](const Variable& x) {
-    return network.forward_features(x).pooled;
-  };
-  const auto features_of = [&](const Tensor& images) {
-    return features_of_images(pooled, images, standardisation, experiment.device);
-  };
-  const data::Dataset& real = s.reference == "test" ? experiment.data().test : experiment.train();
-  const Judge judge = task.judge(network, standardisation, {});
-  const auto moments_of_images = [&](const Tensor& images) {
-    return moments_of(features_of(images), task.official_batch());
-  };
+SavedNetwork load_type_classifier(const std::string& path, const nn::ModelOptions& data,
+                                  Device device) {
+  SavedNetwork saved = load_network(path, device);
+  LIMBECK_CHECK(saved.options.task == nn::Task::classification, path,
+                ": evaluation.types: expected a classifier, found a regressor");
+  LIMBECK_CHECK(saved.options.channels == data.channels && saved.options.size == data.size, path,
+                ": evaluation.types: expected a classifier of ", data.channels, " channels of ",
+                data.size, " pixels, found ", saved.options.channels, " of ", saved.options.size);
+  return saved;
+}
+
+void evaluate_fakes(Experiment& experiment, StageContext& context, const StageHandle& judge,
+                    const StageHandle& features, const FakeSets& sets) {
+  Evaluation evaluation(experiment, context, judge, features);
+  const auto total = static_cast<int64_t>(sets.size());
   if (nn::Trial* const trial = context.monitor.trial())
-    return try_evaluation(
-        experiment, {moments_of_images, judge, real.size(), static_cast<int64_t>(sets.size())},
-        *trial);
-  const gan::Moments moments = moments_of_images(real.images);
-  // Within windows there are few images: training and test ones together, as the original does.
-  const data::Dataset all = task.intra_fid() && experiment.data().test.size() > 0
-                                ? data::concatenate(experiment.train(), experiment.data().test)
-                                : experiment.train();
-  const Tensor all_features = task.intra_fid() ? features_of(all.images) : Tensor();
+    return try_evaluation(experiment,
+                          {[&](const Tensor& images) { return evaluation.features_of(images); },
+                           evaluation.judge(), evaluation.reference().size(), total},
+                          *trial);
+  evaluation.prepare();
   int64_t done = 0;
   for (const auto& [name, stage] : sets) {
-    const data::Dataset fakes =
-        task.load_fakes(context.directory_of(stage) + "/fake_data.safetensors", experiment.train());
-    const Tensor features = features_of(fakes.images);
-    const double fid = gan::frechet_distance(moments, moments_of(features, task.official_batch()));
-    const std::vector<Group> groups = task.groups(all, fakes);
-    add_diversity(context.results, name, groups, all, fakes);
-    if (task.intra_fid())
-      add_intra_fid(context.results, name, groups, all_features, features, task.official_batch());
-    context.results["fid_" + name] = {fid, "", Better::lower, "fakes"};
-    const Tensor& labels = fakes.labels.defined() ? fakes.labels : fakes.targets;
-    add(context.results, task.describe(fakes, judge(fakes.images, labels, Stream()), name,
-                                       experiment.settings.fakes.rho));
-    context.monitor.progress(++done, static_cast<int64_t>(sets.size()), fakes.size(),
-                             {{"fid", fid}});
+    const data::Dataset fakes = experiment.task().load_fakes(
+        context.directory_of(stage) + "/fake_data.safetensors", experiment.train());
+    const double fid = evaluation.add(name, fakes);
+    context.monitor.progress(++done, total, fakes.size(), {{"fid", fid}});
   }
 }
 

@@ -89,9 +89,13 @@ struct DistillationSettings {
 struct EvaluationSettings {
   std::string network = "teacher";
   std::string reference = "train";
+  std::string types;
   void fields(FieldVisitor& v) {
     v("network", network, "features of the Frechet distance: teacher | features");
     v("reference", reference, "real images of the Frechet distance: train | test");
+    v("types", types,
+      "a saved classifier of second labels (races of faces, types of chairs): the entropy of its "
+      "classes within each class or window of responses; empty: none");
   }
 };
 

@@ -92,10 +92,15 @@ void make_fakes(Experiment& experiment, StageContext& context, const std::string
 /// A finished set of fakes in the place of generation. Results: images.
 void import_fakes(Experiment& experiment, StageContext& context);
 
+/// The network of evaluation.types; throws naming the file when it is no classifier of such images.
+SavedNetwork load_type_classifier(const std::string& path, const nn::ModelOptions& data,
+                                  Device device);
+
 /// By the name that results carry: "raw", "m1", "m2".
 using FakeSets = std::map<std::string, StageHandle>;
 /// Results: fid_<set>, diversity_<set>; of classes consistency_<set>, table6_before, table6_after;
-/// of responses label_score_<set>, intra_fid_<set> with its deviation over windows.
+/// of responses label_score_<set>, intra_fid_<set> with its deviation over windows; with
+/// evaluation.types type_entropy_<set> and type_entropy_real.
 void evaluate_fakes(Experiment& experiment, StageContext& context, const StageHandle& judge,
                     const StageHandle& features, const FakeSets& sets);
 

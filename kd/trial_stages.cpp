@@ -76,15 +76,18 @@ void try_evaluation(Experiment& e, const EvaluationTrial& evaluation, nn::Trial&
   const double fakes = sets * static_cast<double>(e.settings.fakes.per_class) *
                        static_cast<double>(e.task().conditions(real).size());
   const double of_all = 1 / static_cast<double>(n);
-  gan::Moments moments = evaluation.moments(images);
+  Tensor features = evaluation.features(images);  // memory is taken and kernels are chosen
   trial.measure((static_cast<double>(evaluation.reference) + fakes) * of_all,
-                [&] { moments = evaluation.moments(images); });
+                [&] { features = evaluation.features(images); });
   trial.measure(fakes * of_all, [&] { evaluation.judge(images, labels, Stream()); });
   // The features of all real images and of a set.
-  trial.cost.more_bytes += (evaluation.reference + std::llround(fakes / sets)) * moments.dim() * 4;
-  const double windows =
-      e.task().intra_fid() ? static_cast<double>(e.task().groups(real, real).size()) : 0;
-  trial.measure(sets * (1 + windows), [&] { gan::frechet_distance(moments, moments); });
+  trial.cost.more_bytes +=
+      (evaluation.reference + std::llround(fakes / sets)) * features.size(1) * 4;
+  const gan::Moments moments = gan::moments_of(features);
+  trial.measure(sets, [&] { gan::frechet_distance(moments, moments); });
+  if (!e.task().intra_fid()) return;
+  const auto windows = static_cast<double>(e.task().groups(real, real).size());
+  trial.measure(sets * windows, [&] { gan::frechet_distance(features, features); });
 }
 
 }  // namespace limbeck::kd

@@ -15,7 +15,7 @@ void try_fakes(Experiment& experiment, const FakeTask& task, const FakeSettings&
                nn::Trial& trial);
 
 struct EvaluationTrial {
-  std::function<gan::Moments(const Tensor& images)> moments;
+  std::function<Tensor(const Tensor& images)> features;
   Judge judge;
   int64_t reference = 0;  ///< images of the Frechet distance's real side
   int64_t sets = 0;

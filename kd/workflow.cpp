@@ -483,6 +483,8 @@ void Workflow::check_data() const {
   e.task().check(e.data());
   const Plan plan = plan_of(e.settings);
   for (const std::string& model : plan.teachers()) nn::create_model(model, e.options());
+  if (const std::string& types = e.settings.evaluation.types; !types.empty())
+    load_type_classifier(types, e.options(), cpu);
   data::ReplayedViews stored;
   if (plan.stored_logits)
     stored = stored_logits_of(e, e.settings.plan.logits, plan.pairs[0].teacher).views;

@@ -175,6 +175,18 @@ TEST(Chairs, AFewModelsComeBackInBothParts) {
   EXPECT_LT(spread(1), 0.7 * spread(0));
 }
 
+TEST(Chairs, TheModelAsClassLeavesTheImagesAsTheyAre) {
+  const ChairsSettings s{.models = 3};
+  ChairsSettings of_models = s;
+  of_models.label = "model";
+  const Dataset angles = chairs(s, ChairsPart::train, 60, 16, 5),
+                models = chairs(of_models, ChairsPart::train, 60, 16, 5);
+  EXPECT_EQ(models.images.to_vector<uint8_t>(), angles.images.to_vector<uint8_t>());
+  EXPECT_EQ(models.classes, 3);
+  EXPECT_FALSE(models.targets.defined());
+  for (const int64_t count : models.histogram()) EXPECT_GT(count, 8);
+}
+
 TEST(Chairs, ThePictureTellsTheAngle) {
   // The nearest of 1,500 grey training pictures already knows more than the mean angle, whose
   // error is 22.5 degrees.
@@ -222,6 +234,8 @@ TEST(Chairs, Refused) {
   refused({.step = 0, .per_angle = 2}, {"data.chairs.per_angle", "found 2"});
   refused({.per_angle = -2}, {"data.chairs.per_angle", "found -2"});
   refused({.models = -1}, {"data.chairs.models", "found -1"});
+  refused({.label = "colour"}, {"data.chairs.label", "found 'colour'"});
+  refused({.models = 1, .label = "model"}, {"data.chairs.label", "found 1"});
   refused({.missing_low = 50, .missing_high = 40}, {"data.chairs.missing_low", "50 and 40"});
   refused({.missing_low = 0, .missing_high = 90}, {"data.chairs.missing_low", "0 and 90"});
   refused({.step = 50, .missing_low = 0, .missing_high = 60}, {"no training angle"});

@@ -124,6 +124,44 @@ TEST(FrechetDistance, SurvivesFewerImagesThanDimensions) {
   EXPECT_NEAR(frechet_distance(moments_of(x), moments_of(x)), 0, 1e-6);
 }
 
+// tr (S_a^{1/2} S_b S_a^{1/2})^{1/2} by matrices of the dimension and by those of the rows.
+TEST(FrechetDistance, OfRowsIsThatOfTheirMoments) {
+  for (const auto& [n, m] :
+       std::vector<std::pair<int64_t, int64_t>>{{5, 7}, {7, 5}, {3, 40}, {40, 30}}) {
+    Tensor x = Tensor::empty({n, 12}, DType::f64), y = Tensor::empty({m, 12}, DType::f64);
+    Stream s(4);
+    s.fill_normal(x);
+    s.fill_normal(y);
+    for (double& v : y.span<double>()) v = 0.5 * v + 1;
+    EXPECT_NEAR(frechet_distance(x, y), frechet_distance(moments_of(x), moments_of(y)), 1e-6)
+        << n << " and " << m << " rows";
+    EXPECT_NEAR(frechet_distance(x, x), 0, 1e-6);
+  }
+  EXPECT_THROW(frechet_distance(Tensor::zeros({1, 4}), Tensor::zeros({3, 4})), Error);
+  EXPECT_THROW(frechet_distance(Tensor::zeros({3, 4}), Tensor::zeros({3, 5})), Error);
+}
+
+TEST(FrechetDistance, MomentsOfManyRowsAreThoseOfTheDefinition) {
+  constexpr int64_t n = 150, d = 3;  // more rows than a block
+  Tensor x = Tensor::empty({n, d}, DType::f64);
+  Stream(5).fill_normal(x);
+  const Moments m = moments_of(x);
+  const auto v = x.span<double>();
+  for (size_t j = 0; j < d; ++j)
+    for (size_t k = 0; k < d; ++k) {
+      double sum = 0;
+      for (size_t i = 0; i < n; ++i) sum += (v[i * d + j] - m.mean[j]) * (v[i * d + k] - m.mean[k]);
+      EXPECT_NEAR(m.covariance[j * d + k], sum / (n - 1), 1e-12);
+    }
+}
+
+TEST(Entropy, IsTheMeanOfTheGroups) {
+  // ln 2 of two classes, 0 of one, and the group without images does not count.
+  EXPECT_NEAR(mean_entropy({{0, 1, 1, 0}, {7, 7}, {}}), std::log(2.0) / 2, 1e-15);
+  EXPECT_NEAR(mean_entropy({{0, 1, 2, 2}}), 1.5 * std::log(2.0), 1e-15);
+  EXPECT_THROW(mean_entropy({{}, {}}), Error);
+}
+
 TEST(LabelConsistency, CountsAgreement) {
   EXPECT_DOUBLE_EQ(label_consistency({1, 2, 3, 0}, {1, 2, 0, 0}), 0.75);
   EXPECT_DOUBLE_EQ(label_consistency({}, {}), 0);
