@@ -24,7 +24,7 @@ LIBRARY_DIRS := tensor ops ops_cpu autograd nn data train gan kd
 LIBRARY_SRC  := $(foreach d,$(LIBRARY_DIRS),$(shell find $(d) -name '*.cpp' -not -path 'ops_cpu/simd/*'))
 SIMD_SRC     := $(wildcard ops_cpu/simd/*.cpp)
 APP_SRC      := $(wildcard apps/*.cpp)
-TEST_SRC     := $(shell find tests -name '*.cpp' -not -path 'tests/ops_cuda/*')
+TEST_SRC     := $(shell find tests -name '*.cpp' -not -path 'tests/ops_cuda/*' -not -path tests/fuzz/driver.cpp)
 BENCH_SRC    := $(wildcard bench/*.cpp)
 
 # The vector kernels are compiled once per instruction set and chosen at run time (ops_cpu/isa.h).

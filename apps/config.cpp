@@ -3,9 +3,19 @@
 
 #include <charconv>
 #include <sstream>
+#include <stdexcept>
+
+namespace {
+/// The parser of toml++ asserts what a file can break ("[" at the end of a line).
+struct BrokenAssertion : std::runtime_error {
+  using std::runtime_error::runtime_error;
+};
+[[noreturn]] void assertion_broke(const char* text) { throw BrokenAssertion(text); }
+}  // namespace
 
 #define TOML_HEADER_ONLY 1
 #define TOML_ENABLE_FORMATTERS 0
+#define TOML_ASSERT(expr) ((expr) ? static_cast<void>(0) : assertion_broke(#expr))
 #include <toml++/toml.h>
 
 #include "tensor/error.h"
@@ -170,6 +180,8 @@ toml::table parse_toml(const std::string& path) {
     return toml::parse(text, path);
   } catch (const toml::parse_error& e) {
     fail(path, ":", e.source().begin.line, ": not TOML: ", e.description());
+  } catch (const BrokenAssertion& e) {
+    fail(path, ": not TOML: expected a key, a section or a value (toml++: ", e.what(), ")");
   }
 }
 
@@ -245,10 +257,13 @@ void set_override(const Settings& settings, const std::string& assignment) {
   for (const std::string& text : {value, "[" + value + "]"}) {
     try {
       const toml::table table = toml::parse("value = " + text);
+      if (table.size() != 1) continue;  // a line break, and another key after it
       const toml::node& node = *table.get("value");
       if ((wants_text && !node.is_string()) || (wants_list && !node.is_array())) continue;
       return assign(setting, node, where);
     } catch (const toml::parse_error&) {
+      continue;
+    } catch (const BrokenAssertion&) {
       continue;
     }
   }

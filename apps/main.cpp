@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <csignal>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -35,6 +36,7 @@ int flushed(int status) {
 
 int main(int argc, char** argv) {
   shorten_spinning(argv);
+  std::signal(SIGXFSZ, SIG_IGN);  // a file that may not grow is an error of its write
   try {
     return flushed(limbeck::run_program(argc, argv, limbeck::version_text));
   } catch (const limbeck::ExitStatus& e) {

@@ -11,6 +11,7 @@
 #include <filesystem>
 
 #include "data/dataset.h"
+#include "tensor/metadata.h"
 
 namespace limbeck {
 namespace {
@@ -121,7 +122,8 @@ std::optional<TensorFile> StageMonitor::load() {
                 config_.fingerprint, ", found ",
                 found == file.metadata.end() ? "none" : found->second,
                 "); delete the stage's folder to start it afresh");
-  if (metrics_file_ < 0) metrics_bytes_ = std::stoll(file.metadata.at(metrics_key));
+  if (metrics_file_ < 0)
+    metrics_bytes_ = MetadataReader(file, path, "a checkpoint").integer(metrics_key, 0, INT64_MAX);
   file.metadata.erase(metrics_key);
   file.metadata.erase(fingerprint_key);
   return file;

@@ -73,6 +73,7 @@ std::vector<Located<Published>> read_csv(const std::string& path) {
     p.value = number_of(cells[5], where), p.deviation = number_of(cells[6], where);
     list.push_back({where, p});
   }
+  LIMBECK_CHECK(!list.empty(), path, ": expected a header and a line for each number, found none");
   return list;
 }
 

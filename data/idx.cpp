@@ -15,13 +15,27 @@ namespace {
 
 constexpr uint32_t images_magic = 2051, labels_magic = 2049;
 
-/// The whole file, decompressed when it is gzip (zlib reads plain files as they are).
+uint32_t big_endian(const std::vector<uint8_t>& b, size_t at) {
+  return uint32_t(b[at]) << 24 | uint32_t(b[at + 1]) << 16 | uint32_t(b[at + 2]) << 8 | b[at + 3];
+}
+
+/// Bytes of the whole file as its beginning claims them; no limit before there is a header.
+size_t claimed_bytes(const std::vector<uint8_t>& b) {
+  const size_t rank = b.size() < 4 ? 0 : b[3], body = 4 + 4 * rank;
+  if (b.size() < 4 || b.size() < body) return SIZE_MAX;
+  unsigned __int128 bytes = 1;
+  for (size_t i = 0; i < rank && bytes < SIZE_MAX; ++i) bytes *= big_endian(b, 4 + 4 * i);
+  return bytes >= SIZE_MAX - body ? SIZE_MAX : body + static_cast<size_t>(bytes);
+}
+
+/// The file, decompressed when it is gzip (zlib reads plain files as they are), as far as its header
+/// claims and a little more: a small file can hold gigabytes of zeros.
 std::vector<uint8_t> read_maybe_gzip(const std::string& file) {
   std::unique_ptr<gzFile_s, int (*)(gzFile)> in(gzopen(file.c_str(), "rb"), gzclose_r);
   LIMBECK_CHECK(in != nullptr, file, ": cannot open: ", std::strerror(errno));
   gzbuffer(in.get(), 1 << 17);
   std::vector<uint8_t> bytes, chunk(1 << 20);
-  for (;;) {
+  while (bytes.size() <= claimed_bytes(bytes)) {
     const int got = gzread(in.get(), chunk.data(), static_cast<unsigned>(chunk.size()));
     if (got > 0) bytes.insert(bytes.end(), chunk.begin(), chunk.begin() + got);
     int code = Z_OK;
@@ -29,12 +43,9 @@ std::vector<uint8_t> read_maybe_gzip(const std::string& file) {
     // A stream cut short ends with Z_BUF_ERROR and no negative count.
     LIMBECK_CHECK(got >= 0 && (code == Z_OK || code == Z_STREAM_END), file,
                   ": gzip stream damaged or truncated after ", bytes.size(), " bytes: ", message);
-    if (got == 0) return bytes;
+    if (got == 0) break;
   }
-}
-
-uint32_t big_endian(const std::vector<uint8_t>& b, size_t at) {
-  return uint32_t(b[at]) << 24 | uint32_t(b[at + 1]) << 16 | uint32_t(b[at + 2]) << 8 | b[at + 3];
+  return bytes;
 }
 
 /// Checks magic and length; returns the sizes of the dimensions. `body` is where the bytes begin.
@@ -62,8 +73,8 @@ std::vector<int64_t> check_header(const std::string& file, const std::vector<uin
   std::string claim = cat(sizes[0]);
   for (size_t i = 1; i < rank; ++i) claim += cat(" x ", sizes[i]);
   fail(file, ": record ", std::min<int64_t>(static_cast<int64_t>(found / record), sizes[0]),
-       ": expected ", claim, " bytes after the header, found ", b.size() - body,
-       found < expected ? " (truncated)" : " (trailing bytes)");
+       ": expected ", claim, " bytes after the header, found ", found < expected ? "" : "at least ",
+       b.size() - body, found < expected ? " (truncated)" : " (trailing bytes)");
 }
 
 std::string images_of(const std::string& part) { return part + "-images-idx3-ubyte"; }

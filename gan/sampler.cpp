@@ -6,6 +6,7 @@
 
 #include "data/dataset.h"
 #include "ops/random.h"
+#include "tensor/allocation_limit.h"
 #include "tensor/metadata.h"
 #include "tensor/rows.h"
 #include "tensor/transfer.h"
@@ -189,6 +190,7 @@ CheckpointKind checkpoint_kind(const TensorFile& file) {
 }
 
 std::unique_ptr<Generator> load_generator(const TensorFile& file, const std::string& what) {
+  const AllocationLimit limit(room_to_build(file), larger_than_tensors(what));
   auto generator = create_generator(checked_config(file, what, generator_format));
   generator->load_state_dict(generator_part(file), what);
   generator->set_requires_grad(false);
@@ -197,6 +199,7 @@ std::unique_ptr<Generator> load_generator(const TensorFile& file, const std::str
 }
 
 std::unique_ptr<Discriminator> load_discriminator(const TensorFile& file, const std::string& what) {
+  const AllocationLimit limit(room_to_build(file), larger_than_tensors(what));
   auto discriminator = create_discriminator(checked_config(file, what, discriminator_format));
   discriminator->load_state_dict(file, what);
   return discriminator;

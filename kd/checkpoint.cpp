@@ -1,5 +1,6 @@
 #include "kd/checkpoint.h"
 
+#include "tensor/allocation_limit.h"
 #include "tensor/weights.h"
 
 namespace limbeck::kd {
@@ -61,6 +62,7 @@ SavedNetwork load_network(const std::string& path, Device device, bool allow_non
                   ": expected more than response_low ", saved.scale->low, ", found ",
                   saved.scale->high);
   }
+  const AllocationLimit limit(room_to_build(file), larger_than_tensors(path));
   saved.network = nn::create_model(saved.name, saved.options);
   if (metadata.has("composite")) {
     const auto build = composites().find(metadata.text("composite"));

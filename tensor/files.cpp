@@ -99,9 +99,12 @@ std::string read_file(const std::string& path) {
   if (fd < 0) fail(path, ": cannot open: ", std::strerror(errno));
   struct stat info {};
   std::string text;
-  if (::fstat(fd, &info) == 0 && S_ISDIR(info.st_mode)) {
+  const bool known = ::fstat(fd, &info) == 0;
+  // A device may have no end; a terminal and a pipe have one.
+  const bool device = known && (S_ISBLK(info.st_mode) || (S_ISCHR(info.st_mode) && !::isatty(fd)));
+  if (known && (S_ISDIR(info.st_mode) || device)) {
     ::close(fd);
-    fail(path, ": is a folder; expected a file");
+    fail(path, device ? ": is a device" : ": is a folder", "; expected a file");
   }
   text.reserve(static_cast<size_t>(info.st_size));
   char buffer[1 << 16];

@@ -42,8 +42,23 @@ Tensor widen_16bit(const char* bytes, const Shape& shape, bool bf16) {
   return t;
 }
 
-Tensor read_entry(const std::string& path, const std::string& name, const Json& entry,
-                  const char* data, size_t available) {
+/// A tensor as the header has it.
+struct Entry {
+  uint64_t begin = 0, end = 0;
+  std::string name, type;
+  Shape shape;
+};
+
+/// Bytes of an element; 0 for a type that is not read.
+uint64_t element_bytes(const std::string& type) {
+  if (type == "F16" || type == "BF16") return 2;
+  for (const auto& known : file_types)
+    if (type == known.name) return static_cast<uint64_t>(size_of(known.dtype));
+  return 0;
+}
+
+Entry parse_entry(const std::string& path, const std::string& name, const Json& entry,
+                  size_t available) {
   const auto complain = [&](const auto&... parts) {
     fail(path, ": tensor '", name, "': ", parts...);
   };
@@ -51,43 +66,56 @@ Tensor read_entry(const std::string& path, const std::string& name, const Json& 
       !entry.contains("shape") || !entry["shape"].is_array() || !entry.contains("data_offsets") ||
       !entry["data_offsets"].is_array() || entry["data_offsets"].size() != 2)
     complain("expected dtype, shape and data_offsets in the header");
+  Entry e{.name = name, .type = entry["dtype"]};
   std::vector<int64_t> sizes;
   for (const auto& s : entry["shape"]) {
     if (!s.is_number_unsigned() || s.get<uint64_t>() > (uint64_t{1} << 40))
       complain("shape ", entry["shape"].dump(), " is not a list of sizes");
     sizes.push_back(s.get<int64_t>());
   }
-  Shape shape;
   try {
-    shape = Shape(sizes);
-  } catch (const Error& e) {
-    complain(e.what());
+    e.shape = Shape(sizes);
+  } catch (const Error& error) {
+    complain(error.what());
   }
   for (const auto& o : entry["data_offsets"])
     if (!o.is_number_unsigned())
       complain("data_offsets ", entry["data_offsets"].dump(), " are not two numbers");
-  const uint64_t begin = entry["data_offsets"][0], end = entry["data_offsets"][1];
-  if (begin > end || end > available)
-    complain("bytes ", begin, " to ", end, " are outside the file's ", available,
+  e.begin = entry["data_offsets"][0], e.end = entry["data_offsets"][1];
+  if (e.begin > e.end || e.end > available)
+    complain("bytes ", e.begin, " to ", e.end, " are outside the file's ", available,
              " data bytes (truncated?)");
-  const std::string type = entry["dtype"];
-  const auto expect_bytes = [&](uint64_t element) {
-    const uint64_t needed = element * static_cast<uint64_t>(shape.numel());
-    if (end - begin != needed)
-      complain("shape ", shape, " of ", type, " needs ", needed, " bytes, found ", end - begin);
-  };
-  if (type == "F16" || type == "BF16") {
-    expect_bytes(2);
-    return widen_16bit(data + begin, shape, type == "BF16");
+  if (element_bytes(e.type) == 0) complain("type ", e.type, " is not supported");
+  const uint64_t needed = element_bytes(e.type) * static_cast<uint64_t>(e.shape.numel());
+  if (e.end - e.begin != needed)
+    complain("shape ", e.shape, " of ", e.type, " needs ", needed, " bytes, found ",
+             e.end - e.begin);
+  return e;
+}
+
+Tensor read_entry(const Entry& e, const char* data) {
+  if (e.type == "F16" || e.type == "BF16")
+    return widen_16bit(data + e.begin, e.shape, e.type == "BF16");
+  const auto* known = std::find_if(std::begin(file_types), std::end(file_types),
+                                   [&](const auto& t) { return e.type == t.name; });
+  Tensor t = Tensor::empty(e.shape, known->dtype);
+  if (t.numel() > 0) std::memcpy(t.raw(), data + e.begin, e.end - e.begin);
+  return t;
+}
+
+/// Brings the entries into the order of the file, each byte of which belongs to one of them.
+void expect_cover(const std::string& path, std::vector<Entry>& entries, size_t available) {
+  std::sort(entries.begin(), entries.end(), [](const Entry& a, const Entry& b) {
+    return std::tie(a.begin, a.end, a.name) < std::tie(b.begin, b.end, b.name);
+  });
+  uint64_t covered = 0;
+  for (const Entry& e : entries) {
+    LIMBECK_CHECK(e.begin == covered, path, ": tensor '", e.name, "' begins at byte ", e.begin,
+                  " where ", covered, " is the next one (overlap or gap)");
+    covered = e.end;
   }
-  for (const auto& known : file_types) {
-    if (type != known.name) continue;
-    expect_bytes(static_cast<uint64_t>(size_of(known.dtype)));
-    Tensor t = Tensor::empty(shape, known.dtype);
-    if (t.numel() > 0) std::memcpy(t.raw(), data + begin, end - begin);
-    return t;
-  }
-  fail(path, ": tensor '", name, "': type ", type, " is not supported");
+  LIMBECK_CHECK(covered == available, path, ": its tensors take ", covered,
+                " bytes but the file holds ", available, " (truncated, or bytes behind the last)");
 }
 
 /// Looks for keys that stand twice in one object: a parser would silently take the last of the two,
@@ -203,33 +231,14 @@ TensorFile read_safetensors(const std::string& path) {
   const char* data = bytes.data() + 8 + header_size;
   const size_t available = bytes.size() - 8 - header_size;
   TensorFile file;
-  struct Place {
-    uint64_t begin, end;
-    std::string name;
-    Tensor tensor;
-  };
-  std::vector<Place> places;
-  for (const auto& [name, entry] : header.items()) {
-    if (name == "__metadata__") {
+  std::vector<Entry> entries;
+  for (const auto& [name, entry] : header.items())
+    if (name == "__metadata__")
       file.metadata = read_metadata(path, entry);
-      continue;
-    }
-    Tensor tensor = read_entry(path, name, entry, data, available);
-    places.push_back({entry["data_offsets"][0], entry["data_offsets"][1], name, tensor});
-  }
-  // In the order of the file; its bytes belong to one tensor each.
-  std::sort(places.begin(), places.end(), [](const Place& a, const Place& b) {
-    return std::tie(a.begin, a.end, a.name) < std::tie(b.begin, b.end, b.name);
-  });
-  uint64_t covered = 0;
-  for (Place& p : places) {
-    LIMBECK_CHECK(p.begin == covered, path, ": tensor '", p.name, "' begins at byte ", p.begin,
-                  " where ", covered, " is the next one (overlap or gap)");
-    covered = p.end;
-    file.add(std::move(p.name), std::move(p.tensor));
-  }
-  LIMBECK_CHECK(covered == available, path, ": its tensors take ", covered,
-                " bytes but the file holds ", available, " (truncated, or bytes behind the last)");
+    else
+      entries.push_back(parse_entry(path, name, entry, available));
+  expect_cover(path, entries, available);
+  for (const Entry& e : entries) file.add(e.name, read_entry(e, data));
   return file;
 }
 

@@ -3,41 +3,71 @@
 // values from two of the vectors, then those of the third.
 #include "ops_cpu/shuffle_kernels.h"
 
+#include <utility>
+
 #include "ops_cpu/simd/vector.h"
 
 namespace limbeck::LIMBECK_ISA {
 namespace {
 
-typedef int32_t I __attribute__((vector_size(W * 4)));
 #define LIMBECK_INLINE inline __attribute__((always_inline))
 
-/// Lane k of the result is lane index(k) of the vectors v[0], v[1], ... laid end to end. The
-/// indices are constants once this is inlined.
-template <int S, class Index>
-LIMBECK_INLINE V gather(const V (&v)[S], Index index) {
-  I first, second;
-#pragma GCC unroll 16
-  for (int k = 0; k < W; ++k) {
+/// Which lanes of the vectors v[0], v[1], ... laid end to end a permutation takes: from the first two
+/// of them, then from that result and the third.
+struct Lanes {
+  int first[W], second[W];
+};
+template <class Index>
+constexpr Lanes lanes_of(Index index) {
+  Lanes lanes{};
+  for (int k = 0; k < int(W); ++k) {
     const int i = index(k);
-    first[k] = i < 2 * W ? i : 0;
-    second[k] = i < 2 * W ? k : i - W;
+    lanes.first[k] = i < 2 * int(W) ? i : 0;
+    lanes.second[k] = i < 2 * int(W) ? k : i - int(W);
   }
-  const V t = __builtin_shuffle(v[0], v[1], first);
+  return lanes;
+}
+
+/// Lane k of the result is lane (lanes.*list)[k] of a and b laid end to end. (__builtin_shuffle is
+/// GCC's alone, the other one came to it with version 12.)
+template <const Lanes& lanes, int (Lanes::*list)[W]>
+LIMBECK_INLINE V permuted(V a, V b) {
+#if __has_builtin(__builtin_shufflevector)
+  return [&]<std::size_t... k>(std::index_sequence<k...>) __attribute__((always_inline)) {
+    return __builtin_shufflevector(a, b, (lanes.*list)[k]...);
+  }
+  (std::make_index_sequence<W>());
+#else
+  typedef int32_t I __attribute__((vector_size(W * 4)));
+  I index;
+  for (int k = 0; k < int(W); ++k) index[k] = (lanes.*list)[k];
+  return __builtin_shuffle(a, b, index);
+#endif
+}
+
+template <const Lanes& lanes, int S>
+LIMBECK_INLINE V gather(const V (&v)[S]) {
+  const V t = permuted<lanes, &Lanes::first>(v[0], v[1]);
   if constexpr (S == 2)
     return t;
   else
-    return __builtin_shuffle(t, v[2], second);
+    return permuted<lanes, &Lanes::second>(t, v[2]);
 }
 
 template <int S, int part>
+constexpr Lanes interleaving = lanes_of([](int k) {
+  return (part * int(W) + k) % S * int(W) + (part * int(W) + k) / S;
+});
+template <int S, int part>
 LIMBECK_INLINE V interleaved(const V (&v)[S]) {
-  return gather<S>(
-      v, [](int k) { return (part * int(W) + k) % S * int(W) + (part * int(W) + k) / S; });
+  return gather<interleaving<S, part>>(v);
 }
 
 template <int S, int stream>
+constexpr Lanes deinterleaving = lanes_of([](int k) { return k * S + stream; });
+template <int S, int stream>
 LIMBECK_INLINE V deinterleaved(const V (&v)[S]) {
-  return gather<S>(v, [](int k) { return k * S + stream; });
+  return gather<deinterleaving<S, stream>>(v);
 }
 
 template <int S>
