@@ -21,6 +21,9 @@ std::vector<std::string> source_names() {
   return names;
 }
 
+constexpr const char* compact_help =
+    "number the classes that have training images, in their order, and forget the others";
+
 void common_fields(DataSettings& s, FieldVisitor& v) {
   std::string names;
   for (const std::string& name : source_names()) names += (names.empty() ? "" : " | ") + name;
@@ -42,6 +45,7 @@ struct ChosenSettings {
     const DataSource& source = find_source(all.kind);
     if (source.files.empty()) all.path.clear();
     common_fields(all, v);
+    if (all.compact_labels) v("compact_labels", all.compact_labels, compact_help);
     v(source.name, all.sources.at(source.name), source.help);
   }
 };
@@ -52,7 +56,8 @@ void check_path(const DataSource& source, const std::string& path) {
   std::error_code error;
   const bool folder = std::filesystem::is_directory(path, error),
              exists = std::filesystem::exists(path, error);
-  LIMBECK_CHECK(source.one_file ? exists && !folder : folder, "data.path: ", path, ": expected ",
+  const std::string whole = std::filesystem::absolute(path, error).string();
+  LIMBECK_CHECK(source.one_file ? exists && !folder : folder, "data.path: ", whole, ": expected ",
                 wanted, source.files, ", found ",
                 folder   ? "a folder"
                 : exists ? "a file"
@@ -72,6 +77,8 @@ NamedSettings source_settings() {
 
 void DataSettings::fields(FieldVisitor& v) {
   common_fields(*this, v);
+  v("compact_labels", compact_labels, compact_help);
+  v("max_pixels", max_pixels, "an image file of more pixels is refused before it is decoded");
   sources.fields(v);
 }
 
@@ -109,6 +116,7 @@ void check(const DataSettings& s) {
                 s.train_per_class);
   LIMBECK_CHECK(s.test_per_class >= 0, "data.test_per_class: expected 0 or more, found ",
                 s.test_per_class);
+  LIMBECK_CHECK(s.max_pixels > 0, "data.max_pixels: expected 1 or more, found ", s.max_pixels);
   parse_resize(s.resize);
   if (!source.files.empty()) check_path(source, s.path);
   if (source.check) source.check(s.sources.at(s.kind), s);
