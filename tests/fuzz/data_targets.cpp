@@ -47,7 +47,8 @@ const RegisterTarget image({
               [](const std::string& f) { data::write_png(f + "/input", picture(1)); }, wrote(bmp()),
               wrote("P6 2 2 255\n" + std::string(12, '\x40')), wrote("P5 3 1 255\nabc")},
     .read = [](const std::string& f) { data::read_image(f + "/input"); },
-    .refused = {"", "P6 9999999 9999999 255\n",
+    .refused = {"", "P6 9999999 9999999 255\n", "P6 64 64 255\nshort",
+                "#?RADIANCE\nFORMAT=32-bit_rle_rgbe\n\n-Y 4 +X 4\n",
                 std::string("\0\0\x02\0\0\0\0\0\0\0\0\0\xff\xff\xff\xff\x20\0", 18),
                 "GIF89a\x01\0\x01\0"},
 });
