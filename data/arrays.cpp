@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <sstream>
 #include <utility>
 
 #include "tensor/metadata.h"
@@ -173,13 +172,6 @@ void take_classes(const RawLabels& labels, Dataset& d) {
   d.labels = Tensor::of(classes);
 }
 
-std::vector<std::string> lines_of(const std::string& text) {
-  std::vector<std::string> lines;
-  std::istringstream in(text);
-  for (std::string line; std::getline(in, line);) lines.push_back(line);
-  return lines;
-}
-
 /// What the metadata say of the task; empty where they say nothing.
 struct Described {
   TensorFile file;
@@ -194,12 +186,9 @@ Split classification(const Part& train, const Part& test, const Described& descr
   if (described.has("classes"))
     split.train.classes = described.reader.integer("classes", 1, most_classes);
   take_classes(train.labels, split.train);
-  if (described.has("class_names")) {
-    split.train.class_names = lines_of(described.reader.text("class_names"));
-    LIMBECK_CHECK(static_cast<int64_t>(split.train.class_names.size()) == split.train.classes,
-                  described.reader.place("class_names"), ": expected ", split.train.classes,
-                  " names, found ", split.train.class_names.size());
-  }
+  if (described.has("class_names"))
+    split.train.class_names =
+        described.reader.lines("class_names", static_cast<size_t>(split.train.classes));
   split.test = split.train;
   take_classes(test.labels, split.test);
   split.train.images = train.images;
@@ -306,14 +295,8 @@ TensorFile tensors_of(const Split& split, bool fake) {
   if (split.test.size() > 0) add(split.test, "images_test", "labels_test");
   if (d.classes > 0) {
     file.metadata["classes"] = cat(d.classes);
-    std::string names;
-    for (const std::string& name : d.class_names) {
-      LIMBECK_CHECK(name.find('\n') == std::string::npos, "class name ",
-                    name.substr(0, name.find('\n')),
-                    "...: expected no line break, which a file of arrays cannot hold");
-      names += name + "\n";
-    }
-    if (!names.empty()) file.metadata["class_names"] = names;
+    if (!d.class_names.empty())
+      file.metadata["class_names"] = metadata_lines(d.class_names, "class name");
     return file;
   }
   file.metadata["response_low"] = metadata_text(d.scale.low);

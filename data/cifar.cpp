@@ -109,7 +109,8 @@ const RegisterSource cifar10({.name = "cifar10",
                               .load =
                                   [](const AnySettings&, const DataSettings& common) {
                                     return read_cifar10(common.path);
-                                  }});
+                                  },
+                              .declares_classes = true});
 
 const RegisterSource cifar100({.name = "cifar100",
                                .help = "CIFAR-100, binary version; the fine label is the class",
@@ -122,7 +123,8 @@ const RegisterSource cifar100({.name = "cifar100",
                                .load =
                                    [](const AnySettings&, const DataSettings& common) {
                                      return read_cifar100(common.path);
-                                   }});
+                                   },
+                               .declares_classes = true});
 
 }  // namespace
 

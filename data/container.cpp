@@ -37,7 +37,8 @@ const RegisterSource source_of_containers(
          [](const AnySettings& own, const DataSettings& common) {
            return read_arrays(SafetensorsFile(common.path), own.as<ArraySettings>(),
                               "data.container", false);
-         }});
+         },
+     .declares_classes = true});
 
 }  // namespace
 }  // namespace limbeck::data

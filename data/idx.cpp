@@ -6,6 +6,8 @@
 #include <cstring>
 #include <filesystem>
 #include <memory>
+#include <optional>
+#include <set>
 
 #include "data/readers.h"
 #include "data/source.h"
@@ -66,19 +68,62 @@ std::vector<int64_t> check_header(const std::string& file, const std::vector<uin
        found < expected ? " (truncated)" : " (trailing bytes)");
 }
 
-std::string images_of(const std::string& part) { return part + "-images-idx3-ubyte"; }
-std::string labels_of(const std::string& part) { return part + "-labels-idx1-ubyte"; }
+/// "emnist-letters-train-images.idx3-ubyte.gz" is the set emnist-letters, part train, what images.
+struct IdxName {
+  std::string set, part, what;
+};
 
-std::string find_idx(const std::string& folder, const std::string& name) {
-  for (const char* suffix : {"", ".gz"})
-    if (std::filesystem::exists(folder + "/" + name + suffix)) return folder + "/" + name + suffix;
-  fail(folder, ": expected ", name, " or ", name, ".gz, found neither");
+std::optional<IdxName> parse_idx_name(std::string name) {
+  if (name.ends_with(".gz")) name.resize(name.size() - 3);
+  for (const char* part : {"train", "t10k", "test"})
+    for (const auto& [what, idx] : {std::pair{"images", "idx3-ubyte"}, {"labels", "idx1-ubyte"}})
+      for (const char dot : {'-', '.'}) {
+        const std::string end = cat(part, "-", what, dot, idx);
+        if (name == end) return IdxName{"", part, what};
+        if (name.ends_with("-" + end))
+          return IdxName{name.substr(0, name.size() - end.size() - 1), part, what};
+      }
+  return {};
+}
+
+/// The set whose files are read: the one that is asked for, MNIST's names, or the only one.
+std::string set_in(const std::string& folder, const std::string& wanted) {
+  std::set<std::string> sets;
+  for (const auto& entry : std::filesystem::directory_iterator(folder))
+    if (const auto name = parse_idx_name(entry.path().filename())) sets.insert(name->set);
+  std::string found;
+  for (const std::string& set : sets) found += (found.empty() ? "" : ", ") + set;
+  LIMBECK_CHECK(wanted.empty() || sets.count(wanted), folder, ": data.idx.set: expected one of ",
+                found.empty() ? "none" : found, ", found '", wanted, "'");
+  if (!wanted.empty() || sets.empty() || sets.count("")) return wanted;
+  LIMBECK_CHECK(sets.size() == 1, folder, ": holds the sets ", found,
+                "; choose one with data.idx.set");
+  return *sets.begin();
+}
+
+/// The file of a part ("train", or "t10k", which EMNIST calls "test"); rather plain than packed.
+std::string find_idx(const std::string& folder, const std::string& set, const std::string& part,
+                     const std::string& what) {
+  std::vector<std::string> files;
+  for (const auto& entry : std::filesystem::directory_iterator(folder))
+    if (const auto name = parse_idx_name(entry.path().filename());
+        name && name->set == set && name->what == what &&
+        (name->part == part || (part == "t10k" && name->part == "test")))
+      files.push_back(folder + "/" + entry.path().filename().string());
+  const std::string wanted = cat(set.empty() ? "" : set + "-", part, "-", what,
+                                 what == "images" ? "-idx3-ubyte" : "-idx1-ubyte");
+  LIMBECK_CHECK(!files.empty(), folder, ": expected ", wanted, " or ", wanted,
+                ".gz, found neither");
+  return *std::min_element(files.begin(), files.end(), [](const auto& a, const auto& b) {
+    return std::pair(a.ends_with(".gz"), a) < std::pair(b.ends_with(".gz"), b);
+  });
 }
 
 /// One part. classes 0: taken from the labels, else the limit that labels must respect.
-Dataset read_part(const std::string& folder, const std::string& part, int64_t classes) {
-  const std::string image_file = find_idx(folder, images_of(part)),
-                    label_file = find_idx(folder, labels_of(part));
+Dataset read_part(const std::string& folder, const std::string& set, const std::string& part,
+                  int64_t classes) {
+  const std::string image_file = find_idx(folder, set, part, "images"),
+                    label_file = find_idx(folder, set, part, "labels");
   const std::vector<uint8_t> images = read_maybe_gzip(image_file),
                              labels = read_maybe_gzip(label_file);
   size_t image_body = 0, label_body = 0;
@@ -103,12 +148,13 @@ Dataset read_part(const std::string& folder, const std::string& part, int64_t cl
 
 }  // namespace
 
-Split read_idx(const std::string& folder) {
+Split read_idx(const std::string& folder, const IdxSettings& settings) {
   LIMBECK_CHECK(std::filesystem::is_directory(folder), folder,
                 ": expected a folder with IDX files, found none");
   Split split;
-  split.train = read_part(folder, "train", 0);
-  split.test = read_part(folder, "t10k", split.train.classes);
+  const std::string set = set_in(folder, settings.set);
+  split.train = read_part(folder, set, "train", 0);
+  split.test = read_part(folder, set, "t10k", split.train.classes);
   LIMBECK_CHECK(
       split.train.height() == split.test.height() && split.train.width() == split.test.width(),
       folder, ": training images ", describe(split.train.images), " and test images ",
@@ -123,17 +169,24 @@ Split read_idx(const std::string& folder) {
 
 namespace {
 
-const RegisterSource idx(
-    {.name = "idx",
-     .help = "IDX files of the MNIST family, plain or .gz",
-     .files = "train-images-idx3-ubyte, train-labels-idx1-ubyte, t10k-...",
-     .check =
-         [](const AnySettings&, const DataSettings& common) {
-           for (const char* part : {"train", "t10k"})
-             for (const std::string& name : {images_of(part), labels_of(part)})
-               check_readable(find_idx(common.path, name));
-         },
-     .load = [](const AnySettings&, const DataSettings& common) { return read_idx(common.path); }});
+void check_idx(const IdxSettings& s, const std::string& folder) {
+  const std::string set = set_in(folder, s.set);
+  for (const char* part : {"train", "t10k"})
+    for (const char* what : {"images", "labels"}) check_readable(find_idx(folder, set, part, what));
+}
+
+const RegisterSource idx({.name = "idx",
+                          .help = "IDX files of the MNIST family, plain or .gz",
+                          .files = "train-images-idx3-ubyte, train-labels-idx1-ubyte, t10k-...",
+                          .settings = IdxSettings{},
+                          .check =
+                              [](const AnySettings& own, const DataSettings& common) {
+                                check_idx(own.as<IdxSettings>(), common.path);
+                              },
+                          .load =
+                              [](const AnySettings& own, const DataSettings& common) {
+                                return read_idx(common.path, own.as<IdxSettings>());
+                              }});
 
 }  // namespace
 

@@ -1,11 +1,8 @@
-// Image files, grids of images, and bytes from a generator's output.
-#include <stb/stb_image.h>
-
+// PNG files, grids of images, and bytes from a generator's output.
 #include <algorithm>
 #include <cmath>
 #include <cstdlib>
 #include <cstring>
-#include <limits>
 #include <memory>
 
 #include "data/dataset.h"
@@ -15,25 +12,6 @@ extern "C" unsigned char* stbi_write_png_to_mem(const unsigned char* pixels, int
                                                 int x, int y, int n, int* out_len);
 
 namespace limbeck::data {
-
-Tensor read_image(const std::string& path) {
-  const std::string bytes = read_file(path);
-  LIMBECK_CHECK(bytes.size() <= static_cast<size_t>(std::numeric_limits<int>::max()), path,
-                ": image file of ", bytes.size(), " bytes is too large");
-  const auto* data = reinterpret_cast<const stbi_uc*>(bytes.data());
-  const int length = static_cast<int>(bytes.size());
-  int width = 0, height = 0, channels = 0;
-  LIMBECK_CHECK(stbi_info_from_memory(data, length, &width, &height, &channels), path,
-                ": expected an image (PNG, JPEG, BMP, PNM), found ",
-                bytes.empty() ? "an empty file" : stbi_failure_reason());
-  const int wanted = channels < 3 ? 1 : 3;  // transparency is dropped
-  std::unique_ptr<stbi_uc, void (*)(void*)> pixels(
-      stbi_load_from_memory(data, length, &width, &height, &channels, wanted), stbi_image_free);
-  LIMBECK_CHECK(pixels != nullptr, path, ": corrupt image: ", stbi_failure_reason());
-  Tensor image = Tensor::empty({height, width, wanted}, DType::u8);
-  std::memcpy(image.raw(), pixels.get(), static_cast<size_t>(image.bytes()));
-  return image;
-}
 
 std::string encode_png(const Tensor& image, const std::string& what) {
   LIMBECK_CHECK(image.defined() && image.rank() == 3 && image.dtype() == DType::u8 &&

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <map>
 
+#include "data/classes.h"
 #include "data/resize.h"
 #include "data/source.h"
 
@@ -51,6 +52,12 @@ Split load_whole(const DataSettings& s) {
   for (const Dataset* d : {&split.train, &split.test})
     LIMBECK_CHECK(d->images.defined() && (d->classes > 0 ? d->labels : d->targets).defined(),
                   "data source ", s.kind, ": a part without images or labels");
+  const std::string origin = s.path.empty() ? s.kind : s.path;
+  check_class_names(split.train, origin);
+  if (s.compact_labels)
+    compact_classes(split, origin);
+  else if (!find_source(s.kind).declares_classes)
+    check_classes(split, origin);
   if (const Resize how = parse_resize(s.resize); how != Resize::none)
     for (Dataset* d : {&split.train, &split.test})
       if (d->height() != s.image_size || d->width() != s.image_size)

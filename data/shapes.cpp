@@ -388,7 +388,8 @@ const RegisterSource source_of_shapes({.name = "shapes",
                                              return load_shapes(own.as<ShapesSettings>(),
                                                                 common.image_size,
                                                                 static_cast<uint64_t>(common.seed));
-                                           }});
+                                           },
+                                       .declares_classes = true});
 
 }  // namespace
 

@@ -33,6 +33,8 @@ void common_fields(DataSettings& s, FieldVisitor& v) {
     "images of another size are scaled: stretch (both sides) | crop (the middle square) | fit (in "
     "a black frame); empty: not");
   v("seed", s.seed, "seed of the draw and of images that a source makes");
+  v("compact_labels", s.compact_labels,
+    "number the classes that have training images, in their order, and forget the others");
 }
 
 /// The shared settings and the section of one source.
@@ -72,6 +74,7 @@ NamedSettings source_settings() {
 
 void DataSettings::fields(FieldVisitor& v) {
   common_fields(*this, v);
+  v("max_pixels", max_pixels, "an image file of more pixels is refused before it is decoded");
   sources.fields(v);
 }
 
@@ -109,6 +112,7 @@ void check(const DataSettings& s) {
                 s.train_per_class);
   LIMBECK_CHECK(s.test_per_class >= 0, "data.test_per_class: expected 0 or more, found ",
                 s.test_per_class);
+  LIMBECK_CHECK(s.max_pixels > 0, "data.max_pixels: expected 1 or more, found ", s.max_pixels);
   parse_resize(s.resize);
   if (!source.files.empty()) check_path(source, s.path);
   if (source.check) source.check(s.sources.at(s.kind), s);

@@ -29,6 +29,8 @@ struct DataSettings {
       32;  ///< side; smaller images are zero-padded (28 to 32), larger ones refused, unless:
   std::string resize;  ///< images of another size: stretch | crop | fit, as in data/resize.h
   int64_t seed = 0;    ///< of the draw, and of images that a source makes
+  bool compact_labels = false;  ///< classes without training images are left out of the numbering
+  int64_t max_pixels = int64_t{1} << 26;  ///< of an image file; no influence on what is read
   NamedSettings sources = source_settings();
   void fields(FieldVisitor& v);
   /// Canonical text of what has influence: the shared settings and those of the chosen source, as
@@ -52,6 +54,12 @@ struct DataSource {
   /// that makes its images makes them image_size wide; one whose files have many sizes resizes.
   /// Errors name the file, the record (counted from 0), expected and found.
   std::function<Split(const AnySettings& own, const DataSettings& common)> load;
+  /// The number of classes does not come from the labels: a class without images is no mistake.
+  bool declares_classes = false;
+  /// What looks like a mistake in the files but can be read, one line each; may be null. After
+  /// check().
+  std::function<std::vector<std::string>(const AnySettings& own, const DataSettings& common)>
+      notes = {};
 };
 
 struct RegisterSource {
@@ -68,7 +76,8 @@ const DataSource& find_source(const std::string& name);
 void check(const DataSettings& settings);
 
 /// Both parts as the source has them, resized if the settings say so, neither drawn nor padded,
-/// after check().
+/// after check(). Throws for a class without training images, unless the source declares the
+/// classes or compact_labels leaves it out.
 Split load_whole(const DataSettings& settings);
 
 /// Loads, draws and pads as the settings say, after check().

@@ -23,6 +23,12 @@ unsigned char* deflate_for_stb(unsigned char* data, int bytes, int* out_bytes, i
 #pragma GCC diagnostic ignored "-Wmissing-field-initializers"
 #pragma GCC diagnostic ignored "-Wsign-compare"
 #pragma GCC diagnostic ignored "-Wunused-but-set-variable"
+// What image_file.cpp decodes with it; the checks before that are in image_format.h.
+#define STBI_ONLY_PNG
+#define STBI_ONLY_JPEG
+#define STBI_ONLY_BMP
+#define STBI_NO_STDIO
+#define STBI_MAX_DIMENSIONS 65535
 #define STB_IMAGE_IMPLEMENTATION
 #include <stb/stb_image.h>
 #define STBIW_ZLIB_COMPRESS deflate_for_stb

@@ -17,7 +17,8 @@ RegisterComposite::RegisterComposite(const std::string& form, Build build) {
 
 void save_network(const std::string& path, const nn::Network& network, const std::string& name,
                   const nn::ModelOptions& options, const data::Standardisation& standardisation,
-                  const std::optional<data::ResponseScale>& scale) {
+                  const std::optional<data::ResponseScale>& scale,
+                  const std::vector<std::string>& class_names) {
   TensorFile file = network.state_dict();
   file.metadata = {{"network", name},
                    {"outputs", std::to_string(options.outputs)},
@@ -35,6 +36,8 @@ void save_network(const std::string& path, const nn::Network& network, const std
     file.metadata["response_high"] = metadata_text(scale->high);
     file.metadata["response_unit"] = scale->unit;
   }
+  if (options.task == nn::Task::classification && !class_names.empty())
+    file.metadata["class_names"] = metadata_lines(class_names, "class name");
   write_safetensors(path, file);
 }
 
@@ -61,6 +64,8 @@ SavedNetwork load_network(const std::string& path, Device device, bool allow_non
                   ": expected more than response_low ", saved.scale->low, ", found ",
                   saved.scale->high);
   }
+  if (metadata.has("class_names"))
+    saved.class_names = metadata.lines("class_names", static_cast<size_t>(saved.options.outputs));
   saved.network = nn::create_model(saved.name, saved.options);
   if (metadata.has("composite")) {
     const auto build = composites().find(metadata.text("composite"));

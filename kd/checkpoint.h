@@ -6,6 +6,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "data/dataset.h"
 #include "nn/models/registry.h"
@@ -19,6 +20,7 @@ struct SavedNetwork {
   data::Standardisation standardisation;  ///< of its training images
   std::unique_ptr<nn::Network> network;
   std::optional<data::ResponseScale> scale;  ///< of a regressor's responses, where the file says it
+  std::vector<std::string> class_names = {};  ///< one for each output, where the file says them
 };
 
 /// A network that a method makes of a network of the registry and more modules (SimKD). Its file
@@ -38,10 +40,12 @@ struct RegisterComposite {
 
 /// `name` is of the registry's network, also for a Composite.
 /// Metadata keys: network, outputs, channels, size, task, mean, deviation; of a regressor with
-/// a scale also response_low, response_high, response_unit.
+/// a scale also response_low, response_high, response_unit; of a classifier with names class_names,
+/// one a line.
 void save_network(const std::string& path, const nn::Network& network, const std::string& name,
                   const nn::ModelOptions& options, const data::Standardisation& standardisation,
-                  const std::optional<data::ResponseScale>& scale = {});
+                  const std::optional<data::ResponseScale>& scale = {},
+                  const std::vector<std::string>& class_names = {});
 
 /// Builds and loads the network of such a file. Throws naming the file for missing or malformed
 /// metadata, for weights of another network and, unless they are allowed, for NaN and infinite

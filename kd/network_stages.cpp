@@ -100,7 +100,7 @@ void finish(Experiment& experiment, StageContext& context, const SavedNetwork& s
   const train::SupervisedResult r = train::fit(task, settings);
   nn::Network& deployed = task.extra ? task.extra->deployed(task.network) : task.network;
   save_network(context.directory + "/model.safetensors", deployed, saved.name, saved.options,
-               task.standardisation, experiment.task().scale());
+               task.standardisation, experiment.task().scale(), task.train.class_names);
   add(context.results, results_of(r, deployed, experiment.task().criterion()));
   add_test_results(experiment, context, deployed, task.standardisation,
                    experiment.task().further_criteria());
@@ -150,7 +150,7 @@ void import_teacher(Experiment& experiment, StageContext& context, const std::st
                   wanted.unit);
   }
   save_network(context.directory + "/model.safetensors", *saved.network, saved.name, saved.options,
-               saved.standardisation, task.scale());
+               saved.standardisation, task.scale(), experiment.train().class_names);
   std::vector<const train::Criterion*> criteria = task.further_criteria();
   criteria.insert(criteria.begin(), &task.criterion());
   add_test_results(experiment, context, *saved.network, saved.standardisation, criteria);

@@ -2,6 +2,7 @@
 
 #include <cmath>
 #include <cstdlib>
+#include <sstream>
 
 namespace limbeck {
 std::string MetadataReader::place(const std::string& key) const {
@@ -49,6 +50,15 @@ bool MetadataReader::flag(const std::string& key) const {
   return found == "true";
 }
 
+std::vector<std::string> MetadataReader::lines(const std::string& key, size_t count) const {
+  std::vector<std::string> lines;
+  std::istringstream in(text(key));
+  for (std::string line; std::getline(in, line);) lines.push_back(line);
+  LIMBECK_CHECK(lines.size() == count, place(key), ": expected ", count, " names, found ",
+                lines.size());
+  return lines;
+}
+
 std::string metadata_text(double value) {
   std::ostringstream out;
   out.precision(17);
@@ -59,6 +69,16 @@ std::string metadata_text(double value) {
 std::string metadata_text(const std::vector<double>& values) {
   std::string all;
   for (const double v : values) all += (all.empty() ? "" : " ") + metadata_text(v);
+  return all;
+}
+
+std::string metadata_lines(const std::vector<std::string>& names, const std::string& what) {
+  std::string all;
+  for (const std::string& name : names) {
+    LIMBECK_CHECK(name.find('\n') == std::string::npos, what, " ", name.substr(0, name.find('\n')),
+                  "...: expected no line break, which the metadata cannot hold");
+    all += name + "\n";
+  }
   return all;
 }
 

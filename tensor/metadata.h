@@ -29,6 +29,8 @@ class MetadataReader {
   int64_t integer(const std::string& key, int64_t low = 1, int64_t high = 1 << 20) const;
   /// "true" or "false".
   bool flag(const std::string& key) const;
+  /// `count` lines, as metadata_lines() writes them.
+  std::vector<std::string> lines(const std::string& key, size_t count) const;
   /// "file.safetensors: metadata 'key'", the beginning of an error about a value.
   std::string place(const std::string& key) const;
 
@@ -40,5 +42,7 @@ class MetadataReader {
 /// Text from which number() and numbers() get the same bits back.
 std::string metadata_text(double value);
 std::string metadata_text(const std::vector<double>& values);
+/// Names, one a line; throws, beginning with `what`, for one that has more than one.
+std::string metadata_lines(const std::vector<std::string>& names, const std::string& what);
 
 }  // namespace limbeck

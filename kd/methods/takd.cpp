@@ -113,7 +113,8 @@ void train_assistant(PreparationContext& c, const TakdSettings& s, size_t i) {
               .monitor = c.monitor,
               .extra = &distillation},
              training);
-  save_network(model_file(c.directory), *assistant, name, c.options, c.standardisation);
+  save_network(model_file(c.directory), *assistant, name, c.options, c.standardisation, {},
+               c.data.train.class_names);
 }
 
 class Takd : public Method {

@@ -154,7 +154,7 @@ TEST(Folder, Damage) {
   broken("file,class\n", {"found none"});
   broken("name,class\na.png,1\n", {"name, class"});
   broken("file\na.png\n", {"label column"});
-  broken("path,class,split\na.png,0,train\n", {"path, class"});
+  broken("name,class,split\na.png,0,train\n", {"expected a column file", "name, class, split"});
   broken("file,class\na.png,1\nb.png\n", {"line 3", "expected 2 columns", "found 1"});
   broken("file,class\na.png,-1\n", {"line 2", "label -1"});
   broken("file,class,split\na.png,1,train\nb.png,2,test\n", {"line 3", "label 2", "expected 0..1"});

@@ -2,6 +2,7 @@
 #include <zlib.h>
 
 #include "data/readers.h"
+#include "data/source.h"
 #include "tests/data/temporary.h"
 
 namespace limbeck::data {
@@ -126,6 +127,36 @@ TEST(Idx, PlainAndGzip) {
   EXPECT_EQ(s.train.class_names, (std::vector<std::string>{"a", "b", "c"}));
   EXPECT_EQ(s.test.labels.to_vector<int64_t>(), (std::vector<int64_t>{1, 0}));
   for (int64_t i = 0; i < 120; ++i) ASSERT_EQ(s.train.images.data<uint8_t>()[i], pixel(1, i));
+}
+
+TEST(Idx, NamesWithDotsAndOfEmnist) {
+  const TemporaryFolder folder;
+  folder.write("train-images.idx3-ubyte", idx_images(4, 5, 6));
+  folder.write("train-labels.idx1-ubyte", idx_labels({0, 2, 1, 2}));
+  folder.write("t10k-images.idx3-ubyte.gz", gzip(idx_images(2, 5, 6)));
+  folder.write("t10k-labels.idx1-ubyte", idx_labels({1, 0}));
+  EXPECT_EQ(read_idx(folder.path()).test.labels.to_vector<int64_t>(), (std::vector<int64_t>{1, 0}));
+
+  const TemporaryFolder emnist;
+  const auto add = [&](const std::string& set, const std::vector<int>& labels) {
+    const auto n = static_cast<uint32_t>(labels.size());
+    for (const char* part : {"-train", "-test"}) {
+      emnist.write(cat(set, part, "-images-idx3-ubyte.gz"), gzip(idx_images(n, 5, 6)));
+      emnist.write(cat(set, part, "-labels-idx1-ubyte.gz"), gzip(idx_labels(labels)));
+    }
+  };
+  add("emnist-letters", {1, 2, 3});
+  EXPECT_EQ(read_idx(emnist.path()).train.size(), 3);
+  DataSettings s;
+  s.kind = "idx", s.path = emnist.path();
+  expect_error([&] { load(s); }, {"class 0 of 0..3", "begin with 1", "compact_labels"});
+  s.compact_labels = true;
+  EXPECT_EQ(load(s).test.labels.to_vector<int64_t>(), (std::vector<int64_t>{0, 1, 2}));
+  add("emnist-digits", {0, 1});
+  expect_error([&] { check(s); }, {"emnist-digits, emnist-letters", "data.idx.set"});
+  EXPECT_EQ(read_idx(emnist.path(), {.set = "emnist-digits"}).train.size(), 2);
+  expect_error([&] { read_idx(emnist.path(), {.set = "letters"}); },
+               {"expected one of emnist-digits, emnist-letters", "'letters'"});
 }
 
 TEST(Idx, Damage) {

@@ -127,7 +127,7 @@ TEST(DataCommand, KindsListsEverySourceWithItsSettings) {
   for (const char* part : {"cifar10 ", "reads train.bin and test.bin in data.path", "[data.shapes]",
                            "difficulty = 1.0", "response_unit = \"\"", "[data.bars]"})
     EXPECT_NE(text.find(part), std::string::npos) << part << " is missing in: " << text;
-  EXPECT_EQ(text.find("[data.idx]"), std::string::npos) << "no settings, no section";
+  EXPECT_EQ(text.find("[data.cifar10]"), std::string::npos) << "no settings, no section";
 }
 
 TEST(DataCommand, InfoPrintsResponsesWithTheirScale) {

@@ -1,0 +1,174 @@
+// JPEG: the markers, and the ends of the scans between them.
+#include <algorithm>
+#include <array>
+
+#include "data/image_format.h"
+#include "tensor/error.h"
+
+namespace limbeck::data {
+namespace {
+
+using namespace std::string_view_literals;
+
+enum Marker : int {
+  progressive_frame = 0xC2,
+  dht = 0xC4,
+  jpg = 0xC8,
+  dac = 0xCC,
+  soi = 0xD8,
+  eoi = 0xD9,
+  sos = 0xDA,
+  dri = 0xDD,
+  app1 = 0xE1,
+  tem = 0x01
+};
+
+bool is_restart(int marker) { return marker >= 0xD0 && marker <= 0xD7; }
+bool is_frame(int marker) {
+  return marker >= 0xC0 && marker <= 0xCF && marker != dht && marker != jpg && marker != dac;
+}
+
+int64_t quotient_up(int64_t a, int64_t b) { return (a + b - 1) / b; }
+
+class JpegWalk {
+ public:
+  JpegWalk(std::string_view bytes, const std::string& name) : b_(bytes), name_(name) {}
+
+  ImageHeader header() {
+    h_.format = ImageFormat::jpeg;
+    for (;;) {
+      const int marker = next_marker();
+      if (marker == eoi) break;
+      if (marker == soi || marker == tem || is_restart(marker)) continue;
+      const std::string_view segment = next_segment();
+      if (is_frame(marker)) take_frame(segment), progressive_ = marker == progressive_frame;
+      if (marker == dri && segment.size() >= 2) interval_ = big_endian_at(segment, 0, 2);
+      if (marker == app1 && segment.starts_with("Exif\0\0"sv) && !exif_)
+        h_.orientation = exif_orientation(segment.substr(6)), exif_ = true;
+      if (marker == sos) skip_scan(segment);
+    }
+    damaged(h_.width > 0 && h_.height > 0, "no frame");
+    damaged(!h_.scan_ends.empty(), "no scan");
+    for (const Component& c : components_)
+      damaged(
+          std::all_of(c.bits_missing.begin(), c.bits_missing.end(), [](int n) { return n == 0; }),
+          "not all scans of component ", int(c.id));
+    return h_;
+  }
+
+ private:
+  template <class... Parts>
+  void damaged(bool whole, const Parts&... parts) const {
+    LIMBECK_CHECK(whole, name_, ": corrupt image: JPEG: ", parts...);
+  }
+
+  int next_marker() {
+    damaged(at_ < b_.size(), "cut after ", b_.size(), " bytes (no end marker)");
+    damaged(byte(at_) == 0xFF, "expected a marker at byte ", at_);
+    while (at_ < b_.size() && byte(at_) == 0xFF) ++at_;
+    damaged(at_ < b_.size(), "cut after ", b_.size(), " bytes (no end marker)");
+    return byte(at_++);
+  }
+
+  std::string_view next_segment() {
+    const size_t left = b_.size() - at_;
+    const size_t length = left >= 2 ? big_endian_at(b_, at_, 2) : 0;
+    damaged(length >= 2 && length <= left, "cut after ", b_.size(),
+            " bytes, in the segment at byte ", at_);
+    const std::string_view segment = b_.substr(at_ + 2, length - 2);
+    at_ += length;
+    return segment;
+  }
+
+  void take_frame(std::string_view s) {
+    damaged(h_.width == 0, "two frames");
+    damaged(s.size() >= 6 && s.size() >= 6 + 3 * size_t{static_cast<uint8_t>(s[5])}, "frame cut");
+    h_.height = big_endian_at(s, 1, 2), h_.width = big_endian_at(s, 3, 2);
+    const auto components = static_cast<size_t>(static_cast<uint8_t>(s[5]));
+    h_.channels = components < 3 ? 1 : 3;
+    for (size_t i = 0; i < components; ++i) {
+      const int factors = static_cast<uint8_t>(s[6 + 3 * i + 1]);
+      components_.push_back({s[6 + 3 * i], factors >> 4, factors & 15});
+      damaged(factors >> 4 && factors & 15, "sampling factors of 0");
+      most_across_ = std::max(most_across_, int64_t{factors >> 4});
+      most_down_ = std::max(most_down_, int64_t{factors & 15});
+    }
+  }
+
+  /// Restart markers that the data of a scan need.
+  int64_t restarts(std::string_view s) const {
+    if (interval_ == 0) return 0;
+    int64_t across = 8 * most_across_, down = 8 * most_down_;
+    int64_t width = h_.width, height = h_.height;
+    if (!s.empty() && s[0] == 1 && s.size() > 1)  // a scan of one component has blocks of its own
+      for (const Component& c : components_)
+        if (c.id == s[1]) {
+          width = quotient_up(width * c.across, most_across_);
+          height = quotient_up(height * c.down, most_down_);
+          across = down = 8;
+        }
+    return (quotient_up(width, across) * quotient_up(height, down) - 1) / interval_;
+  }
+
+  /// Which bits of which coefficients of which components a scan brings: all, unless progressive.
+  void take_scan(std::string_view s) {
+    const size_t count = s.empty() ? 0 : static_cast<uint8_t>(s[0]), tail = 1 + 2 * count;
+    damaged(count > 0 && s.size() == tail + 3, "scan header of ", s.size(), " bytes");
+    const int first = progressive_ ? static_cast<uint8_t>(s[tail]) : 0,
+              last = progressive_ ? static_cast<uint8_t>(s[tail + 1]) : 63,
+              missing = progressive_ ? s[tail + 2] & 15 : 0;
+    damaged(first <= last && last < 64, "scan of the coefficients ", first, " to ", last);
+    for (size_t i = 1; i < tail; i += 2)
+      for (Component& c : components_)
+        if (c.id == s[i])
+          std::fill(c.bits_missing.begin() + first, c.bits_missing.begin() + last + 1, missing);
+  }
+
+  void skip_scan(std::string_view s) {
+    damaged(h_.width > 0, "a scan before the frame");
+    take_scan(s);
+    int64_t found = 0;
+    size_t end = at_;
+    for (;; end = at_) {
+      at_ = std::min(b_.find('\xFF', at_), b_.size());
+      end = at_;
+      while (at_ < b_.size() && byte(at_) == 0xFF) ++at_;
+      damaged(at_ < b_.size(), "cut after ", b_.size(), " bytes (no end marker)");
+      if (byte(at_) != 0 && !is_restart(byte(at_))) break;
+      found += byte(at_++) != 0;
+    }
+    damaged(found >= restarts(s), "a scan is cut: expected ", restarts(s), " restarts, found ",
+            found);
+    h_.scan_ends.push_back(end);
+    at_ = end;
+  }
+
+  int byte(size_t at) const { return static_cast<uint8_t>(b_[at]); }
+
+  static constexpr int unseen = 16;
+  static std::array<int, 64> filled(int value) {
+    std::array<int, 64> all;
+    all.fill(value);
+    return all;
+  }
+  struct Component {
+    char id;
+    int across, down;
+    std::array<int, 64> bits_missing = filled(unseen);  ///< of each coefficient
+  };
+  std::string_view b_;
+  const std::string& name_;
+  size_t at_ = 0;
+  ImageHeader h_;
+  std::vector<Component> components_;
+  int64_t most_across_ = 1, most_down_ = 1, interval_ = 0;
+  bool exif_ = false, progressive_ = false;
+};
+
+}  // namespace
+
+ImageHeader jpeg_header(std::string_view bytes, const std::string& name) {
+  return JpegWalk(bytes, name).header();
+}
+
+}  // namespace limbeck::data
