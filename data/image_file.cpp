@@ -37,23 +37,27 @@ Tensor decode_bytes(const std::string& bytes, int channels, const std::string& n
   return image;
 }
 
-/// The file with other bits behind the data of every scan. A decoder that has all data does not
-/// look at them; one that misses some takes them for pixels.
-std::string with_bits_behind_scans(const std::string& bytes, const std::vector<size_t>& ends) {
+/// The file with more bits behind the data of every scan.
+std::string with_bytes_behind_scans(const std::string& bytes, const std::vector<size_t>& ends,
+                                    char byte) {
   std::string other;
   size_t at = 0;
   for (const size_t end : ends) {
-    other.append(bytes, at, end - at).append(64, '\x55');
+    other.append(bytes, at, end - at).append(64, byte);
     at = end;
     while (bytes[at + 1] == '\xFF') ++at;  // fill bytes in front of the marker
   }
   return other.append(bytes, at, std::string::npos);
 }
 
+/// A decoder that has all data does not look at what follows them; one that misses some takes it
+/// for pixels, so that opposite bits make other pixels.
 Tensor decode_jpeg(const std::string& bytes, const ImageHeader& h, int channels,
                    const std::string& name) {
-  const Tensor image = decode_bytes(bytes, channels, name);
-  const Tensor again = decode_bytes(with_bits_behind_scans(bytes, h.scan_ends), channels, name);
+  const auto decoded_before = [&](char byte) {
+    return decode_bytes(with_bytes_behind_scans(bytes, h.scan_ends, byte), channels, name);
+  };
+  const Tensor image = decoded_before('\x55'), again = decoded_before('\xAA');
   LIMBECK_CHECK(std::memcmp(image.raw(), again.raw(), static_cast<size_t>(image.bytes())) == 0,
                 name, ": corrupt image: JPEG: the data of a scan end before the image does");
   return image;

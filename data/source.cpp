@@ -21,6 +21,9 @@ std::vector<std::string> source_names() {
   return names;
 }
 
+constexpr const char* compact_help =
+    "number the classes that have training images, in their order, and forget the others";
+
 void common_fields(DataSettings& s, FieldVisitor& v) {
   std::string names;
   for (const std::string& name : source_names()) names += (names.empty() ? "" : " | ") + name;
@@ -33,8 +36,6 @@ void common_fields(DataSettings& s, FieldVisitor& v) {
     "images of another size are scaled: stretch (both sides) | crop (the middle square) | fit (in "
     "a black frame); empty: not");
   v("seed", s.seed, "seed of the draw and of images that a source makes");
-  v("compact_labels", s.compact_labels,
-    "number the classes that have training images, in their order, and forget the others");
 }
 
 /// The shared settings and the section of one source.
@@ -44,6 +45,7 @@ struct ChosenSettings {
     const DataSource& source = find_source(all.kind);
     if (source.files.empty()) all.path.clear();
     common_fields(all, v);
+    if (all.compact_labels) v("compact_labels", all.compact_labels, compact_help);
     v(source.name, all.sources.at(source.name), source.help);
   }
 };
@@ -74,6 +76,7 @@ NamedSettings source_settings() {
 
 void DataSettings::fields(FieldVisitor& v) {
   common_fields(*this, v);
+  v("compact_labels", compact_labels, compact_help);
   v("max_pixels", max_pixels, "an image file of more pixels is refused before it is decoded");
   sources.fields(v);
 }

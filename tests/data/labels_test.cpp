@@ -138,7 +138,8 @@ TEST(Labels, ATestShareIsDrawnPerClass) {
   EXPECT_EQ(drawn(0.25, 1), is_test);
   EXPECT_NE(drawn(0.25, 2), is_test);
   refused("file,class,split\na,0,train\n", {"test_share", "test part"}, {.test_share = 0.5});
-  refused("file,class\na,0\n", {"data.folder.test_share", "found 1"}, {.test_share = 1});
+  expect_error([&] { read("file,class\na,0\n", {.test_share = 1}); },
+               {"data.folder.test_share", "found 1"});
 }
 
 // --- classes without images ----------------------------------------------------------------------
