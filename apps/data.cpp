@@ -11,6 +11,7 @@
 #include "apps/config.h"
 #include "apps/data_convert.h"
 #include "apps/data_options.h"
+#include "data/classes.h"
 #include "data/sheet.h"
 
 namespace limbeck::data_app {
@@ -85,9 +86,11 @@ void print_part(const char* part, const data::Dataset& d) {
 void info(const Options& o) {
   const data::DataSettings settings = chosen_data(*o.data);
   const data::Split split = data::load(settings);
+  const std::vector<std::string> warnings = data::warnings_of(settings, split);
   if (!o.json) {
     print_part("train", split.train);
     print_part("test", split.test);
+    for (const std::string& warning : warnings) std::printf("warning: %s\n", warning.c_str());
     return;
   }
   nlohmann::ordered_json j;
@@ -96,6 +99,7 @@ void info(const Options& o) {
   if (!split.train.class_names.empty()) j["class_names"] = split.train.class_names;
   j["train"] = summary(split.train);
   j["test"] = summary(split.test);
+  j["warnings"] = warnings;
   std::printf("%s\n", j.dump(2, ' ', false, nlohmann::json::error_handler_t::replace).c_str());
 }
 

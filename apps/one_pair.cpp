@@ -6,8 +6,10 @@
 #include <filesystem>
 
 #include "apps/config.h"
+#include "apps/data_summary.h"
 #include "apps/executor.h"
 #include "apps/kernels_option.h"
+#include "apps/run_settings.h"
 #include "apps/signals.h"
 
 namespace limbeck {
@@ -34,14 +36,12 @@ void add_one_pair_options(CommandLine& app, OnePairArguments& a) {
 }
 
 kd::ExperimentSettings settings_of(const OnePairArguments& a) {
-  kd::ExperimentSettings settings;
-  const Settings list = list_settings(settings);
-  if (!a.config.empty()) read_toml(list, a.config);
-  for (const auto& o : a.overrides) set_override(list, o);
+  kd::ExperimentSettings settings = read_run_settings(a.config, a.overrides);
   if (!a.data.empty()) settings.data.kind = a.data;
   if (!a.data_path.empty()) settings.data.path = a.data_path;
   settings.plan = {};  // a file with a table of students says how they train, not which
   settings.plan.teachers = a.teacher;
+  make_paths_absolute(settings, "");
   return settings;
 }
 
@@ -59,6 +59,7 @@ int run_one_pair(const OnePairArguments& a, kd::ExperimentSettings& settings,
   if (a.threads > 0) omp_set_num_threads(a.threads);
   RunFolder folder(a.out, workflow.stages(), text);
   Console console(stdout, a.quiet ? Console::Mode::quiet : Console::Mode::automatic);
+  print_data_summary(settings.data, workflow.data(), console);
   StopSignals signals;
   RunOptions options;
   options.checkpoint_seconds = a.checkpoint_seconds;

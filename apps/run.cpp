@@ -12,10 +12,12 @@
 #include "apps/command.h"
 #include "apps/config.h"
 #include "apps/cost.h"
+#include "apps/data_summary.h"
 #include "apps/device_option.h"
 #include "apps/executor.h"
 #include "apps/kernels_option.h"
 #include "apps/process.h"
+#include "apps/run_settings.h"
 #include "apps/signals.h"
 #include "apps/slurm.h"
 #include "apps/workers.h"
@@ -37,16 +39,6 @@ struct RunArguments {
        slurm = false;
   SlurmOptions slurm_options;
 };
-
-/// Defaults, then the file, then --set in order.
-kd::ExperimentSettings read_settings(const std::string& config,
-                                     const std::vector<std::string>& overrides) {
-  kd::ExperimentSettings settings;
-  const Settings list = list_settings(settings);
-  if (!config.empty()) read_toml(list, config);
-  for (const auto& o : overrides) set_override(list, o);
-  return settings;
-}
 
 const char* name_of(StageState state) {
   switch (state) {
@@ -220,7 +212,7 @@ std::string last_line(const RunArguments& a) {
 int run(const RunArguments& a) {
   LIMBECK_CHECK(!a.slurm || a.jobs == 1,
                 "--slurm and --jobs: give one of them; Slurm starts the processes itself");
-  kd::ExperimentSettings settings = read_settings(a.config, a.overrides);
+  kd::ExperimentSettings settings = read_run_settings(a.config, a.overrides);
   const Device device = a.slurm ? submitted_device(*a.device) : chosen_device(*a.device);
   if (!a.slurm) set_kernels(*a.kernels, device);
   if (a.threads > 0) omp_set_num_threads(a.threads);
@@ -233,6 +225,8 @@ int run(const RunArguments& a) {
   if (a.dry_run) {
     std::printf("%s", text.c_str());
     const auto plan = plan_stages(stages, a.out, a.selection);
+    Console console;
+    print_data_summary(settings.data, workflow.data(), console);
     print_plan(plan);
     if (!a.no_measure && !a.slurm) print_costs(plan, a.out, device);
     return StopSignals::requested() ? exit_interrupted : 0;
@@ -248,6 +242,7 @@ int run(const RunArguments& a) {
                      a.jobs > 1 ? cat(a.jobs, " processes with together ") : "",
                      omp_get_max_threads(), device == cpu ? " threads" : cat(" threads, ", device),
                      "; the effective settings are in ", a.out, "/config.toml"));
+  if (!a.worker) print_data_summary(settings.data, workflow.data(), console);
   StopSignals signals;
   const RunStatus status =
       a.jobs > 1 ? run_jobs(a, stages, folder) : run_here(a, stages, folder, console);
@@ -334,7 +329,7 @@ RegisterCommand config_command(
        app.add_flag("--defaults", *defaults, "the built-in defaults, whatever file is given");
        app.callback([file, overrides, defaults] {
          kd::ExperimentSettings settings =
-             *defaults ? kd::ExperimentSettings{} : read_settings(*file, *overrides);
+             *defaults ? kd::ExperimentSettings{} : read_run_settings(*file, *overrides);
          std::printf("%s", to_toml(list_settings(settings), true).c_str());
        });
      }});

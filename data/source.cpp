@@ -56,7 +56,8 @@ void check_path(const DataSource& source, const std::string& path) {
   std::error_code error;
   const bool folder = std::filesystem::is_directory(path, error),
              exists = std::filesystem::exists(path, error);
-  LIMBECK_CHECK(source.one_file ? exists && !folder : folder, "data.path: ", path, ": expected ",
+  const std::string whole = std::filesystem::absolute(path, error).string();
+  LIMBECK_CHECK(source.one_file ? exists && !folder : folder, "data.path: ", whole, ": expected ",
                 wanted, source.files, ", found ",
                 folder   ? "a folder"
                 : exists ? "a file"

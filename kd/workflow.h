@@ -25,6 +25,8 @@ class Workflow {
   /// task, networks that do not take the images, pairs that a method cannot serve (all of them in
   /// one message).
   void check_data() const;
+  /// Loaded when somebody asks first.
+  const data::Split& data() const { return experiment_->data(); }
 
  private:
   std::shared_ptr<Experiment> experiment_;
