@@ -18,6 +18,7 @@ struct Options {
   int64_t classes = 0, channels = 3, size = 32;
   std::vector<double> mean, deviation, range;
   std::string unit;
+  std::vector<std::string> class_names;
   double sn_eps = 1e-8, bn_eps = 1e-5;
   KeyRules keys;
   bool plain = false, allow_nonfinite = false;
@@ -94,13 +95,15 @@ void network_to_checkpoint(const Options& o) {
   LIMBECK_CHECK(outputs > 0, "--classes: expected the number of outputs of ", o.model);
   const nn::ModelOptions options = {
       .outputs = outputs, .channels = o.channels, .size = o.size, .task = task};
+  LIMBECK_CHECK(o.class_names.empty() || static_cast<int64_t>(o.class_names.size()) == o.classes,
+                "--class-names: expected ", o.classes, " names, found ", o.class_names.size());
   const RenamedWeights weights = read_weights(o);
   const auto network = nn::create_model(o.model, options);
   load(*network, weights, o.in);
   kd::save_network(o.out, *network, o.model, options,
                    {per_channel("--mean", o.mean, o.channels),
                     per_channel("--deviation", o.deviation, o.channels)},
-                   scale);
+                   scale, o.class_names);
   report(o, weights, *network, "");
 }
 
@@ -166,6 +169,7 @@ const RegisterCommand command(
            .one_of({"classification", "regression"})
            .show_default();
        app.add_option("--classes", o->classes, "outputs of its last layer").positive();
+       app.add_option("--class-names", o->class_names, "what its outputs are called, as many");
        app.add_option("--channels", o->channels, "of its images").positive().show_default();
        app.add_option("--size", o->size, "height and width of its images")
            .positive()

@@ -13,8 +13,9 @@ check_output "convert says what it wrote" '[0-9]+ tensors of resnet8'
 check_error "plain weights are no checkpoint" "no 'network' in the metadata.*limbeck convert FILE OUT --model NAME" "$limbeck" eval --ckpt "$work/plain.safetensors" --kind shapes
 numbers=$(tr -d '\0' < "$ckpt" | grep -ao '"mean":"[^"]*"' | cut -d'"' -f4)
 deviations=$(tr -d '\0' < "$ckpt" | grep -ao '"deviation":"[^"]*"' | cut -d'"' -f4)
+names=$(tr -d '\0' < "$ckpt" | grep -ao '"class_names":"[^"]*"' | cut -d'"' -f4 | sed 's/\\n/ /g')
 # shellcheck disable=SC2086
-check "convert back" "$limbeck" convert "$work/plain.safetensors" "$work/back.safetensors" --model resnet8 --classes 10 --mean $numbers --deviation $deviations
+check "convert back" "$limbeck" convert "$work/plain.safetensors" "$work/back.safetensors" --model resnet8 --classes 10 --mean $numbers --deviation $deviations --class-names $names
 if cmp -s "$ckpt" "$work/back.safetensors"; then ok "the round trip keeps every bit"; else bad "the round trip keeps every bit" "files differ"; fi
 
 convert=("$limbeck" convert "$work/plain.safetensors" "$work/x.safetensors")
