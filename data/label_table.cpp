@@ -282,7 +282,7 @@ void take_responses(const Table& t, int column, const FolderSettings& s, Labels&
   l.task.scale = response_scale(training, s.response, "data.folder", t.file);
 }
 
-/// Images that are listed more than once: a contradiction, a test image that trains, or a repetition.
+/// Images that are listed again: a contradiction, a test image that trains, or a repetition.
 void note_repeated_images(const Table& t, const Columns& c, Labels& l) {
   std::map<std::string, size_t> first;
   struct Kind {

@@ -50,9 +50,8 @@ struct FolderSettings {
     v("label_column", label_column, "label column of labels.csv, empty: the only one");
     v("file_column", file_column, "column of the images; empty: file, or filename, image, path");
     v("task", task,
-      "classification | regression; empty: a column class, label or category holds classes, "
-      "another "
-      "one responses");
+      "classification | regression; empty: a column class, label or category holds classes, one of "
+      "another name responses");
     v("test_share", test_share,
       "share of the images of each class that is the test part, where the files give none");
     v("channels", channels, "1: all images grey, 3: all with colours, 0: as the files, all alike");
