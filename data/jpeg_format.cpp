@@ -42,6 +42,7 @@ class JpegWalk {
       if (marker == soi || marker == tem || is_restart(marker)) continue;
       const std::string_view segment = next_segment();
       if (is_frame(marker)) take_frame(segment), progressive_ = marker == progressive_frame;
+      if (marker == dht) check_codes(segment);
       if (marker == dri && segment.size() >= 2) interval_ = big_endian_at(segment, 0, 2);
       if (marker == app1 && segment.starts_with("Exif\0\0"sv) && !exif_)
         h_.orientation = exif_orientation(segment.substr(6)), exif_ = true;
@@ -78,6 +79,17 @@ class JpegWalk {
     const std::string_view segment = b_.substr(at_ + 2, length - 2);
     at_ += length;
     return segment;
+  }
+
+  /// Tables of codes: for each length from 1 to 16 how many; they have 256 values at most.
+  void check_codes(std::string_view s) const {
+    while (!s.empty()) {
+      size_t count = 0;
+      for (size_t i = 1; i < 17 && i < s.size(); ++i) count += static_cast<uint8_t>(s[i]);
+      damaged(count <= 256 && s.size() >= 17 + count, "a table of ", count, " codes in ", s.size(),
+              " bytes");
+      s.remove_prefix(17 + count);
+    }
   }
 
   void take_frame(std::string_view s) {

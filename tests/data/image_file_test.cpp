@@ -181,6 +181,9 @@ TEST(ImageFile, JpegsThatAreCutAreRefused) {
   EXPECT_EQ(read(good + "trailer of a camera"), read(good));
   std::string no_scan = good.substr(0, good.find("\xFF\xDA"));
   refused(no_scan + "\xFF\xD9", {"corrupt", "no scan"});
+  std::string codes = good;
+  codes[good.find("\xFF\xC4") + 6] = '\xFF';  // more codes than bytes have values
+  refused(codes, {"corrupt", "codes"});
   std::string filled = good;
   filled.insert(filled.size() - 2, "\xFF\xFF");
   EXPECT_EQ(read(filled), read(good)) << "fill bytes in front of a marker";
