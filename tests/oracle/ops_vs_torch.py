@@ -238,7 +238,7 @@ for step, decoupled in ((1.0, False), (7.0, False), (1.0, True), (7.0, True)):
     case("adam_step", {"w": real(5, 7), "g": real(5, 7), "m": real(5, 7), "v": real(5, 7, low=0.01),
                        "hyper": torch.tensor([0.125, step], dtype=torch.float64)},
          {"beta1": 0.5, "beta2": 0.99, "eps": 1e-6, "weight_decay": 0.01, "decoupled": decoupled},
-         lambda *tensors, c=torch.optim.AdamW if decoupled else torch.optim.Adam: adam(c, *tensors))
+         lambda c=torch.optim.AdamW if decoupled else torch.optim.Adam, **tensors: adam(c, **tensors))
 
 
 def run(limbeck, folder, op, inputs, attrs, gradients):
