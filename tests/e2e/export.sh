@@ -13,9 +13,15 @@ check_error "a file that is no network is refused" "no 'network' in the metadata
 check_error "a missing file is named" 'none\.safetensors' "$limbeck" export "$work/none.safetensors" "$work/x.onnx"
 check_absent "nothing is left after a refusal" "$work/x.onnx" "$work/x.safetensors"
 
+check "a student with its teacher's classifier (SimKD)" "$limbeck" distill --method simkd --teacher "$work/net.safetensors" --student wrn_16_1 --config configs/tiny.toml \
+  --set student.epochs=1 --out "$work/run" --quiet
+student=$(ls "$work"/run/stages/simkd.*/model.safetensors)
+check "is exported whole" "$limbeck" export "$student" "$work/student.onnx"
+
 python=${LIMBECK_PYTHON:-python3}
 if command -v "$python" > /dev/null; then
   "$python" tests/oracle/onnx_models.py "$limbeck" || failures=1
+  "$python" tests/oracle/onnx_models.py "$limbeck" --checkpoint "$student" || failures=1
 else
   skip "networks in onnxruntime" "no $python"
 fi

@@ -1,6 +1,7 @@
 """Every network of the registry as an ONNX model: onnx's checker, and onnxruntime beside `limbeck predict` on the same bytes.
 
     python tests/oracle/onnx_models.py build/limbeck [NETWORK ...]
+    python tests/oracle/onnx_models.py build/limbeck --checkpoint FILE      # one saved network of 3 channels, as it is
 
 Prints "ok NAME", "FAIL NAME: why" or "skip NAME: why" for each. Needs onnx, onnxruntime and numpy; without them everything is skipped.
 """
@@ -19,7 +20,7 @@ except ImportError as error:
     print(f"skip ONNX models beside onnxruntime: {error}")
     sys.exit(0)
 
-BATCH = 3
+BATCH, CHANNELS = 3, 3
 TOLERANCE = 1e-5  # of the largest output
 
 
@@ -68,14 +69,10 @@ def difference(found, expected):
     return None if error <= bound else f"error {error:.3g}, allowed {bound:.3g}"
 
 
-def compare(limbeck, folder, name, regression, size):
-    channels = 3
-    checkpoint, model, floats, images, outputs = (os.path.join(folder, f) for f in ("c.safetensors", "u8.onnx", "f32.onnx", "i.npy", "o.npy"))
-    task = ["--task", "regression"] if regression else ["--classes", "7"]
-    run(limbeck, "models", name, *task, "--input", f"{channels}x{size}x{size}", "--save", checkpoint)
-    scale = {"response_low": "-20", "response_high": "80", "response_unit": "degrees"} if regression else {}
-    fill_statistics(checkpoint, {"mean": "0.5 0.4 0.45", "deviation": "0.25 0.2 0.3", **scale})
-    pixels = np.random.default_rng(1).integers(0, 256, (BATCH, channels, size, size), dtype=np.uint8)
+def compare(limbeck, folder, checkpoint, size):
+    """None, or what is wrong."""
+    model, floats, images, outputs = (os.path.join(folder, f) for f in ("u8.onnx", "f32.onnx", "i.npy", "o.npy"))
+    pixels = np.random.default_rng(1).integers(0, 256, (BATCH, CHANNELS, size, size), dtype=np.uint8)
     np.save(images, pixels)
     run(limbeck, "predict", "--ckpt", checkpoint, "--input", images, "--out", outputs)
     expected = np.load(outputs)
@@ -88,28 +85,44 @@ def compare(limbeck, folder, name, regression, size):
     return None if np.abs(expected).max() > 1e-3 else "the outputs are all zero: nothing was compared"
 
 
+def compare_untrained(limbeck, folder, name, regression, size):
+    checkpoint = os.path.join(folder, "network.safetensors")
+    task = ["--task", "regression"] if regression else ["--classes", "7"]
+    run(limbeck, "models", name, *task, "--input", f"{CHANNELS}x{size}x{size}", "--save", checkpoint)
+    scale = {"response_low": "-20", "response_high": "80", "response_unit": "degrees"} if regression else {}
+    fill_statistics(checkpoint, {"mean": "0.5 0.4 0.45", "deviation": "0.25 0.2 0.3", **scale})
+    return compare(limbeck, folder, checkpoint, size)
+
+
 def networks(limbeck, task):
     entries = json.loads(run(limbeck, "models", "--task", task, "--json"))
     return [e for e in entries if e["family"] not in ("feature_net", "density_ratio", "label_embedding", "sparse_autoencoder")]
 
 
+def report(title, comparison):
+    """Whether it holds. `comparison` is given a folder."""
+    with tempfile.TemporaryDirectory() as folder:
+        try:
+            wrong = comparison(folder)
+        except Exception as error:
+            wrong = str(error).replace("\n", " ")[:300]
+    print(f"FAIL onnx {title}: {wrong}" if wrong else f"ok onnx {title}", flush=True)
+    return not wrong
+
+
 def main():
-    limbeck, wanted, failed = sys.argv[1], sys.argv[2:], False
+    limbeck, wanted = sys.argv[1], sys.argv[2:]
     onnxruntime.set_default_logger_severity(3)
+    if wanted[:1] == ["--checkpoint"]:
+        sys.exit(not report(os.path.basename(os.path.dirname(wanted[1])), lambda folder: compare(limbeck, folder, wanted[1], 32)))
+    right = True
     for task in ("classification", "regression"):
         for entry in networks(limbeck, task):
             name = entry["name"]
-            if wanted and name not in wanted:
-                continue
-            size = max(64 if task == "regression" else 32, entry.get("smallest_image", 0))
-            with tempfile.TemporaryDirectory() as folder:
-                try:
-                    wrong = compare(limbeck, folder, name, task == "regression", size)
-                except Exception as error:
-                    wrong = str(error).replace("\n", " ")[:300]
-            print(f"FAIL onnx {task} {name}: {wrong}" if wrong else f"ok onnx {task} {name}", flush=True)
-            failed |= bool(wrong)
-    sys.exit(failed)
+            if not wanted or name in wanted:
+                size = max(64 if task == "regression" else 32, entry.get("smallest_image", 0))
+                right &= report(f"{task} {name}", lambda folder: compare_untrained(limbeck, folder, name, task == "regression", size))
+    sys.exit(not right)
 
 
 if __name__ == "__main__":
