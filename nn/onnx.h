@@ -1,5 +1,5 @@
-// Export of a network as an ONNX model: the operators of one forward pass in eval mode, each written
-// as its counterpart (nn/onnx_operators.cpp), with the weights under their PyTorch names.
+// Export of a network as an ONNX model: the operators of one forward pass in eval mode, each
+// written as its counterpart (nn/onnx_operators.cpp), with the weights under their PyTorch names.
 #pragma once
 #include <string>
 #include <utility>

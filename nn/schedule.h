@@ -15,8 +15,8 @@ struct StepSchedule {
   double operator()(double epoch) const;
 };
 
-/// Half a cosine from lr0 at 0 to `last` at `length`, then `last` (Loshchilov & Hutter 2017, without
-/// restarts).
+/// Half a cosine from lr0 at 0 to `last` at `length`, then `last` (Loshchilov & Hutter 2017,
+/// without restarts).
 struct CosineSchedule {
   double lr0, last, length;
   double operator()(double t) const;

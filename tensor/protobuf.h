@@ -1,5 +1,5 @@
-// Writing messages in protobuf's wire format (ONNX models, TensorBoard events): fields in the order of
-// the calls, little-endian.
+// Writing messages in protobuf's wire format (ONNX models, TensorBoard events): fields in the order
+// of the calls, little-endian.
 #pragma once
 #include <cstdint>
 #include <string>

@@ -23,13 +23,13 @@ class Criterion {
   virtual const char* metric() const = 0;
   virtual std::string unit() const = 0;
   virtual Better better() const = 0;
-  /// The same with `amount`, in [0, 1), of every target spread evenly over the classes; throws where
-  /// there are none.
+  /// The same with `amount`, in [0, 1), of every target spread evenly over the classes; throws
+  /// where there are none.
   virtual std::unique_ptr<Criterion> smoothed(double amount) const;
 };
 
-/// Cross entropy with integer classes, (1 - s) CE(output, labels) + s mean_c(-log softmax(output)_c)
-/// for a label smoothing s (Szegedy et al. 2016); the metric is the top-1 accuracy in [0, 1].
+/// Cross entropy of integer classes: (1 - s) CE(output, labels) + s mean_c(-log softmax(output)_c)
+/// with label smoothing s (Szegedy et al. 2016). The metric is the top-1 accuracy in [0, 1].
 class ClassificationCriterion : public Criterion {
  public:
   explicit ClassificationCriterion(double label_smoothing = 0) : smoothing_(label_smoothing) {}

@@ -1,5 +1,5 @@
-// A program outside of the repository that uses the installed library: it brings a network of its own,
-// trains it on procedural images beside one of the registry, and says what the library knows.
+// A program outside of the repository that uses the installed library: it brings a network of its
+// own, trains it on procedural images beside one of the registry, and says what the library knows.
 #include <cstdio>
 #include <memory>
 
