@@ -258,7 +258,8 @@ Plan plan_of(const ExperimentSettings& s) {
     LIMBECK_CHECK(std::count(s.plan.methods.begin(), s.plan.methods.end(), m), "plan.with_fakes: '",
                   m, "' is not among plan.methods");
   for (const std::string& text : s.plan.lrs)
-    train::check(student_settings(s, parse_lr(text).first), cat("plan.lrs, ", text, ": student"));
+    LIMBECK_CHECK(parse_lr(text).second >= s.student.final_lr, "plan.lrs: expected at least ",
+                  "student.final_lr (", s.student.final_lr, "), found '", text, "'");
   std::vector<std::string> pair_texts;
   for (const NetworkPair& pair : plan.pairs) pair_texts.push_back(pair.text());
   check_distinct(pair_texts, "plan.pairs");
