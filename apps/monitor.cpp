@@ -11,6 +11,7 @@
 #include <filesystem>
 
 #include "data/dataset.h"
+#include "tensor/metadata.h"
 
 namespace limbeck {
 namespace {
@@ -154,12 +155,11 @@ std::optional<TensorFile> StageMonitor::load() {
                 found == file.metadata.end() ? "none" : found->second,
                 "); delete the stage's folder to start it afresh");
   if (metrics_file_ < 0) metrics_bytes_ = std::stoll(file.metadata.at(metrics_key));
-  if (const auto events = file.metadata.find(events_key); events != file.metadata.end()) {
-    if (!events_) events_bytes_ = std::stoll(events->second);
-    file.metadata.erase(events);
-  }
   file.metadata.erase(metrics_key);
   file.metadata.erase(fingerprint_key);
+  if (file.metadata.contains(events_key) && !events_)
+    events_bytes_ = MetadataReader(file, path, "a checkpoint").integer(events_key);
+  file.metadata.erase(events_key);
   return file;
 }
 
