@@ -158,7 +158,7 @@ std::optional<TensorFile> StageMonitor::load() {
   file.metadata.erase(metrics_key);
   file.metadata.erase(fingerprint_key);
   if (file.metadata.contains(events_key) && !events_)
-    events_bytes_ = MetadataReader(file, path, "a checkpoint").integer(events_key);
+    events_bytes_ = MetadataReader(file, path, "a checkpoint").integer(events_key, 0, INT64_MAX);
   file.metadata.erase(events_key);
   return file;
 }

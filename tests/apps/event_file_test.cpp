@@ -8,6 +8,7 @@
 #include <filesystem>
 
 #include "apps/monitor.h"
+#include "tensor/random.h"
 #include "tensor/safetensors.h"
 #include "tests/data/temporary.h"
 #include "tests/tensor/protobuf_reader.h"
@@ -112,7 +113,10 @@ TEST(EventFile, ASessionThatGoesOnHasEveryStepOnce) {
   {
     Session first(root, true);
     first.monitor.metrics(1, {{"loss", 0.5}});
-    first.monitor.image("samples-000001", Tensor::zeros({2, 2, 3}, DType::u8));
+    Tensor noise = Tensor::empty({640, 640, 3}, DType::u8);  // the file is larger than 1 MiB
+    Stream random(1);
+    for (uint8_t& byte : noise.span<uint8_t>()) byte = static_cast<uint8_t>(random.below(256));
+    first.monitor.image("samples-000001", noise);
     first.monitor.save({});
     first.monitor.metrics(2, {{"loss", 9}});  // lost: a kill comes before the next checkpoint
     first.monitor.image("samples-000002", Tensor::zeros({2, 2, 3}, DType::u8));
