@@ -8,6 +8,7 @@
 #include "gan/feature_net.h"
 #include "gan/response_ratio.h"
 #include "gan/sparse_autoencoder.h"
+#include "kd/checkpoint.h"
 #include "nn/layers.h"
 #include "nn/models/label_embedding.h"
 #include "nn/models/registry.h"
@@ -19,7 +20,7 @@ namespace {
 using nlohmann::json;
 
 struct Options {
-  std::string name, input, task = "classification";
+  std::string name, input, task = "classification", save;
   int64_t classes = 100;
   bool as_json = false;
 };
@@ -249,6 +250,15 @@ void print_one(const Options& o, const nn::ModelOptions& options) {
               static_cast<long long>(options.size));
 }
 
+/// A checkpoint that nothing was trained for: to try what takes one.
+void save_untrained(const Options& o, const nn::ModelOptions& options) {
+  const auto network = nn::create_model(o.name, options);
+  network->initialise(Stream(1).fork("init"));
+  const std::vector<double> half(static_cast<size_t>(options.channels), 0.5);
+  kd::save_network(o.save, *network, o.name, options, {half, half});
+  std::printf("%s: %s with its first, random weights\n", o.save.c_str(), o.name.c_str());
+}
+
 const RegisterCommand command(
     {"models", "list the networks, or one of them layer by layer", [](CommandLine& app) {
        auto o = std::make_shared<Options>();
@@ -260,9 +270,15 @@ const RegisterCommand command(
                       "channels x height x width (3x32x32; regression: 3x64x64)");
        app.add_option("--classes", o->classes, "outputs of the last layer").show_default();
        app.add_flag("--json", o->as_json, "print JSON");
+       app.add_option("--save", o->save,
+                      "write the named network with random weights, a checkpoint to try other "
+                      "commands with");
        app.callback([o] {
          const nn::ModelOptions options = parse_options(*o);
-         if (o->name.empty())
+         LIMBECK_CHECK(o->save.empty() || !o->name.empty(), "--save needs the name of a network");
+         if (!o->save.empty())
+           save_untrained(*o, options);
+         else if (o->name.empty())
            print_all(*o, options);
          else
            print_one(*o, options);

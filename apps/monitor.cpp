@@ -17,7 +17,19 @@ namespace limbeck {
 namespace {
 
 constexpr const char* metrics_key = "limbeck.metrics_bytes";
+constexpr const char* events_key = "limbeck.events_bytes";
 constexpr const char* fingerprint_key = "limbeck.fingerprint";
+
+/// "samples-000300": a tag and a step.
+std::pair<std::string, int64_t> tag_and_step(const std::string& name) {
+  const size_t dash = name.rfind('-');
+  int64_t step = 0;
+  if (dash == std::string::npos) return {name, step};
+  const char* const end = name.data() + name.size();
+  const auto [rest, error] = std::from_chars(name.data() + dash + 1, end, step);
+  if (error != std::errc() || rest != end) return {name, 0};
+  return {name.substr(0, dash), step};
+}
 
 }  // namespace
 
@@ -70,8 +82,20 @@ void StageMonitor::open_metrics() {
                 path, ": ", std::strerror(errno));
 }
 
+EventFile* StageMonitor::events() {
+  if (!config_.tensorboard || events_) return events_ ? &*events_ : nullptr;
+  const std::string metrics = config_.directory + "/metrics.jsonl";
+  const bool lines = std::filesystem::exists(metrics);
+  if (lines) open_metrics();  // cuts what does not count
+  events_.emplace(events_path(), events_bytes_);
+  const bool goes_on = events_bytes_ > 0 && events_->bytes() == events_bytes_;
+  if (lines && !goes_on) events_->scalars_of(metrics);
+  return &*events_;
+}
+
 void StageMonitor::metrics(int64_t step, const nn::Values& values) {
   open_metrics();
+  if (EventFile* const file = events()) file->scalars(step, values);
   std::string line = cat("{\"step\":", step);
   for (const auto& [key, value] : values)
     line += cat(",", json_string(key), ":", json_number(value));
@@ -92,6 +116,10 @@ void StageMonitor::image(const std::string& name, const Tensor& u8_hwc) {
   std::filesystem::create_directories(folder, error);
   LIMBECK_CHECK(!error, folder, ": cannot be created: ", error.message());
   data::write_png(cat(folder, "/", name, ".png"), u8_hwc);
+  if (EventFile* const file = events()) {
+    const auto [tag, step] = tag_and_step(name);
+    file->image(tag, step, u8_hwc);
+  }
 }
 
 bool StageMonitor::checkpoint_due() {
@@ -106,6 +134,10 @@ void StageMonitor::save(const TensorFile& state) {
                   "/metrics.jsonl: ", std::strerror(errno));
   TensorFile file = state;  // tensors are handles: no copy of their data
   file.metadata[metrics_key] = std::to_string(metrics_bytes_);
+  if (EventFile* const written = events()) {
+    written->sync();
+    file.metadata[events_key] = std::to_string(written->bytes());
+  }
   file.metadata[fingerprint_key] = config_.fingerprint;
   write_safetensors(config_.directory + "/checkpoint.safetensors", file);
   last_save_ = std::chrono::steady_clock::now();
@@ -126,10 +158,14 @@ std::optional<TensorFile> StageMonitor::load() {
     metrics_bytes_ = MetadataReader(file, path, "a checkpoint").integer(metrics_key, 0, INT64_MAX);
   file.metadata.erase(metrics_key);
   file.metadata.erase(fingerprint_key);
+  if (file.metadata.contains(events_key) && !events_)
+    events_bytes_ = MetadataReader(file, path, "a checkpoint").integer(events_key, 0, INT64_MAX);
+  file.metadata.erase(events_key);
   return file;
 }
 
 void StageMonitor::finish() {
+  if (events_ || (config_.tensorboard && std::filesystem::exists(events_path()))) events()->sync();
   if (metrics_file_ < 0 && !std::filesystem::exists(config_.directory + "/metrics.jsonl")) return;
   open_metrics();
   LIMBECK_CHECK(fsync(metrics_file_) == 0, config_.directory,

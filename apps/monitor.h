@@ -4,12 +4,18 @@
 #pragma once
 #include <chrono>
 #include <functional>
+#include <optional>
 #include <string>
 
 #include "apps/console.h"
+#include "apps/event_file.h"
 #include "nn/monitor.h"
 
 namespace limbeck {
+
+inline constexpr const char* tensorboard_help =
+    "also write each stage's metrics and images as an event file: tensorboard --logdir OUT/stages; "
+    "no influence on the result";
 
 class StageMonitor : public nn::Monitor {
  public:
@@ -17,6 +23,7 @@ class StageMonitor : public nn::Monitor {
     std::string directory;           ///< of the stage
     std::string fingerprint;         ///< of the stage; a checkpoint with another one is refused
     double checkpoint_seconds = 60;  ///< 0: whenever the loop asks
+    bool tensorboard = false;        ///< metrics and images also as an event file
     std::function<bool()> stop_requested = [] { return false; };
     std::function<void()> after_save = [] {};
   };
@@ -43,6 +50,11 @@ class StageMonitor : public nn::Monitor {
 
  private:
   void open_metrics();
+  /// Null unless it is asked for. An event file that does not fit the checkpoint, or is new in a
+  /// stage that goes on, is written again from metrics.jsonl.
+  EventFile* events();
+  /// TensorBoard looks for names with "tfevents" in them.
+  std::string events_path() const { return config_.directory + "/events.out.tfevents.0.limbeck"; }
 
   Config config_;
   Console& console_;
@@ -50,6 +62,8 @@ class StageMonitor : public nn::Monitor {
   int metrics_file_ = -1;
   int64_t metrics_bytes_ =
       0;  // what counts of metrics.jsonl; the rest is cut when the file is opened
+  std::optional<EventFile> events_;
+  int64_t events_bytes_ = 0;  // likewise
 };
 
 /// A number as JSON: the shortest text that reads back to the same value; null when it is not

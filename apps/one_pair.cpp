@@ -9,6 +9,7 @@
 #include "apps/data_summary.h"
 #include "apps/executor.h"
 #include "apps/kernels_option.h"
+#include "apps/monitor.h"
 #include "apps/run_settings.h"
 #include "apps/signals.h"
 
@@ -30,6 +31,7 @@ void add_one_pair_options(CommandLine& app, OnePairArguments& a) {
                  "seconds between checkpoints; no influence on the result")
       .non_negative()
       .show_default();
+  app.add_flag("--tensorboard", a.tensorboard, tensorboard_help);
   app.add_flag("--dry-run", a.dry_run, "print the effective settings and the stages");
   app.add_flag("--quiet", a.quiet, "print warnings and errors only");
   app.footer(stop_signals_help);
@@ -63,6 +65,7 @@ int run_one_pair(const OnePairArguments& a, kd::ExperimentSettings& settings,
   StopSignals signals;
   RunOptions options;
   options.checkpoint_seconds = a.checkpoint_seconds;
+  options.tensorboard = a.tensorboard;
   options.stop_requested = StopSignals::requested;
   if (run_stages(workflow.stages(), folder, options, console) == RunStatus::interrupted) {
     std::fprintf(stderr, "limbeck: interrupted; the same command continues\n");

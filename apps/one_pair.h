@@ -17,7 +17,7 @@ struct OnePairArguments {
   std::shared_ptr<std::string> kernels;
   int threads = 0;
   double checkpoint_seconds = 60;
-  bool dry_run = false, quiet = false;
+  bool dry_run = false, quiet = false, tensorboard = false;
 };
 
 /// All but --teacher, which not each of them requires.

@@ -16,6 +16,7 @@
 #include "apps/device_option.h"
 #include "apps/executor.h"
 #include "apps/kernels_option.h"
+#include "apps/monitor.h"
 #include "apps/process.h"
 #include "apps/run_settings.h"
 #include "apps/signals.h"
@@ -36,7 +37,7 @@ struct RunArguments {
   int threads = 0, jobs = 1;
   double checkpoint_seconds = 60;
   bool dry_run = false, no_measure = false, quiet = false, keep_going = false, worker = false,
-       slurm = false;
+       slurm = false, tensorboard = false;
   SlurmOptions slurm_options;
 };
 
@@ -141,6 +142,7 @@ std::vector<std::string> joining_arguments(const RunArguments& a, const std::str
                                 "--keep-going"};
   if (!a.kernels->empty()) list.insert(list.end(), {"--kernels", *a.kernels});
   if (a.quiet) list.push_back("--quiet");
+  if (a.tensorboard) list.push_back("--tensorboard");
   return list;
 }
 
@@ -176,6 +178,7 @@ RunStatus run_here(const RunArguments& a, const std::vector<kd::Stage>& stages,
   RunOptions options;
   options.selection = a.selection;
   options.checkpoint_seconds = a.checkpoint_seconds;
+  options.tensorboard = a.tensorboard;
   options.stop_requested = StopSignals::requested;
   options.keep_going = a.keep_going;
   options.worker = a.worker;
@@ -302,6 +305,7 @@ RegisterCommand run_command(
                       "seconds between checkpoints; no influence on the result")
            .non_negative()
            .show_default();
+       app.add_flag("--tensorboard", a->tensorboard, tensorboard_help);
        app.add_flag("--dry-run", a->dry_run,
                     "print the effective settings, what would be run, and what it will cost: time, "
                     "memory and disk by a few steps of each stage");

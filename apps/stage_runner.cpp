@@ -113,8 +113,12 @@ void run_stage(const std::string& directory, const PlannedStage& p, int index, i
   console.begin(index, count, p.stage->name, p.stage->title);
   say_why_again(p, afresh, console);
 
-  StageMonitor monitor({folder, p.fingerprint, options.checkpoint_seconds, options.stop_requested,
-                        [&] { times.write(); }},
+  StageMonitor monitor({.directory = folder,
+                        .fingerprint = p.fingerprint,
+                        .checkpoint_seconds = options.checkpoint_seconds,
+                        .tensorboard = options.tensorboard,
+                        .stop_requested = options.stop_requested,
+                        .after_save = [&] { times.write(); }},
                        console);
   kd::StageContext context{
       folder,

@@ -11,6 +11,7 @@ namespace limbeck {
 
 struct StageOptions {
   double checkpoint_seconds = 60;  ///< between checkpoints; has no influence on the result
+  bool tensorboard = false;        ///< an event file beside metrics.jsonl
   std::function<bool()> stop_requested = [] { return false; };
   Device device = cpu;  ///< on which stages run: its memory is watched
 };

@@ -4,6 +4,7 @@
 #include <unordered_map>
 
 #include "autograd/autocast.h"
+#include "autograd/trace.h"
 
 namespace limbeck {
 namespace detail {
@@ -216,6 +217,7 @@ Variables apply(const Op& op, const Variables& inputs, const Attrs& attrs) {
   Variables result;
   result.reserve(out.size());
   for (const Tensor& t : out) result.emplace_back(t);
+  OperatorTrace::note(op.name, &op, attrs, inputs, result);
   if (!op.backward || !wants_recording(inputs)) return result;
 
   auto node = new_node(op.name, inputs);
@@ -263,7 +265,9 @@ Variable record(const char* name, const Variables& inputs, Tensor output,
     impl->requires_grad = true;
     impl->node = std::move(node);
   }
-  return make_variable(std::move(impl));
+  const Variable result = make_variable(std::move(impl));
+  OperatorTrace::note(name, nullptr, {}, inputs, {result});
+  return result;
 }
 
 namespace {

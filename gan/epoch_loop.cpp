@@ -2,7 +2,8 @@
 
 #include <cmath>
 
-#include "train/supervised.h"
+#include "nn/schedule.h"
+#include "train/settings.h"
 
 namespace limbeck::gan {
 namespace {

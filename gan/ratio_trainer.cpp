@@ -8,6 +8,7 @@
 #include "gan/density_ratio.h"
 #include "nn/images.h"
 #include "nn/optim.h"
+#include "nn/schedule.h"
 #include "nn/step_graph.h"
 #include "tensor/device.h"
 #include "tensor/rows.h"

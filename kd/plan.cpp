@@ -257,7 +257,9 @@ Plan plan_of(const ExperimentSettings& s) {
   for (const std::string& m : s.plan.with_fakes)
     LIMBECK_CHECK(std::count(s.plan.methods.begin(), s.plan.methods.end(), m), "plan.with_fakes: '",
                   m, "' is not among plan.methods");
-  for (const std::string& text : s.plan.lrs) parse_lr(text);
+  for (const std::string& text : s.plan.lrs)
+    LIMBECK_CHECK(parse_lr(text).second >= s.student.final_lr, "plan.lrs: expected at least ",
+                  "student.final_lr (", s.student.final_lr, "), found '", text, "'");
   std::vector<std::string> pair_texts;
   for (const NetworkPair& pair : plan.pairs) pair_texts.push_back(pair.text());
   check_distinct(pair_texts, "plan.pairs");

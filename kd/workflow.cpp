@@ -19,7 +19,7 @@ bool is_regression(const ExperimentSettings& s) {
 
 /// What only the stages of responses read.
 void check_response_settings(const ExperimentSettings& s) {
-  train::check(s.embedding, "embedding");
+  train::check(s.embedding, "embedding", false);
   gan::check(s.label_embedding, "label_embedding");
   gan::check(s.autoencoder, "autoencoder");
   gan::response_ratio_widths(s.ratio.net, s.ratio.width);
@@ -37,10 +37,10 @@ void check_settings(const ExperimentSettings& s) {
   data::find_source(s.data.kind);
   const bool regression = is_regression(s);
   if (regression) check_response_settings(s);
-  train::check(s.teacher, "teacher");
-  train::check(s.student, "student");
+  train::check(s.teacher, "teacher", !regression);
+  train::check(s.student, "student", !regression);
   train::check(s.features, "features");
-  train::check(s.transfer, "transfer");
+  train::check(s.transfer, "transfer", !regression);
   if (!regression) gan::ratio_widths(s.ratio.net, s.ratio.width);
   gan::check_condition_kind(s.gan.arch, !regression);
   gan::check(s.gan);

@@ -134,7 +134,8 @@ void Adam::step() {
   const Attrs attrs{{"beta1", config_.beta1},
                     {"beta2", config_.beta2},
                     {"eps", config_.eps},
-                    {"weight_decay", config_.weight_decay}};
+                    {"weight_decay", config_.weight_decay},
+                    {"decoupled", config_.decoupled}};
   const Tensor& hyper = count_step([this] {
     return std::vector<double>{lr_, static_cast<double>(steps_)};
   });
@@ -148,6 +149,13 @@ void Adam::step() {
     each.push_back({w.data(), w.grad(), m, v});
   }
   run_steps(op, each, hyper, attrs);
+}
+
+std::unique_ptr<Optimizer> create_optimizer(std::vector<Parameter> parameters,
+                                            const OptimizerConfig& config) {
+  if (const auto* adam = std::get_if<Adam::Config>(&config))
+    return std::make_unique<Adam>(std::move(parameters), *adam);
+  return std::make_unique<SGD>(std::move(parameters), std::get<SGD::Config>(config));
 }
 
 // --- EMA -----------------------------------------------------------------------------------------
@@ -200,15 +208,6 @@ void EMA::update(std::function<int64_t()> step) {
   const auto to_buffers = target_.buffers(), from_buffers = source_.buffers();
   for (size_t i = 0; i < to_buffers.size(); ++i) blend(to_buffers[i].value, from_buffers[i].value);
   run_steps(op, each, decay_scalar_, {});
-}
-
-// --- StepSchedule --------------------------------------------------------------------------------
-
-double StepSchedule::operator()(double epoch) const {
-  double lr = lr0;
-  for (double d : milestones)
-    if (strict ? epoch > d : epoch >= d) lr *= factor;
-  return lr;
 }
 
 }  // namespace limbeck::nn

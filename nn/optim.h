@@ -1,8 +1,10 @@
-// Optimisers (PyTorch's formulas), EMA and learning-rate schedules. Steps run as in-place operators
-// of the table (sgd_step, adam_step).
+// Optimisers (PyTorch's formulas) and EMA. Steps run as in-place operators of the table (sgd_step,
+// adam_step).
 #pragma once
 #include <functional>
+#include <memory>
 #include <string>
+#include <variant>
 #include <vector>
 
 #include "nn/module.h"
@@ -53,11 +55,13 @@ class SGD : public Optimizer {
   Config config_;
 };
 
-/// Kingma & Ba 2015, bias-corrected; weight decay is L2 in the gradient (not AdamW).
+/// Kingma & Ba 2015, bias-corrected. Weight decay is L2 in the gradient or, `decoupled`, AdamW's: w
+/// shrinks by lr wd itself (Loshchilov & Hutter 2019).
 class Adam : public Optimizer {
  public:
   struct Config {
     double lr = 2e-4, beta1 = 0.9, beta2 = 0.999, eps = 1e-8, weight_decay = 0;
+    bool decoupled = false;
   };
   Adam(std::vector<Parameter> parameters, const Config& config);
   void step() override;
@@ -65,6 +69,11 @@ class Adam : public Optimizer {
  private:
   Config config_;
 };
+
+/// An optimiser by its settings.
+using OptimizerConfig = std::variant<SGD::Config, Adam::Config>;
+std::unique_ptr<Optimizer> create_optimizer(std::vector<Parameter> parameters,
+                                            const OptimizerConfig& config);
 
 /// Exponential moving average of every state_dict entry of `source` in `target` (BigGAN: buffers
 /// too): t = d t + (1 - d) s; a plain copy while step < start. Integer buffers are copied.
@@ -85,16 +94,6 @@ class EMA {
   double decay_;
   int64_t start_;
   Tensor decay_scalar_;  // beside the target
-};
-
-/// lr0 * factor^(number of milestones d passed). RepDistiller drops when e > d, the feature and
-/// density-ratio nets when e >= d (e 0-based).
-struct StepSchedule {
-  double lr0;
-  std::vector<double> milestones;
-  double factor = 0.1;
-  bool strict = true;  ///< e > d (RepDistiller); false: e >= d
-  double operator()(double epoch) const;
 };
 
 }  // namespace limbeck::nn

@@ -2,12 +2,13 @@
 // double, stored in the tensors' type.
 //   sgd_step           g += weight_decay w;  v = first ? g : momentum v + g;  w -= lr (nesterov ?
 //                                            g + momentum v : v)
-//   adam_step          g += weight_decay w;  m = b1 m + (1 - b1) g;  v = b2 v + (1 - b2) g^2
+//   adam_step          g += weight_decay w, or, decoupled, w *= 1 - lr weight_decay
+//                      m = b1 m + (1 - b1) g;  v = b2 v + (1 - b2) g^2
 //                      w -= lr / (1 - b1^step) * m / (sqrt(v) / sqrt(1 - b2^step) + eps)
 //   ema_step           target = decay target + (1 - decay) source
 // w, g, v, m (target, source; running, batch_value) share one shape. lr[1], hyper[2] = {lr, step
 // from 1}, decay[1] are tensors of w's type, so that a recorded graph can replay with new values.
-// Sources: PyTorch's SGD; Kingma & Ba 2015, algorithm 1.
+// Sources: PyTorch's SGD; Kingma & Ba 2015, algorithm 1; Loshchilov & Hutter 2019, algorithm 2.
 #include <cmath>
 
 #include "ops/checks.h"
@@ -36,15 +37,17 @@ void adam(const ForwardCall& c) {
                eps = c.attrs.number("eps", 1e-8);
   const double decay = c.attrs.number("weight_decay", 0), lr = c.in[4].data<T>()[0],
                step = c.in[4].data<T>()[1];
+  const bool decoupled = c.attrs.flag("decoupled");
+  const double l2 = decoupled ? 0 : decay, keep = decoupled ? 1 - lr * decay : 1;
   const double step_size = lr / (1 - std::pow(b1, step)), root = std::sqrt(1 - std::pow(b2, step));
   T *w = c.in[0].data<T>(), *m = c.in[2].data<T>(), *v = c.in[3].data<T>();
   const T* grad = c.in[1].data<T>();
   for (int64_t i = 0; i < c.in[0].numel(); ++i) {
-    const double g = grad[i] + decay * w[i];
+    const double g = grad[i] + l2 * w[i];
     const double first = b1 * m[i] + (1 - b1) * g, second = b2 * v[i] + (1 - b2) * g * g;
     m[i] = static_cast<T>(first);
     v[i] = static_cast<T>(second);
-    w[i] = static_cast<T>(w[i] - step_size * first / (std::sqrt(second) / root + eps));
+    w[i] = static_cast<T>(keep * w[i] - step_size * first / (std::sqrt(second) / root + eps));
   }
 }
 
@@ -96,8 +99,13 @@ std::vector<OpCase> sgd_cases() {
 std::vector<OpCase> adam_cases() {
   std::vector<OpCase> list;
   for (const Shape& s : shapes) list.push_back(adam_case(s, 1, 2, {}));
-  list.push_back(adam_case(
-      {2, 67}, 3, 4, {{"beta1", 0.0}, {"beta2", 0.9}, {"eps", 1e-6}, {"weight_decay", 0.01}}));
+  for (const bool decoupled : {false, true})
+    list.push_back(adam_case({2, 67}, 3, 4,
+                             {{"beta1", 0.0},
+                              {"beta2", 0.9},
+                              {"eps", 1e-6},
+                              {"weight_decay", 0.01},
+                              {"decoupled", decoupled}}));
   return list;
 }
 
@@ -120,7 +128,8 @@ const RegisterOp sgd_op({
 });
 const RegisterOp adam_op({
     .name = "adam_step",
-    .formula = "g += weight_decay w; m = b1 m + (1 - b1) g; v = b2 v + (1 - b2) g^2; w -= lr / (1 "
+    .formula = "g += weight_decay w (decoupled: w *= 1 - lr weight_decay); m = b1 m + (1 - b1) g; "
+               "v = b2 v + (1 - b2) g^2; w -= lr / (1 "
                "- b1^t) m / (sqrt(v / (1 - b2^t)) + eps)",
     .source = "Kingma & Ba 2015, algorithm 1",
     .inputs = {{"w", false}, {"g", false}, {"m", false}, {"v", false}, {"hyper", false}},

@@ -18,10 +18,11 @@ struct AdamRun {
   float* w;
   const float* g;
   float *m, *v;
-  float beta1, beta2, decay;
-  float step_size;     ///< lr / (1 - beta1^step)
-  float inverse_root;  ///< 1 / sqrt(1 - beta2^step)
+  float beta1, beta2, decay;  ///< decay: L2 in the gradient
+  float step_size;            ///< lr / (1 - beta1^step)
+  float inverse_root;         ///< 1 / sqrt(1 - beta2^step)
   float eps;
+  float keep;  ///< factor of w: below 1 by decoupled weight decay
 };
 
 struct OptimizerKernels {

@@ -29,16 +29,19 @@ void adam(const ForwardCall& c) {
   const OptimizerKernels& kernels = optimizer_kernels();
   const double b1 = c.attrs.number("beta1", 0.9), b2 = c.attrs.number("beta2", 0.999);
   const double lr = c.in[4].data<float>()[0], step = c.in[4].data<float>()[1];
+  const double decay = c.attrs.number("weight_decay", 0);
+  const bool decoupled = c.attrs.flag("decoupled");
   const AdamRun run{c.in[0].data<float>(),
                     c.in[1].data<float>(),
                     c.in[2].data<float>(),
                     c.in[3].data<float>(),
                     float(b1),
                     float(b2),
-                    float(c.attrs.number("weight_decay", 0)),
+                    float(decoupled ? 0 : decay),
                     float(lr / (1 - std::pow(b1, step))),
                     float(1 / std::sqrt(1 - std::pow(b2, step))),
-                    float(c.attrs.number("eps", 1e-8))};
+                    float(c.attrs.number("eps", 1e-8)),
+                    float(decoupled ? 1 - lr * decay : 1)};
   parallel_ranges(c.in[0].numel(), grain,
                   [&](int64_t begin, int64_t end) { kernels.adam(run, begin, end); });
 }

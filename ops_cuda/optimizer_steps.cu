@@ -2,13 +2,14 @@
 // All parameters of a network in one launch: ops_cuda/optimizer_steps_many.cu.
 //   sgd_step           g += weight_decay w;  v = first ? g : momentum v + g;  w -= lr (nesterov ?
 //                                            g + momentum v : v)
-//   adam_step          g += weight_decay w;  m = b1 m + (1 - b1) g;  v = b2 v + (1 - b2) g^2
+//   adam_step          g += weight_decay w, or, decoupled, w *= 1 - lr weight_decay
+//                      m = b1 m + (1 - b1) g;  v = b2 v + (1 - b2) g^2
 //                      w -= lr / (1 - b1^step) * m / (sqrt(v) / sqrt(1 - b2^step) + eps)
 //   ema_step           target = decay target + (1 - decay) source
 // w, g, v, m, target, source [n]; lr [1], hyper [2] = {lr, step}, decay [1] are read on the device,
 // so a captured graph replays with new values. w, v, m, target are changed in place. Naive: one
 // element a thread, in double. Tuned (f32): four elements a thread by 16-byte loads, in float, the
-// powers of the step in double once a thread block. No shared memory but for those two numbers;
+// powers of the step in double once a thread block. No shared memory but for those numbers;
 // deterministic. Bytes an element (f32): sgd 20, adam 28, averages 12; 5 to 12 FLOPs:
 // bandwidth-bound. Source: PyTorch's SGD; Kingma & Ba 2015, algorithm 1.
 #include "ops_cuda/optimizer_steps.h"

@@ -20,6 +20,10 @@ std::vector<int64_t> argmax_rows(const Tensor& scores) {
   return best;
 }
 
+std::unique_ptr<Criterion> Criterion::smoothed(double amount) const {
+  fail("label_smoothing: ", metric(), " knows no classes to smooth, expected 0, found ", amount);
+}
+
 void ClassificationCriterion::check(const data::Dataset& dataset, int64_t outputs) const {
   LIMBECK_CHECK(dataset.labels.defined() && dataset.classes > 0,
                 "classification needs a data set with classes");
@@ -28,7 +32,9 @@ void ClassificationCriterion::check(const data::Dataset& dataset, int64_t output
 }
 
 Variable ClassificationCriterion::loss(const Variable& output, const data::Batch& batch) const {
-  return cross_entropy(output, batch.labels);
+  const Variable loss = cross_entropy(output, batch.labels);
+  if (smoothing_ == 0) return loss;
+  return loss * (1 - smoothing_) + mean(log_softmax(output)) * -smoothing_;
 }
 
 double ClassificationCriterion::score(const Tensor& output, const data::Batch& batch) const {

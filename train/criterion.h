@@ -23,17 +23,28 @@ class Criterion {
   virtual const char* metric() const = 0;
   virtual std::string unit() const = 0;
   virtual Better better() const = 0;
+  /// The same with `amount`, in [0, 1), of every target spread evenly over the classes; throws
+  /// where there are none.
+  virtual std::unique_ptr<Criterion> smoothed(double amount) const;
 };
 
-/// Cross entropy with integer classes; the metric is the top-1 accuracy in [0, 1].
+/// Cross entropy of integer classes: (1 - s) CE(output, labels) + s mean_c(-log softmax(output)_c)
+/// with label smoothing s (Szegedy et al. 2016). The metric is the top-1 accuracy in [0, 1].
 class ClassificationCriterion : public Criterion {
  public:
+  explicit ClassificationCriterion(double label_smoothing = 0) : smoothing_(label_smoothing) {}
   void check(const data::Dataset& dataset, int64_t outputs) const override;
   Variable loss(const Variable& output, const data::Batch& batch) const override;
   double score(const Tensor& output, const data::Batch& batch) const override;
   const char* metric() const override { return "accuracy"; }
   std::string unit() const override { return "share"; }
   Better better() const override { return Better::higher; }
+  std::unique_ptr<Criterion> smoothed(double amount) const override {
+    return std::make_unique<ClassificationCriterion>(amount);
+  }
+
+ private:
+  const double smoothing_;
 };
 
 /// Mean squared error of a scalar response [N, 1] in [0, 1]; the metric is the mean absolute error

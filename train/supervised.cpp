@@ -32,12 +32,9 @@ class Run {
     LIMBECK_CHECK(task_.train.size() > 0, "training: the data set has no images");
     check(s_, "training");
     prepare();
-    step_ = std::make_unique<SupervisedStep>(task.network, task.criterion, task.standardisation,
-                                             nn::SGD::Config{.lr = s_.lr,
-                                                             .momentum = s_.momentum,
-                                                             .weight_decay = s_.weight_decay,
-                                                             .nesterov = s_.nesterov},
-                                             task.extra);
+    if (s_.label_smoothing > 0) smoothed_ = task.criterion.smoothed(s_.label_smoothing);
+    step_ = std::make_unique<SupervisedStep>(task.network, smoothed_ ? *smoothed_ : task.criterion,
+                                             task.standardisation, optimizer_of(s_), task.extra);
     const int64_t left_over = drop_last() ? 0 : s_.batch - 1;
     own_steps_ = (task.train.size() + left_over) / s_.batch;
     steps_per_epoch_ = task.steps_per_epoch > 0 ? task.steps_per_epoch : own_steps_;
@@ -55,11 +52,10 @@ class Run {
                          .replayed = task_.extra ? task_.extra->replayed() : data::ReplayedViews{}},
                         task_.stream.fork("shuffle"), first_step());
     const int64_t total = s_.epochs * steps_per_epoch_;
-    const nn::StepSchedule schedule{s_.lr, s_.milestones, s_.lr_factor, s_.late_drop};
     task_.network.train();
     while (done_ < total) {
       const int64_t epoch = done_ / steps_per_epoch_;
-      step_->optimizer().set_lr(schedule(static_cast<double>(epoch)));
+      step_->optimizer().set_lr(learning_rate(s_, done_, steps_per_epoch_));
       const data::Batch batch = loader.next();
       one_step(batch, epoch);
       ++done_;
@@ -198,6 +194,7 @@ class Run {
   const SupervisedTask& task_;
   const Settings& s_;
   const Device device_;
+  std::unique_ptr<Criterion> smoothed_;  // for the loss; scores are the criterion's
   std::unique_ptr<SupervisedStep> step_;
   LateReader reader_;
   int64_t own_steps_ = 0;  // of one pass over the images
@@ -207,25 +204,6 @@ class Run {
 };
 
 }  // namespace
-
-void check(const Settings& s, const std::string& section) {
-  LIMBECK_CHECK(s.epochs > 0, section, ".epochs: expected at least 1, found ", s.epochs);
-  LIMBECK_CHECK(s.batch > 0, section, ".batch: expected at least 1, found ", s.batch);
-  LIMBECK_CHECK(std::isfinite(s.lr) && s.lr > 0, section, ".lr: expected a positive number, found ",
-                s.lr);
-  LIMBECK_CHECK(std::isfinite(s.lr_factor) && s.lr_factor > 0, section,
-                ".lr_factor: expected a positive number, found ", s.lr_factor);
-  LIMBECK_CHECK(s.momentum >= 0 && s.momentum < 1, section,
-                ".momentum: expected 0 or more and below 1, found ", s.momentum);
-  LIMBECK_CHECK(!s.nesterov || s.momentum > 0, section, ".nesterov needs ", section,
-                ".momentum above 0");
-  LIMBECK_CHECK(std::isfinite(s.weight_decay) && s.weight_decay >= 0, section,
-                ".weight_decay: expected 0 or more, found ", s.weight_decay);
-  LIMBECK_CHECK(s.crop_padding >= 0, section, ".crop_padding: expected 0 or more, found ",
-                s.crop_padding);
-  LIMBECK_CHECK(std::is_sorted(s.milestones.begin(), s.milestones.end()), section,
-                ".milestones: expected rising epochs");
-}
 
 SupervisedResult fit(const SupervisedTask& task, const Settings& settings) {
   return Run(task, settings)();

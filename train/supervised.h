@@ -1,5 +1,5 @@
-// The supervised training loop: one network, one data set, SGD with a step schedule, an
-// exchangeable criterion and, optionally, an extra loss. Resumes bit-equal from the state it hands
+// The supervised training loop: one network, one data set, an exchangeable criterion and,
+// optionally, an extra loss. Resumes bit-equal from the state it hands
 // to its monitor.
 #pragma once
 #include <limits>
@@ -7,47 +7,11 @@
 #include <vector>
 
 #include "nn/monitor.h"
-#include "tensor/fields.h"
 #include "train/criterion.h"
 #include "train/extra_loss.h"
+#include "train/settings.h"
 
 namespace limbeck::train {
-
-/// How long and how one network trains. Defaults: RepDistiller's recipe for CIFAR-100, which the
-/// paper's experiments use.
-struct Settings {
-  int64_t epochs = 240;
-  int64_t batch = 64;
-  double lr = 0.05;
-  std::vector<double> milestones = {150, 180, 210};
-  double lr_factor = 0.1;
-  bool late_drop = true;
-  double momentum = 0.9;
-  bool nesterov = false;
-  double weight_decay = 5e-4;
-  int64_t crop_padding = 4;
-  bool flip = true;
-  int64_t evaluate_every = 1;
-  void fields(FieldVisitor& v) {
-    v("epochs", epochs, "passes over the training data");
-    v("batch", batch, "images per step");
-    v("lr", lr, "first learning rate");
-    v("milestones", milestones, "epochs at which the learning rate drops");
-    v("lr_factor", lr_factor, "factor of a drop");
-    v("late_drop", late_drop,
-      "drop one epoch after the milestone (e > d, as RepDistiller) instead of at it (e >= d)");
-    v("momentum", momentum, "SGD momentum");
-    v("nesterov", nesterov, "Nesterov momentum");
-    v("weight_decay", weight_decay, "L2 in the gradient of every parameter");
-    v("crop_padding", crop_padding, "random crop after this much zero padding, 0: none");
-    v("flip", flip, "random horizontal flip");
-    v("evaluate_every", evaluate_every,
-      "epochs between evaluations on the test images (the last one is always evaluated)");
-  }
-};
-/// Throws naming the key, with `section` in front ("student.batch: ..."), for values that no
-/// training can follow.
-void check(const Settings& settings, const std::string& section);
 
 /// What to train on and whom to tell. References outlive the call. Batches go to the network's
 /// device.

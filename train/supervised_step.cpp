@@ -25,13 +25,13 @@ Variable first_views(const Variable& x, int64_t views) {
 
 SupervisedStep::SupervisedStep(nn::Network& network, const Criterion& criterion,
                                const data::Standardisation& standardisation,
-                               const nn::SGD::Config& sgd, ExtraLoss* extra)
+                               const nn::OptimizerConfig& optimizer, ExtraLoss* extra)
     : network_(network),
       criterion_(criterion),
       extra_(extra),
       standardise_(standardisation.mean, standardisation.deviation, network.device()) {
   nn::Module* auxiliary = extra ? extra->auxiliary() : nullptr;
-  optimizer_ = std::make_unique<nn::SGD>(trained_parameters(network, auxiliary), sgd);
+  optimizer_ = nn::create_optimizer(trained_parameters(network, auxiliary), optimizer);
   std::vector<nn::Module*> modules{&network};
   if (extra)
     for (nn::Module* m : extra->others()) modules.push_back(m);

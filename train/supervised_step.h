@@ -18,7 +18,7 @@ class SupervisedStep {
  public:
   /// Everything outlives the step; networks stay on their device. An extra loss has been prepared.
   SupervisedStep(nn::Network& network, const Criterion& criterion,
-                 const data::Standardisation& standardisation, const nn::SGD::Config& sgd,
+                 const data::Standardisation& standardisation, const nn::OptimizerConfig& optimizer,
                  ExtraLoss* extra = nullptr);
 
   /// A batch as a loader hands it out. Draws (dropout, the extra loss's) come from `noise`; step
@@ -36,7 +36,7 @@ class SupervisedStep {
   const Criterion& criterion_;
   ExtraLoss* const extra_;
   const nn::ImageStandardiser standardise_;
-  std::unique_ptr<nn::SGD> optimizer_;
+  std::unique_ptr<nn::Optimizer> optimizer_;
   std::unique_ptr<nn::StepGraph> graph_;
 };
 

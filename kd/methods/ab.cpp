@@ -109,7 +109,7 @@ class Ab : public Method {
   explicit Ab(const Settings& s) : settings_(s) {
     LIMBECK_CHECK(std::isfinite(s.margin) && s.margin > 0,
                   "methods.ab.margin: expected a positive number, found ", s.margin);
-    train::check(s.init, "methods.ab.init");
+    train::check(s.init, "methods.ab.init", false);
   }
   LossWeights weights() const override { return settings_; }
   std::vector<Preparation> preparations() const override {

@@ -64,7 +64,9 @@ class Flows : public BodyLoss {
 class Fsp : public Method {
  public:
   using Settings = FspSettings;
-  explicit Fsp(const Settings& s) : settings_(s) { train::check(s.init, "methods.fsp.init"); }
+  explicit Fsp(const Settings& s) : settings_(s) {
+    train::check(s.init, "methods.fsp.init", false);
+  }
   LossWeights weights() const override { return settings_; }
   std::vector<Preparation> preparations() const override {
     const auto run = [settings = settings_.init](PreparationContext& context) {

@@ -128,7 +128,7 @@ class Ft : public Method {
   using Settings = FtSettings;
   explicit Ft(const Settings& s) : settings_(s) {
     check_weight(s.weight, "ft");
-    train::check(s.paraphraser, "methods.ft.paraphraser");
+    train::check(s.paraphraser, "methods.ft.paraphraser", false);
   }
   LossWeights weights() const override { return settings_; }
   std::vector<Preparation> preparations() const override {

@@ -188,6 +188,8 @@ void train_head(PreparationContext& c, const SskdSettings& s) {
   HeadLoss loss(s.flip_each);
   train::Settings training = c.training;
   training.epochs = s.head_epochs, training.batch = s.head_batch, training.lr = s.head_lr;
+  training.optimizer = "sgd", training.schedule = "milestones", training.warmup = 0;
+  training.final_lr = training.label_smoothing = 0;
   training.milestones = s.head_milestones, training.lr_factor = 0.1, training.late_drop = false;
   training.evaluate_every = 0;
   const data::Dataset no_test;

@@ -10,6 +10,8 @@
 // script trains them again; the paper's tables have no such row). Several assistants make a chain,
 // each taught by the one before. Without a list the pair's assistant is the one of the published
 // scripts; for resnet110 > resnet20, of which none is published, resnet56.
+#include <algorithm>
+
 #include "kd/checkpoint.h"
 #include "kd/distillation.h"
 
@@ -103,6 +105,7 @@ void train_assistant(PreparationContext& c, const TakdSettings& s, size_t i) {
                             nn::Task::classification);
   train::Settings training = c.training;
   if (s.assistant_lr > 0) training.lr = s.assistant_lr;
+  training.final_lr = std::min(training.final_lr, training.lr);
   training.late_drop = s.late_drop;
   train::fit({.network = *assistant,
               .train = c.data.train,

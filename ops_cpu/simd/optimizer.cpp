@@ -32,13 +32,13 @@ void adam(const AdamRun& r, int64_t begin, int64_t end) {
   float* __restrict v = r.v;
   const float* __restrict grad = r.g;
   const float b1 = r.beta1, b2 = r.beta2, decay = r.decay, step = r.step_size,
-              root = r.inverse_root, eps = r.eps;
+              root = r.inverse_root, eps = r.eps, keep = r.keep;
   const float c1 = 1 - b1, c2 = 1 - b2;
   for (int64_t i = begin; i < end; ++i) {
     const float g = grad[i] + decay * w[i];
     m[i] = b1 * m[i] + c1 * g;
     v[i] = b2 * v[i] + c2 * g * g;
-    w[i] -= step * m[i] / (__builtin_sqrtf(v[i]) * root + eps);
+    w[i] = keep * w[i] - step * m[i] / (__builtin_sqrtf(v[i]) * root + eps);
   }
 }
 

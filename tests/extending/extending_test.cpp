@@ -8,7 +8,7 @@
 #include "kd/distillation.h"
 #include "kd/workflow.h"
 #include "tensor/safetensors.h"
-#include "tests/extending/smoothed_criterion.h"
+#include "tests/extending/focal_criterion.h"
 #include "tests/kd/method_settings.h"
 #include "train/supervised.h"
 
@@ -18,7 +18,7 @@ namespace {
 TEST(Extending, TheExamplesStandInThePageAsTheyAre) {
   const std::string page = read_file("docs/extending.md");
   for (const char* file : {"projection_method.cpp", "memory_method.cpp", "two_layers.cpp",
-                           "smoothed_criterion.h", "count_command.cpp"})
+                           "focal_criterion.h", "count_command.cpp"})
     EXPECT_NE(page.find(cat("```cpp\n", read_file(cat("tests/extending/", file)), "```\n")),
               std::string::npos)
         << file;
@@ -75,11 +75,11 @@ TEST(Extending, ACriterion) {
   const data::Batch batch{.labels = Tensor::of<int64_t>({2, 0})};
   Tensor x = Tensor::empty({2, 3}, DType::f64);
   Stream(1).fill_normal(x);
-  const train::SmoothedCriterion smoothed(0.1), plain(0);
+  const train::FocalCriterion focal(2), plain(0);
   EXPECT_EQ(plain.loss(Variable(x), batch).item(),
             train::ClassificationCriterion().loss(Variable(x), batch).item());
-  const auto report = gradcheck([&](const Variables& v) { return smoothed.loss(v[0], batch); },
-                                {Variable(x, true)});
+  const auto report =
+      gradcheck([&](const Variables& v) { return focal.loss(v[0], batch); }, {Variable(x, true)});
   EXPECT_TRUE(report.ok) << report.message;
 }
 

@@ -88,10 +88,10 @@ class FiveSteps {
   std::vector<double> run() {
     const data::Standardisation unused{{0, 0, 0}, {1, 1, 1}};
     train::SupervisedStep step(*student_, criterion_, unused,
-                               {.lr = s_.at("lr"),
-                                .momentum = s_.at("momentum"),
-                                .weight_decay = s_.at("weight_decay"),
-                                .nesterov = s_.at("nesterov")},
+                               nn::SGD::Config{.lr = s_.at("lr"),
+                                               .momentum = s_.at("momentum"),
+                                               .weight_decay = s_.at("weight_decay"),
+                                               .nesterov = s_.at("nesterov")},
                                &distillation_);
     student_->train();
     std::vector<double> losses;

@@ -139,6 +139,11 @@ TEST(Plan, NetworksMayHaveALearningRateOfTheirOwn) {
   EXPECT_TRUE(says(stages.at("nokd.resnet8.s1"), "student.lr = 0.25"));
   EXPECT_NE(refusal([](auto& t) { t.plan.lrs = {"MobileNetV2"}; }).find("plan.lrs: expected"),
             std::string::npos);
+  EXPECT_NE(
+      refusal([](auto& t) {
+        t.student.final_lr = 0.01, t.plan.lrs = {"MobileNetV2: 0.001"};
+      }).find("plan.lrs: expected at least student.final_lr (0.01), found 'MobileNetV2: 0.001'"),
+      std::string::npos);
 }
 
 TEST(Plan, StoredLogitsStandInForTheTeacher) {

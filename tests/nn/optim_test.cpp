@@ -183,16 +183,5 @@ TEST(EMA, BlendsParametersAndBuffersAfterTheStart) {
   EXPECT_THROW(EMA(other, source, 0.9, 0), Error);
 }
 
-TEST(StepSchedule, StrictDropsOneEpochLater) {
-  StepSchedule s{0.5, {2, 4}, 0.1, true};
-  EXPECT_DOUBLE_EQ(s(2), 0.5);
-  EXPECT_DOUBLE_EQ(s(3), 0.05);
-  EXPECT_DOUBLE_EQ(s(5), 0.005);
-  s.strict = false;
-  EXPECT_DOUBLE_EQ(s(1), 0.5);
-  EXPECT_DOUBLE_EQ(s(2), 0.05);
-  EXPECT_DOUBLE_EQ(s(4), 0.005);
-}
-
 }  // namespace
 }  // namespace limbeck::nn

@@ -90,10 +90,13 @@ TEST(CudaLosses, CriteriaAndTheDistillationTerm) {
   const auto batch = [](Device d) {
     return data::Batch{.labels = labels(d), .targets = draw({4}, 5, DType::f64, d, 0, 1)};
   };
-  const train::ClassificationCriterion classes;
+  const train::ClassificationCriterion classes, smoothed(0.1);
   const train::RegressionCriterion responses;
   expect_same_everywhere("classification", [&](const Variable& x, const Variable&, Device d) {
     return classes.loss(x, batch(d));
+  });
+  expect_same_everywhere("smoothed labels", [&](const Variable& x, const Variable&, Device d) {
+    return smoothed.loss(x, batch(d));
   });
   expect_same_everywhere(
       "regression",
@@ -161,9 +164,15 @@ TEST(CudaOptimizers, StepAndResumeAsOnTheCpu) {
         .lr = 0.1, .momentum = 0.9, .weight_decay = 0.01, .nesterov = nesterov};
     expect_close(steps<nn::SGD>(config, cuda), steps<nn::SGD>(config, cpu), 1e-12);
   }
-  const nn::Adam::Config config{
-      .lr = 0.01, .beta1 = 0.5, .beta2 = 0.9, .eps = 1e-6, .weight_decay = 0.1};
-  expect_close(steps<nn::Adam>(config, cuda), steps<nn::Adam>(config, cpu), 1e-10);
+  for (const bool decoupled : {false, true}) {
+    const nn::Adam::Config config{.lr = 0.01,
+                                  .beta1 = 0.5,
+                                  .beta2 = 0.9,
+                                  .eps = 1e-6,
+                                  .weight_decay = 0.1,
+                                  .decoupled = decoupled};
+    expect_close(steps<nn::Adam>(config, cuda), steps<nn::Adam>(config, cpu), 1e-10);
+  }
 }
 
 }  // namespace

@@ -67,6 +67,8 @@ TEST(CudaSteps, Sgd) {
 TEST(CudaSteps, Adam) {
   expect_equal_bits("adam_step", 4, on_device({2e-4f, 3}),
                     {{"beta1", 0.5}, {"beta2", 0.999}, {"eps", 1e-8}});
+  expect_equal_bits("adam_step", 4, on_device({2e-4f, 3}),
+                    {{"weight_decay", 0.1}, {"decoupled", true}});
 }
 TEST(CudaSteps, Ema) { expect_equal_bits("ema_step", 2, on_device({0.999f}), {}); }
 

@@ -658,6 +658,9 @@ TEST(CudaStepGraph, AnOptimisersStateLoadedAfterTheRecordingIsUsed) {
   const nn::Adam::Config adam{.lr = 0.1};
   EXPECT_EQ(weights_after_loading<nn::Adam>(adam, true),
             weights_after_loading<nn::Adam>(adam, false));
+  const nn::Adam::Config adamw{.lr = 0.1, .weight_decay = 0.2, .decoupled = true};
+  EXPECT_EQ(weights_after_loading<nn::Adam>(adamw, true),
+            weights_after_loading<nn::Adam>(adamw, false));
 }
 
 TEST(CudaStepGraph, ARecordingThatCannotBeginLeavesNoneOpen) {

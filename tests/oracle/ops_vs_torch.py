@@ -220,10 +220,10 @@ def sgd(w, g, v, lr, nesterov, first):
     return {"w": p.detach(), "v": optimiser.state[p]["momentum_buffer"]}
 
 
-def adam(w, g, m, v, hyper):
+def adam(optimiser_class, w, g, m, v, hyper):
     p = torch.nn.Parameter(w.detach().clone())
     p.grad = g.detach().clone()
-    optimiser = torch.optim.Adam([p], lr=hyper[0].item(), betas=(0.5, 0.99), eps=1e-6, weight_decay=0.01)
+    optimiser = optimiser_class([p], lr=hyper[0].item(), betas=(0.5, 0.99), eps=1e-6, weight_decay=0.01)
     optimiser.state[p] = {"step": hyper[1].detach() - 1, "exp_avg": m.detach().clone(), "exp_avg_sq": v.detach().clone()}
     optimiser.step()
     return {"w": p.detach(), "m": optimiser.state[p]["exp_avg"], "v": optimiser.state[p]["exp_avg_sq"]}
@@ -234,10 +234,11 @@ for nesterov in (False, True):
         case("sgd_step", {"w": real(5, 7), "g": real(5, 7), "v": real(5, 7), "lr": torch.tensor([0.125], dtype=torch.float64)},
              {"momentum": 0.9, "weight_decay": 0.01, "nesterov": nesterov, "first": first},
              lambda w, g, v, lr, n=nesterov, f=first: sgd(w, g, v, lr, n, f))
-for step in (1.0, 7.0):
+for step, decoupled in ((1.0, False), (7.0, False), (1.0, True), (7.0, True)):
     case("adam_step", {"w": real(5, 7), "g": real(5, 7), "m": real(5, 7), "v": real(5, 7, low=0.01),
                        "hyper": torch.tensor([0.125, step], dtype=torch.float64)},
-         {"beta1": 0.5, "beta2": 0.99, "eps": 1e-6, "weight_decay": 0.01}, adam)
+         {"beta1": 0.5, "beta2": 0.99, "eps": 1e-6, "weight_decay": 0.01, "decoupled": decoupled},
+         lambda c=torch.optim.AdamW if decoupled else torch.optim.Adam, **tensors: adam(c, **tensors))
 
 
 def run(limbeck, folder, op, inputs, attrs, gradients):

@@ -118,10 +118,9 @@ TEST(Trainer, LearnsAnEasyTask) {
   EXPECT_DOUBLE_EQ(evaluate(net, d, data::standardisation_of(d), classification), r.test_metric);
 }
 
-TEST(Trainer, ResumesBitEqualAtEveryStep) {
+/// Stopped at every step and continued: the weights, numbers and lines of an undisturbed run.
+void expect_bit_equal_resumes(const Settings& s) {
   const data::Dataset d = colours(60);
-  Settings s = short_training();
-  s.epochs = 2;
   Small whole(3);
   Recorder undisturbed;
   const SupervisedResult a = run(whole, d, undisturbed, s);
@@ -139,6 +138,37 @@ TEST(Trainer, ResumesBitEqualAtEveryStep) {
     lines.insert(lines.end(), after.lines.begin(), after.lines.end());
     EXPECT_EQ(lines, undisturbed.lines);
   }
+}
+
+TEST(Trainer, ResumesBitEqualAtEveryStep) {
+  Settings s = short_training();
+  s.epochs = 2;
+  expect_bit_equal_resumes(s);
+}
+
+TEST(Trainer, ResumesBitEqualWithEveryOptimiserScheduleAndSmoothedLabels) {
+  Settings s = short_training();
+  s.epochs = 2;
+  s.schedule = "cosine", s.warmup = 0.5, s.final_lr = 1e-4, s.label_smoothing = 0.1;
+  for (const char* optimizer : {"sgd", "adam", "adamw"}) {
+    s.optimizer = optimizer;
+    s.lr = s.optimizer == "sgd" ? 0.1 : 0.01;
+    expect_bit_equal_resumes(s);
+  }
+}
+
+TEST(Trainer, SmoothedLabelsChangeTheLossAndNotTheMetric) {
+  const data::Dataset d = colours(60);
+  Settings s = short_training();
+  Small plain(3), smoothed(3);
+  Recorder a, b;
+  const SupervisedResult hard = run(plain, d, a, s);
+  s.label_smoothing = 0.4;
+  const SupervisedResult soft = run(smoothed, d, b, s);
+  EXPECT_GT(soft.test_metric, 0.95);
+  // The least that it can be: the entropy of (1 - 0.4 2/3, 0.4/3, 0.4/3).
+  EXPECT_GT(soft.loss, 0.76);
+  EXPECT_LT(hard.loss, 0.76);
 }
 
 TEST(Trainer, LateDropFollowsRepDistiller) {

@@ -1,0 +1,69 @@
+// Settings of a supervised training: how long, by which optimiser, with which learning rates.
+#pragma once
+#include <string>
+#include <vector>
+
+#include "nn/optim.h"
+#include "tensor/fields.h"
+
+namespace limbeck::train {
+
+/// How long and how one network trains. Defaults: RepDistiller's recipe for CIFAR-100, which the
+/// paper's experiments use.
+struct Settings {
+  int64_t epochs = 240;
+  int64_t batch = 64;
+  std::string optimizer = "sgd";
+  double lr = 0.05;
+  std::string schedule = "milestones";
+  double warmup = 0;
+  std::vector<double> milestones = {150, 180, 210};
+  double lr_factor = 0.1;
+  bool late_drop = true;
+  double final_lr = 0;
+  double momentum = 0.9;
+  bool nesterov = false;
+  double beta1 = 0.9, beta2 = 0.999, adam_eps = 1e-8;
+  double weight_decay = 5e-4;
+  double label_smoothing = 0;
+  int64_t crop_padding = 4;
+  bool flip = true;
+  int64_t evaluate_every = 1;
+  void fields(FieldVisitor& v) {
+    v("epochs", epochs, "passes over the training data");
+    v("batch", batch, "images per step");
+    v("optimizer", optimizer, "sgd | adam | adamw");
+    v("lr", lr, "first learning rate, after the warm-up");
+    v("schedule", schedule,
+      "milestones: the learning rate drops there | cosine: it falls to final_lr in half a cosine");
+    v("warmup", warmup, "epochs in which the learning rate rises step by step; 0: none");
+    v("milestones", milestones, "epochs at which the learning rate drops");
+    v("lr_factor", lr_factor, "factor of a drop");
+    v("late_drop", late_drop,
+      "drop one epoch after the milestone (e > d, as RepDistiller) instead of at it (e >= d)");
+    v("final_lr", final_lr, "what a cosine falls to");
+    v("momentum", momentum, "SGD momentum");
+    v("nesterov", nesterov, "Nesterov momentum of SGD");
+    v("beta1", beta1, "Adam beta1");
+    v("beta2", beta2, "Adam beta2");
+    v("adam_eps", adam_eps, "Adam epsilon");
+    v("weight_decay", weight_decay,
+      "L2 in the gradient of every parameter; adamw: share of the learning rate by which every "
+      "parameter shrinks");
+    v("label_smoothing", label_smoothing,
+      "classes: share of the target that is spread evenly over all of them");
+    v("crop_padding", crop_padding, "random crop after this much zero padding, 0: none");
+    v("flip", flip, "random horizontal flip");
+    v("evaluate_every", evaluate_every,
+      "epochs between evaluations on the test images (the last one is always evaluated)");
+  }
+};
+/// Throws naming the key, with `section` in front ("student.batch: ..."), for values that no
+/// training can follow. `classes`: whether there are labels to smooth.
+void check(const Settings& settings, const std::string& section, bool classes = true);
+
+nn::OptimizerConfig optimizer_of(const Settings& settings);
+/// Of a step, from 0, in a training with so many steps an epoch.
+double learning_rate(const Settings& settings, int64_t step, int64_t steps_per_epoch);
+
+}  // namespace limbeck::train
