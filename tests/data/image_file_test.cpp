@@ -5,6 +5,7 @@
 #include <zlib.h>
 
 #include <cmath>
+#include <sstream>
 
 #include "data/image_format.h"
 #include "data/readers.h"
