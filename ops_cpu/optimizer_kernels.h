@@ -19,6 +19,7 @@ struct AdamRun {
   const float* g;
   float *m, *v;
   float beta1, beta2, decay;
+  float rest1, rest2;  ///< 1 - beta1, 1 - beta2, of the exact betas
   float step_size;     ///< lr / (1 - beta1^step)
   float inverse_root;  ///< 1 / sqrt(1 - beta2^step)
   float eps;
