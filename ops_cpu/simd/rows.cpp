@@ -28,10 +28,10 @@ static inline void map(const float* a, const float* b, float* y, int64_t n, F f)
   if (i < n) store_some(y + i, f(load_some(a + i, n - i), load_some(b + i, n - i)), n - i);
 }
 
-/// Float sums of at most 8192 elements each; their sum runs in double.
+/// Float sums of at most 1024 vectors each; their sum runs in double.
 template <class F>
 static inline float in_blocks(int64_t n, F&& block) {
-  constexpr int64_t longest = 8192;
+  constexpr int64_t longest = 1024 * W;
   if (n <= longest) return block(0, n);
   double sum = 0;
   for (int64_t i = 0; i < n; i += longest) sum += block(i, n - i < longest ? n - i : longest);

@@ -30,7 +30,7 @@ struct Function {
 // A generator's white must be 1, not 0.99999976.
 TEST(VectorMath, TanhIsRoundedWhereItNearlyIsOne) {
   std::vector<float> numbers;
-  for (int i = 0; i <= 4000; ++i) numbers.push_back(7.91f + 0.0005f * static_cast<float>(i));
+  for (int i = 0; i <= 4000; ++i) numbers.push_back(7.9125f + 0.0005f * static_cast<float>(i));
   numbers.insert(numbers.end(), {20.0f, 1e10f, INFINITY});
   const size_t half = numbers.size();
   for (size_t i = 0; i < half; ++i) numbers.push_back(-numbers[i]);
