@@ -227,9 +227,9 @@ void compare(CheckReport& report, const std::string& name, const Tensor& got_on_
     return;
   }
   for (int64_t i = 0; i < got.numel() && report.ok; ++i) {
-    // A result beyond the type's range is infinite.
-    const double a = got.at(i),
-                 b = got.dtype() == DType::f32 ? double(float(expected.at(i))) : expected.at(i);
+    // A result beyond the range of f32 (and of bf16) is infinite.
+    const bool narrow = is_floating(got.dtype()) && got.dtype() != DType::f64;
+    const double a = got.at(i), b = narrow ? double(float(expected.at(i))) : expected.at(i);
     const bool same = a == b || (std::isnan(a) && std::isnan(b));
     const double error = same ? 0 : std::abs(a - b);
     const double tolerance =

@@ -125,11 +125,12 @@ const RegisterOp group_norm_op({
               group_case({0, 2, 2, 4}, 2, true, true),
               group_case({3, 7, 9, 66}, 3, true, true, false),
               group_case({2, 8, 8, 32}, 8, true, true, false),
-              {.inputs = {{{1, 1 << 17, 2}, -1, 2}, {{2}, 0.5, 1.5}, {{2}}},
+              {.inputs = {{{1, 1 << 16, 2}, -1, 2}, {{2}, 0.5, 1.5}, {{2}}},
                .grad = false,
                .cotangent = 0.1}},
     .flops = [](const Tensors& in, const Attrs&) { return 7.0 * double(in[0].numel()); },
     .images = true,
+    .bench_cases = {group_case({64, 16, 16, 64}, 8, true, true, false)},
 });
 
 template <class T>
@@ -194,7 +195,7 @@ const RegisterOp l2_normalize_op({
               {{{{0, 3}}}},
               {{{{3, 4}}}, {{"eps", 10.0}}},
               {{{{33, 131}}}, {}, false},
-              {{{{1, 1 << 18}, 0.1, 0.1}}, {}, false}},
+              {{{{1, 1 << 16}, 0.1, 0.4}}, {}, false}},
     .flops = [](const Tensors& in, const Attrs&) { return 3.0 * double(in[0].numel()); },
 });
 

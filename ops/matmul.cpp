@@ -124,8 +124,8 @@ const RegisterOp matmul_op({
             make_case({300, 37}, {53, 300}, true, true, false),
             make_case({3, 65, 33}, {3, 65, 47}, true, false, false),
             make_case({2, 19, 70}, {130, 70}, false, true, false),
-            {.inputs = {{{1, 1 << 17}, 0.1, 0.1}, {{1 << 17, 2}, 0.1, 0.1}}, .grad = false},
-            {.inputs = {{{1 << 16, 2, 1}, 0.1, 0.1}, {{1, 2}}}, .grad = false, .cotangent = 0.1},
+            {.inputs = {{{1, 1 << 15}, 0.1, 0.1}, {{1 << 15, 2}, 0.1, 0.1}}, .grad = false},
+            {.inputs = {{{1 << 10, 16, 1}, 0.1, 0.1}, {{1, 2}}}, .grad = false, .cotangent = 0.1},
         },
     .flops =
         [](const Tensors& in, const Attrs& attrs) {

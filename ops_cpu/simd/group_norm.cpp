@@ -11,6 +11,7 @@ constexpr int64_t longest = 4096, pixel_block = 256;
 /// Calls f(first channel, last + 1) for the pieces of a group of `width`.
 template <class F>
 inline __attribute__((always_inline)) void each_piece(int64_t width, F&& f) {
+  if (width <= longest) return f(0, width);
   for (int64_t i = 0; i < width; i += longest) f(i, i + longest < width ? i + longest : width);
 }
 
@@ -57,26 +58,34 @@ void forward(const GroupNormRun& r) {
     }
 }
 
-// dgamma and dbeta of the channels of one group.
-void parameter_gradients(const GroupNormRun& r, int64_t group) {
-  const int64_t pitch = r.groups * r.width, c = group * r.width;
+// What one pixel of a group adds: h = gamma dy and h xhat to the returned sums, dy and dy xhat to
+// dbeta and dgamma.
+struct PixelSums {
+  double h = 0, hx = 0;
+};
+inline __attribute__((always_inline)) PixelSums add_pixel(const GroupNormRun& r, int64_t group,
+                                                          int64_t pixel, float* __restrict dbeta,
+                                                          float* __restrict dgamma) {
+  const int64_t c = group * r.width, at = pixel * r.groups * r.width + c;
+  const float *x = r.x + at, *dy = r.dy + at, *gamma = r.gamma ? r.gamma + c : nullptr;
   const float mean = r.mean[group], invstd = r.invstd[group];
-  float* __restrict dbeta = r.room;
-  float* __restrict dgamma = r.room + r.width;
-  for (int64_t first = 0; first < r.pixels; first += pixel_block) {
-    for (int64_t i = 0; i < 2 * r.width; ++i) r.room[i] = 0;
-    for (int64_t p = first; p < r.pixels && p < first + pixel_block; ++p) {
-      const float *x = r.x + p * pitch + c, *dy = r.dy + p * pitch + c;
-      for (int64_t i = 0; i < r.width; ++i) {
-        dbeta[i] += dy[i];
-        dgamma[i] += dy[i] * ((x[i] - mean) * invstd);
-      }
+  PixelSums sums;
+  each_piece(r.width, [&](int64_t begin, int64_t end) {
+    float h = 0, hx = 0;
+#pragma omp simd reduction(+ : h, hx)
+    for (int64_t i = begin; i < end; ++i) {
+      const float g = dy[i] * (gamma ? gamma[i] : 1.0f);
+      h += g;
+      hx += g * ((x[i] - mean) * invstd);
     }
-    for (int64_t i = 0; i < r.width; ++i) {
-      r.dbeta[c + i] += dbeta[i];
-      r.dgamma[c + i] += dgamma[i];
-    }
+    sums.h += h;
+    sums.hx += hx;
+  });
+  for (int64_t i = 0; i < r.width; ++i) {
+    dbeta[i] += dy[i];
+    dgamma[i] += dy[i] * ((x[i] - mean) * invstd);
   }
+  return sums;
 }
 
 // Gradient of one group: sums of h = gamma dy and h xhat, then dx = invstd (h - mean h - xhat
@@ -85,22 +94,20 @@ void group_gradient(const GroupNormRun& r, int64_t group) {
   const int64_t pitch = r.groups * r.width, c = group * r.width;
   const float mean = r.mean[group], invstd = r.invstd[group];
   const float* gamma = r.gamma ? r.gamma + c : nullptr;
+  float *dbeta = r.room, *dgamma = r.room + r.width;
   double sum_h = 0, sum_hx = 0;
-  for (int64_t p = 0; p < r.pixels; ++p) {
-    const float *x = r.x + p * pitch + c, *dy = r.dy + p * pitch + c;
-    each_piece(r.width, [&](int64_t begin, int64_t end) {
-      float h = 0, hx = 0;
-#pragma omp simd reduction(+ : h, hx)
-      for (int64_t i = begin; i < end; ++i) {
-        const float g = dy[i] * (gamma ? gamma[i] : 1.0f);
-        h += g;
-        hx += g * ((x[i] - mean) * invstd);
-      }
-      sum_h += h;
-      sum_hx += hx;
-    });
+  for (int64_t first = 0; first < r.pixels; first += pixel_block) {
+    for (int64_t i = 0; i < 2 * r.width; ++i) r.room[i] = 0;
+    for (int64_t p = first; p < r.pixels && p < first + pixel_block; ++p) {
+      const PixelSums sums = add_pixel(r, group, p, dbeta, dgamma);
+      sum_h += sums.h;
+      sum_hx += sums.hx;
+    }
+    for (int64_t i = 0; i < r.width; ++i) {
+      r.dbeta[c + i] += dbeta[i];
+      r.dgamma[c + i] += dgamma[i];
+    }
   }
-  parameter_gradients(r, group);
   if (!r.dx) return;
   const double n = double(r.pixels * r.width);
   const float mean_h = float(sum_h / n), mean_hx = float(sum_hx / n);
