@@ -114,7 +114,7 @@ struct Op {
   double (*flops)(const Tensors& in,
                   const Attrs& attrs) = nullptr;  ///< of one forward; null: one per output element
   bool images =
-      /// tensors with three to five dimensions are images or convolution weights: `limbeck op` reads
+      /// tensors of three to five dimensions are images or convolution weights: `limbeck op` reads
       /// them channels-first
       false;
   std::vector<OpCase>
