@@ -16,20 +16,36 @@ namespace {
 class Layout {
  public:
   Layout(const Op& op, const Shape& weight) : images_(op.images), weight_(weight) {
-    vector_ = images_ && op.name.rfind("spectral_norm", 0) == 0 && weight.rank() == 4;
+    const bool spectral = op.name.rfind("spectral_norm", 0) == 0;
+    vector_ = images_ && spectral && weight.rank() == 4;
+    if (images_ && spectral && !vector_) images_ = false;  // a matrix in any order of its rows
   }
+  /// How errors write shapes.
+  bool channels_first() const { return images_; }
   Tensor to_memory(const std::string& name, const Tensor& t) const {
     if (vector_ && name == "v" && t.defined())
       return permuted_vector(t, {weight_[3], weight_[1], weight_[2]}, {1, 2, 0});
-    return images_ && t.defined() && t.rank() == 4 ? to_channels_last(t) : t;
+    return moves(t) ? moved(t, 1, t.rank() - 1) : t;
   }
   Tensor to_file(const std::string& name, const Tensor& t) const {
     if (vector_ && name == "v")
       return permuted_vector(t, {weight_[1], weight_[2], weight_[3]}, {2, 0, 1});
-    return images_ && t.rank() == 4 ? to_channels_first(t) : t;
+    return moves(t) ? moved(t, t.rank() - 1, 1) : t;
   }
 
  private:
+  /// [N, C, L], [N, C, H, W] and [N, C, D, H, W]; without positions both orders are the same.
+  bool moves(const Tensor& t) const {
+    return images_ && t.defined() && t.rank() >= 3 && t.rank() <= 5;
+  }
+  /// The dimension `from` becomes the dimension `to`, the others keep their order.
+  static Tensor moved(const Tensor& t, int from, int to) {
+    std::vector<int> order;
+    for (int d = 0; d < t.rank(); ++d)
+      if (d != from) order.push_back(d);
+    order.insert(order.begin() + to, from);
+    return permuted(t, order);
+  }
   static Tensor permuted_vector(const Tensor& t, const Shape& as, std::array<int, 3> order) {
     LIMBECK_CHECK(t.numel() == as.numel(), "input 'v': expected ", as.numel(), " elements, found ",
                   describe(t));
@@ -74,14 +90,13 @@ Tensors read_cotangents(const Op& op, const TensorFile& in, const Tensors& out,
                         const Layout& layout, const OpFileOptions& o) {
   Tensors result(out.size());
   for (size_t j = 0; j < out.size(); ++j) {
-    if (!op.outputs[j].differentiable) continue;
+    if (!op.outputs[j].differentiable || !is_floating(out[j].dtype())) continue;
     const std::string name = "grad_" + op.outputs[j].name;
     if (const Tensor* given = in.find(name)) {
       result[j] = layout.to_memory(op.outputs[j].name, *given);
       LIMBECK_CHECK(result[j].shape() == out[j].shape() && result[j].dtype() == out[j].dtype(),
-                    o.source, ": '", name, "' must fit the output ",
-                    describe(layout.to_file(op.outputs[j].name, out[j])), ", found ",
-                    describe(*given));
+                    o.source, ": '", name, "' must fit the output ", describe(out[j]), ", found ",
+                    describe(result[j]));
     } else {
       result[j] = Tensor::empty_like(out[j]);
       Stream(0).fork("cotangent", j).fill_uniform(result[j], -1, 1);
@@ -105,7 +120,8 @@ void add_gradients(const Op& op, const TensorFile& in, const Tensors& inputs, co
   std::vector<bool> wanted;
   for (size_t i = 0; i < inputs.size(); ++i) {
     specs.push_back({inputs[i].shape(), inputs[i].dtype()});
-    wanted.push_back(inputs[i].defined() && input_of(op, i).differentiable);
+    wanted.push_back(inputs[i].defined() && input_of(op, i).differentiable &&
+                     is_floating(inputs[i].dtype()));
   }
   // Kernels count on seeing only what the operator saves.
   Tensors saved_in(inputs.size()), saved_out(out.size());
@@ -134,6 +150,7 @@ TensorFile run_op_file(const std::string& name, const TensorFile& in, const OpFi
   Tensors inputs = read_inputs(op, in, names, o);
   const bool image_weight = inputs[0].defined() && inputs[0].rank() == 4 && op.images;
   const Layout layout(op, image_weight ? to_channels_last(inputs[0]).shape() : Shape{});
+  const ChannelsFirstMessages as_in_the_file(layout.channels_first());
   for (size_t i = 0; i < inputs.size(); ++i) inputs[i] = layout.to_memory(names[i], inputs[i]);
 
   const Tensors out = run_forward(op, inputs, attrs);

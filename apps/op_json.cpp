@@ -1,5 +1,7 @@
 #include "apps/op_json.h"
 
+#include <cmath>
+#include <cstring>
 #include <set>
 
 namespace limbeck {
@@ -17,7 +19,29 @@ std::vector<std::string> known_attributes(const Op& op) {
   return {names.begin(), names.end()};
 }
 
+constexpr const char* infinity_text = "Infinity";
+
+/// JSON has no infinity, and the operators no attribute whose text is one: "Infinity", or bare, as
+/// Python writes it.
+std::string with_quoted_infinities(const std::string& text) {
+  std::string result;
+  bool in_string = false;
+  for (size_t i = 0; i < text.size(); ++i) {
+    const size_t sign = text[i] == '-' ? 1 : 0, length = std::strlen(infinity_text) + sign;
+    if (!in_string && text.compare(i + sign, length - sign, infinity_text) == 0) {
+      result += '"' + text.substr(i, length) + '"';
+      i += length - 1;
+      continue;
+    }
+    if (text[i] == '"' && (i == 0 || text[i - 1] != '\\')) in_string = !in_string;
+    result += text[i];
+  }
+  return result;
+}
+
 Attrs::Value value_from_json(const json& v, const std::string& where) {
+  if (v == infinity_text) return HUGE_VAL;
+  if (v == std::string("-") + infinity_text) return -HUGE_VAL;
   if (v.is_boolean()) return v.get<bool>();
   if (v.is_number_integer()) return v.get<int64_t>();
   if (v.is_number_float()) return v.get<double>();
@@ -38,7 +62,7 @@ Attrs::Value value_from_json(const json& v, const std::string& where) {
 
 Attrs attrs_from_json(const Op& op, const std::string& text, const std::string& where) {
   if (text.empty()) return {};
-  const json parsed = json::parse(text, nullptr, false);
+  const json parsed = json::parse(with_quoted_infinities(text), nullptr, false);
   LIMBECK_CHECK(parsed.is_object(), where, ": expected attributes as a JSON object, found '", text,
                 "'");
   const std::vector<std::string> known = known_attributes(op);
@@ -55,6 +79,9 @@ json to_json(const Attrs& attrs) {
   json result = json::object();
   for (const auto& [name, value] : attrs.values())
     std::visit([&, key = name](const auto& v) { result[key] = v; }, value);
+  for (const auto& [name, value] : attrs.values())
+    if (const double* v = std::get_if<double>(&value); v && std::isinf(*v))
+      result[name] = std::string(*v < 0 ? "-" : "") + infinity_text;
   return result;
 }
 

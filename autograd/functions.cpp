@@ -74,14 +74,39 @@ Variable where(const Tensor& condition, const Variable& a, const Variable& b) {
 Tensor equal(const Tensor& a, const Tensor& b) {
   return run_forward(find_op("equal"), {a, b}, {})[0];
 }
+Tensor not_equal(const Tensor& a, const Tensor& b) {
+  return run_forward(find_op("not_equal"), {a, b}, {})[0];
+}
 Tensor less(const Tensor& a, const Tensor& b) {
   return run_forward(find_op("less"), {a, b}, {})[0];
+}
+Tensor less_equal(const Tensor& a, const Tensor& b) {
+  return run_forward(find_op("less_equal"), {a, b}, {})[0];
 }
 Tensor greater(const Tensor& a, const Tensor& b) {
   return run_forward(find_op("greater"), {a, b}, {})[0];
 }
+Tensor greater_equal(const Tensor& a, const Tensor& b) {
+  return run_forward(find_op("greater_equal"), {a, b}, {})[0];
+}
 
 // --- reductions ----------------------------------------------------------------------------------
+Variable min(const Variable& x, const std::vector<int64_t>& axes, bool keepdim) {
+  return apply1("min", {x}, Attrs{{"axes", axes}, {"keepdim", keepdim}});
+}
+Variable logsumexp(const Variable& x, const std::vector<int64_t>& axes, bool keepdim) {
+  return apply1("logsumexp", {x}, Attrs{{"axes", axes}, {"keepdim", keepdim}});
+}
+Tensor argmax(const Tensor& x, int64_t axis, bool keepdim) {
+  return run_forward(find_op("argmax"), {x}, {{"axis", axis}, {"keepdim", keepdim}})[0];
+}
+std::pair<Variable, Tensor> topk(const Variable& x, int64_t k) {
+  const Variables result = apply(find_op("topk"), {x}, Attrs{{"k", k}});
+  return {result[0], result[1].data()};
+}
+Tensor one_hot(const Tensor& index, int64_t classes) {
+  return run_forward(find_op("one_hot"), {index}, {{"classes", classes}})[0];
+}
 Variable sum(const Variable& x, const std::vector<int64_t>& axes, bool keepdim) {
   return apply1("sum", {x}, Attrs{{"axes", axes}, {"keepdim", keepdim}});
 }
@@ -239,6 +264,15 @@ Variables split(const Variable& x, const std::vector<int64_t>& sizes, int64_t ax
   }
   return parts;
 }
+Variable resize_bilinear(const Variable& x, std::array<int64_t, 2> output, bool align_corners) {
+  return apply1("resize_bilinear", {x},
+                Attrs{{"output", std::vector<int64_t>(output.begin(), output.end())},
+                      {"align_corners", align_corners}});
+}
+Variable reflect_pad2d(const Variable& x, std::array<int64_t, 4> padding) {
+  return apply1("reflect_pad2d", {x},
+                Attrs{{"padding", std::vector<int64_t>(padding.begin(), padding.end())}});
+}
 Variable pad2d(const Variable& x, std::array<int64_t, 4> padding, double value) {
   return apply1(
       "pad2d", {x},
@@ -277,8 +311,17 @@ Variable attention(const Variable& q, const Variable& k, const Variable& v, doub
 // --- probabilities and losses --------------------------------------------------------------------
 Variable softmax(const Variable& x) { return apply1("softmax", {x}); }
 Variable log_softmax(const Variable& x) { return apply1("log_softmax", {x}); }
-Variable cross_entropy(const Variable& logits, const Tensor& labels, Reduction r) {
-  return reduce(apply1("cross_entropy", {logits, constant(labels)}), r);
+Variable cross_entropy(const Variable& logits, const Tensor& labels, Reduction r,
+                       const LabelOptions& o) {
+  Attrs attrs;
+  if (o.label_smoothing != 0) attrs.set("label_smoothing", o.label_smoothing);
+  if (o.ignore_index) attrs.set("ignore_index", *o.ignore_index);
+  const Variable weight = o.weight.defined() ? constant(o.weight) : Variable();
+  const Variables result =
+      apply(find_op("cross_entropy"), {logits, constant(labels), weight}, attrs);
+  const bool weighted = o.weight.defined() || o.ignore_index;
+  if (r == Reduction::mean && weighted) return sum(result[0]) / sum(constant(result[2].data()));
+  return reduce(result[0], r);
 }
 Variable soft_cross_entropy(const Variable& logits, const Variable& target, Reduction r) {
   return reduce(apply1("soft_cross_entropy", {logits, target}), r);

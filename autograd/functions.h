@@ -36,6 +36,7 @@ Variable tanh(const Variable& x);
 Variable silu(const Variable& x);
 Variable softplus(const Variable& x);  ///< log(1 + e^x), overflow-safe
 inline Variable gelu_tanh(const Variable& x) { return apply1("gelu_tanh", {x}); }
+inline Variable gelu(const Variable& x) { return apply1("gelu", {x}); }
 Variable exp(const Variable& x);
 Variable log(const Variable& x);
 Variable sqrt(const Variable& x);
@@ -45,16 +46,28 @@ Variable pow(const Variable& x, double exponent);            ///< op pow_scalar{
 Variable clamp(const Variable& x, double low, double high);  ///< op clamp{low, high}
 /// condition (bool or u8, broadcast) ? a : b. op where(condition, a, b)
 Variable where(const Tensor& condition, const Variable& a, const Variable& b);
-/// Comparisons give bool tensors, no gradient. ops equal less greater
+/// Comparisons give bool tensors, no gradient. ops equal not_equal less less_equal greater
+/// greater_equal
 Tensor equal(const Tensor& a, const Tensor& b);
+Tensor not_equal(const Tensor& a, const Tensor& b);
 Tensor less(const Tensor& a, const Tensor& b);
+Tensor less_equal(const Tensor& a, const Tensor& b);
 Tensor greater(const Tensor& a, const Tensor& b);
+Tensor greater_equal(const Tensor& a, const Tensor& b);
 
 // --- reductions over any axes (empty: all); ops sum mean max var {axes, keepdim}; var also {unbias
 Variable sum(const Variable& x, const std::vector<int64_t>& axes = {}, bool keepdim = false);
 Variable mean(const Variable& x, const std::vector<int64_t>& axes = {}, bool keepdim = false);
 Variable max(const Variable& x, const std::vector<int64_t>& axes = {},
              bool keepdim = false);  ///< ties share the gradient equally
+Variable min(const Variable& x, const std::vector<int64_t>& axes = {}, bool keepdim = false);
+Variable logsumexp(const Variable& x, const std::vector<int64_t>& axes = {}, bool keepdim = false);
+/// op argmax{axis, keepdim} -> i64: the first maximum, no gradient
+Tensor argmax(const Tensor& x, int64_t axis = -1, bool keepdim = false);
+/// op topk{k}: values and indices i64 of the k largest along the last axis, largest first
+std::pair<Variable, Tensor> topk(const Variable& x, int64_t k);
+/// op one_hot{classes}(index i64 [..]) -> f32 [.., classes]
+Tensor one_hot(const Tensor& index, int64_t classes);
 Variable var(const Variable& x, const std::vector<int64_t>& axes = {}, bool unbiased = true,
              bool keepdim = false);
 
@@ -163,6 +176,11 @@ Variable concat(const Variables& xs, int64_t axis);  ///< op concat{axis}, varia
 Variable slice(const Variable& x, int64_t axis, int64_t begin,
                int64_t end);  ///< op slice{axis, begin, end}
 Variables split(const Variable& x, const std::vector<int64_t>& sizes, int64_t axis);  ///< slices
+/// op resize_bilinear{output, align_corners}, as PyTorch's interpolate
+Variable resize_bilinear(const Variable& x, std::array<int64_t, 2> output,
+                         bool align_corners = false);
+/// op reflect_pad2d{padding: [top, bottom, left, right]}
+Variable reflect_pad2d(const Variable& x, std::array<int64_t, 4> padding);
 /// op pad2d{padding: [top, bottom, left, right], value}
 Variable pad2d(const Variable& x, std::array<int64_t, 4> padding, double value = 0);
 Variable index_select(const Variable& x,
@@ -193,8 +211,17 @@ Variable attention(const Variable& q, const Variable& k, const Variable& v, doub
 Variable softmax(const Variable& x);  ///< over the last axis
 Variable log_softmax(const Variable& x);
 enum class Reduction { none, mean, sum };
-/// op cross_entropy(logits [N, C], labels i64[N]) -> loss [N], log_probabilities (aux).
-Variable cross_entropy(const Variable& logits, const Tensor& labels, Reduction r = Reduction::mean);
+/// What a class counts, and how a label is told.
+struct LabelOptions {
+  double label_smoothing = 0;  ///< the share of a target that all classes have in equal parts
+  std::optional<int64_t> ignore_index;  ///< samples with this label have no loss
+  Tensor weight;                        ///< f32[C]; undefined: 1
+};
+/// op cross_entropy(logits [N, C], labels i64[N], weight [C]){label_smoothing, ignore_index} -> loss
+/// [N], log_probabilities, sample_weight [N] (aux). The mean is PyTorch's: the sum over the sum of
+/// the samples' weights.
+Variable cross_entropy(const Variable& logits, const Tensor& labels, Reduction r = Reduction::mean,
+                       const LabelOptions& options = {});
 /// op soft_cross_entropy(logits [N, C], target [N, C]) -> [N]: -sum_c target log_softmax(logits);
 /// target is differentiable too.
 Variable soft_cross_entropy(const Variable& logits, const Variable& target,

@@ -251,6 +251,13 @@ std::vector<OpCase> cases(bool eval) {
       add({33, 1, 1, 130}, false, true, residual, act, false);
       add({64, 9, 8, 3}, true, true, residual, act, false);
     }
+  // an outlier in the first row, and in the first of every channel but one
+  add({9000, 1}, true, true, false, "none", false);
+  list.back().inputs[0].first = {1e4};
+  add({2, 20, 40, 3}, true, true, false, "relu", false);
+  list.back().inputs[0].first = {1e4, 0.5, -1e5};
+  add({3, 60, 50, 40}, true, true, true, "none", false);
+  list.back().inputs[0].first = std::vector<double>(39, -3e4);
   return list;
 }
 

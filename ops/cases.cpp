@@ -24,12 +24,21 @@ void fill_distinct(const Tensor& t, double low, double high, double shift, Strea
                                     static_cast<double>(t.numel());
 }
 
+/// The first elements as the case lists them.
+template <class T>
+Tensor listed(const Tensor& t, const CaseInput& spec) {
+  const auto elements = t.span<T>();
+  for (size_t i = 0; i < std::min(spec.first.size(), elements.size()); ++i)
+    elements[i] = static_cast<T>(spec.first[i]);
+  return t;
+}
+
 Tensor draw(const Op& op, const CaseInput& spec, DType floating, double shift, Stream stream) {
   if (spec.dtype != DType::f32) {
     const Tensor t = Tensor::empty(spec.shape, DType::i64);
     if (t.numel() > 0)
       stream.fill_integers(t, static_cast<int64_t>(spec.low), static_cast<int64_t>(spec.high));
-    return t.to(spec.dtype);
+    return listed<int64_t>(t, spec).to(spec.dtype);
   }
   const Tensor t = Tensor::empty(spec.shape, DType::f64);
   if (op.distinct_values)
@@ -37,7 +46,7 @@ Tensor draw(const Op& op, const CaseInput& spec, DType floating, double shift, S
   else
     stream.fill_uniform(t, spec.low, spec.high);
   for (double& x : t.span<double>()) x = away_from_kinks(x, op.kinks);
-  return t.to(DType::f32).to(floating);
+  return listed<double>(t, spec).to(DType::f32).to(floating);
 }
 
 }  // namespace
@@ -75,8 +84,11 @@ std::string describe(const Op& op, const OpCase& c) {
       text += "none";
     else
       text += (in.dtype == DType::f32 ? "f" : name_of(in.dtype)) + to_string(in.shape);
+    for (size_t k = 0; k < in.first.size() && in.given; ++k)
+      text += cat(k ? " " : " = ", in.first[k], k + 1 < in.first.size() ? "" : " ..");
   }
   const std::string attrs = to_string(c.attrs);
+  if (!std::isnan(c.cotangent)) text += cat(", cotangent ", c.cotangent);
   return attrs.empty() ? text : text + "; " + attrs;
 }
 

@@ -31,7 +31,8 @@ std::vector<Kernel> implementations(const Op& op);
 /// perturbed by eps: a stable kernel cannot do better, a wrong one does worse. A bf16 kernel is
 /// compared with the reference of the same bf16 numbers. Its sums are held to the tolerance of f32;
 /// what it stores as bf16 may be rounded (2^-8 of each element), and it may read its parameters as
-/// bf16: four times what rounding those moves the reference is allowed.
+/// bf16: four times what rounding those moves the reference is allowed. Infinities and NaN must be
+/// where the reference has them, or where its number is beyond f32.
 CheckReport check_kernel(const Op& op, const OpCase& c, const Kernel& kernel, uint64_t seed = 0);
 
 /// The f64 results of one case, computed once for the checks of several kernels (once more for bf16

@@ -1,6 +1,10 @@
 // Argument checks that operators share in `infer`. Each throws Error naming operator, argument,
 // expected and found.
 #pragma once
+#include <limits>
+#include <utility>
+#include <vector>
+
 #include "ops/op.h"
 
 namespace limbeck {
@@ -38,8 +42,56 @@ inline void check_parameter(const char* op, const char* name, const Tensor& t, c
 /// An image batch [N, H, W, C] of a floating type.
 inline void check_image(const char* op, const char* name, const Tensor& t) {
   check_floating(op, name, t);
-  LIMBECK_CHECK(t.rank() == 4, op, ": '", name, "' must be an image batch [N, H, W, C], found ",
-                describe(t));
+  LIMBECK_CHECK(t.rank() == 4, op, ": '", name, "' must be an image batch ", image_layout(),
+                ", found ", describe(t));
+}
+
+/// Operands that one formula joins are of one type.
+inline void check_type(const char* op, const char* name, const Tensor& t, const Tensor& like) {
+  check_floating(op, name, t);
+  LIMBECK_CHECK(t.dtype() == like.dtype(), op, ": '", name, "' must be ", like.dtype(),
+                " like the others, found ", describe(t));
+}
+
+/// The most that an attribute may ask for: sizes, steps and counts fit 31 bits, so that kernels
+/// compute with a few of them without overflow.
+inline constexpr int64_t largest_attribute = std::numeric_limits<int32_t>::max();
+
+/// Throws unless `value` of the attribute is in [low, largest_attribute].
+inline int64_t checked_size(const char* op, const char* name, int64_t value, int64_t low) {
+  LIMBECK_CHECK(value >= low && value <= largest_attribute, op, ": attribute '", name,
+                "' must be from ", low, " to ", largest_attribute, ", found ", value);
+  return value;
+}
+inline int64_t size_attribute(const char* op, const Attrs& attrs, const char* name,
+                              int64_t fallback, int64_t low) {
+  return checked_size(op, name, attrs.integer(name, fallback), low);
+}
+inline std::pair<int64_t, int64_t> size_pair(const char* op, const Attrs& attrs, const char* name,
+                                             int64_t fallback, int64_t low) {
+  const auto [h, w] = attrs.pair(name, fallback);
+  return {checked_size(op, name, h, low), checked_size(op, name, w, low)};
+}
+
+/// Attribute `axis` of an operator that has one, as a dimension of x.
+inline int axis_attribute(const char* op, const Attrs& attrs, const Shape& x,
+                          int64_t fallback = 0) {
+  const int64_t axis = attrs.integer("axis", fallback);
+  LIMBECK_CHECK(axis >= -x.rank() && axis < x.rank(), op, ": attribute 'axis' must be from ",
+                -x.rank(), " to ", x.rank() - 1, " for ", x, ", found ", axis);
+  return x.normalise(axis);
+}
+
+/// Throws unless attribute `axes` names dimensions of x, each once.
+inline void check_axes(const char* op, const Attrs& attrs, const Shape& x) {
+  std::vector<bool> seen(static_cast<size_t>(x.rank()), false);
+  for (const int64_t axis : attrs.integers("axes")) {
+    LIMBECK_CHECK(axis >= -x.rank() && axis < x.rank(), op, ": attribute 'axes' must be from ",
+                  -x.rank(), " to ", x.rank() - 1, " for ", x, ", found ", axis);
+    const auto d = static_cast<size_t>(x.normalise(axis));
+    LIMBECK_CHECK(!seen[d], op, ": attribute 'axes' names dimension ", d, " of ", x, " twice");
+    seen[d] = true;
+  }
 }
 
 }  // namespace limbeck

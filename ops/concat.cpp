@@ -16,7 +16,7 @@ namespace {
 // --- concat --------------------------------------------------------------------------------------
 std::vector<TensorSpec> infer_concat(const Tensors& in, const Attrs& attrs) {
   LIMBECK_CHECK(in[0].rank() >= 1, "concat: scalars cannot be joined");
-  const int axis = in[0].shape().normalise(static_cast<int>(attrs.integer("axis", 0)));
+  const int axis = axis_attribute("concat", attrs, in[0].shape());
   Shape shape = in[0].shape();
   int64_t total = 0;
   for (size_t i = 0; i < in.size(); ++i) {
@@ -26,7 +26,7 @@ std::vector<TensorSpec> infer_concat(const Tensors& in, const Attrs& attrs) {
     for (int d = 0; d < shape.rank(); ++d)
       LIMBECK_CHECK(d == axis || in[i].size(d) == shape[d], "concat along axis ", axis, ": input ",
                     i, " must fit ", describe(in[0]), ", found ", describe(in[i]));
-    total += in[i].size(axis);
+    total = size_sum(total, in[i].size(axis));
   }
   shape.set(axis, total);
   // The offsets let backward find an input's part without keeping the inputs alive.
@@ -35,7 +35,7 @@ std::vector<TensorSpec> infer_concat(const Tensors& in, const Attrs& attrs) {
 
 void concat_forward(const ForwardCall& c) {
   const Shape& shape = c.out[0].shape();
-  const int axis = shape.normalise(static_cast<int>(c.attrs.integer("axis", 0)));
+  const int axis = shape.normalise(c.attrs.integer("axis", 0));
   const int64_t outer = shape.numel(0, axis), inner = shape.numel(axis + 1, shape.rank()),
                 row = shape[axis] * inner;
   int64_t* offsets = c.out[1].data<int64_t>();
@@ -56,7 +56,7 @@ void concat_forward(const ForwardCall& c) {
 template <class T>
 void concat_backward(const BackwardCall& c) {
   const Shape& shape = c.dout[0].shape();
-  const int axis = shape.normalise(static_cast<int>(c.attrs.integer("axis", 0)));
+  const int axis = shape.normalise(c.attrs.integer("axis", 0));
   const int64_t outer = shape.numel(0, axis), inner = shape.numel(axis + 1, shape.rank()),
                 row = shape[axis] * inner;
   const int64_t* offsets = c.out[1].data<int64_t>();
@@ -99,7 +99,7 @@ const RegisterOp concat_op({
 }  // namespace
 
 SliceRange slice_range(const Shape& shape, const Attrs& attrs) {
-  const int axis = shape.normalise(static_cast<int>(attrs.integer("axis", 0)));
+  const int axis = axis_attribute("slice", attrs, shape);
   int64_t begin = attrs.integer("begin", 0), end = attrs.integer("end", shape[axis]);
   if (begin < 0) begin += shape[axis];
   if (end < 0) end += shape[axis];
@@ -177,9 +177,10 @@ const RegisterOp slice_op({
 std::vector<TensorSpec> infer_pad2d(const Tensors& in, const Attrs& attrs) {
   check_image("pad2d", "x", in[0]);
   const auto p = attrs.integers("padding");
-  LIMBECK_CHECK(p.size() == 4 && *std::min_element(p.begin(), p.end()) >= 0,
-                "pad2d: 'padding' must be [top, bottom, left, right], none negative, found ",
+  LIMBECK_CHECK(p.size() == 4,
+                "pad2d: attribute 'padding' must be [top, bottom, left, right], found ",
                 to_string(attrs));
+  for (const int64_t size : p) checked_size("pad2d", "padding", size, 0);
   const Shape& s = in[0].shape();
   return {{{s[0], s[1] + p[0] + p[1], s[2] + p[2] + p[3], s[3]}, in[0].dtype()}};
 }

@@ -3,6 +3,8 @@
 // sum_{n,oy,ox} dy x, db = sum dy. Padding counts as zero.
 #include "ops/conv2d.h"
 
+#include "ops/checks.h"
+
 namespace limbeck {
 namespace {
 
@@ -12,27 +14,17 @@ struct WindowAttrs {
 };
 
 WindowAttrs window_attrs(const char* op, const Attrs& attrs) {
-  const WindowAttrs a{attrs.pair("stride", 1), attrs.pair("padding", 0), attrs.pair("dilation", 1),
-                      attrs.integer("groups", 1)};
-  LIMBECK_CHECK(a.stride.first > 0 && a.stride.second > 0, op, ": stride must be positive, found ",
-                a.stride.first, " x ", a.stride.second);
-  LIMBECK_CHECK(a.padding.first >= 0 && a.padding.second >= 0, op,
-                ": padding must not be negative, found ", a.padding.first, " x ", a.padding.second);
-  LIMBECK_CHECK(a.dilation.first > 0 && a.dilation.second > 0, op,
-                ": dilation must be positive, found ", a.dilation.first, " x ", a.dilation.second);
-  LIMBECK_CHECK(a.groups > 0, op, ": groups must be positive, found ", a.groups);
-  return a;
+  return {size_pair(op, attrs, "stride", 1, 1), size_pair(op, attrs, "padding", 0, 0),
+          size_pair(op, attrs, "dilation", 1, 1), size_attribute(op, attrs, "groups", 1, 1)};
 }
+
+/// From the first to the last tap of a window.
+int64_t reach(int64_t dilation, int64_t kernel) { return size_product(dilation, kernel - 1); }
 
 void check_ranks(const char* op, const Shape& x, const Shape& w) {
-  LIMBECK_CHECK(x.rank() == 4, op, ": x must be [N, H, W, C], found ", x);
-  LIMBECK_CHECK(w.rank() == 4, op, ": w must have four dimensions, found ", w);
-  LIMBECK_CHECK(w.numel() > 0, op, ": w must not be empty, found ", w);
-}
-
-void check_bias(const char* op, const Tensors& in, int64_t channels) {
-  LIMBECK_CHECK(in.size() == 2 || !in[2] || in[2].shape() == Shape{channels}, op, ": b must be [",
-                channels, "], found ", describe(in[2]));
+  LIMBECK_CHECK(x.rank() == 4, op, ": 'x' must be ", image_layout(), ", found ", x);
+  LIMBECK_CHECK(w.rank() == 4, op, ": 'w' must have four dimensions, found ", w);
+  LIMBECK_CHECK(w.numel() > 0, op, ": 'w' must not be empty, found ", w);
 }
 
 }  // namespace
@@ -57,13 +49,14 @@ Conv2dSizes conv2d_sizes(const Shape& x, const Shape& w, const Attrs& attrs) {
                 a.dilation.first,
                 a.dilation.second};
   LIMBECK_CHECK(s.c % s.groups == 0 && s.o % s.groups == 0, "conv2d: groups = ", s.groups,
-                " must divide the channels of x ", x, " and w ", w);
-  LIMBECK_CHECK(w[3] == s.c / s.groups, "conv2d: w must be [out, kh, kw, ", s.c / s.groups,
-                "] for x ", x, " and groups = ", s.groups, ", found ", w);
-  const int64_t room_h = s.h + 2 * s.pad_h - s.dilation_h * (s.kh - 1) - 1,
-                room_w = s.w + 2 * s.pad_w - s.dilation_w * (s.kw - 1) - 1;
-  LIMBECK_CHECK(room_h >= 0 && room_w >= 0, "conv2d: the window of w ", w,
-                " is larger than the padded input ", x, " (", to_string(attrs), ")");
+                " must divide the channels of 'x' ", x, " and 'w' ", w);
+  LIMBECK_CHECK(w[3] == s.c / s.groups, "conv2d: 'w' must be ",
+                Shape{w[0], w[1], w[2], s.c / s.groups}, " for 'x' ", x, " and groups = ", s.groups,
+                ", found ", w);
+  const int64_t room_h = s.h + 2 * s.pad_h - reach(s.dilation_h, s.kh) - 1,
+                room_w = s.w + 2 * s.pad_w - reach(s.dilation_w, s.kw) - 1;
+  LIMBECK_CHECK(room_h >= 0 && room_w >= 0, "conv2d: the window of 'w' ", w,
+                " is larger than the padded 'x' ", x, " (", to_string(attrs), ")");
   s.oh = room_h / s.stride_h + 1;
   s.ow = room_w / s.stride_w + 1;
   return s;
@@ -74,19 +67,19 @@ Conv2dSizes conv_transpose2d_sizes(const Shape& x, const Shape& w, const Attrs& 
   check_ranks(op, x, w);
   const WindowAttrs a = window_attrs(op, attrs);
   const auto extra = attrs.pair("output_padding", 0);
-  LIMBECK_CHECK(w[0] == x[3], op, ": w must be [", x[3], ", kh, kw, out/groups] for x ", x,
+  LIMBECK_CHECK(w[0] == x[3], op, ": 'w' must be ", Shape{x[3], w[1], w[2], w[3]}, " for 'x' ", x,
                 ", found ", w);
   LIMBECK_CHECK(x[3] % a.groups == 0, op, ": groups = ", a.groups,
-                " must divide the channels of x ", x);
+                " must divide the channels of 'x' ", x);
   LIMBECK_CHECK(extra.first >= 0 && extra.first < std::max(a.stride.first, a.dilation.first) &&
                     extra.second >= 0 &&
                     extra.second < std::max(a.stride.second, a.dilation.second),
-                op, ": output_padding must be smaller than stride or dilation, found ", extra.first,
-                " x ", extra.second);
+                op, ": attribute 'output_padding' must be smaller than stride or dilation, found ",
+                extra.first, " x ", extra.second);
   Conv2dSizes s{x[0],
                 0,
                 0,
-                w[3] * a.groups,
+                size_product(w[3], a.groups),
                 w[0],
                 w[1],
                 w[2],
@@ -99,10 +92,12 @@ Conv2dSizes conv_transpose2d_sizes(const Shape& x, const Shape& w, const Attrs& 
                 a.padding.second,
                 a.dilation.first,
                 a.dilation.second};
-  LIMBECK_CHECK(s.oh > 0 && s.ow > 0, op, ": x must have at least one pixel, found ", x);
-  s.h = (s.oh - 1) * s.stride_h - 2 * s.pad_h + s.dilation_h * (s.kh - 1) + extra.first + 1;
-  s.w = (s.ow - 1) * s.stride_w - 2 * s.pad_w + s.dilation_w * (s.kw - 1) + extra.second + 1;
-  LIMBECK_CHECK(s.h > 0 && s.w > 0, op, ": the result would be ", s.h, " x ", s.w, " for x ", x,
+  LIMBECK_CHECK(s.oh > 0 && s.ow > 0, op, ": 'x' must have at least one pixel, found ", x);
+  s.h = size_sum(size_product(s.oh - 1, s.stride_h) - 2 * s.pad_h,
+                 size_sum(reach(s.dilation_h, s.kh), extra.first + 1));
+  s.w = size_sum(size_product(s.ow - 1, s.stride_w) - 2 * s.pad_w,
+                 size_sum(reach(s.dilation_w, s.kw), extra.second + 1));
+  LIMBECK_CHECK(s.h > 0 && s.w > 0, op, ": the result would be ", s.h, " x ", s.w, " for 'x' ", x,
                 " (", to_string(attrs), ")");
   return s;
 }
@@ -110,8 +105,10 @@ Conv2dSizes conv_transpose2d_sizes(const Shape& x, const Shape& w, const Attrs& 
 namespace {
 
 std::vector<TensorSpec> infer(const Tensors& in, const Attrs& attrs) {
+  check_floating("conv2d", "x", in[0]);
   const Conv2dSizes s = conv2d_sizes(in[0].shape(), in[1].shape(), attrs);
-  check_bias("conv2d", in, s.o);
+  check_parameter("conv2d", "w", in[1], in[0], in[1].shape());
+  check_parameter("conv2d", "b", in[2], in[0], {s.o}, true);
   return {{{s.n, s.oh, s.ow, s.o}, in[0].dtype()}};
 }
 
@@ -138,6 +135,13 @@ OpCase make_case(Shape x, Shape w, Attrs attrs, bool bias = false, bool grad = t
   return {{CaseInput{x}, CaseInput{w}, CaseInput{.shape = {out}, .given = bias}},
           std::move(attrs),
           grad};
+}
+
+OpCase long_case(Shape x, Shape w, int64_t groups = 1) {
+  return {.inputs = {{x, 0.1, 0.1}, {w}, {{w[0]}}},
+          .attrs = {{"groups", groups}},
+          .grad = false,
+          .cotangent = 0.1};
 }
 
 const std::vector<int64_t> k21{2, 1}, k12{1, 2}, k31{3, 1}, k10{1, 0};
@@ -248,6 +252,10 @@ const RegisterOp conv2d_op({
             make_case({2, 9, 10, 64}, {33, 3, 3, 64}, {}, true, false),
             make_case({2, 6, 7, 48}, {100, 3, 3, 48}, {{"padding", int64_t{2}}}, false, false),
             make_case({5, 4, 4, 128}, {96, 3, 3, 128}, {{"padding", int64_t{1}}}, false, false),
+            // long sums in the weight gradient: 1x1, a window, depthwise
+            long_case({1, 160, 160, 1}, {1, 1, 1, 1}),
+            long_case({1, 150, 150, 1}, {1, 3, 3, 1}),
+            long_case({1, 150, 150, 2}, {2, 3, 3, 1}, 2),
         },
     .flops =
         [](const Tensors& in, const Attrs& attrs) {

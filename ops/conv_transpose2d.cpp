@@ -1,15 +1,17 @@
 // conv_transpose2d: y[n, iy s - p + ky d, ix s - p + kx d, o] += x[n,iy,ix,i] w[i,ky,kx,o], plus
 // b[o]: the backward-data of a convolution. Backward: dx = conv2d(dy, w), dw[i,ky,kx,o] = sum dy x,
 // db = sum dy. OH = (H-1) s - 2p + d (kh-1) + output_padding + 1.
+#include "ops/checks.h"
 #include "ops/conv2d.h"
 
 namespace limbeck::conv_transpose2d_op {
 namespace {
 
 std::vector<TensorSpec> infer(const Tensors& in, const Attrs& attrs) {
+  check_floating("conv_transpose2d", "x", in[0]);
   const Conv2dSizes s = conv_transpose2d_sizes(in[0].shape(), in[1].shape(), attrs);
-  LIMBECK_CHECK(in.size() == 2 || !in[2] || in[2].shape() == Shape{s.c},
-                "conv_transpose2d: b must be [", s.c, "], found ", describe(in[2]));
+  check_parameter("conv_transpose2d", "w", in[1], in[0], in[1].shape());
+  check_parameter("conv_transpose2d", "b", in[2], in[0], {s.c}, true);
   return {{{s.n, s.h, s.w, s.c}, in[0].dtype()}};
 }
 

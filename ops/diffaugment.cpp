@@ -39,12 +39,9 @@ struct Augmented {
 };
 
 std::vector<TensorSpec> infer(const Tensors& in, const Attrs& attrs) {
-  LIMBECK_CHECK(in[0].rank() == 4, "diffaugment: x must be [N,H,W,C], found ", describe(in[0]));
+  check_image("diffaugment", "x", in[0]);
   check_parameter("diffaugment", "parameters", in[1], in[0], {in[0].size(0), parameters_per_image});
-  const auto cut = attrs.pair("cutout", 0);
-  LIMBECK_CHECK(cut.first >= 0 && cut.second >= 0,
-                "diffaugment: cutout must not be negative, found [", cut.first, ", ", cut.second,
-                "]");
+  size_pair("diffaugment", attrs, "cutout", 0, 0);
   return {{in[0].shape(), in[0].dtype()}};
 }
 
@@ -71,14 +68,14 @@ void forward(const ForwardCall& call) {
     const Augmented<T> p(call.in[1].data<T>() + n * parameters_per_image, cut);
     const T* xn = x.data<T>() + n * image;
     T* y = call.out[0].data<T>() + n * image;
-    T total = 0;
+    double total = 0;
     for (int64_t i = 0; i < H * W; ++i) {
       T mean = 0;
       for (int64_t c = 0; c < C; ++c) mean += (xn[i * C + c] + p.brightness) / T(C);
       for (int64_t c = 0; c < C; ++c)
         total += a[i * C + c] = p.saturation * (xn[i * C + c] + p.brightness - mean) + mean;
     }
-    const T mean = image ? total / T(image) : T(0);
+    const T mean = image ? T(total / double(image)) : T(0);
     for (T& v : a) v = p.contrast * (v - mean) + mean;
     std::fill(y, y + image, T(0));
     for_each_visible(p, cut, H, W, C,
@@ -99,9 +96,9 @@ void backward(const BackwardCall& call) {
     std::fill(g, g + image, T(0));
     for_each_visible(p, cut, H, W, C,
                      [&](int64_t to, int64_t from) { std::copy_n(dy + to, C, g + from); });
-    T total = 0;
+    double total = 0;
     for (int64_t i = 0; i < image; ++i) total += g[i];
-    const T through_mean = (1 - p.contrast) * total / T(std::max<int64_t>(image, 1));
+    const T through_mean = T((1 - p.contrast) * total / double(std::max<int64_t>(image, 1)));
     for (int64_t i = 0; i < H * W; ++i) {
       T mean = 0;
       for (int64_t c = 0; c < C; ++c)

@@ -21,6 +21,7 @@ struct Elementary {
   LIMBECK_HD static T pow(T x, T exponent) { return std::pow(x, exponent); }
   LIMBECK_HD static T sqrt(T x) { return std::sqrt(x); }
   LIMBECK_HD static T tanh(T x) { return std::tanh(x); }
+  LIMBECK_HD static T erfc(T x) { return std::erfc(x); }
   LIMBECK_HD static T logistic(T x) {
     const T e = std::exp(-std::abs(x));
     return x >= 0 ? 1 / (1 + e) : e / (1 + e);
@@ -62,6 +63,10 @@ LIMBECK_HD T sqrt(T x) {
 template <class T>
 LIMBECK_HD T tanh(T x) {
   return Elementary<T>::tanh(x);
+}
+template <class T>
+LIMBECK_HD T erfc(T x) {
+  return Elementary<T>::erfc(x);
 }
 /// 1 / (1 + e^-x).
 template <class T>

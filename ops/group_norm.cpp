@@ -83,10 +83,10 @@ void group_backward(const BackwardCall& c) {
 std::vector<TensorSpec> infer_group(const Tensors& in, const Attrs& attrs) {
   const Tensor& x = in[0];
   check_normalised("group_norm", x, false);
-  const int64_t groups = attrs.integer("groups", 1);
-  LIMBECK_CHECK(groups >= 1 && x.size(-1) % groups == 0,
-                "group_norm: groups must divide the channels of 'x', found groups=", groups,
-                " and ", describe(x));
+  const int64_t groups = size_attribute("group_norm", attrs, "groups", 1, 1);
+  LIMBECK_CHECK(x.size(-1) % groups == 0,
+                "group_norm: attribute 'groups' must divide the channels of 'x', found groups=",
+                groups, " and ", describe(x));
   check_parameter("group_norm", "gamma", in[1], x, {x.size(-1)}, true);
   check_parameter("group_norm", "beta", in[2], x, {x.size(-1)}, true);
   const TensorSpec statistic{{x.size(0), groups}, accumulation_type(x.dtype())};
@@ -117,14 +117,20 @@ const RegisterOp group_norm_op({
         floating<ForwardCall, [](auto t, const ForwardCall& c) { group_forward<decltype(t)>(c); }>,
     .backward = floating<BackwardCall,
                          [](auto t, const BackwardCall& c) { group_backward<decltype(t)>(c); }>,
-    .cases = {group_case({2, 3, 2, 6}, 2, true, true), group_case({1, 2, 3, 5}, 5, true, false),
-              group_case({3, 4}, 1, false, true), group_case({2, 2, 1, 3}, 1, false, false),
+    .cases = {group_case({2, 3, 2, 6}, 2, true, true),
+              group_case({1, 2, 3, 5}, 5, true, false),
+              group_case({3, 4}, 1, false, true),
+              group_case({2, 2, 1, 3}, 1, false, false),
               group_case({2, 2, 3, 4}, 2, true, true, true, 0.1),
               group_case({0, 2, 2, 4}, 2, true, true),
               group_case({3, 7, 9, 66}, 3, true, true, false),
-              group_case({2, 8, 8, 32}, 8, true, true, false)},
+              group_case({2, 8, 8, 32}, 8, true, true, false),
+              {.inputs = {{{1, 1 << 16, 2}, -1, 2}, {{2}, 0.5, 1.5}, {{2}}},
+               .grad = false,
+               .cotangent = 0.1}},
     .flops = [](const Tensors& in, const Attrs&) { return 7.0 * double(in[0].numel()); },
     .images = true,
+    .bench_cases = {group_case({64, 16, 16, 64}, 8, true, true, false)},
 });
 
 template <class T>
@@ -188,7 +194,8 @@ const RegisterOp l2_normalize_op({
               {{{{1, 1}, 0.5, 1}}},
               {{{{0, 3}}}},
               {{{{3, 4}}}, {{"eps", 10.0}}},
-              {{{{33, 131}}}, {}, false}},
+              {{{{33, 131}}}, {}, false},
+              {{{{1, 1 << 16}, 0.1, 0.4}}, {}, false}},
     .flops = [](const Tensors& in, const Attrs&) { return 3.0 * double(in[0].numel()); },
 });
 

@@ -2,6 +2,7 @@
 // Backward: dx = dy w, dw = dy^T x, db = sum of dy over all leading dimensions.
 #include <vector>
 
+#include "ops/checks.h"
 #include "ops/matmul.h"
 
 namespace limbeck {
@@ -16,9 +17,10 @@ LinearSizes linear_sizes(const Shape& x, const Shape& w) {
 namespace {
 
 std::vector<TensorSpec> infer(const Tensors& in, const Attrs&) {
+  check_floating("linear", "x", in[0]);
   const LinearSizes s = linear_sizes(in[0].shape(), in[1].shape());
-  LIMBECK_CHECK(in.size() == 2 || !in[2] || in[2].shape() == Shape{s.n}, "linear: b must be [", s.n,
-                "], found ", describe(in[2]));
+  check_parameter("linear", "w", in[1], in[0], in[1].shape());
+  check_parameter("linear", "b", in[2], in[0], {s.n}, true);
   Shape out = in[0].shape();
   out.set(-1, s.n);
   return {{out, in[0].dtype()}};
@@ -85,6 +87,11 @@ const RegisterOp linear_op({
             make_case({0, 4}, {5, 4}, true, false),
             make_case({65, 130}, {37, 130}, true, false),
             make_case({130, 513}, {10, 513}, true, false),
+            // long sums
+            {.inputs = {{{1 << 15, 1}, 0.1, 0.1}, {{1, 1}}, {{1}}},
+             .grad = false,
+             .cotangent = 0.1},
+            {.inputs = {{{1, 20000}, 0.1, 0.1}, {{2, 20000}, 0.1, 0.1}, {{2}}}, .grad = false},
         },
     .flops =
         [](const Tensors& in, const Attrs&) {

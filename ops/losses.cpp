@@ -1,6 +1,7 @@
 // Losses per sample: cross_entropy, soft_cross_entropy, kl_div; per element: smooth_l1. Contract
 // and reference. With lp = log_softmax(logits):
-//   cross_entropy:       L_n = -lp[n, label_n];        dlogits = dL_n (e^lp - onehot(label_n))
+//   cross_entropy:       L_n = -sum_c t lp of the label's target t (ops/cross_entropy.h);
+//                        dlogits = dL_n (e^lp sum_c t - t)
 //   soft_cross_entropy:  L_n = -sum_c t lp;                  dlogits = dL_n (e^lp sum_c t - t),
 //                        dt = -dL_n lp
 //   kl_div:              L_n = sum_c p (log p - log q);      dlog_q = -dL_n p,  dp = dL_n (log p +
@@ -11,6 +12,7 @@
 
 #include "ops/cases.h"
 #include "ops/checks.h"
+#include "ops/cross_entropy.h"
 #include "ops/op.h"
 #include "ops/softmax.h"
 
@@ -24,52 +26,110 @@ void check_matrix(const char* op, const char* name, const Tensor& t) {
 
 template <class T>
 void log_softmax_row(const T* x, T* y, int64_t size) {
-  const double norm = log_sum_exp(x, size);
-  for (int64_t i = 0; i < size; ++i) y[i] = static_cast<T>(x[i] - norm);
+  const LogSumExp s(x, size);
+  for (int64_t i = 0; i < size; ++i) y[i] = static_cast<T>(s.log_probability(x[i]));
 }
 
 // --- cross_entropy -------------------------------------------------------------------------------
-std::vector<TensorSpec> infer_cross_entropy(const Tensors& in, const Attrs&) {
+std::vector<TensorSpec> infer_cross_entropy(const Tensors& in, const Attrs& attrs) {
   check_matrix("cross_entropy", "logits", in[0]);
-  LIMBECK_CHECK(in[1].dtype() == DType::i64 && in[1].shape() == Shape({in[0].size(0)}),
-                "cross_entropy: 'labels' must be i64[", in[0].size(0), "], found ",
-                describe(in[1]));
-  return {{in[1].shape(), in[0].dtype()}, {in[0].shape(), in[0].dtype()}};
+  const Shape samples{in[0].size(0)};
+  LIMBECK_CHECK(in[1].dtype() == DType::i64 && in[1].shape() == samples,
+                "cross_entropy: 'labels' must be i64", samples, ", found ", describe(in[1]));
+  check_parameter("cross_entropy", "weight", in[2], in[0], {in[0].size(1)}, true);
+  CrossEntropy{attrs};
+  const DType type = in[0].dtype();
+  return {{samples, type}, {in[0].shape(), type}, {samples, type}};
+}
+
+/// f(sample, its label, the label's weight, the weights of the classes or null); ignored samples
+/// have the weight 0.
+template <class T, class F>
+void each_sample(const CrossEntropy& s, int64_t samples, int64_t classes, const Tensor& labels,
+                 const Tensor& weight, F&& f) {
+  const int64_t* label = labels.data<int64_t>();
+  const T* w = weight.defined() ? weight.data<T>() : nullptr;
+  for (int64_t n = 0; n < samples; ++n) {
+    s.check_label(n, label[n], classes);
+    f(n, label[n], s.ignored(label[n]) ? T(0) : w ? w[label[n]] : T(1), w);
+  }
 }
 
 template <class T>
 void cross_entropy_forward(const ForwardCall& c) {
+  const CrossEntropy s(c.attrs);
   const int64_t classes = c.in[0].size(1);
-  const int64_t* labels = c.in[1].data<int64_t>();
-  for (int64_t n = 0; n < c.in[0].size(0); ++n) {
-    LIMBECK_CHECK(labels[n] >= 0 && labels[n] < classes, "cross_entropy: labels[", n,
-                  "] = ", labels[n], " is outside [0, ", classes, ")");
-    T* lp = c.out[1].data<T>() + n * classes;
-    log_softmax_row(c.in[0].data<T>() + n * classes, lp, classes);
-    c.out[0].data<T>()[n] = -lp[labels[n]];
-  }
+  each_sample<T>(s, c.in[0].size(0), classes, c.in[1], c.in[2],
+                 [&](int64_t n, int64_t label, T own, const T* w) {
+                   T* lp = c.out[1].data<T>() + n * classes;
+                   log_softmax_row(c.in[0].data<T>() + n * classes, lp, classes);
+                   c.out[2].data<T>()[n] = own;
+                   double loss = 0;
+                   if (!s.ignored(label)) {
+                     loss = -(1 - s.smoothing) * own * lp[label];
+                     for (int64_t i = 0; i < classes && s.smoothing > 0; ++i)
+                       loss -= s.smoothing / double(classes) * (w ? w[i] : T(1)) * lp[i];
+                   }
+                   c.out[0].data<T>()[n] = static_cast<T>(loss);
+                 });
 }
 
 template <class T>
 void cross_entropy_backward(const BackwardCall& c) {
+  const CrossEntropy s(c.attrs);
   const int64_t classes = c.out[1].size(1);
-  const int64_t* labels = c.in[1].data<int64_t>();
-  for (int64_t n = 0; n < c.out[1].size(0); ++n) {
-    const T* lp = c.out[1].data<T>() + n * classes;
-    const T dloss = c.dout[0].data<T>()[n];
-    T* dx = c.din[0].data<T>() + n * classes;
-    for (int64_t i = 0; i < classes; ++i) dx[i] = dloss * (std::exp(lp[i]) - T(i == labels[n]));
-  }
+  each_sample<T>(
+      s, c.out[1].size(0), classes, c.in[1], c.in[2],
+      [&](int64_t n, int64_t label, T own, const T* w) {
+        const T* lp = c.out[1].data<T>() + n * classes;
+        T* dx = c.din[0].data<T>() + n * classes;
+        const double dloss = s.ignored(label) ? 0 : double(c.dout[0].data<T>()[n]);
+        const double spread = s.smoothing / double(classes);
+        const auto target = [&](int64_t i) {
+          return (i == label ? (1 - s.smoothing) * own : 0.0) + spread * (w ? w[i] : T(1));
+        };
+        double mass = 0;
+        for (int64_t i = 0; i < classes; ++i) mass += target(i);
+        for (int64_t i = 0; i < classes; ++i)
+          dx[i] = s.ignored(label)
+                      ? T(0)
+                      : static_cast<T>(dloss * (std::exp(double(lp[i])) * mass - target(i)));
+      });
+}
+
+std::vector<OpCase> cross_entropy_cases() {
+  const CaseInput none{.given = false};
+  std::vector<OpCase> list = {{{values({4, 5}, -3, 3), indices({4}, 5), none}},
+                              {{values({1, 1}), indices({1}, 1), none}},
+                              {{values({3, 2}, -90, 90), indices({3}, 2), none}},
+                              {{values({0, 4}), indices({0}, 4), none}},
+                              big_case({values({65, 100}, -5, 5), indices({65}, 100), none})};
+  for (const CaseInput& logits : extreme_logits())
+    list.push_back({.inputs = {logits, indices({1}, 3), none}, .grad = false, .exact = true});
+  const Attrs smoothed{{"label_smoothing", 0.1}}, some{{"ignore_index", int64_t{-100}}},
+      both{{"label_smoothing", 0.3}, {"ignore_index", int64_t{2}}};
+  const CaseInput labels{{6}, 0, 5, DType::i64, true, {1, -100, 4}};
+  list.push_back({{values({4, 5}, -3, 3), indices({4}, 5), none}, smoothed});
+  list.push_back({{values({4, 5}, -3, 3), indices({4}, 5), values({5}, 0.2, 2)}});
+  list.push_back({{values({6, 5}, -3, 3), labels, none}, some});
+  list.push_back({{values({9, 4}, -3, 3), indices({9}, 4), values({4}, 0.2, 2)}, both});
+  list.push_back(
+      big_case({values({65, 100}, -5, 5), indices({65}, 100), values({100}, 0, 2)}, both));
+  return list;
 }
 
 const RegisterOp cross_entropy_op({
     .name = "cross_entropy",
-    .formula = "loss[n] = -log_softmax(logits)[n, labels[n]]\ndlogits = dloss (softmax(logits) - "
-               "onehot(labels))",
-    .source = "elementary",
-    .inputs = {{"logits"}, {"labels", false}},
-    .outputs = {{"loss"}, {"log_probabilities", false}},
-    .saved_inputs = {1},
+    .formula = "t_c = (1 - s) w_y [c = y] + s w_c / C for label y, s = label_smoothing; 0 where y "
+               "= ignore_index\n"
+               "loss[n] = -sum_c t_c log_softmax(logits)[n, c], sample_weight[n] = w_y\n"
+               "dlogits = dloss (softmax(logits) sum_c t_c - t)",
+    .source = "elementary; label smoothing: Szegedy et al., CVPR 2016, section 7",
+    .inputs = {{"logits"},
+               {"labels", false},
+               {.name = "weight", .differentiable = false, .optional = true, .parameter = true}},
+    .outputs = {{"loss"}, {"log_probabilities", false}, {"sample_weight", false}},
+    .saved_inputs = {1, 2},
     .saved_outputs = {1},
     .infer = infer_cross_entropy,
     .forward = floating<
@@ -77,15 +137,12 @@ const RegisterOp cross_entropy_op({
     .backward =
         floating<BackwardCall,
                  [](auto t, const BackwardCall& c) { cross_entropy_backward<decltype(t)>(c); }>,
-    .cases = {{{values({4, 5}, -3, 3), indices({4}, 5)}},
-              {{values({1, 1}), indices({1}, 1)}},
-              {{values({3, 2}, -90, 90), indices({3}, 2)}},
-              {{values({0, 4}), indices({0}, 4)}},
-              big_case({values({65, 100}, -5, 5), indices({65}, 100)})},
+    .cases = cross_entropy_cases(),
     .flops = [](const Tensors& in,
                 const Attrs&) { return 4.0 * static_cast<double>(in[0].numel()); },
-    .bench_cases = {big_case({values({64, 100}, -5, 5), indices({64}, 100)}),
-                    big_case({values({8192, 1000}, -5, 5), indices({8192}, 1000)})},
+    .bench_cases = {big_case({values({64, 100}, -5, 5), indices({64}, 100), {.given = false}}),
+                    big_case(
+                        {values({8192, 1000}, -5, 5), indices({8192}, 1000), {.given = false}})},
 });
 
 // --- soft_cross_entropy --------------------------------------------------------------------------
@@ -128,6 +185,16 @@ void soft_cross_entropy_backward(const BackwardCall& c) {
   }
 }
 
+std::vector<OpCase> soft_cross_entropy_cases() {
+  std::vector<OpCase> list = {{{values({4, 5}, -3, 3), values({4, 5}, 0, 1)}},
+                              {{values({1, 3}), values({1, 3})}},
+                              {{values({0, 4}), values({0, 4})}},
+                              big_case({values({65, 100}, -5, 5), values({65, 100}, 0, 0.02)})};
+  for (const CaseInput& logits : extreme_logits())
+    list.push_back({.inputs = {logits, values({1, 3}, 0.1, 1)}, .grad = false, .exact = true});
+  return list;
+}
+
 const RegisterOp soft_cross_entropy_op({
     .name = "soft_cross_entropy",
     .formula = "loss[n] = -sum_c target[n, c] log_softmax(logits)[n, c]\n"
@@ -146,10 +213,7 @@ const RegisterOp soft_cross_entropy_op({
                          [](auto t, const BackwardCall& c) {
                            soft_cross_entropy_backward<decltype(t)>(c);
                          }>,
-    .cases = {{{values({4, 5}, -3, 3), values({4, 5}, 0, 1)}},
-              {{values({1, 3}), values({1, 3})}},
-              {{values({0, 4}), values({0, 4})}},
-              big_case({values({65, 100}, -5, 5), values({65, 100}, 0, 0.02)})},
+    .cases = soft_cross_entropy_cases(),
     .flops = [](const Tensors& in,
                 const Attrs&) { return 6.0 * static_cast<double>(in[0].numel()); },
 });

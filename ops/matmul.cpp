@@ -5,6 +5,8 @@
 
 #include <vector>
 
+#include "ops/checks.h"
+
 namespace limbeck {
 
 MatmulSizes matmul_sizes(const Shape& a, const Shape& b, const Attrs& attrs) {
@@ -86,6 +88,8 @@ OpCase make_case(Shape a, Shape b, bool transpose_a = false, bool transpose_b = 
 }
 
 std::vector<TensorSpec> infer(const Tensors& in, const Attrs& attrs) {
+  check_floating("matmul", "a", in[0]);
+  check_type("matmul", "b", in[1], in[0]);
   return {{matmul_sizes(in[0].shape(), in[1].shape(), attrs).out, in[0].dtype()}};
 }
 
@@ -120,6 +124,8 @@ const RegisterOp matmul_op({
             make_case({300, 37}, {53, 300}, true, true, false),
             make_case({3, 65, 33}, {3, 65, 47}, true, false, false),
             make_case({2, 19, 70}, {130, 70}, false, true, false),
+            {.inputs = {{{1, 1 << 15}, 0.1, 0.1}, {{1 << 15, 2}, 0.1, 0.1}}, .grad = false},
+            {.inputs = {{{1 << 10, 16, 1}, 0.1, 0.1}, {{1, 2}}}, .grad = false, .cotangent = 0.1},
         },
     .flops =
         [](const Tensors& in, const Attrs& attrs) {

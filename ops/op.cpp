@@ -104,6 +104,16 @@ void check_inputs(const Op& op, const Tensors& in) {
   }
 }
 
+/// `infer` with every refusal named after the operator, those of attributes and shapes too.
+std::vector<TensorSpec> inferred(const Op& op, const Tensors& in, const Attrs& attrs) {
+  try {
+    return op.infer(in, attrs);
+  } catch (const Error& e) {
+    if (std::string_view(e.what()).starts_with(op.name)) throw;
+    fail(op.name, ": ", e.what());
+  }
+}
+
 }  // namespace
 
 const std::vector<const Op*>& all_ops() {
@@ -151,7 +161,7 @@ RegisterKernel::RegisterKernel(Kernel kernel, const char* source) {
 
 Tensors run_forward(const Op& op, const Tensors& in, const Attrs& attrs) {
   check_inputs(op, in);
-  const auto specs = op.infer(in, attrs);
+  const auto specs = inferred(op, in, attrs);
   const Device device = device_of(in, {});
   check_devices(op, in, device);
   const AllocationLabel label(op.name.c_str());

@@ -3,6 +3,7 @@
 // and the device comparisons all iterate this table.
 #pragma once
 #include <functional>
+#include <limits>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -64,8 +65,9 @@ struct OpOutput {
 struct CaseInput {
   Shape shape;
   double low = -1, high = 1;
-  DType dtype = DType::f32;  ///< f32 stands for "the floating type under test"
-  bool given = true;         ///< false: this optional input is left out
+  DType dtype = DType::f32;        ///< f32 stands for "the floating type under test"
+  bool given = true;               ///< false: this optional input is left out
+  std::vector<double> first = {};  ///< the first elements; the others are drawn
 };
 
 struct OpCase {
@@ -75,6 +77,10 @@ struct OpCase {
       /// false for cases too big for central differences (the forward/backward comparison still
       /// runs)
       true;
+  /// The inputs are what they are: no kernel is excused by how far the result moves with them.
+  bool exact = false;
+  /// Every element of the cotangents; NaN: drawn from [-1, 1).
+  double cotangent = std::numeric_limits<double>::quiet_NaN();
 };
 
 /// The contract of a primitive operator with its reference implementation (any floating type,
@@ -108,7 +114,8 @@ struct Op {
   double (*flops)(const Tensors& in,
                   const Attrs& attrs) = nullptr;  ///< of one forward; null: one per output element
   bool images =
-      /// rank-4 tensors are images or convolution weights: `limbeck op` reads them channels-first
+      /// tensors of three to five dimensions are images or convolution weights: `limbeck op` reads
+      /// them channels-first
       false;
   std::vector<OpCase>
       /// sizes of real networks for `limbeck ops bench`; when empty, the largest of `cases`

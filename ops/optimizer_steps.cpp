@@ -10,6 +10,7 @@
 // from 1}, decay[1] are tensors of w's type, so that a recorded graph can replay with new values.
 // Sources: PyTorch's SGD; Kingma & Ba 2015, algorithm 1; Loshchilov & Hutter 2019, algorithm 2.
 #include <cmath>
+#include <iterator>
 
 #include "ops/checks.h"
 
@@ -60,14 +61,26 @@ void ema(const ForwardCall& c) {
     target[i] = static_cast<T>(decay * target[i] + (1 - decay) * source[i]);
 }
 
-// `names`: tensors shaped like the first; then one small tensor of `hyper` values (0: none).
-template <int tensors, int hyper>
+/// Tensors shaped like the first; then a small one of `scalars` values.
+struct Sgd {
+  static constexpr const char *op = "sgd_step", *names[] = {"w", "g", "v", "lr"};
+  static constexpr int scalars = 1;
+};
+struct Adam {
+  static constexpr const char *op = "adam_step", *names[] = {"w", "g", "m", "v", "hyper"};
+  static constexpr int scalars = 2;
+};
+struct Ema {
+  static constexpr const char *op = "ema_step", *names[] = {"target", "source", "decay"};
+  static constexpr int scalars = 1;
+};
+
+template <class S>
 std::vector<TensorSpec> infer(const Tensors& in, const Attrs&) {
-  check_floating("in-place step", "first argument", in[0]);
-  for (int i = 1; i < tensors; ++i)
-    check_shape("in-place step", cat("argument ", i).c_str(), in[i], in[0], in[0].shape());
-  if constexpr (hyper > 0)
-    check_shape("in-place step", "hyper-parameters", in[tensors], in[0], {hyper});
+  constexpr size_t last = std::size(S::names) - 1;
+  check_floating(S::op, S::names[0], in[0]);
+  for (size_t i = 1; i < last; ++i) check_shape(S::op, S::names[i], in[i], in[0], in[0].shape());
+  check_shape(S::op, S::names[last], in[last], in[0], {S::scalars});
   return {};
 }
 
@@ -99,6 +112,11 @@ std::vector<OpCase> sgd_cases() {
 std::vector<OpCase> adam_cases() {
   std::vector<OpCase> list;
   for (const Shape& s : shapes) list.push_back(adam_case(s, 1, 2, {}));
+  // A beta that is no f32: 1 - beta2 must come from its exact value. Without a history it is all of
+  // v.
+  list.push_back({.inputs = {{{37}}, {{37}}, {{37}}, {{37}, 0, 0}, {{2}, 1, 2}},
+                  .attrs = {{"beta2", 0.9999}},
+                  .grad = false});
   for (const bool decoupled : {false, true})
     list.push_back(adam_case({2, 67}, 3, 4,
                              {{"beta1", 0.0},
@@ -122,7 +140,7 @@ const RegisterOp sgd_op({
     .source = "PyTorch's SGD (no dampening)",
     .inputs = {{"w", false}, {"g", false}, {"v", false}, {"lr", false}},
     .mutated_inputs = {0, 2},
-    .infer = infer<3, 1>,
+    .infer = infer<Sgd>,
     .forward = floating<ForwardCall, [](auto t, const ForwardCall& c) { sgd<decltype(t)>(c); }>,
     .cases = sgd_cases(),
 });
@@ -134,7 +152,7 @@ const RegisterOp adam_op({
     .source = "Kingma & Ba 2015, algorithm 1",
     .inputs = {{"w", false}, {"g", false}, {"m", false}, {"v", false}, {"hyper", false}},
     .mutated_inputs = {0, 2, 3},
-    .infer = infer<4, 2>,
+    .infer = infer<Adam>,
     .forward = floating<ForwardCall, [](auto t, const ForwardCall& c) { adam<decltype(t)>(c); }>,
     .cases = adam_cases(),
 });
@@ -144,7 +162,7 @@ const RegisterOp ema_op({
     .source = "elementary",
     .inputs = {{"target", false}, {"source", false}, {"decay", false}},
     .mutated_inputs = {0},
-    .infer = infer<2, 1>,
+    .infer = infer<Ema>,
     .forward = floating<ForwardCall, [](auto t, const ForwardCall& c) { ema<decltype(t)>(c); }>,
     .cases = ema_cases(),
 });

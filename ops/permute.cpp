@@ -13,12 +13,13 @@ namespace {
 
 std::vector<int64_t> order_of(const Tensor& x, const Attrs& attrs) {
   std::vector<int64_t> order = attrs.integers("order");
-  LIMBECK_CHECK(static_cast<int>(order.size()) == x.rank(), "permute: expected an order of ",
-                x.rank(), " dimensions for ", describe(x), ", found ", order.size());
+  LIMBECK_CHECK(static_cast<int>(order.size()) == x.rank(), "permute: attribute 'order' must name ",
+                x.rank(), " dimensions for 'x' ", describe(x), ", found ", to_string(attrs));
   std::vector<bool> seen(order.size(), false);
   for (int64_t d : order) {
-    LIMBECK_CHECK(d >= 0 && d < x.rank() && !seen[d], "permute: 'order' must name each of 0..",
-                  x.rank() - 1, " once, found ", to_string(attrs));
+    LIMBECK_CHECK(d >= 0 && d < x.rank() && !seen[d],
+                  "permute: attribute 'order' must name each of 0..", x.rank() - 1, " once, found ",
+                  to_string(attrs));
     seen[d] = true;
   }
   return order;
@@ -84,6 +85,10 @@ const RegisterOp permute_op({
               {{values({5})}, Attrs{{"order", Order{0}}}},
               {{values({0, 3, 2})}, Attrs{{"order", Order{1, 0, 2}}}},
               {{values({2, 1, 3, 2, 2})}, Attrs{{"order", Order{4, 2, 0, 3, 1}}}},
+              {{{{2, 3, 4}, -9, 9, DType::i64}}, Attrs{{"order", Order{0, 2, 1}}}, false},
+              {{{{3, 2, 2}, -9, 9, DType::i32}}, Attrs{{"order", Order{2, 0, 1}}}, false},
+              {{{{2, 5, 3}, 0, 256, DType::u8}}, Attrs{{"order", Order{0, 2, 1}}}, false},
+              {{{{4, 3}, 0, 2, DType::boolean}}, Attrs{{"order", Order{1, 0}}}, false},
               big_case({values({3, 33, 17, 19})}, Attrs{{"order", Order{0, 3, 1, 2}}}),
               big_case({values({2, 64, 8, 8})}, Attrs{{"order", Order{0, 2, 3, 1}}}),
               big_case({values({9, 5, 3, 24})}, Attrs{{"order", Order{2, 0, 1, 3}}})},
@@ -94,9 +99,10 @@ const RegisterOp permute_op({
 std::vector<TensorSpec> infer_shuffle(const Tensors& in, const Attrs& attrs) {
   LIMBECK_CHECK(in[0].rank() >= 1, "channel_shuffle: 'x' needs a channel dimension, found ",
                 describe(in[0]));
-  const int64_t groups = attrs.integer("groups", 1);
-  LIMBECK_CHECK(groups >= 1 && in[0].size(-1) % groups == 0, "channel_shuffle: groups ", groups,
-                " must divide the channels of ", describe(in[0]));
+  check_floating("channel_shuffle", "x", in[0]);
+  const int64_t groups = size_attribute("channel_shuffle", attrs, "groups", 1, 1);
+  LIMBECK_CHECK(in[0].size(-1) % groups == 0, "channel_shuffle: attribute 'groups' = ", groups,
+                " must divide the channels of 'x' ", describe(in[0]));
   return {{in[0].shape(), in[0].dtype()}};
 }
 

@@ -28,18 +28,15 @@ PoolGeometry::PoolGeometry(const char* op, const Shape& x, const Attrs& attrs)
       h(x[1]),
       w(x[2]),
       c(x[3]),
-      kernel(attrs.pair("kernel", 2)),
-      stride(attrs.find("stride") ? attrs.pair("stride", 0) : kernel),
-      padding(attrs.pair("padding", 0)),
+      kernel(size_pair(op, attrs, "kernel", 2, 1)),
+      stride(attrs.find("stride") ? size_pair(op, attrs, "stride", 1, 1) : kernel),
+      padding(size_pair(op, attrs, "padding", 0, 0)),
       count_include_pad(attrs.flag("count_include_pad", true)) {
-  LIMBECK_CHECK(kernel.first >= 1 && kernel.second >= 1 && stride.first >= 1 && stride.second >= 1,
-                op, ": kernel and stride must be positive, found ", to_string(attrs));
-  LIMBECK_CHECK(padding.first >= 0 && padding.second >= 0 && 2 * padding.first <= kernel.first &&
-                    2 * padding.second <= kernel.second,
-                op, ": padding must be between 0 and half the kernel, found ", to_string(attrs));
-  LIMBECK_CHECK(h > 0 && w > 0, op, ": expected images with pixels, found ", x);
+  LIMBECK_CHECK(2 * padding.first <= kernel.first && 2 * padding.second <= kernel.second, op,
+                ": attribute 'padding' must be at most half the kernel, found ", to_string(attrs));
+  LIMBECK_CHECK(h > 0 && w > 0, op, ": 'x' must be images with pixels, found ", x);
   LIMBECK_CHECK(h + 2 * padding.first >= kernel.first && w + 2 * padding.second >= kernel.second,
-                op, ": the kernel exceeds the padded image ", x, " with ", to_string(attrs));
+                op, ": attribute 'kernel' exceeds the padded 'x' ", x, " with ", to_string(attrs));
   const bool ceil_mode = attrs.flag("ceil_mode");
   out_h = pooled_size(h, kernel.first, stride.first, padding.first, ceil_mode);
   out_w = pooled_size(w, kernel.second, stride.second, padding.second, ceil_mode);
@@ -166,9 +163,7 @@ void adaptive_backward(const BackwardCall& call) {
 
 std::vector<TensorSpec> infer_adaptive(const Tensors& in, const Attrs& attrs) {
   check_image("adaptive_avg_pool2d", "x", in[0]);
-  const auto [h, w] = attrs.pair("output", 1);
-  LIMBECK_CHECK(h >= 1 && w >= 1, "adaptive_avg_pool2d: output must be positive, found ",
-                to_string(attrs));
+  const auto [h, w] = size_pair("adaptive_avg_pool2d", attrs, "output", 1, 1);
   LIMBECK_CHECK(in[0].size(1) >= 1 && in[0].size(2) >= 1,
                 "adaptive_avg_pool2d: 'x' has no pixels: ", describe(in[0]));
   return {{{in[0].size(0), h, w, in[0].size(3)}, in[0].dtype()}};
@@ -204,10 +199,9 @@ void upsample_backward(const BackwardCall& call) {
 
 std::vector<TensorSpec> infer_upsample(const Tensors& in, const Attrs& attrs) {
   check_image("upsample_nearest", "x", in[0]);
-  const int64_t scale = attrs.integer("scale", 2);
-  LIMBECK_CHECK(scale >= 1, "upsample_nearest: scale must be positive, found ", scale);
-  return {{{in[0].size(0), in[0].size(1) * scale, in[0].size(2) * scale, in[0].size(3)},
-           in[0].dtype()}};
+  const int64_t scale = size_attribute("upsample_nearest", attrs, "scale", 2, 1);
+  const Shape& x = in[0].shape();
+  return {{{x[0], size_product(x[1], scale), size_product(x[2], scale), x[3]}, in[0].dtype()}};
 }
 
 using List = std::vector<int64_t>;
@@ -235,11 +229,13 @@ std::vector<OpCase> pool_cases(bool average) {
        {{"kernel", int64_t{3}}, {"stride", int64_t{1}}, {"padding", int64_t{1}}},
        false},
   };
-  if (average)
+  if (average) {
     for (size_t i = 2; i < 6; ++i) {
       list.push_back(list[i]);
       list.back().attrs.set("count_include_pad", false);
     }
+    list.push_back({{{{1, 300, 400, 2}, 0.1, 0.1}}, {{"kernel", List{300, 200}}}, false});
+  }
   return list;
 }
 
@@ -272,6 +268,7 @@ const RegisterOp avg_pool2d_op({
         floating<BackwardCall, [](auto t, const BackwardCall& c) { avg_backward<decltype(t)>(c); }>,
     .cases = pool_cases(true),
     .images = true,
+    .bench_cases = {{{{{64, 32, 32, 64}}}, {}, false}},
 });
 const RegisterOp adaptive_avg_pool2d_op({
     .name = "adaptive_avg_pool2d",
@@ -289,8 +286,12 @@ const RegisterOp adaptive_avg_pool2d_op({
               {{{{1, 2, 3, 2}}}, {{"output", List{4, 3}}}},
               {{{{0, 4, 4, 3}}}, {{"output", int64_t{2}}}},
               {{{{9, 8, 8, 67}}}, {{"output", int64_t{1}}}, false},
+              {{{{1, 256, 256, 2}, 0.1, 0.1}}, {{"output", int64_t{1}}}, false},
+              {{{{1, 2, 1 << 14, 5}, 0.1, 0.1}}, {{"output", int64_t{1}}}, false},
+              {{{{1, 70000, 1, 1}}}, {{"output", List{40000, 1}}}, false},
               {{{{2, 7, 9, 16}}}, {{"output", List{2, 4}}}, false}},
     .images = true,
+    .bench_cases = {{{{{64, 8, 8, 64}}}, {{"output", int64_t{1}}}, false}},
 });
 const RegisterOp upsample_nearest_op({
     .name = "upsample_nearest",
@@ -308,8 +309,13 @@ const RegisterOp upsample_nearest_op({
               {{{{1, 2, 2, 2}}}, {{"scale", int64_t{1}}}},
               {{{{0, 2, 2, 3}}}},
               {{{{3, 7, 5, 67}}}, {}, false},
-              {{{{5, 8, 8, 16}}}, {{"scale", int64_t{4}}}, false}},
+              {{{{5, 8, 8, 16}}}, {{"scale", int64_t{4}}}, false},
+              {.inputs = {{{1, 1, 1, 3}}},
+               .attrs = {{"scale", int64_t{400}}},
+               .grad = false,
+               .cotangent = 0.1}},
     .images = true,
+    .bench_cases = {{{{{64, 16, 16, 64}}}, {}, false}},
 });
 
 }  // namespace

@@ -15,21 +15,20 @@
 
 #include <cstdint>
 
+#include "ops/checks.h"
 #include "tensor/philox.h"
 
 namespace limbeck {
 
 Shape shape_attribute(const char* op, const Attrs& attrs) {
   const std::vector<int64_t> sizes = attrs.integers("shape");
-  for (int64_t s : sizes)
-    LIMBECK_CHECK(s >= 0, op, ": shape must not be negative, found ", to_string(attrs));
+  for (const int64_t s : sizes) checked_size(op, "shape", s, 0);
   return Shape(sizes);
 }
 
 DiffAugmentRanges diffaugment_ranges(const Attrs& attrs) {
-  const auto shift = attrs.pair("shift", 0), corners = attrs.pair("corners", 1);
-  LIMBECK_CHECK(shift.first >= 0 && shift.second >= 0 && corners.first >= 1 && corners.second >= 1,
-                "draw_diffaugment: expected shift >= 0 and corners >= 1, found ", to_string(attrs));
+  const auto shift = size_pair("draw_diffaugment", attrs, "shift", 0, 0),
+             corners = size_pair("draw_diffaugment", attrs, "corners", 1, 1);
   return {shift.first,
           shift.second,
           corners.first,
@@ -119,8 +118,7 @@ void integers(const ForwardCall& c) {
 std::vector<TensorSpec> infer_diffaugment(const Tensors& in, const Attrs& attrs) {
   check_place("draw_diffaugment", in[0]);
   diffaugment_ranges(attrs);
-  const int64_t images = attrs.integer("images", 0);
-  LIMBECK_CHECK(images >= 0, "draw_diffaugment: images must not be negative, found ", images);
+  const int64_t images = size_attribute("draw_diffaugment", attrs, "images", 0, 0);
   return {{{images, 7}, DType::f32}};
 }
 

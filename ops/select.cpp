@@ -1,6 +1,9 @@
-// Comparisons (equal, less, greater) and where, under NumPy broadcasting: contract and reference.
+// Comparisons (equal, not_equal, less, less_equal, greater, greater_equal) and where, under NumPy
+// broadcasting: contract and reference.
 //   y = a op b as bool, no gradient;   where: y = condition ? a : b,  da = dy [condition], db = dy
 //                                      [not condition], summed over repeats.
+#include <cmath>
+
 #include "ops/broadcast.h"
 #include "ops/checks.h"
 #include "ops/op.h"
@@ -9,28 +12,53 @@ namespace limbeck::select_op {
 namespace {
 
 struct Equal {
+  static constexpr const char* name = "equal";
   template <class T>
   static bool value(T a, T b) {
     return a == b;
   }
 };
 struct Less {
+  static constexpr const char* name = "less";
   template <class T>
   static bool value(T a, T b) {
     return a < b;
   }
 };
 struct Greater {
+  static constexpr const char* name = "greater";
   template <class T>
   static bool value(T a, T b) {
     return a > b;
   }
 };
 
+struct NotEqual {
+  static constexpr const char* name = "not_equal";
+  template <class T>
+  static bool value(T a, T b) {
+    return a != b;
+  }
+};
+struct LessEqual {
+  static constexpr const char* name = "less_equal";
+  template <class T>
+  static bool value(T a, T b) {
+    return a <= b;
+  }
+};
+struct GreaterEqual {
+  static constexpr const char* name = "greater_equal";
+  template <class T>
+  static bool value(T a, T b) {
+    return a >= b;
+  }
+};
+
 template <class F>
 void compare(const ForwardCall& c) {
   const Shape& shape = c.out[0].shape();
-  dispatch_all(c.in[0].dtype(), "comparison", [&](auto t) {
+  dispatch_all(c.in[0].dtype(), F::name, [&](auto t) {
     using T = decltype(t);
     const T* a = c.in[0].data<T>();
     const T* b = c.in[1].data<T>();
@@ -42,50 +70,57 @@ void compare(const ForwardCall& c) {
   });
 }
 
+template <class F>
 std::vector<TensorSpec> infer_compare(const Tensors& in, const Attrs&) {
-  LIMBECK_CHECK(in[0].defined() && in[1].defined(), "comparison: both operands are needed");
-  LIMBECK_CHECK(in[0].dtype() == in[1].dtype(), "comparison: operands must have one type, found ",
-                describe(in[0]), " and ", describe(in[1]));
-  return {{broadcast_shapes(in[0].shape(), in[1].shape(), "comparison"), DType::boolean}};
+  LIMBECK_CHECK(in[0].dtype() == in[1].dtype(), F::name, ": 'b' must be of the type of 'a', ",
+                in[0].dtype(), ", found ", describe(in[1]));
+  return {{broadcast_shapes(in[0].shape(), in[1].shape(), F::name), DType::boolean}};
 }
 
 template <class F>
-Op comparison(const char* name, const char* formula) {
+Op comparison(const char* formula) {
   return {
-      .name = name,
+      .name = F::name,
       .formula = formula,
       .source = "elementary",
       .inputs = {{"a", false}, {"b", false}},
       .outputs = {{"y", false}},
-      .infer = infer_compare,
+      .infer = infer_compare<F>,
       .forward = compare<F>,
       .cases = {{{{{3, 5}}, {{3, 5}}}},
                 {{{{4, 3}, 0, 4, DType::i64}, {{3}, 0, 4, DType::i64}}},
                 {{{{2, 1, 5}, 0, 3, DType::u8}, {{3, 1}, 0, 3, DType::u8}}},
                 {{{{7, 311}}, {{}, 0, 1}}},
+                {{{.shape = {4}, .first = {NAN, 0, NAN, HUGE_VAL}},
+                  {.shape = {4}, .first = {NAN, 0, 0, HUGE_VAL}}}},
                 {{{{0, 3}}, {{3}}}}},
   };
 }
 
-const RegisterOp equal_op(comparison<Equal>("equal", "y = (a == b)"));
-const RegisterOp less_op(comparison<Less>("less", "y = (a < b)"));
-const RegisterOp greater_op(comparison<Greater>("greater", "y = (a > b)"));
+const RegisterOp equal_op(comparison<Equal>("y = (a == b)"));
+const RegisterOp less_op(comparison<Less>("y = (a < b)"));
+const RegisterOp greater_op(comparison<Greater>("y = (a > b)"));
+const RegisterOp not_equal_op(comparison<NotEqual>("y = (a != b)"));
+const RegisterOp less_equal_op(comparison<LessEqual>("y = (a <= b)"));
+const RegisterOp greater_equal_op(comparison<GreaterEqual>("y = (a >= b)"));
 
 // bool and u8 both occupy one byte; any value but 0 counts as true.
 const uint8_t* condition_of(const Tensor& t) { return static_cast<const uint8_t*>(t.raw()); }
 
-template <class T>
 void where_forward(const ForwardCall& c) {
   const Shape& shape = c.out[0].shape();
   const uint8_t* condition = condition_of(c.in[0]);
-  const T* a = c.in[1].data<T>();
-  const T* b = c.in[2].data<T>();
-  T* y = c.out[0].data<T>();
-  for_each_broadcast<3>(
-      shape,
-      {broadcast_strides(c.in[0].shape(), shape), broadcast_strides(c.in[1].shape(), shape),
-       broadcast_strides(c.in[2].shape(), shape)},
-      [&](int64_t i, const auto& at) { y[i] = condition[at[0]] ? a[at[1]] : b[at[2]]; });
+  dispatch_all(c.out[0].dtype(), "where", [&](auto t) {
+    using T = decltype(t);
+    const T* a = c.in[1].data<T>();
+    const T* b = c.in[2].data<T>();
+    T* y = c.out[0].data<T>();
+    for_each_broadcast<3>(
+        shape,
+        {broadcast_strides(c.in[0].shape(), shape), broadcast_strides(c.in[1].shape(), shape),
+         broadcast_strides(c.in[2].shape(), shape)},
+        [&](int64_t i, const auto& at) { y[i] = condition[at[0]] ? a[at[1]] : b[at[2]]; });
+  });
 }
 
 template <class T>
@@ -110,10 +145,8 @@ std::vector<TensorSpec> infer_where(const Tensors& in, const Attrs&) {
   LIMBECK_CHECK(in[0].defined() && (in[0].dtype() == DType::boolean || in[0].dtype() == DType::u8),
                 "where: 'condition' must be bool or u8, found ",
                 in[0].defined() ? describe(in[0]) : "nothing");
-  check_floating("where", "a", in[1]);
-  check_floating("where", "b", in[2]);
-  LIMBECK_CHECK(in[1].dtype() == in[2].dtype(), "where: 'a' and 'b' must have one type, found ",
-                describe(in[1]), " and ", describe(in[2]));
+  LIMBECK_CHECK(in[1].dtype() == in[2].dtype(), "where: 'b' must be of the type of 'a', ",
+                in[1].dtype(), ", found ", describe(in[2]));
   const Shape values = broadcast_shapes(in[1].shape(), in[2].shape(), "where");
   return {{broadcast_shapes(in[0].shape(), values, "where"), in[1].dtype()}};
 }
@@ -126,14 +159,16 @@ const RegisterOp where_op({
     .outputs = {{"y"}},
     .saved_inputs = {0},
     .infer = infer_where,
-    .forward =
-        floating<ForwardCall, [](auto t, const ForwardCall& c) { where_forward<decltype(t)>(c); }>,
+    .forward = where_forward,
     .backward = floating<BackwardCall,
                          [](auto t, const BackwardCall& c) { where_backward<decltype(t)>(c); }>,
     .cases = {{{{{3, 5}, 0, 2, DType::u8}, {{3, 5}}, {{3, 5}}}},
               {{{{4, 1}, 0, 2, DType::boolean}, {{3}}, {{}}}},
               {{{{3}, 0, 2, DType::u8}, {{2, 3}}, {{2, 1}}}},
               {{{{0}, 0, 2, DType::u8}, {{2, 1}}, {{}}}},
+              {{{{4, 1}, 0, 2, DType::boolean}, {{3}, -9, 9, DType::i64}, {{}, 0, 5, DType::i64}},
+               {},
+               false},
               {{{{9, 211}, 0, 2, DType::u8}, {{9, 211}}, {{211}}}, {}, false}},
 });
 

@@ -86,9 +86,7 @@ void gradient(const Tensor& dw_sn, const Tensor& w_sn, const T* u, const T* v, d
 // --- spectral_norm -------------------------------------------------------------------------------
 std::vector<TensorSpec> infer_iterated(const Tensors& in, const Attrs& attrs) {
   const Matrix m = check_weight("spectral_norm", in);
-  LIMBECK_CHECK(attrs.integer("training_iterations", 1) >= 1,
-                "spectral_norm: 'training_iterations' must be at least 1, found ",
-                attrs.integer("training_iterations", 1));
+  size_attribute("spectral_norm", attrs, "training_iterations", 1, 1);
   const DType type = in[0].dtype();
   return {{in[0].shape(), type}, {Shape{m.rows}, type}, {Shape{m.rest}, type}, {Shape{1}, type}};
 }

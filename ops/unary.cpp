@@ -3,6 +3,8 @@
 // x, y: any shape, same type. Each function is a struct of ops/unary.h.
 #include "ops/unary.h"
 
+#include <limits>
+
 #include "ops/checks.h"
 #include "ops/op.h"
 
@@ -32,7 +34,7 @@ void backward(const BackwardCall& c) {
 
 template <class F>
 std::vector<TensorSpec> infer(const Tensors& in, const Attrs& attrs) {
-  check_floating("element-wise function", "x", in[0]);
+  check_floating(F::about().name, "x", in[0]);
   F::settings(attrs);
   return {{in[0].shape(), in[0].dtype()}};
 }
@@ -44,12 +46,21 @@ bool passes_gradient(const std::vector<TensorSpec>&, const TensorSpec&, size_t,
   return false;
 }
 
+/// Zero and next to it, where tanh has rounded to one or nearly so, where e^x nearly leaves f32,
+/// and what is no number.
+constexpr double infinity = std::numeric_limits<double>::infinity();
+constexpr double extremes[] = {
+    0,   1e-40, 7.5,      8,         8.1,
+    8.3, 8.7,   9.2,      20,        88,
+    -20, -88,   infinity, -infinity, std::numeric_limits<double>::quiet_NaN()};
+
 std::vector<OpCase> cases_of(const About& f) {
   std::vector<OpCase> cases;
   for (const Attrs& attrs : f.attrs) {
     for (const Shape& shape : {Shape{3, 5}, Shape{1}, Shape{}, Shape{0, 4}, Shape{37}})
       cases.push_back({{{shape, f.low, f.high}}, attrs, true});
     cases.push_back({{{{3, 7, 1031}, f.low, f.high}}, attrs, false});
+    for (const double x : extremes) cases.push_back({{{.shape = {1}, .first = {x}}}, attrs, false});
   }
   return cases;
 }

@@ -168,6 +168,27 @@ struct GeluTanh : Plain {
   }
 };
 
+struct Gelu : Plain {
+  static About about() {
+    return {.name = "gelu",
+            .formula =
+                "y = x P(x), P(x) = erfc(-x / sqrt(2)) / 2\n"
+                "dx = dy (P(x) + x e^(-x^2 / 2) / sqrt(2 pi))",
+            .low = -4,
+            .high = 4,
+            .source = "Hendrycks & Gimpel 2016 (GELU)"};
+  }
+  template <class T>
+  LIMBECK_HD static T value(T x, Settings) {
+    return x * 0.5f * erfc(x * number<T>(-0.7071067811865476));
+  }
+  template <class T>
+  LIMBECK_HD static T gradient(T dy, T x, Settings) {
+    const T density = number<T>(0.3989422804014327) * exp(x * x * -0.5f);
+    return dy * (0.5f * erfc(x * number<T>(-0.7071067811865476)) + x * density);
+  }
+};
+
 struct Exp : Plain {
   static About about() {
     return {.name = "exp", .formula = "y = e^x\ndx = dy y", .saves = Saves::y};
@@ -304,7 +325,7 @@ struct Affine {
   }
 };
 
-using Functions = FunctionList<Relu, LeakyRelu, Sigmoid, Tanh, Silu, Softplus, GeluTanh, Exp, Log,
-                               Sqrt, Square, Abs, PowScalar, Clamp, Affine>;
+using Functions = FunctionList<Relu, LeakyRelu, Sigmoid, Tanh, Silu, Softplus, GeluTanh, Gelu, Exp,
+                               Log, Sqrt, Square, Abs, PowScalar, Clamp, Affine>;
 
 }  // namespace limbeck::unary

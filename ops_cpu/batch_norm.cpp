@@ -78,6 +78,24 @@ double folded(const NormLayout& l, const float* sums, int64_t c) {
 
 }  // namespace
 
+namespace {
+
+/// Moves the shift of each channel whose variance would be a small difference of large sums (its
+/// first row is an outlier) to the chunk's mean. Returns whether any moved.
+bool recentre(const NormLayout& l, int64_t rows, float* shift, const float* sum,
+              const float* square) {
+  bool moved = false;
+  for (int64_t c = 0; c < l.channels; ++c) {
+    const double s = folded(l, sum, c), q = folded(l, square, c), mean = s / double(rows);
+    if (!((q - s * mean) * 32 < q)) continue;
+    moved = true;
+    for (int64_t p = c; p < l.period; p += l.channels) shift[p] += float(mean);
+  }
+  return moved;
+}
+
+}  // namespace
+
 void batch_statistics(const NormLayout& l, const Tensor& x, double eps, const Tensor& mean,
                       const Tensor& var, const Tensor& invstd) {
   const BatchNormKernels& kernels = batch_norm_kernels();
@@ -94,7 +112,9 @@ void batch_statistics(const NormLayout& l, const Tensor& x, double eps, const Te
     // The chunk's first row as the shift keeps the squares small whatever the mean.
     for (int64_t p = 0; p < l.period; p += l.channels)
       std::memcpy(shift + p, r.x, size_t(l.channels) * sizeof(float));
-    kernels.statistics(r, shift + l.period, shift + 2 * l.period);
+    float *sum = shift + l.period, *square = sum + l.period;
+    if (!kernels.statistics(r, sum, square) && recentre(l, l.rows_of(chunk), shift, sum, square))
+      kernels.statistics(r, sum, square);
   });
   float *pm = mean.data<float>(), *pv = var.data<float>(), *pi = invstd.data<float>();
   constexpr int64_t block = 16;  // channels per part: whole cache lines of the results

@@ -36,8 +36,9 @@ struct BatchNormRun {
 struct BatchNormKernels {
   int64_t width;  ///< floats per vector
   /// sum[p] = sum of x - mean, square[p] = sum of (x - mean)^2 over the elements of place p in the
-  /// period (mean: any shift).
-  void (*statistics)(const BatchNormRun&, float* sum, float* square);
+  /// period (mean: any shift). Returns whether each shift is near enough to its elements: otherwise
+  /// a variance is a small difference of large sums.
+  bool (*statistics)(const BatchNormRun&, float* sum, float* square);
   /// y = act((x - mean) scale + beta + residual)
   void (*apply)(const BatchNormRun&);
   /// g = dy masked; dresidual = g; sum_g[p] = sum of g, sum_gx[p] = sum of g (x - mean).

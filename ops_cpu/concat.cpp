@@ -35,7 +35,7 @@ struct Parts {
   std::vector<int64_t> offset, block;
 
   Parts(const Shape& joined, const Attrs& attrs, const Tensors& parts, const int64_t* offsets) {
-    const int axis = joined.normalise(static_cast<int>(attrs.integer("axis", 0)));
+    const int axis = joined.normalise(attrs.integer("axis", 0));
     const int64_t inner = joined.numel(axis + 1, joined.rank());
     outer = joined.numel(0, axis);
     row = joined[axis] * inner;
@@ -49,7 +49,7 @@ struct Parts {
 };
 
 void concat_forward(const ForwardCall& c) {
-  const int axis = c.out[0].shape().normalise(static_cast<int>(c.attrs.integer("axis", 0)));
+  const int axis = c.out[0].shape().normalise(c.attrs.integer("axis", 0));
   int64_t* const offsets = c.out[1].data<int64_t>();
   offsets[0] = 0;
   for (size_t i = 0; i < c.in.size(); ++i) offsets[i + 1] = offsets[i] + c.in[i].size(axis);
@@ -74,7 +74,7 @@ void concat_backward(const BackwardCall& c) {
 struct Slice {
   int64_t outer, row, first, count;
   Slice(const Shape& whole, const Attrs& attrs) {
-    const int axis = whole.normalise(static_cast<int>(attrs.integer("axis", 0)));
+    const int axis = whole.normalise(attrs.integer("axis", 0));
     const auto position = [&](int64_t i) { return i < 0 ? i + whole[axis] : i; };
     const int64_t inner = whole.numel(axis + 1, whole.rank()),
                   begin = position(attrs.integer("begin", 0));

@@ -3,6 +3,7 @@
 // same kernel on the phases of conv_geometry.h; the weight gradient keeps the sums of nine taps in
 // registers over the pixels of a fixed chunk of images.
 #include <algorithm>
+#include <vector>
 
 #include "ops_cpu/conv2d.h"
 #include "ops_cpu/conv_geometry.h"
@@ -93,6 +94,10 @@ void depthwise_backward_weight_cpu(const Conv2dSizes& s, const float* x, const f
   parallel_tasks(chunks, [&](int64_t chunk) {
     float* const sum = partial + chunk * size;
     std::fill(sum, sum + size, 0.f);
+    // Of more pixels than a float sum may take, the sums of `longest` each.
+    constexpr int64_t longest = 8192;
+    const bool is_long = (s.n + chunks - 1) / chunks * s.oh * s.ow > 2 * longest;
+    std::vector<float> part(is_long ? static_cast<size_t>(size) : 0);
     for (int64_t n = s.n * chunk / chunks; n < s.n * (chunk + 1) / chunks; ++n) {
       const Strip strip{n, n + 1, 0, s.oh};
       const PaddedInput input = pad_input(x, strip, ay, ax, s.c);
@@ -100,8 +105,13 @@ void depthwise_backward_weight_cpu(const Conv2dSizes& s, const float* x, const f
       const int64_t count =
           list_pixels(strip, input, ay, ax, ay.phases[0], ax.phases[0], dy, ins, ins + s.oh * s.ow);
       const std::vector<int64_t> offsets = list_offsets(input, ay.phases[0], ax.phases[0]);
-      conv_kernels().depthwise_weight(
-          {ins, ins + s.oh * s.ow, count, s.c, offsets.data(), taps, sum});
+      for (int64_t p = 0; p < count; p += longest) {
+        std::fill(part.begin(), part.end(), 0.f);
+        conv_kernels().depthwise_weight({ins + p, ins + s.oh * s.ow + p,
+                                         std::min(longest, count - p), s.c, offsets.data(), taps,
+                                         is_long ? part.data() : sum});
+        if (is_long) conv_kernels().column_sums(part.data(), 1, size, sum);
+      }
     }
   });
   for (int64_t c = 1; c < chunks; ++c)

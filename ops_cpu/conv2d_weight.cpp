@@ -8,7 +8,9 @@
 // pixels.
 #include <algorithm>
 #include <cstring>
+#include <span>
 #include <type_traits>
+#include <vector>
 
 #include "ops_cpu/conv2d.h"
 #include "ops_cpu/conv_kernels.h"
@@ -253,6 +255,52 @@ void add_strip(const WeightGradient& g, const PackedStrip& strip, const InputVie
     }
 }
 
+/// The partial sums of one task: blocks [block0, block1) of output channels, [i0, i1) of input
+/// channels. Long float sums are divided: after `longest` pixels their state is put aside.
+class TaskSums {
+ public:
+  static constexpr int64_t longest = 8192;
+  TaskSums(const WeightGradient& g, float* sum, int64_t block0, int64_t block1, int64_t i0,
+           int64_t i1) {
+    for (int64_t b = block0; b < block1; ++b) {
+      const int64_t floats = g.block_rows() * g.o_block(b % g.o_blocks);
+      float* const part = sum + g.sum_offset(b / g.o_blocks, b % g.o_blocks);
+      parts_.emplace_back(part + i0 * floats, static_cast<size_t>((i1 - i0) * floats));
+    }
+    clear();
+  }
+  /// `pixels` are about to be added.
+  void before(int64_t pixels) {
+    if (pixels_ > 0 && pixels_ + pixels > longest) put_aside();
+    pixels_ += pixels;
+  }
+  /// All in its place.
+  void finish() {
+    if (aside_.empty()) return;
+    put_aside();
+    size_t at = 0;
+    for (const std::span<float> part : parts_)
+      for (float& x : part) x = static_cast<float>(aside_[at++]);
+  }
+
+ private:
+  void clear() {
+    for (const std::span<float> part : parts_) std::fill(part.begin(), part.end(), 0.f);
+    pixels_ = 0;
+  }
+  void put_aside() {
+    size_t at = 0;
+    for (const std::span<float> part : parts_) {
+      aside_.resize(std::max(aside_.size(), at + part.size()));
+      for (const float x : part) aside_[at++] += x;
+    }
+    clear();
+  }
+  std::vector<std::span<float>> parts_;
+  std::vector<double> aside_;
+  int64_t pixels_ = 0;
+};
+
 /// Task t: the images of a chunk, some blocks of output channels (counted over all groups), some of
 /// input channels.
 void run_task(const WeightGradient& g, int64_t t, float* sums) {
@@ -263,11 +311,7 @@ void run_task(const WeightGradient& g, int64_t t, float* sums) {
                 block1 = blocks * (o_part + 1) / g.o_parts;
   const int64_t i0 = g.i_blocks * i_part / g.i_parts, i1 = g.i_blocks * (i_part + 1) / g.i_parts;
   float* const sum = sums + chunk * g.sum_size();
-  for (int64_t b = block0; b < block1; ++b) {
-    const int64_t floats = g.block_rows() * g.o_block(b % g.o_blocks);
-    float* const part = sum + g.sum_offset(b / g.o_blocks, b % g.o_blocks);
-    std::fill(part + i0 * floats, part + i1 * floats, 0.f);
-  }
+  TaskSums task_sums(g, sum, block0, block1, i0, i1);
   const int64_t begin = s.n * chunk / g.chunks, end = s.n * (chunk + 1) / g.chunks;
   PackedStrip strip{0,
                     0,
@@ -280,12 +324,15 @@ void run_task(const WeightGradient& g, int64_t t, float* sums) {
   const int64_t images = std::clamp<int64_t>(
       std::min(most / std::max<int64_t>(1, image_floats), 512 / (s.oh * s.ow)), 1, s.n);
   const int64_t rows = std::clamp<int64_t>(
-      most / std::max<int64_t>(1, strip.y.step * strip.x.size * channels), 1, s.oh);
+      std::min(most / std::max<int64_t>(1, strip.y.step * strip.x.size * channels),
+               TaskSums::longest / s.ow),
+      1, s.oh);
   for (strip.n0 = begin; strip.n0 < end; strip.n0 += images) {
     strip.n1 = std::min(end, strip.n0 + images);
     for (strip.y0 = 0; strip.y0 < s.oh; strip.y0 += rows) {
       strip.y1 = std::min(s.oh, strip.y0 + rows);
       const int64_t count = strip.n1 - strip.n0;
+      task_sums.before(count * (strip.y1 - strip.y0) * s.ow);
       float* const x =
           scratch<float>(ScratchUse::input, count * strip.height() * strip.x.size * channels);
       float* const dy =
@@ -300,6 +347,7 @@ void run_task(const WeightGradient& g, int64_t t, float* sums) {
       }
     }
   }
+  task_sums.finish();
 }
 
 /// Writes dw[o][ky][kx][i] of one block of output channels from its sums [block of
@@ -390,13 +438,30 @@ void conv2d_backward_weight_cpu(const Conv2dSizes& s, const float* x, const floa
   });
 }
 
+namespace {
+
+/// sum += rows of d; of more rows than a float sum may take, the sums of 4096 each.
+void add_rows(const float* d, int64_t rows, int64_t channels, float* sum) {
+  constexpr int64_t longest = 4096;
+  if (rows <= longest) return conv_kernels().column_sums(d, rows, channels, sum);
+  std::vector<float> block(static_cast<size_t>(channels));
+  for (int64_t r = 0; r < rows; r += longest) {
+    std::fill(block.begin(), block.end(), 0.f);
+    conv_kernels().column_sums(d + r * channels, std::min(longest, rows - r), channels,
+                               block.data());
+    conv_kernels().column_sums(block.data(), 1, channels, sum);
+  }
+}
+
+}  // namespace
+
 void column_sums_cpu(const float* d, int64_t rows, int64_t channels, float* sum) {
   constexpr int64_t kChunks = 16;  // fixed, so that the order of the additions is
   float* const partial = scratch<float>(ScratchUse::partial, kChunks * channels);
   parallel_tasks(kChunks, [&](int64_t c) {
     std::fill(partial + c * channels, partial + (c + 1) * channels, 0.f);
     const int64_t begin = rows * c / kChunks, end = rows * (c + 1) / kChunks;
-    conv_kernels().column_sums(d + begin * channels, end - begin, channels, partial + c * channels);
+    add_rows(d + begin * channels, end - begin, channels, partial + c * channels);
   });
   std::fill(sum, sum + channels, 0.f);
   conv_kernels().column_sums(partial, kChunks, channels, sum);

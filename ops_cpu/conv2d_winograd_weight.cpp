@@ -8,6 +8,8 @@
 // large ones have one, and the threads share first its tiles, then its points. Source: Lavin and
 // Gray, "Fast algorithms for convolutional neural networks", CVPR 2016.
 #include <algorithm>
+#include <utility>
+#include <vector>
 
 #include "ops_cpu/conv2d_winograd.h"
 #include "ops_cpu/conv_kernels.h"
@@ -109,6 +111,9 @@ int64_t chunk_count(const WeightSum& s) {
   return chunks;
 }
 
+/// Float sums over more tiles are divided: their state is put aside, and added at the end.
+constexpr int64_t kLongest = 8192;
+
 /// Several chunks, one thread each; the transformed tiles of a block stay in its second-level
 /// cache.
 void sum_chunks(const WeightSum& s, int64_t chunks, float* sums) {
@@ -121,12 +126,20 @@ void sum_chunks(const WeightSum& s, int64_t chunks, float* sums) {
     const float* const zeros = make_zeros(s);
     float* const sum = sums + chunk * s.sum_size();
     std::fill(sum, sum + s.sum_size(), 0.f);
-    const int64_t end = count * (chunk + 1) / chunks;
-    for (int64_t t0 = count * chunk / chunks; t0 < end; t0 += most) {
+    const int64_t begin = count * chunk / chunks, end = count * (chunk + 1) / chunks;
+    std::vector<double> aside(end - begin > 2 * kLongest ? static_cast<size_t>(s.sum_size()) : 0);
+    int64_t held = 0;  // tiles in sum
+    for (int64_t t0 = begin; t0 < end; t0 += most) {
       const int64_t tiles = std::min(most, end - t0);
+      if (!aside.empty() && held + tiles > kLongest) {
+        for (size_t i = 0; i < aside.size(); ++i) aside[i] += std::exchange(sum[i], 0.f);
+        held = 0;
+      }
+      held += tiles;
       for (int64_t t = 0; t < tiles; ++t) transform(s, p, t0 + t, t, zeros);
       for (int64_t point = 0; point < kWinogradPoints; ++point) accumulate(s, p, tiles, point, sum);
     }
+    for (size_t i = 0; i < aside.size(); ++i) sum[i] = static_cast<float>(sum[i] + aside[i]);
   });
 }
 
@@ -134,6 +147,8 @@ void sum_chunks(const WeightSum& s, int64_t chunks, float* sums) {
 void sum_together(const WeightSum& s, float* sums) {
   const int64_t count = s.tiles.count(), most = std::min<int64_t>(256, count);
   const Operands p = make_operands(s, most);
+  std::vector<double> aside(count > 2 * kLongest ? static_cast<size_t>(s.sum_size()) : 0);
+  const auto size = static_cast<int64_t>(aside.size());
   parallel_region([&] {
 #pragma omp for schedule(static)
     for (int64_t i = 0; i < s.sum_size(); i += 4096)
@@ -141,12 +156,20 @@ void sum_together(const WeightSum& s, float* sums) {
     const float* const zeros = make_zeros(s);
     for (int64_t t0 = 0; t0 < count; t0 += most) {
       const int64_t tiles = std::min(most, count - t0);
+      if (size > 0 && t0 % kLongest == 0) {
+#pragma omp for schedule(static)
+        for (int64_t i = 0; i < size; ++i)
+          aside[static_cast<size_t>(i)] += std::exchange(sums[i], 0.f);
+      }
 #pragma omp for schedule(static)
       for (int64_t t = 0; t < tiles; ++t) transform(s, p, t0 + t, t, zeros);
 #pragma omp for schedule(dynamic)
       for (int64_t point = 0; point < kWinogradPoints; ++point)
         accumulate(s, p, tiles, point, sums);
     }
+#pragma omp for schedule(static)
+    for (int64_t i = 0; i < size; ++i)
+      sums[i] = static_cast<float>(sums[i] + aside[static_cast<size_t>(i)]);
   });
 }
 

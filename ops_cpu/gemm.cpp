@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <vector>
 
 #include "ops_cpu/conv_kernels.h"
 #include "ops_cpu/parallel.h"
@@ -92,7 +93,38 @@ const float* pad_bias(const Gemm& g) {
   return padded;
 }
 
+constexpr int64_t kLongest = 8192;  // of a float sum over k
+
+/// A product with a longer sum: float sums over parts of k, which are added in double.
+template <class Product>
+void gemm_in_parts(const Gemm& g, Product&& product) {
+  const int64_t most = std::clamp<int64_t>((1 << 20) / g.n, 1, g.m);  // rows at a time
+  std::vector<float> part(static_cast<size_t>(most * g.n));
+  std::vector<double> sum(part.size());
+  for (int64_t row = 0; row < g.m; row += most) {
+    Gemm p = g;
+    p.m = std::min(most, g.m - row);
+    p.c = part.data(), p.ldc = g.n;
+    p.bias = nullptr, p.accumulate = false;
+    for (int64_t i = 0; i < p.m * g.n; ++i) {
+      const float* const c = g.c + (row + i / g.n) * g.ldc + i % g.n;
+      sum[static_cast<size_t>(i)] = g.accumulate ? *c : g.bias ? g.bias[i % g.n] : 0.f;
+    }
+    for (int64_t k = 0; k < g.k; k += kLongest) {
+      p.k = std::min(kLongest, g.k - k);
+      p.a = g.a + (g.transpose_a ? k * g.lda + row : row * g.lda + k);
+      p.b = g.b + (g.transpose_b ? k : k * g.ldb);
+      product(p);
+      for (int64_t i = 0; i < p.m * g.n; ++i)
+        sum[static_cast<size_t>(i)] += part[static_cast<size_t>(i)];
+    }
+    for (int64_t i = 0; i < p.m * g.n; ++i)
+      g.c[(row + i / g.n) * g.ldc + i % g.n] = static_cast<float>(sum[static_cast<size_t>(i)]);
+  }
+}
+
 void gemm_here(const Gemm& g) {
+  if (g.k > kLongest) return gemm_in_parts(g, gemm_here);
   float* const packed = scratch<float>(ScratchUse::weights, g.k * padded_columns(g));
   for (int64_t b = 0; b < block_count(g); ++b) pack_b(g, b, packed);
   const float* const bias = pad_bias(g);
@@ -104,6 +136,7 @@ void gemm_here(const Gemm& g) {
 
 void gemm(const Gemm& g) {
   if (g.m == 0 || g.n == 0) return;
+  if (g.k > kLongest) return gemm_in_parts(g, gemm);
   constexpr double kWorthThreads = 2e5;  // multiply-adds
   if (omp_in_parallel() || omp_get_max_threads() == 1 || double(g.m) * g.n * g.k < kWorthThreads)
     return gemm_here(g);

@@ -40,7 +40,7 @@ void forward(const ForwardCall& c) {
 }
 
 // to[c] = sum over the parts of partial [parts, 2, channels] in slot `which`.
-void collect(const std::vector<float>& partial, int64_t parts, int64_t channels, int which,
+void collect(const std::vector<double>& partial, int64_t parts, int64_t channels, int which,
              const Tensor& to) {
   if (!to.defined()) return;
   for (int64_t c = 0; c < channels; ++c) {
@@ -58,17 +58,19 @@ void backward(const BackwardCall& c) {
   const int64_t channels = base.groups * base.width, size = base.pixels * channels,
                 samples = shape[0];
   const int64_t run = std::max<int64_t>(1, (samples + 31) / 32), parts = (samples + run - 1) / run;
-  std::vector<float> partial(size_t(parts * 2 * channels), 0.0f);
+  std::vector<double> partial(size_t(parts * 2 * channels), 0.0);
   const float *x = c.in[0].data<float>(), *dy = c.dout[0].data<float>();
   float *mean = c.out[1].data<float>(), *invstd = c.out[2].data<float>(),
         *dx = c.din[0].defined() ? c.din[0].data<float>() : nullptr;
   parallel_parts(parts, c.dout[0].numel(), [&](int64_t part) {
+    std::vector<float> room(size_t(2 * base.width));
     for (int64_t n = part * run; n < std::min(samples, (part + 1) * run); ++n) {
       GroupNormRun r = base;
       r.x = x + n * size, r.dy = dy + n * size, r.dx = dx ? dx + n * size : nullptr;
       r.mean = mean + n * r.groups, r.invstd = invstd + n * r.groups;
       r.dgamma = partial.data() + part * 2 * channels;
       r.dbeta = r.dgamma + channels;
+      r.room = room.data();
       kernels.gradient(r);
     }
   });

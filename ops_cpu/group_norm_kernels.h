@@ -16,8 +16,9 @@ struct GroupNormRun {
   float *mean, *invstd;  ///< [groups]: written by forward, read by gradient
   float* y;
   const float* dy;
-  float* dx;              ///< or null
-  float *dgamma, *dbeta;  ///< [groups * width]: gradient adds into them
+  float* dx;               ///< or null
+  double *dgamma, *dbeta;  ///< [groups * width]: gradient adds into them
+  float* room;             ///< [2, width] for gradient
 };
 
 struct GroupNormKernels {

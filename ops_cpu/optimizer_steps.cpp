@@ -38,6 +38,8 @@ void adam(const ForwardCall& c) {
                     float(b1),
                     float(b2),
                     float(decoupled ? 0 : decay),
+                    float(1 - b1),
+                    float(1 - b2),
                     float(lr / (1 - std::pow(b1, step))),
                     float(1 / std::sqrt(1 - std::pow(b2, step))),
                     float(c.attrs.number("eps", 1e-8)),

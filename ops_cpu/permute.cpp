@@ -72,8 +72,10 @@ const RegisterKernel kernel({.op = "permute",
                              .name = "cpu",
                              .forward = forward,
                              .backward = backward,
-                             .supports = [](const Tensors&, const Attrs& attrs) {
-                               return swap_of(attrs.integers("order")).has_value();
+                             .supports = [](const Tensors& in, const Attrs& attrs) {
+                               // Backward saves no input; only floating ones have a gradient.
+                               const bool f32 = !in[0].defined() || in[0].dtype() == DType::f32;
+                               return f32 && swap_of(attrs.integers("order")).has_value();
                              }});
 
 }  // namespace

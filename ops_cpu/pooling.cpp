@@ -25,6 +25,7 @@ struct Windows {
   static Windows of(const char* op, const Shape& x, const Attrs& attrs) {
     const PoolGeometry g(op, x, attrs);
     Windows result{g.n, g.h, g.w, g.c, {}, {}};
+    if (result.numel() == 0) return result;  // however many windows nothing may have
     for (int64_t o = 0; o < g.out_h; ++o)
       result.rows.push_back({g.rows(o).begin, g.rows(o).end, g.rows(o).counted});
     for (int64_t o = 0; o < g.out_w; ++o)
@@ -34,6 +35,7 @@ struct Windows {
   static Windows adaptive(const Shape& x, const Attrs& attrs) {
     const auto [out_h, out_w] = attrs.pair("output", 1);
     Windows result{x[0], x[1], x[2], x[3], {}, {}};
+    if (result.numel() == 0) return result;
     for (int64_t o = 0; o < out_h; ++o)
       result.rows.push_back(range(adaptive_window(o, x[1], out_h)));
     for (int64_t o = 0; o < out_w; ++o)
@@ -43,6 +45,7 @@ struct Windows {
   // scale x scale blocks of the upsampled image.
   static Windows blocks(const Shape& upsampled, int64_t scale) {
     Windows result{upsampled[0], upsampled[1], upsampled[2], upsampled[3], {}, {}};
+    if (result.numel() == 0) return result;
     for (int64_t o = 0; o < upsampled[1]; o += scale) result.rows.push_back({o, o + scale, 1});
     for (int64_t o = 0; o < upsampled[2]; o += scale) result.columns.push_back({o, o + scale, 1});
     return result;
@@ -80,6 +83,7 @@ struct Windows {
 template <class F>
 void each_window(const Windows& k, F&& f) {
   const auto out_h = int64_t(k.rows.size()), out_w = int64_t(k.columns.size());
+  if (k.numel() == 0) return;
   parallel_parts(k.n * out_h, k.numel(), [&](int64_t part) {
     for (int64_t ow = 0; ow < out_w; ++ow)
       f(part / out_h * k.image(), (part * out_w + ow) * k.c, size_t(part % out_h), size_t(ow));

@@ -1,9 +1,10 @@
 // softmax, log_softmax and the two cross entropies, f32 on the CPU; formulas in ops/softmax.cpp and
 // ops/losses.cpp. Rows [R, C] over the last axis; a thread takes whole rows. Forward reads 4 and
 // writes 4 bytes an element, backward reads 8 and writes 4.
+#include <algorithm>
 #include <cmath>
 
-#include "ops/op.h"
+#include "ops/cross_entropy.h"
 #include "ops_cpu/parallel.h"
 #include "ops_cpu/row_kernels.h"
 
@@ -63,29 +64,59 @@ void log_softmax_backward(const BackwardCall& c) {
   });
 }
 
+const float* optional(const Tensor& t) { return t.defined() ? t.data<float>() : nullptr; }
+
+/// What the smoothed part of every target holds: sum_c w_c.
+float total_weight(const RowKernels& k, const float* weight, int64_t classes) {
+  return weight ? k.total(weight, classes) : static_cast<float>(classes);
+}
+
 void cross_entropy_forward(const ForwardCall& c) {
+  const CrossEntropy s(c.attrs);
   const int64_t classes = c.in[0].size(1);
   const int64_t* labels = c.in[1].data<int64_t>();
-  for (int64_t n = 0; n < c.in[0].size(0); ++n)
-    LIMBECK_CHECK(labels[n] >= 0 && labels[n] < classes, "cross_entropy: labels[", n,
-                  "] = ", labels[n], " is outside [0, ", classes, ")");
+  for (int64_t n = 0; n < c.in[0].size(0); ++n) s.check_label(n, labels[n], classes);
   const RowKernels& k = row_kernels();
-  const float* x = c.in[0].data<float>();
-  float *loss = c.out[0].data<float>(), *lp = c.out[1].data<float>();
+  const auto smoothing = static_cast<float>(s.smoothing);
+  const float *x = c.in[0].data<float>(), *weight = optional(c.in[2]);
+  float *loss = c.out[0].data<float>(), *lp = c.out[1].data<float>(),
+        *sample_weight = c.out[2].data<float>();
+  if (classes == 0) c.out[0].fill(0), c.out[2].fill(0);  // all samples are ignored ones
   each_row(c.in[0], [&](int64_t at, int64_t n) {
     log_softmax_row(k, x + at, lp + at, n);
-    loss[at / n] = -lp[at + labels[at / n]];
+    const int64_t row = at / n, label = labels[row];
+    const bool ignored = s.ignored(label);
+    sample_weight[row] = ignored ? 0 : weight ? weight[label] : 1.0f;
+    loss[row] = ignored ? 0 : -(1 - smoothing) * sample_weight[row] * lp[at + label];
+    if (smoothing > 0 && !ignored)
+      loss[row] -= smoothing / static_cast<float>(n) *
+                   (weight ? k.dot(weight, lp + at, n) : k.total(lp + at, n));
   });
 }
 
 void cross_entropy_backward(const BackwardCall& c) {
+  const CrossEntropy s(c.attrs);
   const RowKernels& k = row_kernels();
+  const auto smoothing = static_cast<float>(s.smoothing);
   const int64_t* labels = c.in[1].data<int64_t>();
-  const float *lp = c.out[1].data<float>(), *dloss = c.dout[0].data<float>();
+  const float *lp = c.out[1].data<float>(), *dloss = c.dout[0].data<float>(),
+              *weight = optional(c.in[2]);
   float* dx = c.din[0].data<float>();
+  const int64_t classes = c.out[1].size(1);
+  const float spread = classes ? smoothing / static_cast<float>(classes) : 0,
+              spread_mass = smoothing > 0 ? spread * total_weight(k, weight, classes) : 0;
   each_row(c.out[1], [&](int64_t at, int64_t n) {
-    k.minus_scaled_exp(-dloss[at / n], nullptr, lp + at, dx + at, n);
-    dx[at + labels[at / n]] -= dloss[at / n];
+    const int64_t label = labels[at / n];
+    if (s.ignored(label)) {
+      std::fill_n(dx + at, n, 0.0f);
+      return;
+    }
+    const float d = dloss[at / n], own = (1 - smoothing) * (weight ? weight[label] : 1.0f);
+    k.minus_scaled_exp(-d * (own + spread_mass), nullptr, lp + at, dx + at, n);
+    if (smoothing > 0)
+      weight ? k.add_scaled(-d * spread, weight, dx + at, n)
+             : k.shift(-d * spread, dx + at, dx + at, n);
+    dx[at + label] -= d * own;
   });
 }
 

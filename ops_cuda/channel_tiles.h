@@ -97,16 +97,27 @@ __global__ void __launch_bounds__(tile_threads)
   const int64_t channel = t.channel<V>(), slice = blockIdx.y;
   float first[V] = {}, sum[V] = {}, squares[V] = {};
   int64_t count = 0;
-  if (channel < t.channels) {
+  // Distances from the first value are small numbers, unless it is an outlier: then once more, from
+  // the mean.
+  for (bool again = channel < t.channels, given = false; again; given = true) {
+    again = false;
+    count = 0;
+    for (int v = 0; v < V; ++v) sum[v] = squares[v] = 0;
     LIMBECK_FOUR_ROWS
     for (int64_t r = t.begin(slice) + t.y(); r < t.end(slice); r += t.down(), ++count) {
       const auto value = load_floats<V>(x + r * t.channels + channel);
       for (int v = 0; v < V; ++v) {
-        if (count == 0) first[v] = value[v];  // distances from the first value are small numbers
+        if (count == 0 && !given) first[v] = value[v];
         const float d = value[v] - first[v];
         sum[v] += d;
         squares[v] += d * d;
       }
+    }
+    for (int v = 0; v < V && !given; ++v) {
+      const float mean = sum[v] / static_cast<float>(count);
+      if (!((squares[v] - sum[v] * mean) * 32 < squares[v])) continue;
+      first[v] += mean;
+      again = true;
     }
   }
   const float n = static_cast<float>(count), inverse = count > 0 ? 1 / n : 0.0f;

@@ -9,7 +9,7 @@
 
 #include <algorithm>
 
-#include "ops_cuda/launch.h"
+#include "ops_cuda/long_sum.h"
 
 namespace limbeck::cuda {
 namespace {
@@ -18,9 +18,9 @@ template <class T>
 __global__ void column_sums_kernel(const T* d, T* sum, int64_t rows, int64_t channels) {
   const int64_t c = global_index();
   if (c >= channels) return;
-  T total = 0;
-  for (int64_t r = 0; r < rows; ++r) total += d[r * channels + c];
-  sum[c] = total;
+  LongSum<T> total;
+  for (int64_t r = 0; r < rows; ++r) total.add(d[r * channels + c]);
+  sum[c] = total.value();
 }
 
 constexpr int lanes = 32, row_lanes = 8;
@@ -32,10 +32,11 @@ __global__ void chunk_sums_kernel(const S* d, float* partial, int64_t rows, int6
   const int64_t chunk = blockIdx.x / channel_blocks,
                 c = int64_t{blockIdx.x % channel_blocks} * lanes + threadIdx.x;
   const int64_t end = rows < (chunk + 1) * rows_per_chunk ? rows : (chunk + 1) * rows_per_chunk;
-  float total = 0;
+  LongSum<float> own;
   if (c < channels)
     for (int64_t r = chunk * rows_per_chunk + threadIdx.y; r < end; r += row_lanes)
-      total += float(d[r * channels + c]);
+      own.add(float(d[r * channels + c]));
+  float total = own.value();
   rows_of[threadIdx.y][threadIdx.x] = total;
   __syncthreads();
   if (threadIdx.y == 0 && c < channels) {

@@ -78,7 +78,7 @@ struct Rows {
   int64_t inner, row;  // elements after the axis, and from the axis on
 };
 Rows rows_of(const Shape& shape, const Attrs& attrs) {
-  const int axis = shape.normalise(static_cast<int>(attrs.integer("axis", 0)));
+  const int axis = shape.normalise(attrs.integer("axis", 0));
   const int64_t inner = shape.numel(axis + 1, shape.rank());
   return {axis, inner, shape[axis] * inner};
 }

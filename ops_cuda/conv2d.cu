@@ -17,7 +17,7 @@
 
 #include "ops/convolution_calls.h"
 #include "ops_cuda/column_sums.h"
-#include "ops_cuda/launch.h"
+#include "ops_cuda/long_sum.h"
 #include "ops_cuda/register.h"
 
 namespace limbeck::cuda {
@@ -78,7 +78,7 @@ __global__ void backward_weight_kernel(Conv2dSizes s, const S* x, const S* dy, T
   if (i >= s.o * s.kh * s.kw * cg) return;
   const int64_t c = i % cg, kx = i / cg % s.kw, ky = i / (cg * s.kw) % s.kh,
                 o = i / (cg * s.kw * s.kh), group = o / (s.o / s.groups);
-  T sum = 0;
+  LongSum<T> sum;
   for (int64_t n = 0; n < s.n; ++n)
     for (int64_t oy = 0; oy < s.oh; ++oy) {
       const int64_t ih = oy * s.stride_h - s.pad_h + ky * s.dilation_h;
@@ -86,11 +86,11 @@ __global__ void backward_weight_kernel(Conv2dSizes s, const S* x, const S* dy, T
       for (int64_t ox = 0; ox < s.ow; ++ox) {
         const int64_t iw = ox * s.stride_w - s.pad_w + kx * s.dilation_w;
         if (iw >= 0 && iw < s.w)
-          sum += T(x[((n * s.h + ih) * s.w + iw) * s.c + group * cg + c]) *
-                 T(dy[((n * s.oh + oy) * s.ow + ox) * s.o + o]);
+          sum.add(T(x[((n * s.h + ih) * s.w + iw) * s.c + group * cg + c]) *
+                  T(dy[((n * s.oh + oy) * s.ow + ox) * s.o + o]));
       }
     }
-  dw[i] = sum;
+  dw[i] = sum.value();
 }
 
 }  // namespace

@@ -14,6 +14,7 @@
 // the caches; backward 12 and 12. 7 FLOPs. Source: Wu & He 2018, equations 1 to 7; elementary.
 #include <cmath>
 
+#include "ops_cuda/long_sum.h"
 #include "ops_cuda/pointers.h"
 #include "ops_cuda/register.h"
 #include "ops_cuda/rows.h"
@@ -140,14 +141,14 @@ void group_backward(const BackwardCall& c) {
 __global__ void group_forward_block(const float* x, const float* gamma, const float* beta, Sizes s,
                                     float eps, float* mean, float* invstd, float* y) {
   const int64_t ng = blockIdx.x, n = s.group_values();
-  float sum = 0, squares = 0;
-  for (int64_t i = threadIdx.x; i < n; i += blockDim.x) sum += x[s.at(ng, i)];
-  const float m = block_sum(sum) / static_cast<float>(n);
+  LongSum<float> sum, squares;
+  for (int64_t i = threadIdx.x; i < n; i += blockDim.x) sum.add(x[s.at(ng, i)]);
+  const float m = block_sum(sum.value()) / static_cast<float>(n);
   for (int64_t i = threadIdx.x; i < n; i += blockDim.x) {
     const float d = x[s.at(ng, i)] - m;
-    squares += d * d;
+    squares.add(d * d);
   }
-  const float inverse = 1 / std::sqrt(block_sum(squares) / static_cast<float>(n) + eps);
+  const float inverse = 1 / std::sqrt(block_sum(squares.value()) / static_cast<float>(n) + eps);
   if (threadIdx.x == 0) mean[ng] = m, invstd[ng] = inverse;
   for (int64_t i = threadIdx.x; i < n; i += blockDim.x) {
     const int64_t at = s.at(ng, i), c = at % s.channels;
@@ -159,15 +160,15 @@ __global__ void group_backward_block(const float* x, const float* gamma, const f
                                      const float* invstd, const float* dy, Sizes s, float* dx) {
   const int64_t ng = blockIdx.x, n = s.group_values();
   const float m = mean[ng], inverse = invstd[ng];
-  float h_sum = 0, hx_sum = 0;
+  LongSum<float> h_sum, hx_sum;
   for (int64_t i = threadIdx.x; i < n; i += blockDim.x) {
     const int64_t at = s.at(ng, i);
     const float h = dy[at] * (gamma ? gamma[at % s.channels] : 1.0f);
-    h_sum += h;
-    hx_sum += h * (x[at] - m) * inverse;
+    h_sum.add(h);
+    hx_sum.add(h * (x[at] - m) * inverse);
   }
-  const float h_mean = block_sum(h_sum) / static_cast<float>(n),
-              hx_mean = block_sum(hx_sum) / static_cast<float>(n);
+  const float h_mean = block_sum(h_sum.value()) / static_cast<float>(n),
+              hx_mean = block_sum(hx_sum.value()) / static_cast<float>(n);
   for (int64_t i = threadIdx.x; i < n; i += blockDim.x) {
     const int64_t at = s.at(ng, i);
     const float h = dy[at] * (gamma ? gamma[at % s.channels] : 1.0f);
@@ -182,14 +183,15 @@ __global__ void group_parameter_block(const float* x, const float* mean, const f
   SHARED(float, partial, [2][warps][32]);
   const int lane = warp_lane(), warp = static_cast<int>(threadIdx.x) / 32;
   const int64_t c = static_cast<int64_t>(blockIdx.x) * 32 + lane;
-  float sum = 0, sum_x = 0;
+  LongSum<float> own, own_x;
   if (c < s.channels)
     for (int64_t np = warp; np < s.samples * s.pixels; np += warps) {
       const int64_t ng = np / s.pixels * s.groups + c / s.width;
       const float g = dy[np * s.channels + c];
-      sum += g;
-      sum_x += g * (x[np * s.channels + c] - mean[ng]) * invstd[ng];
+      own.add(g);
+      own_x.add(g * (x[np * s.channels + c] - mean[ng]) * invstd[ng]);
     }
+  float sum = own.value(), sum_x = own_x.value();
   partial[0][warp][lane] = sum;
   partial[1][warp][lane] = sum_x;
   __syncthreads();
@@ -238,9 +240,9 @@ const RegisterTuned group_norm_tuned("group_norm", group_forward_tuned, group_ba
 // --- l2_normalize: one thread (naive, double) or one warp (tuned) per row ------------------------
 template <class W, class T>
 __device__ typename W::Sum length(const T* x, int64_t width) {
-  typename W::Sum sum = 0;
-  for (int64_t i = W::first(); i < width; i += W::lanes) sum += typename W::Sum(x[i]) * x[i];
-  return std::sqrt(W::total(sum));
+  LongSum<typename W::Sum> sum;
+  for (int64_t i = W::first(); i < width; i += W::lanes) sum.add(typename W::Sum(x[i]) * x[i]);
+  return std::sqrt(W::total(sum.value()));
 }
 
 template <class W, class T>
@@ -261,9 +263,9 @@ __global__ void l2_backward(const T* x, const T* dy, int64_t rows, int64_t width
   x += row * width;
   dy += row * width;
   const S norm = length<W>(x, width), scale = norm > eps ? norm : eps;
-  S dot = 0;
-  for (int64_t i = W::first(); i < width; i += W::lanes) dot += S(dy[i]) * x[i] / scale;
-  dot = norm >= eps ? W::total(dot) : S(0);
+  LongSum<S> own;
+  for (int64_t i = W::first(); i < width; i += W::lanes) own.add(S(dy[i]) * x[i] / scale);
+  const S dot = norm >= eps ? W::total(own.value()) : S(0);
   for (int64_t i = W::first(); i < width; i += W::lanes)
     dx[row * width + i] = T((dy[i] - dot * x[i] / scale) / scale);
 }

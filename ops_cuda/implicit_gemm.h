@@ -213,13 +213,17 @@ __global__ void __launch_bounds__(32 * sharing_warps)
 /// Products count elements in 32 bits, with room for tiles that reach past the end.
 inline constexpr int64_t largest_product = int64_t{1} << 30;
 
+/// Terms that one float sum takes, as long as the workspace allows.
+inline constexpr int64_t longest_part = int64_t{1} << 17;
+
 /// Parts of the sum: as many as give a large GPU two blocks per multiprocessor, of at least four
-/// slices each, in a workspace of at most 64 MiB. Small images with many channels, and weight
-/// gradients, have few tiles and long sums.
+/// slices each, in a workspace of at most 64 MiB, and as long sums ask for. Small images with many
+/// channels, and weight gradients, have few tiles and long sums.
 inline void split(Plan& plan, int k, int slice) {
   const int64_t blocks = int64_t{plan.items} * plan.tiles_m * plan.tiles_n,
                 slices = ceil_div(std::max(k, 1), slice);
   int64_t parts = std::min(int64_t{264} / blocks, slices / 4);
+  parts = std::max(parts, ceil_div(k, longest_part));
   if (execution().cuts.parts) parts = execution().cuts.parts;
   parts = std::min({parts, slices, (int64_t{1} << 24) / (int64_t{plan.items} * plan.m * plan.n)});
   parts = std::max<int64_t>(parts, 1);

@@ -9,6 +9,7 @@
 // element of y, and 8 an index. An index outside x is reported (ops_cuda/fault.h). Source:
 // elementary.
 #include "ops_cuda/fault.h"
+#include "ops_cuda/long_sum.h"
 #include "ops_cuda/register.h"
 #include "ops_cuda/words.h"
 
@@ -47,10 +48,10 @@ __global__ void add_rows_kernel(const S* dy, const int64_t* index, int64_t m, in
                                 int64_t n) {
   const int64_t i = global_index();
   if (i >= n) return;
-  T sum = 0;
+  LongSum<T> sum;
   for (int64_t j = 0; j < m; ++j)
-    if (index[j] == i / row) sum += T(dy[j * row + i % row]);
-  dx[i] = S(sum);
+    if (index[j] == i / row) sum.add(T(dy[j * row + i % row]));
+  dx[i] = S(sum.value());
 }
 
 template <class T, class S = T>

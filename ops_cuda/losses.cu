@@ -1,20 +1,22 @@
 // cross_entropy, soft_cross_entropy, kl_div (a loss per row) and smooth_l1 (per element); contract
 // in ops/losses.cpp. lp = log_softmax(logits):
-//   cross_entropy:       L_n = -lp[n, label_n];        dlogits = dL_n (e^lp - onehot(label_n))
+//   cross_entropy:       L_n = -sum_c t lp of the label's target t (ops/cross_entropy.h);
+//                        dlogits = dL_n (e^lp sum_c t - t)
 //   soft_cross_entropy:  L_n = -sum_c t lp;                  dlogits = dL_n (e^lp sum_c t - t),
 //                        dt = -dL_n lp
 //   kl_div:              L_n = sum_c p (log p - log q);      dlog_q = -dL_n p,  dp = dL_n (log p +
 //                        1 - log q);  0 log 0 = 0, and its slope too
 //   smooth_l1:           d = x - t; d^2 / (2 beta) if |d| < beta else |d| - beta/2;   dx = dy
 //                        clamp(d / beta, -1, 1),  dt = -dx
-// logits, target, log_q, p, lp [rows, classes]; labels i64 [rows]; loss, dloss [rows]. Outputs are
-// overwritten. A label outside its range gives the loss NaN and a zero gradient row in a kernel;
-// the host throws at its next reading of a result (ops_cuda/fault.h). Naive: one thread per row
+// logits, target, log_q, p, lp [rows, classes]; labels i64, loss, dloss, sample_weight [rows].
+// Outputs are overwritten. A label outside its range gives the loss NaN and a zero gradient row in a
+// kernel; the host throws at its next reading of a result (ops_cuda/fault.h). Naive: one thread per row
 // (smooth_l1: per element), in double. Tuned (f32): one warp per row, 4 rows a block; lp, loss and
 // their reductions in one launch. No shared memory; sums in one fixed order: deterministic. Bytes
 // an element: cross_entropy forward 8, backward 8; soft_cross_entropy 12 and 12 to 16; kl_div 8 and
 // 8 to 16. 4 to 6 FLOPs. Source: elementary; Kullback and Leibler 1951; Girshick, Fast R-CNN, ICCV
 // 2015, equation 3.
+#include "ops/cross_entropy.h"
 #include "ops_cuda/fault.h"
 #include "ops_cuda/pointers.h"
 #include "ops_cuda/register.h"
@@ -43,33 +45,78 @@ dim3 blocks(int64_t rows) {
 }
 
 // --- cross_entropy -------------------------------------------------------------------------------
+/// CrossEntropy (ops/cross_entropy.h) for kernels. weight null: all 1.
+template <class T>
+struct Targets {
+  const int64_t* labels;
+  const T* weight;
+  double smoothing;
+  bool ignores;
+  int64_t ignore_index;
+
+  Targets(const Tensor& labels_, const Tensor& weight_, const Attrs& attrs)
+      : labels(labels_.data<int64_t>()), weight(optional_data<T>(weight_)) {
+    const CrossEntropy s(attrs);
+    smoothing = s.smoothing, ignores = s.ignores, ignore_index = s.ignore_index;
+  }
+  __device__ bool ignored(int64_t row) const { return ignores && labels[row] == ignore_index; }
+  /// The share of the label itself.
+  __device__ T own(int64_t row) const {
+    return T(1 - smoothing) * (weight ? weight[labels[row]] : T(1));
+  }
+  /// The share that every class has.
+  __device__ T spread(int64_t c, int64_t classes) const {
+    return T(smoothing) / T(classes) * (weight ? weight[c] : T(1));
+  }
+};
+
 template <class W, class T>
-__global__ void cross_entropy_forward(const T* logits, const int64_t* labels, int64_t rows,
-                                      int64_t classes, T* loss, T* lp, Fault* fault,
-                                      const char* name) {
+__global__ void cross_entropy_forward(const T* logits, Targets<T> target, int64_t rows,
+                                      int64_t classes, T* loss, T* lp, T* sample_weight,
+                                      Fault* fault, const char* name) {
   const int64_t row = W::row();
   if (row >= rows) return;
   logits += row * classes;
   lp += row * classes;
   const auto sums = W::log_sum_exp(logits, classes);
   const auto log_sum = sums.log();
-  for (int64_t i = W::first(); i < classes; i += W::lanes)
-    lp[i] = T(logits[i] - sums.largest - log_sum);
+  LongSum<typename W::Sum> smoothed;
+  for (int64_t i = W::first(); i < classes; i += W::lanes) {
+    const typename W::Sum value = logits[i] - sums.largest - log_sum;
+    lp[i] = T(value);
+    if (target.smoothing > 0) smoothed.add(value * target.spread(i, classes));
+  }
+  const auto rest = W::total(smoothed.value());
   if (W::first() != 0) return;
-  const bool good = in_range(fault, name, row, labels[row], classes);
-  loss[row] = good ? T(log_sum - (logits[labels[row]] - sums.largest))
+  if (target.ignored(row)) {
+    loss[row] = sample_weight[row] = 0;
+    return;
+  }
+  const int64_t label = target.labels[row];
+  const bool good = in_range(fault, name, row, label, classes);
+  sample_weight[row] = good ? (target.weight ? target.weight[label] : T(1)) : T(0);
+  loss[row] = good ? T(target.own(row) * (log_sum - (logits[label] - sums.largest)) - rest)
                    : std::numeric_limits<T>::quiet_NaN();
 }
 
 template <class W, class T>
-__global__ void cross_entropy_backward(const T* lp, const int64_t* labels, const T* dloss,
-                                       int64_t rows, int64_t classes, T* dlogits) {
+__global__ void cross_entropy_backward(const T* lp, Targets<T> target, const T* dloss, int64_t rows,
+                                       int64_t classes, T* dlogits) {
   const int64_t row = W::row();
   if (row >= rows) return;
-  const int64_t label = labels[row];
-  const T scale = label >= 0 && label < classes ? dloss[row] : T(0);
-  for (int64_t i = W::first(); i < classes; i += W::lanes)
-    dlogits[row * classes + i] = scale * (std::exp(lp[row * classes + i]) - T(i == label));
+  const int64_t label = target.labels[row];
+  const bool counts = !target.ignored(row) && label >= 0 && label < classes;
+  const T own = counts ? target.own(row) : T(0), scale = counts ? dloss[row] : T(0);
+  LongSum<typename W::Sum> spread;
+  if (target.smoothing > 0)
+    for (int64_t i = W::first(); i < classes; i += W::lanes) spread.add(target.spread(i, classes));
+  const T mass = T(own + W::total(spread.value()));
+  for (int64_t i = W::first(); i < classes; i += W::lanes) {
+    const T t =
+        (i == label ? own : T(0)) + (target.smoothing > 0 ? target.spread(i, classes) : T(0));
+    dlogits[row * classes + i] =
+        counts ? scale * (std::exp(lp[row * classes + i]) * mass - t) : T(0);
+  }
 }
 
 template <class T, class W>
@@ -78,8 +125,8 @@ void cross_entropy(const ForwardCall& c) {
   const int64_t rows = logits.size(0), classes = logits.size(1);
   if (rows == 0) return;
   LAUNCH((cross_entropy_forward<W, T>), blocks<W>(rows), W::threads, 0, stream_of(logits))
-  (logits.data<T>(), c.in[1].data<int64_t>(), rows, classes, loss.data<T>(), c.out[1].data<T>(),
-   fault_of(logits), "cross_entropy");
+  (logits.data<T>(), Targets<T>(c.in[1], c.in[2], c.attrs), rows, classes, loss.data<T>(),
+   c.out[1].data<T>(), c.out[2].data<T>(), fault_of(logits), "cross_entropy");
 }
 
 template <class T, class W>
@@ -87,7 +134,7 @@ void cross_entropy_gradient(const BackwardCall& c) {
   const Tensor &lp = c.out[1], &dlogits = c.din[0];
   if (!dlogits.defined() || lp.numel() == 0) return;
   LAUNCH((cross_entropy_backward<W, T>), blocks<W>(lp.size(0)), W::threads, 0, stream_of(lp))
-  (lp.data<T>(), c.in[1].data<int64_t>(), c.dout[0].data<T>(), lp.size(0), lp.size(1),
+  (lp.data<T>(), Targets<T>(c.in[1], c.in[2], c.attrs), c.dout[0].data<T>(), lp.size(0), lp.size(1),
    dlogits.data<T>());
 }
 
@@ -102,12 +149,12 @@ __global__ void soft_cross_entropy_forward(const T* logits, const T* target, int
   lp += row * classes;
   const auto sums = W::log_sum_exp(logits, classes);
   const auto log_sum = sums.log();
-  typename W::Sum sum = 0;
+  LongSum<typename W::Sum> own;
   for (int64_t i = W::first(); i < classes; i += W::lanes) {
     lp[i] = T(logits[i] - sums.largest - log_sum);
-    sum -= typename W::Sum(target[i]) * lp[i];
+    own.add(-typename W::Sum(target[i]) * lp[i]);
   }
-  sum = W::total(sum);
+  const auto sum = W::total(own.value());
   if (W::first() == 0) loss[row] = T(sum);
 }
 
@@ -118,9 +165,9 @@ __global__ void soft_cross_entropy_backward(const T* target, const T* lp, const 
   if (row >= rows) return;
   target += row * classes;
   lp += row * classes;
-  typename W::Sum mass = 0;
-  for (int64_t i = W::first(); i < classes; i += W::lanes) mass += target[i];
-  mass = W::total(mass);
+  LongSum<typename W::Sum> own;
+  for (int64_t i = W::first(); i < classes; i += W::lanes) own.add(target[i]);
+  const auto mass = W::total(own.value());
   for (int64_t i = W::first(); i < classes; i += W::lanes) {
     if (dlogits)
       dlogits[row * classes + i] =
@@ -154,10 +201,10 @@ __global__ void kl_div_forward(const T* log_q, const T* p, int64_t rows, int64_t
   if (row >= rows) return;
   log_q += row * classes;
   p += row * classes;
-  typename W::Sum sum = 0;
+  LongSum<typename W::Sum> own;
   for (int64_t i = W::first(); i < classes; i += W::lanes)
-    if (p[i] != 0) sum += p[i] * (std::log(typename W::Sum(p[i])) - log_q[i]);
-  sum = W::total(sum);
+    if (p[i] != 0) own.add(p[i] * (std::log(typename W::Sum(p[i])) - log_q[i]));
+  const auto sum = W::total(own.value());
   if (W::first() == 0) loss[row] = T(sum);
 }
 

@@ -16,7 +16,7 @@
 #include "ops_cuda/copy.h"
 #include "ops_cuda/cublas.h"
 #include "ops_cuda/gemm.h"
-#include "ops_cuda/launch.h"
+#include "ops_cuda/long_sum.h"
 #include "ops_cuda/register.h"
 
 namespace limbeck::cuda {
@@ -43,10 +43,10 @@ __global__ void product_kernel(View<const A> a, View<const B> b, const T* bias, 
   const int64_t e = global_index();
   if (e >= s.items * s.m * s.n) return;
   const int64_t j = e % s.n, i = e / s.n % s.m, p = e / (s.n * s.m);
-  T sum = bias ? bias[j] : T(0);
+  LongSum<T> sum(bias ? bias[j] : T(0));
   for (int64_t t = 0; t < s.terms; ++t)
-    for (int64_t l = 0; l < s.k; ++l) sum += T(a.at(p, t, i, l)) * T(b.at(p, t, l, j));
-  c.at(p, 0, i, j) = C(sum);
+    for (int64_t l = 0; l < s.k; ++l) sum.add(T(a.at(p, t, i, l)) * T(b.at(p, t, l, j)));
+  c.at(p, 0, i, j) = C(sum.value());
 }
 
 /// T: of biases and sums.

@@ -19,6 +19,7 @@
 #include <limits>
 #include <type_traits>
 
+#include "ops_cuda/long_sum.h"
 #include "ops_cuda/pointers.h"
 #include "ops_cuda/register.h"
 
@@ -46,7 +47,7 @@ struct Axis {
   __device__ I last(I i) const { return std::min<I>(out, (i + padding) / stride + 1); }
 };
 
-// The same for adaptive pooling.
+// The same for adaptive pooling. The product of two sizes may need 64 bits.
 template <class I>
 struct AdaptiveAxis {
   I size, out;
@@ -55,11 +56,13 @@ struct AdaptiveAxis {
     I begin, end, counted;
   };
   __device__ Window window(I o) const {
-    const I begin = o * size / out, end = ((o + 1) * size + out - 1) / out;
+    const I begin = I(int64_t(o) * size / out), end = I((int64_t(o + 1) * size + out - 1) / out);
     return {begin, end, end - begin};
   }
-  __device__ I first(I i) const { return i * out / size; }
-  __device__ I last(I i) const { return std::min<I>(out, ((i + 1) * out + size - 1) / size); }
+  __device__ I first(I i) const { return I(int64_t(i) * out / size); }
+  __device__ I last(I i) const {
+    return std::min<I>(out, I((int64_t(i + 1) * out + size - 1) / size));
+  }
 };
 
 template <class I, class A>
@@ -147,15 +150,17 @@ __global__ void average_forward(const T* x, T* y, Pooling<I, A> p) {
   if (i >= int64_t(p.images) * p.rows.out * p.columns.out * p.channels) return;
   const Place<I> at(I(i), p.rows.out, p.columns.out, p.channels);
   const auto rows = p.rows.window(at.h), columns = p.columns.window(at.w);
-  Vector<Sum<T>, V> sum{};
+  LongSum<Sum<T>> sum[V];
   for (I h = rows.begin; h < rows.end; ++h)
     for (I w = columns.begin; w < columns.end; ++w) {
       const auto value = load_terms<V>(
           x + int64_t(((at.n * p.rows.size + h) * p.columns.size + w) * p.channels + at.c) * V);
-      for (int v = 0; v < V; ++v) sum[v] += value[v];
+      for (int v = 0; v < V; ++v) sum[v].add(value[v]);
     }
-  for (int v = 0; v < V; ++v) sum[v] = sum[v] / Sum<T>(rows.counted * columns.counted);
-  store_terms(y + i * V, sum);
+  Vector<Sum<T>, V> mean;
+  for (int v = 0; v < V; ++v)
+    mean[v] = sum[v].value() / (Sum<T>(rows.counted) * Sum<T>(columns.counted));
+  store_terms(y + i * V, mean);
 }
 
 template <class T, int V, class I, class A>
@@ -168,7 +173,7 @@ __global__ void average_backward(const T* dy, T* dx, Pooling<I, A> p) {
     for (I ow = p.columns.first(at.w); ow < p.columns.last(at.w); ++ow) {
       const auto g = load_terms<V>(
           dy + int64_t(((at.n * p.rows.out + oh) * p.columns.out + ow) * p.channels + at.c) * V);
-      const Sum<T> size = Sum<T>(p.rows.window(oh).counted * p.columns.window(ow).counted);
+      const Sum<T> size = Sum<T>(p.rows.window(oh).counted) * Sum<T>(p.columns.window(ow).counted);
       for (int v = 0; v < V; ++v) sum[v] += g[v] / size;
     }
   store_terms(dx + i * V, sum);
@@ -193,14 +198,16 @@ __global__ void upsample_backward(const T* dy, T* dx, I images, I height, I widt
   const int64_t i = global_index();
   if (i >= int64_t(images) * height * width * channels) return;
   const Place<I> at(I(i), height, width, channels);
-  Vector<Sum<T>, V> sum{};
+  LongSum<Sum<T>> sum[V];
   for (I h = at.h * scale; h < (at.h + 1) * scale; ++h)
     for (I w = at.w * scale; w < (at.w + 1) * scale; ++w) {
       const auto g = load_terms<V>(
           dy + int64_t(((at.n * height * scale + h) * width * scale + w) * channels + at.c) * V);
-      for (int v = 0; v < V; ++v) sum[v] += g[v];
+      for (int v = 0; v < V; ++v) sum[v].add(g[v]);
     }
-  store_terms(dx + i * V, sum);
+  Vector<Sum<T>, V> block;
+  for (int v = 0; v < V; ++v) block[v] = sum[v].value();
+  store_terms(dx + i * V, block);
 }
 
 // --- launches: body(V, index type) ---------------------------------------------------------------

@@ -1,10 +1,11 @@
-// sum, mean, max and var over any axes; contract in ops/reduce.cpp.
-//   y[j] = sum of x / n | max of x | sum of (x - mean)^2 / (n - unbiased)   over group j (the
-//   elements that reduce into y[j])
-//   dx[i] = dy[j] | dy[j] / n | dy[j] [x = y] / ties | 2 dy[j] (x[i] - mean) / (n - unbiased)
+// sum, mean, max, min, var and logsumexp over any axes; contract in ops/reduce.cpp.
+//   y[j] = sum of x / n | max or min of x | sum of (x - mean)^2 / (n - unbiased) | log of the sum
+//   of e^x   over group j (the elements that reduce into y[j])
+//   dx[i] = dy[j] | dy[j] / n | dy[j] [x = y] / ties | 2 dy[j] (x[i] - mean) / (n - unbiased) |
+//   dy[j] e^x[i] / (sum of e^x)
 // x any shape, y its shape without the axes; outputs and dx are overwritten. Sums:
-// ops_cuda/reduction.h. max and var: one block per group. Gradients: one thread per element of x,
-// after one pass that finds ties or means. Shared memory: 32 partial results. Deterministic. sum
+// ops_cuda/reduction.h. max, min, var and logsumexp (its gradient too): one block per group. Other
+// gradients: one thread per element of x, after one pass that finds ties or means. Shared memory: 32 partial results. Deterministic. sum
 // and mean, tuned (f32; x, dx in bf16 with y, dy in f32): groups side by side forward, 16 bytes of
 // dx a thread backward. Bytes: sizeof(T) an element forward (var: twice), 1 to 3 sizeof(T)
 // backward. Source: elementary; var in two passes.
@@ -88,35 +89,43 @@ void sum_backward_tuned(const BackwardCall& c) {
   (dy, float(divisor), dx.data<S>(), dx.numel(), dy.in_vectors(V) && aligned_for(V, dx.data<S>()));
 }
 
-// --- max -----------------------------------------------------------------------------------------
+// --- max, min ------------------------------------------------------------------------------------
 // NaN wins, as in the reference.
 struct Larger {
+  static constexpr int sign = 1;
   template <class T>
   __device__ T operator()(T a, T b) const {
     return b > a || b != b ? b : a;
   }
 };
+struct Smaller {
+  static constexpr int sign = -1;
+  template <class T>
+  __device__ T operator()(T a, T b) const {
+    return b < a || b != b ? b : a;
+  }
+};
 
-template <class T>
-__global__ void max_kernel(Groups groups, const T* x, T* y) {
+template <class T, class F>
+__global__ void extremum_kernel(Groups groups, const T* x, T* y) {
   const int64_t j = blockIdx.x;
-  T top = -std::numeric_limits<T>::infinity();
+  T top = -F::sign * std::numeric_limits<T>::infinity();
   for (int64_t r = threadIdx.x; r < groups.members; r += blockDim.x)
-    top = Larger()(top, x[groups.element(j, r)]);
-  top = block_reduce(top, Larger());
+    top = F()(top, x[groups.element(j, r)]);
+  top = block_reduce(top, F());
   if (threadIdx.x == 0) y[j] = top;
 }
 
-template <class T>
-void max_forward(const ForwardCall& c) {
+template <class T, class F>
+void extremum_forward(const ForwardCall& c) {
   const Groups groups = groups_for(c.in[0].shape(), c.attrs);
   if (groups.count == 0) return;
-  LAUNCH(max_kernel<T>, dim3(static_cast<unsigned>(groups.count)), threads_for(groups.members), 0,
-         stream_of(c.out[0]))
+  LAUNCH((extremum_kernel<T, F>), dim3(static_cast<unsigned>(groups.count)),
+         threads_for(groups.members), 0, stream_of(c.out[0]))
   (groups, c.in[0].data<T>(), c.out[0].data<T>());
 }
 
-/// 1 where x is its group's maximum.
+/// 1 where x is its group's extremum.
 template <class T>
 struct TieTerm {
   const T *x, *y;
@@ -125,8 +134,8 @@ struct TieTerm {
 };
 
 template <class T>
-__global__ void max_gradient_kernel(const T* x, const T* y, const T* dy, const T* ties, Nest group,
-                                    T* dx, int64_t n) {
+__global__ void extremum_gradient_kernel(const T* x, const T* y, const T* dy, const T* ties,
+                                         Nest group, T* dx, int64_t n) {
   const int64_t i = global_index();
   if (i >= n) return;
   const int64_t j = group.at(i);
@@ -134,14 +143,14 @@ __global__ void max_gradient_kernel(const T* x, const T* y, const T* dy, const T
 }
 
 template <class T>
-void max_backward(const BackwardCall& c) {
+void extremum_backward(const BackwardCall& c) {
   if (!c.din[0].defined() || c.din[0].numel() == 0) return;
   const Shape& shape = c.din[0].shape();
   const Nest group = group_nest(shape, c.attrs);
   const Tensor ties = Tensor::empty_like(c.out[0]);
   sum_groups<T>(groups_for(shape, c.attrs),
                 TieTerm<T>{c.in[0].data<T>(), c.out[0].data<T>(), group}, ties);
-  LAUNCH(max_gradient_kernel<T>, blocks_for(shape.numel()), 256, 0, stream_of(c.dout[0]))
+  LAUNCH(extremum_gradient_kernel<T>, blocks_for(shape.numel()), 256, 0, stream_of(c.dout[0]))
   (c.in[0].data<T>(), c.out[0].data<T>(), c.dout[0].data<T>(), ties.data<T>(), group,
    c.din[0].data<T>(), shape.numel());
 }
@@ -150,15 +159,16 @@ void max_backward(const BackwardCall& c) {
 template <class T>
 __global__ void var_kernel(Groups groups, const T* x, T degrees, T* y) {
   const int64_t j = blockIdx.x;
-  T sum = 0, squares = 0;
-  for (int64_t r = threadIdx.x; r < groups.members; r += blockDim.x) sum += x[groups.element(j, r)];
-  const T mean = block_sum(sum) / static_cast<T>(groups.members);
+  LongSum<T> sum, squares;
+  for (int64_t r = threadIdx.x; r < groups.members; r += blockDim.x)
+    sum.add(x[groups.element(j, r)]);
+  const T mean = block_sum(sum.value()) / static_cast<T>(groups.members);
   for (int64_t r = threadIdx.x; r < groups.members; r += blockDim.x) {
     const T d = x[groups.element(j, r)] - mean;
-    squares += d * d;
+    squares.add(d * d);
   }
-  squares = block_sum(squares);
-  if (threadIdx.x == 0) y[j] = squares / degrees;
+  const T all = block_sum(squares.value());
+  if (threadIdx.x == 0) y[j] = all / degrees;
 }
 
 double degrees_of_freedom(const Groups& groups, const Attrs& attrs) {
@@ -197,6 +207,59 @@ void var_backward(const BackwardCall& c) {
    T(degrees_of_freedom(groups, c.attrs)), c.din[0].data<T>(), shape.numel());
 }
 
+// --- logsumexp -----------------------------------------------------------------------------------
+/// The largest element of group j (0 where it is not finite: e^x is 0 or infinite by itself) and
+/// the sum of e^(x - largest), by a block.
+template <class T>
+__device__ void sum_exp(const Groups& groups, int64_t j, const T* x, T& largest, T& sum) {
+  T top = -std::numeric_limits<T>::infinity();
+  for (int64_t r = threadIdx.x; r < groups.members; r += blockDim.x) {
+    const T value = x[groups.element(j, r)];
+    top = value > top ? value : top;
+  }
+  top = block_reduce(top, Larger());
+  largest = top - top == 0 ? top : T(0);
+  LongSum<T> own;
+  for (int64_t r = threadIdx.x; r < groups.members; r += blockDim.x)
+    own.add(std::exp(x[groups.element(j, r)] - largest));
+  sum = block_sum(own.value());
+}
+
+template <class T>
+__global__ void logsumexp_kernel(Groups groups, const T* x, T* y) {
+  T largest, sum;
+  sum_exp(groups, blockIdx.x, x, largest, sum);
+  if (threadIdx.x == 0) y[blockIdx.x] = largest + std::log(sum);
+}
+
+template <class T>
+__global__ void logsumexp_gradient_kernel(Groups groups, const T* x, const T* dy, T* dx) {
+  T largest, sum;
+  sum_exp(groups, blockIdx.x, x, largest, sum);
+  for (int64_t r = threadIdx.x; r < groups.members; r += blockDim.x) {
+    const int64_t i = groups.element(blockIdx.x, r);
+    dx[i] = dy[blockIdx.x] * (std::exp(x[i] - largest) / sum);
+  }
+}
+
+template <class T>
+void logsumexp_forward(const ForwardCall& c) {
+  const Groups groups = groups_for(c.in[0].shape(), c.attrs);
+  if (groups.count == 0) return;
+  LAUNCH(logsumexp_kernel<T>, dim3(static_cast<unsigned>(groups.count)),
+         threads_for(groups.members), 0, stream_of(c.out[0]))
+  (groups, c.in[0].data<T>(), c.out[0].data<T>());
+}
+
+template <class T>
+void logsumexp_backward(const BackwardCall& c) {
+  if (!c.din[0].defined() || c.din[0].numel() == 0) return;
+  const Groups groups = groups_for(c.din[0].shape(), c.attrs);
+  LAUNCH(logsumexp_gradient_kernel<T>, dim3(static_cast<unsigned>(groups.count)),
+         threads_for(groups.members), 0, stream_of(c.dout[0]))
+  (groups, c.in[0].data<T>(), c.dout[0].data<T>(), c.din[0].data<T>());
+}
+
 template <bool average>
 struct SumKernels {
   RegisterNaive naive;
@@ -211,7 +274,11 @@ struct SumKernels {
 
 const SumKernels<false> sum_op("sum");
 const SumKernels<true> mean_op("mean");
-const RegisterNaive max_op("max", LIMBECK_TYPES(max_forward, max_backward));
+const RegisterNaive max_op("max", {extremum_forward<float, Larger>, extremum_backward<float>},
+                           {extremum_forward<double, Larger>, extremum_backward<double>});
+const RegisterNaive min_op("min", {extremum_forward<float, Smaller>, extremum_backward<float>},
+                           {extremum_forward<double, Smaller>, extremum_backward<double>});
+const RegisterNaive logsumexp_op("logsumexp", LIMBECK_TYPES(logsumexp_forward, logsumexp_backward));
 const RegisterNaive var_op("var", LIMBECK_TYPES(var_forward, var_backward));
 
 }  // namespace

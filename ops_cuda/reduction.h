@@ -16,6 +16,7 @@
 #include <type_traits>
 
 #include "ops_cuda/index.h"
+#include "ops_cuda/long_sum.h"
 #include "ops_cuda/pointers.h"
 
 namespace limbeck::cuda {
@@ -32,10 +33,10 @@ __global__ void sum_by_threads(Groups groups, Term term, Y* y, T divisor) {
 template <class T, class Y, class Term>
 __global__ void sum_by_blocks(Groups groups, Term term, Y* y, T divisor) {
   const int64_t j = blockIdx.x;
-  T sum = 0;
+  LongSum<T> own;
   for (int64_t r = threadIdx.x; r < groups.members; r += blockDim.x)
-    sum += term(groups.element(j, r));
-  sum = block_sum(sum);
+    own.add(term(groups.element(j, r)));
+  const T sum = block_sum(own.value());
   if (threadIdx.x == 0) y[j] = Y(sum / divisor);
 }
 
@@ -88,10 +89,10 @@ __global__ void sum_slices(Groups groups, Term term, int64_t size, float* partia
   const int64_t j = blockIdx.x, first = blockIdx.y * size,
                 last = first + size < groups.members ? first + size : groups.members;
   const int64_t begin = groups.group.at(j);
-  float sum = 0;
+  LongSum<float> own;
   for (int64_t r = first + threadIdx.x; r < last; r += blockDim.x)
-    sum += term(begin + groups.member.at(r));
-  sum = block_sum(sum);
+    own.add(term(begin + groups.member.at(r)));
+  const float sum = block_sum(own.value());
   if (threadIdx.x == 0) partial[j * gridDim.y + blockIdx.y] = sum;
 }
 

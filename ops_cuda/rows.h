@@ -5,7 +5,7 @@
 #include <cmath>
 #include <limits>
 
-#include "ops_cuda/launch.h"
+#include "ops_cuda/long_sum.h"
 
 namespace limbeck::cuda {
 
@@ -52,11 +52,12 @@ __device__ inline int warp_lane() { return static_cast<int>(threadIdx.x % 32); }
 
 /// The second pass finds the row in the first-level cache. NaN in x gives NaN.
 __device__ inline LogSumExp<float> warp_log_sum_exp(const float* x, int64_t size) {
-  float largest = -std::numeric_limits<float>::infinity(), sum = 0;
+  float largest = -std::numeric_limits<float>::infinity();
+  LongSum<float> sum;
   for (int64_t i = warp_lane(); i < size; i += 32) largest = x[i] > largest ? x[i] : largest;
   largest = warp_largest(largest);
-  for (int64_t i = warp_lane(); i < size; i += 32) sum += std::exp(x[i] - largest);
-  return {largest, warp_total(sum)};
+  for (int64_t i = warp_lane(); i < size; i += 32) sum.add(std::exp(x[i] - largest));
+  return {largest, warp_total(sum.value())};
 }
 
 // A worker owns one row: `lanes` threads, of which this one takes elements first(), first() +

@@ -1,5 +1,5 @@
-// Comparisons (equal, less, greater) and where, under NumPy broadcasting; contract in
-// ops/select.cpp.
+// Comparisons (equal, not_equal, less, less_equal, greater, greater_equal) and where, under NumPy
+// broadcasting; contract in ops/select.cpp.
 //   y[i] = a op b as bool, any type;   where: y = condition ? a : b, da = dy [condition], db = dy
 //                                      [not condition], summed over repeats
 // Outputs are overwritten. Forward: one thread per element; backward: ops_cuda/reduction.h.
@@ -27,6 +27,25 @@ struct Greater {
   template <class T>
   __device__ static bool value(T a, T b) {
     return a > b;
+  }
+};
+
+struct NotEqual {
+  template <class T>
+  __device__ static bool value(T a, T b) {
+    return a != b;
+  }
+};
+struct LessEqual {
+  template <class T>
+  __device__ static bool value(T a, T b) {
+    return a <= b;
+  }
+};
+struct GreaterEqual {
+  template <class T>
+  __device__ static bool value(T a, T b) {
+    return a >= b;
   }
 };
 
@@ -70,6 +89,10 @@ void where_forward(const ForwardCall& c) {
    broadcast_nest(c.in[2].shape(), shape), c.out[0].data<T>(), shape.numel());
 }
 
+void where(const ForwardCall& c) {
+  dispatch_all(c.out[0].dtype(), "where", [&](auto t) { where_forward<decltype(t)>(c); });
+}
+
 /// dy where the condition is `chosen`.
 template <class T, class S>
 struct ChosenTerm {
@@ -98,9 +121,13 @@ void where_backward(const BackwardCall& c) {
 const RegisterNaive equal("equal", {compare<Equal>});
 const RegisterNaive less("less", {compare<Less>});
 const RegisterNaive greater("greater", {compare<Greater>});
-const RegisterNaive where_op("where", LIMBECK_TYPES(where_forward, where_backward));
-const RegisterTuned where_bf16("where", {where_forward<bfloat16>, where_backward<float, bfloat16>},
-                               nullptr, DType::bf16);
+const RegisterNaive not_equal("not_equal", {compare<NotEqual>});
+const RegisterNaive less_equal("less_equal", {compare<LessEqual>});
+const RegisterNaive greater_equal("greater_equal", {compare<GreaterEqual>});
+const RegisterNaive where_op("where", {where, where_backward<float>},
+                             {where, where_backward<double>});
+const RegisterTuned where_bf16("where", {where, where_backward<float, bfloat16>}, nullptr,
+                               DType::bf16);
 
 }  // namespace
 }  // namespace limbeck::cuda

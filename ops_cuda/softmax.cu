@@ -15,11 +15,10 @@
 namespace limbeck::cuda {
 namespace {
 
-// value: the definition, for double; stable: without rounding log_sum, which may be as large as x
-// and is amplified by e^.
+// x - largest first: the logarithm of the sum would be lost beside a large x.
 struct Softmax {
-  __device__ static double value(double x, double log_sum) { return std::exp(x - log_sum); }
-  __device__ static float stable(float x, LogSumExp<float> s) {
+  template <class T>
+  __device__ static T value(T x, LogSumExp<T> s) {
     return std::exp(x - s.largest) / s.sum;
   }
   template <class T>
@@ -32,8 +31,10 @@ struct Softmax {
   }
 };
 struct LogSoftmax {
-  __device__ static double value(double x, double log_sum) { return x - log_sum; }
-  __device__ static float stable(float x, LogSumExp<float> s) { return x - s.largest - s.log(); }
+  template <class T>
+  __device__ static T value(T x, LogSumExp<T> s) {
+    return x - s.largest - s.log();
+  }
   template <class T>
   __device__ static T term(T, T dy) {
     return dy;
@@ -52,8 +53,7 @@ __global__ void forward_naive(const T* x, T* y, int64_t rows, int64_t size) {
   x += row * size;
   y += row * size;
   const auto s = thread_log_sum_exp(x, size);
-  const double log_sum = s.largest + s.log();
-  for (int64_t i = 0; i < size; ++i) y[i] = T(F::value(double(x[i]), log_sum));
+  for (int64_t i = 0; i < size; ++i) y[i] = T(F::value(double(x[i]), s));
 }
 
 template <class F, class T>
@@ -76,7 +76,7 @@ __global__ void forward_warp(const float* x, float* y, int64_t rows, int64_t siz
   x += row * size;
   y += row * size;
   const auto sum = warp_log_sum_exp(x, size);
-  for (int64_t i = warp_lane(); i < size; i += 32) y[i] = F::stable(x[i], sum);
+  for (int64_t i = warp_lane(); i < size; i += 32) y[i] = F::value(x[i], sum);
 }
 
 template <class F>
@@ -87,9 +87,9 @@ __global__ void backward_warp(const float* y, const float* dy, float* dx, int64_
   y += row * size;
   dy += row * size;
   dx += row * size;
-  float sum = 0;
-  for (int64_t i = warp_lane(); i < size; i += 32) sum += F::term(y[i], dy[i]);
-  sum = warp_total(sum);
+  LongSum<float> own;
+  for (int64_t i = warp_lane(); i < size; i += 32) own.add(F::term(y[i], dy[i]));
+  const float sum = warp_total(own.value());
   for (int64_t i = warp_lane(); i < size; i += 32) dx[i] = F::slope(y[i], dy[i], sum);
 }
 

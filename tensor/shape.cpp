@@ -1,6 +1,7 @@
 #include "tensor/shape.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "tensor/error.h"
 
@@ -23,11 +24,10 @@ void Shape::check() const {
   }
 }
 
-int Shape::normalise(int dim) const {
-  const int d = dim < 0 ? dim + rank_ : dim;
-  LIMBECK_CHECK(d >= 0 && d < rank_, "dimension ", dim, " of a shape with ", rank_, " dimensions ",
-                *this);
-  return d;
+int Shape::normalise(int64_t dim) const {
+  LIMBECK_CHECK(dim >= -rank_ && dim < rank_, "dimension ", dim, " of a shape with ", rank_,
+                " dimensions ", *this);
+  return static_cast<int>(dim < 0 ? dim + rank_ : dim);
 }
 
 int64_t Shape::operator[](int dim) const { return sizes_[static_cast<size_t>(normalise(dim))]; }
@@ -55,9 +55,32 @@ Shape Shape::appended(int64_t size) const {
   return Shape(v);
 }
 
+int64_t size_product(int64_t a, int64_t b) {
+  int64_t result = 0;
+  return __builtin_mul_overflow(a, b, &result) ? std::numeric_limits<int64_t>::max() : result;
+}
+
+int64_t size_sum(int64_t a, int64_t b) {
+  int64_t result = 0;
+  return __builtin_add_overflow(a, b, &result) ? std::numeric_limits<int64_t>::max() : result;
+}
+
+namespace {
+thread_local bool channels_first = false;
+}
+
+ChannelsFirstMessages::ChannelsFirstMessages(bool wanted)
+    : before_(std::exchange(channels_first, wanted)) {}
+ChannelsFirstMessages::~ChannelsFirstMessages() { channels_first = before_; }
+
+const char* image_layout() { return channels_first ? "[N, C, H, W]" : "[N, H, W, C]"; }
+
 std::string to_string(const Shape& s) {
+  std::vector<int64_t> sizes = s.vec();
+  if (channels_first && s.rank() >= 3 && s.rank() <= 5)
+    std::rotate(sizes.begin() + 1, sizes.end() - 1, sizes.end());
   std::string text = "[";
-  for (int i = 0; i < s.rank(); ++i) text += (i ? ", " : "") + std::to_string(s[i]);
+  for (size_t i = 0; i < sizes.size(); ++i) text += (i ? ", " : "") + std::to_string(sizes[i]);
   return text + "]";
 }
 

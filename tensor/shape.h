@@ -38,8 +38,8 @@ class Shape {
   std::vector<int64_t> vec() const { return {begin(), end()}; }
   bool operator==(const Shape& other) const;
   Shape appended(int64_t size) const;
-  /// dim in [-rank, rank) mapped to [0, rank).
-  int normalise(int dim) const;
+  /// dim in [-rank, rank) mapped to [0, rank); throws for any other.
+  int normalise(int64_t dim) const;
 
  private:
   /// Throws for a negative size and for more than max_numel elements.
@@ -48,9 +48,29 @@ class Shape {
   int rank_ = 0;
 };
 
+/// a b and a + b for sizes of a shape to come: the largest int64_t, which no shape takes, where they
+/// overflow.
+int64_t size_product(int64_t a, int64_t b);
+int64_t size_sum(int64_t a, int64_t b);
+
 /// "[4, 32, 32, 3]".
 std::string to_string(const Shape& s);
 std::ostream& operator<<(std::ostream& out, const Shape& s);
+
+/// While it lives, this thread writes shapes of three to five sizes with the last as the second, the
+/// channels where a file has them: for messages about images that came in that order.
+class ChannelsFirstMessages {
+ public:
+  explicit ChannelsFirstMessages(bool wanted);
+  ~ChannelsFirstMessages();
+  ChannelsFirstMessages(const ChannelsFirstMessages&) = delete;
+  ChannelsFirstMessages& operator=(const ChannelsFirstMessages&) = delete;
+
+ private:
+  const bool before_;
+};
+/// "[N, H, W, C]", or "[N, C, H, W]" within such a scope.
+const char* image_layout();
 
 /// NumPy broadcasting; throws, naming `what`, when the shapes do not fit.
 Shape broadcast_shapes(const Shape& a, const Shape& b, const char* what);

@@ -64,7 +64,29 @@ void statistics_block(const BatchNormRun& r, int64_t o, int64_t rows, float* sum
   store_sums<B, U>(q, square + o);
 }
 
-void statistics(const BatchNormRun& r, float* sum, float* square) {
+/// Whether the sums of `rows` elements lose at most five bits in square - sum^2 / rows. Not so with
+/// an outlier as the shift.
+template <class T>
+inline __attribute__((always_inline)) auto far_off(T sum, T square, float inverse_rows) {
+  return (square - sum * sum * inverse_rows) * 32.0f < square;
+}
+
+bool well_centred(const BatchNormRun& r, int64_t whole, int64_t rest, const float* sum,
+                  const float* square) {
+  bool good = true;
+  for (int64_t e = 0; e < rest; ++e)
+    good = good && !far_off(sum[e], square[e], 1 / float(whole + 1));
+  if (whole == 0) return good;
+  auto bad = V{} < V{};
+  int64_t o = rest;
+  for (; o + W <= r.period; o += W)
+    bad |= far_off(load(sum + o), load(square + o), 1 / float(whole));
+  for (; o < r.period; ++o) good = good && !far_off(sum[o], square[o], 1 / float(whole));
+  for (int64_t i = 0; i < W; ++i) good = good && bad[i] == 0;
+  return good;
+}
+
+bool statistics(const BatchNormRun& r, float* sum, float* square) {
   const Rows rows(r);
   each_block(r.period, [&](int64_t o, auto b) {
     statistics_block<decltype(b)::value>(r, o, rows.whole, sum, square);
@@ -75,6 +97,7 @@ void statistics(const BatchNormRun& r, float* sum, float* square) {
     sum[e] += d;
     square[e] += d * d;
   }
+  return well_centred(r, rows.whole, rows.rest, sum, square);
 }
 
 // The forward's value before the activation; gradients recompute it from the same expression, so

@@ -19,6 +19,7 @@ struct Elementary<isa::V> {
   static V log(V x) { return isa::log(x); }
   static V log1p(V x) { return isa::log1p(x); }
   static V tanh(V x) { return isa::tanh(x); }
+  static V erfc(V x) { return isa::erfc(x); }
   static V logistic(V x) { return isa::logistic(x); }
   static V pow(V x, V exponent) {
     V y;

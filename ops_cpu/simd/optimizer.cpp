@@ -33,7 +33,7 @@ void adam(const AdamRun& r, int64_t begin, int64_t end) {
   const float* __restrict grad = r.g;
   const float b1 = r.beta1, b2 = r.beta2, decay = r.decay, step = r.step_size,
               root = r.inverse_root, eps = r.eps, keep = r.keep;
-  const float c1 = 1 - b1, c2 = 1 - b2;
+  const float c1 = r.rest1, c2 = r.rest2;
   for (int64_t i = begin; i < end; ++i) {
     const float g = grad[i] + decay * w[i];
     m[i] = b1 * m[i] + c1 * g;

@@ -70,25 +70,66 @@ void maximum_gradient(const float* dy, const int32_t* index, const PoolWindow& k
             : maximum_gradient_as<false>(dy, index, k, dx);
 }
 
+/// B vectors of channels.
 template <int B>
-inline __attribute__((always_inline)) void sum_block(const float* x, const PoolWindow& k,
-                                                     float scale, float* y) {
-  V s[B] = {};
-  each_pixel(k, [&](int64_t pixel) {
-    for (int b = 0; b < B; ++b) s[b] += load(x + pixel * k.channels + b * W);
-  });
-  for (int b = 0; b < B; ++b) store(y + b * W, s[b] * scale);
+struct Sums {
+  V v[B] = {};
+  void add(const float* x) {
+    for (int b = 0; b < B; ++b) v[b] += load(x + b * W);
+  }
+  void add(const Sums& o) {
+    for (int b = 0; b < B; ++b) v[b] += o.v[b];
+  }
+  void put(float scale, float* y) const {
+    for (int b = 0; b < B; ++b) store(y + b * W, v[b] * scale);
+  }
+};
+/// One channel.
+struct Sum {
+  float v = 0;
+  void add(const float* x) { v += *x; }
+  void add(const Sum& o) { v += o.v; }
+  void put(float scale, float* y) const { *y = v * scale; }
+};
+
+constexpr int64_t longest = 1024;  // pixels of one float sum
+
+/// Over windows of more pixels than a float sum may take, the sum of the sums of both halves.
+template <class S>
+inline __attribute__((always_inline)) S short_sum(const float* x, const PoolWindow& k) {
+  S s;
+  each_pixel(k, [&](int64_t pixel) { s.add(x + pixel * k.channels); });
+  return s;
+}
+template <class S>
+__attribute__((noinline)) S long_sum(const float* x, const PoolWindow& k) {
+  const int64_t height = k.h_end - k.h_begin, width = k.w_end - k.w_begin;
+  if (height * width <= longest) return short_sum<S>(x, k);
+  PoolWindow first = k, second = k;
+  if (height >= width)
+    first.h_end = second.h_begin = k.h_begin + height / 2;
+  else
+    first.w_end = second.w_begin = k.w_begin + width / 2;
+  S s = long_sum<S>(x, first);
+  s.add(long_sum<S>(x, second));
+  return s;
+}
+
+template <bool is_long>
+void sum_as(const float* x, const PoolWindow& k, float scale, float* y) {
+  const auto put = [&](auto start, int64_t c) __attribute__((always_inline)) {
+    using S = decltype(start);
+    (is_long ? long_sum<S>(x + c, k) : short_sum<S>(x + c, k)).put(scale, y + c);
+  };
+  int64_t c = 0;
+  for (; c + 4 * W <= k.channels; c += 4 * W) put(Sums<4>{}, c);
+  for (; c + W <= k.channels; c += W) put(Sums<1>{}, c);
+  for (; c < k.channels; ++c) put(Sum{}, c);
 }
 
 void sum(const float* x, const PoolWindow& k, float scale, float* y) {
-  int64_t c = 0;
-  for (; c + 4 * W <= k.channels; c += 4 * W) sum_block<4>(x + c, k, scale, y + c);
-  for (; c + W <= k.channels; c += W) sum_block<1>(x + c, k, scale, y + c);
-  for (; c < k.channels; ++c) {
-    float s = 0;
-    each_pixel(k, [&](int64_t pixel) { s += x[pixel * k.channels + c]; });
-    y[c] = s * scale;
-  }
+  const bool is_long = (k.h_end - k.h_begin) * (k.w_end - k.w_begin) > longest;
+  is_long ? sum_as<true>(x, k, scale, y) : sum_as<false>(x, k, scale, y);
 }
 
 template <bool overwrite>

@@ -28,7 +28,17 @@ static inline void map(const float* a, const float* b, float* y, int64_t n, F f)
   if (i < n) store_some(y + i, f(load_some(a + i, n - i), load_some(b + i, n - i)), n - i);
 }
 
-float dot(const float* a, const float* b, int64_t n) {
+/// Float sums of at most 1024 vectors each; their sum runs in double.
+template <class F>
+static inline float in_blocks(int64_t n, F&& block) {
+  constexpr int64_t longest = 1024 * W;
+  if (n <= longest) return block(0, n);
+  double sum = 0;
+  for (int64_t i = 0; i < n; i += longest) sum += block(i, n - i < longest ? n - i : longest);
+  return static_cast<float>(sum);
+}
+
+float dot_of_block(const float* a, const float* b, int64_t n) {
   V s[4] = {};
   int64_t i = 0;
   for (; i + 4 * W <= n; i += 4 * W)
@@ -38,7 +48,11 @@ float dot(const float* a, const float* b, int64_t n) {
   return add_lanes((s[0] + s[1]) + (s[2] + s[3]));
 }
 
-float total(const float* a, int64_t n) {
+float dot(const float* a, const float* b, int64_t n) {
+  return in_blocks(n, [=](int64_t i, int64_t m) { return dot_of_block(a + i, b + i, m); });
+}
+
+float total_of_block(const float* a, int64_t n) {
   V s[4] = {};
   int64_t i = 0;
   for (; i + 4 * W <= n; i += 4 * W)
@@ -46,6 +60,10 @@ float total(const float* a, int64_t n) {
   for (; i + W <= n; i += W) s[0] += load(a + i);
   if (i < n) s[1] += load_some(a + i, n - i);
   return add_lanes((s[0] + s[1]) + (s[2] + s[3]));
+}
+
+float total(const float* a, int64_t n) {
+  return in_blocks(n, [=](int64_t i, int64_t m) { return total_of_block(a + i, m); });
 }
 
 /// NaN wins, as in the definition: a row with NaN has no softmax.
@@ -75,7 +93,7 @@ void shift(float s, const float* x, float* y, int64_t n) {
   map(x, y, n, [s](V v) { return v + s; });
 }
 
-float exp_shifted(float s, const float* x, float shift, float* y, int64_t n) {
+float exp_block(float s, const float* x, float shift, float* y, int64_t n) {
   V sum = {};
   int64_t i = 0;
   for (; i + W <= n; i += W) {
@@ -90,6 +108,10 @@ float exp_shifted(float s, const float* x, float shift, float* y, int64_t n) {
     for (int64_t k = 0; k < n - i; ++k) rest += e[k];
   }
   return add_lanes(sum) + rest;
+}
+
+float exp_shifted(float s, const float* x, float shift, float* y, int64_t n) {
+  return in_blocks(n, [=](int64_t i, int64_t m) { return exp_block(s, x + i, shift, y + i, m); });
 }
 
 void softmax_gradient(float s, const float* y, const float* dy, float mean, float* dx, int64_t n) {

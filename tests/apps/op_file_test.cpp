@@ -93,6 +93,67 @@ TEST(OpFile, AttributesComeFromTheMetadata) {
   EXPECT_EQ(run_op_file("concat", in, {}).get("y").shape(), Shape({2, 4}));
 }
 
+TEST(OpFile, InfinitiesAreWritten) {
+  for (const char* text :
+       {R"({"low": -Infinity, "high": 0.5})", R"({"low": "-Infinity", "high": 0.5})"}) {
+    TensorFile in;
+    in.add("x", Tensor::of<double>({-1e300, 2}));
+    in.metadata["attrs"] = text;
+    const TensorFile out = run_op_file("clamp", in, {});
+    EXPECT_EQ(out.get("y").to_vector<double>(), (std::vector<double>{-1e300, 0.5}));
+    EXPECT_EQ(out.metadata.at("attrs"), R"({"high":0.5,"low":"-Infinity"})");
+  }
+}
+
+/// [N, C, L] to [N, L, C] and back.
+Tensor turned(const Tensor& t) { return permuted(t, std::vector<int>{0, 2, 1}); }
+
+TEST(OpFile, SequencesAreChannelsFirstToo) {
+  TensorFile in;
+  in.add("x", random({3, 4, 5}, 1));
+  in.metadata["attrs"] = R"({"groups": 2})";
+  const Attrs groups{{"groups", int64_t{2}}};
+  const Tensor x = turned(in.get("x"));
+  const Tensor shuffled = run_forward(find_op("channel_shuffle"), {x}, groups)[0];
+  const TensorFile out = run_op_file("channel_shuffle", in, {.gradients = true});
+  EXPECT_EQ(out.get("y").to_vector<double>(), turned(shuffled).to_vector<double>());
+  EXPECT_EQ(out.get("grad_x").shape(), Shape({3, 4, 5}));
+  const Tensor grouped = run_forward(find_op("group_norm"), {x, Tensor(), Tensor()}, groups)[0];
+  EXPECT_EQ(run_op_file("group_norm", in, {}).get("y").to_vector<double>(),
+            turned(grouped).to_vector<double>());
+  in.metadata["attrs"] = "";
+  EXPECT_EQ(run_op_file("batch_norm", in, {}).get("mean").shape(), Shape({4}));
+}
+
+TEST(OpFile, ErrorsWriteShapesAsTheyCame) {
+  TensorFile in;
+  in.add("x", random({2, 3, 5, 4}, 1));
+  in.add("w", random({6, 7, 2, 2}, 2));
+  EXPECT_EQ(error_of("conv2d", in),
+            "conv2d: 'w' must be [6, 3, 2, 2] for 'x' [2, 3, 5, 4] and groups = 1, found [6, 7, 2, "
+            "2]");
+  TensorFile flat;
+  flat.add("x", random({3, 5, 4}, 1));
+  EXPECT_EQ(error_of("max_pool2d", flat),
+            "max_pool2d: 'x' must be an image batch [N, C, H, W], found f64[3, 5, 4] on cpu");
+  EXPECT_EQ(to_string(Shape{1, 2, 3, 4}), "[1, 2, 3, 4]") << "elsewhere as in memory";
+  TensorFile matrix;
+  matrix.add("x", random({2, 3}, 1));
+  matrix.metadata["attrs"] = R"({"groups": 2})";
+  EXPECT_EQ(error_of("channel_shuffle", matrix),
+            "channel_shuffle: attribute 'groups' = 2 must divide the channels of 'x' f64[2, 3] on "
+            "cpu");
+}
+
+TEST(OpFile, IntegersHaveNoGradient) {
+  TensorFile in;
+  in.add("x", Tensor::of<int64_t>({1, 2, 3, 4}, {2, 2}));
+  in.metadata["attrs"] = R"({"order": [1, 0]})";
+  const TensorFile out = run_op_file("permute", in, {.gradients = true});
+  EXPECT_EQ(out.get("y").to_vector<int64_t>(), (std::vector<int64_t>{1, 3, 2, 4}));
+  EXPECT_EQ(out.find("grad_x"), nullptr);
+}
+
 TEST(OpFile, RefusesWithTheReason) {
   TensorFile in;
   in.add("x", random({2, 3, 5, 4}, 1));

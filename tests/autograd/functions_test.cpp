@@ -87,6 +87,52 @@ TEST(Functions, LossesAreTheirDefinitions) {
   EXPECT_THROW(cross_entropy(x, Tensor::of<int64_t>({1, 0, 5, 2})), Error);
 }
 
+// PyTorch's numbers: F.cross_entropy(x, y, weight, ignore_index=2, label_smoothing=0.25).
+TEST(Functions, LabelsMayBeWeightedSmoothedAndIgnored) {
+  const Variable x(Tensor::of<double>({1, 2, 3, 0, -1, 1, 2, 2, 0}, {3, 3}), true);
+  const Tensor labels = Tensor::of<int64_t>({0, 2, 1}), weight = Tensor::of<double>({1, 2, 0.5});
+  const LabelOptions options{.label_smoothing = 0.25, .ignore_index = 2, .weight = weight};
+  const auto log_p = [&](int64_t n, int64_t c) {
+    double sum = 0;
+    for (int64_t i = 0; i < 3; ++i) sum += std::exp(x.data().at(n * 3 + i));
+    return x.data().at(n * 3 + c) - std::log(sum);
+  };
+  const auto loss = [&](int64_t n, int64_t label) {
+    double value = -0.75 * weight.at(label) * log_p(n, label);
+    for (int64_t c = 0; c < 3; ++c) value -= 0.25 / 3 * weight.at(c) * log_p(n, c);
+    return value;
+  };
+  const Variable each = cross_entropy(x, labels, Reduction::none, options);
+  EXPECT_NEAR(each.data().at(0), loss(0, 0), 1e-12);
+  EXPECT_EQ(each.data().at(1), 0);
+  EXPECT_NEAR(each.data().at(2), loss(2, 1), 1e-12);
+  EXPECT_NEAR(cross_entropy(x, labels, Reduction::mean, options).item(),
+              (loss(0, 0) + loss(2, 1)) / (1 + 2), 1e-12);
+  expect_gradient(
+      [&](const Variables& v) { return cross_entropy(v[0], labels, Reduction::mean, options); },
+      {x});
+}
+
+TEST(Functions, WhatUsersOfPyTorchAskFor) {
+  const Variable x(Tensor::of<double>({1, 4, 2, 3, 0, 5}, {2, 3}));
+  EXPECT_EQ(argmax(x.data()).to_vector<int64_t>(), (std::vector<int64_t>{1, 2}));
+  EXPECT_EQ(argmax(x.data(), 0, true).shape(), Shape({1, 3}));
+  const auto [values, indices] = topk(x, 2);
+  EXPECT_EQ(values.data().to_vector<double>(), (std::vector<double>{4, 2, 5, 3}));
+  EXPECT_EQ(indices.to_vector<int64_t>(), (std::vector<int64_t>{1, 2, 2, 0}));
+  EXPECT_EQ(min(x, {1}).data().to_vector<double>(), (std::vector<double>{1, 0}));
+  EXPECT_NEAR(logsumexp(x, {1}).data().at(0), std::log(std::exp(1.) + std::exp(4.) + std::exp(2.)),
+              1e-12);
+  EXPECT_EQ(one_hot(indices, 3).shape(), Shape({2, 2, 3}));
+  EXPECT_TRUE(not_equal(x.data(), x.data()).to(DType::i64).to_vector<int64_t>() ==
+              std::vector<int64_t>(6, 0));
+  EXPECT_EQ(resize_bilinear(Variable(Tensor::zeros({1, 2, 2, 3})), {4, 3}).shape(),
+            Shape({1, 4, 3, 3}));
+  EXPECT_EQ(reflect_pad2d(Variable(Tensor::zeros({1, 2, 2, 3})), {1, 0, 1, 1}).shape(),
+            Shape({1, 3, 4, 3}));
+  EXPECT_NEAR(gelu(Variable(Tensor::of<double>({1}))).data().at(0), 0.8413447460685429, 1e-12);
+}
+
 TEST(Functions, LossGradients) {
   const Variable x = draw({4, 5}, 1, -3, 3), t = draw({4, 5}, 2, 0.1, 1);
   const Tensor labels = Tensor::of<int64_t>({1, 0, 4, 2}), teacher = draw({4, 5}, 3, -3, 3).data();
@@ -180,7 +226,7 @@ TEST(Functions, ErrorsNameOperatorAndFinding) {
   EXPECT_EQ(message([&] {
               permute(x, {0, 0});
             }),
-            "permute: 'order' must name each of 0..1 once, found order=[0, 0]");
+            "permute: attribute 'order' must name each of 0..1 once, found order=[0, 0]");
   EXPECT_NE(message([&] {
               concat({x, draw({2, 2}, 2)}, 0);
             }).find("concat along axis 0: input 1 must fit"),
@@ -193,7 +239,9 @@ TEST(Functions, ErrorsNameOperatorAndFinding) {
               spectral_norm(x, draw({3}, 1).data(), 1e-6);
             }).find("spectral_norm: 'u' must be f64[2]"),
             std::string::npos);
-  EXPECT_NE(message([&] { channel_shuffle(x, 2); }).find("channel_shuffle: groups 2 must divide"),
+  EXPECT_NE(message([&] {
+              channel_shuffle(x, 2);
+            }).find("channel_shuffle: attribute 'groups' = 2 must divide"),
             std::string::npos);
 }
 

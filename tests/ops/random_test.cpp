@@ -57,7 +57,7 @@ TEST(RandomOps, WrongPlacesAndRangesAreNamed) {
             std::string::npos);
   EXPECT_NE(error_of([&] {
               draw_diffaugment(place, 2, {-1, 0, 1, 1, true, true});
-            }).find("expected shift >= 0"),
+            }).find("draw_diffaugment: attribute 'shift' must be from 0"),
             std::string::npos);
 }
 

@@ -201,10 +201,10 @@ TEST(Conv2d, BadArgumentsAreNamed) {
   };
   const auto zeros = [](const Shape& s) { return Tensor::zeros(s); };
   EXPECT_NE(
-      message({zeros({1, 4, 4, 3}), zeros({2, 3, 3, 4})}, {}).find("w must be [out, kh, kw, 3]"),
+      message({zeros({1, 4, 4, 3}), zeros({2, 3, 3, 4})}, {}).find("'w' must be [2, 3, 3, 3]"),
       std::string::npos);
   EXPECT_NE(
-      message({zeros({1, 2, 2, 3}), zeros({2, 3, 3, 3})}, {}).find("larger than the padded input"),
+      message({zeros({1, 2, 2, 3}), zeros({2, 3, 3, 3})}, {}).find("larger than the padded 'x'"),
       std::string::npos);
   EXPECT_NE(
       message({zeros({1, 4, 4, 3}), zeros({2, 3, 3, 3})}, {{"stride", int64_t{0}}}).find("stride"),
@@ -212,9 +212,9 @@ TEST(Conv2d, BadArgumentsAreNamed) {
   EXPECT_NE(message({zeros({1, 4, 4, 3}), zeros({4, 3, 3, 1})}, {{"groups", int64_t{2}}})
                 .find("groups = 2"),
             std::string::npos);
-  EXPECT_NE(
-      message({zeros({1, 4, 4, 3}), zeros({2, 3, 3, 3}), zeros({3})}, {}).find("b must be [2]"),
-      std::string::npos);
+  EXPECT_NE(message({zeros({1, 4, 4, 3}), zeros({2, 3, 3, 3}), zeros({3})}, {})
+                .find("'b' must be f32[2]"),
+            std::string::npos);
 }
 
 }  // namespace
