@@ -9,6 +9,7 @@
 #include <filesystem>
 #include <memory>
 
+#include "apps/before_work.h"
 #include "apps/command.h"
 #include "apps/config.h"
 #include "apps/cost.h"
@@ -36,6 +37,7 @@ struct RunArguments {
   bool dry_run = false, no_measure = false, quiet = false, keep_going = false, worker = false,
        slurm = false;
   SlurmOptions slurm_options;
+  Permissions permissions;
 };
 
 /// Defaults, then the file, then --set in order.
@@ -149,6 +151,9 @@ std::vector<std::string> joining_arguments(const RunArguments& a, const std::str
                                 "--keep-going"};
   if (!a.kernels->empty()) list.insert(list.end(), {"--kernels", *a.kernels});
   if (a.quiet) list.push_back("--quiet");
+  if (a.permissions.replace) list.push_back("--replace");
+  if (a.permissions.extend) list.push_back("--extend");
+  if (a.permissions.keep_state) list.push_back("--keep-state");
   return list;
 }
 
@@ -188,6 +193,7 @@ RunStatus run_here(const RunArguments& a, const std::vector<kd::Stage>& stages,
   options.keep_going = a.keep_going;
   options.worker = a.worker;
   options.device = parse_device(a.device->device);
+  options.extend = a.permissions.extend, options.keep_state = a.permissions.keep_state;
   return run_stages(stages, folder, options, console);
 }
 
@@ -217,6 +223,16 @@ std::string last_line(const RunArguments& a) {
   return cat("all stages done; 'limbeck report ", a.out, "' makes tables and figures");
 }
 
+/// Stops before work when finished stages would be replaced and nobody said so.
+void ask_for_permission(const RunArguments& a, const std::vector<PlannedStage>& plan) {
+  try {
+    expect_permission(plan, a.out, a.permissions);
+  } catch (const Error&) {
+    print_changed(plan, a.out, a.permissions);
+    throw;
+  }
+}
+
 int run(const RunArguments& a) {
   LIMBECK_CHECK(!a.slurm || a.jobs == 1,
                 "--slurm and --jobs: give one of them; Slurm starts the processes itself");
@@ -224,24 +240,30 @@ int run(const RunArguments& a) {
   const Device device = a.slurm ? submitted_device(*a.device) : chosen_device(*a.device);
   if (!a.slurm) set_kernels(*a.kernels, device);
   if (a.threads > 0) omp_set_num_threads(a.threads);
-  const kd::Workflow workflow(settings, device);
+  kd::Workflow workflow(settings, device);
   const auto& stages = workflow.stages();
   const std::string text = to_toml(list_settings(settings));
-  if (std::filesystem::exists(a.out + "/run.json"))
-    read_recorded_run(a.out);  // refuses what an earlier version wrote
-  if (!a.worker) workflow.check_data();
-  if (a.dry_run) {
-    std::printf("%s", text.c_str());
-    const auto plan = plan_stages(stages, a.out, a.selection);
-    print_plan(plan);
-    if (!a.no_measure && !a.slurm) print_costs(plan, a.out, device);
-    return StopSignals::requested() ? exit_interrupted : 0;
+  if (std::filesystem::exists(a.out + "/run.json")) {  // refuses what an earlier version wrote
+    check_run_format(a.out, run_format);
+    read_recorded_run(a.out);
   }
-  plan_stages(stages, a.out, a.selection);  // a wrong --only leaves no folder
-  RunFolder folder(a.out, stages, text);
+  plan_stages(stages, a.out, a.selection);  // a wrong --only is told before data are read
+  const kd::KnownIdentities inputs = read_inputs(workflow, a.out);
+  const auto plan = plan_stages(stages, a.out, a.selection);
   Console console(stdout, a.quiet    ? Console::Mode::quiet
                           : a.worker ? Console::Mode::plain
                                      : Console::Mode::automatic);
+  if (!a.worker) check_before_work(workflow, plan, a.out, console);
+  if (a.dry_run) {
+    std::printf("%s", text.c_str());
+    print_plan(plan);
+    print_changed(plan, a.out, a.permissions);
+    if (!a.no_measure && !a.slurm) print_costs(plan, a.out, device);
+    return StopSignals::requested() ? exit_interrupted : 0;
+  }
+  if (!a.worker) ask_for_permission(a, plan);
+  RunFolder folder(a.out, stages, text);
+  remember(inputs, a.out);
   if (a.slurm) return submit(a, stages, folder, console), 0;
   if (!a.worker)
     console.line(cat("run ", a.out, " of ", a.config, ", ",
@@ -307,6 +329,7 @@ RegisterCommand run_command(
                       "seconds between checkpoints; no influence on the result")
            .non_negative()
            .show_default();
+       add_permission_options(app, a->permissions);
        app.add_flag("--dry-run", a->dry_run,
                     "print the effective settings, what would be run, and what it will cost: time, "
                     "memory and disk by a few steps of each stage");

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "data/identity.h"
+
 namespace limbeck::kd {
 
 const data::Split& Experiment::data() {
@@ -12,6 +14,11 @@ const data::Split& Experiment::data() {
     LIMBECK_CHECK(data_->train.height() == data_->train.width(),
                   "data: expected square images, found ", data_->train.height(), " x ",
                   data_->train.width());
+    if (expected_.empty()) return *data_;
+    const std::string found = data::identity_of(*data_);
+    LIMBECK_CHECK(found == expected_, "data.path: ", settings.data.path,
+                  ": has changed since this run looked at it (expected ", expected_, ", found ",
+                  found, "); start again");
   }
   return *data_;
 }

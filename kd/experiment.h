@@ -17,6 +17,9 @@ class Experiment {
   const Device device;  ///< where networks train; no part of any fingerprint
 
   const data::Split& data();
+  /// What data() is, as the stages' fingerprints say (data/identity.h); it throws when it finds
+  /// something else.
+  void expect_data(std::string identity) { expected_ = std::move(identity); }
   const data::Dataset& train() { return data().train; }
   /// Of the real training images, as the task says.
   const data::Standardisation& standardisation();
@@ -33,6 +36,7 @@ class Experiment {
   Stream stream(const std::string& purpose) const { return stream(settings.seed, purpose); }
 
  private:
+  std::string expected_;
   std::unique_ptr<data::Split> data_;
   std::unique_ptr<data::Standardisation> standardisation_;
   std::unique_ptr<Task> task_;

@@ -6,6 +6,7 @@
 #include <numeric>
 
 #include "nn/images.h"
+#include "tensor/ranges.h"
 #include "tensor/rows.h"
 #include "tensor/transfer.h"
 #include "train/supervised_step.h"
@@ -29,7 +30,9 @@ class Run {
  public:
   Run(const SupervisedTask& task, const Settings& settings)
       : task_(task), s_(settings), device_(task.network.device()) {
-    LIMBECK_CHECK(task_.train.size() > 0, "training: the data set has no images");
+    LIMBECK_CHECK(task_.train.size() > 1,
+                  "training: batch norm needs at least two images, the data set has ",
+                  task_.train.size());
     check(s_, "training");
     prepare();
     step_ = std::make_unique<SupervisedStep>(task.network, task.criterion, task.standardisation,
@@ -38,8 +41,7 @@ class Run {
                                                              .weight_decay = s_.weight_decay,
                                                              .nesterov = s_.nesterov},
                                              task.extra);
-    const int64_t left_over = drop_last() ? 0 : s_.batch - 1;
-    own_steps_ = (task.train.size() + left_over) / s_.batch;
+    own_steps_ = data::steps_per_epoch(task.train.size(), s_.batch, drop_last());
     steps_per_epoch_ = task.steps_per_epoch > 0 ? task.steps_per_epoch : own_steps_;
   }
 
@@ -120,8 +122,9 @@ class Run {
         task_.network.forward_features(images, task_.extra && task_.extra->preact());
     task_.criterion.check(task_.train, features.output.size(1));
     if (!task_.extra) return;
-    task_.extra->prepare(
-        {task_.network, features, images, task_.train, task_.stream.fork("auxiliary"), s_.batch});
+    task_.extra->prepare({task_.network, features, images, task_.train,
+                          task_.stream.fork("auxiliary"),
+                          data::largest_batch(task_.train.size(), s_.batch, drop_last())});
     if (nn::Module* auxiliary = task_.extra->auxiliary()) auxiliary->to(device_);
   }
 
@@ -209,22 +212,38 @@ class Run {
 }  // namespace
 
 void check(const Settings& s, const std::string& section) {
-  LIMBECK_CHECK(s.epochs > 0, section, ".epochs: expected at least 1, found ", s.epochs);
-  LIMBECK_CHECK(s.batch > 0, section, ".batch: expected at least 1, found ", s.batch);
-  LIMBECK_CHECK(std::isfinite(s.lr) && s.lr > 0, section, ".lr: expected a positive number, found ",
-                s.lr);
-  LIMBECK_CHECK(std::isfinite(s.lr_factor) && s.lr_factor > 0, section,
-                ".lr_factor: expected a positive number, found ", s.lr_factor);
-  LIMBECK_CHECK(s.momentum >= 0 && s.momentum < 1, section,
-                ".momentum: expected 0 or more and below 1, found ", s.momentum);
-  LIMBECK_CHECK(!s.nesterov || s.momentum > 0, section, ".nesterov needs ", section,
-                ".momentum above 0");
-  LIMBECK_CHECK(std::isfinite(s.weight_decay) && s.weight_decay >= 0, section,
-                ".weight_decay: expected 0 or more, found ", s.weight_decay);
-  LIMBECK_CHECK(s.crop_padding >= 0, section, ".crop_padding: expected 0 or more, found ",
-                s.crop_padding);
-  LIMBECK_CHECK(std::is_sorted(s.milestones.begin(), s.milestones.end()), section,
-                ".milestones: expected rising epochs");
+  const auto key = [&](const char* name) { return cat(section, ".", name); };
+  expect_count(key("epochs"), 1, s.epochs);
+  LIMBECK_CHECK(s.batch > 1, key("batch"), ": expected at least 2 (batch norm needs them), found ",
+                s.batch);
+  expect_count(key("batch"), 2, s.batch);
+  expect_positive(key("lr"), s.lr);
+  expect_positive(key("lr_factor"), s.lr_factor);
+  expect_share(key("momentum"), s.momentum);
+  LIMBECK_CHECK(!s.nesterov || s.momentum > 0, key("nesterov"), " needs ", key("momentum"),
+                " above 0");
+  expect_not_negative(key("weight_decay"), s.weight_decay);
+  expect_count(key("crop_padding"), 0, s.crop_padding, 4096);
+  expect_count(key("evaluate_every"), 0, s.evaluate_every);
+  check_milestones(s.milestones, key("milestones"));
+}
+
+void check_milestones(const std::vector<double>& milestones, const std::string& key) {
+  for (size_t i = 0; i < milestones.size(); ++i) {
+    expect_not_negative(key, milestones[i]);
+    LIMBECK_CHECK(i == 0 || milestones[i - 1] < milestones[i], key,
+                  ": expected rising epochs, found ", milestones[i], " behind ", milestones[i - 1]);
+  }
+}
+
+std::string unreached_milestone(const std::vector<double>& milestones, int64_t epochs,
+                                const std::string& section) {
+  for (const double m : milestones)
+    if (m >= static_cast<double>(epochs))
+      return cat(section, ".milestones: ", m, " is never reached in ", epochs,
+                 epochs == 1 ? " epoch" : " epochs", " (", section,
+                 ".epochs); the learning rate does not drop there");
+  return {};
 }
 
 SupervisedResult fit(const SupervisedTask& task, const Settings& settings) {

@@ -33,21 +33,29 @@ struct Settings {
     v("batch", batch, "images per step");
     v("lr", lr, "first learning rate");
     v("milestones", milestones, "epochs at which the learning rate drops");
-    v("lr_factor", lr_factor, "factor of a drop");
+    const Influence drops = influence_if(!milestones.empty());
+    v("lr_factor", lr_factor, "factor of a drop", drops);
     v("late_drop", late_drop,
-      "drop one epoch after the milestone (e > d, as RepDistiller) instead of at it (e >= d)");
+      "drop one epoch after the milestone (e > d, as RepDistiller) instead of at it (e >= d)",
+      drops);
     v("momentum", momentum, "SGD momentum");
     v("nesterov", nesterov, "Nesterov momentum");
     v("weight_decay", weight_decay, "L2 in the gradient of every parameter");
     v("crop_padding", crop_padding, "random crop after this much zero padding, 0: none");
     v("flip", flip, "random horizontal flip");
     v("evaluate_every", evaluate_every,
-      "epochs between evaluations on the test images (the last one is always evaluated)");
+      "epochs between evaluations on the test images (the last one is always evaluated)",
+      Influence::none);
   }
 };
 /// Throws naming the key, with `section` in front ("student.batch: ..."), for values that no
 /// training can follow.
 void check(const Settings& settings, const std::string& section);
+/// The same for the epochs of a step schedule, which rise from 0; `key` is theirs.
+void check_milestones(const std::vector<double>& milestones, const std::string& key);
+/// What to say of a milestone at or behind the end of the training; empty when there is none.
+std::string unreached_milestone(const std::vector<double>& milestones, int64_t epochs,
+                                const std::string& section);
 
 /// What to train on and whom to tell. References outlive the call. Batches go to the network's
 /// device.
