@@ -6,6 +6,7 @@
 #include <cstdio>
 #include <filesystem>
 
+#include "apps/console.h"
 #include "apps/extension.h"
 #include "apps/run_files.h"
 #include "tensor/error.h"
@@ -89,13 +90,12 @@ void remember(const kd::KnownIdentities& known, const std::string& directory) {
 }
 
 void check_before_work(const kd::Workflow& workflow, const std::vector<PlannedStage>& plan,
-                       const std::string& directory, Console& console) {
+                       const std::string& directory) {
   std::vector<std::string> open;
   for (const auto& p : plan)
     if (p.state != StageState::finished) open.push_back(p.stage->name);
   if (open.empty()) return;
   expect_room(directory, workflow.check_data(open));
-  for (const std::string& remark : workflow.remarks()) console.note(remark);
 }
 
 void print_changed(const std::vector<PlannedStage>& plan, const std::string& directory,

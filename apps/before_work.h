@@ -5,7 +5,6 @@
 #include <vector>
 
 #include "apps/command.h"
-#include "apps/console.h"
 #include "apps/run_plan.h"
 #include "kd/workflow.h"
 
@@ -24,10 +23,9 @@ kd::KnownIdentities read_inputs(kd::Workflow& workflow, const std::string& direc
 /// Remembers them in the folder, which exists.
 void remember(const kd::KnownIdentities& known, const std::string& directory);
 
-/// Throws Error for what would keep the stages that are not finished from finishing. Notes what was
-/// hardly meant.
+/// Throws Error for what would keep the stages that are not finished from finishing.
 void check_before_work(const kd::Workflow& workflow, const std::vector<PlannedStage>& plan,
-                       const std::string& directory, Console& console);
+                       const std::string& directory);
 
 /// Prints the finished stages that have other settings now: why, and how long they took.
 void print_changed(const std::vector<PlannedStage>& plan, const std::string& directory,

@@ -55,7 +55,7 @@ int run_one_pair(const OnePairArguments& a, kd::ExperimentSettings& settings, kd
   const kd::KnownIdentities inputs = read_inputs(workflow, a.out);
   const auto plan = plan_stages(workflow.stages(), a.out);
   Console console(stdout, a.quiet ? Console::Mode::quiet : Console::Mode::automatic);
-  check_before_work(workflow, plan, a.out, console);
+  check_before_work(workflow, plan, a.out);
   const std::string text = to_toml(list_settings(settings));
   if (a.dry_run) {
     std::printf("%s", text.c_str());
@@ -67,6 +67,7 @@ int run_one_pair(const OnePairArguments& a, kd::ExperimentSettings& settings, kd
   if (a.threads > 0) omp_set_num_threads(a.threads);
   RunFolder folder(a.out, workflow.stages(), text);
   remember(inputs, a.out);
+  for (const std::string& remark : workflow.remarks()) console.note(remark);
   StopSignals signals;
   RunOptions options;
   options.checkpoint_seconds = a.checkpoint_seconds;

@@ -253,11 +253,12 @@ int run(const RunArguments& a) {
   Console console(stdout, a.quiet    ? Console::Mode::quiet
                           : a.worker ? Console::Mode::plain
                                      : Console::Mode::automatic);
-  if (!a.worker) check_before_work(workflow, plan, a.out, console);
+  if (!a.worker) check_before_work(workflow, plan, a.out);
   if (a.dry_run) {
     std::printf("%s", text.c_str());
     print_plan(plan);
     print_changed(plan, a.out, a.permissions);
+    for (const std::string& remark : workflow.remarks()) console.note(remark);
     if (!a.no_measure && !a.slurm) print_costs(plan, a.out, device);
     return StopSignals::requested() ? exit_interrupted : 0;
   }
@@ -270,6 +271,8 @@ int run(const RunArguments& a) {
                      a.jobs > 1 ? cat(a.jobs, " processes with together ") : "",
                      omp_get_max_threads(), device == cpu ? " threads" : cat(" threads, ", device),
                      "; the effective settings are in ", a.out, "/config.toml"));
+  if (!a.worker)
+    for (const std::string& remark : workflow.remarks()) console.note(remark);
   StopSignals signals;
   const RunStatus status =
       a.jobs > 1 ? run_jobs(a, stages, folder) : run_here(a, stages, folder, console);

@@ -23,6 +23,26 @@ void check_regression(const ResponseHeadSettings& s) {
                 s.d_weight);
 }
 
+/// The architecture, and what one for classes does not take.
+void check_arch(const GanSettings& s) {
+  const std::vector<std::string> archs = gan_names();
+  LIMBECK_CHECK(std::count(archs.begin(), archs.end(), s.arch), "gan.arch: no architecture '",
+                s.arch, "'", did_you_mean(s.arch, archs, "; expected one of " + joined(archs)));
+  const bool by_classes = condition_kind(s.arch) == ConditionKind::classes;
+  LIMBECK_CHECK(!by_classes || s.regression.d_weight == 0, "gan.regression.d_weight: ", s.arch,
+                " is conditioned on classes, which nobody regresses; expected 0, found ",
+                s.regression.d_weight);
+  LIMBECK_CHECK(!by_classes || !s.negatives.used(), "gan.negatives: ", s.arch,
+                " is conditioned on classes, negatives are made of responses; expected mismatched "
+                "and poor to be 0, found ",
+                s.negatives.mismatched, " and ", s.negatives.poor);
+}
+
+void check_init(const std::string& init) {
+  LIMBECK_CHECK(init == "N02" || init == "ortho", "gan.init: expected N02 or ortho, found '", init,
+                "'");
+}
+
 /// Of a network's widths: what no memory holds.
 constexpr int64_t widest = 1 << 16;
 
@@ -65,28 +85,19 @@ bool GanSettings::of_responses() const {
 }
 
 void check(const GanSettings& s) {
-  const std::vector<std::string> archs = gan_names();
-  LIMBECK_CHECK(std::count(archs.begin(), archs.end(), s.arch), "gan.arch: no architecture '",
-                s.arch, "'", did_you_mean(s.arch, archs, "; expected one of " + joined(archs)));
-  parse_adversarial_loss(s.loss, "gan.loss");
-  LIMBECK_CHECK(s.init == "N02" || s.init == "ortho", "gan.init: expected N02 or ortho, found '",
-                s.init, "'");
-  check_policy(s.augment, "gan.augment");
-  parse_resolutions(s.g_attention, "gan.g_attention");
-  parse_resolutions(s.d_attention, "gan.d_attention");
-  check_steps(s);
-  check_optimisation(s);
-  check(s.vicinity);
-  check_regression(s.regression);
-  check(s.negatives, s.steps);
-  const bool by_classes = condition_kind(s.arch) == ConditionKind::classes;
-  LIMBECK_CHECK(!by_classes || s.regression.d_weight == 0, "gan.regression.d_weight: ", s.arch,
-                " is conditioned on classes, which nobody regresses; expected 0, found ",
-                s.regression.d_weight);
-  LIMBECK_CHECK(!by_classes || !s.negatives.used(), "gan.negatives: ", s.arch,
-                " is conditioned on classes, negatives are made of responses; expected mismatched "
-                "and poor to be 0, found ",
-                s.negatives.mismatched, " and ", s.negatives.poor);
+  Problems problems;
+  problems.collect([&] { check_arch(s); });
+  problems.collect([&] { parse_adversarial_loss(s.loss, "gan.loss"); });
+  problems.collect([&] { check_init(s.init); });
+  problems.collect([&] { check_policy(s.augment, "gan.augment"); });
+  problems.collect([&] { parse_resolutions(s.g_attention, "gan.g_attention"); });
+  problems.collect([&] { parse_resolutions(s.d_attention, "gan.d_attention"); });
+  problems.collect([&] { check_steps(s); });
+  problems.collect([&] { check_optimisation(s); });
+  problems.collect([&] { check(s.vicinity); });
+  problems.collect([&] { check_regression(s.regression); });
+  problems.collect([&] { check(s.negatives, s.steps); });
+  problems.throw_if_any();
 }
 
 }  // namespace limbeck::gan

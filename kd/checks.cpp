@@ -112,8 +112,10 @@ void check_values(const ExperimentSettings& s) {
   problems.collect([&] { train::check(s.student, "student"); });
   problems.collect([&] { train::check(s.transfer, "transfer"); });
   problems.collect([&] { expect_count("transfer.fakes", 0, s.transfer.fakes); });
-  problems.collect([&] { gan::check(s.gan); });
-  problems.collect([&] { gan::check_condition_kind(s.gan.arch, !of_responses(s)); });
+  problems.collect([&] {
+    gan::check(s.gan);
+    gan::check_condition_kind(s.gan.arch, !of_responses(s));
+  });
   problems.collect([&] { gan::check(s.ratio); });
   problems.collect([&] { check(s.fakes); });
   problems.collect([&] { check_evaluation_values(s.evaluation); });

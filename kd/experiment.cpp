@@ -52,8 +52,7 @@ Results results_of(const train::SupervisedResult& r, const nn::Network& network,
                    const train::Criterion& criterion) {
   Results results;
   const std::string metric = criterion.metric();
-  if (!std::isnan(r.test_metric))
-    results["test_" + metric] = {r.test_metric, criterion.unit(), criterion.better(), "test"};
+  results["test_" + metric] = {r.test_metric, criterion.unit(), criterion.better(), "test"};
   results["train_" + metric] = {r.train_metric, criterion.unit(), criterion.better(), "train"};
   results["loss"] = {r.loss, "", Better::lower, "train"};
   results["steps"] = {static_cast<double>(r.steps), "steps", Better::neither, "cost"};

@@ -44,7 +44,8 @@ class Experiment {
 
 /// Adds everything of `more`.
 void add(Results& results, const Results& more);
-/// What every trained network reports.
+/// What every trained network reports. Without test images the test metric is NaN, which results
+/// carry as no value.
 Results results_of(const train::SupervisedResult& result, const nn::Network& network,
                    const train::Criterion& criterion);
 

@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <cmath>
 #include <filesystem>
 
 #include "kd/distillation.h"
@@ -83,15 +84,15 @@ TrainingImages second_phase_images(Experiment& experiment, const StageContext& c
   return images;
 }
 
-/// By the criterion and the further ones, on the test images where there are some.
+/// By the criteria, on the test images; NaN where there are none.
 void add_test_results(Experiment& experiment, StageContext& context, nn::Network& network,
                       const data::Standardisation& standardisation,
                       std::vector<const train::Criterion*> criteria) {
   const data::Dataset& test = experiment.data().test;
-  if (test.size() == 0) return;
   for (const train::Criterion* c : criteria)
     context.results[std::string("test_") + c->metric()] = {
-        train::evaluate(network, test, standardisation, *c), c->unit(), c->better(), "test"};
+        test.size() > 0 ? train::evaluate(network, test, standardisation, *c) : std::nan(""),
+        c->unit(), c->better(), "test"};
 }
 
 /// Trains, saves and reports; `task` lacks nothing but what every stage has.
