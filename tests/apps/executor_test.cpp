@@ -224,7 +224,8 @@ TEST_F(ExecutorTest, ExtendedItHasTheBitsOfALongerRun) {
   EXPECT_TRUE(keeps_state(root_ + "/stages/teacher"));
   const auto shorter = contents(root_ + "/stages/student");
   student_.steps = 45;
-  const auto plan = plan_stages(stages(), root_);
+  const auto graph = stages();
+  const auto plan = plan_stages(graph, root_);
   EXPECT_TRUE(grew(root_, plan[1]));
   EXPECT_EQ(why_not_extended(root_, plan[1]), "");
   resumed_at_ = -1, order_.clear();
@@ -267,7 +268,11 @@ TEST_F(ExecutorTest, OnlyAGreaterLengthIsAnExtension) {
   options.keep_state = true;
   options.selection.only = {"stage=student"};
   run(root_, options);
-  const auto student = [&] { return plan_stages(stages(), root_)[1]; };
+  std::vector<kd::Stage> graph;
+  const auto student = [&] {
+    graph = stages();
+    return plan_stages(graph, root_)[1];
+  };
   student_.steps = 29;
   EXPECT_FALSE(grew(root_, student())) << "shorter";
   student_.steps = 31;
