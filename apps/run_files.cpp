@@ -82,6 +82,14 @@ int check_run_format(const std::string& directory, int oldest) {
   return format.get<int>();
 }
 
+std::string format_note(const std::string& directory) {
+  const int format = check_run_format(directory);
+  if (format == run_format) return {};
+  return cat(directory, "/run.json: of an earlier version (format ", format,
+             "): its stages do not say which data they read, and `limbeck run` does not go on "
+             "with it");
+}
+
 std::map<std::string, std::string> read_identities(const std::string& directory) {
   const json read = read_json(directory + "/identities.json");
   std::map<std::string, std::string> entries;

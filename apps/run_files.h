@@ -44,6 +44,9 @@ inline constexpr int run_format = 3, readable_run_format = 2;
 /// after ours. Returns the format.
 int check_run_format(const std::string& directory, int oldest = readable_run_format);
 
+/// What to say of a run that an earlier version made and this one reads; empty: it is of ours.
+std::string format_note(const std::string& directory);
+
 /// identities.json; empty when there is none.
 std::map<std::string, std::string> read_identities(const std::string& directory);
 void write_identities(const std::string& directory,

@@ -132,9 +132,9 @@ std::string teacher_file(const std::string& teachers, const std::string& model) 
 
 namespace {
 
-SavedNetwork saved_teacher(Experiment& experiment, const std::string& model) {
+SavedNetwork saved_teacher(Experiment& experiment, const std::string& model, Device device) {
   const std::string path = teacher_file(experiment.settings.plan.teachers, model);
-  SavedNetwork saved = load_network(path, experiment.device);
+  SavedNetwork saved = load_network(path, device);
   const nn::ModelOptions expected = experiment.options();
   LIMBECK_CHECK(saved.name == model, path, ": expected the network ", model, ", found ",
                 saved.name);
@@ -158,11 +158,11 @@ SavedNetwork saved_teacher(Experiment& experiment, const std::string& model) {
 
 DiskUse check_saved_teacher(Experiment& experiment, const std::string& model) {
   constexpr int64_t f32_bytes = 4;
-  return {f32_bytes * saved_teacher(experiment, model).network->parameter_count(), 0};
+  return {f32_bytes * saved_teacher(experiment, model, cpu).network->parameter_count(), 0};
 }
 
 void import_teacher(Experiment& experiment, StageContext& context, const std::string& model) {
-  const SavedNetwork saved = saved_teacher(experiment, model);
+  const SavedNetwork saved = saved_teacher(experiment, model, experiment.device);
   const Task& task = experiment.task();
   save_network(context.directory + "/model.safetensors", *saved.network, saved.name, saved.options,
                saved.standardisation, task.scale());

@@ -87,5 +87,7 @@ check_absent "and nothing was made of it" "$work/bare/stages/teacher.1"
 sed -i 's/"format": 3/"format": 2/' "$run/run.json"
 check_error "a run of an earlier version is not gone on with" "run.json: of an earlier version .*expected format 3, found 2.*'limbeck report' and 'status' read it" go
 check "report reads it" "$limbeck" report "$run"
+check_output "and says so" 'run.json: of an earlier version .format 2.'
 check "status does" "$limbeck" status "$run"
+check_output "and says so" 'run.json: of an earlier version .format 2.' '^teacher +done'
 finish
