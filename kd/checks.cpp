@@ -228,8 +228,11 @@ DiskUse check_features(Experiment& e) {
 DiskUse check_gan(Experiment& e) {
   const Task& task = e.task();
   const gan::GanSettings& s = e.settings.gan;
-  const gan::GanSizes sizes = gan::check_networks(
-      s, *task.conditioning(task.for_generation(e.train()), s, untrained_label_net(e), cpu));
+  const auto conditioning =
+      task.conditioning(task.for_generation(e.train()), s, untrained_label_net(e), cpu);
+  const gan::GanSizes sizes = gan::check_networks(s, *conditioning);
+  conditioning->begin(e.stream("gan").fork("data"), 0);
+  conditioning->next_real();  // a vicinity that no image lies in is found by drawing
   // Generator, its average and Adam's two moments of it; discriminator and its moments.
   return {sizes.generator * f32_bytes,
           2 * f32_bytes * (4 * sizes.generator + 3 * sizes.discriminator)};
