@@ -136,8 +136,8 @@ struct Batch {
   Batch to(Device device) const;  ///< the tensors there
 };
 
-/// Steps of a pass over n images. Where a single image would be left for the last batch it joins the
-/// batch before it: batch norm has no variance of one. With drop_last it is left out with the
+/// Steps of a pass over n images. Where a single image would be left for the last batch it joins
+/// the batch before it: batch norm has no variance of one. With drop_last it is left out with the
 /// others.
 int64_t steps_per_epoch(int64_t n, int64_t batch, bool drop_last = false);
 /// Images of the largest batch of such a pass: `batch`, or one more.

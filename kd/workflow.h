@@ -37,7 +37,8 @@ class Workflow {
   /// What can be followed and was hardly meant, a line each.
   std::vector<std::string> remarks() const;
   /// Makes what the stages read (the data, saved networks and fakes) a part of their settings: its
-  /// content, not its name. Reads only what `known` does not know. Throws when something is missing.
+  /// content, not its name (kd/inputs.cpp). Reads only what `known` does not know. Throws when
+  /// something is missing.
   void read_inputs(KnownIdentities& known);
   /// Loads the data and throws for what would keep a stage from finishing, as much as possible in
   /// one message: data that do not fit the task, networks that do not take the images, pairs that a
