@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cmath>
 #include <cstdlib>
 
 #include "tensor/error.h"
@@ -59,6 +60,7 @@ std::string format_bytes(int64_t bytes) {
 
 std::string format_number(double value) {
   char text[40];
+  if (std::isnan(value)) return "-";
   if (value == static_cast<double>(static_cast<int64_t>(std::clamp(value, -1e15, 1e15))))
     std::snprintf(text, sizeof text, "%.0f", value);
   else

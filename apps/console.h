@@ -49,7 +49,7 @@ class Console {
 std::string format_duration(double seconds);
 /// "1.2 GiB", "340 MiB", "0.4 MiB".
 std::string format_bytes(int64_t bytes);
-/// Four significant digits: "0.01234", "93.25", "1.2e-07".
+/// Four significant digits: "0.01234", "93.25", "1.2e-07"; "-" for no value (NaN).
 std::string format_number(double value);
 
 }  // namespace limbeck

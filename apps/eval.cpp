@@ -34,7 +34,6 @@ const data::Dataset& part_of(const data::Split& split, const std::string& part) 
 }
 
 void check_fits(const kd::SavedNetwork& saved, const data::Dataset& d, const std::string& path) {
-  LIMBECK_CHECK(d.size() > 0, "the data set has no images in this part");
   const nn::ModelOptions& o = saved.options;
   LIMBECK_CHECK(d.channels() == o.channels && d.height() == o.size && d.width() == o.size, path,
                 ": ", saved.name, " expects images of ", o.size, " x ", o.size, " with ",
@@ -42,11 +41,27 @@ void check_fits(const kd::SavedNetwork& saved, const data::Dataset& d, const std
                 d.channels());
 }
 
+/// Of a part without images: neither 0 % nor an error.
+void tell_no_value(const kd::SavedNetwork& saved, bool by_class, const Options& o) {
+  if (o.json) {
+    const nlohmann::ordered_json j = {{"network", saved.name},
+                                      {"parameters", saved.network->parameter_count()},
+                                      {"part", o.part},
+                                      {"images", 0},
+                                      {by_class ? "accuracy" : "mae", nullptr}};
+    std::printf("%s\n", j.dump().c_str());
+  } else {
+    std::printf("%s: %s -: the data set has no %s images\n", saved.name.c_str(),
+                by_class ? "accuracy" : "mean absolute error", o.part.c_str());
+  }
+}
+
 void evaluate(const Options& o) {
   const kd::SavedNetwork saved =
       kd::load_network(o.checkpoint, chosen_device(*o.device), o.allow_nonfinite);
   const data::Split split = data::load(chosen_data(*o.data));
   data::Dataset d = part_of(split, o.part);
+  if (d.size() == 0) return tell_no_value(saved, split.train.classes > 0, o);
   check_fits(saved, d, o.checkpoint);
   std::unique_ptr<train::Criterion> criterion;
   if (d.classes > 0) {

@@ -197,7 +197,10 @@ RunFolder::RunFolder(std::string directory, const std::vector<kd::Stage>& stages
   if (fs::is_directory(directory_, error) && !fs::is_empty(directory_, error))
     LIMBECK_CHECK(fs::exists(directory_ + "/.lock"), directory_,
                   ": holds files that are not of a run; give an empty or new folder");
-  if (fs::exists(directory_ + "/run.json", error)) read_recorded_run(directory_);
+  if (fs::exists(directory_ + "/run.json", error)) {
+    check_run_format(directory_, run_format);
+    read_recorded_run(directory_);
+  }
   const std::string overview = overview_text(plan_stages(stages, directory_));
   expect_no_link(directory_ + "/stages");
   fs::create_directories(directory_ + "/stages", error);

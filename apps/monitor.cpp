@@ -65,6 +65,7 @@ StageMonitor::~StageMonitor() {
 
 void StageMonitor::progress(int64_t done, int64_t total, int64_t rate_items,
                             const nn::Values& values) {
+  at_end_ = done >= total;
   console_.progress(done, total, rate_items, values);
 }
 
@@ -123,7 +124,7 @@ void StageMonitor::image(const std::string& name, const Tensor& u8_hwc) {
 }
 
 bool StageMonitor::checkpoint_due() {
-  if (stop_requested()) return true;
+  if (stop_requested() || (config_.save_last && at_end_)) return true;
   return std::chrono::duration<double>(std::chrono::steady_clock::now() - last_save_).count() >=
          config_.checkpoint_seconds;
 }
@@ -162,6 +163,11 @@ std::optional<TensorFile> StageMonitor::load() {
     events_bytes_ = MetadataReader(file, path, "a checkpoint").integer(events_key, 0, INT64_MAX);
   file.metadata.erase(events_key);
   return file;
+}
+
+TensorFile with_fingerprint(TensorFile checkpoint, const std::string& fingerprint) {
+  checkpoint.metadata[fingerprint_key] = fingerprint;
+  return checkpoint;
 }
 
 void StageMonitor::finish() {

@@ -23,6 +23,7 @@ class StageMonitor : public nn::Monitor {
     std::string directory;           ///< of the stage
     std::string fingerprint;         ///< of the stage; a checkpoint with another one is refused
     double checkpoint_seconds = 60;  ///< 0: whenever the loop asks
+    bool save_last = false;          ///< also behind the last step
     bool tensorboard = false;        ///< metrics and images also as an event file
     std::function<bool()> stop_requested = [] { return false; };
     std::function<void()> after_save = [] {};
@@ -59,12 +60,16 @@ class StageMonitor : public nn::Monitor {
   Config config_;
   Console& console_;
   std::chrono::steady_clock::time_point last_save_;
+  bool at_end_ = false;  // of the loop
   int metrics_file_ = -1;
   int64_t metrics_bytes_ =
       0;  // what counts of metrics.jsonl; the rest is cut when the file is opened
   std::optional<EventFile> events_;
   int64_t events_bytes_ = 0;  // likewise
 };
+
+/// A stage's checkpoint as one of settings with this fingerprint.
+TensorFile with_fingerprint(TensorFile checkpoint, const std::string& fingerprint);
 
 /// A number as JSON: the shortest text that reads back to the same value; null when it is not
 /// finite.

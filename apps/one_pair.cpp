@@ -32,6 +32,7 @@ void add_one_pair_options(CommandLine& app, OnePairArguments& a) {
       .non_negative()
       .show_default();
   app.add_flag("--tensorboard", a.tensorboard, tensorboard_help);
+  add_permission_options(app, a.permissions);
   app.add_flag("--dry-run", a.dry_run, "print the effective settings and the stages");
   app.add_flag("--quiet", a.quiet, "print warnings and errors only");
   app.footer(stop_signals_help);
@@ -47,10 +48,16 @@ kd::ExperimentSettings settings_of(const OnePairArguments& a) {
   return settings;
 }
 
-int run_one_pair(const OnePairArguments& a, kd::ExperimentSettings& settings,
-                 const kd::Workflow& workflow, const std::string& done, const std::string& file) {
-  if (std::filesystem::exists(a.out + "/run.json")) read_recorded_run(a.out);
-  workflow.check_data();
+int run_one_pair(const OnePairArguments& a, kd::ExperimentSettings& settings, kd::Workflow workflow,
+                 const std::string& done, const std::string& file) {
+  if (std::filesystem::exists(a.out + "/run.json")) {
+    check_run_format(a.out, run_format);
+    read_recorded_run(a.out);
+  }
+  const kd::KnownIdentities inputs = read_inputs(workflow, a.out);
+  const auto plan = plan_stages(workflow.stages(), a.out);
+  Console console(stdout, a.quiet ? Console::Mode::quiet : Console::Mode::automatic);
+  check_before_work(workflow, plan, a.out);
   const std::string text = to_toml(list_settings(settings));
   if (a.dry_run) {
     std::printf("%s", text.c_str());
@@ -58,15 +65,18 @@ int run_one_pair(const OnePairArguments& a, kd::ExperimentSettings& settings,
       std::printf("%-32s %s\n", s.name.c_str(), s.title.c_str());
     return 0;
   }
+  expect_permission(plan, a.out, a.permissions);
   if (a.threads > 0) omp_set_num_threads(a.threads);
   RunFolder folder(a.out, workflow.stages(), text);
-  Console console(stdout, a.quiet ? Console::Mode::quiet : Console::Mode::automatic);
+  remember(inputs, a.out);
   print_data_summary(settings.data, workflow.data(), console);
+  for (const std::string& remark : workflow.remarks()) console.note(remark);
   StopSignals signals;
   RunOptions options;
   options.checkpoint_seconds = a.checkpoint_seconds;
   options.tensorboard = a.tensorboard;
   options.stop_requested = StopSignals::requested;
+  options.extend = a.permissions.extend, options.keep_state = a.permissions.keep_state;
   if (run_stages(workflow.stages(), folder, options, console) == RunStatus::interrupted) {
     std::fprintf(stderr, "limbeck: interrupted; the same command continues\n");
     return exit_interrupted;

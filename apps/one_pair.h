@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "apps/before_work.h"
 #include "apps/command.h"
 #include "apps/device_option.h"
 #include "kd/workflow.h"
@@ -18,6 +19,7 @@ struct OnePairArguments {
   int threads = 0;
   double checkpoint_seconds = 60;
   bool dry_run = false, quiet = false, tensorboard = false;
+  Permissions permissions;
 };
 
 /// All but --teacher, which not each of them requires.
@@ -29,6 +31,6 @@ kd::ExperimentSettings settings_of(const OnePairArguments& arguments);
 /// Runs the workflow's stages, or prints them with --dry-run; `done` is the last line but for the
 /// folder of the last stage, which follows it. The exit code: 0, or 3 when interrupted.
 int run_one_pair(const OnePairArguments& arguments, kd::ExperimentSettings& settings,
-                 const kd::Workflow& workflow, const std::string& done, const std::string& file);
+                 kd::Workflow workflow, const std::string& done, const std::string& file);
 
 }  // namespace limbeck

@@ -10,6 +10,7 @@
 #include "apps/report_overview.h"
 #include "apps/report_results.h"
 #include "apps/report_text.h"
+#include "apps/run_files.h"
 #include "tensor/error.h"
 #include "tensor/safetensors.h"
 
@@ -94,6 +95,9 @@ void run(const Options& options) {
                 ": expected a name that ends with .html");
   const Report r = make(options);
   write_files(r, out);
+  for (const std::string& directory : options.directories)
+    if (const std::string note = format_note(directory); !note.empty())
+      std::printf("%s\n", report::printable(note).c_str());
   print(r, out);
   print_unused(r, options.published);
 }

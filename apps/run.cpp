@@ -9,6 +9,7 @@
 #include <filesystem>
 #include <memory>
 
+#include "apps/before_work.h"
 #include "apps/command.h"
 #include "apps/config.h"
 #include "apps/cost.h"
@@ -39,6 +40,7 @@ struct RunArguments {
   bool dry_run = false, no_measure = false, quiet = false, keep_going = false, worker = false,
        slurm = false, tensorboard = false;
   SlurmOptions slurm_options;
+  Permissions permissions;
 };
 
 const char* name_of(StageState state) {
@@ -143,6 +145,9 @@ std::vector<std::string> joining_arguments(const RunArguments& a, const std::str
   if (!a.kernels->empty()) list.insert(list.end(), {"--kernels", *a.kernels});
   if (a.quiet) list.push_back("--quiet");
   if (a.tensorboard) list.push_back("--tensorboard");
+  if (a.permissions.replace) list.push_back("--replace");
+  if (a.permissions.extend) list.push_back("--extend");
+  if (a.permissions.keep_state) list.push_back("--keep-state");
   return list;
 }
 
@@ -183,6 +188,7 @@ RunStatus run_here(const RunArguments& a, const std::vector<kd::Stage>& stages,
   options.keep_going = a.keep_going;
   options.worker = a.worker;
   options.device = parse_device(a.device->device);
+  options.extend = a.permissions.extend, options.keep_state = a.permissions.keep_state;
   return run_stages(stages, folder, options, console);
 }
 
@@ -212,6 +218,16 @@ std::string last_line(const RunArguments& a) {
   return cat("all stages done; 'limbeck report ", a.out, "' makes tables and figures");
 }
 
+/// Stops before work when finished stages would be replaced and nobody said so.
+void ask_for_permission(const RunArguments& a, const std::vector<PlannedStage>& plan) {
+  try {
+    expect_permission(plan, a.out, a.permissions);
+  } catch (const Error&) {
+    print_changed(plan, a.out, a.permissions);
+    throw;
+  }
+}
+
 int run(const RunArguments& a) {
   LIMBECK_CHECK(!a.slurm || a.jobs == 1,
                 "--slurm and --jobs: give one of them; Slurm starts the processes itself");
@@ -219,33 +235,42 @@ int run(const RunArguments& a) {
   const Device device = a.slurm ? submitted_device(*a.device) : chosen_device(*a.device);
   if (!a.slurm) set_kernels(*a.kernels, device);
   if (a.threads > 0) omp_set_num_threads(a.threads);
-  const kd::Workflow workflow(settings, device);
+  kd::Workflow workflow(settings, device);
   const auto& stages = workflow.stages();
   const std::string text = to_toml(list_settings(settings));
-  if (std::filesystem::exists(a.out + "/run.json"))
-    read_recorded_run(a.out);  // refuses what an earlier version wrote
-  if (!a.worker) workflow.check_data();
-  if (a.dry_run) {
-    std::printf("%s", text.c_str());
-    const auto plan = plan_stages(stages, a.out, a.selection);
-    Console console;
-    print_data_summary(settings.data, workflow.data(), console);
-    print_plan(plan);
-    if (!a.no_measure && !a.slurm) print_costs(plan, a.out, device);
-    return StopSignals::requested() ? exit_interrupted : 0;
+  if (std::filesystem::exists(a.out + "/run.json")) {  // refuses what an earlier version wrote
+    check_run_format(a.out, run_format);
+    read_recorded_run(a.out);
   }
-  plan_stages(stages, a.out, a.selection);  // a wrong --only leaves no folder
-  RunFolder folder(a.out, stages, text);
+  plan_stages(stages, a.out, a.selection);  // a wrong --only is told before data are read
+  const kd::KnownIdentities inputs = read_inputs(workflow, a.out);
+  const auto plan = plan_stages(stages, a.out, a.selection);
   Console console(stdout, a.quiet    ? Console::Mode::quiet
                           : a.worker ? Console::Mode::plain
                                      : Console::Mode::automatic);
+  if (!a.worker) check_before_work(workflow, plan, a.out);
+  if (a.dry_run) {
+    std::printf("%s", text.c_str());
+    print_data_summary(settings.data, workflow.data(), console);
+    print_plan(plan);
+    print_changed(plan, a.out, a.permissions);
+    for (const std::string& remark : workflow.remarks()) console.note(remark);
+    if (!a.no_measure && !a.slurm) print_costs(plan, a.out, device);
+    return StopSignals::requested() ? exit_interrupted : 0;
+  }
+  if (!a.worker) ask_for_permission(a, plan);
+  RunFolder folder(a.out, stages, text);
+  remember(inputs, a.out);
   if (a.slurm) return submit(a, stages, folder, console), 0;
   if (!a.worker)
     console.line(cat("run ", a.out, " of ", a.config, ", ",
                      a.jobs > 1 ? cat(a.jobs, " processes with together ") : "",
                      omp_get_max_threads(), device == cpu ? " threads" : cat(" threads, ", device),
                      "; the effective settings are in ", a.out, "/config.toml"));
-  if (!a.worker) print_data_summary(settings.data, workflow.data(), console);
+  if (!a.worker) {
+    print_data_summary(settings.data, workflow.data(), console);
+    for (const std::string& remark : workflow.remarks()) console.note(remark);
+  }
   StopSignals signals;
   const RunStatus status =
       a.jobs > 1 ? run_jobs(a, stages, folder) : run_here(a, stages, folder, console);
@@ -306,6 +331,7 @@ RegisterCommand run_command(
            .non_negative()
            .show_default();
        app.add_flag("--tensorboard", a->tensorboard, tensorboard_help);
+       add_permission_options(app, a->permissions);
        app.add_flag("--dry-run", a->dry_run,
                     "print the effective settings, what would be run, and what it will cost: time, "
                     "memory and disk by a few steps of each stage");

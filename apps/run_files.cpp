@@ -66,7 +66,7 @@ std::string json_text(const std::string& path, const std::string& key) {
   return text_at(read_json(path), key);
 }
 
-void check_run_format(const std::string& directory) {
+int check_run_format(const std::string& directory, int oldest) {
   const std::string path = directory + "/run.json";
   LIMBECK_CHECK(fs::exists(path), directory, ": not a run folder (it has no run.json)");
   const json read = read_json(path);
@@ -74,10 +74,39 @@ void check_run_format(const std::string& directory) {
                 ": malformed; expected an object with \"format\" and \"stages\"");
   const json format =
       read.contains("format") ? read["format"] : json(1);  // the first one did not say its number
-  LIMBECK_CHECK(format == run_format, path, ": of ",
-                format.is_number() && format < run_format ? "an earlier" : "another",
+  LIMBECK_CHECK(format.is_number_integer() && format >= oldest && format <= run_format, path,
+                ": of ", format.is_number() && format < run_format ? "an earlier" : "another",
                 " version of limbeck (expected format ", run_format, ", found ", format.dump(),
-                "); use that version, or a new folder");
+                "); use that version, or a new folder",
+                format == readable_run_format ? "; 'limbeck report' and 'status' read it" : "");
+  return format.get<int>();
+}
+
+std::string format_note(const std::string& directory) {
+  const int format = check_run_format(directory);
+  if (format == run_format) return {};
+  return cat(directory, "/run.json: of an earlier version (format ", format,
+             "): its stages do not say which data they read, and `limbeck run` does not go on "
+             "with it");
+}
+
+std::map<std::string, std::string> read_identities(const std::string& directory) {
+  const json read = read_json(directory + "/identities.json");
+  std::map<std::string, std::string> entries;
+  if (read.is_object())
+    for (const auto& [state, identity] : read.items())
+      if (identity.is_string()) entries[state] = identity.get<std::string>();
+  return entries;
+}
+
+void write_identities(const std::string& directory,
+                      const std::map<std::string, std::string>& entries) {
+  write_file_atomically(directory + "/identities.json", json(entries).dump(2) + "\n");
+}
+
+bool keeps_state(const std::string& stage_directory) {
+  return json_text(stage_directory + "/done.json", "state") == "kept" &&
+         fs::exists(stage_directory + "/checkpoint.safetensors");
 }
 
 kd::Results read_results(const std::string& stage_directory) {

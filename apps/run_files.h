@@ -3,6 +3,7 @@
 //
 //   DIR/config.toml                 the effective configuration
 //   DIR/run.json                    the stages in order: name, title, needs, fingerprint, labels
+//   DIR/identities.json             what was read of files, by their state (data/identity.h)
 //   DIR/.lock                       held by every process of the run (RunFolder in executor.h)
 //   DIR/.locks/NAME                 held by the process that works on stage NAME
 //   DIR/stages/NAME/stage.json      fingerprint and settings of what runs, or ran, in this folder
@@ -12,9 +13,11 @@
 //   DIR/stages/NAME/times.json      wall seconds, sessions and peak memory (the one file that
 //                                   differs between equal runs)
 //   DIR/stages/NAME/metrics.jsonl   its curves, images/*.png, and the files the stage itself writes
-//   DIR/stages/NAME/checkpoint.safetensors   only while it is unfinished
+//   DIR/stages/NAME/checkpoint.safetensors   while it is unfinished; with --keep-state afterwards
+//   DIR/stages/NAME.1, NAME.2, ...  what --replace and --extend kept of it
 //   DIR/slurm/                      scripts, outputs and job ids of --slurm (slurm.h)
 #pragma once
+#include <map>
 #include <optional>
 #include <string>
 
@@ -34,11 +37,23 @@ void expect_no_link(const std::string& folder);
 /// middle cannot leave, but a person can).
 std::string json_text(const std::string& path, const std::string& key);
 
-/// Of run.json and result.json.
-inline constexpr int run_format = 2;
-/// Throws Error naming run.json when it is missing, malformed, or of another format (an earlier
-/// version's).
-void check_run_format(const std::string& directory);
+/// Of run.json, result.json and the fingerprints in them. Format 2 can be read, not gone on with:
+/// its fingerprints say nothing of the data.
+inline constexpr int run_format = 3, readable_run_format = 2;
+/// Throws Error naming run.json when it is missing, malformed, or of a format before `oldest` or
+/// after ours. Returns the format.
+int check_run_format(const std::string& directory, int oldest = readable_run_format);
+
+/// What to say of a run that an earlier version made and this one reads; empty: it is of ours.
+std::string format_note(const std::string& directory);
+
+/// identities.json; empty when there is none.
+std::map<std::string, std::string> read_identities(const std::string& directory);
+void write_identities(const std::string& directory,
+                      const std::map<std::string, std::string>& entries);
+
+/// Whether a finished stage kept its last state.
+bool keeps_state(const std::string& stage_directory);
 
 /// The numbers of a finished stage (result.json). Non-finite numbers are stored as null and read as
 /// NaN.

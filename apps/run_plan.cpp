@@ -19,7 +19,7 @@ using nlohmann::json;
 using nlohmann::ordered_json;
 
 /// Goes into every fingerprint; raise it when stages mean something else by the same settings.
-constexpr const char* format_version = "limbeck stage 2";
+constexpr const char* format_version = "limbeck stage 3";
 
 std::string hex(uint64_t v) {
   char text[20];
@@ -112,9 +112,10 @@ void judge(PlannedStage& p, const std::vector<PlannedStage>& before, const std::
     p.state = StageState::changed;
     p.why = changed_keys(json_text(folder + "/stage.json", "settings"), p.stage->settings);
     for (const auto& other : before)
-      if (p.why.empty() && other.state == StageState::changed &&
+      if (p.why.empty() && other.state != StageState::finished &&
           std::count(p.stage->needs.begin(), p.stage->needs.end(), other.stage->name))
         p.why = other.stage->name;
+    if (p.why.empty()) p.why = "what it needs";
   }
 }
 
@@ -158,14 +159,19 @@ std::vector<PlannedStage> plan_stages(const std::vector<kd::Stage>& stages,
     for (const kd::Stage* s : stages_with_labels(stages, only, "--only")) planner.add(*s);
   std::vector<PlannedStage> plan;
   for (const kd::Stage* s : planner.order()) {
-    std::string text = cat(format_version, "\nname = ", s->name, "\n", s->settings, "\n");
+    PlannedStage p{s, {}, StageState::missing, {}};
     for (const auto& need : s->needs)
-      text += cat("need ", need, " = ", find_planned(plan, need)->fingerprint, "\n");
-    PlannedStage p{s, hex(fnv1a(text)), StageState::missing, {}};
+      p.needs += cat("need ", need, " = ", find_planned(plan, need)->fingerprint, "\n");
+    p.fingerprint = fingerprint_of(*s, s->settings, p.needs);
     judge(p, plan, directory);
     plan.push_back(p);
   }
   return plan;
+}
+
+std::string fingerprint_of(const kd::Stage& stage, const std::string& settings,
+                           const std::string& needs) {
+  return hex(fnv1a(cat(format_version, "\nname = ", stage.name, "\n", settings, "\n", needs)));
 }
 
 std::string overview_text(const std::vector<PlannedStage>& plan) {
@@ -239,29 +245,32 @@ std::string failure_summary(const std::vector<PlannedStage>& plan) {
              joined(held));
 }
 
+std::map<std::string, std::string> lines_of(const std::string& text) {
+  std::map<std::string, std::string> map;
+  std::istringstream in(text);
+  std::string section;
+  for (std::string line; std::getline(in, line);) {
+    if (line.empty()) continue;
+    const size_t equals = line.find(" = ");
+    if (line[0] == '[')
+      section = line.substr(1, line.find(']') - 1) + ".";
+    else
+      map[section + line.substr(0, equals)] =
+          equals == std::string::npos ? std::string() : line.substr(equals + 3);
+  }
+  return map;
+}
+
 std::string changed_keys(const std::string& before, const std::string& after) {
-  const auto lines = [](const std::string& text) {
-    std::map<std::string, std::string> map;
-    std::istringstream in(text);
-    std::string section;
-    for (std::string line; std::getline(in, line);) {
-      if (line.empty()) continue;
-      if (line[0] == '[')
-        section = line.substr(1, line.find(']') - 1) + ".";
-      else
-        map[section + line.substr(0, line.find(" = "))] = line;
-    }
-    return map;
-  };
-  auto a = lines(before), b = lines(after);
-  for (const auto& [key, line] : b)
-    if (a.count(key) && a[key] == line)
+  auto a = lines_of(before);
+  for (const auto& [key, value] : lines_of(after))
+    if (a.count(key) && a[key] == value)
       a.erase(key);
     else
       a[key] = "";
   std::string keys;
   int count = 0;
-  for (const auto& [key, line] : a)
+  for (const auto& [key, value] : a)
     if (++count <= 3) keys += (count > 1 ? ", " : "") + key;
   return count > 3 ? cat(keys, " and ", count - 3, " more") : keys;
 }

@@ -1,9 +1,11 @@
 // The plan of a run: which stages, in which order, and how far each of them is on disk.
 //
-// The fingerprint of a stage hashes its name, its settings and the fingerprints of its needs. A
-// finished stage with the same fingerprint is skipped; with another one its folder is cleared and
-// it runs again, and so do the stages that need it.
+// The fingerprint of a stage hashes its name, its settings (with what it reads besides,
+// kd::Workflow::read_inputs) and the fingerprints of its needs. A finished stage with the same
+// fingerprint is skipped; with another one it runs again if the person says so, and so do the
+// stages that need it.
 #pragma once
+#include <map>
 #include <string>
 #include <vector>
 
@@ -19,6 +21,7 @@ struct PlannedStage {
   StageState state;
   std::string
       why;  ///< changed: "gan.steps", or "teacher" when only a needed stage did; failed: the error
+  std::string needs = {};  ///< the part of the fingerprinted text that names the needs'
 };
 
 /// Which stages; all of them when both are empty. What the chosen ones need always comes with them.
@@ -34,6 +37,10 @@ struct Selection {
 std::vector<PlannedStage> plan_stages(const std::vector<kd::Stage>& stages,
                                       const std::string& directory,
                                       const Selection& selection = {});
+
+/// Of a stage with such settings; `needs` as in PlannedStage.
+std::string fingerprint_of(const kd::Stage& stage, const std::string& settings,
+                           const std::string& needs);
 
 /// The stages that `only` (see Selection) names, without their needs.
 std::vector<const kd::Stage*> stages_with_labels(const std::vector<kd::Stage>& stages,
@@ -61,6 +68,8 @@ std::vector<std::string> failed_needs(const PlannedStage& p, const std::vector<P
 /// failed.
 std::string failure_summary(const std::vector<PlannedStage>& plan);
 
+/// "key = value" lines (under "[section]" lines, where there are), by key.
+std::map<std::string, std::string> lines_of(const std::string& text);
 /// The keys of "key = value" lines (under "[section]" lines, where there are) that differ, at most
 /// three; empty when none does.
 std::string changed_keys(const std::string& before, const std::string& after);

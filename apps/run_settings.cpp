@@ -8,7 +8,8 @@ namespace limbeck {
 
 void make_paths_absolute(kd::ExperimentSettings& s, const std::string& folder) {
   namespace fs = std::filesystem;
-  for (std::string* path : {&s.data.path, &s.plan.teachers, &s.plan.fake_data, &s.plan.logits}) {
+  for (std::string* path :
+       {&s.data.path, &s.plan.teachers, &s.plan.fake_data, &s.plan.logits, &s.evaluation.types}) {
     if (path->empty()) continue;
     const fs::path whole = fs::absolute(fs::path(folder) / *path);
     std::error_code error;  // of links that turn in circles, say

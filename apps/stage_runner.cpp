@@ -4,6 +4,7 @@
 #include <chrono>
 #include <filesystem>
 
+#include "apps/extension.h"
 #include "apps/monitor.h"
 #include "apps/peak_memory.h"
 #include "apps/run_files.h"
@@ -55,10 +56,33 @@ void start_afresh(const PlannedStage& p, const std::string& folder) {
   fs::create_directories(folder);
   fs::remove(folder + "/done.json");
   for (const auto& entry : fs::directory_iterator(folder)) fs::remove_all(entry.path());
-  write_file_atomically(folder + "/stage.json",
-                        cat("{\n  \"stage\": ", json_string(p.stage->name),
-                            ",\n  \"fingerprint\": ", json_string(p.fingerprint),
-                            ",\n  \"settings\": ", json_string(p.stage->settings), "\n}\n"));
+  write_stage_json(folder, p);
+}
+
+/// Whether the stage begins at its first step. Leaves a folder of its own.
+bool begin(const std::string& directory, const PlannedStage& p, const StageOptions& options) {
+  const std::string folder = stage_folder(directory, p.stage->name);
+  expect_no_link(folder);
+  bool resumes = p.state == StageState::unfinished || recover_extension(directory, p);
+  if (is_superseded(directory, p)) {
+    resumes = options.extend && why_not_extended(directory, p).empty();
+    if (resumes)
+      begin_extension(directory, p);
+    else
+      keep_finished(directory, p.stage->name);
+  }
+  // Without a checkpoint nothing in the folder counts.
+  if (!resumes || !fs::exists(folder + "/checkpoint.safetensors")) {
+    start_afresh(p, folder);
+    return true;
+  }
+  remove_temporary_files(folder);
+  return false;
+}
+
+std::string done_text(const std::string& fingerprint, bool keeps_state) {
+  return cat("{\"fingerprint\":", json_string(fingerprint),
+             keeps_state ? ",\"state\":\"kept\"}\n" : "}\n");
 }
 
 /// Only declared needs may be read: the fingerprint covers nothing else.
@@ -81,7 +105,8 @@ double needed_result(const std::string& directory, const kd::Stage& stage, const
 
 void say_why_again(const PlannedStage& p, bool afresh, Console& console) {
   if (p.state == StageState::changed)
-    console.note(cat("changed since it ran (", p.why, "); running again"));
+    console.note(
+        cat("changed since it ran (", p.why, afresh ? "); running again" : "); training on"));
   if (!afresh)
     console.note("resuming from its last checkpoint");
   else if (p.state == StageState::unfinished)
@@ -101,14 +126,8 @@ std::string summary_of(const kd::Results& results, double seconds) {
 void run_stage(const std::string& directory, const PlannedStage& p, int index, int count,
                const StageOptions& options, Console& console) {
   const std::string folder = stage_folder(directory, p.stage->name);
-  expect_no_link(folder);
-  // Without a checkpoint nothing in the folder counts.
-  const bool afresh =
-      p.state != StageState::unfinished || !fs::exists(folder + "/checkpoint.safetensors");
-  if (afresh)
-    start_afresh(p, folder);
-  else
-    remove_temporary_files(folder);
+  const bool afresh = begin(directory, p, options);
+  const bool keeps = options.keep_state && !p.stage->length.empty();
   const Stopwatch times(folder, options.device);
   console.begin(index, count, p.stage->name, p.stage->title);
   say_why_again(p, afresh, console);
@@ -116,6 +135,7 @@ void run_stage(const std::string& directory, const PlannedStage& p, int index, i
   StageMonitor monitor({.directory = folder,
                         .fingerprint = p.fingerprint,
                         .checkpoint_seconds = options.checkpoint_seconds,
+                        .save_last = keeps,
                         .tensorboard = options.tensorboard,
                         .stop_requested = options.stop_requested,
                         .after_save = [&] { times.write(); }},
@@ -137,16 +157,24 @@ void run_stage(const std::string& directory, const PlannedStage& p, int index, i
   monitor.finish();
   write_results(folder, context.results);
   times.write();
-  write_file_atomically(folder + "/done.json",
-                        cat("{\"fingerprint\":", json_string(p.fingerprint), "}\n"));
+  write_file_atomically(
+      folder + "/done.json",
+      done_text(p.fingerprint, keeps && fs::exists(folder + "/checkpoint.safetensors")));
   tidy_stage(directory, p.stage->name);
   console.end(summary_of(context.results, times.seconds()));
+}
+
+void write_stage_json(const std::string& folder, const PlannedStage& p) {
+  write_file_atomically(folder + "/stage.json",
+                        cat("{\n  \"stage\": ", json_string(p.stage->name),
+                            ",\n  \"fingerprint\": ", json_string(p.fingerprint),
+                            ",\n  \"settings\": ", json_string(p.stage->settings), "\n}\n"));
 }
 
 void tidy_stage(const std::string& directory, const std::string& stage) {
   const std::string folder = stage_folder(directory, stage);
   if (is_link(folder)) return;
-  fs::remove(folder + "/checkpoint.safetensors");
+  if (!keeps_state(folder)) fs::remove(folder + "/checkpoint.safetensors");
   remove_temporary_files(folder);
 }
 

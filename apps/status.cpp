@@ -94,6 +94,8 @@ StatusLine status_of(const PlannedStage& p, const RecordedRun& run,
 
 void print_status(const std::string& directory) {
   RecordedRun run = read_recorded_run(directory);
+  if (const std::string note = format_note(directory); !note.empty())
+    std::printf("%s\n", note.c_str());
   const auto jobs = known_jobs(directory, run.plan);
   judge_by_jobs(run, jobs, directory);
   std::vector<StatusLine> lines{{"stage", "state", jobs.empty() ? "" : "job", "what"}};

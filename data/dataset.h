@@ -136,13 +136,20 @@ struct Batch {
   Batch to(Device device) const;  ///< the tensors there
 };
 
+/// Steps of a pass over n images. Where a single image would be left for the last batch it joins
+/// the batch before it: batch norm has no variance of one. With drop_last it is left out with the
+/// others.
+int64_t steps_per_epoch(int64_t n, int64_t batch, bool drop_last = false);
+/// Images of the largest batch of such a pass: `batch`, or one more.
+int64_t largest_batch(int64_t n, int64_t batch, bool drop_last = false);
+
 /// Shuffled batches for training with background threads. Batch k of epoch e depends on (seed
 /// stream, e, k) only, so a loop can start at any step. next() hands them out in order.
 class Loader {
  public:
   struct Config {
     int64_t batch = 64;
-    bool drop_last = false;  ///< PyTorch's meaning
+    bool drop_last = false;  ///< PyTorch's meaning; without it steps_per_epoch() has the last batch
     bool shuffle = true;
     Augmentation augmentation;
     Views views = {};

@@ -15,6 +15,16 @@
 
 namespace limbeck::data {
 
+int64_t steps_per_epoch(int64_t n, int64_t batch, bool drop_last) {
+  const int64_t whole = n / batch, left = n % batch;
+  return drop_last || left == 0 || (left == 1 && whole > 0) ? whole : whole + 1;
+}
+
+int64_t largest_batch(int64_t n, int64_t batch, bool drop_last) {
+  const bool joined = !drop_last && n > batch && n % batch == 1;
+  return joined ? batch + 1 : batch;
+}
+
 struct Loader::State {
   Dataset dataset;
   Config config;
@@ -53,8 +63,9 @@ struct Loader::State {
   }
 
   std::vector<int64_t> rows_of(int64_t step) {
-    const int64_t first = step % per_epoch * config.batch,
-                  last = std::min(first + config.batch, dataset.size());
+    const int64_t in_epoch = step % per_epoch, first = in_epoch * config.batch;
+    const bool takes_the_rest = !config.drop_last && in_epoch + 1 == per_epoch;
+    const int64_t last = takes_the_rest ? dataset.size() : first + config.batch;
     std::vector<int64_t> rows(static_cast<size_t>(last - first));
     if (!config.shuffle) {
       std::iota(rows.begin(), rows.end(), first);
@@ -149,7 +160,7 @@ Loader::Loader(const Dataset& dataset, Config config, Stream stream, int64_t fir
                       replayed.outputs.size(1) == n,
                   "loader: stored outputs: expected [", replayed.count, ", ", n,
                   ", outputs], found ", describe(replayed.outputs));
-  s.per_epoch = s.config.drop_last ? n / s.config.batch : (n + s.config.batch - 1) / s.config.batch;
+  s.per_epoch = data::steps_per_epoch(n, s.config.batch, s.config.drop_last);
   LIMBECK_CHECK(s.per_epoch > 0, "loader: drop_last with batches of ", s.config.batch,
                 " leaves nothing of ", n, " images");
   s.to_make = s.to_hand_out = first_step;

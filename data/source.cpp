@@ -24,18 +24,30 @@ std::vector<std::string> source_names() {
 constexpr const char* compact_help =
     "number the classes that have training images, in their order, and forget the others";
 
+/// Whether the source reads any; true for an unknown one.
+bool has_files(const std::string& kind) {
+  for (const DataSource& s : sources())
+    if (s.name == kind) return !s.files.empty();
+  return true;
+}
+
+/// The place of the files says nothing about them: kd/workflow.h adds what was read.
 void common_fields(DataSettings& s, FieldVisitor& v) {
   std::string names;
   for (const std::string& name : source_names()) names += (names.empty() ? "" : " | ") + name;
+  const bool reads_files = has_files(s.kind);
   v("kind", s.kind, names);
-  v("path", s.path, "folder of the data files, or the one file, of sources that read files");
+  v("path", s.path, "folder of the data files, or the one file, of sources that read files",
+    Influence::none);
   v("train_per_class", s.train_per_class, "labelled training images per class, 0: all");
   v("test_per_class", s.test_per_class, "test images per class, 0: all");
   v("image_size", s.image_size, "side of the images in pixels; smaller ones get a black frame");
   v("resize", s.resize,
     "images of another size are scaled: stretch (both sides) | crop (the middle square) | fit (in "
-    "a black frame); empty: not");
-  v("seed", s.seed, "seed of the draw and of images that a source makes");
+    "a black frame); empty: not",
+    influence_if(reads_files));
+  v("seed", s.seed, "seed of the draw and of images that a source makes",
+    influence_if(!reads_files || s.train_per_class > 0 || s.test_per_class > 0));
 }
 
 /// The shared settings and the section of one source.
@@ -43,7 +55,6 @@ struct ChosenSettings {
   DataSettings all;
   void fields(FieldVisitor& v) {
     const DataSource& source = find_source(all.kind);
-    if (source.files.empty()) all.path.clear();
     common_fields(all, v);
     if (all.compact_labels) v("compact_labels", all.compact_labels, compact_help);
     v(source.name, all.sources.at(source.name), source.help);

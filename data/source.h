@@ -34,7 +34,8 @@ struct DataSettings {
   NamedSettings sources = source_settings();
   void fields(FieldVisitor& v);
   /// Canonical text of what has influence: the shared settings and those of the chosen source, as
-  /// "data.key = value" lines. Throws when the source is unknown.
+  /// "data.key = value" lines, without the path (data/identity.h says what lies there). Throws when
+  /// the source is unknown.
   std::string text() const;
 };
 

@@ -4,6 +4,7 @@
 
 #include "gan/balanced_pick.h"
 #include "nn/images.h"
+#include "tensor/ranges.h"
 
 namespace limbeck::gan {
 
@@ -14,8 +15,16 @@ SparseAutoencoderSize size_of(const AutoencoderSettings& s, const data::Dataset&
           .size = d.height()};
 }
 
-nn::Values train_autoencoder(const AutoencoderTask& task, const AutoencoderSettings& s) {
+void check(const AutoencoderSettings& s) {
   check(s, "autoencoder");
+  expect_count("autoencoder.width", 1, s.width);
+  expect_count("autoencoder.feature", 0, s.feature);
+  expect_not_negative("autoencoder.sparsity", s.sparsity);
+  expect_not_negative("autoencoder.response_weight", s.response_weight);
+}
+
+nn::Values train_autoencoder(const AutoencoderTask& task, const AutoencoderSettings& s) {
+  check(s);
   LIMBECK_CHECK(task.data.size() > 0 && task.data.targets.defined(),
                 "autoencoder: expected images with responses");
   const Device device = task.net.device();

@@ -25,6 +25,9 @@ struct AutoencoderSettings : EpochSettings {
   }
 };
 
+/// Throws naming the key.
+void check(const AutoencoderSettings& settings);
+
 /// The size for images of such a set.
 SparseAutoencoderSize size_of(const AutoencoderSettings& settings, const data::Dataset& data);
 

@@ -23,7 +23,8 @@ BigGanWidths biggan_widths(int64_t resolution) {
     case 64: return {{16, 16, 8, 4}, {16, 8, 4, 2}, {1, 2, 4, 8, 16}, 4, {32, 16, 8, 4, 4}};
     case 128:
       return {{16, 16, 8, 4, 2}, {16, 8, 4, 2, 1}, {1, 2, 4, 8, 16, 16}, 5, {64, 32, 16, 8, 4, 4}};
-    default: fail("BigGAN: resolution must be 32, 64 or 128, found ", resolution);
+    default:
+      fail("BigGAN: makes images of 32, 64 or 128 pixels (data.image_size), found ", resolution);
   }
 }
 

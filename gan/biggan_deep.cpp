@@ -19,7 +19,8 @@ BigGanDeepWidths biggan_deep_widths(int64_t resolution) {
   switch (resolution) {
     case 64: return {{16, 16, 8, 4}, {16, 8, 4, 2}, {1, 2, 4, 8}, {2, 4, 8, 16}};
     case 128: return {{16, 16, 8, 4, 2}, {16, 8, 4, 2, 1}, {1, 2, 4, 8, 16}, {2, 4, 8, 16, 16}};
-    default: fail("BigGAN-deep: resolution must be 64 or 128, found ", resolution);
+    default:
+      fail("BigGAN-deep: makes images of 64 or 128 pixels (data.image_size), found ", resolution);
   }
 }
 

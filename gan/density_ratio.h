@@ -96,15 +96,19 @@ struct RatioSettings {
     v("batch", batch, "real images per step, and as many fakes");
     v("lr", lr, "first learning rate (Adam)");
     v("milestones", milestones, "epochs at which the learning rate drops (e >= d)");
-    v("lr_factor", lr_factor, "factor of a drop");
+    v("lr_factor", lr_factor, "factor of a drop", influence_if(!milestones.empty()));
     v("beta1", beta1, "Adam beta1");
     v("beta2", beta2, "Adam beta2");
     v("weight_decay", weight_decay, "L2 in the gradient");
     v("lambda", lambda, "weight of the penalty (mean ratio of fakes - 1)^2");
     v("flip", flip, "random horizontal flip of the real images");
-    v("restarts", restarts, "new seeds to try when the net says zero everywhere");
+    v("restarts", restarts, "new seeds to try when the net says zero everywhere", Influence::none);
   }
 };
+
+/// Throws naming the key for values that no training can follow; of `net` and `width`
+/// ratio_widths() and response_ratio_widths() know more.
+void check(const RatioSettings& settings);
 
 struct RatioTask {
   RatioNet& net;  ///< initialised by the loop, again after a restart; on the device of `features`

@@ -13,11 +13,25 @@ int64_t part_of(int64_t side, double ratio) {
 }
 int64_t cut_size(int64_t side) { return part_of(side, 0.5); }
 
+std::string trimmed(const std::string& text) {
+  const size_t begin = text.find_first_not_of(" \t"), end = text.find_last_not_of(" \t");
+  return begin == std::string::npos ? "" : text.substr(begin, end - begin + 1);
+}
+
 }  // namespace
+
+void check_policy(const std::string& policy, const std::string& key) {
+  try {
+    DiffAugment{policy};
+  } catch (const Error& e) {
+    fail(key, ": ", e.what());
+  }
+}
 
 DiffAugment::DiffAugment(const std::string& policy) {
   std::istringstream names(policy);
-  for (std::string name; std::getline(names, name, ',');) {
+  for (std::string part; std::getline(names, part, ',');) {
+    const std::string name = trimmed(part);
     if (name == "color")
       color_ = true;
     else if (name == "translation")

@@ -9,10 +9,13 @@
 
 namespace limbeck::gan {
 
+/// Throws naming the key for a policy that DiffAugment does not know.
+void check_policy(const std::string& policy, const std::string& key);
+
 class DiffAugment {
  public:
   /// `policy` is a comma-separated subset of color, translation, cutout, applied in this order;
-  /// empty: identity. Throws on other names.
+  /// blanks around the names do not matter; empty: identity. Throws on other names.
   explicit DiffAugment(const std::string& policy);
   bool identity() const { return !color_ && !translation_ && !cutout_; }
 

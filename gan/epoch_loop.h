@@ -29,7 +29,7 @@ struct EpochSettings {
     v("batch", batch, "examples per step");
     v("lr", lr, "first learning rate (SGD)");
     v("milestones", milestones, "epochs at which the learning rate drops (e >= d)");
-    v("lr_factor", lr_factor, "factor of a drop");
+    v("lr_factor", lr_factor, "factor of a drop", influence_if(!milestones.empty()));
     v("momentum", momentum, "SGD momentum");
     v("weight_decay", weight_decay, "L2 in the gradient of every parameter");
   }

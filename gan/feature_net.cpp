@@ -1,5 +1,7 @@
 #include "gan/feature_net.h"
 
+#include "tensor/ranges.h"
+
 namespace limbeck::gan {
 namespace {
 
@@ -43,17 +45,17 @@ int64_t feature_dimension(const nn::ModelOptions& o, const FeatureNetSize& s) {
   return s.feature > 0 ? s.feature : o.channels * o.size * o.size;
 }
 
-void check(const FeatureNetSize& s) {
-  LIMBECK_CHECK(s.width > 0, "feature net: width must be positive, found ", s.width);
-  LIMBECK_CHECK(!s.blocks.empty() && s.blocks.size() <= 4,
-                "feature net: expected 1 to 4 stages in blocks, found ", s.blocks.size());
-  for (int64_t n : s.blocks)
-    LIMBECK_CHECK(n > 0, "feature net: a stage needs at least one block, found ", n);
-  for (int64_t n : s.head)
-    LIMBECK_CHECK(n > 0, "feature net: a hidden layer needs at least one unit, found ", n);
-}
-
 }  // namespace
+
+void check(const FeatureNetSize& s) {
+  expect_count("features.net.width", 1, s.width, 1 << 16);
+  LIMBECK_CHECK(!s.blocks.empty() && s.blocks.size() <= 4,
+                "features.net.blocks: expected those of 1 to 4 stages, found ", s.blocks.size());
+  for (const int64_t n : s.blocks) expect_count("features.net.blocks", 1, n, 1 << 10);
+  expect_count("features.net.feature", 0, s.feature);
+  for (const int64_t n : s.head) expect_count("features.net.head", 1, n);
+  expect_share("features.net.dropout", s.dropout);
+}
 
 /// Children "0" conv, "1" BN, "2" the ReLU (fused into the BN here), "3" ... stages and pools.
 class FeatureNet::Main : public nn::Module {

@@ -24,6 +24,9 @@ struct FeatureNetSize {
   }
 };
 
+/// Throws naming the key of [features.net].
+void check(const FeatureNetSize& size);
+
 /// main: conv, BN, ReLU, stages, (max-pool behind the first two stages at 128 pixels and more),
 /// average pool; classifier_1: linear layer, its raw output is the feature; classifier_2: BN, ReLU,
 /// dropout, linear, ... to the logits. Keys main.*, classifier_1.0.*, classifier_2.* are those of

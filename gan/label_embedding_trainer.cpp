@@ -3,11 +3,17 @@
 #include <algorithm>
 #include <set>
 
+#include "tensor/ranges.h"
+
 namespace limbeck::gan {
 
-nn::Values train_label_embedding(const LabelEmbeddingTask& task, const LabelEmbeddingSettings& s) {
+void check(const LabelEmbeddingSettings& s) {
   check(s, "label_embedding");
-  LIMBECK_CHECK(s.noise >= 0, "label_embedding.noise: expected 0 or more, found ", s.noise);
+  expect_not_negative("label_embedding.noise", s.noise);
+}
+
+nn::Values train_label_embedding(const LabelEmbeddingTask& task, const LabelEmbeddingSettings& s) {
+  check(s);
   const std::set<float> set(task.responses.begin(), task.responses.end());
   const std::vector<float> distinct(set.begin(), set.end());
   const int64_t count = static_cast<int64_t>(distinct.size());

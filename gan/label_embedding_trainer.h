@@ -17,6 +17,9 @@ struct LabelEmbeddingSettings : EpochSettings {
   }
 };
 
+/// Throws naming the key.
+void check(const LabelEmbeddingSettings& settings);
+
 struct LabelEmbeddingTask {
   nn::LabelToEmbedding& net;         ///< initialised by the caller
   nn::EmbeddingNetwork& embedding;   ///< trained; frozen here, on the same device

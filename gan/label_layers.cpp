@@ -158,7 +158,7 @@ Judged judged_map(const Variable& x, const Variable& h, LabelLinear& linear, Lab
 NetworkConfig checked_label_config(const char* what, NetworkConfig c) {
   check_sizes(what, c);
   LIMBECK_CHECK(c.resolution == 64 || c.resolution == 32, what,
-                ": resolution must be 64 or 32, found ", c.resolution);
+                ": makes images of 32 or 64 pixels (data.image_size), found ", c.resolution);
   LIMBECK_CHECK(c.shared_dim == 0 && !c.hierarchical && c.attention.empty(), what,
                 ": takes no shared_dim, hierarchical z or choice of attention");
   return c;

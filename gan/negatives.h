@@ -30,13 +30,15 @@ struct NegativeSettings {
       "original), 0: none");
     v("mismatched_quantile", mismatched_quantile,
       "their distance from the target lies beyond this quantile of all images' (0.9; Steering "
-      "Angle 0.5)");
+      "Angle 0.5)",
+      influence_if(mismatched > 0));
     v("poor", poor,
       "weight of poor fakes (0.15 to 0.3 in the original), which the generator makes once at step "
       "start; 0: none");
-    v("poor_quantile", poor_quantile, "fakes are poor beyond this quantile of NIQE");
-    v("poor_from", poor_from, "fakes of which the poor ones are taken");
-    v("start", start, "generator steps before the first negatives");
+    v("poor_quantile", poor_quantile, "fakes are poor beyond this quantile of NIQE",
+      influence_if(poor > 0));
+    v("poor_from", poor_from, "fakes of which the poor ones are taken", influence_if(poor > 0));
+    v("start", start, "generator steps before the first negatives", influence_if(used()));
   }
 };
 

@@ -73,7 +73,7 @@ void check_condition_kind(const std::string& arch, bool classes) {
   for (const std::string& n : gan_names())
     if (fits(n)) fit.push_back(n);
   fail("gan.arch: ", arch, " is conditioned on ",
-       classes ? "responses, the data have classes" : "classes, the data have responses",
+       classes ? "responses, the task is classification" : "classes, the task is regression",
        "; expected one of ", joined(fit));
 }
 

@@ -11,8 +11,10 @@
 #include "nn/schedule.h"
 #include "nn/step_graph.h"
 #include "tensor/device.h"
+#include "tensor/ranges.h"
 #include "tensor/rows.h"
 #include "tensor/transfer.h"
+#include "train/supervised.h"
 
 namespace limbeck::gan {
 namespace {
@@ -37,9 +39,8 @@ class RatioRun {
     LIMBECK_CHECK(task.real.size() > 0, "ratio: the data set has no images");
     LIMBECK_CHECK(task.features.device() == device_, "ratio: the ratio net is on ", device_,
                   ", the feature net on ", task.features.device());
-    LIMBECK_CHECK(s.epochs > 0 && s.batch > 0, "ratio: expected epochs > 0 and batch > 0, found ",
-                  s.epochs, " and ", s.batch);
-    steps_per_epoch_ = (task.real.size() + s.batch - 1) / s.batch;
+    check(s);
+    steps_per_epoch_ = data::steps_per_epoch(task.real.size(), s.batch);
   }
 
   nn::Values operator()() {
@@ -250,6 +251,21 @@ class RatioRun {
 };
 
 }  // namespace
+
+void check(const RatioSettings& s) {
+  expect_count("ratio.embedding", 0, s.embedding);
+  expect_share("ratio.dropout", s.dropout);
+  expect_count("ratio.epochs", 1, s.epochs);
+  expect_count("ratio.batch", 1, s.batch);
+  expect_positive("ratio.lr", s.lr);
+  train::check_milestones(s.milestones, "ratio.milestones");
+  expect_positive("ratio.lr_factor", s.lr_factor);
+  expect_share("ratio.beta1", s.beta1);
+  expect_share("ratio.beta2", s.beta2);
+  expect_not_negative("ratio.weight_decay", s.weight_decay);
+  expect_not_negative("ratio.lambda", s.lambda);
+  expect_count("ratio.restarts", 0, s.restarts);
+}
 
 nn::Values train_ratio(const RatioTask& task, const RatioSettings& settings) {
   return RatioRun(task, settings)();

@@ -5,6 +5,7 @@
 #include <numeric>
 #include <span>
 
+#include "tensor/ranges.h"
 #include "tensor/rows.h"
 #include "tensor/transfer.h"
 
@@ -162,6 +163,12 @@ class Acceptance {
 };
 
 }  // namespace
+
+void check(const RejectionSettings& s) {
+  expect_count("fakes.sampling.burn_in", 1, s.burn_in);
+  expect_count("fakes.sampling.batch", 1, s.batch);
+  expect_count("fakes.sampling.max_batches", 1, s.max_batches);
+}
 
 Tensor repeat(const Tensor& condition, int64_t n) {
   LIMBECK_CHECK(condition.numel() == 1, "expected one condition, found ", describe(condition));

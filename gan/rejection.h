@@ -23,10 +23,14 @@ struct RejectionSettings {
   void fields(FieldVisitor& v) {
     v("burn_in", burn_in, "images of the burn-in that finds the largest ratio");
     v("batch", batch, "images generated at a time");
-    v("max_batches", max_batches, "batches per call before too low an acceptance is an error");
+    v("max_batches", max_batches, "batches per call before too low an acceptance is an error",
+      Influence::none);
     v("quantise", quantise, "judge images after rounding to bytes");
   }
 };
+
+/// Throws naming the key of [fakes.sampling].
+void check(const RejectionSettings& settings);
 
 /// Ratios f32 [n], on any device, of samples f32 [n, ...] of any device under conditions y [n] on
 /// the CPU.

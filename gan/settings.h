@@ -19,7 +19,8 @@ struct ResponseHeadSettings {
       "auxiliary regression (CcGAN-AVAR): weight in the discriminator's loss (1 in the original), "
       "0: none");
     v("g_weight", g_weight, "the same in the generator's loss (1 in the original)");
-    v("slack", slack, "error of the discriminator that costs nothing, in widths of the vicinity");
+    v("slack", slack, "error of the discriminator that costs nothing, in widths of the vicinity",
+      influence_if(d_weight > 0));
   }
 };
 
@@ -52,6 +53,8 @@ struct GanSettings {
   VicinitySettings vicinity;
   ResponseHeadSettings regression;
   NegativeSettings negatives;
+  /// Whether such a GAN is conditioned on responses; false for an unknown one.
+  bool of_responses() const;
   void fields(FieldVisitor& v) {
     v("steps", steps, "generator steps");
     v("batch", batch, "images per D step (real) and per G step");
@@ -85,18 +88,21 @@ struct GanSettings {
     v("augment", augment,
       "DiffAugment policy: color,translation,cutout or a part of it; empty for none");
     v("flip", flip, "random horizontal flip of real images");
-    v("loss_bound", loss_bound, "stop as diverged when |loss| exceeds this");
-    v("health_every", health_every, "steps between lines of the health log");
-    v("sample_every", sample_every, "steps between sample grids, 0: only at the end");
-    v("loader_threads", loader_threads, "prefetch threads");
-    v("vicinity", vicinity, "responses: which images stand for a response");
-    v("regression", regression, "responses: the discriminator predicts them too");
-    v("negatives", negatives, "responses: further images that the discriminator refuses");
+    v("loss_bound", loss_bound, "stop as diverged when |loss| exceeds this", Influence::none);
+    v("health_every", health_every, "steps between lines of the health log", Influence::none);
+    v("sample_every", sample_every, "steps between sample grids, 0: only at the end",
+      Influence::none);
+    v("loader_threads", loader_threads, "prefetch threads", Influence::none);
+    const Influence by_response = influence_if(of_responses());
+    v("vicinity", vicinity, "responses: which images stand for a response", by_response);
+    v("regression", regression, "responses: the discriminator predicts them too", by_response);
+    v("negatives", negatives, "responses: further images that the discriminator refuses",
+      by_response);
   }
 };
 
-/// Throws naming the key of [gan] that cannot be followed, whatever the data; GanTrainer and
-/// the conditioning check the rest.
+/// Throws naming the key of [gan] that cannot be followed, whatever the data; the conditioning and
+/// check_networks() (gan/update.h) look at the rest.
 void check(const GanSettings& settings);
 
 }  // namespace limbeck::gan

@@ -17,7 +17,7 @@ NetworkConfig checked_naive(const char* what, const NetworkConfig& c) {
   NetworkConfig config = checked_label_config(what, c);
   config.label_dim = 1;
   LIMBECK_CHECK(config.arch != narrow_name || config.resolution == 64, what, ": ", narrow_name,
-                " makes images of 64 pixels, found ", config.resolution);
+                " makes images of 64 pixels (data.image_size), found ", config.resolution);
   return config;
 }
 

@@ -17,10 +17,10 @@ int64_t side_of(const SparseAutoencoderSize& s) {
   LIMBECK_CHECK(s.ch > 0 && s.bottleneck > 0 && s.channels > 0,
                 "sparse autoencoder: expected positive sizes, found ch = ", s.ch,
                 ", bottleneck = ", s.bottleneck, ", channels = ", s.channels);
-  LIMBECK_CHECK(
-      s.size > 0 && s.size % 16 == 0,
-      "sparse autoencoder: the image is halved four times; expected a multiple of 16, found ",
-      s.size);
+  LIMBECK_CHECK(s.size > 0 && s.size % 16 == 0,
+                "sparse autoencoder: the image is halved four times; expected a multiple of 16 "
+                "(data.image_size), found ",
+                s.size);
   return s.size / 16;
 }
 

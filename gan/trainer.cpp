@@ -14,10 +14,6 @@ const GanSettings& checked(const GanSettings& s, const Conditioning& conditionin
   const data::Dataset& data = conditioning.data();
   LIMBECK_CHECK(data.height() == data.width(), "GAN training: expected square images, found ",
                 data.height(), " x ", data.width());
-  LIMBECK_CHECK(s.batch >= 2, "gan.batch must be at least 2, found ", s.batch);
-  LIMBECK_CHECK(s.steps >= 0, "gan.steps must not be negative, found ", s.steps);
-  LIMBECK_CHECK(s.d_steps >= 1, "gan.d_steps must be at least 1, found ", s.d_steps);
-  LIMBECK_CHECK(s.health_every >= 1, "gan.health_every must be at least 1, found ", s.health_every);
   return s;
 }
 

@@ -1,5 +1,7 @@
 #include "gan/update.h"
 
+#include <utility>
+
 #include "nn/init.h"
 #include "ops/random.h"
 #include "tensor/rows.h"
@@ -44,8 +46,7 @@ struct NetworkPair {
 };
 
 NetworkPair network_pair(const GanSettings& s, const Conditioning& conditioning) {
-  LIMBECK_CHECK(s.init == "N02" || s.init == "ortho", "gan.init: expected N02 or ortho, found '",
-                s.init, "'");
+  check(s);
   const NetworkConfig config = network_config(s, conditioning);
   NetworkPair pair{sized(config, s.g_ch, s.g_attention, "gan.g_attention"),
                    sized(config, s.d_ch, s.d_attention, "gan.d_attention")};
@@ -60,6 +61,27 @@ void initialise(nn::Module& net, const std::string& rule, const Stream& stream) 
   if (rule == "N02") return;
   for (const nn::Parameter& p : net.parameters())
     if (p.value.rank() >= 2) nn::init::orthogonal(p.value, stream.fork("orthogonal/" + p.name));
+}
+
+/// Each resolution must give the network a self-attention. Only the families know where they have
+/// blocks, so narrow ones are built with and without it.
+template <class Create>
+void check_attention(NetworkConfig c, Create create, const char* key) {
+  constexpr int64_t narrow = 8;
+  const std::vector<int64_t> wanted = std::exchange(c.attention, {});
+  if (wanted.empty()) return;
+  c.ch = narrow;
+  const int64_t without = create(c)->parameter_count();
+  const auto has = [&](int64_t resolution) {
+    c.attention = {resolution};
+    return create(c)->parameter_count() > without;
+  };
+  std::vector<std::string> places;
+  for (int64_t r = bottom_size; r <= c.resolution; r *= 2)
+    if (has(r)) places.push_back(std::to_string(r));
+  for (const int64_t r : wanted)
+    LIMBECK_CHECK(has(r), key, ": no block of ", c.arch, " for images of ", c.resolution,
+                  " pixels ends at ", r, "; expected some of ", limbeck::joined(places));
 }
 
 std::vector<nn::Module*> modules_of(const GanNetworks& n) { return {n.g.get(), n.d.get()}; }
@@ -155,10 +177,21 @@ AuxiliaryLosses auxiliary_losses(const GanSettings& s) {
   return a;
 }
 
-void check_networks(const GanSettings& s, const Conditioning& conditioning) {
+GanSizes check_networks(const GanSettings& s, const Conditioning& conditioning) {
+  const NoGrad no_grad;
   const NetworkPair pair = network_pair(s, conditioning);
-  create_generator(pair.g);
-  create_discriminator(pair.d);
+  check_attention(pair.g, create_generator, "gan.g_attention");
+  check_attention(pair.d, create_discriminator, "gan.d_attention");
+  const std::unique_ptr<Generator> g = create_generator(pair.g);
+  const std::unique_ptr<Discriminator> d = create_discriminator(pair.d);
+  g->eval(), d->eval();
+  const bool by_class = condition_kind(s.arch) == ConditionKind::classes;
+  const Condition condition{
+      by_class ? Tensor::zeros({2}, DType::i64) : Tensor(),
+      by_class ? Variable() : Variable(Tensor::zeros({2, g->config().label_dim}))};
+  const Variable z(Tensor::zeros({2, g->config().dim_z}));
+  d->forward(g->forward(z, condition), condition);
+  return {g->parameter_count(), d->parameter_count()};
 }
 
 GanNetworks create_networks(const GanSettings& s, const Conditioning& conditioning,

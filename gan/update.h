@@ -74,8 +74,14 @@ struct GanNetworks {
   std::unique_ptr<Generator>
       average;  ///< moving average of g, in eval mode, without gradients; null: none is kept
 };
-/// Throws naming the setting that does not fit, as create_networks, without drawing weights.
-void check_networks(const GanSettings& settings, const Conditioning& conditioning);
+/// Numbers of parameters.
+struct GanSizes {
+  int64_t generator = 0, discriminator = 0;
+};
+/// Tries them, without drawing weights: builds both and lets two images through. Throws naming the
+/// setting that does not fit: an image size that the family does not make, an attention at a
+/// resolution that no block has.
+GanSizes check_networks(const GanSettings& settings, const Conditioning& conditioning);
 /// As [gan] and the conditioning say, with first weights from the stream, on the device. Throws
 /// naming the setting that does not fit.
 GanNetworks create_networks(const GanSettings& settings, const Conditioning& conditioning,

@@ -4,6 +4,8 @@
 #include <cmath>
 #include <numeric>
 
+#include "tensor/ranges.h"
+
 namespace limbeck::gan {
 namespace {
 
@@ -192,7 +194,7 @@ std::pair<int64_t, int64_t> Vicinity::range(const SortedResponses& r, double y) 
       first_not(0, r.size(), [&](int64_t i) { return r.value(i) < y || holds(r.value(i), y); })};
 }
 
-Vicinity vicinity_of(const SortedResponses& responses, const VicinitySettings& s) {
+void check(const VicinitySettings& s) {
   LIMBECK_CHECK(s.type == "hard" || s.type == "soft" || s.type == "hybrid",
                 "gan.vicinity.type: expected hard, soft or hybrid, found '", s.type, "'");
   LIMBECK_CHECK(std::isfinite(s.sigma) && std::isfinite(s.kappa),
@@ -201,9 +203,13 @@ Vicinity vicinity_of(const SortedResponses& responses, const VicinitySettings& s
                 "gan.vicinity.type: hybrid is one of the adaptive vicinities; expected "
                 "gan.vicinity.min_images above 0, found ",
                 s.min_images);
-  LIMBECK_CHECK(s.min_images >= 0 && s.min_images <= responses.size(),
-                "gan.vicinity.min_images: expected 0 to ", responses.size(),
-                " (the number of training images), found ", s.min_images);
+  expect_count("gan.vicinity.min_images", 0, s.min_images);
+}
+
+Vicinity vicinity_of(const SortedResponses& responses, const VicinitySettings& s) {
+  check(s);
+  LIMBECK_CHECK(s.min_images <= responses.size(), "gan.vicinity.min_images: expected 0 to ",
+                responses.size(), " (the number of training images), found ", s.min_images);
   Vicinity v{.soft = s.type != "hard",
              .sigma = s.sigma >= 0 ? s.sigma : rule_of_thumb(responses),
              .min_images = s.min_images,

@@ -44,7 +44,8 @@ struct VicinitySettings {
       "thumb");
     v("kappa", kappa,
       "hard: radius; soft: steepness of the weights; -m: from m times the largest gap between "
-      "responses");
+      "responses",
+      influence_if(min_images == 0));
     v("min_images", min_images,
       "adaptive vicinities (CcGAN-AVAR): each grows until it holds so many images, kappa is not "
       "used; 0: all have the width of kappa");
@@ -53,6 +54,9 @@ struct VicinitySettings {
       "left");
   }
 };
+
+/// Throws naming the key for values that fit no responses.
+void check(const VicinitySettings& settings);
 
 /// Responses in order. At least one; normalised to [0, 1], else Error naming the first that is not.
 class SortedResponses {

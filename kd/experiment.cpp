@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "data/identity.h"
+
 namespace limbeck::kd {
 
 const data::Split& Experiment::data() {
@@ -12,6 +14,11 @@ const data::Split& Experiment::data() {
     LIMBECK_CHECK(data_->train.height() == data_->train.width(),
                   "data: expected square images, found ", data_->train.height(), " x ",
                   data_->train.width());
+    if (expected_.empty()) return *data_;
+    const std::string found = data::identity_of(*data_);
+    LIMBECK_CHECK(found == expected_, "data.path: ", settings.data.path,
+                  ": has changed since this run looked at it (expected ", expected_, ", found ",
+                  found, "); start again");
   }
   return *data_;
 }
@@ -45,8 +52,7 @@ Results results_of(const train::SupervisedResult& r, const nn::Network& network,
                    const train::Criterion& criterion) {
   Results results;
   const std::string metric = criterion.metric();
-  if (!std::isnan(r.test_metric))
-    results["test_" + metric] = {r.test_metric, criterion.unit(), criterion.better(), "test"};
+  results["test_" + metric] = {r.test_metric, criterion.unit(), criterion.better(), "test"};
   results["train_" + metric] = {r.train_metric, criterion.unit(), criterion.better(), "train"};
   results["loss"] = {r.loss, "", Better::lower, "train"};
   results["steps"] = {static_cast<double>(r.steps), "steps", Better::neither, "cost"};

@@ -17,6 +17,9 @@ class Experiment {
   const Device device;  ///< where networks train; no part of any fingerprint
 
   const data::Split& data();
+  /// What data() is, as the stages' fingerprints say (data/identity.h); it throws when it finds
+  /// something else.
+  void expect_data(std::string identity) { expected_ = std::move(identity); }
   const data::Dataset& train() { return data().train; }
   /// Of the real training images, as the task says.
   const data::Standardisation& standardisation();
@@ -33,6 +36,7 @@ class Experiment {
   Stream stream(const std::string& purpose) const { return stream(settings.seed, purpose); }
 
  private:
+  std::string expected_;
   std::unique_ptr<data::Split> data_;
   std::unique_ptr<data::Standardisation> standardisation_;
   std::unique_ptr<Task> task_;
@@ -40,7 +44,8 @@ class Experiment {
 
 /// Adds everything of `more`.
 void add(Results& results, const Results& more);
-/// What every trained network reports.
+/// What every trained network reports. Without test images the test metric is NaN, which results
+/// carry as no value.
 Results results_of(const train::SupervisedResult& result, const nn::Network& network,
                    const train::Criterion& criterion);
 

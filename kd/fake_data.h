@@ -29,20 +29,27 @@ struct FakeSettings {
       "response: generated ones");
     v("subsample", subsample, "M1: rejection sampling by density ratio");
     v("filter", filter, "M2: drop images on which the teacher's loss is high");
+    const Influence filters = influence_if(filter);
     v("form", form,
       "official: cut-off from separate images, then sample until enough are kept | paper: sort all "
-      "and drop the worst. Responses: below the quantile of all errors | not above it");
-    v("rho", rho, "quantile of the loss (of a response's error) that is kept");
-    v("filter_burn_in", filter_burn_in, "images that find the cut-off (official form)");
+      "and drop the worst. Responses: below the quantile of all errors | not above it",
+      filters);
+    v("rho", rho, "quantile of the loss (of a response's error) that is kept", filters);
+    v("filter_burn_in", filter_burn_in, "images that find the cut-off (official form)",
+      influence_if(filter && form == "official"));
     v("augment_filter", augment_filter,
-      "the teacher judges randomly cropped and flipped images, as the original does");
-    v("adjust", adjust, "replace the assigned label by the teacher's prediction");
+      "the teacher judges randomly cropped and flipped images, as the original does", filters);
+    v("adjust", adjust, "replace the assigned label by the teacher's prediction", filters);
     v("sampling", sampling, "rejection sampling");
   }
 };
 
 /// Throws naming the key for numbers that no set can be made by.
 void check(const FakeSettings& settings);
+
+/// The same set's settings with those at their defaults that have no say in it: of the density
+/// ratio without subsampling; for responses M2's separate images and augmentation.
+FakeSettings in_effect(FakeSettings settings, bool responses);
 
 /// What the teacher says about images: the loss against the assigned label (the absolute error of a
 /// response, in its unit), and its own label: a class or a response in its unit.

@@ -4,6 +4,8 @@
 #include <filesystem>
 #include <iomanip>
 
+#include "tensor/ranges.h"
+
 namespace limbeck::kd {
 
 Tensor FakeSampler::operator()(int64_t n, const std::string& purpose) {
@@ -23,17 +25,25 @@ Tensor FakeSampler::operator()(int64_t n, const std::string& purpose) {
 void check(const FakeSettings& s) {
   LIMBECK_CHECK(s.form == "official" || s.form == "paper",
                 "fakes.form: expected official or paper, found '", s.form, "'");
-  LIMBECK_CHECK(s.per_class > 0, "fakes.per_class: expected a positive number, found ",
-                s.per_class);
+  expect_count("fakes.per_class", 1, s.per_class);
   LIMBECK_CHECK(s.rho > 0 && s.rho <= 1, "fakes.rho: expected a number in (0, 1], found ", s.rho);
   LIMBECK_CHECK(!s.filter || s.filter_burn_in > 1,
                 "fakes.filter_burn_in: expected at least 2, found ", s.filter_burn_in);
+  LIMBECK_CHECK(!s.adjust || s.filter,
+                "fakes.adjust needs fakes.filter: only the judged images have a predicted label");
+  gan::check(s.sampling);
+}
+
+FakeSettings in_effect(FakeSettings s, bool responses) {
+  const FakeSettings defaults;
+  if (!s.subsample) s.sampling = {.batch = s.sampling.batch};
+  if (responses)
+    s.filter_burn_in = defaults.filter_burn_in, s.augment_filter = defaults.augment_filter;
+  return s;
 }
 
 void check(const FakeTask& task, const FakeSettings& s) {
   check(s);
-  LIMBECK_CHECK(!s.adjust || s.filter,
-                "fakes.adjust needs fakes.filter: only the judged images have a predicted label");
   LIMBECK_CHECK(!s.subsample || task.ratio, "fakes: subsampling needs a density ratio");
   LIMBECK_CHECK(!s.filter || task.judge, "fakes: filtering needs a teacher");
   LIMBECK_CHECK(!task.conditions.empty(), "fakes: there is nothing to make fakes of");

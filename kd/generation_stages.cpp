@@ -97,13 +97,18 @@ void train_density_ratio(Experiment& experiment, StageContext& context, const St
                                    Better::neither, "cost"};
 }
 
+FakeSettings fakes_of(const Experiment& experiment, const FakeInputs& inputs) {
+  FakeSettings s = experiment.settings.fakes;
+  s.subsample = s.subsample && inputs.ratio;
+  s.filter = s.filter && inputs.judge;
+  s.adjust = s.adjust && s.filter && !inputs.assigned;
+  if (inputs.rho > 0) s.rho = inputs.rho;
+  return in_effect(s, experiment.settings.task == "regression");
+}
+
 void make_fakes(Experiment& experiment, StageContext& context, const std::string& name,
                 const FakeInputs& inputs) {
-  FakeSettings settings = experiment.settings.fakes;
-  settings.subsample = settings.subsample && inputs.ratio;
-  settings.filter = settings.filter && inputs.judge;
-  settings.adjust = settings.adjust && settings.filter && !inputs.assigned;
-  if (inputs.rho > 0) settings.rho = inputs.rho;
+  const FakeSettings settings = fakes_of(experiment, inputs);
   const gan::TrainedGenerator generator = load_generator_of(experiment, context, inputs.gan);
   std::optional<RatioFeatures> features;
   std::unique_ptr<gan::RatioNet> ratio;
@@ -141,10 +146,17 @@ void make_fakes(Experiment& experiment, StageContext& context, const std::string
       name, experiment.task().sheet(experiment.task().load_fakes(task.file, experiment.train())));
 }
 
-void import_fakes(Experiment& experiment, StageContext& context) {
+DiskUse check_saved_fakes(Experiment& experiment) {
   const std::string& path = experiment.settings.plan.fake_data;
   const data::Dataset fakes = experiment.task().load_fakes(path, experiment.train());
-  data::concatenate(experiment.train(), fakes);  // refuses images of another shape
+  data::concatenate(experiment.train().select({0}), fakes);  // refuses images of another shape
+  return {fakes.images.bytes(), 0};
+}
+
+void import_fakes(Experiment& experiment, StageContext& context) {
+  const std::string& path = experiment.settings.plan.fake_data;
+  check_saved_fakes(experiment);
+  const data::Dataset fakes = experiment.task().load_fakes(path, experiment.train());
   write_safetensors(context.directory + "/fake_data.safetensors", read_safetensors(path));
   context.results["images"] = {static_cast<double>(fakes.size()), "images", Better::neither,
                                "cost"};

@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <cmath>
 #include <filesystem>
 
 #include "kd/distillation.h"
@@ -83,15 +84,15 @@ TrainingImages second_phase_images(Experiment& experiment, const StageContext& c
   return images;
 }
 
-/// By the criterion and the further ones, on the test images where there are some.
+/// By the criteria, on the test images; NaN where there are none.
 void add_test_results(Experiment& experiment, StageContext& context, nn::Network& network,
                       const data::Standardisation& standardisation,
                       std::vector<const train::Criterion*> criteria) {
   const data::Dataset& test = experiment.data().test;
-  if (test.size() == 0) return;
   for (const train::Criterion* c : criteria)
     context.results[std::string("test_") + c->metric()] = {
-        train::evaluate(network, test, standardisation, *c), c->unit(), c->better(), "test"};
+        test.size() > 0 ? train::evaluate(network, test, standardisation, *c) : std::nan(""),
+        c->unit(), c->better(), "test"};
 }
 
 /// Trains, saves and reports; `task` lacks nothing but what every stage has.
@@ -129,9 +130,11 @@ std::string teacher_file(const std::string& teachers, const std::string& model) 
                                                  : teachers;
 }
 
-void import_teacher(Experiment& experiment, StageContext& context, const std::string& model) {
+namespace {
+
+SavedNetwork saved_teacher(Experiment& experiment, const std::string& model, Device device) {
   const std::string path = teacher_file(experiment.settings.plan.teachers, model);
-  const SavedNetwork saved = load_network(path, experiment.device);
+  SavedNetwork saved = load_network(path, device);
   const nn::ModelOptions expected = experiment.options();
   LIMBECK_CHECK(saved.name == model, path, ": expected the network ", model, ", found ",
                 saved.name);
@@ -141,14 +144,26 @@ void import_teacher(Experiment& experiment, StageContext& context, const std::st
                 path, ": expected ", expected.outputs, " outputs of ", expected.channels,
                 " channels of ", expected.size, " pixels, found ", saved.options.outputs, ", ",
                 saved.options.channels, " and ", saved.options.size);
-  const Task& task = experiment.task();
   if (saved.scale) {
-    const data::ResponseScale &found = *saved.scale, wanted = task.scale();
+    const data::ResponseScale &found = *saved.scale, wanted = experiment.task().scale();
     LIMBECK_CHECK(found.low == wanted.low && found.high == wanted.high && found.unit == wanted.unit,
                   path, ": predicts responses of [", found.low, ", ", found.high, "] ", found.unit,
                   ", expected those of the data, [", wanted.low, ", ", wanted.high, "] ",
                   wanted.unit);
   }
+  return saved;
+}
+
+}  // namespace
+
+DiskUse check_saved_teacher(Experiment& experiment, const std::string& model) {
+  constexpr int64_t f32_bytes = 4;
+  return {f32_bytes * saved_teacher(experiment, model, cpu).network->parameter_count(), 0};
+}
+
+void import_teacher(Experiment& experiment, StageContext& context, const std::string& model) {
+  const SavedNetwork saved = saved_teacher(experiment, model, experiment.device);
+  const Task& task = experiment.task();
   save_network(context.directory + "/model.safetensors", *saved.network, saved.name, saved.options,
                saved.standardisation, task.scale(), experiment.train().class_names);
   std::vector<const train::Criterion*> criteria = task.further_criteria();
@@ -184,22 +199,23 @@ void train_second_phase(Experiment& experiment, StageContext& context, const Stu
   const train::Settings settings = training_of(experiment, student);
   const SavedNetwork saved = load_network(model_file(context, first_phase), experiment.device);
   const TrainingImages images = second_phase_images(experiment, context, student, fakes);
-  int64_t steps_per_epoch = 0;
   if (fakes)
     context.results["fakes"] = {
         static_cast<double>(images.train.size() - experiment.train().size()), "images",
         Better::neither, "cost"};
+  const std::unique_ptr<Distillation> distillation =
+      distillation_of(experiment, context, student, guidance);
+  int64_t steps_per_epoch = 0;
   nn::Trial* const trial = context.monitor.trial();
   if (!fakes || trial) {
     const int64_t size = experiment.images_of_transfer(student.point.rho, student.point.count);
-    steps_per_epoch = (size + settings.batch - 1) / settings.batch;
+    steps_per_epoch =
+        data::steps_per_epoch(size, settings.batch, distillation && distillation->drop_last());
     // A trial's sets of fakes are small. The set, what is drawn of it, and real and fake together.
     if (trial && fakes)
       trial->cost.more_bytes += 2 * std::max<int64_t>(0, size - images.train.size()) *
                                 (images.train.images.numel() / images.train.size());
   }
-  const std::unique_ptr<Distillation> distillation =
-      distillation_of(experiment, context, student, guidance);
   if (const auto method = method_of(experiment, student); method && method->continues_own_student())
     distillation->begin_with(auxiliary_in(context.directory_of(first_phase)));
   finish(experiment, context, saved,

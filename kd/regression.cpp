@@ -8,7 +8,6 @@
 #include "gan/autoencoder_trainer.h"
 #include "gan/response_ratio.h"
 #include "gan/sampler.h"
-#include "gan/update.h"
 #include "gan/vicinity_conditioning.h"
 #include "kd/response_fakes.h"
 #include "kd/task.h"
@@ -37,14 +36,6 @@ class Regression : public Task {
       check_responses(data.test, "test");
       LIMBECK_CHECK(data.test.scale == scale_, "data: the test responses have another scale");
     }
-    const int64_t size = data.train.height();
-    LIMBECK_CHECK(size == 32 || size == 64,
-                  "data.image_size: generators of responses make images "
-                  "of 32 or 64 pixels, found ",
-                  size);
-    gan::check_networks(s_.gan, *conditioning(for_generation(data.train), s_.gan,
-                                              std::make_shared<nn::LabelToEmbedding>(), cpu));
-    nn::create_embedding_network(s_.embedding.net, options(data.train));
   }
 
   nn::ModelOptions options(const data::Dataset& d) const override {

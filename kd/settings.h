@@ -95,7 +95,8 @@ struct EvaluationSettings {
     v("reference", reference, "real images of the Frechet distance: train | test");
     v("types", types,
       "a saved classifier of second labels (races of faces, types of chairs): the entropy of its "
-      "classes within each class or window of responses; empty: none");
+      "classes within each class or window of responses; empty: none",
+      Influence::none);
   }
 };
 

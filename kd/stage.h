@@ -51,6 +51,11 @@ struct StageContext {
   Results results;  ///< to fill; becomes result.json when the stage is done
 };
 
+/// Bytes of disk: what stays in a stage's folder, and what it holds besides while it runs.
+struct DiskUse {
+  int64_t kept = 0, passing = 0;
+};
+
 struct Stage {
   std::string name;   ///< "teacher"; also its folder: letters, digits and . _ - +
   std::string title;  ///< one line for people
@@ -62,6 +67,15 @@ struct Stage {
   std::function<void(StageContext&)>
       run;  ///< files are written to context.directory (atomically); may throw nn::Interrupted
   Labels labels = {};
+  /// Before any work: throws for what would keep the stage from finishing on these data, and says
+  /// about how much disk it takes. May be null.
+  std::function<DiskUse()> check = {};
+  /// Files that it reads besides those of its needs, by the setting that names them. What they hold
+  /// belongs to the fingerprint, their names do not.
+  std::map<std::string, std::string> files = {};
+  /// The setting that says how long it trains, "gan.steps"; empty where it cannot train on from its
+  /// last state.
+  std::string length = {};
 };
 
 }  // namespace limbeck::kd

@@ -23,6 +23,8 @@ void train_teacher(Experiment& experiment, StageContext& context, const std::str
 
 /// The file of a network that plan.teachers names: a file, or a folder with the network's name.
 std::string teacher_file(const std::string& teachers, const std::string& model);
+/// Throws when it does not fit the data.
+DiskUse check_saved_teacher(Experiment& experiment, const std::string& model);
 /// A saved network in the place of a training; throws when it does not fit the data. Results:
 /// test_<metric>, parameters.
 void import_teacher(Experiment& experiment, StageContext& context, const std::string& model);
@@ -84,11 +86,15 @@ struct FakeInputs {
   double rho = 0;         ///< of M2; 0: as [fakes] says
   bool assigned = false;  ///< labels are not replaced, whatever [fakes] says
 };
+/// [fakes] as it is for such a set.
+FakeSettings fakes_of(const Experiment& experiment, const FakeInputs& inputs);
 /// `name` of the set: also of its stream and picture. Results: images, acceptance, and where judged
 /// consistency_before, consistency_after or label_error_before, label_error_after, cutoff.
 void make_fakes(Experiment& experiment, StageContext& context, const std::string& name,
                 const FakeInputs& inputs);
 
+/// Throws when the set that plan.fake_data names does not fit the data.
+DiskUse check_saved_fakes(Experiment& experiment);
 /// A finished set of fakes in the place of generation. Results: images.
 void import_fakes(Experiment& experiment, StageContext& context);
 

@@ -1,60 +1,13 @@
 #include "kd/workflow.h"
 
-#include <cmath>
+#include <algorithm>
 
-#include "gan/response_ratio.h"
-#include "kd/distillation.h"
+#include "kd/checks.h"
 #include "kd/stages.h"
-#include "ops/random.h"
-#include "tensor/rows.h"
+#include "tensor/ranges.h"
 
 namespace limbeck::kd {
 namespace {
-
-bool is_regression(const ExperimentSettings& s) {
-  LIMBECK_CHECK(s.task == "classification" || s.task == "regression",
-                "task: expected classification or regression, found '", s.task, "'");
-  return s.task == "regression";
-}
-
-/// What only the stages of responses read.
-void check_response_settings(const ExperimentSettings& s) {
-  train::check(s.embedding, "embedding", false);
-  gan::check(s.label_embedding, "label_embedding");
-  gan::check(s.autoencoder, "autoencoder");
-  gan::response_ratio_widths(s.ratio.net, s.ratio.width);
-  const int64_t count = s.fake_responses.count;
-  const ResponseEvaluationSettings& w = s.response_evaluation;
-  LIMBECK_CHECK(w.centres >= 0 && w.radius >= 0 && std::isfinite(w.radius) && w.official_batch >= 0,
-                "response_evaluation: expected centres, radius and official_batch of 0 or more, "
-                "found ",
-                w.centres, ", ", w.radius, " and ", w.official_batch);
-  LIMBECK_CHECK(count == 0 || count > 1, "fake_responses.count: expected 0 or at least 2, found ",
-                count);
-}
-
-void check_settings(const ExperimentSettings& s) {
-  data::find_source(s.data.kind);
-  const bool regression = is_regression(s);
-  if (regression) check_response_settings(s);
-  train::check(s.teacher, "teacher", !regression);
-  train::check(s.student, "student", !regression);
-  train::check(s.features, "features");
-  train::check(s.transfer, "transfer", !regression);
-  if (!regression) gan::ratio_widths(s.ratio.net, s.ratio.width);
-  gan::check_condition_kind(s.gan.arch, !regression);
-  gan::check(s.gan);
-  check(s.fakes);
-  LIMBECK_CHECK(s.logits.views > 0 && s.logits.views <= 1 << 20,
-                "logits.views: expected 1 or more, found ", s.logits.views);
-  LIMBECK_CHECK(s.logits.seed >= 0, "logits.seed: expected 0 or more, found ", s.logits.seed);
-  LIMBECK_CHECK(s.evaluation.network == "teacher" || s.evaluation.network == "features",
-                "evaluation.network: expected teacher or features, found '", s.evaluation.network,
-                "'");
-  LIMBECK_CHECK(s.evaluation.reference == "train" || s.evaluation.reference == "test",
-                "evaluation.reference: expected train or test, found '", s.evaluation.reference,
-                "'");
-}
 
 /// Builds the graph. Every stage gets the canonical text of the settings that it reads itself.
 class Builder {
@@ -62,7 +15,7 @@ class Builder {
   Builder(std::shared_ptr<Experiment> experiment, Plan plan)
       : experiment_(std::move(experiment)),
         s_(experiment_->settings),
-        regression_(is_regression(s_)),
+        regression_(s_.task == "regression"),
         plan_(std::move(plan)) {}
 
   std::vector<Stage> build() {
@@ -102,6 +55,9 @@ class Builder {
     std::string name, title;
     Labels labels;
     std::vector<StageHandle> needs;
+    std::function<DiskUse(Experiment&)> check = {};
+    std::string length = {};                        // as in Stage
+    std::map<std::string, std::string> files = {};  // as in Stage
   };
 
   /// `sections` calls the visitor with the sections that matter for this stage.
@@ -120,6 +76,9 @@ class Builder {
         s_.data.text() + text.text(),
         [experiment = experiment_, run](StageContext& context) { run(*experiment, context); },
         d.labels};
+    if (d.check)
+      stage.check = [experiment = experiment_, check = d.check] { return check(*experiment); };
+    stage.files = d.files, stage.length = d.length;
     for (const StageHandle& need : d.needs) stage.needs.push_back(need.name());
     stages_.push_back(std::move(stage));
     return StageHandle(d.name);
@@ -133,36 +92,51 @@ class Builder {
         {plan_.tabular ? "teacher." + model : "teacher",
          "teacher: " + model + " on real images",
          {{"role", "teacher"}, {"model", model}},
-         {}},
+         {},
+         [model](Experiment& e) {
+           return check_training(e, *nn::create_model(model, e.options()), e.settings.teacher,
+                                 "teacher");
+         },
+         "teacher.epochs"},
         [&](auto& v) { v("teacher", settings, ""); },
         [model](Experiment& e, StageContext& c) { train_teacher(e, c, model); });
   }
 
-  /// Of what is there already only the place is a setting: the stage copies it once.
+  /// What is there already is a file of the stage, which copies it once.
   void add_saved_teacher(const std::string& model) {
-    std::string path = teacher_file(s_.plan.teachers, model);
+    const std::string path = teacher_file(s_.plan.teachers, model);
     teachers_[model] = add(
         {plan_.tabular ? "teacher." + model : "teacher",
          "teacher: " + model + " as saved",
          {{"role", "teacher"}, {"model", model}},
-         {}},
-        [&](auto& v) { v("plan.teachers", path, ""); },
-        [model](Experiment& e, StageContext& c) { import_teacher(e, c, model); });
+         {},
+         [model](Experiment& e) { return check_saved_teacher(e, model); },
+         "",
+         {{"plan.teachers", path}}},
+        [](auto&) {}, [model](Experiment& e, StageContext& c) { import_teacher(e, c, model); });
   }
   void add_saved_logits() {
     const std::string model = plan_.pairs[0].teacher;
     logits_ = add(
-        {"logits", "logits of " + model + " as saved", {{"role", "logits"}, {"model", model}}, {}},
-        [&](auto& v) { v("plan.logits", s_.plan.logits, ""); },
-        [model](Experiment& e, StageContext& c) { import_logits(e, c, model); });
+        {"logits",
+         "logits of " + model + " as saved",
+         {{"role", "logits"}, {"model", model}},
+         {},
+         {},
+         "",
+         {{"plan.logits", s_.plan.logits}}},
+        [](auto&) {}, [model](Experiment& e, StageContext& c) { import_logits(e, c, model); });
   }
   void add_saved_fakes() {
     fakes_[FakesUsed::m2] = add(
         {"fakes",
          "fake images as saved",
          {{"role", "fakes"}, {"fakes", name_of(FakesUsed::m2)}},
-         {}},
-        [&](auto& v) { v("plan.fake_data", s_.plan.fake_data, ""); }, import_fakes);
+         {},
+         check_saved_fakes,
+         "",
+         {{"plan.fake_data", s_.plan.fake_data}}},
+        [](auto&) {}, import_fakes);
   }
 
   void add_generation() {
@@ -173,13 +147,27 @@ class Builder {
     const StageHandle of_gan = naive ? StageHandle() : label_embedding,
                       of_ratio = naive ? label_embedding : StageHandle();
     const auto gan = add(
-        {"gan", "the conditional GAN", {{"role", "gan"}}, present({of_gan})},
+        {"gan",
+         "the conditional GAN",
+         {{"role", "gan"}},
+         present({of_gan}),
+         check_gan,
+         "gan.steps"},
         [&](auto& v) { v("gan", s_.gan, ""); },
         [=](Experiment& e, StageContext& c) { train_gan(e, c, of_gan); });
     const StageHandle features = regression_ ? add_autoencoder() : add_features();
     const auto ratio = add(
-        {"ratio", "density-ratio network", {{"role", "ratio"}}, present({gan, features, of_ratio})},
-        [&](auto& v) { v("ratio", s_.ratio, ""); },
+        {"ratio",
+         "density-ratio network",
+         {{"role", "ratio"}},
+         present({gan, features, of_ratio}),
+         check_ratio,
+         "ratio.epochs"},
+        [&](auto& v) {
+          gan::RatioSettings ratio = s_.ratio;
+          if (regression_) ratio.embedding = 0;  // responses have one of their own
+          v("ratio", ratio, "");
+        },
         [=](Experiment& e, StageContext& c) {
           train_density_ratio(e, c, gan, features, of_ratio);
         });
@@ -189,18 +177,21 @@ class Builder {
     add_fakes(FakesUsed::raw, "fakes_raw", "fake images as the generator makes them", {.gan = gan},
               [&](auto& v) {
                 v("fakes.per_class", s_.fakes.per_class, ""),
-                    v("fakes.sampling", s_.fakes.sampling, ""), conditions(v);
+                    v("fakes.sampling.batch", s_.fakes.sampling.batch, ""), conditions(v);
               });
     add_fakes(FakesUsed::m1, "fakes_m1", "fake images after subsampling (M1)",
               {.gan = gan, .features = features, .ratio = ratio, .label_embedding = of_ratio},
               [&](auto& v) {
-                v("fakes.per_class", s_.fakes.per_class, ""),
-                    v("fakes.subsample", s_.fakes.subsample, ""),
-                    v("fakes.sampling", s_.fakes.sampling, ""), conditions(v);
+                FakeSettings fakes = in_effect(s_.fakes, regression_);
+                v("fakes.per_class", fakes.per_class, ""),
+                    v("fakes.subsample", fakes.subsample, ""),
+                    v("fakes.sampling", fakes.sampling, ""), conditions(v);
               });
     add_fakes(FakesUsed::m2, "fakes", "fake images after subsampling and filtering (M1 + M2)",
-              {gan, features, ratio, judge, of_ratio},
-              [&](auto& v) { v("fakes", s_.fakes, ""), conditions(v); });
+              {gan, features, ratio, judge, of_ratio}, [&](auto& v) {
+                FakeSettings fakes = in_effect(s_.fakes, regression_);
+                v("fakes", fakes, ""), conditions(v);
+              });
     for (const SweepPoint& p : plan_.points)
       if (p.has_set()) add_swept_fakes(p, {gan, features, ratio, judge, of_ratio});
     add_evaluation(judge, features);
@@ -208,7 +199,12 @@ class Builder {
 
   StageHandle add_features() {
     return add(
-        {"features", "feature network of the density ratio", {{"role", "features"}}, {}},
+        {"features",
+         "feature network of the density ratio",
+         {{"role", "features"}},
+         {},
+         check_features,
+         "features.epochs"},
         [&](auto& v) { v("features", s_.features, ""); }, train_features);
   }
 
@@ -217,17 +213,29 @@ class Builder {
         {"autoencoder",
          "sparse autoencoder: features of the density ratio",
          {{"role", "features"}},
-         {}},
+         {},
+         check_autoencoder,
+         "autoencoder.epochs"},
         [&](auto& v) { v("autoencoder", s_.autoencoder, ""); }, train_autoencoder);
   }
 
   /// Images to embeddings to responses, then responses to embeddings.
   StageHandle add_label_embedding() {
     const StageHandle embedding = add(
-        {"embedding", "embedding of images that tells the response", {{"role", "embedding"}}, {}},
+        {"embedding",
+         "embedding of images that tells the response",
+         {{"role", "embedding"}},
+         {},
+         check_embedding,
+         "embedding.epochs"},
         [&](auto& v) { v("embedding", s_.embedding, ""); }, train_embedding);
     return add(
-        {"label_embedding", "embedding of responses", {{"role", "embedding"}}, {embedding}},
+        {"label_embedding",
+         "embedding of responses",
+         {{"role", "embedding"}},
+         {embedding},
+         {},
+         "label_embedding.epochs"},
         [&](auto& v) { v("label_embedding", s_.label_embedding, ""); },
         [=](Experiment& e, StageContext& c) { train_label_embedding(e, c, embedding); });
   }
@@ -248,14 +256,14 @@ class Builder {
   template <class Sections>
   void add_fakes(FakesUsed kind, const std::string& name, const std::string& title,
                  const FakeInputs& inputs, Sections sections) {
-    fakes_[kind] = add({name,
-                        title,
-                        {{"role", "fakes"}, {"fakes", name_of(kind)}},
-                        present({inputs.gan, inputs.features, inputs.ratio, inputs.judge,
-                                 inputs.label_embedding})},
-                       sections, [name, inputs](Experiment& e, StageContext& c) {
-                         make_fakes(e, c, name, inputs);
-                       });
+    fakes_[kind] = add(
+        {name,
+         title,
+         {{"role", "fakes"}, {"fakes", name_of(kind)}},
+         present({inputs.gan, inputs.features, inputs.ratio, inputs.judge, inputs.label_embedding}),
+         [inputs](Experiment& e) { return check_fakes(e, fakes_of(e, inputs)); }},
+        sections,
+        [name, inputs](Experiment& e, StageContext& c) { make_fakes(e, c, name, inputs); });
   }
 
   /// M2's set again at a point of a sweep, from the same draws.
@@ -268,9 +276,12 @@ class Builder {
         {"fakes_" + point.text(),
          "fake images after subsampling and filtering, " + point.text(),
          {{"role", "fakes"}, {"fakes", fakes_label(FakesUsed::m2, point)}},
-         present(
-             {inputs.gan, inputs.features, inputs.ratio, inputs.judge, inputs.label_embedding})},
-        [&](auto& v) { v("fakes", fakes, ""), conditions(v); },
+         present({inputs.gan, inputs.features, inputs.ratio, inputs.judge, inputs.label_embedding}),
+         [inputs](Experiment& e) { return check_fakes(e, fakes_of(e, inputs)); }},
+        [&](auto& v) {
+          fakes = in_effect(fakes, regression_);
+          v("fakes", fakes, ""), conditions(v);
+        },
         [inputs](Experiment& e, StageContext& c) { make_fakes(e, c, "fakes", inputs); });
   }
 
@@ -283,12 +294,22 @@ class Builder {
          regression_ ? "label errors, Frechet distances and diversity of the fakes"
                      : "label consistency, Frechet distances and diversity of the fakes",
          {{"role", "evaluation"}},
-         needs},
+         needs,
+         check_evaluation,
+         "",
+         types_file()},
         [&](auto& v) {
-          v("evaluation", s_.evaluation, ""), v("fakes.rho", s_.fakes.rho, "");
-          if (regression_) v("response_evaluation", s_.response_evaluation, "");
+          v("evaluation", s_.evaluation, "");
+          if (regression_) return v("response_evaluation", s_.response_evaluation, "");
+          v("fakes.rho", s_.fakes.rho, "");  // of Table 6
         },
         [=](Experiment& e, StageContext& c) { evaluate_fakes(e, c, judge, features, sets); });
+  }
+
+  std::map<std::string, std::string> types_file() const {
+    const std::string& path = s_.evaluation.types;
+    return path.empty() ? std::map<std::string, std::string>{}
+                        : std::map<std::string, std::string>{{"evaluation.types", path}};
   }
 
   void add_student(const Student& student) {
@@ -296,7 +317,11 @@ class Builder {
     Description d{name,
                   title_of(student) + (plan_.seeds.size() > 1 ? cat(", seed ", student.seed) : ""),
                   labels_of(student),
-                  {}};
+                  {},
+                  [student](Experiment& e) { return check_student(e, student); },
+                  student.fakes == FakesUsed::none ? "student.epochs" : "transfer.epochs"};
+    if (student.fakes == FakesUsed::equal && !s_.plan.fake_data.empty())  // their number
+      d.files["plan.fake_data"] = s_.plan.fake_data;
     const auto sections = [&](auto& v) {
       student_sections(v, student);
       if (student.method != "none")
@@ -335,12 +360,12 @@ class Builder {
       double share = shrinks ? s_.fakes.rho : 1.0;
       v("fakes.per_class", s_.fakes.per_class, "");
       v("fakes.rho", share, "");
-      if (!s_.plan.fake_data.empty()) v("plan.fake_data", s_.plan.fake_data, "");
       if (regression_ && shrinks) v("fakes.form", s_.fakes.form, "");
       conditions(v);
     }
     TransferSettings transfer = s_.transfer;
     if (student.point.count > 0) transfer.fakes = student.point.count;
+    if (regression_ || student.fakes == FakesUsed::equal) transfer.recompute_standardisation = true;
     v("transfer", transfer, "");
   }
 
@@ -409,64 +434,11 @@ class Builder {
   StageHandle logits_;
 };
 
-int64_t batch_of(const Experiment& e, const Student& student) {
-  return student.fakes == FakesUsed::none ? e.settings.student.batch : e.settings.transfer.batch;
-}
-
-/// A method whose only term is that of logits has nothing to say about a response; it tells so when
-/// asked for its loss.
-void probe_loss(Distillation& distillation, nn::Network& student, const nn::Features& features,
-                const data::Dataset& d) {
-  const Variable images(Tensor::zeros({2, d.height(), d.width(), d.channels()}));
-  const data::Batch batch{.images = images.data(), .targets = take_rows(d.targets, {0, 0})};
-  distillation.loss({student, features, batch, Tensor::of<int64_t>({0, 1}), places_of({Stream()}),
-                     Tensor::of<float>({0, 0})});
-}
-
-/// Tries every pair of networks of the plan with every method on a probe, without training: what
-/// does not fit is told before any work.
-std::string unsupported_pairs(Experiment& e, const Plan& plan, const data::ReplayedViews& stored) {
-  const NoGrad no_grad;
-  std::map<std::string, std::unique_ptr<nn::Network>> networks;
-  const auto network = [&](const std::string& model) -> nn::Network& {
-    auto& made = networks[model];
-    if (!made) made = nn::create_model(model, e.options());
-    made->eval();
-    return *made;
-  };
-  const data::Dataset& d = e.train();
-  const Variable images(Tensor::zeros({2, d.height(), d.width(), d.channels()}));
-  std::map<std::string, std::string> seen;
-  for (const Student& student : plan.students) {
-    nn::Network& pupil = network(student.pair.student);
-    if (student.method == "none" || !seen.emplace(student.method + student.pair.text(), "").second)
-      continue;
-    try {
-      std::unique_ptr<Method> method = create_method(student.method, e.settings.methods);
-      method->check_names(student.pair.teacher, student.pair.student);
-      Distillation distillation =
-          stored.outputs.defined()
-              ? Distillation(student.method, std::move(method), stored)
-              : Distillation(student.method, std::move(method),
-                             nn::create_model(student.pair.teacher, e.options()), e.task().kind());
-      const nn::Features features = pupil.forward_features(images, distillation.preact());
-      distillation.prepare({pupil, features, images, d, Stream(), batch_of(e, student)});
-      if (e.task().kind() == nn::Task::regression) probe_loss(distillation, pupil, features, d);
-    } catch (const Error& error) {
-      seen[student.method + student.pair.text()] = cat(student.pair.text(), ": ", error.what());
-    }
-  }
-  std::string all;
-  for (const auto& [key, why] : seen)
-    if (!why.empty()) all += (all.empty() ? "" : "; ") + why;
-  return all;
-}
-
 }  // namespace
 
 Workflow::Workflow(const ExperimentSettings& settings, Device device)
     : experiment_(std::make_shared<Experiment>(settings, device)) {
-  check_settings(settings);
+  check_values(settings);
   stages_ = Builder(experiment_, plan_of(settings)).build();
 }
 
@@ -477,19 +449,40 @@ Workflow Workflow::of_logits(const ExperimentSettings& settings, Device device) 
   return workflow;
 }
 
-void Workflow::check_data() const {
+std::vector<std::string> Workflow::remarks() const { return remarks_on(experiment_->settings); }
+
+DiskUse Workflow::check_data() const {
+  std::vector<std::string> all;
+  for (const Stage& stage : stages_) all.push_back(stage.name);
+  return check_data(all);
+}
+
+DiskUse Workflow::check_data(const std::vector<std::string>& chosen) const {
   Experiment& e = *experiment_;
   data::check(e.settings.data);
   e.task().check(e.data());
   const Plan plan = plan_of(e.settings);
-  for (const std::string& model : plan.teachers()) nn::create_model(model, e.options());
+  Problems problems;
+  for (const std::string& model : plan.teachers())
+    problems.collect([&] { nn::create_model(model, e.options()); });
   if (const std::string& types = e.settings.evaluation.types; !types.empty())
-    load_type_classifier(types, e.options(), cpu);
+    problems.collect([&] { load_type_classifier(types, e.options(), cpu); });
+  problems.throw_if_any();
   data::ReplayedViews stored;
   if (plan.stored_logits)
     stored = stored_logits_of(e, e.settings.plan.logits, plan.pairs[0].teacher).views;
   const std::string why = unsupported_pairs(e, plan, stored);
-  LIMBECK_CHECK(why.empty(), plan.tabular ? "plan: " : "distillation.method: ", why);
+  problems.collect(
+      [&] { LIMBECK_CHECK(why.empty(), plan.tabular ? "plan: " : "distillation.method: ", why); });
+  DiskUse sum;
+  for (const Stage& stage : stages_)
+    if (stage.check && std::count(chosen.begin(), chosen.end(), stage.name))
+      problems.collect([&] {
+        const DiskUse use = stage.check();
+        sum.kept += use.kept, sum.passing = std::max(sum.passing, use.passing);
+      });
+  problems.throw_if_any();
+  return sum;
 }
 
 }  // namespace limbeck::kd

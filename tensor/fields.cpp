@@ -26,6 +26,7 @@ void print(std::ostream& out, const std::vector<T>& list) {
 }  // namespace
 
 void SettingsText::visit(const std::string& key, FieldTarget value, const std::string& /*help*/) {
+  if (influence() == Influence::none) return;
   out_ << key << " = ";
   std::visit([this](const auto* v) { print(out_, *v); }, value);
   out_ << '\n';

@@ -29,6 +29,12 @@ concept HasFields = requires(T& t, FieldVisitor& v) {
   t.fields(v);
 };
 
+/// Whether a field has a say in what comes out. One that steers only how the work is done or shown
+/// (prefetch threads, steps between pictures), or that another field has switched off, is no part
+/// of a fingerprint.
+enum class Influence { some, none };
+inline Influence influence_if(bool matters) { return matters ? Influence::some : Influence::none; }
+
 /// Where the value of one field lives.
 using FieldTarget = std::variant<bool*, int64_t*, double*, std::string*, std::vector<int64_t>*,
                                  std::vector<double>*, std::vector<std::string>*>;
@@ -39,7 +45,10 @@ class FieldVisitor {
  public:
   virtual ~FieldVisitor() = default;
   template <class T>
-  void operator()(const std::string& name, T& value, const std::string& help) {
+  void operator()(const std::string& name, T& value, const std::string& help,
+                  Influence influence = Influence::some) {
+    const Influence outer_influence = influence_;
+    if (influence == Influence::none) influence_ = influence;
     if constexpr (HasFields<T>) {
       const std::string outer = prefix_;
       prefix_ += name + ".";
@@ -48,16 +57,21 @@ class FieldVisitor {
     } else {
       visit(prefix_ + name, FieldTarget(&value), help);
     }
+    influence_ = outer_influence;
   }
 
  protected:
   virtual void visit(const std::string& key, FieldTarget value, const std::string& help) = 0;
+  /// Of the field that is visited; that of a struct is of all its fields.
+  Influence influence() const { return influence_; }
 
  private:
   std::string prefix_;
+  Influence influence_ = Influence::some;
 };
 
-/// "key = value" lines, nested as "section.key": the canonical text of settings.
+/// "key = value" lines, nested as "section.key", of the fields with influence: the canonical text
+/// of settings.
 class SettingsText : public FieldVisitor {
  public:
   std::string text() const { return out_.str(); }

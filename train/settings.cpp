@@ -1,9 +1,9 @@
 #include "train/settings.h"
 
-#include <algorithm>
 #include <cmath>
 
 #include "nn/schedule.h"
+#include "tensor/ranges.h"
 
 namespace limbeck::train {
 namespace {
@@ -11,16 +11,21 @@ namespace {
 void check_optimizer(const Settings& s, const std::string& section) {
   LIMBECK_CHECK(s.optimizer == "sgd" || s.optimizer == "adam" || s.optimizer == "adamw", section,
                 ".optimizer: expected sgd, adam or adamw, found '", s.optimizer, "'");
-  for (const auto& [key, beta] : {std::pair("beta1", s.beta1), {"beta2", s.beta2}})
-    LIMBECK_CHECK(beta >= 0 && beta < 1, section, ".", key,
-                  ": expected 0 or more and below 1, found ", beta);
-  LIMBECK_CHECK(std::isfinite(s.adam_eps) && s.adam_eps > 0, section,
-                ".adam_eps: expected a positive number, found ", s.adam_eps);
+  expect_share(section + ".momentum", s.momentum);
+  LIMBECK_CHECK(s.optimizer != "sgd" || !s.nesterov || s.momentum > 0, section, ".nesterov needs ",
+                section, ".momentum above 0");
+  expect_share(section + ".beta1", s.beta1);
+  expect_share(section + ".beta2", s.beta2);
+  expect_positive(section + ".adam_eps", s.adam_eps);
+  expect_not_negative(section + ".weight_decay", s.weight_decay);
 }
 
 void check_schedule(const Settings& s, const std::string& section) {
   LIMBECK_CHECK(s.schedule == "milestones" || s.schedule == "cosine", section,
                 ".schedule: expected milestones or cosine, found '", s.schedule, "'");
+  expect_positive(section + ".lr", s.lr);
+  expect_positive(section + ".lr_factor", s.lr_factor);
+  check_milestones(s.milestones, section + ".milestones");
   LIMBECK_CHECK(s.warmup >= 0 && s.warmup < static_cast<double>(s.epochs), section,
                 ".warmup: expected 0 or more and below ", section, ".epochs (", s.epochs,
                 "), found ", s.warmup);
@@ -31,29 +36,36 @@ void check_schedule(const Settings& s, const std::string& section) {
 }  // namespace
 
 void check(const Settings& s, const std::string& section, bool classes) {
-  LIMBECK_CHECK(s.epochs > 0, section, ".epochs: expected at least 1, found ", s.epochs);
-  LIMBECK_CHECK(s.batch > 0, section, ".batch: expected at least 1, found ", s.batch);
-  LIMBECK_CHECK(std::isfinite(s.lr) && s.lr > 0, section, ".lr: expected a positive number, found ",
-                s.lr);
-  LIMBECK_CHECK(std::isfinite(s.lr_factor) && s.lr_factor > 0, section,
-                ".lr_factor: expected a positive number, found ", s.lr_factor);
-  LIMBECK_CHECK(s.momentum >= 0 && s.momentum < 1, section,
-                ".momentum: expected 0 or more and below 1, found ", s.momentum);
-  LIMBECK_CHECK(s.optimizer != "sgd" || !s.nesterov || s.momentum > 0, section, ".nesterov needs ",
-                section, ".momentum above 0");
-  LIMBECK_CHECK(std::isfinite(s.weight_decay) && s.weight_decay >= 0, section,
-                ".weight_decay: expected 0 or more, found ", s.weight_decay);
-  LIMBECK_CHECK(s.crop_padding >= 0, section, ".crop_padding: expected 0 or more, found ",
-                s.crop_padding);
-  LIMBECK_CHECK(std::is_sorted(s.milestones.begin(), s.milestones.end()), section,
-                ".milestones: expected rising epochs");
+  const auto key = [&](const char* name) { return cat(section, ".", name); };
+  expect_count(key("epochs"), 1, s.epochs);
+  LIMBECK_CHECK(s.batch > 1, key("batch"), ": expected at least 2 (batch norm needs them), found ",
+                s.batch);
+  expect_count(key("batch"), 2, s.batch);
   check_optimizer(s, section);
   check_schedule(s, section);
-  LIMBECK_CHECK(s.label_smoothing >= 0 && s.label_smoothing < 1, section,
-                ".label_smoothing: expected 0 or more and below 1, found ", s.label_smoothing);
-  LIMBECK_CHECK(classes || s.label_smoothing == 0, section,
-                ".label_smoothing: there are no classes to smooth, expected 0, found ",
-                s.label_smoothing);
+  expect_count(key("crop_padding"), 0, s.crop_padding, 4096);
+  expect_count(key("evaluate_every"), 0, s.evaluate_every);
+  expect_share(key("label_smoothing"), s.label_smoothing);
+  LIMBECK_CHECK(classes || s.label_smoothing == 0, key("label_smoothing"),
+                ": there are no classes to smooth, expected 0, found ", s.label_smoothing);
+}
+
+void check_milestones(const std::vector<double>& milestones, const std::string& key) {
+  for (size_t i = 0; i < milestones.size(); ++i) {
+    expect_not_negative(key, milestones[i]);
+    LIMBECK_CHECK(i == 0 || milestones[i - 1] < milestones[i], key,
+                  ": expected rising epochs, found ", milestones[i], " behind ", milestones[i - 1]);
+  }
+}
+
+std::string unreached_milestone(const std::vector<double>& milestones, int64_t epochs,
+                                const std::string& section) {
+  for (const double m : milestones)
+    if (m >= static_cast<double>(epochs))
+      return cat(section, ".milestones: ", m, " is never reached in ", epochs,
+                 epochs == 1 ? " epoch" : " epochs", " (", section,
+                 ".epochs); the learning rate does not drop there");
+  return {};
 }
 
 nn::OptimizerConfig optimizer_of(const Settings& s) {

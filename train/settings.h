@@ -37,16 +37,20 @@ struct Settings {
     v("schedule", schedule,
       "milestones: the learning rate drops there | cosine: it falls to final_lr in half a cosine");
     v("warmup", warmup, "epochs in which the learning rate rises step by step; 0: none");
-    v("milestones", milestones, "epochs at which the learning rate drops");
-    v("lr_factor", lr_factor, "factor of a drop");
+    const bool steps = schedule == "milestones";
+    v("milestones", milestones, "epochs at which the learning rate drops", influence_if(steps));
+    const Influence drops = influence_if(steps && !milestones.empty());
+    v("lr_factor", lr_factor, "factor of a drop", drops);
     v("late_drop", late_drop,
-      "drop one epoch after the milestone (e > d, as RepDistiller) instead of at it (e >= d)");
-    v("final_lr", final_lr, "what a cosine falls to");
-    v("momentum", momentum, "SGD momentum");
-    v("nesterov", nesterov, "Nesterov momentum of SGD");
-    v("beta1", beta1, "Adam beta1");
-    v("beta2", beta2, "Adam beta2");
-    v("adam_eps", adam_eps, "Adam epsilon");
+      "drop one epoch after the milestone (e > d, as RepDistiller) instead of at it (e >= d)",
+      drops);
+    v("final_lr", final_lr, "what a cosine falls to", influence_if(schedule == "cosine"));
+    const Influence sgd = influence_if(optimizer == "sgd"), adam = influence_if(optimizer != "sgd");
+    v("momentum", momentum, "SGD momentum", sgd);
+    v("nesterov", nesterov, "Nesterov momentum of SGD", sgd);
+    v("beta1", beta1, "Adam beta1", adam);
+    v("beta2", beta2, "Adam beta2", adam);
+    v("adam_eps", adam_eps, "Adam epsilon", adam);
     v("weight_decay", weight_decay,
       "L2 in the gradient of every parameter; adamw: share of the learning rate by which every "
       "parameter shrinks");
@@ -55,12 +59,18 @@ struct Settings {
     v("crop_padding", crop_padding, "random crop after this much zero padding, 0: none");
     v("flip", flip, "random horizontal flip");
     v("evaluate_every", evaluate_every,
-      "epochs between evaluations on the test images (the last one is always evaluated)");
+      "epochs between evaluations on the test images (the last one is always evaluated)",
+      Influence::none);
   }
 };
 /// Throws naming the key, with `section` in front ("student.batch: ..."), for values that no
 /// training can follow. `classes`: whether there are labels to smooth.
 void check(const Settings& settings, const std::string& section, bool classes = true);
+/// The same for the epochs of a step schedule, which rise from 0; `key` is theirs.
+void check_milestones(const std::vector<double>& milestones, const std::string& key);
+/// What to say of a milestone at or behind the end of the training; empty when there is none.
+std::string unreached_milestone(const std::vector<double>& milestones, int64_t epochs,
+                                const std::string& section);
 
 nn::OptimizerConfig optimizer_of(const Settings& settings);
 /// Of a step, from 0, in a training with so many steps an epoch.

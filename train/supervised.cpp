@@ -6,6 +6,7 @@
 #include <numeric>
 
 #include "nn/images.h"
+#include "tensor/ranges.h"
 #include "tensor/rows.h"
 #include "tensor/transfer.h"
 #include "train/supervised_step.h"
@@ -29,14 +30,15 @@ class Run {
  public:
   Run(const SupervisedTask& task, const Settings& settings)
       : task_(task), s_(settings), device_(task.network.device()) {
-    LIMBECK_CHECK(task_.train.size() > 0, "training: the data set has no images");
+    LIMBECK_CHECK(task_.train.size() > 1,
+                  "training: batch norm needs at least two images, the data set has ",
+                  task_.train.size());
     check(s_, "training");
     prepare();
     if (s_.label_smoothing > 0) smoothed_ = task.criterion.smoothed(s_.label_smoothing);
     step_ = std::make_unique<SupervisedStep>(task.network, smoothed_ ? *smoothed_ : task.criterion,
                                              task.standardisation, optimizer_of(s_), task.extra);
-    const int64_t left_over = drop_last() ? 0 : s_.batch - 1;
-    own_steps_ = (task.train.size() + left_over) / s_.batch;
+    own_steps_ = data::steps_per_epoch(task.train.size(), s_.batch, drop_last());
     steps_per_epoch_ = task.steps_per_epoch > 0 ? task.steps_per_epoch : own_steps_;
   }
 
@@ -116,8 +118,9 @@ class Run {
         task_.network.forward_features(images, task_.extra && task_.extra->preact());
     task_.criterion.check(task_.train, features.output.size(1));
     if (!task_.extra) return;
-    task_.extra->prepare(
-        {task_.network, features, images, task_.train, task_.stream.fork("auxiliary"), s_.batch});
+    task_.extra->prepare({task_.network, features, images, task_.train,
+                          task_.stream.fork("auxiliary"),
+                          data::largest_batch(task_.train.size(), s_.batch, drop_last())});
     if (nn::Module* auxiliary = task_.extra->auxiliary()) auxiliary->to(device_);
   }
 

@@ -91,7 +91,7 @@ struct ReviewSettings : LossWeights {
       "train: the teacher normalises by each batch's statistics, as the official code | eval");
     v("nesterov", nesterov, "momentum of the student's training, as the official code's");
     v("na_pairs", na_pairs,
-      "also resnet32x4 > resnet20 and ResNet50 > vgg8, which the paper marks NA");
+      "also resnet32x4 > resnet20 and ResNet50 > vgg8, which the paper marks NA", Influence::none);
   }
 };
 

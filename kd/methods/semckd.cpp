@@ -27,7 +27,7 @@ struct SemckdSettings : EarlyDropWeights {
   void fields(FieldVisitor& v) {
     EarlyDropWeights::fields(v);
     v("weight", weight, "beta: weight of the calibrated differences");
-    v("na_pairs", na_pairs, "also resnet110 > resnet20, which the paper marks NA");
+    v("na_pairs", na_pairs, "also resnet110 > resnet20, which the paper marks NA", Influence::none);
   }
 };
 

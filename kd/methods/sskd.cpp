@@ -25,6 +25,7 @@
 
 #include "kd/terms.h"
 #include "nn/layers.h"
+#include "tensor/ranges.h"
 #include "train/supervised_step.h"
 
 namespace limbeck::kd::sskd {
@@ -223,6 +224,10 @@ class Sskd : public Method {
          {std::pair("turned_ratio", s.turned_ratio), {"similarity_ratio", s.similarity_ratio}})
       check(key, value, 0, 1);
     check("transfer_weight_decay", s.transfer_weight_decay, 0, 1e9);
+    expect_count("methods.sskd.head_epochs", 1, s.head_epochs);
+    expect_count("methods.sskd.head_batch", 2, s.head_batch);
+    expect_positive("methods.sskd.head_lr", s.head_lr);
+    train::check_milestones(s.head_milestones, "methods.sskd.head_milestones");
     LIMBECK_CHECK(s.second_phase == "own" || s.second_phase == "nokd",
                   "methods.sskd.second_phase: expected own or nokd, found '", s.second_phase, "'");
   }

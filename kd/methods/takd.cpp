@@ -120,6 +120,14 @@ void train_assistant(PreparationContext& c, const TakdSettings& s, size_t i) {
                c.data.train.class_names);
 }
 
+void check_assistant(const std::string& name) {
+  try {
+    nn::create_model(name, {.outputs = 2});
+  } catch (const Error& e) {
+    fail("methods.takd.assistants: ", e.what());
+  }
+}
+
 class Takd : public Method {
  public:
   using Settings = TakdSettings;
@@ -129,7 +137,7 @@ class Takd : public Method {
     LIMBECK_CHECK(s.assistant_lr >= 0, "methods.takd.assistant_lr: expected 0 or more, found ",
                   s.assistant_lr);
     // A name that is no network is refused here; the size does not matter.
-    for (const std::string& name : s.assistants) nn::create_model(name, {.outputs = 2});
+    for (const std::string& name : s.assistants) check_assistant(name);
   }
   LossWeights weights() const override { return settings_; }
   void adjust(train::Settings& training, bool) const override {

@@ -12,6 +12,7 @@
 #include <limits>
 #include <optional>
 
+#include "apps/extension.h"
 #include "apps/monitor.h"
 #include "tensor/fields.h"
 #include "tensor/random.h"
@@ -83,7 +84,11 @@ class ExecutorTest : public testing::Test {
              [this](kd::StageContext& c) {
                order_ += "s";
                train(c, student_, c.result_of(kd::StageHandle("teacher"), "final"));
-             }},
+             },
+             {},
+             {},
+             {},
+             "steps"},
             {"teacher",
              "fake teacher",
              {},
@@ -91,7 +96,11 @@ class ExecutorTest : public testing::Test {
              [this](kd::StageContext& c) {
                order_ += "t";
                train(c, teacher_, 0.25);
-             }},
+             },
+             {},
+             {},
+             {},
+             "steps"},
             {"other", "independent", {}, "x = 1\n", [this](kd::StageContext& c) {
                order_ += "o";
                c.results["one"] = {1};
@@ -175,6 +184,7 @@ TEST_F(ExecutorTest, ChangedSettingsRerunTheStageAndItsDependants) {
   order_.clear();
   run(root_);
   EXPECT_EQ(order_, "s");
+  fs::remove_all(root_ + "/stages/student.1");
   teacher_.steps = 21;
   plan = plan_stages(stages(), root_);
   EXPECT_EQ(plan[0].why, "steps");
@@ -183,7 +193,126 @@ TEST_F(ExecutorTest, ChangedSettingsRerunTheStageAndItsDependants) {
   order_.clear();
   run(root_);
   EXPECT_EQ(order_, "ts");
+  for (const char* old : {"teacher.1", "student.1"}) fs::remove_all(root_ + "/stages/" + old);
   EXPECT_EQ(contents(root_), undisturbed());
+}
+
+TEST_F(ExecutorTest, WhatIsFinishedIsKeptUnderAnotherName) {
+  run(root_);
+  const auto of = [&](const std::string& stage) { return contents(root_ + "/stages/" + stage); };
+  const auto first = of("student");
+  student_.scale = 3;
+  run(root_);
+  EXPECT_EQ(of("student.1"), first);
+  const auto second = of("student");
+  student_.scale = 4;
+  run(root_);
+  EXPECT_EQ(of("student.1"), first);
+  EXPECT_EQ(of("student.2"), second);
+  EXPECT_FALSE(fs::exists(root_ + "/stages/teacher.1"));
+  fs::remove(root_ + "/stages/student/done.json");  // interrupted: nothing is kept of it
+  student_.scale = 5;
+  run(root_);
+  EXPECT_FALSE(fs::exists(root_ + "/stages/student.3"));
+}
+
+/// Trained on, a stage ends with the files of one that was that long from the start.
+TEST_F(ExecutorTest, ExtendedItHasTheBitsOfALongerRun) {
+  RunOptions options;
+  options.keep_state = options.extend = true;
+  run(root_, options);
+  EXPECT_TRUE(keeps_state(root_ + "/stages/teacher"));
+  const auto shorter = contents(root_ + "/stages/student");
+  student_.steps = 45;
+  const auto graph = stages();
+  const auto plan = plan_stages(graph, root_);
+  EXPECT_TRUE(grew(root_, plan[1]));
+  EXPECT_EQ(why_not_extended(root_, plan[1]), "");
+  resumed_at_ = -1, order_.clear();
+  run(root_, options);
+  EXPECT_EQ(order_, "s");
+  EXPECT_EQ(resumed_at_, 30);
+  EXPECT_EQ(read_times(root_ + "/stages/student").sessions, 2);
+  EXPECT_EQ(contents(root_ + "/stages/student.1"), shorter);
+  fs::remove_all(root_ + "/stages/student.1");
+  const std::string long_root = root_ + "_long";
+  fs::remove_all(long_root);
+  run(long_root, options);
+  EXPECT_EQ(contents(root_), contents(long_root));
+  fs::remove_all(long_root);
+}
+
+TEST_F(ExecutorTest, AnExtensionSurvivesAKill) {
+  RunOptions options;
+  options.keep_state = options.extend = true;
+  options.checkpoint_seconds = 0;
+  run(root_, options);
+  student_.steps = 45;
+  die_at_ = 37;
+  EXPECT_EQ(run_in_child(options), SIGKILL);
+  // As if the kill had come between the two names of the folder.
+  fs::rename(root_ + "/stages/student", root_ + "/stages/student.extending");
+  die_at_ = 0;
+  run(root_, options);
+  EXPECT_EQ(resumed_at_, 36);
+  fs::remove_all(root_ + "/stages/student.1");
+  const std::string long_root = root_ + "_long";
+  fs::remove_all(long_root);
+  run(long_root, options);
+  EXPECT_EQ(contents(root_), contents(long_root));
+  fs::remove_all(long_root);
+}
+
+TEST_F(ExecutorTest, OnlyAGreaterLengthIsAnExtension) {
+  RunOptions options;
+  options.keep_state = true;
+  options.selection.only = {"stage=student"};
+  run(root_, options);
+  std::vector<kd::Stage> graph;
+  const auto student = [&] {
+    graph = stages();
+    return plan_stages(graph, root_)[1];
+  };
+  student_.steps = 29;
+  EXPECT_FALSE(grew(root_, student())) << "shorter";
+  student_.steps = 31;
+  EXPECT_TRUE(grew(root_, student()));
+  student_.scale = 3;
+  EXPECT_FALSE(grew(root_, student())) << "another setting";
+  EXPECT_EQ(why_not_extended(root_, student()),
+            "expected a greater steps and no other change, found scale, steps");
+  student_.scale = 2;
+  teacher_.scale = 7;
+  EXPECT_FALSE(grew(root_, student())) << "another need";
+  teacher_.scale = 1;
+  fs::remove(root_ + "/stages/student/checkpoint.safetensors");
+  EXPECT_NE(why_not_extended(root_, student()).find("--keep-state"), std::string::npos);
+}
+
+TEST_F(ExecutorTest, MilestonesBeyondTheOldEndDoNotMatter) {
+  const auto staged = [&](const std::string& settings) {
+    return std::vector<kd::Stage>{{.name = "a",
+                                   .settings = settings,
+                                   .run = [](kd::StageContext& c) { c.results["x"] = {1}; },
+                                   .length = "t.epochs"}};
+  };
+  const auto first = staged("t.epochs = 10\nt.lr = 1\nt.milestones = [4]\nt.lr_factor = 0.1\n");
+  {
+    RunFolder folder(root_, first, "");
+    Console console(stdout, Console::Mode::quiet);
+    run_stages(first, folder, {}, console);
+  }
+  const auto grows = [&](const std::string& settings) {
+    const auto list = staged(settings);
+    return grew(root_, plan_stages(list, root_)[0]);
+  };
+  EXPECT_TRUE(grows("t.epochs = 20\nt.lr = 1\nt.milestones = [4]\nt.lr_factor = 0.1\n"));
+  EXPECT_TRUE(grows("t.epochs = 20\nt.lr = 1\nt.milestones = [4, 10]\nt.lr_factor = 0.1\n"));
+  EXPECT_FALSE(grows("t.epochs = 20\nt.lr = 1\nt.milestones = [4, 9]\nt.lr_factor = 0.1\n"));
+  EXPECT_FALSE(grows("t.epochs = 20\nt.lr = 1\nt.milestones = [5]\nt.lr_factor = 0.1\n"));
+  EXPECT_FALSE(grows("t.epochs = 20\nt.lr = 1\nt.milestones = [4]\nt.lr_factor = 0.2\n"));
+  EXPECT_FALSE(grows("t.epochs = 20\nt.lr = 2\nt.milestones = [4]\nt.lr_factor = 0.1\n"));
+  EXPECT_FALSE(grows("t.epochs = 20\nt.milestones = [4]\nt.lr_factor = 0.1\n"));
 }
 
 TEST_F(ExecutorTest, KillAnywhereAndResumeGivesTheSameBits) {

@@ -101,17 +101,21 @@ TEST_F(ReportTest, RefusesOtherFormats) {
   };
   EXPECT_EQ(error_with(R"({"stages": []})"),
             root_ +
-                "/run.json: of an earlier version of limbeck (expected format 2, found 1); use "
+                "/run.json: of an earlier version of limbeck (expected format 3, found 1); use "
                 "that version, or a new folder");
-  EXPECT_EQ(error_with(R"({"format": 3, "stages": []})"),
+  EXPECT_EQ(error_with(R"({"format": 4, "stages": []})"),
             root_ +
-                "/run.json: of another version of limbeck (expected format 2, found 3); use that "
+                "/run.json: of another version of limbeck (expected format 3, found 4); use that "
                 "version, or a new folder");
   EXPECT_EQ(error_with(R"({"format": null, "stages": []})"),
             root_ +
-                "/run.json: of another version of limbeck (expected format 2, found null); use "
+                "/run.json: of another version of limbeck (expected format 3, found null); use "
                 "that version, or a new folder");
-  EXPECT_EQ(error_with(R"({"format": 2, "stages": []})"), "");
+  EXPECT_EQ(error_with(R"({"format": 2, "stages": []})"), "") << "the last one can be read";
+  EXPECT_NE(format_note(root_).find("run.json: of an earlier version (format 2)"),
+            std::string::npos);
+  EXPECT_EQ(error_with(R"({"format": 3, "stages": []})"), "");
+  EXPECT_EQ(format_note(root_), "");
 }
 
 TEST_F(ReportTest, StageNamesStayInTheFolder) {

@@ -55,7 +55,7 @@ inline void write_run(const std::string& directory, const std::string& config,
     write_file_atomically(folder + "/times.json", "{\"seconds\": 2.5, \"sessions\": 1}");
   }
   write_file_atomically(directory + "/run.json",
-                        cat("{\"format\": 2, \"stages\": [\n", list, "]}\n"));
+                        cat("{\"format\": 3, \"stages\": [\n", list, "]}\n"));
   write_file_atomically(directory + "/config.toml", config);
 }
 

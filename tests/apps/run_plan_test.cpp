@@ -110,12 +110,22 @@ TEST_F(RunPlanTest, EarlierVersionsAndMalformedFilesAreRefused) {
   const std::string path = root_ + "/run.json";
   EXPECT_EQ(error_of("{\"stages\": []}"), path +
                                               ": of an earlier version of limbeck (expected format "
-                                              "2, found 1); use that version, or a new folder");
-  EXPECT_EQ(error_of("{\"format\": 3, \"stages\": []}"),
+                                              "3, found 1); use that version, or a new folder");
+  EXPECT_EQ(error_of("{\"format\": 4, \"stages\": []}"),
             path +
-                ": of another version of limbeck (expected format 2, found 3); use that version, "
+                ": of another version of limbeck (expected format 3, found 4); use that version, "
                 "or a new folder");
-  EXPECT_EQ(error_of("{\"format\": 2, \"sta"),
+  EXPECT_EQ(error_of("{\"format\": 2, \"stages\": []}"), "no error") << "it can be read";
+  try {
+    check_run_format(root_, run_format);  // as `limbeck run` asks
+    FAIL() << "no error";
+  } catch (const Error& e) {
+    EXPECT_EQ(std::string(e.what()),
+              path +
+                  ": of an earlier version of limbeck (expected format 3, found 2); use that "
+                  "version, or a new folder; 'limbeck report' and 'status' read it");
+  }
+  EXPECT_EQ(error_of("{\"format\": 3, \"sta"),
             path + ": malformed; expected an object with \"format\" and \"stages\"");
   EXPECT_EQ(error_of("[]"),
             path + ": malformed; expected an object with \"format\" and \"stages\"");
@@ -124,7 +134,7 @@ TEST_F(RunPlanTest, EarlierVersionsAndMalformedFilesAreRefused) {
                              "[{\"name\": \"a\", \"title\": \"\", \"needs\": [\"b\"], \"labels\": "
                              "{}, \"fingerprint\": \"0\"}]"})
     EXPECT_EQ(
-        error_of(cat("{\"format\": 2, \"stages\": ", stages, "}")).rfind(path + ": malformed: ", 0),
+        error_of(cat("{\"format\": 3, \"stages\": ", stages, "}")).rfind(path + ": malformed: ", 0),
         0u)
         << stages;
   fs::remove(path);

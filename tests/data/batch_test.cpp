@@ -1,4 +1,5 @@
 // Standardisation, make_batch against a plain definition, and the loader's order.
+#include <algorithm>
 #include <cmath>
 #include <set>
 
@@ -191,6 +192,47 @@ TEST(Loader, DropLastOrderAndResponses) {
   EXPECT_EQ(b.targets.to_vector<float>(), (std::vector<float>{1, 1.25f, 1.5f, 1.75f}));
   EXPECT_FALSE(b.labels.defined());
   EXPECT_EQ(loader.next().index, (std::vector<int64_t>{0, 1, 2, 3}));
+}
+
+// Batch norm has no variance of one image.
+TEST(Loader, ASingleImageAtTheEndJoinsTheBatchBefore) {
+  const auto sizes = [](int64_t n, int64_t batch, bool drop_last, bool shuffle) {
+    const Dataset d = random_set(n, 4, 4, 3);
+    Loader::Config c = config_of(d, 2);
+    c.batch = batch, c.drop_last = drop_last, c.shuffle = shuffle;
+    Loader loader(d, c, Stream(5));
+    std::vector<int64_t> all;
+    std::set<int64_t> seen;
+    for (int epoch = 0; epoch < 2; ++epoch)
+      for (int64_t k = 0; k < loader.steps_per_epoch(); ++k) {
+        const Batch b = loader.next();
+        EXPECT_EQ(b.images.size(0), static_cast<int64_t>(b.index.size()));
+        if (epoch == 1) continue;
+        all.push_back(b.images.size(0));
+        seen.insert(b.index.begin(), b.index.end());
+      }
+    if (!drop_last) {
+      EXPECT_EQ(static_cast<int64_t>(seen.size()), n) << "an epoch has every image";
+    }
+    EXPECT_EQ(static_cast<int64_t>(all.size()), steps_per_epoch(n, batch, drop_last));
+    EXPECT_LE(*std::max_element(all.begin(), all.end()), largest_batch(n, batch, drop_last));
+    return all;
+  };
+  using Sizes = std::vector<int64_t>;
+  for (const bool shuffle : {false, true}) {
+    EXPECT_EQ(sizes(9, 4, false, shuffle), (Sizes{4, 5}));
+    EXPECT_EQ(sizes(9, 4, true, shuffle), (Sizes{4, 4}));
+    EXPECT_EQ(sizes(5, 4, false, shuffle), (Sizes{5}));
+    EXPECT_EQ(sizes(10, 4, false, shuffle), (Sizes{4, 4, 2}));
+    EXPECT_EQ(sizes(8, 4, false, shuffle), (Sizes{4, 4}));
+    EXPECT_EQ(sizes(3, 4, false, shuffle), (Sizes{3}));
+    EXPECT_EQ(sizes(3, 2, false, shuffle), (Sizes{3}));
+    EXPECT_EQ(sizes(1, 4, false, shuffle), (Sizes{1})) << "there is none before";
+    EXPECT_EQ(sizes(3, 1, false, shuffle), (Sizes{1, 1, 1}));
+  }
+  EXPECT_EQ(largest_batch(9, 4), 5);
+  EXPECT_EQ(largest_batch(10, 4), 4);
+  EXPECT_EQ(largest_batch(9, 4, true), 4);
 }
 
 TEST(Loader, PickChoosesTheRowsOfAStep) {

@@ -59,8 +59,8 @@ TEST(Source, TheTextHoldsTheChosenSourceOnly) {
   s.path = "somewhere";  // shapes reads no files
   const std::string before = s.text();
   EXPECT_EQ(before,
-            "data.kind = \"shapes\"\ndata.path = \"\"\ndata.train_per_class = "
-            "0\ndata.test_per_class = 0\ndata.image_size = 32\ndata.resize = \"\"\ndata.seed = 0\n"
+            "data.kind = \"shapes\"\ndata.train_per_class = 0\ndata.test_per_class = 0\n"
+            "data.image_size = 32\ndata.seed = 0\n"
             "data.shapes.train = 2000\ndata.shapes.test = 1000\ndata.shapes.difficulty = 1\n");
   const Settings list = list_settings(s);
   set_override(list, "folder.label_column=age");
@@ -69,7 +69,10 @@ TEST(Source, TheTextHoldsTheChosenSourceOnly) {
   set_override(list, "shapes.train=1");
   EXPECT_NE(s.text(), before);
   s.kind = "folder";
-  EXPECT_NE(s.text().find("data.path = \"somewhere\"\n"), std::string::npos);
+  EXPECT_EQ(s.text().find("somewhere"), std::string::npos) << "a name says nothing of the data";
+  EXPECT_EQ(s.text().find("data.seed"), std::string::npos) << "nothing is drawn";
+  s.train_per_class = 5;
+  EXPECT_NE(s.text().find("data.seed = 0\n"), std::string::npos);
   EXPECT_NE(s.text().find("data.folder.label_column = \"age\"\n"), std::string::npos);
   EXPECT_EQ(s.text().find("shapes"), std::string::npos);
   s.kind = "nothing like it";

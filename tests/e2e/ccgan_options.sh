@@ -32,7 +32,7 @@ refused "a head that does not learn" 'gan.regression.g_weight: .*d_weight above 
 refused "negatives that leave nothing" 'gan.negatives: expected mismatched . poor below 1' --set gan.negatives.mismatched=0.6 --set gan.negatives.poor=0.5 --set gan.negatives.start=1
 refused "poor fakes of no generator" 'gan.negatives.start: poor fakes' --set gan.negatives.poor=0.2
 refused "negatives behind the end" 'gan.negatives.start: expected 0 to below gan.steps = 6, found 6' --set gan.negatives.mismatched=0.2 --set gan.negatives.start=6
-refused "the narrow net at 32 pixels" 'sngan-nli-narrow makes images of 64 pixels, found 32' --set gan.arch=sngan-nli-narrow
+refused "the narrow net at 32 pixels" 'sngan-nli-narrow makes images of 64 pixels .data.image_size., found 32' --set gan.arch=sngan-nli-narrow
 refused "a network of classes" 'gan.arch: biggan .*sagan, sngan, sngan-nli, sngan-nli-narrow' --set gan.arch=biggan
 check_absent "nothing was begun" "$work/broken/stages"
 check_error "responses alone are regressed" 'gan.regression.d_weight: biggan' "$limbeck" run configs/tiny.toml --out "$work/broken" --set gan.regression.d_weight=1

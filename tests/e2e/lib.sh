@@ -55,8 +55,8 @@ check_absent() {
   ok "$name"
 }
 
-# checksums DIR: of every file but the wall times, the locks and what --slurm notes.
-checksums() { (cd "$1" && find . -type f ! -name times.json ! -name .lock ! -path './.locks/*' ! -path './slurm/*' ! -name 'report.*' -print0 | LC_ALL=C sort -z | xargs -0 sha256sum); }
+# checksums DIR: of every file but the wall times, what is known of files, the locks and what --slurm notes.
+checksums() { (cd "$1" && find . -type f ! -name times.json ! -name identities.json ! -name .lock ! -path './.locks/*' ! -path './slurm/*' ! -name 'report.*' -print0 | LC_ALL=C sort -z | xargs -0 sha256sum); }
 
 # check_same NAME DIR1 DIR2: ok when both runs have the same files with the same bits.
 check_same() {

@@ -424,7 +424,7 @@ TEST(Conditioning, RefusesWhatCannotBeTrained) {
   expect([&] { condition_on_classes(d, s); }, "the data set has no classes");
   s.arch = "biggan";
   expect([&] { GanTrainer(condition_on_responses(d, s, embedding()), s, Stream(1), monitor); },
-         "gan.arch: biggan is conditioned on classes, the data have responses; expected one of "
+         "gan.arch: biggan is conditioned on classes, the task is regression; expected one of "
          "sagan, sngan, sngan-nli, sngan-nli-narrow");
   s = toy_settings();
   s.arch = "sngan-nli";

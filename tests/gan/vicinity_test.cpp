@@ -369,7 +369,7 @@ TEST(Vicinity, ErrorsNameTheKey) {
   expect(error_of([&] { vicinity_of(two, {.type = "soft", .min_images = 3}); }),
          "gan.vicinity.min_images: expected 0 to 2 (the number of training images), found 3");
   expect(error_of([&] { vicinity_of(two, {.type = "soft", .min_images = -1}); }),
-         "gan.vicinity.min_images: expected 0 to 2");
+         "gan.vicinity.min_images: expected 0 or more, found -1");
   expect(error_of([&] { vicinity_of(one, {}); }),
          "gan.vicinity.kappa: -5 asks for a multiple of the largest gap");
   expect(error_of([&] { vicinity_of(two, {.type = "hard", .sigma = 0.1, .kappa = 0}); }),

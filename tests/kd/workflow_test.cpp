@@ -3,6 +3,9 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <cmath>
+#include <filesystem>
+#include <functional>
 #include <map>
 #include <set>
 
@@ -185,6 +188,9 @@ TEST(Workflow, AChangedSettingTouchesOnlyTheStagesThatReadIt) {
   EXPECT_EQ(touched(s), (std::set<std::string>{"fakes"}));
   s = {};
   s.fakes.sampling.burn_in += 1;
+  EXPECT_EQ(touched(s), (std::set<std::string>{"fakes", "fakes_m1"}));
+  s = {};
+  s.fakes.sampling.batch += 1;
   EXPECT_EQ(touched(s), (std::set<std::string>{"fakes", "fakes_m1", "fakes_raw"}));
   s = {};
   s.fakes.rho = 0.8;
@@ -210,6 +216,63 @@ TEST(Workflow, AChangedSettingTouchesOnlyTheStagesThatReadIt) {
   EXPECT_EQ(touched(s).size(), graph({}).size());
 }
 
+TEST(Workflow, SettingsWithoutInfluenceTouchNothing) {
+  const std::vector<std::pair<const char*, std::function<void(ExperimentSettings&)>>> changes = {
+      {"gan.loader_threads", [](auto& s) { s.gan.loader_threads = 3; }},
+      {"gan.sample_every", [](auto& s) { s.gan.sample_every = 7; }},
+      {"gan.health_every", [](auto& s) { s.gan.health_every = 7; }},
+      {"gan.loss_bound", [](auto& s) { s.gan.loss_bound = 7; }},
+      {"gan.vicinity", [](auto& s) { s.gan.vicinity.kappa = 7, s.gan.vicinity.type = "hard"; }},
+      {"gan.regression.slack", [](auto& s) { s.gan.regression.slack = 7; }},
+      {"gan.negatives", [](auto& s) { s.gan.negatives.poor_from = 77; }},
+      {"teacher.evaluate_every", [](auto& s) { s.teacher.evaluate_every = 7; }},
+      {"student.evaluate_every", [](auto& s) { s.student.evaluate_every = 7; }},
+      {"transfer.evaluate_every", [](auto& s) { s.transfer.evaluate_every = 7; }},
+      {"features.evaluate_every", [](auto& s) { s.features.evaluate_every = 7; }},
+      {"ratio.restarts", [](auto& s) { s.ratio.restarts = 7; }},
+      {"fakes.sampling.max_batches", [](auto& s) { s.fakes.sampling.max_batches = 7; }},
+      {"data.path", [](auto& s) { s.data.path = "elsewhere"; }},
+      {"data.resize", [](auto& s) { s.data.resize = "crop"; }},
+      {"plan.with_fakes", [](auto& s) { s.plan.with_fakes = {"blkd"}; }},
+      {"logits", [](auto& s) { s.logits.views = 3; }}};
+  for (const auto& [key, change] : changes) {
+    ExperimentSettings s;
+    change(s);
+    EXPECT_EQ(touched(s), std::set<std::string>{}) << key;
+  }
+  ExperimentSettings s;
+  SetField<bool>(s.methods.at("semckd"), "na_pairs", true);
+  s.distillation.method = "semckd";
+  ExperimentSettings plain;
+  plain.distillation.method = "semckd";
+  EXPECT_EQ(graph(s).at("semckd").settings, graph(plain).at("semckd").settings);
+}
+
+TEST(Workflow, WhatAnotherSettingSwitchesOffHasNoInfluence) {
+  const auto same = [](const char* stage, auto&& first, auto&& second) {
+    ExperimentSettings a, b;
+    first(a), first(b), second(b);
+    return graph(a).at(stage).settings == graph(b).at(stage).settings;
+  };
+  const auto constant = [](auto& s) { s.teacher.milestones = {}; };
+  EXPECT_TRUE(same("teacher", constant, [](auto& s) { s.teacher.lr_factor = 0.5; }));
+  EXPECT_TRUE(same("teacher", constant, [](auto& s) { s.teacher.late_drop = false; }));
+  EXPECT_FALSE(same(
+      "teacher", [](auto&) {}, [](auto& s) { s.teacher.lr_factor = 0.5; }));
+  const auto unfiltered = [](auto& s) { s.fakes.filter = false; };
+  EXPECT_TRUE(same("fakes", unfiltered, [](auto& s) { s.fakes.rho = 0.5; }));
+  EXPECT_TRUE(same("fakes", unfiltered, [](auto& s) { s.fakes.augment_filter = false; }));
+  const auto plain = [](auto& s) { s.fakes.subsample = false; };
+  EXPECT_TRUE(same("fakes", plain, [](auto& s) { s.fakes.sampling.burn_in = 50; }));
+  EXPECT_FALSE(same("fakes", plain, [](auto& s) { s.fakes.sampling.batch = 50; }));
+  EXPECT_TRUE(same(
+      "fakes_raw", [](auto&) {}, [](auto& s) { s.fakes.sampling.burn_in = 50; }));
+  EXPECT_TRUE(same(
+      "nokd_equal", [](auto&) {}, [](auto& s) { s.transfer.recompute_standardisation = false; }));
+  EXPECT_FALSE(same(
+      "cgankd", [](auto&) {}, [](auto& s) { s.transfer.recompute_standardisation = false; }));
+}
+
 TEST(Workflow, DefaultsAreThePublishedRecipe) {
   const ExperimentSettings s;
   EXPECT_EQ(s.student.epochs, 240);
@@ -231,6 +294,7 @@ std::string message_of(Change&& change, bool with_data = false) {
   ExperimentSettings s;
   for (const char* part : {"train", "test"})
     SetField<int64_t>(s.data.sources.at("shapes"), part, int64_t{20});
+  s.gan.batch = 16;
   change(s);
   try {
     const Workflow workflow(s);
@@ -266,6 +330,179 @@ TEST(Workflow, WrongNamesAndValuesAreRefusedBeforeAnythingRuns) {
   });
   EXPECT_MESSAGE("plan.judge",
                  [](auto& s) { s.plan.pairs = {"resnet20 > resnet8"}, s.plan.judge = "x"; });
+}
+
+TEST(Workflow, EverySectionsValuesAreToldTogether) {
+  const auto wrong = [](auto& s) {
+    s.gan.augment = "colour", s.gan.d_steps = 0, s.gan.beta1 = 1, s.teacher.lr = -1,
+    s.ratio.dropout = 2, s.features.net.blocks = {}, s.fakes.sampling.batch = 0;
+    SetField<int64_t>(s.methods.at("sskd"), "head_epochs", int64_t{0});
+  };
+  for (const char* part :
+       {"gan.augment: DiffAugment: unknown policy 'colour'", "gan.d_steps: expected at least 1",
+        "gan.beta1", "teacher.lr", "ratio.dropout", "features.net.blocks", "fakes.sampling.batch",
+        "methods.sskd.head_epochs"})
+    EXPECT_MESSAGE(part, wrong);
+}
+
+TEST(Workflow, ValuesOutOfRangeAreRefusedBeforeAnythingRuns) {
+  EXPECT_MESSAGE("gan.arch: no architecture 'bigan'; did you mean 'biggan'",
+                 [](auto& s) { s.gan.arch = "bigan"; });
+  EXPECT_MESSAGE("gan.batch: expected at least 2", [](auto& s) { s.gan.batch = 1; });
+  EXPECT_MESSAGE("gan.steps", [](auto& s) { s.gan.steps = -1; });
+  EXPECT_MESSAGE("gan.g_lr", [](auto& s) { s.gan.g_lr = std::nan(""); });
+  EXPECT_MESSAGE("gan.ema_decay", [](auto& s) { s.gan.ema_decay = 1.5; });
+  EXPECT_MESSAGE("gan.init", [](auto& s) { s.gan.init = "orthogonal"; });
+  EXPECT_MESSAGE("gan.loss", [](auto& s) { s.gan.loss = "x"; });
+  EXPECT_MESSAGE("gan.vicinity.type", [](auto& s) { s.gan.vicinity.type = "x"; });
+  EXPECT_MESSAGE("gan.g_attention", [](auto& s) { s.gan.g_attention = "32,16"; });
+  EXPECT_MESSAGE("student.batch: expected at least 2", [](auto& s) { s.student.batch = 1; });
+  EXPECT_MESSAGE("student.evaluate_every", [](auto& s) { s.student.evaluate_every = -1; });
+  EXPECT_MESSAGE("ratio.milestones", [](auto& s) { s.ratio.milestones = {3, 2}; });
+  EXPECT_MESSAGE("transfer.fakes", [](auto& s) { s.transfer.fakes = -1; });
+  EXPECT_MESSAGE("fakes.adjust", [](auto& s) { s.fakes.filter = false, s.fakes.adjust = true; });
+}
+
+TEST(Workflow, WhatDoesNotFitTheDataIsRefusedBeforeAnythingRuns) {
+  EXPECT_EQ(message_of([](auto&) {}, true), "");
+  EXPECT_MESSAGE(
+      "gan.batch: expected 1 to 20 (the number of training images), found 64",
+      [](auto& s) { s.gan.batch = 64; }, true);
+  EXPECT_MESSAGE("BigGAN: makes images of 32, 64 or 128 pixels (data.image_size), found 40",
+                 ([](auto& s) { s.data.image_size = 40; }), true);
+  EXPECT_MESSAGE(
+      "gan.g_attention: no block of biggan for images of 32 pixels ends at 64; expected "
+      "some of 8, 16, 32",
+      ([](auto& s) { s.gan.g_attention = "16_64"; }), true);
+  EXPECT_MESSAGE("gan.d_attention: no block of biggan for images of 32 pixels ends at 32",
+                 ([](auto& s) { s.gan.d_attention = "32"; }), true);
+  EXPECT_EQ(message_of(([](auto& s) {
+                         s.gan.g_ch = s.gan.d_ch = 8, s.gan.g_attention = "16_32",
+                         s.gan.d_attention = "16";
+                       }),
+                       true),
+            "");
+  EXPECT_MESSAGE("student.crop_padding", ([](auto& s) { s.student.crop_padding = 32; }), true);
+  EXPECT_MESSAGE("student.batch: expected at most 20",
+                 ([](auto& s) { s.distillation.method = "semckd"; }), true);
+  EXPECT_MESSAGE(
+      "fakes.rho: 0.01 keeps none",
+      ([](auto& s) { s.fakes.form = "paper", s.fakes.rho = 0.01, s.fakes.per_class = 10; }), true);
+  EXPECT_MESSAGE("evaluation.reference: test", ([](auto& s) {
+                   s.evaluation.reference = "test";
+                   SetField<int64_t>(s.data.sources.at("shapes"), "test", int64_t{1});
+                 }),
+                 true);
+}
+
+/// What only stages need that are not chosen keeps nobody from the others.
+TEST(Workflow, ChecksAreOfTheChosenStages) {
+  ExperimentSettings s;
+  s.data.image_size = 40;
+  for (const char* part : {"train", "test"})
+    SetField<int64_t>(s.data.sources.at("shapes"), part, int64_t{20});
+  const Workflow workflow(s);
+  const DiskUse use = workflow.check_data({"teacher", "nokd"});
+  EXPECT_GT(use.kept, 1 << 20);
+  EXPECT_GT(use.passing, use.kept);
+  EXPECT_THROW(workflow.check_data({"teacher", "gan"}), Error);
+}
+
+TEST(Workflow, AMilestoneBehindTheEndIsRemarked) {
+  ExperimentSettings s;
+  EXPECT_EQ(Workflow(s).remarks(), std::vector<std::string>{});
+  s.student.epochs = 180;
+  s.embedding.epochs = 1;  // of responses
+  const auto remarks = Workflow(s).remarks();
+  ASSERT_EQ(remarks.size(), 1u);
+  EXPECT_EQ(remarks[0].rfind("student.milestones: 180 is never reached in 180 epochs", 0), 0u);
+}
+
+class Inputs : public ::testing::Test {
+ protected:
+  Inputs() {
+    std::filesystem::create_directory(folder_.file("set"));
+    for (const char* name : {"a", "b", "c"})
+      folder_.write(cat("set/", name, ".ppm"), cat("P6\n8 8\n255\n", std::string(192, name[0])));
+    label("0", "1");
+  }
+  void label(const char* first, const char* second) {
+    folder_.write("set/labels.csv", cat("file,class,split\na.ppm,", first, ",train\nb.ppm,", second,
+                                        ",train\nc.ppm,0,test\n"));
+  }
+  std::string teacher_text(const std::string& path, KnownIdentities known = {}) {
+    ExperimentSettings s;
+    s.data.kind = "folder", s.data.path = path;
+    Workflow workflow(s);
+    workflow.read_inputs(known);
+    return workflow.stages()[0].settings;
+  }
+  const test::TemporaryFolder folder_;
+};
+
+TEST_F(Inputs, DataBelongToTheFingerprintTheirNameDoesNot) {
+  const std::string set = folder_.file("set"), before = teacher_text(set);
+  EXPECT_NE(before.find("data.content = \"2 + 1 images, "), std::string::npos) << before;
+  EXPECT_EQ(teacher_text(set + "/"), before);
+  EXPECT_EQ(teacher_text(folder_.path() + "/./set/../set"), before);
+  std::filesystem::copy(set, folder_.file("copy"));
+  EXPECT_EQ(teacher_text(folder_.file("copy")), before);
+  folder_.write("set/notes.txt", "no image");
+  EXPECT_EQ(teacher_text(set), before) << "what is not read does not count";
+  label("1", "0");
+  EXPECT_NE(teacher_text(set), before);
+  label("0", "1");
+  EXPECT_EQ(teacher_text(set), before);
+  folder_.write("set/a.ppm", cat("P6\n8 8\n255\n", std::string(192, 'x')));
+  EXPECT_NE(teacher_text(set), before);
+}
+
+TEST_F(Inputs, WhatIsKnownIsNotReadAgain) {
+  KnownIdentities known;
+  int reads = 0;
+  const auto read = [&] { return ++reads, std::string("identity"); };
+  EXPECT_EQ(known.find("state", true, read), "identity");
+  EXPECT_EQ(known.find("state", false, read), "identity") << "fresh ones are not remembered";
+  EXPECT_EQ(reads, 2);
+  EXPECT_EQ(known.find("state", false, read), "identity");
+  EXPECT_EQ(reads, 2);
+  known.find("another state", false, read);
+  EXPECT_EQ(reads, 3);
+}
+
+TEST_F(Inputs, DataThatChangeUnderARunAreNoticed) {
+  ExperimentSettings s;
+  s.data.kind = "folder", s.data.path = folder_.file("set");
+  KnownIdentities known;
+  Workflow first(s);
+  first.read_inputs(known);
+  Experiment later(s, cpu);
+  label("1", "0");
+  const std::string text = first.stages()[0].settings, key = "data.content = \"";
+  later.expect_data(text.substr(key.size(), text.find('\n') - key.size() - 1));
+  EXPECT_THROW(later.data(), Error);
+  label("0", "1");
+  EXPECT_EQ(later.data().train.size(), 2);
+}
+
+TEST_F(Inputs, FilesInThePlaceOfStagesBelongToTheFingerprint) {
+  const auto text = [&](const std::string& path) {
+    ExperimentSettings s;
+    s.plan.pairs = {"resnet14 > resnet8"}, s.plan.teachers = path;
+    Workflow workflow(s);
+    KnownIdentities known;
+    workflow.read_inputs(known);
+    return workflow.stages()[0].settings;
+  };
+  const std::string a = folder_.write("a.safetensors", "one"),
+                    b = folder_.write("b.safetensors", "one");
+  const std::string before = text(a);
+  EXPECT_NE(before.find("plan.teachers = \"3 bytes, "), std::string::npos) << before;
+  EXPECT_EQ(text(b), before);
+  folder_.write("a.safetensors", "two");
+  EXPECT_NE(text(a), before);
+  test::expect_error([&] { text(folder_.file("none.safetensors")); },
+                     {"plan.teachers: ", "none.safetensors: expected a file, found none"});
 }
 
 TEST(Workflow, PairsThatAMethodCannotServeAreAllToldBeforeAnythingRuns) {

@@ -54,6 +54,15 @@ data::Dataset colours(int64_t n, bool responses = false) {
   return d;
 }
 
+std::string said_of(const Settings& s) {
+  try {
+    check(s, "x");
+  } catch (const Error& e) {
+    return e.what();
+  }
+  return "";
+}
+
 Settings short_training() {
   Settings s;
   s.epochs = 4;
@@ -251,6 +260,50 @@ TEST(Trainer, ResponsesThatWrapAreRefused) {
   }
 }
 
+/// Maps of one pixel, so that a batch of one image has a batch norm of one value.
+class OnePixel : public nn::Network {
+ public:
+  OnePixel() : bn_(3), fc_(3, 3) {
+    add("bn", bn_);
+    add("fc", fc_);
+    initialise(Stream(11));
+  }
+  nn::Features forward_features(const Variable& x, bool) override {
+    if (training()) batches.push_back(x.size(0));
+    const Variable pooled = bn_(reshape(global_avg_pool(x), {x.size(0), 1, 1, 3}));
+    return {{pooled}, fc_(reshape(pooled, {x.size(0), 3})), pooled};
+  }
+  std::vector<int64_t> batches;
+
+ private:
+  nn::BatchNorm2d bn_;
+  nn::Linear fc_;
+};
+
+TEST(Trainer, NoBatchOfOneImageIsLeft) {
+  nn::Monitor monitor;
+  OnePixel network;
+  Settings s = short_training();
+  s.epochs = 2;
+  const SupervisedResult r = run(network, colours(33), monitor, s);
+  EXPECT_EQ(network.batches, (std::vector<int64_t>{16, 17, 16, 17}));
+  EXPECT_EQ(r.steps, 4);
+  EXPECT_NE(said_of({.batch = 1}).find("x.batch: expected at least 2"), std::string::npos);
+}
+
+TEST(Trainer, ScheduleThatCannotBeMeant) {
+  EXPECT_EQ(said_of({.milestones = {150, 180}}), "");
+  EXPECT_NE(said_of({.milestones = {180, 150}}).find("x.milestones: expected rising epochs"),
+            std::string::npos);
+  EXPECT_NE(said_of({.milestones = {150, 150}}).find("x.milestones"), std::string::npos);
+  EXPECT_NE(said_of({.milestones = {-1}}).find("x.milestones"), std::string::npos);
+  EXPECT_NE(said_of({.milestones = {std::nan("")}}).find("x.milestones"), std::string::npos);
+  EXPECT_EQ(unreached_milestone({1, 2}, 3, "x"), "");
+  EXPECT_EQ(unreached_milestone({1, 3}, 3, "x"),
+            "x.milestones: 3 is never reached in 3 epochs (x.epochs); the learning rate does not "
+            "drop there");
+}
+
 TEST(Trainer, RefusesWhatDoesNotFit) {
   nn::Monitor monitor;
   const data::Dataset d = colours(12), numbers = colours(12, true);
@@ -258,6 +311,7 @@ TEST(Trainer, RefusesWhatDoesNotFit) {
   EXPECT_THROW(run(ten, d, monitor, short_training()), Error);
   EXPECT_THROW(run(three, numbers, monitor, short_training()), Error);
   EXPECT_THROW(run(three, nothing, monitor, short_training()), Error);
+  EXPECT_THROW(run(three, colours(1), monitor, short_training()), Error);
   Settings hot = short_training();
   hot.lr = 1e30;
   EXPECT_THROW(run(three, d, monitor, hot), Error);
