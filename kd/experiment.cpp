@@ -18,7 +18,9 @@ const data::Split& Experiment::data() {
     const std::string found = data::identity_of(*data_);
     LIMBECK_CHECK(found == expected_, "data.path: ", settings.data.path,
                   ": has changed since this run looked at it (expected ", expected_, ", found ",
-                  found, "); start again");
+                  found,
+                  "); start again, and where images lie outside of it delete the run's "
+                  "identities.json before");
   }
   return *data_;
 }
