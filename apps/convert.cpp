@@ -5,6 +5,7 @@
 #include <memory>
 
 #include "apps/command.h"
+#include "apps/stage_files.h"
 #include "gan/biggan_weights.h"
 #include "gan/sampler.h"
 #include "kd/checkpoint.h"
@@ -45,7 +46,8 @@ RenamedWeights read_weights(const Options& o) {
   KeyRules rules = o.keys;
   LIMBECK_CHECK(o.key.empty() || rules.prefix.empty(), "--key K is --prefix K.: give one of them");
   if (!o.key.empty()) rules.prefix = o.key + ".";
-  RenamedWeights weights = rename_weights(read_safetensors(o.in), rules, o.in);
+  RenamedWeights weights =
+      rename_weights(read_safetensors(expect_undamaged_file(o.in)), rules, o.in);
   if (!o.allow_nonfinite) check_finite(weights.file, o.in);
   return weights;
 }
@@ -109,7 +111,7 @@ void network_to_checkpoint(const Options& o) {
 
 /// What a checkpoint's file holds, without what says so; refuses what is not whole.
 TensorFile plain_weights(const Options& o, std::string& name) {
-  const TensorFile file = read_safetensors(o.in);
+  const TensorFile file = read_safetensors(expect_undamaged_file(o.in));
   const gan::CheckpointKind kind = gan::checkpoint_kind(file);
   if (kind == gan::CheckpointKind::none) {
     const kd::SavedNetwork saved = kd::load_network(o.in, cpu, o.allow_nonfinite);

@@ -7,6 +7,7 @@
 #include "apps/command.h"
 #include "apps/data_options.h"
 #include "apps/device_option.h"
+#include "apps/stage_files.h"
 #include "kd/checkpoint.h"
 #include "train/supervised.h"
 
@@ -57,8 +58,8 @@ void tell_no_value(const kd::SavedNetwork& saved, bool by_class, const Options& 
 }
 
 void evaluate(const Options& o) {
-  const kd::SavedNetwork saved =
-      kd::load_network(o.checkpoint, chosen_device(*o.device), o.allow_nonfinite);
+  const kd::SavedNetwork saved = kd::load_network(expect_undamaged_file(o.checkpoint),
+                                                  chosen_device(*o.device), o.allow_nonfinite);
   const data::Split split = data::load(chosen_data(*o.data));
   data::Dataset d = part_of(split, o.part);
   if (d.size() == 0) return tell_no_value(saved, split.train.classes > 0, o);

@@ -3,6 +3,7 @@
 #include <memory>
 
 #include "apps/command.h"
+#include "apps/stage_files.h"
 #include "kd/checkpoint.h"
 #include "nn/onnx.h"
 
@@ -31,7 +32,8 @@ nn::OnnxOptions onnx_options(const Options& o, const kd::SavedNetwork& saved) {
 }
 
 void export_network(const Options& o) {
-  const kd::SavedNetwork saved = kd::load_network(o.in, cpu, o.allow_nonfinite);
+  const kd::SavedNetwork saved =
+      kd::load_network(expect_undamaged_file(o.in), cpu, o.allow_nonfinite);
   const std::string model =
       nn::onnx_model(*saved.network, saved.name, saved.options, onnx_options(o, saved));
   write_file_atomically(o.out, model);

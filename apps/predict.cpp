@@ -9,6 +9,7 @@
 #include "apps/device_option.h"
 #include "apps/predict_input.h"
 #include "apps/report_text.h"
+#include "apps/stage_files.h"
 
 namespace limbeck::predict_app {
 namespace {
@@ -109,8 +110,8 @@ std::string csv_of_responses(const kd::SavedNetwork& saved, const Input& input,
 
 void predict(const Options& o) {
   LIMBECK_CHECK(o.bits == 0 || o.bits > 8, "--bits: expected 9..16, or 0, found ", o.bits);
-  const kd::SavedNetwork saved =
-      kd::load_network(o.checkpoint, chosen_device(*o.device), o.allow_nonfinite);
+  const kd::SavedNetwork saved = kd::load_network(expect_undamaged_file(o.checkpoint),
+                                                  chosen_device(*o.device), o.allow_nonfinite);
   const bool classes = saved.options.task == nn::Task::classification;
   LIMBECK_CHECK(o.top == 1 || (classes && o.top <= saved.options.outputs), "--top: expected ",
                 classes ? cat("1..", saved.options.outputs, ", the classes of ", saved.name)

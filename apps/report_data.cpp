@@ -8,6 +8,7 @@
 
 #include "apps/report_text.h"
 #include "apps/run_files.h"
+#include "apps/stage_files.h"
 #include "tensor/error.h"
 #include "tensor/safetensors.h"
 
@@ -128,6 +129,7 @@ StageRecord read_stage(const std::string& directory, const json& entry) {
   const std::string folder = directory + "/stages/" + stage.name, done = folder + "/done.json";
   stage.finished = fs::exists(done) && text_member(parse(done), "fingerprint", done) ==
                                            text_member(entry, "fingerprint", overview);
+  if (stage.finished) expect_readable(folder);
   if (stage.finished) stage.results = read_results(folder);
   read_metrics(folder + "/metrics.jsonl", stage);
   read_times(folder + "/times.json", stage);

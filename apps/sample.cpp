@@ -8,6 +8,7 @@
 
 #include "apps/command.h"
 #include "apps/device_option.h"
+#include "apps/stage_files.h"
 #include "data/animation.h"
 #include "data/dataset.h"
 #include "gan/sampler.h"
@@ -137,7 +138,7 @@ void write_samples(const SampleArguments& a) {
   LIMBECK_CHECK(a.columns >= 0 && a.columns <= most_columns, "--columns: expected 1 to ",
                 most_columns, ", found ", a.columns);
   const gan::TrainedGenerator generator =
-      gan::load_trained_generator(a.checkpoint, a.allow_nonfinite);
+      gan::load_trained_generator(expect_undamaged_file(a.checkpoint), a.allow_nonfinite);
   generator.to(chosen_device(*a.device));
   LIMBECK_CHECK(
       !a.animated() || (generator.of_responses() && std::isnan(a.label)), a.out,

@@ -8,6 +8,7 @@
 #include "apps/monitor.h"
 #include "apps/peak_memory.h"
 #include "apps/run_files.h"
+#include "apps/stage_files.h"
 #include "tensor/error.h"
 #include "tensor/safetensors.h"
 
@@ -80,9 +81,14 @@ bool begin(const std::string& directory, const PlannedStage& p, const StageOptio
   return false;
 }
 
-std::string done_text(const std::string& fingerprint, bool keeps_state) {
+/// Of a stage whose other files are all there.
+std::string done_text(const std::string& folder, const std::string& fingerprint, bool keeps_state) {
+  std::string files;
+  for (const auto& [name, checksum] : checksums_of(folder))
+    if (keeps_state || name != "checkpoint.safetensors")
+      files += cat(files.empty() ? "" : ",", "\n  ", json_string(name), ":", json_string(checksum));
   return cat("{\"fingerprint\":", json_string(fingerprint),
-             keeps_state ? ",\"state\":\"kept\"}\n" : "}\n");
+             keeps_state ? ",\"state\":\"kept\"" : "", ",\"files\":{", files, "}}\n");
 }
 
 /// Only declared needs may be read: the fingerprint covers nothing else.
@@ -127,6 +133,7 @@ void run_stage(const std::string& directory, const PlannedStage& p, int index, i
                const StageOptions& options, Console& console) {
   const std::string folder = stage_folder(directory, p.stage->name);
   const bool afresh = begin(directory, p, options);
+  for (const std::string& need : p.stage->needs) expect_undamaged(stage_folder(directory, need));
   const bool keeps = options.keep_state && !p.stage->length.empty();
   const Stopwatch times(folder, options.device);
   console.begin(index, count, p.stage->name, p.stage->title);
@@ -159,7 +166,7 @@ void run_stage(const std::string& directory, const PlannedStage& p, int index, i
   times.write();
   write_file_atomically(
       folder + "/done.json",
-      done_text(p.fingerprint, keeps && fs::exists(folder + "/checkpoint.safetensors")));
+      done_text(folder, p.fingerprint, keeps && fs::exists(folder + "/checkpoint.safetensors")));
   tidy_stage(directory, p.stage->name);
   console.end(summary_of(context.results, times.seconds()));
 }
