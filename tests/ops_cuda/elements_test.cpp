@@ -53,10 +53,11 @@ Tensors results_of(const Op& op, const OpCase& c, const Kernel& kernel, bool off
     Stream(7).fork("cotangent", j).fill_uniform(g, -1, 1);
     dout[j] = placed(g.to(out[j].dtype()).to(device));
   }
+  bool has_gradient = false;  // numbers that are integers here, as those of where, have none
   for (size_t i = 0; i < in.size(); ++i)
-    if (op.inputs[std::min(i, op.inputs.size() - 1)].differentiable)
-      din[i] = filled(in[i].shape(), in[i].dtype());
-  kernel.backward({saved_in, saved_out, dout, din, c.attrs});
+    if (op.inputs[std::min(i, op.inputs.size() - 1)].differentiable && is_floating(in[i].dtype()))
+      din[i] = filled(in[i].shape(), in[i].dtype()), has_gradient = true;
+  if (has_gradient) kernel.backward({saved_in, saved_out, dout, din, c.attrs});
   Tensors results;
   for (const Tensors* list : {&out, &din})
     for (const Tensor& t : *list) results.push_back(t.to(cpu));
