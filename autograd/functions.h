@@ -217,9 +217,9 @@ struct LabelOptions {
   std::optional<int64_t> ignore_index;  ///< samples with this label have no loss
   Tensor weight;                        ///< f32[C]; undefined: 1
 };
-/// op cross_entropy(logits [N, C], labels i64[N], weight [C]){label_smoothing, ignore_index} -> loss
-/// [N], log_probabilities, sample_weight [N] (aux). The mean is PyTorch's: the sum over the sum of
-/// the samples' weights.
+/// op cross_entropy(logits [N, C], labels i64[N], weight [C]){label_smoothing, ignore_index} ->
+/// loss [N], log_probabilities, sample_weight [N] (aux). The mean is PyTorch's: the sum over the
+/// sum of the samples' weights.
 Variable cross_entropy(const Variable& logits, const Tensor& labels, Reduction r = Reduction::mean,
                        const LabelOptions& options = {});
 /// op soft_cross_entropy(logits [N, C], target [N, C]) -> [N]: -sum_c target log_softmax(logits);

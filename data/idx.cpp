@@ -30,8 +30,8 @@ size_t claimed_bytes(const std::vector<uint8_t>& b) {
   return bytes >= SIZE_MAX - body ? SIZE_MAX : body + static_cast<size_t>(bytes);
 }
 
-/// The file, decompressed when it is gzip (zlib reads plain files as they are), as far as its header
-/// claims and a little more: a small file can hold gigabytes of zeros.
+/// The file, decompressed when it is gzip (zlib reads plain files as they are), as far as its
+/// header claims and a little more: a small file can hold gigabytes of zeros.
 std::vector<uint8_t> read_maybe_gzip(const std::string& file) {
   std::unique_ptr<gzFile_s, int (*)(gzFile)> in(gzopen(file.c_str(), "rb"), gzclose_r);
   LIMBECK_CHECK(in != nullptr, file, ": cannot open: ", std::strerror(errno));

@@ -19,9 +19,9 @@ struct AdamRun {
   const float* g;
   float *m, *v;
   float beta1, beta2, decay;  ///< decay: L2 in the gradient
-  float rest1, rest2;  ///< 1 - beta1, 1 - beta2, of the exact betas
-  float step_size;     ///< lr / (1 - beta1^step)
-  float inverse_root;  ///< 1 / sqrt(1 - beta2^step)
+  float rest1, rest2;         ///< 1 - beta1, 1 - beta2, of the exact betas
+  float step_size;            ///< lr / (1 - beta1^step)
+  float inverse_root;         ///< 1 / sqrt(1 - beta2^step)
   float eps;
   float keep;  ///< factor of w: below 1 by decoupled weight decay
 };

@@ -9,13 +9,13 @@
 //   smooth_l1:           d = x - t; d^2 / (2 beta) if |d| < beta else |d| - beta/2;   dx = dy
 //                        clamp(d / beta, -1, 1),  dt = -dx
 // logits, target, log_q, p, lp [rows, classes]; labels i64, loss, dloss, sample_weight [rows].
-// Outputs are overwritten. A label outside its range gives the loss NaN and a zero gradient row in a
-// kernel; the host throws at its next reading of a result (ops_cuda/fault.h). Naive: one thread per row
-// (smooth_l1: per element), in double. Tuned (f32): one warp per row, 4 rows a block; lp, loss and
-// their reductions in one launch. No shared memory; sums in one fixed order: deterministic. Bytes
-// an element: cross_entropy forward 8, backward 8; soft_cross_entropy 12 and 12 to 16; kl_div 8 and
-// 8 to 16. 4 to 6 FLOPs. Source: elementary; Kullback and Leibler 1951; Girshick, Fast R-CNN, ICCV
-// 2015, equation 3.
+// Outputs are overwritten. A label outside its range gives the loss NaN and a zero gradient row in
+// a kernel; the host throws at its next reading of a result (ops_cuda/fault.h). Naive: one thread
+// per row (smooth_l1: per element), in double. Tuned (f32): one warp per row, 4 rows a block; lp,
+// loss and their reductions in one launch. No shared memory; sums in one fixed order:
+// deterministic. Bytes an element: cross_entropy forward 8, backward 8; soft_cross_entropy 12 and
+// 12 to 16; kl_div 8 and 8 to 16. 4 to 6 FLOPs. Source: elementary; Kullback and Leibler 1951;
+// Girshick, Fast R-CNN, ICCV 2015, equation 3.
 #include "ops/cross_entropy.h"
 #include "ops_cuda/fault.h"
 #include "ops_cuda/pointers.h"

@@ -5,10 +5,10 @@
 //   dy[j] e^x[i] / (sum of e^x)
 // x any shape, y its shape without the axes; outputs and dx are overwritten. Sums:
 // ops_cuda/reduction.h. max, min, var and logsumexp (its gradient too): one block per group. Other
-// gradients: one thread per element of x, after one pass that finds ties or means. Shared memory: 32 partial results. Deterministic. sum
-// and mean, tuned (f32; x, dx in bf16 with y, dy in f32): groups side by side forward, 16 bytes of
-// dx a thread backward. Bytes: sizeof(T) an element forward (var: twice), 1 to 3 sizeof(T)
-// backward. Source: elementary; var in two passes.
+// gradients: one thread per element of x, after one pass that finds ties or means. Shared memory:
+// 32 partial results. Deterministic. sum and mean, tuned (f32; x, dx in bf16 with y, dy in f32):
+// groups side by side forward, 16 bytes of dx a thread backward. Bytes: sizeof(T) an element
+// forward (var: twice), 1 to 3 sizeof(T) backward. Source: elementary; var in two passes.
 #include "ops/reduce.h"
 
 #include <algorithm>

@@ -1,4 +1,5 @@
-// AllocationLimit: for what is built by sizes that a file names, before its tensors have been looked at.
+// AllocationLimit: for what is built by sizes that a file names, before its tensors have been
+// looked at.
 #pragma once
 #include <cstddef>
 #include <string>
@@ -7,8 +8,8 @@
 
 namespace limbeck {
 
-/// While alive, blocks that this thread allocates may have so many bytes in all, freed ones included; the one beyond throws Error, `what`
-/// first. The innermost limit counts.
+/// While alive, blocks that this thread allocates may have so many bytes in all, freed ones
+/// included; the one beyond throws Error, `what` first. The innermost limit counts.
 class AllocationLimit {
  public:
   AllocationLimit(size_t bytes, std::string what);

@@ -7,7 +7,8 @@
 
 namespace limbeck {
 
-/// FNV-1a's step on words, with the high half folded in: a word's high bits must reach the low ones.
+/// FNV-1a's step on words, with the high half folded in: a word's high bits must reach the low
+/// ones.
 void Checksum::mix(uint64_t word) {
   state_ = (state_ ^ word) * 0x100000001b3;
   state_ ^= state_ >> 32;

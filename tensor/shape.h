@@ -48,8 +48,8 @@ class Shape {
   int rank_ = 0;
 };
 
-/// a b and a + b for sizes of a shape to come: the largest int64_t, which no shape takes, where they
-/// overflow.
+/// a b and a + b for sizes of a shape to come: the largest int64_t, which no shape takes, where
+/// they overflow.
 int64_t size_product(int64_t a, int64_t b);
 int64_t size_sum(int64_t a, int64_t b);
 
@@ -57,8 +57,8 @@ int64_t size_sum(int64_t a, int64_t b);
 std::string to_string(const Shape& s);
 std::ostream& operator<<(std::ostream& out, const Shape& s);
 
-/// While it lives, this thread writes shapes of three to five sizes with the last as the second, the
-/// channels where a file has them: for messages about images that came in that order.
+/// While it lives, this thread writes shapes of three to five sizes with the last as the second,
+/// the channels where a file has them: for messages about images that came in that order.
 class ChannelsFirstMessages {
  public:
   explicit ChannelsFirstMessages(bool wanted);

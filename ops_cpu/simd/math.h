@@ -1,7 +1,7 @@
-// exp, log, tanh and erfc of one vector of floats, and what follows from them. Errors of a few units
-// in the last place; NaN stays NaN. Only for files of ops_cpu/simd. Sources: Cephes (expf, logf: S.
-// L. Moshier); tanh: the rational approximation of Eigen; erfc: Press et al., Numerical Recipes,
-// section 6.2.
+// exp, log, tanh and erfc of one vector of floats, and what follows from them. Errors of a few
+// units in the last place; NaN stays NaN. Only for files of ops_cpu/simd. Sources: Cephes (expf,
+// logf: S. L. Moshier); tanh: the rational approximation of Eigen; erfc: Press et al., Numerical
+// Recipes, section 6.2.
 #pragma once
 #include "ops_cpu/simd/vector.h"
 

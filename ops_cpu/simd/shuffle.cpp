@@ -12,8 +12,8 @@ namespace {
 
 #define LIMBECK_INLINE inline __attribute__((always_inline))
 
-/// Which lanes of the vectors v[0], v[1], ... laid end to end a permutation takes: from the first two
-/// of them, then from that result and the third.
+/// Which lanes of the vectors v[0], v[1], ... laid end to end a permutation takes: from the first
+/// two of them, then from that result and the third.
 struct Lanes {
   int first[W], second[W];
 };

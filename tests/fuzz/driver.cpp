@@ -1,4 +1,5 @@
-// The fuzzer's entry (libFuzzer). LIMBECK_FUZZ names the target; a first argument --seeds DIR writes its valid inputs and ends.
+// The fuzzer's entry (libFuzzer). LIMBECK_FUZZ names the target; a first argument --seeds DIR
+// writes its valid inputs and ends.
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>

@@ -1,5 +1,6 @@
-// Every reader on its valid inputs, on inputs that once broke it, and on damaged ones: truncated at 50 places, 200 flipped bits. It reads or
-// refuses; what else happens (another exception, a crash, a report of the sanitizers) fails.
+// Every reader on its valid inputs, on inputs that once broke it, and on damaged ones: truncated at
+// 50 places, 200 flipped bits. It reads or refuses; what else happens (another exception, a crash,
+// a report of the sanitizers) fails.
 #include <gtest/gtest.h>
 
 #include "tensor/error.h"

@@ -1,5 +1,5 @@
-// Readers of bytes that others made, each with valid inputs: what the fuzzer (make fuzz) mutates, and what replay_test.cpp damages in every
-// run of the tests.
+// Readers of bytes that others made, each with valid inputs: what the fuzzer (make fuzz) mutates,
+// and what replay_test.cpp damages in every run of the tests.
 #pragma once
 #include <functional>
 #include <ostream>

@@ -1,4 +1,5 @@
-// safetensors, npy, the files of `limbeck op`, checkpoints of networks, generators and running stages.
+// safetensors, npy, the files of `limbeck op`, checkpoints of networks, generators and running
+// stages.
 #include "apps/monitor.h"
 #include "apps/op_file.h"
 #include "apps/op_json.h"
