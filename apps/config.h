@@ -59,7 +59,8 @@ template <HasFields T>
 std::vector<Located<T>> read_toml_list(const std::string& path, const std::string& name) {
   std::vector<Located<T>> list;
   read_toml_tables(path, name, [&](const std::string& where) {
-    return list_settings(list.emplace_back(where, T()).value);
+    list.push_back({where, T()});
+    return list_settings(list.back().value);
   });
   return list;
 }

@@ -66,6 +66,15 @@ std::string json_text(const std::string& path, const std::string& key) {
   return text_at(read_json(path), key);
 }
 
+std::map<std::string, std::string> json_texts(const std::string& path, const std::string& key) {
+  const json read = read_json(path);
+  std::map<std::string, std::string> texts;
+  if (read.is_object() && read.contains(key) && read[key].is_object())
+    for (const auto& entry : read[key].items())
+      texts[entry.key()] = text_at(read[key], entry.key());
+  return texts;
+}
+
 int check_run_format(const std::string& directory, int oldest) {
   const std::string path = directory + "/run.json";
   LIMBECK_CHECK(fs::exists(path), directory, ": not a run folder (it has no run.json)");

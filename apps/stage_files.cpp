@@ -2,9 +2,9 @@
 
 #include <filesystem>
 #include <functional>
-#include <nlohmann/json.hpp>
 #include <set>
 
+#include "apps/run_files.h"
 #include "tensor/checksum.h"
 #include "tensor/error.h"
 #include "tensor/safetensors.h"
@@ -13,7 +13,6 @@ namespace limbeck {
 namespace {
 
 namespace fs = std::filesystem;
-using nlohmann::json;
 
 using Checksums = std::map<std::string, std::string>;
 
@@ -24,19 +23,9 @@ bool is_covered(const std::string& name) {
 
 std::string checksum_of(const std::string& path) { return Checksum().add(read_file(path)).text(); }
 
-/// Of done.json; empty when the stage is not finished, or an earlier version finished it.
+/// Empty when the stage is not finished, or an earlier version finished it.
 Checksums recorded(const std::string& stage_directory) {
-  const std::string path = stage_directory + "/done.json";
-  if (!fs::is_regular_file(path)) return {};
-  const json done = json::parse(read_file(path), nullptr, false);
-  LIMBECK_CHECK(done.is_object(), path, ": malformed; delete the folder to run the stage again");
-  Checksums files;
-  if (!done.contains("files")) return files;
-  LIMBECK_CHECK(done["files"].is_object(), path, ": \"files\": expected an object, found ",
-                done["files"].type_name());
-  for (const auto& [name, checksum] : done["files"].items())
-    files[name] = checksum.is_string() ? checksum.get<std::string>() : "";
-  return files;
+  return json_texts(stage_directory + "/done.json", "files");
 }
 
 /// Empty when the file is as it was.

@@ -4,8 +4,7 @@
 //                    (ops/resize.h);  dx = the same weights the other way
 //   reflect_pad2d    y[h, w] = x[m(h - top, H), m(w - left, W)], m(i, n) = |i| below n, else
 //                    2 n - 2 - i: mirrored at the pixels of the border;  dx = sum of dy over all
-//                    images of
-//                    a pixel
+//                    images of a pixel
 // x [N, H, W, C]. Source: elementary; positions as PyTorch's interpolate and ReflectionPad2d.
 #include "ops/resize.h"
 
