@@ -7,11 +7,11 @@
 #include "apps/executor.h"
 #include "apps/report_csv.h"
 #include "apps/report_html.h"
-#include "apps/run_files.h"
 #include "apps/report_overview.h"
 #include "apps/report_results.h"
 #include "apps/report_svg.h"
 #include "apps/report_text.h"
+#include "apps/run_files.h"
 #include "tests/apps/run_folders.h"
 
 namespace limbeck {
