@@ -114,12 +114,8 @@ void EventFile::record(const std::string& event) {
   append(text, masked(crc32c(text)));
   text += event;
   append(text, masked(crc32c(event)));
-  for (size_t at = 0; at < text.size();) {
-    const ssize_t n = write(file_, text.data() + at, text.size() - at);
-    if (n < 0 && errno == EINTR) continue;
-    LIMBECK_CHECK(n > 0, path_, ": cannot be written: ", std::strerror(n < 0 ? errno : ENOSPC));
-    at += static_cast<size_t>(n);
-  }
+  LIMBECK_CHECK(write_all(file_, text.data(), text.size()), path_,
+                ": cannot be written: ", std::strerror(errno));
   bytes_ += static_cast<int64_t>(text.size());
 }
 

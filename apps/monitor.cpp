@@ -101,13 +101,8 @@ void StageMonitor::metrics(int64_t step, const nn::Values& values) {
   for (const auto& [key, value] : values)
     line += cat(",", json_string(key), ":", json_number(value));
   line += "}\n";
-  for (size_t at = 0; at < line.size();) {
-    const ssize_t n = write(metrics_file_, line.data() + at, line.size() - at);
-    if (n < 0 && errno == EINTR) continue;
-    LIMBECK_CHECK(n > 0, config_.directory,
-                  "/metrics.jsonl: cannot be written: ", std::strerror(n < 0 ? errno : ENOSPC));
-    at += static_cast<size_t>(n);
-  }
+  LIMBECK_CHECK(write_all(metrics_file_, line.data(), line.size()), config_.directory,
+                "/metrics.jsonl: cannot be written: ", std::strerror(errno));
   metrics_bytes_ += static_cast<int64_t>(line.size());
 }
 

@@ -8,10 +8,9 @@
 
 namespace limbeck {
 
-/// One apply() of a table operator, or one record() of a function that is none (`op` is null).
+/// One apply() of a table operator, or one record() of a function that is none.
 struct OperatorCall {
   std::string name;
-  const Op* op = nullptr;
   Attrs attrs;
   Variables inputs, outputs;  ///< kept, so that Variable::impl() tells them apart
 };
@@ -25,8 +24,8 @@ class OperatorTrace {
   const std::vector<OperatorCall>& calls() const { return calls_; }
 
   /// Called by apply() and record(); does nothing when no trace is alive.
-  static void note(const std::string& name, const Op* op, const Attrs& attrs,
-                   const Variables& inputs, const Variables& outputs);
+  static void note(const std::string& name, const Attrs& attrs, const Variables& inputs,
+                   const Variables& outputs);
 
  private:
   std::vector<OperatorCall> calls_;

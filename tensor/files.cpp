@@ -12,17 +12,6 @@
 namespace limbeck {
 namespace {
 
-bool write_all(int fd, const char* data, size_t bytes) {
-  while (bytes > 0) {
-    const ssize_t n = ::write(fd, data, bytes);
-    if (n < 0 && errno == EINTR) continue;
-    if (n <= 0) return false;
-    data += n;
-    bytes -= static_cast<size_t>(n);
-  }
-  return true;
-}
-
 /// Into a device or a pipe, which a rename would replace by a file.
 void write_through(const std::string& path, const char* data, size_t bytes) {
   const int fd = ::open(path.c_str(), O_WRONLY | O_CLOEXEC);
@@ -78,6 +67,18 @@ class TemporaryFile {
 };
 
 }  // namespace
+
+bool write_all(int fd, const char* data, size_t bytes) {
+  while (bytes > 0) {
+    const ssize_t n = ::write(fd, data, bytes);
+    if (n < 0 && errno == EINTR) continue;
+    if (n == 0) errno = ENOSPC;
+    if (n <= 0) return false;
+    data += n;
+    bytes -= static_cast<size_t>(n);
+  }
+  return true;
+}
 
 void write_file_atomically(const std::string& path, const void* data, size_t bytes) {
   struct stat info {};

@@ -40,6 +40,8 @@ void write_safetensors(const std::string& path, const TensorFile& file);
 /// The same atomic write for any bytes.
 void write_file_atomically(const std::string& path, const void* data, size_t bytes);
 void write_file_atomically(const std::string& path, const std::string& text);
+/// To an open file, across interruptions; where it fails, errno says why.
+bool write_all(int fd, const char* data, size_t bytes);
 /// The whole file; throws naming it.
 std::string read_file(const std::string& path);
 

@@ -6,7 +6,6 @@
 #include <numeric>
 
 #include "nn/images.h"
-#include "tensor/ranges.h"
 #include "tensor/rows.h"
 #include "tensor/transfer.h"
 #include "train/supervised_step.h"
@@ -111,8 +110,7 @@ class Run {
     NoGrad no_grad;
     const nn::ImageStandardiser standardise(task_.standardisation.mean,
                                             task_.standardisation.deviation, device_);
-    const Variable images(standardise(
-        task_.train.images.rows(0, std::min<int64_t>(2, task_.train.size())).to(device_)));
+    const Variable images(standardise(task_.train.images.rows(0, 2).to(device_)));
     task_.network.eval();
     const nn::Features features =
         task_.network.forward_features(images, task_.extra && task_.extra->preact());

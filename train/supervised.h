@@ -1,6 +1,5 @@
 // The supervised training loop: one network, one data set, an exchangeable criterion and,
-// optionally, an extra loss. Resumes bit-equal from the state it hands
-// to its monitor.
+// optionally, an extra loss. Resumes bit-equal from the state it hands to its monitor.
 #pragma once
 #include <limits>
 #include <string>
