@@ -32,9 +32,7 @@ void ClassificationCriterion::check(const data::Dataset& dataset, int64_t output
 }
 
 Variable ClassificationCriterion::loss(const Variable& output, const data::Batch& batch) const {
-  const Variable loss = cross_entropy(output, batch.labels);
-  if (smoothing_ == 0) return loss;
-  return loss * (1 - smoothing_) + mean(log_softmax(output)) * -smoothing_;
+  return cross_entropy(output, batch.labels, Reduction::mean, {.label_smoothing = smoothing_});
 }
 
 double ClassificationCriterion::score(const Tensor& output, const data::Batch& batch) const {
