@@ -55,7 +55,7 @@ Tensor less_equal(const Tensor& a, const Tensor& b);
 Tensor greater(const Tensor& a, const Tensor& b);
 Tensor greater_equal(const Tensor& a, const Tensor& b);
 
-// --- reductions over any axes (empty: all); ops sum mean max var {axes, keepdim}; var also {unbias
+// --- reductions over any axes (empty: all); ops of these names {axes, keepdim}; var {unbiased} too
 Variable sum(const Variable& x, const std::vector<int64_t>& axes = {}, bool keepdim = false);
 Variable mean(const Variable& x, const std::vector<int64_t>& axes = {}, bool keepdim = false);
 Variable max(const Variable& x, const std::vector<int64_t>& axes = {},
@@ -215,7 +215,7 @@ enum class Reduction { none, mean, sum };
 struct LabelOptions {
   double label_smoothing = 0;  ///< the share of a target that all classes have in equal parts
   std::optional<int64_t> ignore_index;  ///< samples with this label have no loss
-  Tensor weight;                        ///< f32[C]; undefined: 1
+  Tensor weight;                        ///< [C], of the logits' type; undefined: 1
 };
 /// op cross_entropy(logits [N, C], labels i64[N], weight [C]){label_smoothing, ignore_index} ->
 /// loss [N], log_probabilities, sample_weight [N] (aux). The mean is PyTorch's: the sum over the

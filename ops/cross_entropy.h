@@ -1,6 +1,7 @@
 // The settings of the operator cross_entropy, shared by the reference and the device kernels.
 #pragma once
 #include "ops/op.h"
+#include "tensor/host_device.h"
 
 namespace limbeck {
 
@@ -20,7 +21,7 @@ struct CrossEntropy {
                   "cross_entropy: attribute 'label_smoothing' must be from 0 to 1, found ",
                   smoothing);
   }
-  bool ignored(int64_t label) const { return ignores && label == ignore_index; }
+  LIMBECK_HD bool ignored(int64_t label) const { return ignores && label == ignore_index; }
   /// Labels are data, so their range is checked where they are read.
   void check_label(int64_t n, int64_t label, int64_t classes) const {
     LIMBECK_CHECK(ignored(label) || (label >= 0 && label < classes), "cross_entropy: labels[", n,

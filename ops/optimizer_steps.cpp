@@ -149,7 +149,7 @@ const RegisterOp adam_op({
     .formula = "g += weight_decay w (decoupled: w *= 1 - lr weight_decay); m = b1 m + (1 - b1) g; "
                "v = b2 v + (1 - b2) g^2; w -= lr / (1 "
                "- b1^t) m / (sqrt(v / (1 - b2^t)) + eps)",
-    .source = "Kingma & Ba 2015, algorithm 1",
+    .source = "Kingma & Ba 2015, algorithm 1; Loshchilov & Hutter 2019, algorithm 2",
     .inputs = {{"w", false}, {"g", false}, {"m", false}, {"v", false}, {"hyper", false}},
     .mutated_inputs = {0, 2, 3},
     .infer = infer<Adam>,

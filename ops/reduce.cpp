@@ -211,7 +211,7 @@ std::vector<OpCase> cases(bool allow_empty) {
       {{{{2, 12, 11, 24}}}, axes({1, 2}, true), false},
   };
   if (allow_empty) list.push_back({{{{0, 3}}}, axes({0})});
-  // sums so long that a plain float one is off by tenths of a percent
+  // sums so long that a plain float one is off by hundredths of a percent
   list.push_back({{{{1 << 16}, 0.1, 0.1}}, {}, false});
   list.push_back({{{{1 << 15, 3}, 0.1, 0.1}}, axes({0}), false});
   return list;

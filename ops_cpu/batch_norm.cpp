@@ -76,10 +76,6 @@ double folded(const NormLayout& l, const float* sums, int64_t c) {
   return total;
 }
 
-}  // namespace
-
-namespace {
-
 /// Moves the shift of each channel whose variance would be a small difference of large sums (its
 /// first row is an outlier) to the chunk's mean. Returns whether any moved.
 bool recentre(const NormLayout& l, int64_t rows, float* shift, const float* sum,

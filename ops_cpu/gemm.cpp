@@ -106,9 +106,10 @@ void gemm_in_parts(const Gemm& g, Product&& product) {
     p.m = std::min(most, g.m - row);
     p.c = part.data(), p.ldc = g.n;
     p.bias = nullptr, p.accumulate = false;
-    for (int64_t i = 0; i < p.m * g.n; ++i) {
-      const float* const c = g.c + (row + i / g.n) * g.ldc + i % g.n;
-      sum[static_cast<size_t>(i)] = g.accumulate ? *c : g.bias ? g.bias[i % g.n] : 0.f;
+    for (int64_t i = 0; i < p.m; ++i) {
+      const float* const start = g.accumulate ? g.c + (row + i) * g.ldc : g.bias;
+      double* const to = sum.data() + i * g.n;
+      start ? std::copy_n(start, g.n, to) : std::fill_n(to, g.n, 0.0);
     }
     for (int64_t k = 0; k < g.k; k += kLongest) {
       p.k = std::min(kLongest, g.k - k);
@@ -118,8 +119,8 @@ void gemm_in_parts(const Gemm& g, Product&& product) {
       for (int64_t i = 0; i < p.m * g.n; ++i)
         sum[static_cast<size_t>(i)] += part[static_cast<size_t>(i)];
     }
-    for (int64_t i = 0; i < p.m * g.n; ++i)
-      g.c[(row + i / g.n) * g.ldc + i % g.n] = static_cast<float>(sum[static_cast<size_t>(i)]);
+    for (int64_t i = 0; i < p.m; ++i)
+      std::copy_n(sum.data() + i * g.n, g.n, g.c + (row + i) * g.ldc);
   }
 }
 

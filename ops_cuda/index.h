@@ -32,6 +32,19 @@ struct Nest {
   }
 };
 
+/// Element i of an image batch [n, height, width, channels].
+template <class I>
+struct ImagePlace {
+  I n, h, w, c;
+  __device__ ImagePlace(I i, I height, I width, I channels) : c(i % channels) {
+    i /= channels;
+    w = i % width;
+    i /= width;
+    h = i % height;
+    n = i / height;
+  }
+};
+
 /// Where an operand of shape `s` stands for element i of the broadcast shape `out` (NumPy's rules).
 inline Nest broadcast_nest(const Shape& s, const Shape& out) {
   const Strides strides = broadcast_strides(s, out);

@@ -45,28 +45,24 @@ dim3 blocks(int64_t rows) {
 }
 
 // --- cross_entropy -------------------------------------------------------------------------------
-/// CrossEntropy (ops/cross_entropy.h) for kernels. weight null: all 1.
+/// weight null: all 1.
 template <class T>
 struct Targets {
+  CrossEntropy settings;
   const int64_t* labels;
   const T* weight;
-  double smoothing;
-  bool ignores;
-  int64_t ignore_index;
 
   Targets(const Tensor& labels_, const Tensor& weight_, const Attrs& attrs)
-      : labels(labels_.data<int64_t>()), weight(optional_data<T>(weight_)) {
-    const CrossEntropy s(attrs);
-    smoothing = s.smoothing, ignores = s.ignores, ignore_index = s.ignore_index;
-  }
-  __device__ bool ignored(int64_t row) const { return ignores && labels[row] == ignore_index; }
+      : settings(attrs), labels(labels_.data<int64_t>()), weight(optional_data<T>(weight_)) {}
+  __device__ bool ignored(int64_t row) const { return settings.ignored(labels[row]); }
+  __device__ bool smooths() const { return settings.smoothing > 0; }
   /// The share of the label itself.
   __device__ T own(int64_t row) const {
-    return T(1 - smoothing) * (weight ? weight[labels[row]] : T(1));
+    return T(1 - settings.smoothing) * (weight ? weight[labels[row]] : T(1));
   }
   /// The share that every class has.
   __device__ T spread(int64_t c, int64_t classes) const {
-    return T(smoothing) / T(classes) * (weight ? weight[c] : T(1));
+    return T(settings.smoothing) / T(classes) * (weight ? weight[c] : T(1));
   }
 };
 
@@ -84,7 +80,7 @@ __global__ void cross_entropy_forward(const T* logits, Targets<T> target, int64_
   for (int64_t i = W::first(); i < classes; i += W::lanes) {
     const typename W::Sum value = logits[i] - sums.largest - log_sum;
     lp[i] = T(value);
-    if (target.smoothing > 0) smoothed.add(value * target.spread(i, classes));
+    if (target.smooths()) smoothed.add(value * target.spread(i, classes));
   }
   const auto rest = W::total(smoothed.value());
   if (W::first() != 0) return;
@@ -108,12 +104,11 @@ __global__ void cross_entropy_backward(const T* lp, Targets<T> target, const T* 
   const bool counts = !target.ignored(row) && label >= 0 && label < classes;
   const T own = counts ? target.own(row) : T(0), scale = counts ? dloss[row] : T(0);
   LongSum<typename W::Sum> spread;
-  if (target.smoothing > 0)
+  if (target.smooths())
     for (int64_t i = W::first(); i < classes; i += W::lanes) spread.add(target.spread(i, classes));
   const T mass = T(own + W::total(spread.value()));
   for (int64_t i = W::first(); i < classes; i += W::lanes) {
-    const T t =
-        (i == label ? own : T(0)) + (target.smoothing > 0 ? target.spread(i, classes) : T(0));
+    const T t = (i == label ? own : T(0)) + (target.smooths() ? target.spread(i, classes) : T(0));
     dlogits[row * classes + i] =
         counts ? scale * (std::exp(lp[row * classes + i]) * mass - t) : T(0);
   }

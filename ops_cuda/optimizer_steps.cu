@@ -10,8 +10,9 @@
 // so a captured graph replays with new values. w, v, m, target are changed in place. Naive: one
 // element a thread, in double. Tuned (f32): four elements a thread by 16-byte loads, in float, the
 // powers of the step in double once a thread block. No shared memory but for those numbers;
-// deterministic. Bytes an element (f32): sgd 20, adam 28, averages 12; 5 to 12 FLOPs:
-// bandwidth-bound. Source: PyTorch's SGD; Kingma & Ba 2015, algorithm 1.
+// deterministic. Bytes an element (f32): sgd 20, adam 28, averages 12; 3 to 15 FLOPs:
+// bandwidth-bound. Source: PyTorch's SGD; Kingma & Ba 2015, algorithm 1; Loshchilov & Hutter 2019,
+// algorithm 2.
 #include "ops_cuda/optimizer_steps.h"
 
 #include "ops_cuda/pointers.h"

@@ -19,6 +19,7 @@
 #include <limits>
 #include <type_traits>
 
+#include "ops_cuda/index.h"
 #include "ops_cuda/long_sum.h"
 #include "ops_cuda/pointers.h"
 #include "ops_cuda/register.h"
@@ -71,18 +72,6 @@ struct Pooling {
   I images, channels;  // channels in vectors
 };
 
-template <class I>
-struct Place {
-  I n, h, w, c;
-  __device__ Place(I i, I height, I width, I channels) : c(i % channels) {
-    i /= channels;
-    w = i % width;
-    i /= width;
-    h = i % height;
-    n = i / height;
-  }
-};
-
 template <class T>
 using Sum = std::conditional_t<std::is_same_v<T, double>, double, float>;
 
@@ -106,7 +95,7 @@ template <class T, int V, class I, class A>
 __global__ void max_forward(const T* x, T* y, int32_t* index, Pooling<I, A> p) {
   const int64_t i = global_index();
   if (i >= int64_t(p.images) * p.rows.out * p.columns.out * p.channels) return;
-  const Place<I> at(I(i), p.rows.out, p.columns.out, p.channels);
+  const ImagePlace<I> at(I(i), p.rows.out, p.columns.out, p.channels);
   const auto rows = p.rows.window(at.h), columns = p.columns.window(at.w);
   Vector<Sum<T>, V> best;
   Vector<int32_t, V> where;
@@ -129,7 +118,7 @@ template <class T, int V, class I, class A>
 __global__ void max_backward(const T* dy, const int32_t* index, T* dx, Pooling<I, A> p) {
   const int64_t i = global_index();
   if (i >= int64_t(p.images) * p.rows.size * p.columns.size * p.channels) return;
-  const Place<I> at(I(i), p.rows.size, p.columns.size, p.channels);
+  const ImagePlace<I> at(I(i), p.rows.size, p.columns.size, p.channels);
   const int32_t here = int32_t(at.h * p.columns.size + at.w);
   Vector<Sum<T>, V> sum{};
   for (I oh = p.rows.first(at.h); oh < p.rows.last(at.h); ++oh)
@@ -148,7 +137,7 @@ template <class T, int V, class I, class A>
 __global__ void average_forward(const T* x, T* y, Pooling<I, A> p) {
   const int64_t i = global_index();
   if (i >= int64_t(p.images) * p.rows.out * p.columns.out * p.channels) return;
-  const Place<I> at(I(i), p.rows.out, p.columns.out, p.channels);
+  const ImagePlace<I> at(I(i), p.rows.out, p.columns.out, p.channels);
   const auto rows = p.rows.window(at.h), columns = p.columns.window(at.w);
   LongSum<Sum<T>> sum[V];
   for (I h = rows.begin; h < rows.end; ++h)
@@ -167,7 +156,7 @@ template <class T, int V, class I, class A>
 __global__ void average_backward(const T* dy, T* dx, Pooling<I, A> p) {
   const int64_t i = global_index();
   if (i >= int64_t(p.images) * p.rows.size * p.columns.size * p.channels) return;
-  const Place<I> at(I(i), p.rows.size, p.columns.size, p.channels);
+  const ImagePlace<I> at(I(i), p.rows.size, p.columns.size, p.channels);
   Vector<Sum<T>, V> sum{};
   for (I oh = p.rows.first(at.h); oh < p.rows.last(at.h); ++oh)
     for (I ow = p.columns.first(at.w); ow < p.columns.last(at.w); ++ow) {
@@ -184,7 +173,7 @@ __global__ void upsample_forward(const T* x, T* y, I images, I height, I width, 
                                  I scale) {
   const int64_t i = global_index();
   if (i >= int64_t(images) * height * scale * width * scale * channels) return;
-  const Place<I> at(I(i), height * scale, width * scale, channels);
+  const ImagePlace<I> at(I(i), height * scale, width * scale, channels);
   store_vector(
       y + i * V,
       load_vector<V>(
@@ -197,7 +186,7 @@ __global__ void upsample_backward(const T* dy, T* dx, I images, I height, I widt
                                   I scale) {
   const int64_t i = global_index();
   if (i >= int64_t(images) * height * width * channels) return;
-  const Place<I> at(I(i), height, width, channels);
+  const ImagePlace<I> at(I(i), height, width, channels);
   LongSum<Sum<T>> sum[V];
   for (I h = at.h * scale; h < (at.h + 1) * scale; ++h)
     for (I w = at.w * scale; w < (at.w + 1) * scale; ++w) {

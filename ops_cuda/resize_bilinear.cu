@@ -10,25 +10,12 @@
 // memory, neighbours from the caches. 8 FLOPs an element (resize). Source: elementary.
 #include "ops/resize.h"
 
-#include <cmath>
-
+#include "ops_cuda/index.h"
 #include "ops_cuda/long_sum.h"
 #include "ops_cuda/register.h"
 
 namespace limbeck::cuda {
 namespace {
-
-/// Element i of an image batch [n, h, w, channels].
-struct Place {
-  int64_t n, h, w, c;
-  __device__ Place(int64_t i, int64_t height, int64_t width, int64_t channels) : c(i % channels) {
-    i /= channels;
-    w = i % width;
-    i /= width;
-    h = i % height;
-    n = i / height;
-  }
-};
 
 /// Sizes of the small image and of the result.
 struct Sizes {
@@ -47,7 +34,7 @@ template <class T>
 __global__ void resize_kernel(const T* x, Sizes s, bool corners, T* y, int64_t elements) {
   const int64_t i = global_index();
   if (i >= elements) return;
-  const Place at(i, s.out_h, s.out_w, s.c);
+  const ImagePlace at(i, s.out_h, s.out_w, s.c);
   const ResizeSource v = resize_source(at.h, s.h, s.out_h, corners),
                      u = resize_source(at.w, s.w, s.out_w, corners);
   const T a = T(v.weight), b = T(u.weight);
@@ -62,12 +49,11 @@ __global__ void resize_kernel(const T* x, Sizes s, bool corners, T* y, int64_t e
 struct Readers {
   int64_t first, last;
   __device__ Readers(int64_t i, int64_t size, int64_t out, bool corners) {
-    const double scale = corners ? (size > 1 ? double(out - 1) / double(size - 1) : double(out))
-                                 : double(out) / double(size);
-    const double low = (double(i) - 1.5) * scale - 2, high = (double(i) + 2) * scale + 2;
+    const double scale =
+        corners && size > 1 ? double(out - 1) / double(size - 1) : double(out) / double(size);
+    const double low = (double(i) - 1) * scale - 1, high = (double(i) + 1.5) * scale + 1;
     first = low < 0 ? 0 : int64_t(low);
-    last = high > double(out) || size == 1 ? out : int64_t(high);
-    if (size == 1) first = 0;
+    last = high > double(out) ? out : int64_t(high);
   }
 };
 
@@ -82,7 +68,7 @@ __global__ void resize_gradient_kernel(const T* dy, Sizes s, bool corners, T* dx
                                        int64_t elements) {
   const int64_t i = global_index();
   if (i >= elements) return;
-  const Place at(i, s.h, s.w, s.c);
+  const ImagePlace at(i, s.h, s.w, s.c);
   const Readers rows(at.h, s.h, s.out_h, corners), columns(at.w, s.w, s.out_w, corners);
   LongSum<T> sum;
   for (int64_t h = rows.first; h < rows.last; ++h) {
@@ -118,7 +104,7 @@ __global__ void reflect_kernel(const T* x, Sizes s, int64_t top, int64_t left, T
                                int64_t elements) {
   const int64_t i = global_index();
   if (i >= elements) return;
-  const Place at(i, s.out_h, s.out_w, s.c);
+  const ImagePlace at(i, s.out_h, s.out_w, s.c);
   y[i] = x[s.in(at.n, mirrored(at.h - top, s.h), mirrored(at.w - left, s.w), at.c)];
 }
 
@@ -138,7 +124,7 @@ __global__ void reflect_gradient_kernel(const T* dy, Sizes s, int64_t top, int64
                                         int64_t elements) {
   const int64_t i = global_index();
   if (i >= elements) return;
-  const Place at(i, s.h, s.w, s.c);
+  const ImagePlace at(i, s.h, s.w, s.c);
   const Images rows(at.h, s.h, top, s.out_h), columns(at.w, s.w, left, s.out_w);
   T sum = 0;
   for (const int64_t h : rows.at)

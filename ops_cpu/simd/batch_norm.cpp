@@ -64,8 +64,7 @@ void statistics_block(const BatchNormRun& r, int64_t o, int64_t rows, float* sum
   store_sums<B, U>(q, square + o);
 }
 
-/// Whether the sums of `rows` elements lose at most five bits in square - sum^2 / rows. Not so with
-/// an outlier as the shift.
+/// Whether square - sum^2 / rows loses more than five bits: with an outlier as the shift.
 template <class T>
 inline __attribute__((always_inline)) auto far_off(T sum, T square, float inverse_rows) {
   return (square - sum * sum * inverse_rows) * 32.0f < square;

@@ -4,6 +4,7 @@
 
 #include <bit>
 #include <cmath>
+#include <utility>
 
 #include "ops/cases.h"
 #include "ops/check.h"
@@ -144,6 +145,28 @@ TEST(OpHarness, CatchesWrongKernelForwards) {
                    },
                    planted<nothing>)
                    .ok);
+}
+
+// y = inf, NaN, 4 w: one of them planted as something else.
+TEST(OpHarness, CatchesWhatIsNotFiniteInTheWrongPlace) {
+  constexpr double inf = HUGE_VAL, nan = NAN;
+  Op op = weighted_square(planted<nothing>);
+  op.cases = {
+      {.inputs = {{.shape = {3}, .first = {inf, nan, 2}}, values({3}, 0.5, 1)}, .grad = false}};
+  static int64_t at;
+  static double value;
+  Kernel k = reference_kernel(op);
+  EXPECT_TRUE(check_kernel(op, op.cases[0], k).ok);
+  k.name = "planted";
+  k.forward = [](const ForwardCall& c) {
+    forward<float>(c);
+    set(c.out[0], at, value);
+  };
+  for (const auto& [i, wrong] : std::initializer_list<std::pair<int64_t, double>>{
+           {0, -inf}, {0, 3e38}, {0, nan}, {1, inf}, {1, 0}, {2, inf}, {2, nan}}) {
+    at = i, value = wrong;
+    EXPECT_FALSE(check_kernel(op, op.cases[0], k).ok) << "element " << i << " = " << wrong;
+  }
 }
 
 TEST(OpHarness, ToleratesRounding) {

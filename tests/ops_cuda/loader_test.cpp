@@ -33,8 +33,8 @@ TEST(CudaLoader, HandsOutTheBatchesOfTheCpu) {
   for (const int64_t threads : {0, 2}) {
     config.threads = threads;
     data::Loader loader(set, config, Stream(3), threads ? 6 : 0);
-    for (int step = 0; step < 6;
-         ++step) {  // over the end of an epoch, whose last batch has one more
+    // over the end of an epoch, whose last batch has one more
+    for (int step = 0; step < 6; ++step) {
       const data::Batch expected = here.next(), found = loader.next();
       EXPECT_EQ(found.index, expected.index);
       EXPECT_EQ(found.images.dtype(), DType::u8);
