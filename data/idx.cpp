@@ -102,8 +102,7 @@ std::string set_in(const std::string& folder, const std::string& wanted) {
   std::set<std::string> sets;
   for (const auto& entry : std::filesystem::directory_iterator(folder))
     if (const auto name = parse_idx_name(entry.path().filename())) sets.insert(name->set);
-  std::string found;
-  for (const std::string& set : sets) found += (found.empty() ? "" : ", ") + set;
+  const std::string found = joined({sets.begin(), sets.end()});
   LIMBECK_CHECK(wanted.empty() || sets.count(wanted), folder, ": data.idx.set: expected one of ",
                 found.empty() ? "none" : found, ", found '", wanted, "'");
   if (!wanted.empty() || sets.empty() || sets.count("")) return wanted;

@@ -107,19 +107,28 @@ class JpegWalk {
     }
   }
 
-  /// Restart markers that the data of a scan need.
-  int64_t restarts(std::string_view s) const {
-    if (interval_ == 0) return 0;
-    int64_t across = 8 * most_across_, down = 8 * most_down_;
-    int64_t width = h_.width, height = h_.height;
-    if (!s.empty() && s[0] == 1 && s.size() > 1)  // a scan of one component has blocks of its own
-      for (const Component& c : components_)
-        if (c.id == s[1]) {
-          width = quotient_up(width * c.across, most_across_);
-          height = quotient_up(height * c.down, most_down_);
-          across = down = 8;
-        }
-    return (quotient_up(width, across) * quotient_up(height, down) - 1) / interval_;
+  /// A scan codes units of blocks; restarts stand between units.
+  struct ScanSize {
+    int64_t units = 0, blocks_per_unit = 0;
+  };
+  ScanSize size_of(std::string_view scan) const {
+    const auto component = [&](size_t i) -> const Component& {
+      const auto at = std::find_if(components_.begin(), components_.end(),
+                                   [&](const Component& c) { return c.id == scan[1 + 2 * i]; });
+      damaged(at != components_.end(), "a scan of a component that the frame has not");
+      return *at;
+    };
+    const int64_t across = 8 * most_across_, down = 8 * most_down_;
+    if (scan[0] == 1) {  // its own blocks only, without those that fill the last units
+      const Component& c = component(0);
+      return {quotient_up(quotient_up(h_.width * c.across, most_across_), 8) *
+                  quotient_up(quotient_up(h_.height * c.down, most_down_), 8),
+              1};
+    }
+    ScanSize size{quotient_up(h_.width, across) * quotient_up(h_.height, down)};
+    for (size_t i = 0; i < static_cast<uint8_t>(scan[0]); ++i)
+      size.blocks_per_unit += component(i).across * component(i).down;
+    return size;
   }
 
   /// Which bits of which coefficients of which components a scan brings: all, unless progressive.
@@ -139,6 +148,9 @@ class JpegWalk {
   void skip_scan(std::string_view s) {
     damaged(h_.width > 0, "a scan before the frame");
     take_scan(s);
+    const ScanSize size = size_of(s);
+    const int64_t restarts = interval_ == 0 ? 0 : (size.units - 1) / interval_;
+    const size_t begin = at_;
     int64_t found = 0;
     size_t end = at_;
     for (;; end = at_) {
@@ -149,8 +161,13 @@ class JpegWalk {
       if (byte(at_) != 0 && !is_restart(byte(at_))) break;
       found += byte(at_++) != 0;
     }
-    damaged(found >= restarts(s), "a scan is cut: expected ", restarts(s), " restarts, found ",
-            found);
+    damaged(found >= restarts, "a scan is cut: expected ", restarts, " restarts, found ", found);
+    // At least a bit for each block's mean, so that a small file cannot ask for a large image; the
+    // other coefficients of a progressive file can end many blocks with one code.
+    const bool has_means = !progressive_ || s[s.size() - 3] == 0;
+    const int64_t blocks = size.units * size.blocks_per_unit;
+    damaged(!has_means || blocks <= 8 * static_cast<int64_t>(end - begin), "a scan of ", blocks,
+            " blocks in ", end - begin, " bytes");
     h_.scan_ends.push_back(end);
     at_ = end;
   }

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "data/dataset.h"
+#include "data/image_file.h"
 #include "data/resize.h"
 #include "data/responses.h"
 #include "tensor/fields.h"
@@ -66,7 +67,7 @@ struct FolderSettings {
 struct FolderReading {
   Resize resize = Resize::none;
   int64_t size = 0;
-  int64_t max_pixels = int64_t{1} << 26;
+  int64_t max_pixels = default_max_pixels;
   int64_t seed = 0;  ///< of test_share
 };
 

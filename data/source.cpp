@@ -21,9 +21,6 @@ std::vector<std::string> source_names() {
   return names;
 }
 
-constexpr const char* compact_help =
-    "number the classes that have training images, in their order, and forget the others";
-
 /// Whether the source reads any; true for an unknown one.
 bool has_files(const std::string& kind) {
   for (const DataSource& s : sources())
@@ -48,6 +45,11 @@ void common_fields(DataSettings& s, FieldVisitor& v) {
     influence_if(reads_files));
   v("seed", s.seed, "seed of the draw and of images that a source makes",
     influence_if(!reads_files || s.train_per_class > 0 || s.test_per_class > 0));
+  v("compact_labels", s.compact_labels,
+    "number the classes that have training images, in their order, and forget the others",
+    influence_if(s.compact_labels));
+  v("max_pixels", s.max_pixels, "an image file of more pixels is refused before it is decoded",
+    Influence::none);
 }
 
 /// The shared settings and the section of one source.
@@ -56,7 +58,6 @@ struct ChosenSettings {
   void fields(FieldVisitor& v) {
     const DataSource& source = find_source(all.kind);
     common_fields(all, v);
-    if (all.compact_labels) v("compact_labels", all.compact_labels, compact_help);
     v(source.name, all.sources.at(source.name), source.help);
   }
 };
@@ -88,8 +89,6 @@ NamedSettings source_settings() {
 
 void DataSettings::fields(FieldVisitor& v) {
   common_fields(*this, v);
-  v("compact_labels", compact_labels, compact_help);
-  v("max_pixels", max_pixels, "an image file of more pixels is refused before it is decoded");
   sources.fields(v);
 }
 

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "data/dataset.h"
+#include "data/image_file.h"
 #include "tensor/fields.h"
 
 namespace limbeck::data {
@@ -30,7 +31,7 @@ struct DataSettings {
   std::string resize;  ///< images of another size: stretch | crop | fit, as in data/resize.h
   int64_t seed = 0;    ///< of the draw, and of images that a source makes
   bool compact_labels = false;  ///< classes without training images are left out of the numbering
-  int64_t max_pixels = int64_t{1} << 26;  ///< of an image file; no influence on what is read
+  int64_t max_pixels = default_max_pixels;  ///< of an image file; no influence on what is read
   NamedSettings sources = source_settings();
   void fields(FieldVisitor& v);
   /// Canonical text of what has influence: the shared settings and those of the chosen source, as
@@ -42,10 +43,8 @@ struct DataSettings {
 struct DataSource {
   std::string name;  ///< as in data.kind
   std::string help;  ///< one line
-  std::string files =
-      /// what lies in data.path; empty: the source reads no files, and data.path means nothing to
-      /// it
-      {};
+  /// What lies in data.path; empty: the source reads no files, and data.path means nothing to it.
+  std::string files = {};
   bool one_file = false;      ///< data.path is a file, not a folder
   AnySettings settings = {};  ///< its own, with their defaults
   /// Refuses what load() would refuse, as far as that can be known without reading images; may be

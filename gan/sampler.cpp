@@ -190,7 +190,7 @@ CheckpointKind checkpoint_kind(const TensorFile& file) {
 }
 
 std::unique_ptr<Generator> load_generator(const TensorFile& file, const std::string& what) {
-  const AllocationLimit limit(room_to_build(file), larger_than_tensors(what));
+  const auto limit = AllocationLimit::by_tensors(file, what);
   auto generator = create_generator(checked_config(file, what, generator_format));
   generator->load_state_dict(generator_part(file), what);
   generator->set_requires_grad(false);
@@ -199,7 +199,7 @@ std::unique_ptr<Generator> load_generator(const TensorFile& file, const std::str
 }
 
 std::unique_ptr<Discriminator> load_discriminator(const TensorFile& file, const std::string& what) {
-  const AllocationLimit limit(room_to_build(file), larger_than_tensors(what));
+  const auto limit = AllocationLimit::by_tensors(file, what);
   auto discriminator = create_discriminator(checked_config(file, what, discriminator_format));
   discriminator->load_state_dict(file, what);
   return discriminator;

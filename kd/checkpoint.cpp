@@ -67,7 +67,7 @@ SavedNetwork load_network(const std::string& path, Device device, bool allow_non
   }
   if (metadata.has("class_names"))
     saved.class_names = metadata.lines("class_names", static_cast<size_t>(saved.options.outputs));
-  const AllocationLimit limit(room_to_build(file), larger_than_tensors(path));
+  const auto limit = AllocationLimit::by_tensors(file, path);
   saved.network = nn::create_model(saved.name, saved.options);
   if (metadata.has("composite")) {
     const auto build = composites().find(metadata.text("composite"));

@@ -4,17 +4,21 @@
 #include <cstddef>
 #include <string>
 
-#include "tensor/safetensors.h"
-
 namespace limbeck {
+
+struct TensorFile;
 
 /// While alive, blocks that this thread allocates may have so many bytes in all, freed ones
 /// included; the one beyond throws Error, `what` first. The innermost limit counts.
 class AllocationLimit {
  public:
   AllocationLimit(size_t bytes, std::string what);
+  /// For a network that is built as the metadata of a file say: some times the bytes of its tensors,
+  /// whatever their types, and a little for what it keeps besides. `name` is the file's.
+  static AllocationLimit by_tensors(const TensorFile& file, const std::string& name);
   ~AllocationLimit();
   AllocationLimit(const AllocationLimit&) = delete;
+  AllocationLimit& operator=(const AllocationLimit&) = delete;
   /// What Storage tells of every block; nothing without a limit.
   static void charge(size_t bytes);
 
@@ -23,12 +27,5 @@ class AllocationLimit {
   std::string what_;
   AllocationLimit* previous_;
 };
-
-/// Bytes that a network of a file's tensors may take while it is built: whatever their types, and
-/// some for what it keeps besides.
-size_t room_to_build(const TensorFile& file);
-/// The beginning of the limit's error: "FILE: its metadata describe a network larger than its
-/// tensors".
-std::string larger_than_tensors(const std::string& file);
 
 }  // namespace limbeck

@@ -107,7 +107,6 @@ Allocator& allocator(Device device) {
 namespace {
 std::array<DeviceBackend*, 2> backends{};
 thread_local const char* allocation_label = "no operator";
-thread_local AllocationLimit* allocation_limit = nullptr;
 }  // namespace
 
 void register_backend(DeviceKind kind, DeviceBackend& backend) {
@@ -128,27 +127,6 @@ AllocationLabel::AllocationLabel(const char* label)
     : previous_(std::exchange(allocation_label, label)) {}
 AllocationLabel::~AllocationLabel() { allocation_label = previous_; }
 const char* AllocationLabel::current() { return allocation_label; }
-
-AllocationLimit::AllocationLimit(size_t bytes, std::string what)
-    : left_(bytes), what_(std::move(what)), previous_(std::exchange(allocation_limit, this)) {}
-AllocationLimit::~AllocationLimit() { allocation_limit = previous_; }
-
-void AllocationLimit::charge(size_t bytes) {
-  if (!allocation_limit) return;
-  LIMBECK_CHECK(bytes <= allocation_limit->left_, allocation_limit->what_, " (", bytes,
-                " more bytes asked for where ", allocation_limit->left_, " are left)");
-  allocation_limit->left_ -= bytes;
-}
-
-size_t room_to_build(const TensorFile& file) {
-  size_t bytes = 0;
-  for (const auto& entry : file.tensors) bytes += static_cast<size_t>(entry.second.bytes());
-  return 4 * bytes + (size_t{16} << 20);
-}
-
-std::string larger_than_tensors(const std::string& file) {
-  return file + ": its metadata describe a network larger than its tensors";
-}
 
 Storage::Storage(size_t bytes, Device device) : bytes_(bytes), device_(device) {
   AllocationLimit::charge(bytes);

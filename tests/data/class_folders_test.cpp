@@ -16,9 +16,7 @@ void add(const TemporaryFolder& folder, const std::string& file, int value = 0) 
   write_png(folder.file(file), Tensor::full({4, 4, 3}, value, DType::u8));
 }
 DataSettings settings(const TemporaryFolder& folder) {
-  DataSettings s;
-  s.kind = "folder", s.path = folder.path();
-  return s;
+  return {.kind = "folder", .path = folder.path()};
 }
 
 TEST(ClassFolders, TrainAndTest) {

@@ -1,13 +1,14 @@
 // CIFAR and IDX files: values, counts from the files, and every kind of damage.
-#include <zlib.h>
-
 #include "data/readers.h"
 #include "data/source.h"
+#include "tests/data/bytes.h"
 #include "tests/data/temporary.h"
 
 namespace limbeck::data {
 namespace {
 
+using test::big_endian;
+using test::deflated;
 using test::expect_error;
 using test::TemporaryFolder;
 
@@ -26,10 +27,6 @@ std::string cifar(const std::vector<int>& labels, int label_bytes) {
   return out;
 }
 
-std::string big_endian(uint32_t v) {
-  return {static_cast<char>(v >> 24), static_cast<char>(v >> 16), static_cast<char>(v >> 8),
-          static_cast<char>(v)};
-}
 std::string idx_images(uint32_t n, uint32_t h, uint32_t w) {
   std::string out = big_endian(2051) + big_endian(n) + big_endian(h) + big_endian(w);
   for (uint32_t i = 0; i < n * h * w; ++i) out += static_cast<char>(pixel(1, i));
@@ -40,19 +37,7 @@ std::string idx_labels(const std::vector<int>& labels) {
   for (const int l : labels) out += static_cast<char>(l);
   return out;
 }
-std::string gzip(const std::string& text) {
-  std::string out(compressBound(text.size()) + 64, '\0');
-  z_stream z{};
-  deflateInit2(&z, 6, Z_DEFLATED, 15 + 16, 8, Z_DEFAULT_STRATEGY);
-  z.next_in = reinterpret_cast<Bytef*>(const_cast<char*>(text.data()));
-  z.avail_in = static_cast<uInt>(text.size());
-  z.next_out = reinterpret_cast<Bytef*>(out.data());
-  z.avail_out = static_cast<uInt>(out.size());
-  deflate(&z, Z_FINISH);
-  out.resize(z.total_out);
-  deflateEnd(&z);
-  return out;
-}
+std::string gzip(const std::string& text) { return deflated(text, test::Packing::gzip); }
 
 /// A correct IDX folder of 4 training and 2 test images of 5 x 6.
 void write_idx(const TemporaryFolder& folder) {

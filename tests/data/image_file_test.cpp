@@ -2,14 +2,11 @@
 // samples, and limits.
 #include "data/image_file.h"
 
-#include <zlib.h>
-
 #include <cmath>
-#include <sstream>
 
 #include "data/image_format.h"
 #include "data/readers.h"
-#include "tensor/safetensors.h"
+#include "tests/data/bytes.h"
 #include "tests/data/temporary.h"
 
 extern "C" int stbi_write_jpg_to_func(void (*write)(void* to, void* data, int size), void* to,
@@ -19,45 +16,32 @@ namespace limbeck::data {
 namespace {
 
 using namespace std::string_literals;
+using test::big_endian;
+using test::deflated;
 using test::expect_error;
+using test::from_hex;
+using test::little_endian;
 using test::TemporaryFolder;
 using Bytes = std::vector<uint8_t>;
-
-std::string number(uint32_t value, int bytes) {
-  std::string text;
-  for (int i = bytes; i-- > 0;) text += static_cast<char>(value >> (8 * i));
-  return text;
-}
-std::string little(uint32_t value, int bytes) {
-  const std::string text = number(value, bytes);
-  return {text.rbegin(), text.rend()};
-}
 
 std::string chunk(const std::string& type, const std::string& data) {
   const std::string covered = type + data;
   const auto crc = crc32_z(0, reinterpret_cast<const Bytef*>(covered.data()), covered.size());
-  return number(static_cast<uint32_t>(data.size()), 4) + covered +
-         number(static_cast<uint32_t>(crc), 4);
-}
-std::string deflated(const std::string& rows) {
-  std::string out(compressBound(rows.size()), '\0');
-  uLongf size = out.size();
-  compress(reinterpret_cast<Bytef*>(out.data()), &size, reinterpret_cast<const Bytef*>(rows.data()),
-           rows.size());
-  return out.substr(0, size);
+  return big_endian(static_cast<uint32_t>(data.size()), 4) + covered +
+         big_endian(static_cast<uint32_t>(crc), 4);
 }
 std::string png(uint32_t width, uint32_t height, int depth, int type, const std::string& rows,
                 const std::string& before = {}) {
   return "\x89PNG\r\n\x1A\n" +
-         chunk("IHDR", number(width, 4) + number(height, 4) +
-                           number(static_cast<uint32_t>(depth), 1) +
-                           number(static_cast<uint32_t>(type), 1) + "\0\0\0"s) +
-         before + chunk("IDAT", deflated(rows)) + chunk("IEND", "");
+         chunk("IHDR", big_endian(width, 4) + big_endian(height, 4) +
+                           big_endian(static_cast<uint32_t>(depth), 1) +
+                           big_endian(static_cast<uint32_t>(type), 1) + "\0\0\0"s) +
+         before + chunk("IDAT", deflated(rows, test::Packing::zlib)) + chunk("IEND", "");
 }
 /// One row of grey samples of 16 bits.
 std::string deep_png(const std::vector<uint32_t>& samples) {
   std::string row(1, '\0');
-  for (const uint32_t v : samples) row += number(v, 2);
+  for (const uint32_t v : samples) row += big_endian(v, 2);
   return png(static_cast<uint32_t>(samples.size()), 1, 16, 0, row);
 }
 
@@ -90,9 +74,9 @@ void refused(const std::string& bytes, std::vector<std::string> parts,
 TEST(ImageFile, EveryFlippedBitOfAPngIsNoticed) {
   const std::string good = encode_png(pattern(6, 5, 3), "x");
   ASSERT_EQ(read(good), pattern(6, 5, 3).to_vector<uint8_t>());
-  for (size_t i = 0; i < good.size(); ++i) {
+  for (size_t bit = 0; bit < 8 * good.size(); ++bit) {
     std::string bad = good;
-    bad[i] = static_cast<char>(bad[i] ^ (1 << i % 8));
+    bad[bit / 8] = static_cast<char>(bad[bit / 8] ^ (1 << bit % 8));
     refused(bad, {});
   }
   for (size_t n = 0; n < good.size(); ++n) refused(good.substr(0, n), {});
@@ -147,9 +131,10 @@ TEST(ImageFile, PnmByItsMaxval) {
 }
 
 std::string bmp(int32_t width, int32_t height, const std::string& rows) {
-  return "BM" + little(54, 4) + little(0, 4) + little(54, 4) + little(40, 4) +
-         little(static_cast<uint32_t>(width), 4) + little(static_cast<uint32_t>(height), 4) +
-         little(1, 2) + little(24, 2) + little(0, 4) + std::string(20, '\0') + rows;
+  return "BM" + little_endian(54, 4) + little_endian(0, 4) + little_endian(54, 4) +
+         little_endian(40, 4) + little_endian(static_cast<uint32_t>(width), 4) +
+         little_endian(static_cast<uint32_t>(height), 4) + little_endian(1, 2) +
+         little_endian(24, 2) + little_endian(0, 4) + std::string(20, '\0') + rows;
 }
 
 TEST(ImageFile, Bmp) {
@@ -163,16 +148,6 @@ TEST(ImageFile, Bmp) {
   std::string packed = bmp(1, 2, rows);
   packed[30] = 1;
   refused(packed, {"compressed"});
-}
-
-/// A file of hexadecimal digits: no image lies in the project.
-std::string from_hex(const std::string& file) {
-  std::istringstream in(read_file(file));
-  std::string bytes;
-  for (std::string line; std::getline(in, line);)
-    for (size_t i = 0; i + 1 < line.size(); i += 2)
-      bytes += static_cast<char>(std::stoi(line.substr(i, 2), nullptr, 16));
-  return bytes;
 }
 
 TEST(ImageFile, JpegsThatAreCutAreRefused) {
@@ -192,6 +167,9 @@ TEST(ImageFile, JpegsThatAreCutAreRefused) {
   EXPECT_EQ(read(good + "trailer of a camera"), read(good));
   std::string no_scan = good.substr(0, good.find("\xFF\xDA"));
   refused(no_scan + "\xFF\xD9", {"corrupt", "no scan"});
+  std::string large = good;
+  large.replace(good.find("\xFF\xC0") + 5, 4, big_endian(8192, 2) + big_endian(8192, 2));
+  refused(large, {"corrupt", "blocks in"});
   std::string codes = good;
   codes[good.find("\xFF\xC4") + 6] = '\xFF';  // more codes than bytes have values
   refused(codes, {"corrupt", "codes"});
@@ -200,16 +178,16 @@ TEST(ImageFile, JpegsThatAreCutAreRefused) {
   EXPECT_EQ(read(filled), read(good)) << "fill bytes in front of a marker";
 }
 
-std::string exif(int orientation, bool little_endian) {
+std::string exif(int orientation, bool little) {
   const auto n = [&](uint32_t v, int bytes) {
-    return little_endian ? little(v, bytes) : number(v, bytes);
+    return little ? little_endian(v, bytes) : big_endian(v, bytes);
   };
-  return (little_endian ? "II" : "MM") + n(42, 2) + n(8, 4) + n(1, 2) + n(0x0112, 2) + n(3, 2) +
-         n(1, 4) + n(static_cast<uint32_t>(orientation), 2) + "\0\0"s + n(0, 4);
+  return (little ? "II" : "MM") + n(42, 2) + n(8, 4) + n(1, 2) + n(0x0112, 2) + n(3, 2) + n(1, 4) +
+         n(static_cast<uint32_t>(orientation), 2) + "\0\0"s + n(0, 4);
 }
-std::string tagged(const std::string& jpeg, int orientation, bool little_endian) {
-  const std::string block = "Exif\0\0"s + exif(orientation, little_endian);
-  return jpeg.substr(0, 2) + "\xFF\xE1" + number(static_cast<uint32_t>(block.size()) + 2, 2) +
+std::string tagged(const std::string& jpeg, int orientation, bool little) {
+  const std::string block = "Exif\0\0"s + exif(orientation, little);
+  return jpeg.substr(0, 2) + "\xFF\xE1" + big_endian(static_cast<uint32_t>(block.size()) + 2, 2) +
          block + jpeg.substr(2);
 }
 
@@ -288,9 +266,9 @@ TEST(ImageFile, ForeignFormatsAreNamed) {
 }
 
 TEST(ImageFile, LimitsHoldBeforeAnythingIsDecoded) {
-  const std::string frame =
-      "\xFF\xC0" + number(11, 2) + "\x08" + number(65500, 2) + number(32700, 2) + "\x01\x01\x11\0"s;
-  const std::string scan = "\xFF\xDA" + number(8, 2) + "\x01\x01\0\0\x3F\0"s;
+  const std::string frame = "\xFF\xC0" + big_endian(11, 2) + "\x08" + big_endian(65500, 2) +
+                            big_endian(32700, 2) + "\x01\x01\x11\0"s;
+  const std::string scan = "\xFF\xDA" + big_endian(8, 2) + "\x01\x01\0\0\x3F\0"s;
   refused("\xFF\xD8" + frame + scan + "\xFF\xD9", {"65500 x 32700 pixels", "data.max_pixels"});
   refused(png(4, 2, 8, 0, "\0abcd\0efgh"s), {"2 x 4 pixels", "at most 7"}, {.max_pixels = 7});
 }

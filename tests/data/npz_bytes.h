@@ -1,11 +1,9 @@
 // Bytes of small .npz archives, for tests.
 #pragma once
-#include <zlib.h>
-
 #include <string>
 #include <vector>
 
-#include "tensor/safetensors.h"
+#include "tests/data/bytes.h"
 
 namespace limbeck::test {
 
@@ -29,28 +27,12 @@ std::string npy_bytes(const std::string& descr, const std::string& shape,
                    {reinterpret_cast<const char*>(values.data()), values.size() * sizeof(T)});
 }
 
-inline std::string deflated(const std::string& text) {
-  z_stream z{};
-  deflateInit2(&z, 6, Z_DEFLATED, -MAX_WBITS, 8, Z_DEFAULT_STRATEGY);
-  std::string out(deflateBound(&z, text.size()), '\0');
-  z.next_in = reinterpret_cast<Bytef*>(const_cast<char*>(text.data()));
-  z.avail_in = static_cast<uInt>(text.size());
-  z.next_out = reinterpret_cast<Bytef*>(out.data());
-  z.avail_out = static_cast<uInt>(out.size());
-  deflate(&z, Z_FINISH);
-  out.resize(z.total_out);
-  deflateEnd(&z);
-  return out;
-}
-
 /// A zip archive as numpy.savez (or savez_compressed) writes it.
 inline std::string npz_bytes(const std::vector<NpzArray>& arrays, bool packed) {
-  const auto number = [](uint64_t value, size_t bytes) {
-    return std::string(reinterpret_cast<const char*>(&value), bytes);
-  };
+  const auto number = little_endian;
   std::string out, directory;
   for (const NpzArray& a : arrays) {
-    const std::string name = a.name + ".npy", body = packed ? deflated(a.npy) : a.npy;
+    const std::string name = a.name + ".npy", body = packed ? deflated(a.npy, Packing::raw) : a.npy;
     const auto sum =
         crc32(0, reinterpret_cast<const Bytef*>(a.npy.data()), static_cast<uInt>(a.npy.size()));
     const std::string common = number(0, 2) + number(packed ? 8 : 0, 2) + number(0, 4) +

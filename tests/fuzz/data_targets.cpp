@@ -1,33 +1,24 @@
 // Image files and data sets: IDX, CIFAR, folders with labels.csv, .npz, containers, sets of fakes.
-#include <zlib.h>
-
-#include <filesystem>
-
 #include "data/readers.h"
 #include "data/source.h"
 #include "kd/fake_data.h"
 #include "kd/response_fakes.h"
 #include "tensor/safetensors.h"
+#include "tests/data/bytes.h"
 #include "tests/data/npz_bytes.h"
 #include "tests/fuzz/target.h"
 
 namespace limbeck::fuzz {
 namespace {
 
+using test::big_endian;
+using test::little_endian;
+
 Tensor picture(int64_t channels = 3) {
   Tensor image = Tensor::empty({4, 5, channels}, DType::u8);
   uint8_t* p = image.data<uint8_t>();
   for (int64_t i = 0; i < image.numel(); ++i) p[i] = static_cast<uint8_t>(13 * i);
   return image;
-}
-
-std::string big_endian(uint32_t v) {
-  return {static_cast<char>(v >> 24), static_cast<char>(v >> 16), static_cast<char>(v >> 8),
-          static_cast<char>(v)};
-}
-std::string little_endian(uint32_t v) {
-  const std::string b = big_endian(v);
-  return {b.rbegin(), b.rend()};
 }
 
 /// 2 x 2 pixels of 24 bits.
@@ -41,11 +32,18 @@ auto wrote(const std::string& bytes) {
   return [bytes](const std::string& f) { write_file_atomically(f + "/input", bytes); };
 }
 
+auto jpeg(const std::string& name) {
+  return [name](const std::string& f) {
+    wrote(test::from_hex("tests/data/fixtures/images/" + name + ".jpg.hex"))(f);
+  };
+}
+
 const RegisterTarget image({
     .name = "image",
     .seeds = {[](const std::string& f) { data::write_png(f + "/input", picture()); },
               [](const std::string& f) { data::write_png(f + "/input", picture(1)); }, wrote(bmp()),
-              wrote("P6 2 2 255\n" + std::string(12, '\x40')), wrote("P5 3 1 255\nabc")},
+              wrote("P6 2 2 255\n" + std::string(12, '\x40')), wrote("P5 3 1 255\nabc"),
+              jpeg("progressive"), jpeg("restarts")},
     .read = [](const std::string& f) { data::read_image(f + "/input"); },
     .refused = {"", "P6 9999999 9999999 255\n", "P6 64 64 255\nshort",
                 "#?RADIANCE\nFORMAT=32-bit_rle_rgbe\n\n-Y 4 +X 4\n",
@@ -57,19 +55,7 @@ std::string idx_labels() { return big_endian(2049) + big_endian(2) + std::string
 std::string idx_images() {
   return big_endian(2051) + big_endian(2) + big_endian(2) + big_endian(2) + std::string(8, '\x30');
 }
-std::string gzipped(const std::string& bytes) {
-  z_stream z{};
-  deflateInit2(&z, 9, Z_DEFLATED, 31, 8, Z_DEFAULT_STRATEGY);
-  std::string out(compressBound(bytes.size()) + 64, '\0');
-  z.next_in = reinterpret_cast<Bytef*>(const_cast<char*>(bytes.data()));
-  z.avail_in = static_cast<uInt>(bytes.size());
-  z.next_out = reinterpret_cast<Bytef*>(out.data());
-  z.avail_out = static_cast<uInt>(out.size());
-  deflate(&z, Z_FINISH);
-  out.resize(z.total_out);
-  deflateEnd(&z);
-  return out;
-}
+std::string gzipped(const std::string& bytes) { return test::deflated(bytes, test::Packing::gzip); }
 
 void write_idx(const std::string& f, const std::string& images, const std::string& suffix) {
   for (const char* part : {"train", "t10k"}) {
