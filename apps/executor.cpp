@@ -69,9 +69,7 @@ class Executor {
       if (auto claim = find_work(plan)) {
         pause_ = shortest_pause;
         if (!run_claimed(*claim)) return RunStatus::interrupted;
-      } else if (std::all_of(plan.begin(), plan.end(), [](const PlannedStage& p) {
-                   return p.state == StageState::finished;
-                 })) {
+      } else if (all_finished(plan)) {
         return RunStatus::finished;
       } else if (!elsewhere_.empty()) {
         wait();
@@ -197,10 +195,7 @@ RunFolder::RunFolder(std::string directory, const std::vector<kd::Stage>& stages
   if (fs::is_directory(directory_, error) && !fs::is_empty(directory_, error))
     LIMBECK_CHECK(fs::exists(directory_ + "/.lock"), directory_,
                   ": holds files that are not of a run; give an empty or new folder");
-  if (fs::exists(directory_ + "/run.json", error)) {
-    check_run_format(directory_, run_format);
-    read_recorded_run(directory_);
-  }
+  expect_continuable(directory_);
   const std::string overview = overview_text(plan_stages(stages, directory_));
   expect_no_link(directory_ + "/stages");
   fs::create_directories(directory_ + "/stages", error);

@@ -3,7 +3,6 @@
 #include <omp.h>
 
 #include <cstdio>
-#include <filesystem>
 
 #include "apps/config.h"
 #include "apps/data_summary.h"
@@ -50,10 +49,8 @@ kd::ExperimentSettings settings_of(const OnePairArguments& a) {
 
 int run_one_pair(const OnePairArguments& a, kd::ExperimentSettings& settings, kd::Workflow workflow,
                  const std::string& done, const std::string& file) {
-  if (std::filesystem::exists(a.out + "/run.json")) {
-    check_run_format(a.out, run_format);
-    read_recorded_run(a.out);
-  }
+  if (a.threads > 0) omp_set_num_threads(a.threads);
+  expect_continuable(a.out);
   const kd::KnownIdentities inputs = read_inputs(workflow, a.out);
   const auto plan = plan_stages(workflow.stages(), a.out);
   Console console(stdout, a.quiet ? Console::Mode::quiet : Console::Mode::automatic);
@@ -66,10 +63,9 @@ int run_one_pair(const OnePairArguments& a, kd::ExperimentSettings& settings, kd
     return 0;
   }
   expect_permission(plan, a.out, a.permissions);
-  if (a.threads > 0) omp_set_num_threads(a.threads);
   RunFolder folder(a.out, workflow.stages(), text);
   remember(inputs, a.out);
-  print_data_summary(settings.data, workflow.data(), console);
+  if (!all_finished(plan)) print_data_summary(settings.data, workflow.data(), console);
   for (const std::string& remark : workflow.remarks()) console.note(remark);
   StopSignals signals;
   RunOptions options;

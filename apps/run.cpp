@@ -238,10 +238,7 @@ int run(const RunArguments& a) {
   kd::Workflow workflow(settings, device);
   const auto& stages = workflow.stages();
   const std::string text = to_toml(list_settings(settings));
-  if (std::filesystem::exists(a.out + "/run.json")) {  // refuses what an earlier version wrote
-    check_run_format(a.out, run_format);
-    read_recorded_run(a.out);
-  }
+  expect_continuable(a.out);
   plan_stages(stages, a.out, a.selection);  // a wrong --only is told before data are read
   const kd::KnownIdentities inputs = read_inputs(workflow, a.out);
   const auto plan = plan_stages(stages, a.out, a.selection);
@@ -268,7 +265,7 @@ int run(const RunArguments& a) {
                      omp_get_max_threads(), device == cpu ? " threads" : cat(" threads, ", device),
                      "; the effective settings are in ", a.out, "/config.toml"));
   if (!a.worker) {
-    print_data_summary(settings.data, workflow.data(), console);
+    if (!all_finished(plan)) print_data_summary(settings.data, workflow.data(), console);
     for (const std::string& remark : workflow.remarks()) console.note(remark);
   }
   StopSignals signals;

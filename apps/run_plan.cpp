@@ -7,7 +7,6 @@
 #include <set>
 #include <sstream>
 
-#include "apps/run_files.h"
 #include "tensor/error.h"
 #include "tensor/random.h"
 #include "tensor/safetensors.h"
@@ -185,8 +184,8 @@ std::string overview_text(const std::vector<PlannedStage>& plan) {
   return ordered_json{{"format", run_format}, {"stages", list}}.dump(2) + "\n";
 }
 
-RecordedRun read_recorded_run(const std::string& directory) {
-  check_run_format(directory);
+RecordedRun read_recorded_run(const std::string& directory, int oldest) {
+  check_run_format(directory, oldest);
   const std::string path = directory + "/run.json";
   const json read = json::parse(read_file(path), nullptr, false);
   RecordedRun run;
@@ -206,6 +205,15 @@ RecordedRun read_recorded_run(const std::string& directory) {
                     " needs '", need, "', which is not listed");
   }
   return run;
+}
+
+void expect_continuable(const std::string& directory) {
+  if (std::filesystem::exists(directory + "/run.json")) read_recorded_run(directory, run_format);
+}
+
+bool all_finished(const std::vector<PlannedStage>& plan) {
+  return std::all_of(plan.begin(), plan.end(),
+                     [](const PlannedStage& p) { return p.state == StageState::finished; });
 }
 
 bool is_runnable(const PlannedStage& p, const std::vector<PlannedStage>& plan) {

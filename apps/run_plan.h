@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "apps/run_files.h"
 #include "kd/stage.h"
 
 namespace limbeck {
@@ -56,10 +57,12 @@ struct RecordedRun {
   std::vector<kd::Stage> stages;
   std::vector<PlannedStage> plan;  ///< points into `stages`
 };
-/// Throws Error naming run.json when it is missing, malformed, or of another format (an earlier
-/// version's).
-RecordedRun read_recorded_run(const std::string& directory);
+/// Throws Error naming run.json when it is missing, malformed, or of a format before `oldest`.
+RecordedRun read_recorded_run(const std::string& directory, int oldest = readable_run_format);
+/// Throws Error when the folder holds a run that this version does not go on with.
+void expect_continuable(const std::string& directory);
 
+bool all_finished(const std::vector<PlannedStage>& plan);
 /// Not finished, not failed, and all its needs are finished.
 bool is_runnable(const PlannedStage& p, const std::vector<PlannedStage>& plan);
 /// The failed stages among those that the stage needs, directly or not.

@@ -8,8 +8,10 @@
 namespace limbeck {
 
 /// Of every file in a stage's folder, by its name there, but for what differs between equal runs
-/// (times.json, event files) and what says how the stage ended (done.json, failed.json).
-std::map<std::string, std::string> checksums_of(const std::string& stage_directory);
+/// (times.json, event files) and what says how the stage ended (done.json, failed.json);
+/// `with_state`: checkpoint.safetensors too.
+std::map<std::string, std::string> checksums_of(const std::string& stage_directory,
+                                                bool with_state);
 
 /// What is wrong with a finished stage's files, a line each; empty when nothing is.
 std::vector<std::string> damage_in(const std::string& stage_directory);

@@ -84,9 +84,8 @@ bool begin(const std::string& directory, const PlannedStage& p, const StageOptio
 /// Of a stage whose other files are all there.
 std::string done_text(const std::string& folder, const std::string& fingerprint, bool keeps_state) {
   std::string files;
-  for (const auto& [name, checksum] : checksums_of(folder))
-    if (keeps_state || name != "checkpoint.safetensors")
-      files += cat(files.empty() ? "" : ",", "\n  ", json_string(name), ":", json_string(checksum));
+  for (const auto& [name, checksum] : checksums_of(folder, keeps_state))
+    files += cat(files.empty() ? "" : ",", "\n  ", json_string(name), ":", json_string(checksum));
   return cat("{\"fingerprint\":", json_string(fingerprint),
              keeps_state ? ",\"state\":\"kept\"" : "", ",\"files\":{", files, "}}\n");
 }

@@ -5,7 +5,6 @@
 
 #include "apps/command.h"
 #include "apps/report_text.h"
-#include "apps/run_files.h"
 #include "apps/run_plan.h"
 #include "apps/stage_files.h"
 #include "tensor/error.h"
@@ -19,9 +18,9 @@ struct Options {
 
 /// Prints a line for each finished stage; counts what is damaged.
 int64_t verify(const std::string& directory) {
-  check_run_format(directory, run_format);
   int64_t damaged = 0;
-  for (const PlannedStage& p : read_recorded_run(directory).plan) {
+  const RecordedRun recorded = read_recorded_run(directory, run_format);
+  for (const PlannedStage& p : recorded.plan) {
     if (p.state != StageState::finished) continue;
     const std::vector<std::string> damage = damage_in(stage_folder(directory, p.stage->name));
     damaged += static_cast<int64_t>(damage.size());

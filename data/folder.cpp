@@ -45,6 +45,17 @@ void check_files(const Labels& l) {
                   ": no such file", missing_hint(l.files[i]));
 }
 
+/// Files that labels.csv names by an absolute path, or by one that leaves the folder.
+std::vector<std::string> files_elsewhere(const Labels& l, const std::string& folder) {
+  std::vector<std::string> files = l.files;
+  std::erase_if(files, [&](const std::string& file) {
+    if (!file.starts_with(folder + "/")) return false;
+    const std::filesystem::path inside = file.substr(folder.size() + 1);
+    return std::find(inside.begin(), inside.end(), "..") == inside.end();
+  });
+  return files;
+}
+
 /// Why an image does not fit to the first one, and what would help.
 std::string unequal(const Tensor& image, const Tensor& first) {
   const char* help = image.size(2) != first.size(2)
@@ -142,6 +153,11 @@ const RegisterSource source_of_folder(
      .notes =
          [](const AnySettings& own, const DataSettings& common) {
            return read_labels(common.path, own.as<FolderSettings>(), common.seed).notes;
+         },
+     .elsewhere =
+         [](const AnySettings& own, const DataSettings& common) {
+           return files_elsewhere(read_labels(common.path, own.as<FolderSettings>(), common.seed),
+                                  common.path);
          }});
 
 }  // namespace

@@ -82,4 +82,13 @@ FilesState state_of(const std::string& path) {
   return state;
 }
 
+FilesState state_of(const DataSettings& s) {
+  FilesState state = state_of(s.path);
+  const DataSource& source = find_source(s.kind);
+  if (source.elsewhere)
+    for (const std::string& file : source.elsewhere(s.sources.at(s.kind), s))
+      add(state, file, file);
+  return state;
+}
+
 }  // namespace limbeck::data

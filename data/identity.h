@@ -14,13 +14,15 @@ std::string identity_of(const Split& split);
 std::string identity_of_file(const std::string& path);
 
 /// What the file system says of files, for who remembers an identity: while it stays the same,
-/// nothing has been written there. Names, sizes, inodes and times of change of the file or of all
-/// files in the folder.
+/// nothing has been written there. Names, sizes, inodes and times of change.
 struct FilesState {
   std::string text;
   /// So recent a change that a later one may bear the same time: nothing to remember by.
   bool fresh = false;
 };
+/// Of a file, or of all files in a folder.
 FilesState state_of(const std::string& path);
+/// Of data.path and what the source reads outside of it, after check().
+FilesState state_of(const DataSettings& settings);
 
 }  // namespace limbeck::data

@@ -60,6 +60,9 @@ struct DataSource {
   /// check().
   std::function<std::vector<std::string>(const AnySettings& own, const DataSettings& common)>
       notes = {};
+  /// The files outside of data.path that it reads; may be null. After check().
+  std::function<std::vector<std::string>(const AnySettings& own, const DataSettings& common)>
+      elsewhere = {};
 };
 
 struct RegisterSource {

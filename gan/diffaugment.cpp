@@ -2,6 +2,7 @@
 
 #include <sstream>
 
+#include "data/table.h"
 #include "ops/random.h"
 
 namespace limbeck::gan {
@@ -12,11 +13,6 @@ int64_t part_of(int64_t side, double ratio) {
   return static_cast<int64_t>(static_cast<double>(side) * ratio + 0.5);
 }
 int64_t cut_size(int64_t side) { return part_of(side, 0.5); }
-
-std::string trimmed(const std::string& text) {
-  const size_t begin = text.find_first_not_of(" \t"), end = text.find_last_not_of(" \t");
-  return begin == std::string::npos ? "" : text.substr(begin, end - begin + 1);
-}
 
 }  // namespace
 
@@ -31,7 +27,7 @@ void check_policy(const std::string& policy, const std::string& key) {
 DiffAugment::DiffAugment(const std::string& policy) {
   std::istringstream names(policy);
   for (std::string part; std::getline(names, part, ',');) {
-    const std::string name = trimmed(part);
+    const std::string name = data::trimmed(part);
     if (name == "color")
       color_ = true;
     else if (name == "translation")

@@ -18,9 +18,7 @@ const data::Split& Experiment::data() {
     const std::string found = data::identity_of(*data_);
     LIMBECK_CHECK(found == expected_, "data.path: ", settings.data.path,
                   ": has changed since this run looked at it (expected ", expected_, ", found ",
-                  found,
-                  "); start again, and where images lie outside of it delete the run's "
-                  "identities.json before");
+                  found, "); start again");
   }
   return *data_;
 }
@@ -42,8 +40,8 @@ int64_t Experiment::images_of_transfer(double rho, int64_t count) {
   if (rho > 0) fakes.rho = rho;
   if (settings.plan.fake_data.empty())
     return train().size() + task().fakes_used(train(), fakes, wanted);
-  const int64_t all = task().load_fakes(settings.plan.fake_data, train()).size();
-  return train().size() + (wanted > 0 ? std::min(wanted, all) : all);
+  if (!saved_fakes_) saved_fakes_ = task().load_fakes(settings.plan.fake_data, train()).size();
+  return train().size() + (wanted > 0 ? std::min(wanted, *saved_fakes_) : *saved_fakes_);
 }
 
 void add(Results& results, const Results& more) {

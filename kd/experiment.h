@@ -1,6 +1,7 @@
 // Experiment: the settings and what the stages of one process share.
 #pragma once
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "kd/settings.h"
@@ -40,6 +41,7 @@ class Experiment {
   std::unique_ptr<data::Split> data_;
   std::unique_ptr<data::Standardisation> standardisation_;
   std::unique_ptr<Task> task_;
+  std::optional<int64_t> saved_fakes_;  // how many plan.fake_data holds
 };
 
 /// Adds everything of `more`.

@@ -37,6 +37,13 @@ std::unique_ptr<gan::RatioNet> new_ratio_net(Experiment& experiment, const Ratio
   return net;
 }
 
+data::Dataset saved_fakes(Experiment& experiment) {
+  data::Dataset fakes =
+      experiment.task().load_fakes(experiment.settings.plan.fake_data, experiment.train());
+  data::concatenate(experiment.train().select({0}), fakes);  // refuses images of another shape
+  return fakes;
+}
+
 }  // namespace
 
 void train_gan(Experiment& experiment, StageContext& context, const StageHandle& label_embedding) {
@@ -147,17 +154,13 @@ void make_fakes(Experiment& experiment, StageContext& context, const std::string
 }
 
 DiskUse check_saved_fakes(Experiment& experiment) {
-  const std::string& path = experiment.settings.plan.fake_data;
-  const data::Dataset fakes = experiment.task().load_fakes(path, experiment.train());
-  data::concatenate(experiment.train().select({0}), fakes);  // refuses images of another shape
-  return {fakes.images.bytes(), 0};
+  return {saved_fakes(experiment).images.bytes(), 0};
 }
 
 void import_fakes(Experiment& experiment, StageContext& context) {
-  const std::string& path = experiment.settings.plan.fake_data;
-  check_saved_fakes(experiment);
-  const data::Dataset fakes = experiment.task().load_fakes(path, experiment.train());
-  write_safetensors(context.directory + "/fake_data.safetensors", read_safetensors(path));
+  const data::Dataset fakes = saved_fakes(experiment);
+  write_safetensors(context.directory + "/fake_data.safetensors",
+                    read_safetensors(experiment.settings.plan.fake_data));
   context.results["images"] = {static_cast<double>(fakes.size()), "images", Better::neither,
                                "cost"};
   context.monitor.image("fakes", experiment.task().sheet(fakes));

@@ -21,7 +21,7 @@ void Workflow::read_inputs(KnownIdentities& known) {
   std::map<std::string, std::string> seen;  // by path
   if (!data::find_source(settings.kind).files.empty()) {
     data::check(settings);
-    const data::FilesState state = data::state_of(settings.path);
+    const data::FilesState state = data::state_of(settings);
     const std::string identity = known.find(settings.text() + state.text, state.fresh, [this] {
       return data::identity_of(experiment_->data());
     });

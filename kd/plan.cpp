@@ -6,6 +6,7 @@
 #include <set>
 #include <sstream>
 
+#include "data/table.h"
 #include "kd/stored_logits.h"
 
 namespace limbeck::kd {
@@ -13,11 +14,6 @@ namespace {
 
 const std::vector<FakesUsed> all_fakes = {FakesUsed::none, FakesUsed::raw, FakesUsed::m1,
                                           FakesUsed::m2, FakesUsed::equal};
-
-std::string trimmed(const std::string& text) {
-  const size_t begin = text.find_first_not_of(" \t"), end = text.find_last_not_of(" \t");
-  return begin == std::string::npos ? "" : text.substr(begin, end - begin + 1);
-}
 
 void check_model(const std::string& model, const std::string& where) {
   std::vector<std::string> names;
@@ -60,7 +56,7 @@ std::vector<Student> without_plan(const ExperimentSettings& s) {
 std::vector<std::string> words_of(const std::string& text) {
   std::vector<std::string> words;
   std::istringstream in(text);
-  for (std::string word; std::getline(in, word, ',');) words.push_back(trimmed(word));
+  for (std::string word; std::getline(in, word, ',');) words.push_back(data::trimmed(word));
   return words;
 }
 
@@ -144,12 +140,13 @@ std::vector<SweepPoint> points_of(const PlanSettings& s) {
 /// "NETWORK: LR".
 std::pair<std::string, double> parse_lr(const std::string& text) {
   const size_t colon = text.find(':');
-  const std::string number = colon == std::string::npos ? "" : trimmed(text.substr(colon + 1));
+  const std::string number =
+      colon == std::string::npos ? "" : data::trimmed(text.substr(colon + 1));
   char* end = nullptr;
   const double lr = std::strtod(number.c_str(), &end);
   LIMBECK_CHECK(!number.empty() && *end == 0 && std::isfinite(lr) && lr > 0,
                 "plan.lrs: expected \"NETWORK: LR\", found '", text, "'");
-  const std::string model = trimmed(text.substr(0, colon));
+  const std::string model = data::trimmed(text.substr(0, colon));
   check_model(model, "plan.lrs");
   return {model, lr};
 }
@@ -189,7 +186,7 @@ NetworkPair parse_pair(const std::string& text, const std::string& where) {
   const size_t sign = text.find('>');
   LIMBECK_CHECK(sign != std::string::npos, where, ": expected \"TEACHER > STUDENT\", found '", text,
                 "'");
-  const NetworkPair pair{trimmed(text.substr(0, sign)), trimmed(text.substr(sign + 1))};
+  const NetworkPair pair{data::trimmed(text.substr(0, sign)), data::trimmed(text.substr(sign + 1))};
   check_model(pair.teacher, where);
   check_model(pair.student, where);
   return pair;

@@ -459,7 +459,6 @@ DiskUse Workflow::check_data() const {
 
 DiskUse Workflow::check_data(const std::vector<std::string>& chosen) const {
   Experiment& e = *experiment_;
-  data::check(e.settings.data);
   e.task().check(e.data());
   const Plan plan = plan_of(e.settings);
   Problems problems;

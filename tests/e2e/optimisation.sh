@@ -7,19 +7,8 @@ for setting in optimizer=adamw lr=0.003 weight_decay=0.05 schedule=cosine warmup
 done
 command=("$limbeck" run configs/tiny.toml --stop-after nokd --threads 1 --checkpoint-seconds 0.01 "${settings[@]}")
 
-begun=$(date +%s%N)
-check "a run with other optimisation" "${command[@]}" --out "$work/undisturbed"
-milliseconds=$((($(date +%s%N) - begun) / 1000000))
-kills=0
-for fraction in 0.3 0.5 0.4; do
-  "${command[@]}" --out "$work/killed" > "$work/killed.log" 2>&1 &
-  pid=$!
-  sleep "$(awk -v ms=$milliseconds -v f=$fraction 'BEGIN { print f * ms / 1000 }')"
-  kill -9 $pid 2> /dev/null && kills=$((kills + 1))
-  wait $pid 2> /dev/null
-done
-check "it was killed ($kills times)" test $kills -ge 1
-check "a killed run continues" "${command[@]}" --out "$work/killed"
+timed seconds check "a run with other optimisation" "${command[@]}" --out "$work/undisturbed"
+kill_and_continue "another" "$seconds" "${command[@]}" --out "$work/killed"
 check_same "to the same bits" "$work/undisturbed" "$work/killed"
 rates=$(grep -o '"lr":[^,}]*' "$work/undisturbed/stages/nokd/metrics.jsonl" | cut -d: -f2 | tr '\n' ' ')
 check "the rate rises and falls" awk -v rates="$rates" 'BEGIN { n = split(rates, r, " "); exit !(n == 8 && r[1] < r[2] && r[2] > r[3] && r[7] > r[8] && r[8] < 0.001) }'

@@ -28,6 +28,7 @@ nothing "settings of stages that are not there" --set gan.steps=7 --set fakes.rh
 # What is known of files is read from beside the run: the images are not opened for it.
 sleep 2.1
 nothing "the state of the files is remembered"
+nothing "no image is read, or it would be too large" --set data.max_pixels=1
 check "beside the run" grep -q '8 + 4 images' "$run/identities.json"
 
 # --- what stops a run -------------------------------------------------------------------------------------------------------------

@@ -3,20 +3,11 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
-#include <map>
 
-#include "kd/workflow.h"
+#include "tests/kd/workflow_graph.h"
 
 namespace limbeck::kd {
 namespace {
-
-using Stages = std::map<std::string, Stage>;
-
-Stages stages_of(const ExperimentSettings& s) {
-  Stages by_name;
-  for (const Stage& stage : Workflow(s).stages()) by_name.emplace(stage.name, stage);
-  return by_name;
-}
 
 ExperimentSettings swept() {
   ExperimentSettings s;
@@ -49,7 +40,7 @@ std::string refusal(Change&& change) {
 TEST(Sweep, OfRhoMakesASetOfFakesForEach) {
   ExperimentSettings s = swept();
   s.plan.rhos = {0.5, 1};
-  const Stages stages = stages_of(s);
+  const Stages stages = graph(s);
   const Stage& set = stages.at("fakes_rho0.5");
   EXPECT_TRUE(says(set, "fakes.rho = 0.5"));
   EXPECT_TRUE(needs(set, "gan") && needs(set, "teacher.resnet20"));
@@ -64,7 +55,7 @@ TEST(Sweep, OfRhoMakesASetOfFakesForEach) {
 TEST(Sweep, OfCountsDrawsFromOneSet) {
   ExperimentSettings s = swept();
   s.plan.counts = {1000, 5000};
-  const Stages stages = stages_of(s);
+  const Stages stages = graph(s);
   const Stage& student = stages.at("cgankd_n1000.resnet8.s1");
   EXPECT_TRUE(says(student, "transfer.fakes = 1000"));
   EXPECT_TRUE(needs(student, "fakes"));
@@ -76,7 +67,7 @@ TEST(Sweep, OfJudgesTrainsEachAndFiltersByIt) {
   s.plan.judges = {"wrn_16_2"};
   s.plan.assigned_labels = true;
   s.fakes.adjust = true;
-  const Stages stages = stages_of(s);
+  const Stages stages = graph(s);
   EXPECT_TRUE(needs(stages.at("fakes_by-wrn_16_2"), "teacher.wrn_16_2"));
   EXPECT_TRUE(needs(stages.at("cgankd_by-wrn_16_2.resnet8.s1"), "fakes_by-wrn_16_2"));
   EXPECT_TRUE(says(stages.at("fakes_assigned"), "fakes.adjust = false"));
@@ -87,7 +78,7 @@ TEST(Sweep, PreparationsOfAStudentAreOfItsImages) {
   ExperimentSettings s = swept();
   s.plan.methods = {"none", "ab", "ft"};
   s.plan.counts = {1000, 5000};
-  const Stages stages = stages_of(s);
+  const Stages stages = graph(s);
   EXPECT_TRUE(says(stages.at("cgankd_ab_n1000_init.resnet20-resnet8.s1"), "transfer.fakes = 1000"));
   EXPECT_TRUE(needs(stages.at("cgankd_ab_n5000.resnet20-resnet8.s1"),
                     "cgankd_ab_n5000_init.resnet20-resnet8.s1"));
@@ -114,7 +105,7 @@ TEST(Plan, LeavesOutWhatIsNotAvailable) {
   s.plan.fakes = {"none", "m2", "equal"};
   s.plan.with_fakes = {"none", "blkd"};
   s.plan.na = {"fitnet, at: wrn_16_2 > resnet8"};
-  const Stages stages = stages_of(s);
+  const Stages stages = graph(s);
   EXPECT_TRUE(stages.contains("fitnet.resnet20-resnet8.s1"));
   EXPECT_FALSE(stages.contains("fitnet.wrn_16_2-resnet8.s1"));
   EXPECT_TRUE(stages.contains("blkd.wrn_16_2-resnet8.s1"));
@@ -134,7 +125,7 @@ TEST(Plan, NetworksMayHaveALearningRateOfTheirOwn) {
   s.plan.pairs = {"resnet20 > resnet8", "resnet20 > MobileNetV2"};
   s.plan.lrs = {"MobileNetV2: 0.01"};
   s.student.lr = 0.25;
-  const Stages stages = stages_of(s);
+  const Stages stages = graph(s);
   EXPECT_TRUE(says(stages.at("nokd.MobileNetV2.s1"), "student.lr = 0.01"));
   EXPECT_TRUE(says(stages.at("nokd.resnet8.s1"), "student.lr = 0.25"));
   EXPECT_NE(refusal([](auto& t) { t.plan.lrs = {"MobileNetV2"}; }).find("plan.lrs: expected"),
@@ -150,7 +141,7 @@ TEST(Plan, StoredLogitsStandInForTheTeacher) {
   ExperimentSettings s = swept();
   s.plan.methods = {"none", "blkd", "dkd", "dist"};
   s.plan.logits = "logits.safetensors";
-  const Stages stages = stages_of(s);
+  const Stages stages = graph(s);
   EXPECT_FALSE(stages.contains("teacher.resnet20"));
   EXPECT_TRUE(needs(stages.at("dkd.resnet20-resnet8.s1"), "logits"));
   EXPECT_TRUE(stages.at("nokd.resnet8.s1").needs.empty());
