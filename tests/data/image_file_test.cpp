@@ -269,7 +269,8 @@ TEST(ImageFile, LimitsHoldBeforeAnythingIsDecoded) {
   const std::string frame = "\xFF\xC0" + big_endian(11, 2) + "\x08" + big_endian(65500, 2) +
                             big_endian(32700, 2) + "\x01\x01\x11\0"s;
   const std::string scan = "\xFF\xDA" + big_endian(8, 2) + "\x01\x01\0\0\x3F\0"s;
-  refused("\xFF\xD8" + frame + scan + "\xFF\xD9", {"65500 x 32700 pixels", "data.max_pixels"});
+  refused("\xFF\xD8" + frame + scan + std::string(5 << 20, 'x') + "\xFF\xD9",
+          {"65500 x 32700 pixels", "data.max_pixels"});
   refused(png(4, 2, 8, 0, "\0abcd\0efgh"s), {"2 x 4 pixels", "at most 7"}, {.max_pixels = 7});
 }
 
