@@ -23,8 +23,8 @@
 #include <algorithm>
 #include <numeric>
 
+#include "kd/methods/sskd_head.h"
 #include "kd/terms.h"
-#include "nn/layers.h"
 #include "tensor/ranges.h"
 #include "train/supervised_step.h"
 
@@ -125,86 +125,6 @@ Terms terms(const Seen& student, const Seen& teacher, const Tensor& labels, cons
 }
 
 namespace {
-
-/// d -> d -> d; keys 0 and 2.
-struct Head : nn::Module {
-  nn::Linear linear0, linear2;
-  explicit Head(int64_t d) : linear0(d, d), linear2(d, d) { add("0", linear0), add("2", linear2); }
-  Variable forward(const Variable& x) override { return linear2(relu(linear0(x))); }
-};
-
-/// A frozen teacher with its head, which is all that trains: pooled is the head's output.
-class TeacherWithHead : public nn::Network {
- public:
-  TeacherWithHead(nn::Network& teacher, int64_t width) : head(width), teacher_(teacher) {
-    add("head", head);
-  }
-  nn::Features forward_features(const Variable& x, bool) override {
-    nn::Features f;
-    {
-      const NoGrad no_grad;
-      f = teacher_.forward_features(x);
-    }
-    return {{}, f.output, head(f.last_input())};
-  }
-  Head head;
-
- private:
-  nn::Network& teacher_;
-};
-
-/// CE of the similarities against the image itself.
-class HeadLoss : public train::ExtraLoss {
- public:
-  explicit HeadLoss(bool flip_each) : flip_each_(flip_each) {}
-  data::Views views() const override { return {true, flip_each_}; }
-  void prepare(const Probe& probe) override {
-    unit_ = identity(probe.batch, probe.features.output.data());
-  }
-  double hard_weight() const override { return 0; }
-  Variable loss(const train::Step& step) override {
-    const Variable a = similarities(step.features.pooled);
-    const int64_t n = a.size(1);
-    const Variable self = slice(slice(Variable(unit_), 0, 0, n), 1, 0, n);
-    const Variable truth = reshape(self, {n, 1, n}) * reshape(log_softmax(a), {n, 3, n});
-    return sum(truth) * (-1.0 / static_cast<double>(a.size(0)));
-  }
-
- private:
-  const bool flip_each_;
-  Tensor unit_;
-};
-
-void train_head(PreparationContext& c, const SskdSettings& s) {
-  const Variable probe(Tensor::zeros({1, c.options.size, c.options.size, c.options.channels})
-                           .to(c.teacher.device()));
-  int64_t width = 0;
-  {
-    const NoGrad no_grad;
-    width = c.teacher.forward_features(probe).last_input().size(1);
-  }
-  TeacherWithHead network(c.teacher, width);
-  network.initialise(c.stream.fork("init"));
-  network.to(c.teacher.device());
-  HeadLoss loss(s.flip_each);
-  train::Settings training = c.training;
-  training.epochs = s.head_epochs, training.batch = s.head_batch, training.lr = s.head_lr;
-  training.optimizer = "sgd", training.schedule = "milestones", training.warmup = 0;
-  training.final_lr = training.label_smoothing = 0;
-  training.milestones = s.head_milestones, training.lr_factor = 0.1, training.late_drop = false;
-  training.evaluate_every = 0;
-  const data::Dataset no_test;
-  train::fit({.network = network,
-              .train = c.data.train,
-              .test = no_test,
-              .standardisation = c.standardisation,
-              .criterion = c.criterion,
-              .stream = c.stream,
-              .monitor = c.monitor,
-              .extra = &loss},
-             training);
-  write_safetensors(c.directory + "/head.safetensors", network.head.state_dict());
-}
 
 class Sskd : public Method {
  public:

@@ -10,6 +10,7 @@
 
 #include "kd/distillation.h"
 #include "kd/methods/crd.h"
+#include "kd/methods/sskd_head.h"
 #include "nn/parity_fixture.h"
 #include "tests/data/temporary.h"
 #include "tests/kd/method_settings.h"
@@ -57,6 +58,62 @@ std::unique_ptr<Method> method_of(const std::string& name, const json& settings)
   return std::make_unique<RuledNegatives>(s, settings.at("images"));
 }
 
+std::unique_ptr<nn::Network> filled(const json& settings, const char* whose) {
+  auto network = nn::create_model(settings.at(whose),
+                                  {.outputs = settings.at("classes"), .size = settings.at("size")});
+  network->to(DType::f64);
+  nn::parity_fill_state(*network);
+  return network;
+}
+
+/// Bytes by rule, from -1 to 1; in views, each image and its three quarter turns.
+data::Batch batch_of(const json& settings, int64_t step, bool in_views) {
+  const int64_t n = settings.at("batch"), side = settings.at("size");
+  const Tensor u = nn::parity_fill_uniform(cat("images.", step), {n, 3, side, side});
+  for (double& x : u.span<double>()) x = std::floor(256 * x);
+  Tensor bytes = to_channels_last(u).to(DType::u8);
+  if (in_views) {
+    std::vector<int64_t> all(static_cast<size_t>(n));
+    std::iota(all.begin(), all.end(), 0);
+    bytes = data::quarter_turns(bytes, all, false, Stream(1));
+  }
+  data::Batch batch;
+  batch.images = affine(Variable(bytes.to(DType::f64)), 1 / 127.5, -1).data();
+  std::vector<int64_t> labels;
+  for (int64_t i = 0; i < n; ++i) {
+    labels.push_back((5 * i + step) % settings.at("classes").get<int64_t>());
+    batch.index.push_back(row_of(i, step, settings.at("images")));
+  }
+  batch.labels = Tensor::of(labels);
+  return batch;
+}
+
+/// The losses of the steps.
+std::vector<double> run_steps(const json& settings, nn::Network& network, train::ExtraLoss& extra) {
+  const data::Standardisation unused{{0, 0, 0}, {1, 1, 1}};
+  const train::ClassificationCriterion criterion;
+  train::SupervisedStep step(network, criterion, unused,
+                             nn::SGD::Config{.lr = settings.at("lr"),
+                                             .momentum = settings.at("momentum"),
+                                             .weight_decay = settings.at("weight_decay"),
+                                             .nesterov = settings.at("nesterov")},
+                             &extra);
+  network.train();
+  std::vector<double> losses;
+  const std::vector<int64_t> epochs = settings.at("epochs");
+  for (int64_t k = 0; k < static_cast<int64_t>(epochs.size()); ++k)
+    losses.push_back(step(batch_of(settings, k, extra.views().quarter_turns), Stream(1), k,
+                          epochs[static_cast<size_t>(k)])[0]
+                         .item());
+  return losses;
+}
+
+void expect_losses(const std::vector<double>& found, const std::vector<double>& expected) {
+  ASSERT_EQ(found.size(), expected.size());
+  for (size_t k = 0; k < found.size(); ++k)
+    EXPECT_NEAR(found[k], expected[k], 1e-9 * (1 + std::abs(expected[k]))) << "step " << k;
+}
+
 /// What SSKD's stage before leaves: the teacher's head, in f32 as files are.
 void save_teacher_head(const std::string& directory, int64_t width) {
   TensorFile file;
@@ -73,8 +130,8 @@ class FiveSteps {
   FiveSteps(const std::string& name, const std::string& directory)
       : s_(five_steps().at(name).at("settings")),
         batch_(s_.at("batch")),
-        student_(filled("student")),
-        distillation_(name, method_of(name, s_), filled("teacher"), nn::Task::classification,
+        student_(filled(s_, "student")),
+        distillation_(name, method_of(name, s_), filled(s_, "teacher"), nn::Task::classification,
                       [directory](const std::string&) { return directory; }) {
     save_teacher_head(directory, 128);
     prepare();
@@ -85,35 +142,13 @@ class FiveSteps {
     }
   }
 
-  std::vector<double> run() {
-    const data::Standardisation unused{{0, 0, 0}, {1, 1, 1}};
-    train::SupervisedStep step(*student_, criterion_, unused,
-                               nn::SGD::Config{.lr = s_.at("lr"),
-                                               .momentum = s_.at("momentum"),
-                                               .weight_decay = s_.at("weight_decay"),
-                                               .nesterov = s_.at("nesterov")},
-                               &distillation_);
-    student_->train();
-    std::vector<double> losses;
-    const std::vector<int64_t> epochs = s_.at("epochs");
-    for (int64_t k = 0; k < static_cast<int64_t>(epochs.size()); ++k)
-      losses.push_back(step(batch_of(k), Stream(1), k, epochs[static_cast<size_t>(k)])[0].item());
-    return losses;
-  }
+  std::vector<double> run() { return run_steps(s_, *student_, distillation_); }
 
   nn::Network& student() { return *student_; }
   nn::Module& auxiliary() { return *distillation_.auxiliary(); }
   nn::Network& teacher() { return distillation_.teacher(); }
 
  private:
-  std::unique_ptr<nn::Network> filled(const char* whose) const {
-    auto network =
-        nn::create_model(s_.at(whose), {.outputs = s_.at("classes"), .size = s_.at("size")});
-    network->to(DType::f64);
-    nn::parity_fill_state(*network);
-    return network;
-  }
-
   void prepare() {
     const NoGrad no_grad;
     data::Dataset train;
@@ -129,31 +164,8 @@ class FiveSteps {
     distillation_.prepare({*student_, features, images, train, Stream(1), batch_});
   }
 
-  /// Bytes by rule, with the views that the method asks for, from -1 to 1.
-  data::Batch batch_of(int64_t step) {
-    const int64_t side = s_.at("size"), classes = s_.at("classes");
-    const Tensor u = nn::parity_fill_uniform(cat("images.", step), {batch_, 3, side, side});
-    for (double& x : u.span<double>()) x = std::floor(256 * x);
-    Tensor bytes = to_channels_last(u).to(DType::u8);
-    if (distillation_.views().quarter_turns) {
-      std::vector<int64_t> all(static_cast<size_t>(batch_));
-      std::iota(all.begin(), all.end(), 0);
-      bytes = data::quarter_turns(bytes, all, false, Stream(1));
-    }
-    data::Batch batch;
-    batch.images = affine(Variable(bytes.to(DType::f64)), 1 / 127.5, -1).data();
-    std::vector<int64_t> labels;
-    for (int64_t i = 0; i < batch_; ++i) {
-      labels.push_back((5 * i + step) % classes);
-      batch.index.push_back(row_of(i, step, s_.at("images")));
-    }
-    batch.labels = Tensor::of(labels);
-    return batch;
-  }
-
   const json s_;
   const int64_t batch_;
-  const train::ClassificationCriterion criterion_;
   std::unique_ptr<nn::Network> student_;
   Distillation distillation_;
 };
@@ -180,10 +192,7 @@ TEST_P(StepsOf, EqualPyTorch) {
   const std::string name = GetParam();
   const test::TemporaryFolder folder;
   FiveSteps steps(name, folder.path());
-  const std::vector<double> found = steps.run(), expected = five_steps().at(name).at("losses");
-  ASSERT_EQ(found.size(), expected.size());
-  for (size_t k = 0; k < found.size(); ++k)
-    EXPECT_NEAR(found[k], expected[k], 1e-9 * (1 + std::abs(expected[k]))) << "step " << k;
+  expect_losses(steps.run(), five_steps().at(name).at("losses"));
   expect_state(five_steps().at(name).at("student"), steps.student(), "student");
   expect_state(five_steps().at(name).at("auxiliary"), steps.auxiliary(), "auxiliary");
   if (five_steps().at(name).contains("teacher"))
@@ -192,6 +201,32 @@ TEST_P(StepsOf, EqualPyTorch) {
 INSTANTIATE_TEST_SUITE_P(Methods, StepsOf,
                          testing::Values("crd", "reviewkd", "semckd", "simkd", "sskd"),
                          [](const auto& i) { return std::string(i.param); });
+
+TEST(StepsOfSskd, TheTeachersHeadEqualsPyTorch) {
+  const json& expected = five_steps().at("sskd_head");
+  const json& settings = expected.at("settings");
+  const auto teacher = filled(settings, "teacher");
+  teacher->eval();
+  sskd::TeacherWithHead network(*teacher, 128);
+  network.to(DType::f64);
+  nn::parity_fill_state(network);
+  sskd::HeadLoss loss(false);
+  {
+    const NoGrad no_grad;
+    const int64_t side = settings.at("size");
+    const Variable images(Tensor::zeros({2, side, side, 3}, DType::f64));
+    const nn::Features features = network.forward_features(images, false);
+    loss.prepare({network, features, images, {}, Stream(1), settings.at("batch")});
+  }
+  expect_losses(run_steps(settings, network, loss), expected.at("losses"));
+  expect_state(expected.at("auxiliary"), network, "head");
+  const TensorFile before = filled(settings, "teacher")->state_dict(),
+                   after = teacher->state_dict();
+  for (const auto& [key, t] : after.tensors)
+    EXPECT_EQ(t.to(DType::f64).to_vector<double>(),
+              before.get(key).to(DType::f64).to_vector<double>())
+        << key;
+}
 
 }  // namespace
 }  // namespace limbeck::kd

@@ -1,4 +1,4 @@
-"""Five steps of SGD of CRD, ReviewKD, SemCKD, SimKD and SSKD in PyTorch, written from the papers: losses and weights.
+"""Five steps of SGD of CRD, ReviewKD, SemCKD, SimKD, SSKD and the head of SSKD's teacher in PyTorch, written from the papers: losses and weights.
 
     python tests/oracle/methods_vs_torch.py tests/data/fixtures/kd/five_steps.json            compares the file with PyTorch's numbers
     python tests/oracle/methods_vs_torch.py tests/data/fixtures/kd/five_steps.json --write    writes it
@@ -28,6 +28,7 @@ SETTINGS = {
     "semckd": {"batch": 8},
     "simkd": {"batch": 8},
     "sskd": {"batch": 4},
+    "sskd_head": {"batch": 4},
 }
 COMMON = {"student": "resnet8", "teacher": "wrn_16_2", "classes": CLASSES, "size": SIZE, "images": IMAGES, "epochs": EPOCHS, "lr": 0.01, "momentum": 0.9,
           "weight_decay": 5e-4, "nesterov": False}
@@ -112,6 +113,10 @@ class Wide16x2(nn.Module):
 def batch_of(step, n):
     pixels = (256 * uniform(f"images.{step}", (n, 3, SIZE, SIZE))).floor()
     return pixels / 127.5 - 1, torch.tensor([(5 * i + step) % CLASSES for i in range(n)])
+
+
+def turned_views(images):
+    return torch.stack([torch.rot90(images, k, (2, 3)) for k in range(4)], 1).flatten(0, 1)
 
 
 def soft_targets(student, teacher, temperature):
@@ -286,8 +291,7 @@ class SSKD(nn.Module):
         return torch.tensor(sorted((rank == 0).nonzero()[:, 0].tolist() + wrong[:int(ratio * len(wrong))]))
 
     def forward(self, step, student, teacher, images, labels):
-        n = len(images)
-        views = torch.stack([torch.rot90(images, k, (2, 3)) for k in range(4)], 1).flatten(0, 1)
+        n, views = len(images), turned_views(images)
         (_, fs, zs), (_, ft, zt) = student(views), teacher(views)
         hs = getattr(self, "2")(F.relu(getattr(self, "0")(fs)))
         w0, b0, w2, b2 = self.theirs
@@ -300,7 +304,21 @@ class SSKD(nn.Module):
                 + 2.7 * soft_targets(zs[turned][of_class], zt[turned][of_class], 4) + 10 * soft_targets(a_s[of_self], a_t[of_self], 0.5))
 
 
-METHODS = {"crd": CRD, "reviewkd": ReviewKD, "semckd": SemCKD, "simkd": SimKD, "sskd": SSKD}
+class SSKDHead(nn.Module):
+    """The stage before SSKD: the teacher's head finds the image of each turned view; the teacher stays as it is."""
+
+    def __init__(self, s):
+        super().__init__()
+        self.head = nn.Sequential(nn.Linear(128, 128), nn.ReLU(), nn.Linear(128, 128))
+
+    def forward(self, step, student, teacher, images, labels):
+        with torch.no_grad():
+            features = teacher(turned_views(images))[1]
+        n = len(images)
+        return F.cross_entropy(SSKD.similarities(self.head(features), n), torch.arange(n).repeat_interleave(3))
+
+
+METHODS = {"crd": CRD, "reviewkd": ReviewKD, "semckd": SemCKD, "simkd": SimKD, "sskd": SSKD, "sskd_head": SSKDHead}
 
 
 def state(module):
@@ -312,7 +330,8 @@ def run(name):
     student, teacher, method = fill(ResNet8()), fill(Wide16x2()).eval().requires_grad_(False), fill(METHODS[name](SETTINGS[name]))
     if name == "crd":
         method.normalisers.zero_()
-    sgd = torch.optim.SGD([*student.parameters(), *method.parameters()], lr=settings["lr"], momentum=settings["momentum"],
+    trained = [*student.parameters(), *method.parameters()] if name != "sskd_head" else [*method.parameters()]
+    sgd = torch.optim.SGD(trained, lr=settings["lr"], momentum=settings["momentum"],
                           weight_decay=settings["weight_decay"], nesterov=settings["nesterov"])
     losses = []
     for step in range(STEPS):
@@ -324,7 +343,9 @@ def run(name):
         if hasattr(method, "after_step"):
             method.after_step()
         losses.append(loss.item())
-    result = {"settings": settings, "losses": losses, "student": state(student), "auxiliary": state(method)}
+    result = {"settings": settings, "losses": losses, "auxiliary": state(method)}
+    if name != "sskd_head":
+        result["student"] = state(student)
     return result | ({"teacher": state(teacher)} if teacher.training else {})
 
 
