@@ -177,7 +177,7 @@ struct FloorDivide {
   LIMBECK_HD static T value(T a, T b) {
     const T rest = fmod(a, b), quotient = (a - rest) / b;
     const T exact =
-        (rest != T{}) & ((b < T{}) != (rest < T{})) ? quotient - number<T>(1) : quotient;
+        ((rest != T{}) & ((b < T{}) != (rest < T{}))) ? quotient - number<T>(1) : quotient;
     const T low = floor(exact), near = exact - low > number<T>(0.5) ? low + number<T>(1) : low;
     return b == T{} ? a / b : exact == T{} ? a / b * T{} : near;  // a zero has its sign
   }
@@ -199,7 +199,7 @@ struct Remainder {
   template <class T>
   LIMBECK_HD static T value(T a, T b) {
     const T rest = fmod(a, b);
-    return (rest != T{}) & ((b < T{}) != (rest < T{})) ? rest + b : rest;
+    return ((rest != T{}) & ((b < T{}) != (rest < T{}))) ? rest + b : rest;
   }
   template <class T>
   LIMBECK_HD static T slope_a(T, T) {

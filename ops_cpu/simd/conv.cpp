@@ -122,7 +122,7 @@ __attribute__((noinline)) void tile(const TileRun& r, const float* const* in, fl
 }
 
 /// Whether 16 pixels are four runs of four with one common spacing.
-LIMBECK_INLINE bool evenly_spaced(const float* const* in) {
+[[maybe_unused]] LIMBECK_INLINE bool evenly_spaced(const float* const* in) {
   const int64_t step = in[1] - in[0];
   bool even = true;
   for (int g = 0; g < kWidePixels; g += 4)
@@ -131,7 +131,8 @@ LIMBECK_INLINE bool evenly_spaced(const float* const* in) {
 }
 
 /// One vector x 16 evenly spaced pixels: 17 loads for 16 multiply-adds instead of 9 for 8.
-LIMBECK_INLINE void wide_tile(const TileRun& r, const float* const* in, float* const* out) {
+[[maybe_unused]] LIMBECK_INLINE void wide_tile(const TileRun& r, const float* const* in,
+                                               float* const* out) {
   V sum[kWidePixels][1];
   begin_tile<kWidePixels, 1>(r, out, r.out_offset, sum);
   const int64_t step = in[1] - in[0];
