@@ -196,12 +196,12 @@ struct Kernels {
       RegisterNaive(name, {forward<F, float>, backward<F, float>},
                     {forward<F, double>, backward<F, double>});
       RegisterTuned(name, forward_vectors<F, float>, backward_vectors<F, float>, floats);
-      RegisterTuned(name, forward_vectors<F, bfloat16>, backward_vectors<F, bfloat16>, nullptr,
+      RegisterTuned(name, forward_vectors<F, bfloat16>, backward_vectors<F, bfloat16>, floats,
                     DType::bf16);
     } else {
       RegisterNaive(name, Functions{forward<F, float>}, Functions{forward<F, double>});
       RegisterTuned(name, forward_vectors<F, float>, nullptr, floats);
-      RegisterTuned(name, forward_vectors<F, bfloat16>, nullptr, nullptr, DType::bf16);
+      RegisterTuned(name, forward_vectors<F, bfloat16>, nullptr, floats, DType::bf16);
     }
   }
 };

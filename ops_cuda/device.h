@@ -20,7 +20,6 @@ void throw_fault(int device);
 
 /// What kernels cannot throw (ops_cuda/fault.h).
 struct Fault {
-  static constexpr int64_t division = -1;  ///< as size: an integer was divided by 0
   int set;
   const char* operation;  ///< a host string: the device only passes it on
   int64_t position, index, size;

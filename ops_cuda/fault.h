@@ -30,7 +30,7 @@ __device__ inline bool in_range(Fault* fault, const char* operation, int64_t pos
 __device__ inline bool divides(Fault* fault, const char* operation, int64_t position,
                                int64_t divisor) {
   if (divisor != 0) return true;
-  note(fault, operation, position, 0, Fault::division);
+  note(fault, operation, position, 0, -1);  // no size: nothing was indexed
   return false;
 }
 

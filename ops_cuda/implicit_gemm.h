@@ -68,10 +68,6 @@ struct Stage {
   }
 };
 
-/// Of one block of the tiles' kernel.
-template <class Problem, class Tile, class Multiply, bool wide>
-inline constexpr size_t shared_bytes = size_t{stages} * Stage<Problem, Tile, Multiply, wide>::bytes;
-
 template <class Problem>
 using OutOf = std::remove_pointer_t<decltype(Problem::Item::out)>;
 
@@ -259,8 +255,9 @@ void launch_rows(const Problem& problem, Plan plan, const Tensor& workspace, con
   const cudaStream_t stream = stream_of(to);
   if (plan.parts > 1 && plan.parts <= sharing_warps && tiles <= most_block_groups)
     plan.counters = block_counters(to, tiles, stream);
+  constexpr size_t shared = size_t{stages} * Stage<Problem, Tile, Multiply, wide>::bytes;
   LAUNCH((product_tiles_kernel<Problem, Tile, Multiply, wide>), blocks_for(tiles * plan.parts, 1),
-         Tile::threads, shared_bytes<Problem, Tile, Multiply, wide>, stream)
+         Tile::threads, shared, stream)
   (problem, plan, parts);
   if (plan.parts > 1 && !plan.counters)
     LAUNCH(sum_parts_kernel<Problem>, blocks_for(int64_t{plan.items} * plan.m * plan.n, 32),

@@ -288,7 +288,7 @@ struct SumKernels {
               {sum_forward<double, average>, sum_backward<double, average>}),
         f32(op, {sum_forward_tuned<float, average>, sum_backward_tuned<float, average>}, floats),
         bf16(op, {sum_forward_tuned<bfloat16, average>, sum_backward_tuned<bfloat16, average>},
-             nullptr, DType::bf16) {}
+             floats, DType::bf16) {}
 };
 
 const SumKernels<false> sum_op("sum");
