@@ -42,7 +42,8 @@ FLAGS_avx512 := -mavx512f -mavx512bw -mavx512dq -mavx512vl -mfma -mprefer-vector
 # saves a third of their compile time and no run time. (At -Og, GCC 12 takes members of std::optional for uninitialised.)
 LIGHT := apps/% kd/% gan/% train/% nn/% autograd/% ops/% $(addprefix data/,folder.cpp stb.cpp idx.cpp cifar.cpp arrays.cpp container.cpp npz.cpp zip.cpp hdf5_source.cpp responses.cpp load.cpp dataset.cpp readers.cpp sheet.cpp source.cpp) tensor/safetensors.cpp tests/%
 HOT   := $(addprefix ops/,conv2d.cpp conv_transpose2d.cpp matmul.cpp linear.cpp batch_norm.cpp reduce.cpp)
-level  = $(if $(filter $(LIGHT),$(filter-out $(HOT),$(1))),$(patsubst -O2,-Og -Wno-maybe-uninitialized,$(OPT)),$(OPT))
+LIGHT_OPT := -Og $(if $(findstring clang,$(shell $(CXX) --version 2>/dev/null)),,-Wno-maybe-uninitialized)
+level  = $(if $(filter $(LIGHT),$(filter-out $(HOT),$(1))),$(patsubst -O2,$(LIGHT_OPT),$(OPT)),$(OPT))
 
 # `make V=1` shows the commands.
 say = $(if $(V),,@echo '  $(1) $(2)';)

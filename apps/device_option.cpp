@@ -2,6 +2,7 @@
 
 #include "ops/execution.h"
 #include "tensor/device.h"
+#include "tensor/error.h"
 
 namespace limbeck {
 

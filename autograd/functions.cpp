@@ -284,8 +284,11 @@ Variable index_select(const Variable& x, const Tensor& index) {
 Variable embedding(const Variable& weight, const Tensor& index) {
   return apply1("embedding", {weight, constant(index)});
 }
-Variable gather(const Variable& x, const Tensor& index) {
-  return apply1("gather", {x, constant(index)});
+Variable gather(const Variable& x, const Tensor& index, int64_t axis) {
+  return apply1("gather", {x, constant(index)}, Attrs{{"axis", axis}});
+}
+Variable scatter_add(const Variable& x, const Tensor& index, const Variable& src, int64_t axis) {
+  return apply1("scatter_add", {x, constant(index), src}, Attrs{{"axis", axis}});
 }
 void scatter_rows(const Tensor& memory, const Tensor& index, const Tensor& values) {
   run_forward(find_op("scatter_rows"), {memory, index, values}, {});

@@ -19,6 +19,14 @@ Variable maximum(const Variable& a, const Variable& b);
 Variable minimum(const Variable& a, const Variable& b);
 Variable affine(const Variable& x, double scale,
                 double shift);  ///< op affine{scale, shift}: scale * x + shift
+/// floor(a / b), no gradient, and a - b floor(a / b); of integers b is not 0. They take i32 and i64,
+/// as add, sub, mul, maximum and minimum do, which wrap.
+inline Variable floor_divide(const Variable& a, const Variable& b) {
+  return apply1("floor_divide", {a, b});
+}
+inline Variable remainder(const Variable& a, const Variable& b) {
+  return apply1("remainder", {a, b});
+}
 inline Variable operator+(const Variable& a, const Variable& b) { return add(a, b); }
 inline Variable operator-(const Variable& a, const Variable& b) { return sub(a, b); }
 inline Variable operator*(const Variable& a, const Variable& b) { return mul(a, b); }
@@ -72,8 +80,9 @@ Variable var(const Variable& x, const std::vector<int64_t>& axes = {}, bool unbi
              bool keepdim = false);
 
 // --- matrices ------------------------------------------------------------------------------------
-/// op matmul{transpose_a, transpose_b}: [.., m, k] x [.., k, n]; equal leading dimensions, or one
-/// operand a plain matrix.
+/// op matmul{transpose_a, transpose_b}: [.., m, k] x [.., k, n], as torch.matmul: leading
+/// dimensions broadcast; one dimension is a row of a or a column of b, and is dropped from the
+/// result.
 Variable matmul(const Variable& a, const Variable& b, bool transpose_a = false,
                 bool transpose_b = false);
 /// op linear(x [.., in], w [out, in], b [out] or none): x w^T + b
@@ -187,8 +196,14 @@ Variable index_select(const Variable& x,
                       const Tensor& index);  ///< op index_select(x, index i64[n]): rows of axis 0
 Variable embedding(const Variable& weight,
                    const Tensor& index);  ///< op embedding(weight [n, d], index i64[..]) -> [.., d]
-/// op gather(x [N, C], index i64[N]) -> [N]: x[i, index[i]]
-Variable gather(const Variable& x, const Tensor& index);
+/// op gather{axis}(x, index i64): torch.gather, the elements of x along the axis that the index
+/// names, in the index's shape. An index that lacks the axis takes one element of each line: x
+/// [N, C], index [N] -> [N], x[i, index[i]].
+Variable gather(const Variable& x, const Tensor& index, int64_t axis = -1);
+/// op scatter_add{axis}(x, index i64, src): x with every element of src added at the place along
+/// the axis that the index names; torch.scatter_add.
+Variable scatter_add(const Variable& x, const Tensor& index, const Variable& src,
+                     int64_t axis = -1);
 /// op scatter_rows: memory[index[j]] = values[j] in place, on the memory's device; of values for
 /// one row the last stays. memory [m, ..], index i64[n], values [n, ..] in the memory's type. Data,
 /// no gradient; a backward that needs what the memory held before is refused. May stand in a

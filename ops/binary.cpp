@@ -1,7 +1,7 @@
 // Element-wise arithmetic of two tensors under NumPy broadcasting: contract and reference.
 //   forward  y = f(a, b)     backward  da = reduce(dy * df/da), db = reduce(dy * df/db)
-// a, b: floating, broadcast together to y's shape; reduce sums over the dimensions along which an
-// operand was repeated.
+// a, b: floating, or integers where the function has a form for them; of one type, broadcast
+// together to y's shape. reduce sums over the dimensions along which an operand was repeated.
 #include "ops/binary.h"
 
 #include "ops/broadcast.h"
@@ -22,6 +22,31 @@ void forward(const ForwardCall& c) {
   for_each_broadcast<2>(
       shape, {broadcast_strides(c.in[0].shape(), shape), broadcast_strides(c.in[1].shape(), shape)},
       [&](int64_t i, const auto& at) { y[i] = F::value(a[at[0]], b[at[1]]); });
+}
+
+/// Of integers, without gradient.
+template <class F, class T>
+void forward_whole(const ForwardCall& c) {
+  const Shape& shape = c.out[0].shape();
+  const T* a = c.in[0].data<T>();
+  const T* b = c.in[1].data<T>();
+  T* y = c.out[0].data<T>();
+  for_each_broadcast<2>(
+      shape, {broadcast_strides(c.in[0].shape(), shape), broadcast_strides(c.in[1].shape(), shape)},
+      [&](int64_t i, const auto& at) {
+        LIMBECK_CHECK(!Divides<F> || b[at[1]] != 0, F::about().name, ": 'b' is 0 at element ",
+                      at[1], ", and integers have no infinity");
+        y[i] = static_cast<T>(F::whole(a[at[0]], b[at[1]]));
+      });
+}
+
+template <class F>
+void forward_of(const ForwardCall& c) {
+  if constexpr (Integers<F>) {
+    if (c.out[0].dtype() == DType::i64) return forward_whole<F, int64_t>(c);
+    if (c.out[0].dtype() == DType::i32) return forward_whole<F, int32_t>(c);
+  }
+  floating<ForwardCall, [](auto t, const ForwardCall& f) { forward<F, decltype(t)>(f); }>(c);
 }
 
 // One operand's gradient. Sums run in double, so that the reference stays the sharper side of every
@@ -55,7 +80,7 @@ void backward(const BackwardCall& c) {
 template <class F>
 std::vector<TensorSpec> infer(const Tensors& in, const Attrs&) {
   const char* name = F::about().name;
-  check_floating(name, "a", in[0]);
+  Integers<F> ? check_number(name, "a", in[0]) : check_floating(name, "a", in[0]);
   check_type(name, "b", in[1], in[0]);
   return {{broadcast_shapes(in[0].shape(), in[1].shape(), name), in[0].dtype()}};
 }
@@ -102,22 +127,48 @@ std::vector<OpCase> cases_of(const About& f) {
   return cases;
 }
 
+/// The divisors of a case have both signs by turns.
+void add_whole_cases(std::vector<OpCase>& cases, bool divides) {
+  for (const DType type : {DType::i64, DType::i32})
+    for (const auto& [a, b] : std::vector<std::pair<Shape, Shape>>{
+             {{3, 5}, {3, 5}}, {{4, 3}, {3}}, {{2, 1, 5}, {3, 1}}, {{}, {7, 211}}, {{0, 3}, {3}}})
+      for (const bool negative : {false, true})
+        cases.push_back({{{a, -40, 40, type},
+                          {b,
+                           negative  ? -9.0
+                           : divides ? 1.0
+                                     : -9.0,
+                           negative ? 0.0 : 9.0, type}},
+                         {},
+                         false});
+}
+
+template <class F>
+constexpr BackwardFn backward_of() {
+  if constexpr (Differentiable<F>)
+    return floating<BackwardCall,
+                    [](auto t, const BackwardCall& c) { backward<F, decltype(t)>(c); }>;
+  else
+    return nullptr;
+}
+
 template <class F>
 Op make_op() {
   const About f = F::about();
+  std::vector<OpCase> cases = cases_of(f);
+  if (Integers<F>) add_whole_cases(cases, Divides<F>);
   return {
       .name = f.name,
       .formula = f.formula,
       .source = f.source,
-      .inputs = {{"a"}, {"b"}},
-      .outputs = {{"y"}},
-      .saved_inputs = f.reads_operands ? std::vector<int>{0, 1} : std::vector<int>{},
+      .inputs = {{"a", Differentiable<F>}, {"b", Differentiable<F>}},
+      .outputs = {{"y", Differentiable<F>}},
+      .saved_inputs =
+          f.reads_operands && Differentiable<F> ? std::vector<int>{0, 1} : std::vector<int>{},
       .infer = infer<F>,
-      .forward =
-          floating<ForwardCall, [](auto t, const ForwardCall& c) { forward<F, decltype(t)>(c); }>,
-      .backward = floating<BackwardCall,
-                           [](auto t, const BackwardCall& c) { backward<F, decltype(t)>(c); }>,
-      .cases = cases_of(f),
+      .forward = forward_of<F>,
+      .backward = backward_of<F>(),
+      .cases = cases,
       .passes_gradient = passes_gradient<F>,
       .bench_cases = {{{{{64, 32, 32, 64}, f.low, f.high}, {{64, 32, 32, 64}, f.low, f.high}},
                        {},

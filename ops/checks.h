@@ -15,6 +15,16 @@ inline void check_floating(const char* op, const char* name, const Tensor& t) {
                 describe(t));
 }
 
+/// The integers that operators compute with.
+inline bool is_counting(DType type) { return type == DType::i32 || type == DType::i64; }
+
+/// Of a floating type, or i32 or i64.
+inline void check_number(const char* op, const char* name, const Tensor& t) {
+  LIMBECK_CHECK(t.defined(), op, ": argument '", name, "' is missing");
+  LIMBECK_CHECK(is_floating(t.dtype()) || is_counting(t.dtype()), op, ": '", name,
+                "' must be of a floating type, i32 or i64, found ", describe(t));
+}
+
 /// Given (or, when optional, left out), of the type of `like`, and of this shape.
 inline void check_shape(const char* op, const char* name, const Tensor& t, const Tensor& like,
                         const Shape& shape, bool optional = false) {
@@ -48,7 +58,7 @@ inline void check_image(const char* op, const char* name, const Tensor& t) {
 
 /// Operands that one formula joins are of one type.
 inline void check_type(const char* op, const char* name, const Tensor& t, const Tensor& like) {
-  check_floating(op, name, t);
+  LIMBECK_CHECK(t.defined(), op, ": argument '", name, "' is missing");
   LIMBECK_CHECK(t.dtype() == like.dtype(), op, ": '", name, "' must be ", like.dtype(),
                 " like the others, found ", describe(t));
 }

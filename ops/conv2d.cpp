@@ -253,6 +253,7 @@ const RegisterOp conv2d_op({
             make_case({2, 6, 7, 48}, {100, 3, 3, 48}, {{"padding", int64_t{2}}}, false, false),
             make_case({5, 4, 4, 128}, {96, 3, 3, 128}, {{"padding", int64_t{1}}}, false, false),
             // long sums in the weight gradient: 1x1, a window, depthwise
+            long_case({1, 1, 40000, 2}, {3, 1, 3, 2}),  // one row
             long_case({1, 160, 160, 1}, {1, 1, 1, 1}),
             long_case({1, 150, 150, 1}, {1, 3, 3, 1}),
             long_case({1, 150, 150, 2}, {2, 3, 3, 1}, 2),

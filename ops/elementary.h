@@ -20,6 +20,8 @@ struct Elementary {
   LIMBECK_HD static T log1p(T x) { return std::log1p(x); }
   LIMBECK_HD static T pow(T x, T exponent) { return std::pow(x, exponent); }
   LIMBECK_HD static T sqrt(T x) { return std::sqrt(x); }
+  LIMBECK_HD static T floor(T x) { return std::floor(x); }
+  LIMBECK_HD static T fmod(T x, T y) { return std::fmod(x, y); }
   LIMBECK_HD static T tanh(T x) { return std::tanh(x); }
   LIMBECK_HD static T erfc(T x) { return std::erfc(x); }
   LIMBECK_HD static T logistic(T x) {
@@ -59,6 +61,15 @@ LIMBECK_HD T pow(T x, T exponent) {
 template <class T>
 LIMBECK_HD T sqrt(T x) {
   return Elementary<T>::sqrt(x);
+}
+template <class T>
+LIMBECK_HD T floor(T x) {
+  return Elementary<T>::floor(x);
+}
+/// What is left of x after whole multiples of y, with x's sign.
+template <class T>
+LIMBECK_HD T fmod(T x, T y) {
+  return Elementary<T>::fmod(x, y);
 }
 template <class T>
 LIMBECK_HD T tanh(T x) {

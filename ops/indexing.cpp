@@ -1,8 +1,5 @@
-// index_select, embedding and gather: rows or elements chosen by i64 indices. Contract and
-// reference.
-//   index_select, embedding:  y[j] = x[index[j]];         dx[i] = sum of dy[j] over the j with
-//                             index[j] = i
-//   gather:                   y[n] = x[n, index[n]];      dx[n, c] = dy[n] if c = index[n], else 0
+// index_select and embedding: rows chosen by i64 indices. Contract and reference.
+//   y[j] = x[index[j]];         dx[i] = sum of dy[j] over the j with index[j] = i
 #include <algorithm>
 #include <map>
 #include <utility>
@@ -118,54 +115,6 @@ const RegisterOp embedding_op({
               {{values({3, 4}), indices({}, 3)}},
               {{values({3, 4}), indices({0}, 3)}},
               big_case({values({100, 64}), indices({129}, 100)})},
-});
-
-std::vector<TensorSpec> infer_gather(const Tensors& in, const Attrs&) {
-  check_index("gather", in[1]);
-  LIMBECK_CHECK(in[0].rank() == 2 && in[1].rank() == 1 && in[0].size(0) == in[1].size(0),
-                "gather: expected 'x' [N, C] and 'index' [N], found ", describe(in[0]), " and ",
-                describe(in[1]));
-  return {{in[1].shape(), in[0].dtype()}};
-}
-
-void gather_forward(const ForwardCall& c) {
-  const int64_t channels = c.in[0].size(1);
-  const int64_t* at = c.in[1].data<int64_t>();
-  dispatch_all(c.in[0].dtype(), "gather", [&](auto t) {
-    using T = decltype(t);
-    const T* x = c.in[0].data<T>();
-    T* y = c.out[0].data<T>();
-    for (int64_t n = 0; n < c.in[1].numel(); ++n)
-      y[n] = x[n * channels + checked("gather", at[n], n, channels)];
-  });
-}
-
-template <class T>
-void gather_backward(const BackwardCall& c) {
-  const int64_t channels = c.din[0].size(1);
-  const int64_t* at = c.in[1].data<int64_t>();
-  const T* dy = c.dout[0].data<T>();
-  T* dx = c.din[0].data<T>();
-  std::fill_n(dx, c.din[0].numel(), T(0));
-  for (int64_t n = 0; n < c.in[1].numel(); ++n) dx[n * channels + at[n]] = dy[n];
-}
-
-const RegisterOp gather_op({
-    .name = "gather",
-    .formula = "y[n] = x[n, index[n]]\ndx[n, c] = dy[n] if c = index[n], else 0",
-    .source = "elementary",
-    .inputs = {{"x"}, {"index", false}},
-    .outputs = {{"y"}},
-    .saved_inputs = {1},
-    .infer = infer_gather,
-    .forward = gather_forward,
-    .backward = floating<BackwardCall,
-                         [](auto t, const BackwardCall& c) { gather_backward<decltype(t)>(c); }>,
-    .cases = {{{values({4, 3}), indices({4}, 3)}},
-              {{values({1, 7}), indices({1}, 7)}},
-              {{values({5, 1}), indices({5}, 1)}},
-              {{values({0, 4}), indices({0}, 4)}},
-              big_case({values({130, 33}), indices({130}, 33)})},
 });
 
 }  // namespace

@@ -1,37 +1,116 @@
-// matmul: c = op(a) op(b), op transposes the last two dimensions if asked; [.., m, k] x [.., k, n],
-// equal leading dimensions or one operand a plain matrix used for the whole batch. Backward: d
-// op(a) = dc op(b)^T, d op(b) = op(a)^T dc, summed where repeated.
+// matmul: c = op(a) op(b), op transposes the last two dimensions if asked; [.., m, k] x [.., k, n].
+// The leading dimensions broadcast as NumPy's do; an operand of one dimension is a row on the left,
+// a column on the right, and that dimension is dropped from c. Backward: d op(a) = dc op(b)^T,
+// d op(b) = op(a)^T dc, summed where an operand repeats.
 #include "ops/matmul.h"
 
-#include <vector>
+#include <algorithm>
+#include <utility>
 
+#include "ops/broadcast.h"
 #include "ops/checks.h"
 
 namespace limbeck {
+namespace {
+
+/// The dimensions of a matrix, and the batch that it stands in.
+struct Operand {
+  Shape lead;
+  int64_t rows, columns;
+};
+
+Operand operand_of(const char* name, const Shape& s, bool transposed, bool vector_is_row) {
+  LIMBECK_CHECK(s.rank() >= 1, "matmul: ", name, " must have at least one dimension, found ", s);
+  LIMBECK_CHECK(s.rank() >= 2 || !transposed, "matmul: ", name, " ", s,
+                " has one dimension, which cannot be transposed");
+  if (s.rank() == 1) return vector_is_row ? Operand{{}, 1, s[0]} : Operand{{}, s[0], 1};
+  Operand o{Shape(std::span<const int64_t>(s.begin(), s.end() - 2)), s[-2], s[-1]};
+  if (transposed) std::swap(o.rows, o.columns);
+  return o;
+}
+
+/// The axes of `lead`, the last two dimensions of operands and result being matrices of these sizes.
+std::vector<BatchAxis> axes_of(const Shape& a, const Shape& b, const Shape& lead, int64_t size_a,
+                               int64_t size_b, int64_t size_c) {
+  const Strides in_a = broadcast_strides(a, lead), in_b = broadcast_strides(b, lead),
+                in_c = broadcast_strides(lead, lead);
+  std::vector<BatchAxis> axes;
+  for (int d = 0; d < lead.rank(); ++d) {
+    if (lead[d] == 1) continue;
+    const auto i = static_cast<size_t>(d);
+    const BatchAxis axis{lead[d], in_a[i] * size_a, in_b[i] * size_b, in_c[i] * size_c};
+    BatchAxis* const last = axes.empty() ? nullptr : &axes.back();
+    if (last && last->a == axis.size * axis.a && last->b == axis.size * axis.b &&
+        last->c == axis.size * axis.c)
+      *last = {last->size * axis.size, axis.a, axis.b, axis.c};
+    else
+      axes.push_back(axis);
+  }
+  return axes;
+}
+
+}  // namespace
 
 MatmulSizes matmul_sizes(const Shape& a, const Shape& b, const Attrs& attrs) {
-  LIMBECK_CHECK(a.rank() >= 2, "matmul: a must have at least two dimensions, found ", a);
-  LIMBECK_CHECK(b.rank() >= 2, "matmul: b must have at least two dimensions, found ", b);
   MatmulSizes s;
   s.transpose_a = attrs.flag("transpose_a");
   s.transpose_b = attrs.flag("transpose_b");
-  s.m = a[s.transpose_a ? -1 : -2];
-  s.k = a[s.transpose_a ? -2 : -1];
-  s.n = b[s.transpose_b ? -2 : -1];
-  const int64_t kb = b[s.transpose_b ? -1 : -2];
-  LIMBECK_CHECK(s.k == kb, "matmul: the inner sizes of a ", a, " and b ", b, " differ: ", s.k,
-                " and ", kb, " (", to_string(attrs), ")");
-  const Shape lead_a(std::span<const int64_t>(a.begin(), a.end() - 2)),
-      lead_b(std::span<const int64_t>(b.begin(), b.end() - 2));
-  LIMBECK_CHECK(lead_a == lead_b || lead_a.rank() == 0 || lead_b.rank() == 0,
-                "matmul: the leading dimensions of a ", a, " and b ", b,
-                " must be equal, or one operand a plain matrix");
-  const Shape& lead = lead_a.rank() ? lead_a : lead_b;
+  const Operand left = operand_of("a", a, s.transpose_a, true),
+                right = operand_of("b", b, s.transpose_b, false);
+  s.m = left.rows, s.k = left.columns, s.n = right.columns;
+  LIMBECK_CHECK(s.k == right.rows, "matmul: the inner sizes of a ", a, " and b ", b,
+                " differ: ", s.k, " and ", right.rows, " (", to_string(attrs), ")");
+  const Shape lead = broadcast_shapes(
+      left.lead, right.lead, cat("matmul: the leading dimensions of a ", a, " and b ", b).c_str());
   s.batch = lead.numel();
-  s.stride_a = lead_a.rank() ? s.m * s.k : 0;
-  s.stride_b = lead_b.rank() ? s.k * s.n : 0;
-  s.out = lead.appended(s.m).appended(s.n);
+  s.axes = axes_of(left.lead, right.lead, lead, s.m * s.k, s.k * s.n, s.m * s.n);
+  s.out = lead;
+  if (a.rank() > 1) s.out = s.out.appended(s.m);
+  if (b.rank() > 1) s.out = s.out.appended(s.n);
   return s;
+}
+
+namespace {
+
+int64_t stride_of(const BatchAxis& axis, MatmulResult result) {
+  return result == MatmulResult::c ? axis.c : result == MatmulResult::a ? axis.a : axis.b;
+}
+
+/// `run` and what follows it along an axis that no kernel walks.
+std::vector<MatmulRun> repeated(const std::vector<MatmulRun>& runs, const BatchAxis& axis,
+                                bool summed) {
+  std::vector<MatmulRun> all;
+  for (const MatmulRun& run : runs)
+    for (int64_t i = 0; i < axis.size; ++i) {
+      MatmulRun r = run;
+      r.a.first += i * axis.a, r.b.first += i * axis.b, r.c.first += i * axis.c;
+      if (summed) r.part = run.part * axis.size + i, r.parts = run.parts * axis.size;
+      all.push_back(r);
+    }
+  return all;
+}
+
+}  // namespace
+
+std::vector<MatmulRun> matmul_runs(const std::vector<BatchAxis>& axes, MatmulResult result) {
+  std::vector<BatchAxis> kept, summed;
+  for (const BatchAxis& axis : axes)
+    (stride_of(axis, result) == 0 && axis.size > 0 ? summed : kept).push_back(axis);
+  MatmulRun run;
+  if (!kept.empty()) {
+    const BatchAxis axis = kept.back();
+    run.items = axis.size, run.a.item = axis.a, run.b.item = axis.b, run.c.item = axis.c;
+    kept.pop_back();
+  }
+  if (!summed.empty()) {
+    const BatchAxis axis = summed.back();
+    run.terms = axis.size, run.a.term = axis.a, run.b.term = axis.b, run.c.term = axis.c;
+    summed.pop_back();
+  }
+  std::vector<MatmulRun> runs{run};
+  for (const BatchAxis& axis : kept) runs = repeated(runs, axis, false);
+  for (const BatchAxis& axis : summed) runs = repeated(runs, axis, true);
+  return runs;
 }
 
 namespace {
@@ -39,12 +118,14 @@ namespace {
 /// Calls f(a index, b index, c index) for every product of the sum.
 template <class F>
 void for_each_product(const MatmulSizes& s, F&& f) {
-  for (int64_t p = 0; p < s.batch; ++p)
-    for (int64_t i = 0; i < s.m; ++i)
-      for (int64_t j = 0; j < s.n; ++j)
-        for (int64_t l = 0; l < s.k; ++l)
-          f(p * s.stride_a + (s.transpose_a ? l * s.m + i : i * s.k + l),
-            p * s.stride_b + (s.transpose_b ? j * s.k + l : l * s.n + j), (p * s.m + i) * s.n + j);
+  for (const MatmulRun& r : matmul_runs(s.axes, MatmulResult::c))
+    for (int64_t p = 0; p < r.items; ++p)
+      for (int64_t i = 0; i < s.m; ++i)
+        for (int64_t j = 0; j < s.n; ++j)
+          for (int64_t l = 0; l < s.k; ++l)
+            f(r.a.first + p * r.a.item + (s.transpose_a ? l * s.m + i : i * s.k + l),
+              r.b.first + p * r.b.item + (s.transpose_b ? j * s.k + l : l * s.n + j),
+              r.c.first + p * r.c.item + i * s.n + j);
 }
 
 template <class T>
@@ -118,6 +199,20 @@ const RegisterOp matmul_op({
             make_case({2, 3, 4}, {4, 5}),
             make_case({3, 4}, {2, 5, 4}, false, true),
             make_case({4, 3}, {3, 4, 2}, true, false),
+            make_case({3}, {3}),
+            make_case({3}, {2, 3, 4}),
+            make_case({2, 4, 3}, {3}),
+            make_case({3}, {4, 3}, false, true),
+            make_case({2, 1, 3, 4}, {3, 4, 2}),
+            make_case({2, 3, 4}, {5, 1, 4, 2}),
+            make_case({2, 1, 4, 3}, {1, 3, 2, 4}, true, true),
+            make_case({2, 1, 3, 2, 3}, {2, 1, 3, 2}),
+            make_case({2, 1, 2, 2, 2}, {1, 3, 1, 2, 2}),
+            make_case({1, 2, 2}, {3, 2, 2}),
+            make_case({0, 2, 3}, {1, 3, 2}, false, false, false),
+            make_case({2, 0, 2, 3}, {3, 2}, false, false, false),
+            make_case({2, 1, 33, 40}, {3, 40, 33}, false, false, false),
+            make_case({2, 1, 3, 17, 20}, {1, 4, 1, 20, 9}, false, false, false),
             make_case({0, 4}, {4, 5}, false, false, false),
             make_case({3, 0}, {0, 5}, false, false, false),
             make_case({37, 300}, {300, 53}, false, false, false),

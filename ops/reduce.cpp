@@ -2,7 +2,8 @@
 //   x any shape -> y: x's shape without `axes` (or with size 1 there when keepdim). Empty axes:
 //   all of them.
 // An empty sum is 0, an empty mean is NaN, an empty max or min is an error, a variance without a
-// degree of freedom is NaN, an empty logsumexp is -inf. Sums run in double.
+// degree of freedom is NaN, an empty logsumexp is -inf. Sums run in double. sum, max and min take
+// i32 and i64, too: their sum is an i64 that wraps.
 #include <algorithm>
 #include <cmath>
 #include <limits>
@@ -28,19 +29,29 @@ namespace {
 constexpr char sum_name[] = "sum", mean_name[] = "mean", max_name[] = "max", min_name[] = "min",
                var_name[] = "var", logsumexp_name[] = "logsumexp";
 
-template <const char* name>
-std::vector<TensorSpec> infer(const Tensors& in, const Attrs& attrs) {
-  check_floating(name, "x", in[0]);
-  const Shape& x = in[0].shape();
-  check_axes(name, attrs, x);
-  const Shape kept = kept_shape(x, attrs);
-  if (attrs.flag("keepdim")) return {{kept, accumulation_type(in[0].dtype())}};
+Shape reduced_shape(const Shape& x, const Attrs& attrs) {
+  if (attrs.flag("keepdim")) return kept_shape(x, attrs);
   std::vector<bool> reduced(x.rank(), attrs.integers("axes").empty());
   for (const int64_t axis : attrs.integers("axes")) reduced[x.normalise(axis)] = true;
   std::vector<int64_t> sizes;
   for (int d = 0; d < x.rank(); ++d)
     if (!reduced[d]) sizes.push_back(x[d]);
-  return {{Shape(sizes), accumulation_type(in[0].dtype())}};
+  return Shape(sizes);
+}
+
+template <const char* name>
+std::vector<TensorSpec> infer(const Tensors& in, const Attrs& attrs) {
+  check_floating(name, "x", in[0]);
+  check_axes(name, attrs, in[0].shape());
+  return {{reduced_shape(in[0].shape(), attrs), accumulation_type(in[0].dtype())}};
+}
+
+std::vector<TensorSpec> infer_sum(const Tensors& in, const Attrs& attrs) {
+  check_number(sum_name, "x", in[0]);
+  check_axes(sum_name, attrs, in[0].shape());
+  const DType type = in[0].dtype();
+  return {{reduced_shape(in[0].shape(), attrs),
+           is_counting(type) ? DType::i64 : accumulation_type(type)}};
 }
 
 // Calls f(i, j) for element i of x, which is reduced into element j of y.
@@ -71,6 +82,22 @@ void sum_forward(const ForwardCall& c) {
   for (size_t j = 0; j < sum.size(); ++j) y[j] = static_cast<T>(sum[j] / n);
 }
 
+template <class T>
+void sum_whole(const ForwardCall& c) {
+  const T* x = c.in[0].data<T>();
+  std::vector<uint64_t> sum(c.out[0].numel(), 0);
+  each(c.in[0].shape(), c.attrs,
+       [&](int64_t i, int64_t j) { sum[j] += static_cast<uint64_t>(x[i]); });
+  std::copy(sum.begin(), sum.end(), c.out[0].data<int64_t>());
+}
+
+void sum_of_any(const ForwardCall& c) {
+  if (c.in[0].dtype() == DType::i64) return sum_whole<int64_t>(c);
+  if (c.in[0].dtype() == DType::i32) return sum_whole<int32_t>(c);
+  floating<ForwardCall, [](auto t, const ForwardCall& f) { sum_forward<decltype(t), false>(f); }>(
+      c);
+}
+
 template <class T, bool average>
 void sum_backward(const BackwardCall& c) {
   if (!c.din[0].defined()) return;
@@ -86,10 +113,18 @@ template <class T, int sign>
 void extremum_forward(const ForwardCall& c) {
   const T* x = c.in[0].data<T>();
   const auto y = c.out[0].span<T>();
-  std::fill(y.begin(), y.end(), -sign * std::numeric_limits<T>::infinity());
+  std::fill(y.begin(), y.end(), farthest<T>(sign));
   each(c.in[0].shape(), c.attrs, [&](int64_t i, int64_t j) {
-    if (sign * x[i] > sign * y[j] || x[i] != x[i]) y[j] = x[i];
+    if ((sign > 0 ? x[i] > y[j] : x[i] < y[j]) || x[i] != x[i]) y[j] = x[i];
   });
+}
+
+template <int sign>
+void extremum_of_any(const ForwardCall& c) {
+  if (c.in[0].dtype() == DType::i64) return extremum_forward<int64_t, sign>(c);
+  if (c.in[0].dtype() == DType::i32) return extremum_forward<int32_t, sign>(c);
+  floating<ForwardCall,
+           [](auto t, const ForwardCall& f) { extremum_forward<decltype(t), sign>(f); }>(c);
 }
 
 template <class T>
@@ -106,10 +141,13 @@ void extremum_backward(const BackwardCall& c) {
 
 template <const char* name>
 std::vector<TensorSpec> infer_extremum(const Tensors& in, const Attrs& attrs) {
-  auto specs = infer<name>(in, attrs);
-  LIMBECK_CHECK(specs[0].shape.numel() == 0 || in[0].numel() > 0, name,
+  check_number(name, "x", in[0]);
+  check_axes(name, attrs, in[0].shape());
+  const Shape shape = reduced_shape(in[0].shape(), attrs);
+  LIMBECK_CHECK(shape.numel() == 0 || in[0].numel() > 0, name,
                 ": no element to choose from in 'x' ", describe(in[0]));
-  return specs;
+  const DType type = in[0].dtype();
+  return {{shape, is_counting(type) ? type : accumulation_type(type)}};
 }
 
 /// Of each group the largest element (0 where it is not finite: e^x is 0 or infinite by itself),
@@ -217,6 +255,14 @@ std::vector<OpCase> cases(bool allow_empty) {
   return list;
 }
 
+std::vector<OpCase> with_integers(std::vector<OpCase> list) {
+  for (const DType type : {DType::i64, DType::i32})
+    for (const auto& [shape, axes] : std::vector<std::pair<Shape, std::vector<int64_t>>>{
+             {{3, 5}, {}}, {{2, 3, 4}, {1}}, {{2, 3, 4}, {0, 2}}, {{5, 0}, {0}}, {{33, 515}, {1}}})
+      list.push_back({{{shape, -1e6, 1e6, type}}, {{"axes", axes}}, false});
+  return list;
+}
+
 template <class F>
 std::vector<OpCase> with(std::vector<OpCase> list, F change) {
   for (OpCase& c : list) change(c);
@@ -238,12 +284,11 @@ const RegisterOp sum_op({
     .source = "elementary",
     .inputs = {{"x"}},
     .outputs = {{"y"}},
-    .infer = infer<sum_name>,
-    .forward = floating<ForwardCall,
-                        [](auto t, const ForwardCall& c) { sum_forward<decltype(t), false>(c); }>,
+    .infer = infer_sum,
+    .forward = sum_of_any,
     .backward = floating<
         BackwardCall, [](auto t, const BackwardCall& c) { sum_backward<decltype(t), false>(c); }>,
-    .cases = cases(true),
+    .cases = with_integers(cases(true)),
 });
 const RegisterOp mean_op({
     .name = "mean",
@@ -269,13 +314,11 @@ Op extremum(const char* formula) {
       .saved_inputs = {0},
       .saved_outputs = {0},
       .infer = infer_extremum<name>,
-      .forward =
-          floating<ForwardCall,
-                   [](auto t, const ForwardCall& c) { extremum_forward<decltype(t), sign>(c); }>,
+      .forward = extremum_of_any<sign>,
       .backward =
           floating<BackwardCall,
                    [](auto t, const BackwardCall& c) { extremum_backward<decltype(t)>(c); }>,
-      .cases = with(cases(false), [](OpCase& c) { c.inputs[0].high = 1; }),
+      .cases = with_integers(with(cases(false), [](OpCase& c) { c.inputs[0].high = 1; })),
       .distinct_values = true,
   };
 }

@@ -151,13 +151,17 @@ constexpr BackwardFn backward<Mul> = mul_backward;
 template <>
 constexpr BackwardFn backward<Div> = div_backward;
 
+/// Integers are left to the reference. (A backward may have saved neither operand.)
+bool floats(const Tensors& in, const Attrs&) { return !in[0] || is_floating(in[0].dtype()); }
+
 template <class F>
 struct Kernels : RegisterKernel {
   Kernels()
       : RegisterKernel({.op = F::about().name,
                         .name = "cpu",
                         .forward = forward<F>,
-                        .backward = backward<F>}) {}
+                        .backward = backward<F>,
+                        .supports = floats}) {}
 };
 const Functions::Each<Kernels> kernels;
 

@@ -209,16 +209,17 @@ const float* pack_dy(const WeightGradient& g, const PackedStrip& strip, int64_t 
   return to;
 }
 
-/// Adds one strip's outer products of blocks [i0, i1) of input channels and one block of output
-/// channels to their partial sums.
+/// Adds the outer products of columns [begin, end) of one strip, of blocks [i0, i1) of input
+/// channels and one block of output channels, to their partial sums.
 void add_strip(const WeightGradient& g, const PackedStrip& strip, const InputView& x, int64_t i0,
-               int64_t i1, const float* dy, int64_t block, float* sum) {
+               int64_t i1, const float* dy, int64_t block, int64_t begin, int64_t end, float* sum) {
   const Conv2dSizes& s = g.s;
   // An input read in place has its pixels at even distances: all rows are one.
   const bool one_row = reads_in_place(s);
   const int64_t padded = g.o_block(block), rows_per_image = one_row ? 1 : strip.y1 - strip.y0;
   const int64_t columns = one_row ? (strip.n1 - strip.n0) * (strip.y1 - strip.y0) * s.ow : s.ow;
   const int64_t rows = one_row ? 1 : (strip.n1 - strip.n0) * rows_per_image;
+  end = std::min(end, columns);
   auto** const pointers = scratch<const float*>(ScratchUse::pixels, 2 * rows);
   // Passes of a few hundred pixels keep both operands in the first-level cache for all windows and
   // input channels.
@@ -226,10 +227,10 @@ void add_strip(const WeightGradient& g, const PackedStrip& strip, const InputVie
   const int64_t pass = std::max<int64_t>(
       1, kPassFloats / (padded + strip.y.step * strip.x.step * g.i_block));  // pixels
   const int64_t step = std::max<int64_t>(1, pass / columns),
-                part = std::min(columns, one_row ? pass : columns);
+                part = one_row ? std::min(pass, end - begin) : end - begin;
   const bool adjacent = strip.x.dilation == 1;  // all kx at once
   for (int64_t first = 0; first < rows; first += step)
-    for (int64_t column = 0; column < columns; column += part) {
+    for (int64_t column = begin; column < end; column += part) {
       const int64_t count = std::min(step, rows - first);
       for (int64_t r = 0; r < count; ++r) {
         const int64_t n = (first + r) / rows_per_image, y = (first + r) % rows_per_image;
@@ -243,7 +244,7 @@ void add_strip(const WeightGradient& g, const PackedStrip& strip, const InputVie
             conv_kernels().outer({.a = pointers,
                                   .b = pointers + rows,
                                   .rows = count,
-                                  .columns = std::min(part, columns - column),
+                                  .columns = std::min(part, end - column),
                                   .a_step = strip.x.step * x.column_step,
                                   .b_step = padded,
                                   .a_offset = (b - i0) * x.block_step +
@@ -331,19 +332,23 @@ void run_task(const WeightGradient& g, int64_t t, float* sums) {
     strip.n1 = std::min(end, strip.n0 + images);
     for (strip.y0 = 0; strip.y0 < s.oh; strip.y0 += rows) {
       strip.y1 = std::min(s.oh, strip.y0 + rows);
-      const int64_t count = strip.n1 - strip.n0;
-      task_sums.before(count * (strip.y1 - strip.y0) * s.ow);
+      const int64_t count = strip.n1 - strip.n0, pixels = count * (strip.y1 - strip.y0) * s.ow;
       float* const x =
           scratch<float>(ScratchUse::input, count * strip.height() * strip.x.size * channels);
       float* const dy =
           scratch<float>(ScratchUse::gradient, count * (strip.y1 - strip.y0) * s.ow * 2 * g.width);
-      InputView view{};
-      int64_t packed_group = -1;
-      for (int64_t b = block0; b < block1; ++b) {
-        const int64_t group = b / g.o_blocks, block = b % g.o_blocks;
-        if (group != packed_group) view = pack_x(g, strip, packed_group = group, i0, i1, x);
-        add_strip(g, strip, view, i0, i1, pack_dy(g, strip, group, block, dy), block,
-                  sum + g.sum_offset(group, block));
+      // More than `longest` pixels are one row, which is cut.
+      for (int64_t first = 0; first < pixels; first += TaskSums::longest) {
+        const int64_t last = std::min(pixels, first + TaskSums::longest);
+        task_sums.before(last - first);
+        InputView view{};
+        int64_t packed_group = -1;
+        for (int64_t b = block0; b < block1; ++b) {
+          const int64_t group = b / g.o_blocks, block = b % g.o_blocks;
+          if (group != packed_group) view = pack_x(g, strip, packed_group = group, i0, i1, x);
+          add_strip(g, strip, view, i0, i1, pack_dy(g, strip, group, block, dy), block, first, last,
+                    sum + g.sum_offset(group, block));
+        }
       }
     }
   }

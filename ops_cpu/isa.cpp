@@ -20,14 +20,19 @@ Isa from_environment() {
   if (!text || !*text) return best_isa();
   for (Isa isa : {Isa::base, Isa::avx2, Isa::avx512})
     if (std::string(text) == name_of(isa)) return checked(isa);
-  fail("environment variable LIMBECK_ISA: expected base, avx2 or avx512, found '", text, "'");
+  fail("environment variable LIMBECK_ISA: expected ", name_of(Isa::base),
+       ", avx2 or avx512, found '", text, "'");
 }
 
 }  // namespace
 
 const char* name_of(Isa isa) {
   switch (isa) {
+#if defined(__aarch64__)
+    case Isa::base: return "neon";  // every processor of this kind has it
+#else
     case Isa::base: return "base";
+#endif
     case Isa::avx2: return "avx2";
     case Isa::avx512: return "avx512";
   }

@@ -1,7 +1,7 @@
 // The instruction set of the vector kernels, chosen at run time. Every file of ops_cpu/simd is
-// compiled once per instruction set, with
-// -DLIMBECK_ISA=base|avx2|avx512, and puts its code in a namespace of that name; each exports a
-//   table of function pointers:
+// compiled once per instruction set, with -DLIMBECK_ISA=base|avx2|avx512, and puts its code in a
+// namespace of that name (on aarch64: base alone, which is NEON there). Each exports a table of
+// function pointers:
 //   // kernels.h                                     // simd/kernels.cpp
 //   struct Kernels { void (*run)(float*); };         namespace limbeck::LIMBECK_ISA {
 //   LIMBECK_SIMD_TABLE(Kernels, kernels)             const Kernels& kernels() { static constexpr
@@ -20,8 +20,8 @@ const char* name_of(Isa isa);
 /// What the processor (and the build) offers at most.
 Isa best_isa();
 /// What the kernels of this thread use: Execution::isa (ops/execution.h), or else what the
-/// environment variable LIMBECK_ISA=base|avx2|avx512 says, or else best_isa(). Throws Error when
-/// that is not available here or the variable names something unknown.
+/// environment variable LIMBECK_ISA=base|avx2|avx512 (aarch64: neon) says, or else best_isa().
+/// Throws Error when that is not available here or the variable names something unknown.
 Isa current_isa();
 
 }  // namespace limbeck

@@ -115,8 +115,14 @@ void backward(const BackwardCall& c) {
                                 Tensor::scalar(1 / divisor<average>(x, kept)), c.din[0]);
 }
 
-const RegisterKernel sum(
-    {.op = "sum", .name = "cpu", .forward = forward<false>, .backward = backward<false>});
+/// Integers are left to the reference. (A backward has saved nothing.)
+bool floats(const Tensors& in, const Attrs&) { return !in[0] || is_floating(in[0].dtype()); }
+
+const RegisterKernel sum({.op = "sum",
+                          .name = "cpu",
+                          .forward = forward<false>,
+                          .backward = backward<false>,
+                          .supports = floats});
 const RegisterKernel mean(
     {.op = "mean", .name = "cpu", .forward = forward<true>, .backward = backward<true>});
 

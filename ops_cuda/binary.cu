@@ -1,7 +1,8 @@
 // Element-wise arithmetic of two tensors under NumPy broadcasting; functions and slopes in
 // ops/binary.h.
 //   forward  y[i] = f(a[.], b[.])     backward  da = sum of dy df/da over the repeats of a
-// a, b: shapes that broadcast to y's; y, da, db are overwritten. Deterministic. Source: elementary.
+// a, b: shapes that broadcast to y's; y, da, db are overwritten. Integers: naive, in 64 bits; a
+// division by 0 is reported (ops_cuda/fault.h). Deterministic. Source: elementary.
 // Naive: one thread per element of y; gradients by ops_cuda/reduction.h, each for itself. No shared
 // memory forward. Tuned (f32, bf16 with arithmetic in float): 16 bytes a thread
 // (ops_cuda/elements.h) where the elements of a chunk lie side by side in an operand or are one
@@ -14,6 +15,7 @@
 #include <type_traits>
 
 #include "ops_cuda/elements.h"
+#include "ops_cuda/fault.h"
 #include "ops_cuda/pointers.h"
 #include "ops_cuda/reduction.h"
 
@@ -27,10 +29,34 @@ __global__ void value_kernel(const T* a, Nest at_a, const T* b, Nest at_b, T* y,
 }
 
 template <class F, class T>
+__global__ void whole_kernel(const T* a, Nest at_a, const T* b, Nest at_b, T* y, int64_t n,
+                             const char* op, Fault* fault) {
+  const int64_t i = global_index();
+  if (i >= n) return;
+  const int64_t from = at_b.at(i);
+  if (!binary::Divides<F> || divides(fault, op, from, b[from]))
+    y[i] = static_cast<T>(F::whole(a[at_a.at(i)], b[from]));
+}
+
+template <class F, class T>
+void forward_whole(const ForwardCall& c) {
+  const Shape& shape = c.out[0].shape();
+  const int64_t n = shape.numel();
+  LAUNCH((whole_kernel<F, T>), blocks_for(n), 256, 0, stream_of(c.out[0]))
+  (c.in[0].data<T>(), broadcast_nest(c.in[0].shape(), shape), c.in[1].data<T>(),
+   broadcast_nest(c.in[1].shape(), shape), c.out[0].data<T>(), n, F::about().name,
+   fault_of(c.out[0]));
+}
+
+template <class F, class T>
 void forward(const ForwardCall& c) {
   const Shape& shape = c.out[0].shape();
   const int64_t n = shape.numel();
   if (n == 0) return;
+  if constexpr (binary::Integers<F>) {
+    if (c.out[0].dtype() == DType::i64) return forward_whole<F, int64_t>(c);
+    if (c.out[0].dtype() == DType::i32) return forward_whole<F, int32_t>(c);
+  }
   LAUNCH((value_kernel<F, T>), blocks_for(n), 256, 0, stream_of(c.out[0]))
   (c.in[0].data<T>(), broadcast_nest(c.in[0].shape(), shape), c.in[1].data<T>(),
    broadcast_nest(c.in[1].shape(), shape), c.out[0].data<T>(), n);
@@ -159,13 +185,25 @@ void backward_vectors(const BackwardCall& c) {
   repeated_gradient<F, S, 1>(c);
 }
 
+/// Integers are left to the naive kernel. (A backward may have saved neither operand.)
+bool floats(const Tensors& in, const Attrs&) { return !in[0] || is_floating(in[0].dtype()); }
+
 template <class F>
-struct Kernels : RegisterElementwise {
-  Kernels()
-      : RegisterElementwise(F::about().name, {forward<F, float>, backward<F, float>},
-                            {forward<F, double>, backward<F, double>},
-                            {forward_vectors<F, float>, backward_vectors<F, float>},
-                            {forward_vectors<F, bfloat16>, backward_vectors<F, bfloat16>}) {}
+struct Kernels {
+  Kernels() {
+    const char* const name = F::about().name;
+    if constexpr (binary::Differentiable<F>) {
+      RegisterNaive(name, {forward<F, float>, backward<F, float>},
+                    {forward<F, double>, backward<F, double>});
+      RegisterTuned(name, forward_vectors<F, float>, backward_vectors<F, float>, floats);
+      RegisterTuned(name, forward_vectors<F, bfloat16>, backward_vectors<F, bfloat16>, floats,
+                    DType::bf16);
+    } else {
+      RegisterNaive(name, Functions{forward<F, float>}, Functions{forward<F, double>});
+      RegisterTuned(name, forward_vectors<F, float>, nullptr, floats);
+      RegisterTuned(name, forward_vectors<F, bfloat16>, nullptr, floats, DType::bf16);
+    }
+  }
 };
 const binary::Functions::Each<Kernels> kernels;
 

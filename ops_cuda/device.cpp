@@ -169,6 +169,8 @@ void throw_fault(int device) {
   cuda_check(cudaStreamSynchronize(stream(device)));
   const Fault f = *s.fault;
   *s.fault = {};
+  LIMBECK_CHECK(f.size >= 0, f.operation, ": 'b' is 0 at element ", f.position,
+                ", and integers have no infinity");
   fail(f.operation, ": index[", f.position, "] = ", f.index, " is outside [0, ", f.size, ")");
 }
 

@@ -1,5 +1,5 @@
-// What a kernel cannot throw: an index out of range found on the device is written down and thrown
-// by the next synchronisation, where the host reads a result. The kernel goes on without touching
+// What a kernel cannot throw: an index out of range, or an integer divided by 0, found on the device
+// is written down and thrown by the next synchronisation, where the host reads a result. The kernel goes on without touching
 // the bad address, so the device stays usable.
 #pragma once
 #include "ops_cuda/device.h"
@@ -7,17 +7,30 @@
 
 namespace limbeck::cuda {
 
-/// True when 0 <= index < size; otherwise the first caller leaves a note.
+/// The first caller leaves a note.
+__device__ inline void note(Fault* fault, const char* operation, int64_t position, int64_t index,
+                            int64_t size) {
+  if (atomicCAS(&fault->set, 0, 1) != 0) return;
+  fault->operation = operation;
+  fault->position = position;
+  fault->index = index;
+  fault->size = size;
+  __threadfence_system();
+}
+
+/// True when 0 <= index < size; otherwise leaves a note.
 __device__ inline bool in_range(Fault* fault, const char* operation, int64_t position,
                                 int64_t index, int64_t size) {
   if (index >= 0 && index < size) return true;
-  if (atomicCAS(&fault->set, 0, 1) == 0) {
-    fault->operation = operation;
-    fault->position = position;
-    fault->index = index;
-    fault->size = size;
-    __threadfence_system();
-  }
+  note(fault, operation, position, index, size);
+  return false;
+}
+
+/// True for a divisor that integers can have; otherwise leaves a note.
+__device__ inline bool divides(Fault* fault, const char* operation, int64_t position,
+                               int64_t divisor) {
+  if (divisor != 0) return true;
+  note(fault, operation, position, 0, -1);  // no size: nothing was indexed
   return false;
 }
 

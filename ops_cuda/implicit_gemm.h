@@ -20,7 +20,9 @@
 // they share rows of A in the L2 cache) over one part of the sum (split-K). Shared memory, dynamic:
 // `stages` slices of both operands (operand_slices.h), filled by asynchronous copies two slices
 // ahead; at most 61440 bytes, for the largest tile. One barrier per slice. What the warps do with a
-// slice: tile_sums.h. Deterministic: the parts of a split sum go to a workspace (f32). Up to eight
+// slice: tile_sums.h. No sum in f32 takes more than 8192 terms: longer ones are split. Where the
+// parts of all rows would need more than 64 MiB, one launch follows another, for some rows each.
+// Deterministic: the parts of a split sum go to a workspace (f32). Up to eight
 // parts are added, first to last, by the block that finishes its tile's last part (last_block.h: no
 // launch for very little work); more, as weight gradients have, by a second kernel whose eight
 // warps share the parts of 32 results. The number of parts depends on the sizes only. Of each k a
@@ -39,9 +41,9 @@ namespace limbeck::cuda {
 inline constexpr int stages = 3;
 
 // --- kernels -------------------------------------------------------------------------------------
-/// How one launch is cut. m is the largest of the items'.
+/// How one launch is cut. It computes m rows (of the items' largest, at most) from first_m on.
 struct Plan {
-  int m = 0, n = 0, tiles_m = 0, tiles_n = 0, items = 0, parts = 1, k_per_part = 0;
+  int first_m = 0, m = 0, n = 0, tiles_m = 0, tiles_n = 0, items = 0, parts = 1, k_per_part = 0;
   unsigned* counters =
       nullptr;  ///< one for each tile; null: whole sums, or a second kernel adds the parts
 };
@@ -82,11 +84,11 @@ __device__ inline void store_pair(bfloat16* to, int stride, bool second, bool ad
   if (second) to[stride].bits = static_cast<uint16_t>(word >> 16);
 }
 
-/// c(m, n) from the parts begin, begin + step, .. of its sum.
-__device__ inline float part_of_sum(const Plan& plan, const float* workspace, int z, int m, int n,
+/// c(first_m + row, n) from the parts begin, begin + step, .. of its sum.
+__device__ inline float part_of_sum(const Plan& plan, const float* workspace, int z, int row, int n,
                                     int begin, int step) {
   const int64_t all = int64_t{plan.items} * plan.m * plan.n;
-  const float* const first = workspace + (int64_t{z} * plan.m + m) * plan.n + n;
+  const float* const first = workspace + (int64_t{z} * plan.m + row) * plan.n + n;
   float sum = 0;
   for (int part = begin; part < plan.parts; part += step) sum += load_fresh(first + part * all);
   return sum;
@@ -101,7 +103,7 @@ __device__ void join_parts(const Problem& problem, const Plan& plan,
   for (int i = static_cast<int>(threadIdx.x); i < Tile::rows * Tile::columns; i += Tile::threads) {
     const int m = m0 + i / Tile::columns, n = n0 + i % Tile::columns;
     if (m >= item.m || n >= item.n) continue;
-    const float sum = part_of_sum(plan, workspace, z, m, n, 0, 1);
+    const float sum = part_of_sum(plan, workspace, z, m - plan.first_m, n, 0, 1);
     item.out[problem.row_offset(item, m) + n * problem.column_stride] =
         OutOf<Problem>(item.bias ? sum + item.bias[n] : sum);
   }
@@ -117,7 +119,7 @@ __global__ void __launch_bounds__(Tile::threads, Tile::resident_blocks)
   int rest = static_cast<int>(blockIdx.x);
   const int n0 = rest % plan.tiles_n * Tile::columns;
   rest /= plan.tiles_n;
-  const int m0 = rest % plan.tiles_m * Tile::rows;
+  const int m0 = plan.first_m + rest % plan.tiles_m * Tile::rows;
   rest /= plan.tiles_m;
   const int part = rest % plan.parts, z = rest / plan.parts;
   const auto item = problem.item(z);
@@ -150,9 +152,8 @@ __global__ void __launch_bounds__(Tile::threads, Tile::resident_blocks)
   wait_async<0>();
   // One way out for whole sums and for parts of them: two would hold twice as many registers.
   const bool whole = plan.parts == 1;
-  float* const parts = whole ? nullptr
-                             : workspace + (part * plan.items + z) * plan.m *
-                                               plan.n;  // split() keeps the workspace small
+  // rows_of_launch() keeps the workspace small
+  float* const parts = whole ? nullptr : workspace + (part * plan.items + z) * plan.m * plan.n;
   const float* const bias = whole ? item.bias : nullptr;
   const int column_stride = whole ? problem.column_stride : 1;
   if constexpr (std::is_same_v<OutOf<Problem>, float>) {
@@ -160,15 +161,16 @@ __global__ void __launch_bounds__(Tile::threads, Tile::resident_blocks)
     sums.for_each([&](int r, int c, float v) {
       const int m = m0 + r, n = n0 + c;
       if (m < item.m && n < item.n)
-        to[(whole ? problem.row_offset(item, m) : m * plan.n) + n * column_stride] =
-            bias ? v + bias[n] : v;
+        to[(whole ? problem.row_offset(item, m) : (m - plan.first_m) * plan.n) +
+           n * column_stride] = bias ? v + bias[n] : v;
     });
   } else {
     sums.for_each_pair([&](int r, int c, float v, float w) {
       const int m = m0 + r, n = n0 + c;
       if (m >= item.m || n >= item.n) return;
       const bool second = n + 1 < item.n;
-      const int place = (whole ? problem.row_offset(item, m) : m * plan.n) + n * column_stride;
+      const int place =
+          (whole ? problem.row_offset(item, m) : (m - plan.first_m) * plan.n) + n * column_stride;
       if (bias) {
         v += bias[n];
         if (second) w += bias[n + 1];
@@ -179,9 +181,10 @@ __global__ void __launch_bounds__(Tile::threads, Tile::resident_blocks)
         store_pair(parts + place, column_stride, second, false, v, w);
     });
   }
-  if (plan.counters && last_of(static_cast<unsigned>(plan.parts),
-                               plan.counters + (z * plan.tiles_m + m0 / Tile::rows) * plan.tiles_n +
-                                   n0 / Tile::columns))
+  if (plan.counters &&
+      last_of(static_cast<unsigned>(plan.parts),
+              plan.counters + (z * plan.tiles_m + (m0 - plan.first_m) / Tile::rows) * plan.tiles_n +
+                  n0 / Tile::columns))
     join_parts<Problem, Tile>(problem, plan, item, workspace, z, m0, n0);
 }
 
@@ -196,11 +199,12 @@ __global__ void __launch_bounds__(32 * sharing_warps)
   const int lane = static_cast<int>(threadIdx.x) % 32, warp = static_cast<int>(threadIdx.x) / 32;
   const int64_t i = static_cast<int64_t>(blockIdx.x) * 32 + lane,
                 size = int64_t{plan.items} * plan.m * plan.n;
-  const int n = static_cast<int>(i % plan.n), m = static_cast<int>(i / plan.n % plan.m),
-            z = static_cast<int>((i < size ? i : 0) / plan.n / plan.m);
+  const int n = static_cast<int>(i % plan.n), row = static_cast<int>(i / plan.n % plan.m),
+            m = plan.first_m + row, z = static_cast<int>((i < size ? i : 0) / plan.n / plan.m);
   const auto item = problem.item(z);
   const bool inside = i < size && m < item.m;
-  partial[warp][lane] = inside ? part_of_sum(plan, workspace, z, m, n, warp, sharing_warps) : 0.0f;
+  partial[warp][lane] =
+      inside ? part_of_sum(plan, workspace, z, row, n, warp, sharing_warps) : 0.0f;
   __syncthreads();
   if (warp > 0 || !inside) return;
   float sum = 0;
@@ -213,44 +217,68 @@ __global__ void __launch_bounds__(32 * sharing_warps)
 /// Products count elements in 32 bits, with room for tiles that reach past the end.
 inline constexpr int64_t largest_product = int64_t{1} << 30;
 
-/// Terms that one float sum takes, as long as the workspace allows.
-inline constexpr int64_t longest_part = int64_t{1} << 17;
+/// Terms that one float sum takes.
+inline constexpr int64_t longest_part = 8192;
+/// Floats of the workspace.
+inline constexpr int64_t workspace_limit = int64_t{1} << 24;
 
 /// Parts of the sum: as many as give a large GPU two blocks per multiprocessor, of at least four
-/// slices each, in a workspace of at most 64 MiB, and as long sums ask for. Small images with many
-/// channels, and weight gradients, have few tiles and long sums.
+/// slices each, in the workspace, and as long sums ask for. Small images with many channels, and
+/// weight gradients, have few tiles and long sums.
 inline void split(Plan& plan, int k, int slice) {
   const int64_t blocks = int64_t{plan.items} * plan.tiles_m * plan.tiles_n,
+                outputs = int64_t{plan.items} * plan.m * plan.n,
                 slices = ceil_div(std::max(k, 1), slice);
-  int64_t parts = std::min(int64_t{264} / blocks, slices / 4);
+  int64_t parts = std::min({264 / blocks, slices / 4, workspace_limit / outputs});
   parts = std::max(parts, ceil_div(k, longest_part));
   if (execution().cuts.parts) parts = execution().cuts.parts;
-  parts = std::min({parts, slices, (int64_t{1} << 24) / (int64_t{plan.items} * plan.m * plan.n)});
-  parts = std::max<int64_t>(parts, 1);
+  parts = std::clamp<int64_t>(parts, 1, slices);
   plan.k_per_part = static_cast<int>(ceil_div(slices, parts) * slice);
   plan.parts = static_cast<int>(ceil_div(slices * slice, plan.k_per_part));
 }
 
+/// Rows that one launch computes, so that its parts fit the workspace: whole tiles, all rows where
+/// sums are not split.
+template <class Tile>
+int rows_of_launch(const Plan& plan) {
+  if (plan.parts == 1) return plan.m;
+  const int64_t a_row = int64_t{plan.parts} * plan.items * plan.n,
+                tiles = std::max<int64_t>(1, workspace_limit / a_row / Tile::rows);
+  return static_cast<int>(std::min<int64_t>(plan.m, tiles * Tile::rows));
+}
+
 template <bool wide, class Tile, class Multiply, class Problem>
-void launch_product(const Problem& problem, Plan plan, int k, const Tensor& to) {
-  constexpr size_t shared = size_t{stages} * Stage<Problem, Tile, Multiply, wide>::bytes;
+void launch_rows(const Problem& problem, Plan plan, const Tensor& workspace, const Tensor& to) {
   plan.tiles_m = static_cast<int>(ceil_div(plan.m, Tile::rows));
-  plan.tiles_n = static_cast<int>(ceil_div(plan.n, Tile::columns));
-  split(plan, k, Multiply::slice);
-  const int64_t outputs = int64_t{plan.items} * plan.m * plan.n;
-  const Tensor workspace =
-      plan.parts > 1 ? Tensor::empty({plan.parts, outputs}, DType::f32, to.device()) : Tensor();
   float* const parts = workspace ? workspace.data<float>() : nullptr;
   const int64_t tiles = int64_t{plan.items} * plan.tiles_m * plan.tiles_n;
   const cudaStream_t stream = stream_of(to);
   if (plan.parts > 1 && plan.parts <= sharing_warps && tiles <= most_block_groups)
     plan.counters = block_counters(to, tiles, stream);
+  constexpr size_t shared = size_t{stages} * Stage<Problem, Tile, Multiply, wide>::bytes;
   LAUNCH((product_tiles_kernel<Problem, Tile, Multiply, wide>), blocks_for(tiles * plan.parts, 1),
          Tile::threads, shared, stream)
   (problem, plan, parts);
   if (plan.parts > 1 && !plan.counters)
-    LAUNCH(sum_parts_kernel<Problem>, blocks_for(outputs, 32), 32 * sharing_warps, 0, stream)
+    LAUNCH(sum_parts_kernel<Problem>, blocks_for(int64_t{plan.items} * plan.m * plan.n, 32),
+           32 * sharing_warps, 0, stream)
   (problem, plan, parts);
+}
+
+template <bool wide, class Tile, class Multiply, class Problem>
+void launch_product(const Problem& problem, Plan plan, int k, const Tensor& to) {
+  plan.tiles_m = static_cast<int>(ceil_div(plan.m, Tile::rows));
+  plan.tiles_n = static_cast<int>(ceil_div(plan.n, Tile::columns));
+  split(plan, k, Multiply::slice);
+  const int rows = rows_of_launch<Tile>(plan), end = plan.m;
+  const Tensor workspace = plan.parts > 1
+                               ? Tensor::empty({plan.parts, int64_t{plan.items} * rows * plan.n},
+                                               DType::f32, to.device())
+                               : Tensor();
+  for (; plan.first_m < end; plan.first_m += rows) {
+    plan.m = std::min(rows, end - plan.first_m);
+    launch_rows<wide, Tile, Multiply>(problem, plan, workspace, to);
+  }
 }
 
 template <class Tile, class Multiply, class Problem>

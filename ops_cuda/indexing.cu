@@ -1,7 +1,6 @@
-// index_select, embedding and gather; contract in ops/indexing.cpp.
-//   index_select, embedding:  y[j, :] = x[index[j], :];     dx[i, :] = sum of dy[j, :] over the j
-//                             with index[j] = i, in the order of j
-//   gather:                   y[n] = x[n, index[n]];        dx[n, c] = dy[n] [c = index[n]]
+// index_select and embedding; contract in ops/indexing.cpp.
+//   y[j, :] = x[index[j], :];     dx[i, :] = sum of dy[j, :] over the j with index[j] = i, in the
+//                                 order of j
 // x [rows, row], index i64 [m], y [m, row]; outputs are overwritten. One thread per element
 // written, or for whole rows per word of up to 16 bytes (index_select also in bf16, with sums in
 // float). The gradient of a row reads all indices instead of adding with atomics: m rows * row
@@ -63,40 +62,6 @@ void add_rows(const BackwardCall& c) {
    dx.data<S>(), dx.numel());
 }
 
-template <class Word>
-__global__ void gather_kernel(const Word* x, int64_t channels, const int64_t* index, Word* y,
-                              int64_t n, Fault* fault) {
-  const int64_t i = global_index();
-  if (i < n && in_range(fault, "gather", i, index[i], channels)) y[i] = x[i * channels + index[i]];
-}
-
-template <class Word>
-void launch_gather(const Tensor& x, const Tensor& index, const Tensor& y) {
-  LAUNCH(gather_kernel<Word>, blocks_for(y.numel()), 256, 0, stream_of(y))
-  (words<Word>(x), x.size(1), index.data<int64_t>(), words<Word>(y), y.numel(), fault_of(y));
-}
-
-void gather_forward(const ForwardCall& c) {
-  const Tensor& y = c.out[0];
-  if (y.numel() > 0)
-    dispatch_words(y.dtype(), [&](auto w) { launch_gather<decltype(w)>(c.in[0], c.in[1], y); });
-}
-
-template <class T>
-__global__ void gather_gradient_kernel(const T* dy, const int64_t* index, int64_t channels, T* dx,
-                                       int64_t n) {
-  const int64_t i = global_index();
-  if (i < n) dx[i] = index[i / channels] == i % channels ? dy[i / channels] : T(0);
-}
-
-template <class T>
-void gather_backward(const BackwardCall& c) {
-  const Tensor& dx = c.din[0];
-  if (!dx.defined() || dx.numel() == 0) return;
-  LAUNCH(gather_gradient_kernel<T>, blocks_for(dx.numel()), 256, 0, stream_of(dx))
-  (c.dout[0].data<T>(), c.in[1].data<int64_t>(), dx.size(1), dx.data<T>(), dx.numel());
-}
-
 const char index_select_name[] = "index_select", embedding_name[] = "embedding";
 template <const char* op>
 void rows_forward(const ForwardCall& c) {
@@ -110,8 +75,6 @@ const RegisterTuned index_select_bf16("index_select", rows_forward<index_select_
                                       add_rows<float, bfloat16>, nullptr, DType::bf16);
 const RegisterNaive embedding_op("embedding", {rows_forward<embedding_name>, add_rows<float>},
                                  {rows_forward<embedding_name>, add_rows<double>});
-const RegisterNaive gather_op("gather", {gather_forward, gather_backward<float>},
-                              {gather_forward, gather_backward<double>});
 
 }  // namespace
 }  // namespace limbeck::cuda

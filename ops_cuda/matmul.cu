@@ -1,6 +1,6 @@
 // Matrix products, the form to read first.
-//   matmul  c[p] = op(a[p]) op(b[p]);  d op(a) = dc op(b)^T, d op(b) = op(a)^T dc, summed over p
-//                                      where one matrix serves the whole batch
+//   matmul  c[p] = op(a[p]) op(b[p]);  d op(a) = dc op(b)^T, d op(b) = op(a)^T dc, summed over the
+//                                      axes of the batch along which an operand repeats
 //   linear  y = x w^T + bias;          dx = dy w, dw = dy^T x, dbias = column sums of dy
 // a [.., m, k] (stored [.., k, m] when transposed), b [.., k, n], c [.., m, n]; x [m, k], w [n, k],
 // y [m, n]; row-major, results overwritten. With bf16 storage all of matmul is bf16, and x, y, dx,
@@ -17,6 +17,7 @@
 #include "ops_cuda/cublas.h"
 #include "ops_cuda/gemm.h"
 #include "ops_cuda/long_sum.h"
+#include "ops_cuda/reduction.h"
 #include "ops_cuda/register.h"
 
 namespace limbeck::cuda {
@@ -49,6 +50,13 @@ __global__ void product_kernel(View<const A> a, View<const B> b, const T* bias, 
   c.at(p, 0, i, j) = C(sum.value());
 }
 
+/// Element i of copies that are to be added.
+template <class T>
+struct CopyTerm {
+  const T* copies;
+  __device__ T operator()(int64_t i) const { return copies[i]; }
+};
+
 /// T: of biases and sums.
 template <class T, class A, class B, class C>
 void product(View<const A> a, View<const B> b, const T* bias, View<C> c, const Sizes& s,
@@ -59,54 +67,71 @@ void product(View<const A> a, View<const B> b, const T* bias, View<C> c, const S
 }
 
 // --- matmul --------------------------------------------------------------------------------------
-/// op(t) as a view; `stride` from one matrix of the batch to the next.
+/// op(t) as a view of what a run takes of it.
 template <class V, class T>
-View<V> view_of(T* data, bool transpose, int64_t rows, int64_t columns, int64_t stride) {
-  return transpose ? View<V>{data, 1, rows, stride} : View<V>{data, columns, 1, stride};
+View<V> view_of(T* data, bool transpose, int64_t rows, int64_t columns,
+                const MatmulRun::Side& side) {
+  T* const first = data + side.first;
+  return transpose ? View<V>{first, 1, rows, side.item, side.term}
+                   : View<V>{first, columns, 1, side.item, side.term};
 }
 
-/// What the three products of matmul multiply; the tuned kernels start from the same description.
+/// The type of partial results: those of bf16 stay f32 until they are added.
 template <class T>
-struct Matmul {
-  MatmulSizes s;
-  View<const T> a, b;
+using Part = std::conditional_t<std::is_same_v<T, double>, double, float>;
 
-  Matmul(const Tensors& in, const Attrs& attrs)
-      : s(matmul_sizes(in[0].shape(), in[1].shape(), attrs)),
-        a(view_of<const T>(in[0].data<T>(), s.transpose_a, s.m, s.k, s.stride_a)),
-        b(view_of<const T>(in[1].data<T>(), s.transpose_b, s.k, s.n, s.stride_b)) {}
-};
-
-/// c = sum over the batch, not one c per matrix: the batch index becomes the term index.
-template <class T>
-View<T> summed(View<T> v) {
-  return {v.data, v.row, v.column, 0, v.item};
+/// Runs the products whose sums are `to`, `multiply(run, first element)`. Where several of them add
+/// up to the same matrices, each writes a copy of `to`, and the copies are added, first to last.
+template <class T, class Multiply>
+void each_run(const MatmulSizes& s, MatmulResult result, const Tensor& to,
+              const Multiply& multiply) {
+  if (to.numel() == 0) return;
+  if (s.batch == 0) return to.fill(0);  // nothing is added to it
+  const std::vector<MatmulRun> runs = matmul_runs(s.axes, result);
+  const int64_t parts = runs.front().parts, n = to.numel();
+  if (parts == 1) {
+    for (const MatmulRun& run : runs) multiply(run, to.data<T>());
+    return;
+  }
+  const Tensor copies = workspace<Part<T>>(to, {parts, n});
+  for (const MatmulRun& run : runs) multiply(run, copies.data<Part<T>>() + run.part * n);
+  sum_groups<Part<T>, T>(groups_of({parts, n}, {1, n}), CopyTerm<Part<T>>{copies.data<Part<T>>()},
+                         to);
 }
+
+template <class Pointer>
+using Target = std::remove_pointer_t<Pointer>;
 
 template <class T, class Run>
 void matmul_forward(const ForwardCall& c) {
-  const Matmul<T> f(c.in, c.attrs);
-  Run::product(f.a, f.b, View<T>{c.out[0].data<T>(), f.s.n, 1, f.s.m * f.s.n},
-               Sizes{f.s.m, f.s.n, f.s.k, f.s.batch}, c.out[0]);
+  const MatmulSizes s = matmul_sizes(c.in[0].shape(), c.in[1].shape(), c.attrs);
+  const T *a = c.in[0].data<T>(), *b = c.in[1].data<T>();
+  each_run<T>(s, MatmulResult::c, c.out[0], [&](const MatmulRun& r, auto* to) {
+    Run::product(view_of<const T>(a, s.transpose_a, s.m, s.k, r.a),
+                 view_of<const T>(b, s.transpose_b, s.k, s.n, r.b),
+                 view_of<Target<decltype(to)>>(to, false, s.m, s.n, r.c),
+                 Sizes{s.m, s.n, s.k, r.items, r.terms}, c.out[0]);
+  });
 }
 
 template <class T, class Run>
 void matmul_backward(const BackwardCall& c) {
-  const Matmul<T> f(c.in, c.attrs);
-  const MatmulSizes& s = f.s;
-  const View<const T> dc{c.dout[0].data<T>(), s.n, 1, s.m * s.n};
-  const auto into = [&](View<const T> left, View<const T> right, const Tensor& to, bool transpose,
-                        bool repeated, int64_t m, int64_t n, int64_t k) {
-    const View<T> result = view_of<T>(to.data<T>(), transpose, m, n, repeated ? 0 : m * n);
-    if (repeated)
-      Run::product(summed(left), summed(right), result, Sizes{m, n, k, 1, s.batch}, to);
-    else
-      Run::product(left, right, result, Sizes{m, n, k, s.batch}, to);
-  };
+  const MatmulSizes s = matmul_sizes(c.in[0].shape(), c.in[1].shape(), c.attrs);
+  const T* d = c.dout[0].data<T>();
   if (c.din[0])
-    into(dc, f.b.transposed(), c.din[0], s.transpose_a, c.in[0].rank() == 2, s.m, s.k, s.n);
+    each_run<T>(s, MatmulResult::a, c.din[0], [&](const MatmulRun& r, auto* to) {
+      const auto b = view_of<const T>(c.in[1].data<T>(), s.transpose_b, s.k, s.n, r.b);
+      Run::product(view_of<const T>(d, false, s.m, s.n, r.c), b.transposed(),
+                   view_of<Target<decltype(to)>>(to, s.transpose_a, s.m, s.k, r.a),
+                   Sizes{s.m, s.k, s.n, r.items, r.terms}, c.din[0]);
+    });
   if (c.din[1])
-    into(f.a.transposed(), dc, c.din[1], s.transpose_b, c.in[1].rank() == 2, s.k, s.n, s.m);
+    each_run<T>(s, MatmulResult::b, c.din[1], [&](const MatmulRun& r, auto* to) {
+      const auto a = view_of<const T>(c.in[0].data<T>(), s.transpose_a, s.m, s.k, r.a);
+      Run::product(a.transposed(), view_of<const T>(d, false, s.m, s.n, r.c),
+                   view_of<Target<decltype(to)>>(to, s.transpose_b, s.k, s.n, r.b),
+                   Sizes{s.k, s.n, s.m, r.items, r.terms}, c.din[1]);
+    });
 }
 
 // --- linear --------------------------------------------------------------------------------------
@@ -194,6 +219,14 @@ struct TunedBf16 : Tuned {
     else
       cuda::product<float>(a, b, bias, c, s, stream_of(to));
   }
+  /// Into a partial result of matmul; the tiles that write f32 are compiled for linear only.
+  static void product(View<const bfloat16> a, View<const bfloat16> b, View<float> c, const Sizes& s,
+                      const Tensor& to) {
+    if (to.dtype() == DType::f32)
+      product<bfloat16, bfloat16, float>(a, b, c, s, to, nullptr);
+    else
+      cuda::product<float>(a, b, static_cast<const float*>(nullptr), c, s, stream_of(to));
+  }
 };
 
 struct Cublas : Tuned {
@@ -224,7 +257,7 @@ bool small_enough_linear(const Tensors& in, const Attrs&) {
 
 bool cublas_serves(const Tensors& in, const Attrs& attrs) {
   const MatmulSizes s = matmul_sizes(in[0].shape(), in[1].shape(), attrs);
-  return cublas::serves(s.m, s.n, s.k, s.batch, in[0].dtype());
+  return s.axes.size() <= 1 && cublas::serves(s.m, s.n, s.k, s.batch, in[0].dtype());
 }
 bool cublas_serves_linear(const Tensors& in, const Attrs&) {
   const LinearSizes s = linear_sizes(in[0].shape(), in[1].shape());

@@ -35,8 +35,17 @@ struct ElementTerm {
   __device__ T operator()(int64_t i) const { return T(x[i]); }
 };
 
+/// Integers: an i64 that wraps.
+template <class S>
+void sum_whole(const ForwardCall& c) {
+  sum_groups<uint64_t, int64_t>(groups_for(c.in[0].shape(), c.attrs),
+                                ElementTerm<uint64_t, S>{c.in[0].data<S>()}, c.out[0]);
+}
+
 template <class T, bool average>
 void sum_forward(const ForwardCall& c) {
+  if (c.in[0].dtype() == DType::i64) return sum_whole<int64_t>(c);
+  if (c.in[0].dtype() == DType::i32) return sum_whole<int32_t>(c);
   const Groups groups = groups_for(c.in[0].shape(), c.attrs);
   sum_groups<T>(groups, ElementTerm<T>{c.in[0].data<T>()}, c.out[0],
                 average ? static_cast<double>(groups.members) : 1.0);
@@ -109,7 +118,7 @@ struct Smaller {
 template <class T, class F>
 __global__ void extremum_kernel(Groups groups, const T* x, T* y) {
   const int64_t j = blockIdx.x;
-  T top = -F::sign * std::numeric_limits<T>::infinity();
+  T top = farthest<T>(F::sign);
   for (int64_t r = threadIdx.x; r < groups.members; r += blockDim.x)
     top = F()(top, x[groups.element(j, r)]);
   top = block_reduce(top, F());
@@ -117,12 +126,19 @@ __global__ void extremum_kernel(Groups groups, const T* x, T* y) {
 }
 
 template <class T, class F>
-void extremum_forward(const ForwardCall& c) {
+void extremum_of(const ForwardCall& c) {
   const Groups groups = groups_for(c.in[0].shape(), c.attrs);
   if (groups.count == 0) return;
   LAUNCH((extremum_kernel<T, F>), dim3(static_cast<unsigned>(groups.count)),
          threads_for(groups.members), 0, stream_of(c.out[0]))
   (groups, c.in[0].data<T>(), c.out[0].data<T>());
+}
+
+template <class T, class F>
+void extremum_forward(const ForwardCall& c) {
+  if (c.in[0].dtype() == DType::i64) return extremum_of<int64_t, F>(c);
+  if (c.in[0].dtype() == DType::i32) return extremum_of<int32_t, F>(c);
+  extremum_of<T, F>(c);
 }
 
 /// 1 where x is its group's extremum.
@@ -260,6 +276,9 @@ void logsumexp_backward(const BackwardCall& c) {
   (groups, c.in[0].data<T>(), c.dout[0].data<T>(), c.din[0].data<T>());
 }
 
+/// Integers are left to the naive kernel. (A backward has saved nothing.)
+bool floats(const Tensors& in, const Attrs&) { return !in[0] || is_floating(in[0].dtype()); }
+
 template <bool average>
 struct SumKernels {
   RegisterNaive naive;
@@ -267,9 +286,9 @@ struct SumKernels {
   explicit SumKernels(const char* op)
       : naive(op, {sum_forward<float, average>, sum_backward<float, average>},
               {sum_forward<double, average>, sum_backward<double, average>}),
-        f32(op, {sum_forward_tuned<float, average>, sum_backward_tuned<float, average>}),
+        f32(op, {sum_forward_tuned<float, average>, sum_backward_tuned<float, average>}, floats),
         bf16(op, {sum_forward_tuned<bfloat16, average>, sum_backward_tuned<bfloat16, average>},
-             nullptr, DType::bf16) {}
+             floats, DType::bf16) {}
 };
 
 const SumKernels<false> sum_op("sum");

@@ -2,6 +2,8 @@
 // ops_cpu/conv_kernels.h. A tile keeps pixels x vectors sums in registers: each weight vector that
 // is loaded serves all pixels, each broadcast input all vectors, so a 512-bit machine needs 10
 // loads for 16 multiply-adds (8 pixels x 2 vectors) and runs at the rate of its multiply-add units.
+// NEON multiplies by one lane of a register, so there four inputs of a pixel are one load: 16 loads
+// for 64 multiply-adds.
 // Every output element of a tile is one chain of multiply-adds in a fixed order, of a narrow one
 // as many chains as a vector has lanes, so results do not depend on tiling or thread count.
 #include "ops_cpu/conv_kernels.h"
@@ -11,10 +13,15 @@
 namespace limbeck::LIMBECK_ISA {
 namespace {
 
-#if defined(__AVX512F__)
+#if defined(__AVX512F__) || defined(__aarch64__)
 constexpr int kRegisters = 32;
 #else
 constexpr int kRegisters = 16;
+#endif
+#if defined(__aarch64__)
+constexpr bool kLanes = true;  // a product with one lane costs no more than one with a vector
+#else
+constexpr bool kLanes = false;
 #endif
 constexpr int kPixels = kRegisters == 32 ? 8 : 6;  // of a tile
 constexpr int kWidePixels = 16;                    // of a one-vector tile with evenly spaced pixels
@@ -66,6 +73,21 @@ LIMBECK_INLINE void end_tile(const TileRun& r, float* const* out, int64_t out_of
   }
 }
 
+/// sum[p][v] += x[p][lane] w[lane][v] for W terms, from i on.
+template <int P, int NV>
+LIMBECK_INLINE void add_lanes(const float* const (&q)[P], int64_t i, const float* w,
+                              V (&sum)[P][NV]) {
+  V x[P];
+  for (int p = 0; p < P; ++p) x[p] = load(q[p] + i);
+#pragma GCC unroll 16
+  for (int lane = 0; lane < int(W); ++lane, w += NV * W) {
+    V weight[NV];
+    for (int v = 0; v < NV; ++v) weight[v] = load(w + v * W);
+    for (int p = 0; p < P; ++p)
+      for (int v = 0; v < NV; ++v) sum[p][v] += splat(x[p][lane]) * weight[v];
+  }
+}
+
 /// One tile of P pixels anywhere in memory (one pointer register each).
 template <int P, int NV>
 __attribute__((noinline)) void tile(const TileRun& r, const float* const* in, float* const* out,
@@ -81,6 +103,11 @@ __attribute__((noinline)) void tile(const TileRun& r, const float* const* in, fl
   for (int64_t s = 0; s < r.segments; ++s) {
     int64_t i = r.offsets[s];
     const int64_t end = i + r.length;
+    if constexpr (kLanes)
+      for (; i + W <= end; i += W, w += NV * W * W) {
+        opaque(i);
+        add_lanes<P, NV>(q, i, w, sum);
+      }
     for (; i < end; ++i, w += NV * W) {
       opaque(i);
       V weight[NV];
@@ -95,7 +122,7 @@ __attribute__((noinline)) void tile(const TileRun& r, const float* const* in, fl
 }
 
 /// Whether 16 pixels are four runs of four with one common spacing.
-LIMBECK_INLINE bool evenly_spaced(const float* const* in) {
+[[maybe_unused]] LIMBECK_INLINE bool evenly_spaced(const float* const* in) {
   const int64_t step = in[1] - in[0];
   bool even = true;
   for (int g = 0; g < kWidePixels; g += 4)
@@ -104,7 +131,8 @@ LIMBECK_INLINE bool evenly_spaced(const float* const* in) {
 }
 
 /// One vector x 16 evenly spaced pixels: 17 loads for 16 multiply-adds instead of 9 for 8.
-LIMBECK_INLINE void wide_tile(const TileRun& r, const float* const* in, float* const* out) {
+[[maybe_unused]] LIMBECK_INLINE void wide_tile(const TileRun& r, const float* const* in,
+                                               float* const* out) {
   V sum[kWidePixels][1];
   begin_tile<kWidePixels, 1>(r, out, r.out_offset, sum);
   const int64_t step = in[1] - in[0];
@@ -159,7 +187,7 @@ template <int NV>
 void tiles(const TileRun& r) {
   for (int64_t p = 0; p < r.pixels;) {
     if (r.prefetch && r.segments > 0) prefetch(r, p + kPixels, kPixels);
-    if constexpr (NV == 1 && kRegisters == 32)
+    if constexpr (NV == 1 && kRegisters == 32 && !kLanes)
       if (p + kWidePixels <= r.pixels && evenly_spaced(r.in + p)) {
         wide_tile(r, r.in + p, r.out + p);
         p += kWidePixels;
@@ -191,8 +219,14 @@ void outer(const OuterRun& r, int64_t first) {
       opaque(a);
       V d[NV];
       for (int v = 0; v < NV; ++v) d[v] = load(b + v * W);
+      constexpr int kWhole = kLanes ? R / int(W) * int(W) : 0;  // rows whose factors are lanes
 #pragma GCC unroll 24
-      for (int i = 0; i < R; ++i) {
+      for (int i = 0; i < kWhole; ++i) {
+        const V values = load(a + i / int(W) * int(W));
+        for (int v = 0; v < NV; ++v) sum[i][v] += splat(values[i % int(W)]) * d[v];
+      }
+#pragma GCC unroll 24
+      for (int i = kWhole; i < R; ++i) {
         const V value = splat(a[i]);
         for (int v = 0; v < NV; ++v) sum[i][v] += value * d[v];
       }

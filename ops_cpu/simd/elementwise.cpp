@@ -26,6 +26,16 @@ struct Elementary<isa::V> {
     for (int i = 0; i < isa::W; ++i) y[i] = __builtin_powf(x[i], exponent[i]);
     return y;
   }
+  static V floor(V x) {
+    V y;
+    for (int i = 0; i < isa::W; ++i) y[i] = __builtin_floorf(x[i]);
+    return y;
+  }
+  static V fmod(V x, V z) {
+    V y;
+    for (int i = 0; i < isa::W; ++i) y[i] = __builtin_fmodf(x[i], z[i]);
+    return y;
+  }
   static V sqrt(V x) {
     V y;
     for (int i = 0; i < isa::W; ++i) y[i] = __builtin_sqrtf(x[i]);

@@ -1,5 +1,5 @@
 // One vector register of floats with GCC's vector extensions, as wide as the instruction set of
-// this compilation. Only for files of ops_cpu/simd; everything is in the namespace of the
+// this compilation: 4 floats of SSE and NEON, 8 of AVX2, 16 of AVX-512. Only for files of ops_cpu/simd; everything is in the namespace of the
 // instruction set, so that copies never mix at link time.
 #pragma once
 #include <cstdint>
@@ -46,12 +46,15 @@ static inline void store_some(float* p, V v, int64_t n) {
 }
 #else
 static inline V load_some(const float* p, int64_t n) {
-  V v{};
-  for (int64_t i = 0; i < n; ++i) v[i] = p[i];
+  V v{p[0]};  // lane by lane: a loop would go through memory
+  if (n > 1) v[1] = p[1];
+  if (n > 2) v[2] = p[2];
   return v;
 }
 static inline void store_some(float* p, V v, int64_t n) {
-  for (int64_t i = 0; i < n; ++i) p[i] = v[i];
+  p[0] = v[0];
+  if (n > 1) p[1] = v[1];
+  if (n > 2) p[2] = v[2];
 }
 #endif
 

@@ -18,6 +18,12 @@ expect_flags "a warning is an error in CI" yes CI=true
 expect_flags "a warning is an error when asked for" yes WERROR=1
 expect_flags "CI=false is no CI" no CI=false
 
+# tools/portability.sh: what cannot be had is skipped by name, what nobody means is an error.
+tools/portability.sh g++-0 > "$work/out" 2>&1
+check_output "a compiler that is not here is skipped by name" '^g[+][+]-0 .*skipped: not on this machine'
+if tools/portability.sh debian-0 > "$work/out" 2>&1; then bad "an unknown distribution is an error" "status 0"
+else check_output "an unknown distribution is an error" '^debian-0 .*unknown; there are: .*debian-13'; fi
+
 found=
 for cxx in g++ g++-13 g++-14 g++-15; do
   command -v "$cxx" > /dev/null 2>&1 && (($("$cxx" -dumpversion | cut -d. -f1) >= 13)) || continue

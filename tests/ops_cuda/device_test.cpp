@@ -147,6 +147,34 @@ TEST(CudaOps, IndexOutOfRangeIsReportedWhenAResultIsRead) {
   EXPECT_EQ(good.at(0), 0);
 }
 
+TEST(CudaOps, GatherAndScatterReportAnIndexOutOfRange) {
+  const Tensor x = Tensor::zeros({2, 3}, DType::f32, cuda0),
+               index = Tensor::of<int64_t>({0, 1, -1, 2}, {2, 2}).to(cuda0);
+  EXPECT_ERROR(run("gather", {x, index})[0].to(cpu), "gather: index[2] = -1 is outside [0, 3)");
+  EXPECT_ERROR(run("scatter_add", {x, index, x})[0].to(cpu),
+               "scatter_add: index[2] = -1 is outside [0, 3)");
+}
+
+TEST(CudaOps, AnIntegerDividedByZeroIsReported) {
+  const Tensor a = Tensor::of<int64_t>({7, 8, 9}).to(cuda0),
+               b = Tensor::of<int64_t>({2, 0, 3}).to(cuda0);
+  for (const char* name : {"floor_divide", "remainder"})
+    EXPECT_ERROR(run(name, {a, b})[0].to(cpu),
+                 std::string(name) + ": 'b' is 0 at element 1, and integers have no infinity");
+  EXPECT_EQ(run("floor_divide", {a, a})[0].at(2), 1);  // the device goes on
+}
+
+TEST(CudaOps, IntegersWrapAsOnTheCpu) {
+  const int64_t most = std::numeric_limits<int64_t>::max();
+  const Tensor a = Tensor::of<int64_t>({most, -most - 1, 5}).to(cuda0),
+               b = Tensor::of<int64_t>({2, -1, -3}).to(cuda0);
+  for (const char* name : {"add", "sub", "mul", "maximum", "minimum", "floor_divide", "remainder"})
+    EXPECT_EQ(run(name, {a, b})[0].to(cpu).to_vector<int64_t>(),
+              run(name, {a.to(cpu), b.to(cpu)})[0].to_vector<int64_t>())
+        << name;
+  EXPECT_EQ(run("sum", {a})[0].to(cpu).to_vector<int64_t>(), (std::vector<int64_t>{4}));
+}
+
 TEST(CudaMemory, SteadyStateAsksTheSystemForNothing) {
   const auto step = [] {
     const Tensor x = Tensor::full({1000}, 2, DType::f32, cuda0);

@@ -94,7 +94,7 @@ def cat(sample):
 
 def matmul(sample):
     a, b = sample.input, sample.args[0]
-    need(a.dim() >= 2 and b.dim() >= 2 and (a.shape[:-2] == b.shape[:-2] or a.dim() == 2 or b.dim() == 2))
+    need(a.dim() >= 1 and b.dim() >= 1)
     return "matmul", {"a": a, "b": b}, {}, lambda a, b: {"c": a @ b}
 
 
@@ -219,6 +219,21 @@ def index_select(sample):
     return "index_select", {"x": sample.input, "index": index}, {}, one(lambda x, index: x.index_select(0, index))
 
 
+def gather(sample):
+    only(sample, positional=2)
+    dim, index = sample.args
+    need(sample.input.dim() > 0 and index.dim() == sample.input.dim() and index.dtype == torch.int64)
+    return "gather", {"x": sample.input, "index": index}, {"axis": dim}, one(lambda x, index: x.gather(dim, index))
+
+
+def scatter_add(sample):
+    only(sample, positional=3)
+    dim, index, src = sample.args
+    need(sample.input.dim() > 0 and index.dim() == sample.input.dim() and index.dtype == torch.int64)
+    return "scatter_add", {"x": sample.input, "index": index, "src": src}, {"axis": dim}, one(
+        lambda x, index, src: x.scatter_add(dim, index, src))
+
+
 def where(sample):
     condition, other = sample.args
     need(isinstance(other, torch.Tensor) and other.dtype == sample.input.dtype)
@@ -285,6 +300,8 @@ MAPS = {
     ("abs", ""): unary("abs", torch.abs), ("nn.functional.gelu", ""): gelu, ("nn.functional.leaky_relu", ""): leaky_relu,
     ("clamp", ""): clamp, ("add", ""): binary("add", torch.add), ("sub", ""): binary("sub", torch.sub),
     ("mul", ""): binary("mul", torch.mul), ("div", "no_rounding_mode"): binary("div", torch.div),
+    ("floor_divide", ""): binary("floor_divide", torch.floor_divide), ("remainder", ""): binary("remainder", torch.remainder),
+    ("gather", ""): gather, ("scatter_add", ""): scatter_add,
     ("maximum", ""): binary("maximum", torch.maximum), ("minimum", ""): binary("minimum", torch.minimum),
     ("eq", ""): binary("equal", torch.eq), ("ne", ""): binary("not_equal", torch.ne), ("lt", ""): binary("less", torch.lt),
     ("le", ""): binary("less_equal", torch.le), ("gt", ""): binary("greater", torch.gt), ("ge", ""): binary("greater_equal", torch.ge),
@@ -306,18 +323,24 @@ MAPS = {
 }
 
 
+# Operators that take integers, too.
+INTEGERS = {"add", "sub", "mul", "maximum", "minimum", "floor_divide", "remainder", "sum", "amax", "amin", "eq", "ne", "lt", "le", "gt", "ge", "gather",
+            "scatter_add"}
+
+
 def opinfo_cases():
     from torch.testing._internal.common_methods_invocations import op_db
     for info in op_db:
         convert = MAPS.get((info.name, info.variant_test_name))
         if convert is None:
             continue
-        mapped = []
-        for sample in info.sample_inputs("cpu", torch.float64, requires_grad=False):
-            try:
-                mapped.append(convert(sample))
-            except (Unmapped, IndexError, KeyError, ValueError, AttributeError):
-                continue
-        step = max(1, len(mapped) // MOST_PER_OPERATOR)
-        for operator, inputs, attrs, function in mapped[::step]:
-            yield operator, {k: v.detach().contiguous() for k, v in inputs.items()}, attrs, function
+        for dtype in (torch.float64, torch.int64, torch.int32) if info.name in INTEGERS else (torch.float64,):
+            mapped = []
+            for sample in info.sample_inputs("cpu", dtype, requires_grad=False):
+                try:
+                    mapped.append(convert(sample))
+                except (Unmapped, IndexError, KeyError, ValueError, AttributeError):
+                    continue
+            step = max(1, len(mapped) // MOST_PER_OPERATOR)
+            for operator, inputs, attrs, function in mapped[::step]:
+                yield operator, {k: v.detach().contiguous() for k, v in inputs.items()}, attrs, function

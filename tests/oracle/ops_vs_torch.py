@@ -48,6 +48,21 @@ for name, function in {"add": torch.add, "sub": torch.sub, "mul": torch.mul, "di
                        "minimum": torch.minimum}.items():
     for a, b in [((3, 4), (3, 4)), ((2, 3, 4), (4,)), ((2, 1, 5), (3, 1))]:
         case(name, {"a": real(*a), "b": real(*b, low=0.5, high=2)}, {}, one(lambda a, b, f=function: f(a, b)))
+# Both signs, whole multiples, 0 and infinities; of integers the ends of the range, where results wrap.
+dividends = torch.tensor([7.0, -7, 7, -7, 6, -6, 0, -0.0, 1e-30, float("inf"), 5, -5, float("nan"), 0.3, 1e30], dtype=torch.float64)
+divisors = torch.tensor([3.0, 3, -3, -3, 3, 3, 5, 5, -2, 2, float("inf"), float("inf"), 1, 0.1, -7], dtype=torch.float64)
+for name, function in {"floor_divide": torch.floor_divide, "remainder": torch.remainder}.items():
+    case(name, {"a": dividends, "b": divisors}, {}, one(lambda a, b, f=function: f(a, b)))
+    case(name, {"a": real(4, 3, low=-9, high=9), "b": real(3, low=0.5, high=2)}, {}, one(lambda a, b, f=function: f(a, b)))
+for dtype in (torch.int64, torch.int32):
+    most = torch.iinfo(dtype).max
+    ends = torch.tensor([[most, -most - 1, most, 7, -7, 0]], dtype=dtype)
+    for name, function in {"add": torch.add, "sub": torch.sub, "mul": torch.mul, "maximum": torch.maximum, "minimum": torch.minimum,
+                           "floor_divide": torch.floor_divide, "remainder": torch.remainder}.items():
+        b = torch.tensor([[3], [-4], [most]], dtype=dtype)
+        case(name, {"a": ends, "b": b}, {}, one(lambda a, b, f=function: f(a, b)))
+    for name, function in {"sum": torch.sum, "max": torch.amax, "min": torch.amin}.items():
+        case(name, {"x": ends.repeat(3, 1)}, {"axes": [0]}, one(lambda x, f=function: f(x, 0)))
 UNARY = {"relu": F.relu, "sigmoid": torch.sigmoid, "tanh": torch.tanh, "silu": F.silu, "softplus": F.softplus, "exp": torch.exp,
          "gelu_tanh": lambda x: F.gelu(x, approximate="tanh"), "gelu": F.gelu,
          "log": torch.log, "sqrt": torch.sqrt, "square": torch.square, "abs": torch.abs}
@@ -87,6 +102,9 @@ for ta in (False, True):
         case("matmul", {"a": real(*((2, 5, 7) if ta else (2, 7, 5))), "b": real(*((2, 9, 5) if tb else (2, 5, 9)))},
              {"transpose_a": ta, "transpose_b": tb},
              lambda a, b, ta=ta, tb=tb: {"c": (a.mT if ta else a) @ (b.mT if tb else b)})
+for a, b in [((5,), (5,)), ((5,), (5, 3)), ((4, 5), (5,)), ((5,), (2, 3, 5, 4)), ((2, 3, 4, 5), (5,)), ((2, 1, 4, 5), (3, 5, 6)),
+             ((3, 1, 2, 4, 5), (2, 1, 5, 3)), ((2, 1, 2, 3, 4), (1, 3, 1, 4, 2)), ((1, 4, 5), (6, 5, 2)), ((0, 2, 3), (1, 3, 2))]:
+    case("matmul", {"a": real(*a), "b": real(*b)}, {}, lambda a, b: {"c": a @ b})
 case("linear", {"x": real(4, 3, 7), "w": real(5, 7), "b": real(5)}, {}, one(lambda x, w, b: F.linear(x, w, b)))
 case("linear", {"x": real(33, 70), "w": real(50, 70)}, {}, one(lambda x, w: F.linear(x, w)))
 
@@ -197,6 +215,10 @@ case("pad2d", {"x": real(2, 3, 4, 5)}, {"padding": [1, 2, 3, 0], "value": 0.5}, 
 case("index_select", {"x": real(5, 3), "index": integers(5, 8)}, {}, one(lambda x, index: x.index_select(0, index)))
 case("embedding", {"weight": real(6, 4), "index": integers(6, 3, 5)}, {}, one(lambda weight, index: F.embedding(index, weight)))
 case("gather", {"x": real(6, 4), "index": integers(4, 6)}, {}, one(lambda x, index: x.gather(1, index[:, None])[:, 0]))
+for x, index, axis in [((4, 3), (4, 7), 1), ((4, 3), (6, 2), 0), ((2, 5, 3), (2, 4, 3), -2), ((6,), (9,), 0), ((2, 3), (2, 0), 1)]:
+    case("gather", {"x": real(*x), "index": integers(x[axis], *index)}, {"axis": axis}, one(lambda x, index, a=axis: x.gather(a, index)))
+    case("scatter_add", {"x": real(*x), "index": integers(x[axis], *index), "src": real(*index)}, {"axis": axis},
+         one(lambda x, index, src, a=axis: x.scatter_add(a, index, src)))
 case("channel_shuffle", {"x": real(2, 12, 3, 4)}, {"groups": 3}, one(lambda x: F.channel_shuffle(x, 3)))
 
 
@@ -274,6 +296,8 @@ def compare(name, got, expected, relative):
     if got.shape != expected.shape:
         return f"{name} has shape {list(got.shape)}, PyTorch's {list(expected.shape)}"
     if not expected.is_floating_point():
+        if not got.is_floating_point() and got.dtype != expected.dtype:
+            return f"{name} is of type {got.dtype}, PyTorch's {expected.dtype}"
         return None if torch.equal(got.to(expected.dtype), expected) else f"{name} differs"
     got, expected = got.double(), expected.double()
     same = (got == expected) | (got.isnan() & expected.isnan())
@@ -286,6 +310,7 @@ def compare(name, got, expected, relative):
 def check(limbeck, folder, op, case, dtype, differentiable):
     inputs, attrs, function = case
     given = {k: v.to(dtype) if v.is_floating_point() else v for k, v in inputs.items()}
+    differentiable = differentiable and any(v.is_floating_point() for v in inputs.values())
     got = run(limbeck, folder, op, given, attrs, differentiable)
     # PyTorch computes in f64 on the same (rounded) inputs.
     exact = {k: v.double().requires_grad_(differentiable) if v.is_floating_point() else v for k, v in given.items()}
