@@ -7,6 +7,7 @@
 
 #include "gan/response_ratio.h"
 #include "gan/update.h"
+#include "kd/data_free/registry.h"
 #include "kd/distillation.h"
 #include "kd/stages.h"
 #include "ops/random.h"
@@ -124,6 +125,8 @@ void check_values(const ExperimentSettings& s) {
       [&] { expect_count("logits.seed", 0, s.logits.seed, std::numeric_limits<int64_t>::max()); });
   for (const MethodEntry& entry : all_methods())
     problems.collect([&] { create_method(entry.name, s.methods); });
+  for (const data_free::Entry& entry : data_free::all_entries())
+    problems.collect([&] { data_free::settings_of(entry.name, s.methods); });
   problems.collect([&] { plan_of(s); });
   problems.throw_if_any();
 }
@@ -164,8 +167,8 @@ std::string unsupported_pairs(Experiment& e, const Plan& plan, const data::Repla
   std::map<std::string, std::string> seen;
   for (const Student& student : plan.students) {
     nn::Network& pupil = network(student.pair.student);
-    if (student.method == "none" || !seen.emplace(student.method + student.pair.text(), "").second)
-      continue;
+    if (student.method == "none" || is_data_free(student.method)) continue;
+    if (!seen.emplace(student.method + student.pair.text(), "").second) continue;
     try {
       std::unique_ptr<Method> method = create_method(student.method, e.settings.methods);
       method->check_names(student.pair.teacher, student.pair.student);

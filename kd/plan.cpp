@@ -6,6 +6,7 @@
 #include <set>
 #include <sstream>
 
+#include "kd/data_free/registry.h"
 #include "kd/stored_logits.h"
 
 namespace limbeck::kd {
@@ -27,7 +28,18 @@ void check_model(const std::string& model, const std::string& where) {
 }
 
 std::string title_of_method(const std::string& method) {
+  if (const data_free::Entry* entry = data_free::find_entry(method)) return entry->title;
   return method == "none" ? "NOKD" : find_method(method, "plan.methods").title;
+}
+
+/// Of either registry, or none.
+void check_method(const std::string& method, const std::string& where) {
+  if (method == "none" || data_free::find_entry(method)) return;
+  std::vector<std::string> names;
+  for (const MethodEntry& e : all_methods()) names.push_back(e.name);
+  for (const data_free::Entry& e : data_free::all_entries()) names.push_back(e.name);
+  LIMBECK_CHECK(std::count(names.begin(), names.end(), method), where, ": no distillation method '",
+                method, "'", did_you_mean(method, names, "; `limbeck methods` lists them"));
 }
 
 template <class T>
@@ -42,7 +54,7 @@ void check_distinct(const std::vector<T>& list, const char* key) {
 std::vector<Student> without_plan(const ExperimentSettings& s) {
   const NetworkPair pair{s.teacher.model, s.student.model};
   const std::string& m = s.distillation.method;
-  if (m != "none") find_method(m, "distillation.method");
+  check_method(m, "distillation.method");
   std::vector<Student> students;
   const auto add = [&](const std::string& method, FakesUsed fakes) {
     const auto same = [&](const Student& other) {
@@ -52,8 +64,12 @@ std::vector<Student> without_plan(const ExperimentSettings& s) {
       students.push_back({pair, method, fakes, s.seed});
   };
   add("none", FakesUsed::none), add("none", FakesUsed::equal), add(m, FakesUsed::none),
-      add("none", FakesUsed::m2), add(m, FakesUsed::m2);
-  if (s.ablation) add("none", FakesUsed::raw), add("none", FakesUsed::m1), add(m, FakesUsed::equal);
+      add("none", FakesUsed::m2);
+  if (!is_data_free(m)) add(m, FakesUsed::m2);
+  if (s.ablation) {
+    add("none", FakesUsed::raw), add("none", FakesUsed::m1);
+    if (!is_data_free(m)) add(m, FakesUsed::equal);
+  }
   return students;
 }
 
@@ -102,6 +118,10 @@ std::vector<Student> product(const ExperimentSettings& s, const Plan& plan) {
     for (const int64_t seed : plan.seeds) {
       for (const std::string& method : s.plan.methods) {
         if (left_out.count(method + ": " + pair.text())) continue;
+        if (is_data_free(method)) {  // no real image, no other fakes
+          add({pair, method, FakesUsed::none, seed});
+          continue;
+        }
         const bool combined =
             s.plan.with_fakes.empty() ||
             std::count(s.plan.with_fakes.begin(), s.plan.with_fakes.end(), method);
@@ -162,7 +182,8 @@ void check_stored(const ExperimentSettings& s, const Plan& plan) {
                 "alone");
   std::vector<std::string> others;
   for (const std::string& m : s.plan.methods)
-    if (m != "none" && !serves_with_stored_logits(find_method(m, "plan.methods"), s.methods))
+    if (m != "none" &&
+        (is_data_free(m) || !serves_with_stored_logits(find_method(m, "plan.methods"), s.methods)))
       others.push_back(m);
   LIMBECK_CHECK(others.empty(), "plan.logits: ", joined(others),
                 " must see the teacher itself; stored logits are enough for none, ",
@@ -252,11 +273,13 @@ Plan plan_of(const ExperimentSettings& s) {
   plan.seeds = s.plan.seeds.empty() ? std::vector<int64_t>{s.seed} : s.plan.seeds;
   LIMBECK_CHECK(!s.plan.methods.empty(), "plan.methods: expected at least one");
   LIMBECK_CHECK(!s.plan.fakes.empty(), "plan.fakes: expected at least one");
-  for (const std::string& m : s.plan.methods)
-    if (m != "none") find_method(m, "plan.methods");
+  for (const std::string& m : s.plan.methods) check_method(m, "plan.methods");
   for (const std::string& m : s.plan.with_fakes)
     LIMBECK_CHECK(std::count(s.plan.methods.begin(), s.plan.methods.end(), m), "plan.with_fakes: '",
                   m, "' is not among plan.methods");
+  for (const std::string& m : s.plan.with_fakes)
+    LIMBECK_CHECK(!is_data_free(m), "plan.with_fakes: '", m,
+                  "' makes its own images and takes no others");
   for (const std::string& text : s.plan.lrs)
     LIMBECK_CHECK(parse_lr(text).second >= s.student.final_lr, "plan.lrs: expected at least ",
                   "student.final_lr (", s.student.final_lr, "), found '", text, "'");
@@ -283,6 +306,8 @@ std::string begins_with(const ExperimentSettings& s, const std::string& method) 
   if (method == "none") return method;
   return create_method(method, s.methods)->continues_own_student() ? method : "none";
 }
+
+bool is_data_free(const std::string& method) { return data_free::find_entry(method) != nullptr; }
 
 std::string base_name(const Student& s) {
   const std::string method = s.method == "none" ? "" : s.method;
@@ -321,6 +346,8 @@ std::string stage_name(const Student& s, bool tabular) {
 
 std::string title_of(const Student& s) {
   const std::string method = title_of_method(s.method);
+  if (is_data_free(s.method))
+    return cat(method, ": ", s.pair.student, " taught by ", s.pair.teacher, " without data");
   const std::string who =
       s.method == "none" ? s.pair.student : cat(s.pair.student, " taught by ", s.pair.teacher);
   switch (s.fakes) {

@@ -312,7 +312,22 @@ class Builder {
                         : std::map<std::string, std::string>{{"evaluation.types", path}};
   }
 
+  /// The teacher and the method's own settings; the data only measure.
+  void add_data_free_student(const Student& student) {
+    const StageHandle teacher = teachers_.at(student.pair.teacher);
+    const std::string name = stage_name(student, plan_.tabular);
+    students_[name] = add(
+        {name,
+         title_of(student) + (plan_.seeds.size() > 1 ? cat(", seed ", student.seed) : ""),
+         labels_of(student),
+         {teacher},
+         [student](Experiment& e) { return check_data_free(e, student); }},
+        [&](auto& v) { v("methods." + student.method, s_.methods.at(student.method), ""); },
+        [=](Experiment& e, StageContext& c) { train_data_free(e, c, student, teacher); });
+  }
+
   void add_student(const Student& student) {
+    if (is_data_free(student.method)) return add_data_free_student(student);
     const std::string name = stage_name(student, plan_.tabular);
     Description d{name,
                   title_of(student) + (plan_.seeds.size() > 1 ? cat(", seed ", student.seed) : ""),
