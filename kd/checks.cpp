@@ -145,7 +145,7 @@ std::vector<std::string> remarks_on(const ExperimentSettings& s) {
   const auto second_phase = [](const Student& student) { return student.fakes != FakesUsed::none; };
   if (std::any_of(plan.students.begin(), plan.students.end(), second_phase))
     look(s.transfer, "transfer");
-  if (!plan.uses_fakes() || !s.plan.fake_data.empty()) return remarks;
+  if (!plan.uses_fakes() || !s.plan.fake_data.empty() || !s.plan.generator.empty()) return remarks;
   look(s.ratio, "ratio");
   if (!of_responses(s)) return look(s.features, "features"), remarks;
   look(s.embedding, "embedding"), look(s.label_embedding, "label_embedding");

@@ -174,6 +174,23 @@ std::pair<std::string, double> parse_lr(const std::string& text) {
   return {model, lr};
 }
 
+/// A data-free method in the place of the GAN.
+void check_generator(const ExperimentSettings& s, const Plan& plan) {
+  check_method(s.plan.generator, "plan.generator");
+  LIMBECK_CHECK(is_data_free(s.plan.generator), "plan.generator: '", s.plan.generator,
+                "' makes no images; expected a data-free method (`limbeck methods`)");
+  LIMBECK_CHECK(s.plan.fake_data.empty() && s.plan.logits.empty(),
+                "plan.generator: stands in the place of plan.fake_data and plan.logits; give it "
+                "alone");
+  LIMBECK_CHECK(s.evaluation.network == "teacher",
+                "evaluation.network: with plan.generator there is no other feature network; "
+                "expected teacher, found ",
+                s.evaluation.network);
+  for (const Student& student : plan.students)
+    LIMBECK_CHECK(student.fakes != FakesUsed::m1,
+                  "plan.fakes: with plan.generator expected none, raw, m2 or equal, found m1");
+}
+
 /// What stored logits can teach.
 void check_stored(const ExperimentSettings& s, const Plan& plan) {
   LIMBECK_CHECK(s.task == "classification", "plan.logits: a response has no logits");
@@ -257,9 +274,9 @@ bool Plan::uses_fakes() const {
 Plan plan_of(const ExperimentSettings& s) {
   Plan plan;
   plan.tabular = !s.plan.pairs.empty();
-  LIMBECK_CHECK(plan.tabular ||
-                    (s.plan.teachers.empty() && s.plan.fake_data.empty() && s.plan.logits.empty()),
-                "plan.teachers, plan.fake_data and plan.logits need plan.pairs");
+  LIMBECK_CHECK(plan.tabular || (s.plan.teachers.empty() && s.plan.fake_data.empty() &&
+                                 s.plan.logits.empty() && s.plan.generator.empty()),
+                "plan.teachers, plan.fake_data, plan.logits and plan.generator need plan.pairs");
   if (!plan.tabular) {
     check_model(s.teacher.model, "teacher.model");
     check_model(s.student.model, "student.model");
@@ -298,6 +315,7 @@ Plan plan_of(const ExperimentSettings& s) {
                       (student.fakes != FakesUsed::raw && student.fakes != FakesUsed::m1),
                   "plan.fakes: with plan.fake_data expected none, m2 or equal, found ",
                   name_of(student.fakes));
+  if (!s.plan.generator.empty()) check_generator(s, plan);
   if (plan.stored_logits = !s.plan.logits.empty(); plan.stored_logits) check_stored(s, plan);
   return plan;
 }

@@ -113,6 +113,7 @@ using FakeSets = std::map<std::string, StageHandle>;
 /// Results: fid_<set>, diversity_<set>; of classes consistency_<set>, table6_before, table6_after;
 /// of responses label_score_<set>, intra_fid_<set> with its deviation over windows; with
 /// evaluation.types type_entropy_<set> and type_entropy_real.
+/// `features` may be none when [evaluation] does not ask for them.
 void evaluate_fakes(Experiment& experiment, StageContext& context, const StageHandle& judge,
                     const StageHandle& features, const FakeSets& sets);
 
