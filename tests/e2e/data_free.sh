@@ -23,6 +23,14 @@ check "with images to measure on" "$limbeck" distill --method dfq --teacher "$te
 check_output "has an accuracy" 'test_accuracy [0-9.]+'
 generator=$work/alone/stages/cgdd.resnet14-resnet8.s0/generator.safetensors
 check "its generator makes images" "$limbeck" sample --ckpt "$generator" --class 3 --n 4 --out "$work/grid.png"
+check "its generator in the place of the GAN" "$limbeck" run configs/tiny-data-free.toml --out "$work/inside" --quiet --set plan.generator=cgdd \
+  --set 'plan.methods=["none", "cgdd"]' --set 'plan.fakes=["none", "m2", "equal"]' --set fakes.per_class=12 --set transfer.epochs=1 --set transfer.batch=32
+check "cGAN-KD learns from what M2 left of its images" ls "$work/inside/stages/"{fakes_raw/fake_data.safetensors,cgankd.resnet8.s1/model.safetensors}
+check_absent "without GAN, density ratio and M1" "$work/inside/stages/"{gan,features,ratio,fakes_m1}
+check_error "a method that makes no images is no generator" "plan.generator: 'blkd' makes no images" "$limbeck" run configs/tiny-data-free.toml \
+  --out "$work/no" --set plan.generator=blkd
+check_error "M1 has no density ratio" "plan.fakes: with plan.generator expected none, raw, m2 or equal, found m1" "$limbeck" run configs/tiny-data-free.toml \
+  --out "$work/no" --set plan.generator=cgdd --set 'plan.fakes=["m1"]'
 check "methods are listed" "$limbeck" methods
 check_output "with the data-free ones" '^cgdd +CGDD-R +data-free' '^zskt +ZSKT +data-free'
 check_error "stored logits are refused" "logits: cgdd makes its own images" "$limbeck" distill --method cgdd --logits x --student resnet8 --out "$work/no"
