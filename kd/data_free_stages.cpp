@@ -1,4 +1,5 @@
 // The stage of a student that learns without data.
+#include <algorithm>
 #include <cmath>
 
 #include "gan/sampler.h"
@@ -30,9 +31,10 @@ std::unique_ptr<gan::DataFreeGenerator> new_generator(const data_free::Generator
 /// One batch of two through all losses, without training: throws for what does not fit.
 void probe(const Settings& s, const std::string& section, nn::Network& teacher,
            nn::Network& student, gan::DataFreeGenerator& generator) {
-  LIMBECK_CHECK(s.loss.labelled == 0 || s.loss.cls == 0 || generator.conditional(), section,
-                ".loss.cls: the generator ", s.generator.arch,
-                " is not asked for classes; expected 0 or another ", section, ".generator.arch");
+  const bool asks = s.loss.labelled > 0 && s.loss.cls > 0 && !s.synthesis.used();
+  LIMBECK_CHECK(!asks || generator.conditional(), section, ".loss.cls: the generator ",
+                s.generator.arch, " is not asked for classes; expected 0 or another ", section,
+                ".generator.arch");
   const NoGrad no_grad;
   for (nn::Module* m : std::initializer_list<nn::Module*>{&teacher, &student, &generator})
     m->eval();
@@ -59,7 +61,11 @@ DiskUse check_data_free(Experiment& experiment, const Student& student) {
   constexpr int64_t f32_bytes = 4;
   const int64_t g = generator->parameter_count(), p = pupil->parameter_count();
   // Adam keeps two moments, SGD one; while a checkpoint is written the one before it is there too.
-  return {f32_bytes * (g + p), 2 * f32_bytes * (3 * g + 3 * p)};
+  const int64_t made = s.epochs * s.rounds * s.batch,
+                pool = s.synthesis.pool > 0 ? std::min(made, s.synthesis.pool) : made,
+                pixels = options.size * options.size * options.channels;
+  return {f32_bytes * (g + p),
+          2 * (f32_bytes * (3 * g + 3 * p) + (s.synthesis.used() ? pool * pixels : int64_t{0}))};
 }
 
 void train_data_free(Experiment& experiment, StageContext& context, const Student& student,
@@ -90,8 +96,9 @@ void train_data_free(Experiment& experiment, StageContext& context, const Studen
   save_network(context.directory + "/model.safetensors", *network, student.pair.student,
                teacher.options, teacher.standardisation, experiment.task().scale(),
                teacher.class_names);
-  write_safetensors(context.directory + "/generator.safetensors",
-                    gan::generator_checkpoint(*generator));
+  if (s.synthesis.of != "pixels")
+    write_safetensors(context.directory + "/generator.safetensors",
+                      gan::generator_checkpoint(*generator));
 
   const std::string metric = std::string("test_") + criterion.metric();
   Results& results = context.results;

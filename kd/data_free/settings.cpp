@@ -57,6 +57,31 @@ void check_distillation(const StudentLossSettings& s, const std::string& section
                 ": no term has a weight; the student would learn nothing");
 }
 
+void check_synthesis(const Settings& all, const std::string& section) {
+  const SynthesisSettings& s = all.synthesis;
+  LIMBECK_CHECK(all.order == "generator", section, ".of: expected none with order = ", all.order,
+                ", found '", s.of, "'");
+  LIMBECK_CHECK(
+      all.loss.labelled == 1, section,
+      ".of: all images of a synthesis are of requested classes; expected loss.labelled 1, "
+      "found ",
+      all.loss.labelled);
+  expect_positive(section + ".lr", s.lr);
+  LIMBECK_CHECK(s.pool == 0 || s.pool >= all.batch, section,
+                ".pool: expected 0 or at least batch (", all.batch, "), found ", s.pool);
+  expect_count(section + ".pool", 0, s.pool);
+  LIMBECK_CHECK(s.student_batch != 1, section, ".student_batch: expected 0 or at least 2, found 1");
+  expect_count(section + ".student_batch", 0, s.student_batch);
+  expect_count(section + ".warmup", 0, s.warmup, all.epochs - 1);
+  expect_count(section + ".redraw", 0, s.redraw);
+  expect_not_negative(section + ".tv_l1", s.tv_l1);
+  expect_not_negative(section + ".tv_l2", s.tv_l2);
+  expect_not_negative(section + ".l2", s.l2);
+  expect_share(section + ".momentum", s.momentum);
+  expect_count(section + ".crop_padding", 0, s.crop_padding, 4096);
+  expect_count(section + ".roll", 0, s.roll, 4096);
+}
+
 }  // namespace
 
 void check(const Settings& s, const std::string& section) {
@@ -65,11 +90,14 @@ void check(const Settings& s, const std::string& section) {
   expect_count(section + ".generator_steps", 1, s.generator_steps);
   expect_count(section + ".student_steps", 1, s.student_steps);
   expect_one_of(section + ".order", s.order, {"generator", "student", "joint"});
-  LIMBECK_CHECK(
-      s.label_smoothing == 0 && s.crop_padding == 0 && !s.flip, section,
-      ": label_smoothing, crop_padding and flip have no meaning for made images; expected "
-      "0, 0 and false, found ",
-      s.label_smoothing, ", ", s.crop_padding, " and ", s.flip ? "true" : "false");
+  LIMBECK_CHECK(s.label_smoothing == 0, section,
+                ".label_smoothing: has no meaning here; expected 0, found ", s.label_smoothing);
+  LIMBECK_CHECK(s.synthesis.used() || (s.crop_padding == 0 && !s.flip), section,
+                ": crop_padding and flip are for images that are kept; without synthesis.of "
+                "expected 0 and false, found ",
+                s.crop_padding, " and ", s.flip ? "true" : "false");
+  expect_one_of(section + ".synthesis.of", s.synthesis.of, {"none", "pixels", "meta"});
+  if (s.synthesis.used()) check_synthesis(s, section + ".synthesis");
   LIMBECK_CHECK(s.order != "joint" || s.loss.adversary == "none", section,
                 ".loss.adversary: expected none with order = joint, found '", s.loss.adversary,
                 "'");

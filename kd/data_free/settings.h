@@ -82,6 +82,42 @@ struct StudentLossSettings {
   }
 };
 
+/// [methods.NAME.synthesis]: images that are optimised one batch after the other and kept, instead
+/// of made anew for each step.
+struct SynthesisSettings {
+  std::string of = "none";
+  double lr = 0.1;
+  int64_t pool = 0, student_batch = 0, warmup = 0, redraw = 0;
+  bool best = true;
+  double tv_l1 = 0, tv_l2 = 0, l2 = 0, momentum = 0;
+  int64_t crop_padding = 0, roll = 0;
+  bool flip = false;
+  bool used() const { return of != "none"; }
+  void fields(FieldVisitor& v) {
+    v("of", of,
+      "none: no syntheses | pixels: images are optimised | meta: noise and a copy of a generator "
+      "that learns to begin well are; a round is then one synthesis of generator_steps steps");
+    const Influence has = influence_if(used());
+    v("lr", lr, "of pixels or noise (Adam)", has);
+    v("pool", pool, "newest images that are kept for the student, 0: all", has);
+    v("student_batch", student_batch, "images of a student's step, 0: batch", has);
+    v("warmup", warmup, "epochs before the student's first step", has);
+    v("redraw", redraw,
+      "meta: the synthesis before which the layers behind the noise begin anew, counted from 0; 0: "
+      "never",
+      has);
+    v("best", best, "the images of the step with the lowest loss are kept, else the last", has);
+    v("tv_l1", tv_l1, "weight of the total variation as means of absolute differences", has);
+    v("tv_l2", tv_l2, "the same as norms over the batch, which grow with it", has);
+    v("l2", l2, "weight of the norm of the batch", has);
+    v("momentum", momentum,
+      "share of the averages over syntheses in the statistics (norms), 0: none", has);
+    v("crop_padding", crop_padding, "what the teacher judges: random crop, 0: none", has);
+    v("roll", roll, "what the teacher judges: rolled by up to so many pixels", has);
+    v("flip", flip, "what the teacher judges: flipped or not", has);
+  }
+};
+
 /// [methods.NAME]: base fields are the student's training. An epoch is rounds x (generator.steps
 /// of the generator, student_steps of the student).
 struct Settings : train::Settings {
@@ -90,6 +126,7 @@ struct Settings : train::Settings {
   bool same_noise = false;
   double clip = 0;
   GeneratorSettings generator;
+  SynthesisSettings synthesis;
   GeneratorLossSettings loss;
   StudentLossSettings distillation;
   Settings() {
@@ -106,6 +143,7 @@ struct Settings : train::Settings {
     v("same_noise", same_noise, "one noise (and class) for all steps of a round");
     v("clip", clip, "norm to which the student's gradients are cut, 0: never");
     v("generator", generator, "the generator and its training");
+    v("synthesis", synthesis, "images that are optimised and kept");
     v("loss", loss, "the generator's loss");
     v("distillation", distillation, "the student's loss");
     train::Settings::fields(v);

@@ -66,6 +66,18 @@ std::vector<Moments> moments_of(const NormInputs& inputs) {
   return all;
 }
 
+std::vector<Moments> averaged(const std::vector<Moments>& old, const std::vector<Moments>& now,
+                              double momentum) {
+  const NoGrad no_grad;
+  const auto mixed = [momentum](const Variable& a, const Variable& b) {
+    return a.detach() * momentum + b.detach() * (1 - momentum);
+  };
+  std::vector<Moments> all;
+  for (size_t i = 0; i < old.size(); ++i)
+    all.push_back({mixed(old[i].mean, now.at(i).mean), mixed(old[i].var, now.at(i).var)});
+  return all;
+}
+
 Variable statistics_norms(const NormInputs& inputs, double first) {
   LIMBECK_CHECK(!inputs.empty(), "statistics of batch norms: the teacher has no BatchNorm2d");
   const std::vector<Moments> moments = moments_of(inputs);

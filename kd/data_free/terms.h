@@ -37,6 +37,9 @@ struct Moments {
   Variable mean, var;
 };
 std::vector<Moments> moments_of(const NormInputs& inputs);
+/// momentum old + (1 - momentum) now, without history.
+std::vector<Moments> averaged(const std::vector<Moments>& old, const std::vector<Moments>& now,
+                              double momentum);
 Variable statistics_norms(const NormInputs& inputs, const std::vector<Moments>& averages,
                           double momentum);
 

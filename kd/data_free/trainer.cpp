@@ -3,7 +3,10 @@
 #include <algorithm>
 #include <cmath>
 
+#include "data/sheet.h"
 #include "gan/sampler.h"
+#include "kd/data_free/pool.h"
+#include "kd/data_free/synthesis.h"
 #include "tensor/transfer.h"
 #include "train/supervised.h"
 
@@ -49,6 +52,12 @@ class Loop {
       : t_(task), s_(settings), update_(task.networks, settings, task.classes) {
     forget();
     last_ = sums_;
+    if (!s_.synthesis.used()) return;
+    synthesis_.emplace(task.networks, settings, task.classes);
+    const gan::NetworkConfig& c = task.networks.generator.config();
+    const int64_t all = s_.epochs * s_.rounds * s_.batch;
+    pool_.emplace(s_.synthesis.pool > 0 ? std::min(all, s_.synthesis.pool) : all,
+                  Shape{c.resolution, c.resolution, c.channels});
   }
 
   DataFreeResult run() {
@@ -57,6 +66,7 @@ class Loop {
     t_.networks.student.train();
     t_.networks.generator.train();
     const int64_t total = s_.epochs * s_.rounds;
+    if (synthesis_ && t_.monitor.trial()) return tried_syntheses();
     while (done_ < total) {
       set_rates();
       one_round();
@@ -67,17 +77,21 @@ class Loop {
       nn::checkpoint(t_.monitor, [this] { return state(); });
     }
     result_.last = last_.means();
-    result_.student_steps = done_ * s_.student_steps_of_round();
+    result_.student_steps = (done_ - warmup_rounds()) * s_.student_steps_of_round();
     result_.generator_steps = done_ * s_.generator_steps;
     return result_;
   }
 
  private:
   int64_t epoch() const { return done_ / s_.rounds; }
+  int64_t warmup_rounds() const { return s_.synthesis.warmup * s_.rounds; }
 
   void set_rates() {
-    const double lr =
-        train::learning_rate(s_, done_ * s_.student_steps_of_round(), s_.steps_per_epoch());
+    train::Settings after_warmup = s_;
+    after_warmup.epochs -= s_.synthesis.warmup;
+    const int64_t rounds = std::max<int64_t>(0, done_ - warmup_rounds());
+    const double lr = train::learning_rate(after_warmup, rounds * s_.student_steps_of_round(),
+                                           s_.steps_per_epoch());
     update_.student_optimizer().set_lr(lr);
     update_.generator_optimizer().set_lr(
         s_.generator.schedule == "student" ? s_.generator.lr * lr / s_.lr : s_.generator.lr);
@@ -90,6 +104,7 @@ class Loop {
 
   void one_round() {
     const Stream here = t_.stream.fork("round", static_cast<uint64_t>(done_));
+    if (synthesis_) return round_of_syntheses(here);
     if (s_.order == "joint") {
       for (int64_t k = 0; k < s_.generator_steps; ++k) joint_step(here, k);
       return;
@@ -109,6 +124,32 @@ class Loop {
         update_.joint(images(here, "joint", k), noise(here, "joint", k), adversarial());
     read_generator(all);
     read_student(all, 2);
+  }
+
+  /// The images of a synthesis come to those that are there, and the student learns from all.
+  void round_of_syntheses(const Stream& here) {
+    synthesise(here, s_.generator_steps);
+    for (int64_t k = 0; k < s_.student_steps && epoch() >= s_.synthesis.warmup; ++k)
+      student_step_on_pool(here, k);
+  }
+  /// A stop that is asked for during a long one leaves the state before it.
+  void synthesise(const Stream& here, int64_t steps) {
+    reader_.finish();
+    newest_ = synthesis_->make(here.fork("synthesis"), done_, steps, adversarial(), [this] {
+      if (t_.monitor.stop_requested()) nn::checkpoint(t_.monitor, [this] { return state(); });
+    });
+    pool_->add(newest_.images, newest_.labels);
+    sums_.generator_loss += finite(newest_.loss, "the loss of a synthesis", done_);
+    sums_.statistics += newest_.statistics;
+    sums_.generator_steps += 1;
+  }
+  void student_step_on_pool(const Stream& here, int64_t k) {
+    const int64_t n = s_.synthesis.student_batch > 0 ? s_.synthesis.student_batch : s_.batch;
+    const ImagePool::Batch batch =
+        pool_->draw(n, {s_.crop_padding, s_.flip}, images(here, "student", k));
+    read_student(update_.student_on(batch.images.images, batch.images.draws, batch.labels,
+                                    noise(here, "student", k)),
+                 0);
   }
 
   Stream images(const Stream& here, const char* whose, int64_t k) const {
@@ -180,8 +221,8 @@ class Loop {
   void note_collapse(int64_t ended, const Health& now) {
     constexpr int64_t patience = 10;
     constexpr double least_entropy = 0.5;
-    const bool asked =
-        t_.networks.generator.conditional() && s_.loss.labelled > 0 && s_.loss.cls > 0;
+    const bool asked = (synthesis_ || t_.networks.generator.conditional()) &&
+                       s_.loss.labelled > 0 && s_.loss.cls > 0;
     const double least_hits = 2 / static_cast<double>(t_.classes);
     const bool collapsed =
         now.class_entropy < least_entropy || (asked && t_.classes > 2 && now.hit_rate < least_hits);
@@ -199,7 +240,15 @@ class Loop {
   void show_images(int64_t ended) {
     std::string number = std::to_string(ended);
     number.insert(0, number.size() < 4 ? 4 - number.size() : 0, '0');
-    t_.monitor.image("images-" + number, sheet(t_.networks.generator, t_.stream.fork("sheet")));
+    t_.monitor.image(
+        "images-" + number,
+        synthesis_ ? sheet_of(newest_) : sheet(t_.networks.generator, t_.stream.fork("sheet")));
+  }
+  Tensor sheet_of(const Synthesised& made) const {
+    constexpr int64_t columns = 10, most_rows = 10;
+    data::Dataset d;
+    d.images = made.images, d.labels = made.labels, d.classes = t_.classes;
+    return data::grid(data::class_sheet(d, columns, most_rows), columns);
   }
 
   /// What a trial cannot see in its rounds: evaluations and sheets.
@@ -219,6 +268,22 @@ class Loop {
     return result_;
   }
 
+  /// A synthesis and a student's step in parts: a whole round takes long.
+  DataFreeResult tried_syntheses() {
+    nn::Trial& trial = *t_.monitor.trial();
+    const Stream here = t_.stream.fork("round", 0);
+    constexpr int64_t steps = 2;
+    const auto rounds = static_cast<double>(s_.epochs * s_.rounds);
+    synthesise(here, steps);  // memory is taken and kernels are chosen
+    trial.measure(rounds * static_cast<double>(s_.generator_steps) / steps,
+                  [&] { synthesise(here, steps); });
+    const int64_t total = (s_.epochs * s_.rounds - warmup_rounds()) * s_.student_steps;
+    int64_t k = 0;
+    do student_step_on_pool(here, k++);
+    while (!nn::tried_enough(t_.monitor, total, [this] { reader_.finish(); }));
+    return tried();
+  }
+
   void forget() {
     sums_ = {};
     sums_.classes.resize(static_cast<size_t>(t_.classes));
@@ -231,6 +296,10 @@ class Loop {
     file.add_part("generator.", t_.networks.generator.state_dict());
     file.add_part("student_optimizer.", update_.student_optimizer().state());
     file.add_part("generator_optimizer.", update_.generator_optimizer().state());
+    if (synthesis_) {
+      file.add_part("synthesis.", synthesis_->state());
+      file.add_part("pool.", pool_->state());
+    }
     file.add("loop.round", Tensor::of<int64_t>({done_, noted_}));
     file.add("loop.sums", Tensor::of<double>(sums_.numbers()));
     file.add("loop.last", Tensor::of<double>(last_.numbers()));
@@ -246,6 +315,10 @@ class Loop {
     t_.networks.generator.load_state_dict(saved->part("generator."), what);
     update_.student_optimizer().load_state(saved->part("student_optimizer."), what);
     update_.generator_optimizer().load_state(saved->part("generator_optimizer."), what);
+    if (synthesis_) {
+      synthesis_->load(saved->part("synthesis."));
+      pool_->load(saved->part("pool."));
+    }
     const auto loop = saved->get("loop.round").to_vector<int64_t>();
     done_ = loop.at(0), noted_ = loop.at(1) != 0;
     sums_.set(saved->get("loop.sums").to_vector<double>());
@@ -256,6 +329,9 @@ class Loop {
   const Task& t_;
   const Settings& s_;
   Update update_;
+  std::optional<Synthesis> synthesis_;
+  std::optional<ImagePool> pool_;
+  Synthesised newest_;
   LateReader reader_;
   Sums sums_, last_;  // of the running epoch and of the one before it
   DataFreeResult result_;

@@ -2,24 +2,12 @@
 
 #include <cmath>
 
+#include "kd/data_free/mode.h"
 #include "nn/gradients.h"
 #include "ops/random.h"
 
 namespace limbeck::kd::data_free {
 namespace {
-
-/// Puts a network into a mode and back.
-class ModeOf {
- public:
-  ModeOf(nn::Module& m, bool train) : module_(m), was_(m.training()) { m.train(train); }
-  ~ModeOf() { module_.train(was_); }
-  ModeOf(const ModeOf&) = delete;
-  ModeOf& operator=(const ModeOf&) = delete;
-
- private:
-  nn::Module& module_;
-  const bool was_;
-};
 
 Variable plus(const Variable& sum, const Variable& term, double weight) {
   const Variable weighted = weight == 1 ? term : term * weight;
@@ -69,26 +57,27 @@ Tensor nothing(const Variable& like) { return Tensor::zeros({}, DType::f32, like
 
 GeneratorLoss generator_loss(const GeneratorLossSettings& s, nn::Network& teacher,
                              nn::Network* student, const MadeImages& made,
-                             const Variable& adversarial) {
+                             const LossConditions& conditions) {
   GeneratorLoss loss;
-  NormInputs norms;
   {
     const nn::BatchNormTap tap;
     loss.teacher = teacher.forward_features(made.images);
-    norms = tap.inputs();
+    loss.norms = tap.inputs();
   }
   const nn::Features& t = loss.teacher;
   loss.total = teacher_terms(s, t, made.labels);
   if (s.statistics > 0) {
-    loss.statistics =
-        s.statistics_form == "squares" ? statistics_squares(norms) : statistics_norms(norms);
+    loss.statistics = s.statistics_form == "squares" ? statistics_squares(loss.norms)
+                      : conditions.averages.empty()
+                          ? statistics_norms(loss.norms)
+                          : statistics_norms(loss.norms, conditions.averages, conditions.momentum);
     loss.total = plus(loss.total, loss.statistics, s.statistics);
   }
   if (s.adversary != "none" && s.adversarial > 0) {
     LIMBECK_CHECK(student, "generator_loss: an adversary needs a student");
     const Variable term = adversarial_term(s.adversary, (*student)(made.images), t.output);
-    loss.total = adversarial ? plus(loss.total, term * adversarial, 1)
-                             : plus(loss.total, term, s.adversarial);
+    loss.total = conditions.adversarial ? plus(loss.total, term * conditions.adversarial, 1)
+                                        : plus(loss.total, term, s.adversarial);
   }
   return loss;
 }
@@ -119,12 +108,16 @@ Update::Update(const Networks& networks, const Settings& settings, int64_t class
                                                              .beta2 = settings.generator.beta2}),
       student_optimizer_(
           nn::create_optimizer(networks.student.parameters(), train::optimizer_of(settings))),
+      standardise_(networks.generator.standardisation().mean,
+                   networks.generator.standardisation().deviation, networks.student.device()),
       generator_graph_(networks.generator.device(), {&networks.generator, &networks.student},
                        [this](const Tensors& in) { return update_generator(in); }),
       student_graph_(networks.generator.device(), {&networks.generator, &networks.student},
                      [this](const Tensors& in) { return update_student(in); }),
       joint_graph_(networks.generator.device(), {&networks.generator, &networks.student},
-                   [this](const Tensors& in) { return update_joint(in); }) {}
+                   [this](const Tensors& in) { return update_joint(in); }),
+      student_on_graph_(networks.student.device(), {&networks.student},
+                        [this](const Tensors& in) { return update_student_on(in); }) {}
 
 Tensors Update::inputs(const Stream& images, double adversarial) const {
   return {places_of({images.fork("z"), images.fork("labels")}),
@@ -154,7 +147,7 @@ Tensors Update::update_generator(const Tensors& in) {
   const ModeOf mode(n_.student, !s_.loss.student_eval);
   n_.student.set_requires_grad(false);
   const GeneratorLoss loss = generator_loss(s_.loss, n_.teacher, &n_.student, make(draw(in[0])),
-                                            reshape(Variable(in[1]), Shape{}));
+                                            {.adversarial = reshape(Variable(in[1]), Shape{})});
   n_.student.set_requires_grad(true);
   generator_optimizer_.zero_grad();
   loss.total.backward();
@@ -185,6 +178,20 @@ Tensors Update::update_student(const Tensors& in) {
     made = make(draw(in[0]));
     t = n_.teacher.forward_features(made.images);
   }
+  return learn(made, t);
+}
+
+Tensors Update::update_student_on(const Tensors& in) {
+  const MadeImages made{Variable(standardise_(in[0], in[1])), in[2]};
+  nn::Features t;
+  {
+    const NoGrad no_grad;
+    t = n_.teacher.forward_features(made.images);
+  }
+  return learn(made, t);
+}
+
+Tensors Update::learn(const MadeImages& made, const nn::Features& t) {
   const nn::Features s = n_.student.forward_features(Variable(made.images.data()));
   const Variable loss = student_loss(s_.distillation, s, t, made.labels);
   student_optimizer_->zero_grad();
@@ -219,6 +226,11 @@ Tensors Update::generator(const Stream& images, const Stream& dropout, double ad
 Tensors Update::student(const Stream& images, const Stream& dropout) {
   n_.student.set_streams(dropout);
   return student_graph_(inputs(images, 0));
+}
+Tensors Update::student_on(const Tensor& images, const Tensor& draws, const Tensor& labels,
+                           const Stream& dropout) {
+  n_.student.set_streams(dropout);
+  return student_on_graph_({images, draws, labels});
 }
 Tensors Update::joint(const Stream& images, const Stream& dropout, double adversarial) {
   n_.student.set_streams(dropout);

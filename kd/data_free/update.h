@@ -4,6 +4,7 @@
 #include "gan/data_free_generator.h"
 #include "kd/data_free/settings.h"
 #include "kd/data_free/terms.h"
+#include "nn/images.h"
 #include "nn/optim.h"
 #include "nn/step_graph.h"
 
@@ -27,12 +28,19 @@ struct MadeImages {
 struct GeneratorLoss {
   Variable total, statistics;
   nn::Features teacher;
+  NormInputs norms;
 };
-/// `adversarial`: what the adversarial term is multiplied by, a number on the device; undefined: the
-/// weight of the settings. `student` may be null where no adversary needs it.
+/// What changes from step to step.
+struct LossConditions {
+  Variable adversarial = {};           ///< weight of the adversary, a number on the device;
+                                       ///< undefined: that of the settings
+  std::vector<Moments> averages = {};  ///< of statistics_norms, with its momentum; empty: none
+  double momentum = 0;
+};
+/// `student` may be null where no adversary needs it.
 GeneratorLoss generator_loss(const GeneratorLossSettings& settings, nn::Network& teacher,
                              nn::Network* student, const MadeImages& made,
-                             const Variable& adversarial = {});
+                             const LossConditions& conditions = {});
 Variable student_loss(const StudentLossSettings& settings, const nn::Features& student,
                       const nn::Features& teacher, const Tensor& labels);
 
@@ -48,6 +56,9 @@ class Update {
   /// loss, share of images that get the requested class, entropy of the teacher's predictions,
   /// share on which the student agrees, all []; how the teacher's classes are distributed [K].
   Tensors student(const Stream& images, const Stream& dropout);
+  /// The student's step on images that are there, u8 [B, H, W, C] with draws (data::ByteBatch).
+  Tensors student_on(const Tensor& images, const Tensor& draws, const Tensor& labels,
+                     const Stream& dropout);
   /// What generator() returns, then what student() returns.
   Tensors joint(const Stream& images, const Stream& dropout, double adversarial);
 
@@ -64,6 +75,8 @@ class Update {
   Tensors update_generator(const Tensors& inputs);
   Tensors update_student(const Tensors& inputs);
   Tensors update_joint(const Tensors& inputs);
+  Tensors update_student_on(const Tensors& inputs);
+  Tensors learn(const MadeImages& made, const nn::Features& teacher);
   void step_generator();
   void step_student();
   Tensors described(const Variable& loss, const Variable& teacher, const Variable& student,
@@ -74,7 +87,8 @@ class Update {
   const int64_t classes_;
   nn::Adam generator_optimizer_;
   std::unique_ptr<nn::Optimizer> student_optimizer_;
-  nn::StepGraph generator_graph_, student_graph_, joint_graph_;
+  const nn::ImageStandardiser standardise_;
+  nn::StepGraph generator_graph_, student_graph_, joint_graph_, student_on_graph_;
 };
 
 }  // namespace limbeck::kd::data_free

@@ -82,6 +82,12 @@ TEST(DataFreeTerms, Statistics) {
       {Variable(Tensor::of<double>({0.2, 0.1, 0})), Variable(Tensor::of<double>({0.8, 0.6, 1.5}))}};
   expect_golden(map_input(), {1.06945, 0.0172975, -0.000124956},
                 [&](const Variable& x) { return statistics_norms(one_layer(x), averages, 0.9); });
+  const Moments next = averaged(averages, moments_of(one_layer(Variable(map_input()))), 0.9).at(0);
+  const double mean[] = {0.182577, 0.0867457, 0.00383243}, var[] = {0.770115, 0.589937, 1.399752};
+  for (int64_t c = 0; c < 3; ++c) {
+    EXPECT_NEAR(next.mean.data().at(c), mean[c], 1e-6);
+    EXPECT_NEAR(next.var.data().at(c), var[c], 1e-6);
+  }
 }
 
 TEST(DataFreeTerms, Images) {

@@ -83,6 +83,10 @@ inline Settings toy_settings(const std::string& method) {
   s.epochs = 2, s.rounds = 2, s.batch = 8, s.lr = 0.02;
   s.student_steps = std::min<int64_t>(s.student_steps, 2);
   s.milestones.clear();
+  s.generator_steps = std::min<int64_t>(s.generator_steps, 3);
+  s.synthesis.warmup = std::min<int64_t>(s.synthesis.warmup, 1);
+  s.synthesis.redraw = std::min<int64_t>(s.synthesis.redraw, 1);
+  s.crop_padding = s.synthesis.crop_padding = std::min<int64_t>(s.crop_padding, 2);
   s.generator.ch = 4, s.generator.dim_z = 8, s.generator.embedding = 4;
   return s;
 }

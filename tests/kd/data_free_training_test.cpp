@@ -5,7 +5,11 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <set>
 
+#include "kd/data_free/pool.h"
+#include "kd/data_free/synthesis.h"
+#include "kd/data_free/view.h"
 #include "nn/gradients.h"
 #include "tests/data/temporary.h"
 #include "tests/kd/data_free_toy.h"
@@ -31,9 +35,10 @@ TEST(DataFreeTraining, EveryMethodTrainsBothAndNotTheTeacher) {
       return !test::same_bits(a.get(name), b.get(name));
     };
     EXPECT_TRUE(moved(student, toy.student->state_dict(), "conv1.weight"));
-    EXPECT_TRUE(moved(generator, toy.generator->state_dict(), "l1.weight"));
+    EXPECT_EQ(moved(generator, toy.generator->state_dict(), "l1.weight"),
+              s.synthesis.of != "pixels");
     EXPECT_FALSE(moved(generator, toy.generator->state_dict(), "teacher_mean"));
-    EXPECT_EQ(r.student_steps, 2 * s.steps_per_epoch());
+    EXPECT_EQ(r.student_steps, (2 - s.synthesis.warmup) * s.steps_per_epoch());
     EXPECT_TRUE(std::isfinite(r.last.loss) && r.last.entropy > 0 && r.last.class_entropy >= 0);
     EXPECT_EQ(monitor.all.at("agreement").size(), 2);
     EXPECT_EQ(monitor.all.at("statistics").back() > 0, s.loss.statistics > 0);
@@ -41,7 +46,7 @@ TEST(DataFreeTraining, EveryMethodTrainsBothAndNotTheTeacher) {
 }
 
 TEST(DataFreeTraining, ResumesToTheSameBits) {
-  for (const char* method : {"cgdd", "dafl", "dfad", "zskt"}) {
+  for (const char* method : {"cgdd", "dafl", "dfad", "zskt", "deepinversion", "fast"}) {
     SCOPED_TRACE(method);
     const Settings s = toy_settings(method);
     Toy undisturbed(s);
@@ -96,6 +101,87 @@ TEST(DataFreeTraining, ACollapseIsSaidAndNotStopped) {
   }
 }
 
+/// Pixels, and noise with a copy of a generator, become what the teacher takes for the requested
+/// classes; a stop leaves the generator as it was.
+TEST(DataFreeSynthesis, MakesTheRequestedClasses) {
+  for (const char* method : {"deepinversion", "fast"}) {
+    SCOPED_TRACE(method);
+    Settings s = toy_settings(method);
+    s.generator_steps = 40, s.batch = 12, s.generator.lr = s.synthesis.lr = 0.1;
+    s.generator.ch = 16, s.loss.adversary = "none", s.loss.statistics = 0.01;
+    s.loss.cls = 5, s.synthesis.redraw = 0, s.synthesis.momentum = 0;
+    const Toy toy(s);
+    Synthesis synthesis({*toy.teacher, *toy.student, *toy.generator}, s, 3);
+    const auto run = [&](int64_t steps, const std::function<void()>& before_step) {
+      return synthesis.make(Stream(5), 0, steps, 0, before_step);
+    };
+    const TensorFile before = toy.generator->state_dict();
+    EXPECT_THROW(run(3, [] { throw nn::Interrupted("stopped"); }), nn::Interrupted);
+    test::expect_equal_bits(before, toy.generator->state_dict());
+    const double first = run(1, [] {}).loss;
+    const Synthesised made = run(s.generator_steps, [] {});
+    EXPECT_LT(made.loss, first / 2);
+    EXPECT_GT(made.hit_rate, 0.9);
+    EXPECT_EQ(made.images.shape(), (Shape{12, 8, 8, 3}));
+    EXPECT_EQ(made.images.dtype(), DType::u8);
+    EXPECT_EQ(made.labels.shape(), (Shape{12}));
+  }
+}
+
+TEST(ImagePool, TheOldestMakeRoomAndDrawsAreOfTheStream) {
+  ImagePool pool(3, {2, 2, 1});
+  const auto images = [](uint8_t first) {
+    Tensor t = Tensor::zeros({2, 2, 2, 1}, DType::u8);
+    t.rows(0, 1).fill(first), t.rows(1, 2).fill(first + 1);
+    return t;
+  };
+  expect_error([&] { pool.draw(1, {}, Stream(1)); }, {"image pool", "nothing"});
+  pool.add(images(10), Tensor::of<int64_t>({0, 1}));
+  EXPECT_EQ(pool.size(), 2);
+  pool.add(images(20), Tensor::of<int64_t>({2, 3}));
+  EXPECT_EQ(pool.size(), 3);
+  std::map<int64_t, int64_t> seen;  // image by label
+  const ImagePool::Batch drawn = pool.draw(64, {}, Stream(2));
+  for (int64_t i = 0; i < 64; ++i)
+    seen[static_cast<int64_t>(drawn.labels.at(i))] =
+        static_cast<int64_t>(drawn.images.images.rows(i, i + 1).at(0));
+  EXPECT_EQ(seen, (std::map<int64_t, int64_t>{{1, 11}, {2, 20}, {3, 21}}));
+  ImagePool other(3, {2, 2, 1});
+  other.load(pool.state());
+  const ImagePool::Batch again = other.draw(64, {}, Stream(2));
+  EXPECT_TRUE(test::same_bits(drawn.labels, again.labels));
+  EXPECT_TRUE(test::same_bits(drawn.images.images, again.images.images));
+}
+
+/// Rolled, flipped and cropped images show what they should, and gradients flow.
+TEST(DataFreeViews, AreOfTheImage) {
+  const Tensor image = Tensor::empty({1, 4, 4, 1});
+  for (int64_t i = 0; i < 16; ++i) image.data<float>()[i] = static_cast<float>(i);
+  const Views rolling({.roll = 1}, {0}, cpu);
+  bool moved = false;
+  for (uint64_t seed = 0; seed < 8; ++seed) {
+    const Tensor v = rolling(Variable(image), rolling.draw(Stream(seed), 1, 4)).data();
+    double sum = 0;
+    for (int64_t i = 0; i < 16; ++i) sum += v.at(i);
+    EXPECT_EQ(sum, 120) << "a roll loses nothing";
+    EXPECT_EQ(static_cast<int64_t>(v.at(1) - v.at(0) + 4) % 4, 1) << "neighbours stay so";
+    moved = moved || v.at(0) != 0;
+  }
+  EXPECT_TRUE(moved);
+  const Views cropping({.crop_padding = 2, .flip = true}, {-3}, cpu);
+  std::set<double> corners;
+  for (uint64_t seed = 0; seed < 12; ++seed) {
+    const Variable x(image.clone(), true);
+    const Variable v = cropping(x, cropping.draw(Stream(seed), 1, 4));
+    corners.insert(v.data().at(0));
+    sum(v).backward();
+    double shown = 0, black = 0;
+    for (int64_t i = 0; i < 16; ++i) shown += x.grad().at(i), black += v.data().at(i) == -3;
+    EXPECT_NEAR(shown + black, 16, 1e-5) << "a pixel shows the image or is black";
+  }
+  EXPECT_GT(corners.size(), 3u);
+}
+
 TEST(DataFreeTraining, RefusesSettings) {
   const auto refuses = [](const std::function<void(Settings&)>& change,
                           const std::vector<std::string>& parts) {
@@ -112,7 +198,15 @@ TEST(DataFreeTraining, RefusesSettings) {
   refuses([](Settings& s) { s.distillation.form = "mse"; }, {"distillation.form", "'mse'"});
   refuses([](Settings& s) { s.generator.arch = "biggan"; }, {"generator.arch", "'biggan'"});
   refuses([](Settings& s) { s.generator.ch = 0; }, {"generator.ch", "found 0"});
-  refuses([](Settings& s) { s.crop_padding = 4; }, {"crop_padding", "found 0, 4"});
+  refuses([](Settings& s) { s.crop_padding = 4; }, {"crop_padding", "synthesis.of", "found 4"});
+  refuses([](Settings& s) { s.synthesis.of = "pixel"; }, {"synthesis.of", "pixels", "'pixel'"});
+  refuses([](Settings& s) { s.synthesis.of = "pixels"; }, {"loss.labelled 1", "found 0.5"});
+  refuses(
+      [](Settings& s) {
+        s.synthesis.of = "pixels", s.loss.labelled = 1;
+        s.synthesis.pool = 2;
+      },
+      {"synthesis.pool", "found 2"});
   refuses(
       [](Settings& s) {
         s.loss = {};
