@@ -11,6 +11,7 @@
 
 #include <algorithm>
 
+#include "autograd/autocast.h"
 #include "nn/init.h"
 
 namespace limbeck::gan {
@@ -96,11 +97,11 @@ class Stack : public DataFreeGenerator {
  public:
   bool conditional() const override { return form_.conditioned != Conditioned::no; }
   Variable forward(const Variable& z, const Condition& condition) override {
-    const Variable y = last_map(z, condition);
+    const Variable y = from_activation(last_map(z, condition));
     return form_.tail == Tail::sigmoid ? affine(sigmoid(y), 2, -1) : to_pixels(finished(y));
   }
   Variable standardised(const Variable& z, const Condition& condition) override {
-    return finished(last_map(z, condition));
+    return finished(from_activation(last_map(z, condition)));
   }
 
  protected:
