@@ -1,10 +1,14 @@
 // limbeck distill: one student, one method, one teacher that is there already, or its stored
-// logits; the stages of a run without the training of the teacher and without the generation.
+// logits; the stages of a run without the training of the teacher and without the generation. A
+// data-free method needs no data: what the images are like stands in the teacher's file.
+#include <algorithm>
 #include <memory>
 
+#include "apps/config.h"
 #include "apps/kernels_option.h"
 #include "apps/one_pair.h"
 #include "kd/checkpoint.h"
+#include "kd/plan.h"
 #include "kd/stored_logits.h"
 
 namespace limbeck::distill_app {
@@ -14,14 +18,43 @@ struct Arguments : OnePairArguments {
   std::string method = "blkd", student, fakes, logits;
 };
 
+/// Whether somebody has said which data; otherwise a data-free method has none.
+bool names_data(const Arguments& a) {
+  return !a.data.empty() || !a.data_path.empty() || !a.config.empty() ||
+         std::any_of(a.overrides.begin(), a.overrides.end(),
+                     [](const std::string& o) { return o.starts_with("data."); });
+}
+
+/// Images as the teacher knows them, none of which is there.
+data::DataSettings no_data(const nn::ModelOptions& teacher) {
+  data::DataSettings data;
+  data.kind = "none";
+  data.image_size = teacher.size;
+  const Settings none = list_settings(data.sources.at("none"));
+  set_override(none, cat("classes=", teacher.outputs));
+  set_override(none, cat("channels=", teacher.channels));
+  return data;
+}
+
 int distill(const Arguments& a) {
   LIMBECK_CHECK(a.teacher.empty() != a.logits.empty(),
                 "distill: give one of --teacher and --logits");
   LIMBECK_CHECK(a.logits.empty() || a.fakes.empty(),
                 "--fake: stored logits are of the real images; give --teacher instead of --logits");
+  const bool data_free = kd::is_data_free(a.method);
+  LIMBECK_CHECK(!data_free || a.logits.empty(), "--logits: ", a.method,
+                " makes its own images; give --teacher instead");
+  LIMBECK_CHECK(!data_free || a.fakes.empty(), "--fake: ", a.method,
+                " makes its own images and takes no others");
   kd::ExperimentSettings settings = settings_of(a);
-  const std::string teacher =
-      a.logits.empty() ? kd::load_network(a.teacher).name : kd::load_logits(a.logits).network;
+  std::string teacher;
+  if (a.logits.empty()) {
+    const kd::SavedNetwork saved = kd::load_network(a.teacher);
+    teacher = saved.name;
+    if (data_free && !names_data(a)) settings.data = no_data(saved.options);
+  } else {
+    teacher = kd::load_logits(a.logits).network;
+  }
   settings.plan.pairs = {teacher + " > " + a.student};
   settings.plan.methods = {a.method};
   settings.plan.fakes = {a.fakes.empty() ? "none" : "m2"};
@@ -37,7 +70,9 @@ const RegisterCommand command(
     {"distill", "teach a student by a saved network, or by its stored logits",
      [](CommandLine& app) {
        auto a = std::make_shared<Arguments>();
-       app.add_option("--method", a->method, "`limbeck methods` lists them").show_default();
+       app.add_option("--method", a->method,
+                      "`limbeck methods` lists them; a data-free one needs no data")
+           .show_default();
        app.add_option("--teacher", a->teacher,
                       "model.safetensors of a run or of `limbeck convert`");
        app.add_option("--logits", a->logits,

@@ -3,6 +3,7 @@
 
 #include "apps/command.h"
 #include "apps/config.h"
+#include "kd/data_free/registry.h"
 #include "kd/stored_logits.h"
 
 namespace limbeck::methods_app {
@@ -23,27 +24,39 @@ const char* needs(const kd::MethodEntry& e) {
                                                                          : "logits";
 }
 
+void print_settings(AnySettings& settings) {
+  for (const Setting& s : list_settings(settings))
+    std::printf("    %-40s %s\n", to_toml({s}).substr(0, to_toml({s}).find('\n')).c_str(),
+                s.help.c_str());
+}
+
 void list_methods(bool with_settings) {
   constexpr const char* line = "%-9s %-9s %-17s %-22s %-12s %s\n";
   std::printf(line, "method", "", "family", "of the teacher", "stage before", "what");
   for (const kd::MethodEntry& e : kd::all_methods()) {
     std::printf(line, e.name.c_str(), e.title.c_str(), name_of(e.family), needs(e),
                 stages_before(e).c_str(), e.summary.c_str());
-    if (!with_settings) continue;
     AnySettings settings = e.settings;
-    for (const Setting& s : list_settings(settings))
-      std::printf("    %-40s %s\n", to_toml({s}).substr(0, to_toml({s}).find('\n')).c_str(),
-                  s.help.c_str());
+    if (with_settings) print_settings(settings);
   }
 }
 
-const RegisterCommand command({"methods", "list the distillation methods", [](CommandLine& app) {
-                                 auto settings = std::make_shared<bool>(false);
-                                 app.add_flag(
-                                     "--settings", *settings,
-                                     "also the keys of [methods.NAME] with their defaults");
-                                 app.callback([settings] { list_methods(*settings); });
-                               }});
+void list_data_free(bool with_settings) {
+  constexpr const char* line = "%-9s %-9s %-17s %-22s %-12s %s\n";
+  for (const kd::data_free::Entry& e : kd::data_free::all_entries()) {
+    std::printf(line, e.name.c_str(), e.title.c_str(), "data-free", "itself, no data", "-",
+                e.summary.c_str());
+    AnySettings settings = e.defaults;
+    if (with_settings) print_settings(settings);
+  }
+}
+
+const RegisterCommand command(
+    {"methods", "list the distillation methods", [](CommandLine& app) {
+       auto settings = std::make_shared<bool>(false);
+       app.add_flag("--settings", *settings, "also the keys of [methods.NAME] with their defaults");
+       app.callback([settings] { list_methods(*settings), list_data_free(*settings); });
+     }});
 
 }  // namespace
 }  // namespace limbeck::methods_app

@@ -140,7 +140,7 @@ std::vector<std::string> warnings_of(const DataSettings& s, const Split& split) 
   const DataSource& source = find_source(s.kind);
   std::vector<std::string> lines;
   if (source.notes) lines = source.notes(s.sources.at(s.kind), s);
-  if (split.train.classes > 0) {
+  if (split.train.classes > 0 && split.train.size() > 0) {
     const std::vector<int64_t> empty = empty_classes(split.train);
     if (!empty.empty())
       lines.push_back(

@@ -11,6 +11,14 @@ std::vector<GanEntry>& entries() {
   return all;
 }
 
+std::vector<std::string> names_of(bool pairs) {
+  std::vector<std::string> names;
+  for (const GanEntry& e : entries())
+    if (static_cast<bool>(e.discriminator) == pairs) names.push_back(e.name);
+  std::sort(names.begin(), names.end());  // static objects register in no particular order
+  return names;
+}
+
 const GanEntry& entry_of(const std::string& name) {
   for (const GanEntry& e : entries())
     if (e.name == name) return e;
@@ -55,12 +63,8 @@ std::string to_text(const std::vector<int64_t>& resolutions) {
 
 RegisterGan::RegisterGan(GanEntry entry) { entries().push_back(std::move(entry)); }
 
-std::vector<std::string> gan_names() {
-  std::vector<std::string> names;
-  for (const GanEntry& e : entries()) names.push_back(e.name);
-  std::sort(names.begin(), names.end());  // static objects register in no particular order
-  return names;
-}
+std::vector<std::string> gan_names() { return names_of(/*pairs=*/true); }
+std::vector<std::string> data_free_generator_names() { return names_of(/*pairs=*/false); }
 
 ConditionKind condition_kind(const std::string& arch) { return entry_of(arch).condition; }
 
@@ -81,7 +85,9 @@ std::unique_ptr<Generator> create_generator(const NetworkConfig& config) {
   return entry_of(config.arch).generator(config);
 }
 std::unique_ptr<Discriminator> create_discriminator(const NetworkConfig& config) {
-  return entry_of(config.arch).discriminator(config);
+  const GanEntry& entry = entry_of(config.arch);
+  LIMBECK_CHECK(entry.discriminator, config.arch, ": a generator without a discriminator");
+  return entry.discriminator(config);
 }
 
 void check_sizes(const char* what, const NetworkConfig& c) {

@@ -108,13 +108,17 @@ struct GanEntry {
   std::string name;
   ConditionKind condition;
   std::function<std::unique_ptr<Generator>(const NetworkConfig&)> generator;
-  std::function<std::unique_ptr<Discriminator>(const NetworkConfig&)> discriminator;
+  /// Null: a generator that no discriminator trains (gan/data_free_generator.h).
+  std::function<std::unique_ptr<Discriminator>(const NetworkConfig&)> discriminator = {};
 };
 /// A family's file registers its name with a static object; there is no list to edit.
 struct RegisterGan {
   explicit RegisterGan(GanEntry entry);
 };
+/// Of generator and discriminator.
 std::vector<std::string> gan_names();
+/// Of generators alone.
+std::vector<std::string> data_free_generator_names();
 /// Throws naming the known names.
 ConditionKind condition_kind(const std::string& arch);
 /// Throws naming those that fit unless `arch` is conditioned on classes, or on responses in either

@@ -7,6 +7,7 @@
 
 #include "gan/response_ratio.h"
 #include "gan/update.h"
+#include "kd/data_free/registry.h"
 #include "kd/distillation.h"
 #include "kd/stages.h"
 #include "ops/random.h"
@@ -124,6 +125,8 @@ void check_values(const ExperimentSettings& s) {
       [&] { expect_count("logits.seed", 0, s.logits.seed, std::numeric_limits<int64_t>::max()); });
   for (const MethodEntry& entry : all_methods())
     problems.collect([&] { create_method(entry.name, s.methods); });
+  for (const data_free::Entry& entry : data_free::all_entries())
+    problems.collect([&] { data_free::settings_of(entry.name, s.methods); });
   problems.collect([&] { plan_of(s); });
   problems.throw_if_any();
 }
@@ -142,7 +145,7 @@ std::vector<std::string> remarks_on(const ExperimentSettings& s) {
   const auto second_phase = [](const Student& student) { return student.fakes != FakesUsed::none; };
   if (std::any_of(plan.students.begin(), plan.students.end(), second_phase))
     look(s.transfer, "transfer");
-  if (!plan.uses_fakes() || !s.plan.fake_data.empty()) return remarks;
+  if (!plan.uses_fakes() || !s.plan.fake_data.empty() || !s.plan.generator.empty()) return remarks;
   look(s.ratio, "ratio");
   if (!of_responses(s)) return look(s.features, "features"), remarks;
   look(s.embedding, "embedding"), look(s.label_embedding, "label_embedding");
@@ -164,8 +167,8 @@ std::string unsupported_pairs(Experiment& e, const Plan& plan, const data::Repla
   std::map<std::string, std::string> seen;
   for (const Student& student : plan.students) {
     nn::Network& pupil = network(student.pair.student);
-    if (student.method == "none" || !seen.emplace(student.method + student.pair.text(), "").second)
-      continue;
+    if (student.method == "none" || is_data_free(student.method)) continue;
+    if (!seen.emplace(student.method + student.pair.text(), "").second) continue;
     try {
       std::unique_ptr<Method> method = create_method(student.method, e.settings.methods);
       method->check_names(student.pair.teacher, student.pair.student);

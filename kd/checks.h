@@ -29,6 +29,7 @@ DiskUse check_training(Experiment& experiment, const nn::Network& network,
                        const train::Settings& settings, const std::string& section,
                        int64_t images = 0, bool drop_last = false);
 DiskUse check_student(Experiment& experiment, const Student& student);
+DiskUse check_data_free(Experiment& experiment, const Student& student);
 DiskUse check_embedding(Experiment& experiment);
 DiskUse check_autoencoder(Experiment& experiment);
 DiskUse check_features(Experiment& experiment);

@@ -24,7 +24,7 @@ class Classification : public Task {
     LIMBECK_CHECK(data.train.classes > 1, "data: expected at least two classes, found ",
                   data.train.classes);
     const std::vector<int64_t> count = data.train.histogram();
-    for (size_t c = 0; c < count.size(); ++c)
+    for (size_t c = 0; c < count.size() && data.train.size() > 0; ++c)
       LIMBECK_CHECK(count[c] > 0, "data: class ", c, " of ", count.size(),
                     " has no training image; fakes of it would be of nothing");
     LIMBECK_CHECK(data.test.size() == 0 || data.test.classes == data.train.classes,

@@ -78,10 +78,12 @@ class Evaluation {
              const StageHandle& features)
       : experiment_(experiment),
         context_(context),
-        judge_(load_network(context.directory_of(judge) + "/model.safetensors", experiment.device)),
-        trained_(task().load_features(experiment.train(), context.directory_of(features),
-                                      experiment.device)) {
+        judge_(
+            load_network(context.directory_of(judge) + "/model.safetensors", experiment.device)) {
     judge_.network->eval();
+    if (features)
+      trained_ = task().load_features(experiment.train(), context.directory_of(features),
+                                      experiment.device);
     const std::string& types = experiment.settings.evaluation.types;
     if (types.empty()) return;
     types_ = load_type_classifier(types, experiment.options(), experiment.device);
@@ -95,7 +97,7 @@ class Evaluation {
   Judge judge() { return task().judge(*judge_.network, experiment_.standardisation(), {}); }
   Tensor features_of(const Tensor& images) {
     const bool own = experiment_.settings.evaluation.network == "features";
-    const Features pooled = own ? trained_.pooled : [this](const Variable& x) {
+    const Features pooled = own ? trained_->pooled : [this](const Variable& x) {
       return judge_.network->forward_features(x).pooled;
     };
     return outputs_for(pooled, images, experiment_.standardisation(), experiment_.device,
@@ -173,7 +175,7 @@ class Evaluation {
   Experiment& experiment_;
   StageContext& context_;
   const SavedNetwork judge_;
-  const RatioFeatures trained_;
+  std::optional<RatioFeatures> trained_;  // none where evaluation.network is the teacher alone
   std::optional<SavedNetwork> types_;
   gan::Moments moments_;
   data::Dataset all_;

@@ -10,7 +10,8 @@ namespace limbeck::kd {
 const data::Split& Experiment::data() {
   if (!data_) {
     data_ = std::make_unique<data::Split>(data::load(settings.data));
-    LIMBECK_CHECK(data_->train.size() > 0, "data: no training images");
+    LIMBECK_CHECK(data_->train.size() > 0 || settings.data.kind == "none",
+                  "data: no training images");
     LIMBECK_CHECK(data_->train.height() == data_->train.width(),
                   "data: expected square images, found ", data_->train.height(), " x ",
                   data_->train.width());

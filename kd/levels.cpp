@@ -72,6 +72,10 @@ Level same_size(const Level& level) {
   return {pooled_to(s, side), pooled_to(t, side)};
 }
 
+Variable attention_map(const Variable& map) {
+  return l2_normalize(flatten(mean(square(map), {3})));
+}
+
 Variable pixels(const Variable& map) {
   return reshape(map, {map.size(0), map.size(1) * map.size(2), map.size(3)});
 }

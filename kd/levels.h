@@ -38,6 +38,8 @@ Level pooled_vectors(const std::string& method, const nn::Features& student,
 Variable pooled_to(const Variable& map, int64_t side);
 /// The larger map of a pair averaged down to the size of the smaller one.
 Level same_size(const Level& level);
+/// Where a map is large: mean over channels of f^2, flattened to unit vectors [N, H W] (AT).
+Variable attention_map(const Variable& map);
 /// [N, H, W, C] as [N, H W, C].
 Variable pixels(const Variable& map);
 

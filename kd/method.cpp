@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "kd/data_free/registry.h"
+
 namespace limbeck::kd {
 namespace {
 std::vector<MethodEntry>& registry() {
@@ -59,6 +61,8 @@ const MethodEntry& find_method(const std::string& name, const std::string& where
 NamedSettings default_method_settings() {
   NamedSettings all;
   for (const MethodEntry& e : registry()) all.entries[e.name] = {e.summary, e.settings};
+  for (const data_free::Entry& e : data_free::all_entries())
+    all.entries[e.name] = {e.summary, e.defaults};
   return all;
 }
 

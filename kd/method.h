@@ -178,7 +178,7 @@ struct RegisterMethod {
 const std::vector<MethodEntry>& all_methods();
 /// Throws naming `where` with the nearest name when unknown.
 const MethodEntry& find_method(const std::string& name, const std::string& where);
-/// [methods] with the defaults of all that are registered.
+/// [methods] with the defaults of all that are registered, those of kd/data_free/ too.
 NamedSettings default_method_settings();
 /// Throws as find_method, and for settings that the method refuses.
 std::unique_ptr<Method> create_method(const std::string& name, const NamedSettings& settings);

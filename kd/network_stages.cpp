@@ -165,7 +165,8 @@ void import_teacher(Experiment& experiment, StageContext& context, const std::st
   const SavedNetwork saved = saved_teacher(experiment, model, experiment.device);
   const Task& task = experiment.task();
   save_network(context.directory + "/model.safetensors", *saved.network, saved.name, saved.options,
-               saved.standardisation, task.scale(), experiment.train().class_names);
+               saved.standardisation, task.scale(),
+               experiment.train().size() > 0 ? experiment.train().class_names : saved.class_names);
   std::vector<const train::Criterion*> criteria = task.further_criteria();
   criteria.insert(criteria.begin(), &task.criterion());
   add_test_results(experiment, context, *saved.network, saved.standardisation, criteria);

@@ -7,6 +7,7 @@
 #include <sstream>
 
 #include "data/table.h"
+#include "kd/data_free/registry.h"
 #include "kd/stored_logits.h"
 
 namespace limbeck::kd {
@@ -23,7 +24,18 @@ void check_model(const std::string& model, const std::string& where) {
 }
 
 std::string title_of_method(const std::string& method) {
+  if (const data_free::Entry* entry = data_free::find_entry(method)) return entry->title;
   return method == "none" ? "NOKD" : find_method(method, "plan.methods").title;
+}
+
+/// Of either registry, or none.
+void check_method(const std::string& method, const std::string& where) {
+  if (method == "none" || data_free::find_entry(method)) return;
+  std::vector<std::string> names;
+  for (const MethodEntry& e : all_methods()) names.push_back(e.name);
+  for (const data_free::Entry& e : data_free::all_entries()) names.push_back(e.name);
+  LIMBECK_CHECK(std::count(names.begin(), names.end(), method), where, ": no distillation method '",
+                method, "'", did_you_mean(method, names, "; `limbeck methods` lists them"));
 }
 
 template <class T>
@@ -38,7 +50,7 @@ void check_distinct(const std::vector<T>& list, const char* key) {
 std::vector<Student> without_plan(const ExperimentSettings& s) {
   const NetworkPair pair{s.teacher.model, s.student.model};
   const std::string& m = s.distillation.method;
-  if (m != "none") find_method(m, "distillation.method");
+  check_method(m, "distillation.method");
   std::vector<Student> students;
   const auto add = [&](const std::string& method, FakesUsed fakes) {
     const auto same = [&](const Student& other) {
@@ -48,8 +60,12 @@ std::vector<Student> without_plan(const ExperimentSettings& s) {
       students.push_back({pair, method, fakes, s.seed});
   };
   add("none", FakesUsed::none), add("none", FakesUsed::equal), add(m, FakesUsed::none),
-      add("none", FakesUsed::m2), add(m, FakesUsed::m2);
-  if (s.ablation) add("none", FakesUsed::raw), add("none", FakesUsed::m1), add(m, FakesUsed::equal);
+      add("none", FakesUsed::m2);
+  if (!is_data_free(m)) add(m, FakesUsed::m2);
+  if (s.ablation) {
+    add("none", FakesUsed::raw), add("none", FakesUsed::m1);
+    if (!is_data_free(m)) add(m, FakesUsed::equal);
+  }
   return students;
 }
 
@@ -98,6 +114,10 @@ std::vector<Student> product(const ExperimentSettings& s, const Plan& plan) {
     for (const int64_t seed : plan.seeds) {
       for (const std::string& method : s.plan.methods) {
         if (left_out.count(method + ": " + pair.text())) continue;
+        if (is_data_free(method)) {  // no real image, no other fakes
+          add({pair, method, FakesUsed::none, seed});
+          continue;
+        }
         const bool combined =
             s.plan.with_fakes.empty() ||
             std::count(s.plan.with_fakes.begin(), s.plan.with_fakes.end(), method);
@@ -151,6 +171,25 @@ std::pair<std::string, double> parse_lr(const std::string& text) {
   return {model, lr};
 }
 
+/// A data-free method in the place of the GAN.
+void check_generator(const ExperimentSettings& s, const Plan& plan) {
+  check_method(s.plan.generator, "plan.generator");
+  LIMBECK_CHECK(is_data_free(s.plan.generator), "plan.generator: '", s.plan.generator,
+                "' makes no images; expected a data-free method (`limbeck methods`)");
+  LIMBECK_CHECK(data_free::settings_of(s.plan.generator, s.methods).synthesis.of != "pixels",
+                "plan.generator: ", s.plan.generator, " optimises pixels and leaves no generator");
+  LIMBECK_CHECK(s.plan.fake_data.empty() && s.plan.logits.empty(),
+                "plan.generator: stands in the place of plan.fake_data and plan.logits; give it "
+                "alone");
+  LIMBECK_CHECK(s.evaluation.network == "teacher",
+                "evaluation.network: with plan.generator there is no other feature network; "
+                "expected teacher, found ",
+                s.evaluation.network);
+  for (const Student& student : plan.students)
+    LIMBECK_CHECK(student.fakes != FakesUsed::m1,
+                  "plan.fakes: with plan.generator expected none, raw, m2 or equal, found m1");
+}
+
 /// What stored logits can teach.
 void check_stored(const ExperimentSettings& s, const Plan& plan) {
   LIMBECK_CHECK(s.task == "classification", "plan.logits: a response has no logits");
@@ -159,7 +198,8 @@ void check_stored(const ExperimentSettings& s, const Plan& plan) {
                 "alone");
   std::vector<std::string> others;
   for (const std::string& m : s.plan.methods)
-    if (m != "none" && !serves_with_stored_logits(find_method(m, "plan.methods"), s.methods))
+    if (m != "none" &&
+        (is_data_free(m) || !serves_with_stored_logits(find_method(m, "plan.methods"), s.methods)))
       others.push_back(m);
   LIMBECK_CHECK(others.empty(), "plan.logits: ", joined(others),
                 " must see the teacher itself; stored logits are enough for none, ",
@@ -233,9 +273,9 @@ bool Plan::uses_fakes() const {
 Plan plan_of(const ExperimentSettings& s) {
   Plan plan;
   plan.tabular = !s.plan.pairs.empty();
-  LIMBECK_CHECK(plan.tabular ||
-                    (s.plan.teachers.empty() && s.plan.fake_data.empty() && s.plan.logits.empty()),
-                "plan.teachers, plan.fake_data and plan.logits need plan.pairs");
+  LIMBECK_CHECK(plan.tabular || (s.plan.teachers.empty() && s.plan.fake_data.empty() &&
+                                 s.plan.logits.empty() && s.plan.generator.empty()),
+                "plan.teachers, plan.fake_data, plan.logits and plan.generator need plan.pairs");
   if (!plan.tabular) {
     check_model(s.teacher.model, "teacher.model");
     check_model(s.student.model, "student.model");
@@ -249,11 +289,13 @@ Plan plan_of(const ExperimentSettings& s) {
   plan.seeds = s.plan.seeds.empty() ? std::vector<int64_t>{s.seed} : s.plan.seeds;
   LIMBECK_CHECK(!s.plan.methods.empty(), "plan.methods: expected at least one");
   LIMBECK_CHECK(!s.plan.fakes.empty(), "plan.fakes: expected at least one");
-  for (const std::string& m : s.plan.methods)
-    if (m != "none") find_method(m, "plan.methods");
+  for (const std::string& m : s.plan.methods) check_method(m, "plan.methods");
   for (const std::string& m : s.plan.with_fakes)
     LIMBECK_CHECK(std::count(s.plan.methods.begin(), s.plan.methods.end(), m), "plan.with_fakes: '",
                   m, "' is not among plan.methods");
+  for (const std::string& m : s.plan.with_fakes)
+    LIMBECK_CHECK(!is_data_free(m), "plan.with_fakes: '", m,
+                  "' makes its own images and takes no others");
   for (const std::string& text : s.plan.lrs)
     LIMBECK_CHECK(parse_lr(text).second >= s.student.final_lr, "plan.lrs: expected at least ",
                   "student.final_lr (", s.student.final_lr, "), found '", text, "'");
@@ -272,6 +314,7 @@ Plan plan_of(const ExperimentSettings& s) {
                       (student.fakes != FakesUsed::raw && student.fakes != FakesUsed::m1),
                   "plan.fakes: with plan.fake_data expected none, m2 or equal, found ",
                   name_of(student.fakes));
+  if (!s.plan.generator.empty()) check_generator(s, plan);
   if (plan.stored_logits = !s.plan.logits.empty(); plan.stored_logits) check_stored(s, plan);
   return plan;
 }
@@ -280,6 +323,8 @@ std::string begins_with(const ExperimentSettings& s, const std::string& method) 
   if (method == "none") return method;
   return create_method(method, s.methods)->continues_own_student() ? method : "none";
 }
+
+bool is_data_free(const std::string& method) { return data_free::find_entry(method) != nullptr; }
 
 std::string base_name(const Student& s) {
   const std::string method = s.method == "none" ? "" : s.method;
@@ -318,6 +363,8 @@ std::string stage_name(const Student& s, bool tabular) {
 
 std::string title_of(const Student& s) {
   const std::string method = title_of_method(s.method);
+  if (is_data_free(s.method))
+    return cat(method, ": ", s.pair.student, " taught by ", s.pair.teacher, " without data");
   const std::string who =
       s.method == "none" ? s.pair.student : cat(s.pair.student, " taught by ", s.pair.teacher);
   switch (s.fakes) {

@@ -69,6 +69,9 @@ Plan plan_of(const ExperimentSettings& settings);
 /// (Method::continues_own_student), or "none".
 std::string begins_with(const ExperimentSettings& settings, const std::string& method);
 
+/// Whether such a student sees no real image (kd/data_free/).
+bool is_data_free(const std::string& method);
+
 /// Stage names and titles follow from what a stage is. A student's base name ("cgankd_fitnet") also
 /// names its random streams, so that pairs and seeds of a plan and a run without a plan agree.
 std::string base_name(const Student& student);

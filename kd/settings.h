@@ -122,7 +122,7 @@ struct ResponseEvaluationSettings {
 struct PlanSettings {
   std::vector<std::string> pairs, methods = {"none", "blkd"}, fakes = {"none", "m2", "equal"};
   std::vector<int64_t> seeds;
-  std::string judge, teachers, fake_data, logits;
+  std::string judge, teachers, fake_data, logits, generator;
   std::vector<double> rhos;
   std::vector<int64_t> counts;
   std::vector<std::string> judges, with_fakes, lrs, na;
@@ -154,6 +154,10 @@ struct PlanSettings {
     v("fake_data", fake_data,
       "a finished set of fakes (fake_data.safetensors) instead of generation; fakes are then none, "
       "m2 or equal");
+    v("generator", generator,
+      "a data-free method instead of the GAN: the generator of the first pair's first student by "
+      "it "
+      "makes the fakes, without subsampling; fakes are then none, raw, m2 or equal");
     v("logits", logits,
       "a file of `limbeck logits` instead of the teacher, for methods that need nothing else; "
       "fakes "

@@ -54,6 +54,12 @@ void train_second_phase(Experiment& experiment, StageContext& context, const Stu
                         const StageHandle& first_phase, const StageHandle& fakes,
                         const Guidance& guidance);
 
+/// From scratch on images that a generator makes while it learns from the teacher; real ones only
+/// measure (kd/data_free/). Writes the generator, too. Results: test_<metric>, gap_to_teacher,
+/// relative_to_teacher, hit_rate, class_entropy, agreement, loss, steps, generator_steps, parameters.
+void train_data_free(Experiment& experiment, StageContext& context, const Student& student,
+                     const StageHandle& teacher);
+
 /// A stage before a student's. With `first_phase` it is of a second phase: the student begins with
 /// those weights, and the images are those that it will train on.
 void run_preparation(Experiment& experiment, StageContext& context, const Student& student,
@@ -107,6 +113,7 @@ using FakeSets = std::map<std::string, StageHandle>;
 /// Results: fid_<set>, diversity_<set>; of classes consistency_<set>, table6_before, table6_after;
 /// of responses label_score_<set>, intra_fid_<set> with its deviation over windows; with
 /// evaluation.types type_entropy_<set> and type_entropy_real.
+/// `features` may be none when [evaluation] does not ask for them.
 void evaluate_fakes(Experiment& experiment, StageContext& context, const StageHandle& judge,
                     const StageHandle& features, const FakeSets& sets);
 

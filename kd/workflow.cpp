@@ -141,6 +141,7 @@ class Builder {
 
   void add_generation() {
     if (!s_.plan.fake_data.empty()) return add_saved_fakes();
+    if (!s_.plan.generator.empty()) return add_data_free_generation();
     const StageHandle label_embedding = regression_ ? add_label_embedding() : StageHandle();
     // Where responses enter the GAN as they are, the ratio still wants them embedded.
     const bool naive = gan::condition_kind(s_.gan.arch) == gan::ConditionKind::response;
@@ -174,11 +175,7 @@ class Builder {
     const StageHandle judge = teachers_.at(plan_.judge);
     // How many, for the raw set; also how they are sampled, for the subsampled one; everything for
     // the filtered one.
-    add_fakes(FakesUsed::raw, "fakes_raw", "fake images as the generator makes them", {.gan = gan},
-              [&](auto& v) {
-                v("fakes.per_class", s_.fakes.per_class, ""),
-                    v("fakes.sampling.batch", s_.fakes.sampling.batch, ""), conditions(v);
-              });
+    add_raw_fakes(gan);
     add_fakes(FakesUsed::m1, "fakes_m1", "fake images after subsampling (M1)",
               {.gan = gan, .features = features, .ratio = ratio, .label_embedding = of_ratio},
               [&](auto& v) {
@@ -195,6 +192,34 @@ class Builder {
     for (const SweepPoint& p : plan_.points)
       if (p.has_set()) add_swept_fakes(p, {gan, features, ratio, judge, of_ratio});
     add_evaluation(judge, features);
+  }
+
+  void add_raw_fakes(const StageHandle& gan) {
+    add_fakes(FakesUsed::raw, "fakes_raw", "fake images as the generator makes them", {.gan = gan},
+              [&](auto& v) {
+                v("fakes.per_class", s_.fakes.per_class, ""),
+                    v("fakes.sampling.batch", s_.fakes.sampling.batch, ""), conditions(v);
+              });
+  }
+
+  /// The images of a generator that has seen none: there is no density ratio for them, so M2 alone.
+  void add_data_free_generation() {
+    const Student student{plan_.pairs[0], s_.plan.generator, FakesUsed::none, plan_.seeds[0]};
+    const std::string name = stage_name(student, plan_.tabular);
+    if (!students_.contains(name)) add_data_free_student(student);
+    const StageHandle generator = students_.at(name), judge = teachers_.at(plan_.judge);
+    add_raw_fakes(generator);
+    const auto sections = [&](auto& v) {
+      FakeSettings fakes = s_.fakes;
+      fakes.subsample = false;
+      fakes = in_effect(fakes, regression_);
+      v("fakes", fakes, "");
+    };
+    add_fakes(FakesUsed::m2, "fakes", "fake images after filtering (M2)",
+              {.gan = generator, .judge = judge}, sections);
+    for (SweepPoint p : plan_.points)
+      if (p.has_set()) add_swept_fakes(p, {.gan = generator, .judge = judge});
+    add_evaluation(judge, {});
   }
 
   StageHandle add_features() {
@@ -287,7 +312,7 @@ class Builder {
 
   void add_evaluation(const StageHandle& judge, const StageHandle& features) {
     FakeSets sets;
-    std::vector<StageHandle> needs{judge, features};
+    std::vector<StageHandle> needs = present({judge, features});
     for (const auto& [kind, stage] : fakes_) sets[name_of(kind)] = stage, needs.push_back(stage);
     add(
         {"evaluate",
@@ -312,7 +337,22 @@ class Builder {
                         : std::map<std::string, std::string>{{"evaluation.types", path}};
   }
 
+  /// The teacher and the method's own settings; the data only measure.
+  void add_data_free_student(const Student& student) {
+    const StageHandle teacher = teachers_.at(student.pair.teacher);
+    const std::string name = stage_name(student, plan_.tabular);
+    students_[name] = add(
+        {name,
+         title_of(student) + (plan_.seeds.size() > 1 ? cat(", seed ", student.seed) : ""),
+         labels_of(student),
+         {teacher},
+         [student](Experiment& e) { return check_data_free(e, student); }},
+        [&](auto& v) { v("methods." + student.method, s_.methods.at(student.method), ""); },
+        [=](Experiment& e, StageContext& c) { train_data_free(e, c, student, teacher); });
+  }
+
   void add_student(const Student& student) {
+    if (is_data_free(student.method)) return add_data_free_student(student);
     const std::string name = stage_name(student, plan_.tabular);
     Description d{name,
                   title_of(student) + (plan_.seeds.size() > 1 ? cat(", seed ", student.seed) : ""),

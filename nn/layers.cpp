@@ -1,5 +1,6 @@
 #include "nn/layers.h"
 
+#include "nn/batch_norm_tap.h"
 #include "nn/init.h"
 #include "nn/trace.h"
 #include "tensor/device.h"
@@ -114,6 +115,7 @@ void count_one(const Tensor& counter) {
 Variable BatchNorm::apply(const Variable& x, bool relu, const Variable& residual) {
   LIMBECK_CHECK(x.rank() >= 2 && x.size(-1) == weight.size(0), "BatchNorm: expected ",
                 weight.size(0), " channels in the last dimension, found shape ", x.shape());
+  BatchNormTap::note(x, buffer(mean_), buffer(var_));
   Variable y;
   if (training()) {
     const int64_t samples = x.data().numel() / x.size(-1);

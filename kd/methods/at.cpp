@@ -22,8 +22,6 @@ struct AtSettings : LossWeights {
   }
 };
 
-Variable attention(const Variable& map) { return l2_normalize(flatten(mean(square(map), {3}))); }
-
 class At : public Method {
  public:
   using Settings = AtSettings;
@@ -34,7 +32,7 @@ class At : public Method {
     Variable total;
     for (const Level& level : levels_of("at", step.student, step.teacher)) {
       const auto [s, t] = same_size(level);
-      const Variable difference = mse_loss(attention(s), attention(t));
+      const Variable difference = mse_loss(attention_map(s), attention_map(t));
       total = total ? total + difference : difference;
     }
     return total * settings_.weight;

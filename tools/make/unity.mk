@@ -3,7 +3,7 @@
 # a command's file has a namespace of its own (limbeck::softmax_op), as they all have a `forward` or `Options`. `make UNITY=1` compiles every
 # file alone. ALONE: the long ones, which are also those that one edits most.
 UNITY  ?= 7
-JOINED := tensor ops ops_cpu autograd nn nn/models data train gan kd kd/methods apps
+JOINED := tensor ops ops_cpu autograd nn nn/models data train gan kd kd/methods kd/data_free apps
 ALONE  := $(HOT) data/hdf5.cpp ops/check.cpp $(addprefix ops_cpu/,batch_norm.cpp binary.cpp conv2d_%.cpp conv_geometry.cpp gemm.cpp reduce.cpp) apps/main.cpp
 
 define newline

@@ -1,0 +1,335 @@
+// Sources of the two stacks:
+//   G32: Linear(dim_z -> C0 (R/4)^2), BN, x2, conv3x3 C0 -> C1, BN, LeakyReLU .2, x2, conv3x3 C1 ->
+//   last, BN, LeakyReLU .2, conv3x3 last -> channels, tail (DAFL, Chen et al. 2019, and all that
+//   took it over: huawei-noah/Efficient-Computing, VainF/Data-Free-Adversarial-Distillation,
+//   polo5/ZeroShotKnowledgeTransfer, zju-vipa/CMI and Fast-Datafree, xushoukai/GDFQ)
+//   DCGAN: Linear(dim_z -> 4 ch (R/16)^2), BN, four transposed convolutions 4x4 with stride 2, each
+//   with BN and LeakyReLU .2, conv3x3, tail (the same repositories, for 64 pixels and more)
+// DAFL wrote nn.BatchNorm2d(128, 0.8): 0.8 is epsilon there, and GDFQ inherited it.
+// cgdd and its forms are this project's reconstruction: the paper's generator is not published.
+#include "gan/data_free_generator.h"
+
+#include <algorithm>
+
+#include "autograd/autocast.h"
+#include "nn/init.h"
+
+namespace limbeck::gan {
+namespace {
+
+constexpr double slope = 0.2;
+
+enum class Conditioned { no, concat, product, norms };
+enum class Tail { sigmoid, tanh, tanh_norm, affine_norm };
+
+/// What the published generators differ in.
+struct StackForm {
+  Conditioned conditioned = Conditioned::no;
+  Tail tail = Tail::sigmoid;
+  int64_t first = 1;  ///< C0 / ch
+  bool bias = false;  ///< of the inner convolutions
+  double eps = 1e-5;  ///< of the inner batch norms
+};
+
+/// Batch norm without gain and bias.
+class PlainNorm : public nn::Module {
+ public:
+  explicit PlainNorm(int64_t channels)
+      : mean_(add_buffer("running_mean", Tensor::zeros({channels}))),
+        var_(add_buffer("running_var", Tensor::full({channels}, 1))) {}
+  Variable forward(const Variable& x) override {
+    if (!training()) return batch_norm_eval(x, {}, {}, buffer(mean_), buffer(var_));
+    return batch_norm(x, {}, {}, 1e-5, false, {}, {buffer(mean_), buffer(var_)}).y;
+  }
+
+ protected:
+  void reset(Stream) override {
+    buffer(mean_).fill(0);
+    buffer(var_).fill(1);
+  }
+
+ private:
+  size_t mean_, var_;
+};
+
+/// An inner batch norm; with classes > 0 it has a gain (first 1) and a bias (0) for each of them.
+class InnerNorm : public nn::Module {
+ public:
+  InnerNorm(int64_t channels, double eps, int64_t classes)
+      : eps_(eps),
+        weight_(add_parameter("weight", shape(channels, classes))),
+        bias_(add_parameter("bias", shape(channels, classes))),
+        mean_(add_buffer("running_mean", Tensor::zeros({channels}))),
+        var_(add_buffer("running_var", Tensor::full({channels}, 1))),
+        of_classes_(classes > 0) {}
+
+  Variable operator()(const Variable& x, const Condition& condition) {
+    const RunningStatistics running{buffer(mean_), buffer(var_)};
+    if (!of_classes_)
+      return training() ? batch_norm(x, weight_, bias_, eps_, false, {}, running).y
+                        : batch_norm_eval(x, weight_, bias_, running.mean, running.var, eps_);
+    const Variable gain = embedding(weight_, condition.classes),
+                   bias = embedding(bias_, condition.classes);
+    return training() ? cond_batch_norm(x, gain, bias, eps_, false, running).y
+                      : cond_batch_norm_eval(x, gain, bias, running.mean, running.var, eps_);
+  }
+
+ protected:
+  void reset(Stream) override {
+    nn::init::constant(weight_, 1);
+    nn::init::constant(bias_, 0);
+    buffer(mean_).fill(0);
+    buffer(var_).fill(1);
+  }
+
+ private:
+  static Shape shape(int64_t channels, int64_t classes) {
+    return classes > 0 ? Shape{classes, channels} : Shape{channels};
+  }
+  const double eps_;
+  Variable weight_, bias_;
+  size_t mean_, var_;
+  const bool of_classes_;
+};
+
+/// What both stacks share: how the class enters, and the tail.
+class Stack : public DataFreeGenerator {
+ public:
+  bool conditional() const override { return form_.conditioned != Conditioned::no; }
+  Variable forward(const Variable& z, const Condition& condition) override {
+    const Variable y = from_activation(last_map(z, condition));
+    return form_.tail == Tail::sigmoid ? affine(sigmoid(y), 2, -1) : to_pixels(finished(y));
+  }
+  Variable standardised(const Variable& z, const Condition& condition) override {
+    return finished(from_activation(last_map(z, condition)));
+  }
+
+ protected:
+  Stack(const NetworkConfig& config, const StackForm& form)
+      : DataFreeGenerator(config), form_(form) {
+    check_sizes(config.arch.c_str(), config);
+    const bool embedded =
+        form.conditioned == Conditioned::concat || form.conditioned == Conditioned::product;
+    if (!embedded) return;
+    LIMBECK_CHECK(form.conditioned == Conditioned::product || config.shared_dim > 0, config.arch,
+                  ": expected a positive size of the class embedding, found ", config.shared_dim);
+    embedding_ = std::make_unique<nn::Embedding>(
+        config.classes,
+        form.conditioned == Conditioned::product ? config.dim_z : config.shared_dim);
+    add("embedding", *embedding_);
+  }
+
+  void add_tail() {
+    if (form_.tail == Tail::tanh_norm)
+      add("norm", *(plain_ = std::make_unique<PlainNorm>(config_.channels)));
+    if (form_.tail == Tail::affine_norm)
+      add("norm", *(affine_ = std::make_unique<nn::BatchNorm2d>(config_.channels)));
+  }
+
+  /// z with the class, as the linear layer takes it.
+  Variable input(const Variable& z, const Condition& condition) {
+    check_input(config_.arch.c_str(), z, {z.size(0), config_.dim_z});
+    if (conditional())
+      LIMBECK_CHECK(condition.classes, config_.arch, ": expected labels of classes, found none");
+    check_labels(config_.arch.c_str(), condition, z.size(0));
+    if (!embedding_) return z;
+    const Variable e = (*embedding_)(condition.classes);
+    return form_.conditioned == Conditioned::product ? z * e : concat({z, e}, 1);
+  }
+  int64_t input_size() const {
+    return config_.dim_z +
+           (form_.conditioned == Conditioned::concat ? config_.shared_dim : int64_t{0});
+  }
+  int64_t classes_of_norms() const {
+    return form_.conditioned == Conditioned::norms ? config_.classes : 0;
+  }
+  /// Before the tail, [N, R, R, channels].
+  virtual Variable last_map(const Variable& z, const Condition& condition) = 0;
+
+  const StackForm form_;
+
+ private:
+  Variable finished(const Variable& y) {
+    switch (form_.tail) {
+      case Tail::sigmoid: return standardise(sigmoid(y));
+      case Tail::tanh: return standardise(affine(tanh(y), 0.5, 0.5));
+      case Tail::tanh_norm: return (*plain_)(tanh(y));
+      case Tail::affine_norm: return (*affine_)(y);
+    }
+    return y;
+  }
+
+  std::unique_ptr<nn::Embedding> embedding_;
+  std::unique_ptr<PlainNorm> plain_;
+  std::unique_ptr<nn::BatchNorm2d> affine_;
+};
+
+class G32 : public Stack {
+ public:
+  G32(const NetworkConfig& c, const StackForm& form)
+      : Stack(c, form),
+        first_(c.ch * form.first),
+        side_(c.resolution / 4),
+        linear_(input_size(), first_ * side_ * side_),
+        norm0_(first_, 1e-5, classes_of_norms()),
+        conv1_(first_, c.ch, inner(form)),
+        norm1_(c.ch, form.eps, classes_of_norms()),
+        conv2_(c.ch, last(c), inner(form)),
+        norm2_(last(c), form.eps, classes_of_norms()),
+        conv3_(last(c), c.channels, {.kernel = 3, .padding = 1, .bias = true}) {
+    LIMBECK_CHECK(c.resolution >= 8 && c.resolution % 4 == 0, c.arch,
+                  ": makes images of 8 pixels and more a side, a multiple of 4, found ",
+                  c.resolution);
+    add("l1", linear_), add("bn0", norm0_), add("conv1", conv1_), add("bn1", norm1_);
+    add("conv2", conv2_), add("bn2", norm2_), add("conv3", conv3_);
+    add_tail();
+  }
+
+ protected:
+  Variable last_map(const Variable& z, const Condition& condition) override {
+    Variable x = unflatten_chw(linear_(input(z, condition)), first_, side_, side_);
+    x = conv1_(upsample_nearest(norm0_(x, condition)));
+    x = conv2_(upsample_nearest(leaky_relu(norm1_(x, condition), slope)));
+    return conv3_(leaky_relu(norm2_(x, condition), slope));
+  }
+
+ private:
+  static nn::Conv2dConfig inner(const StackForm& form) {
+    return {.kernel = 3, .padding = 1, .bias = form.bias};
+  }
+  static int64_t last(const NetworkConfig& c) { return std::max<int64_t>(1, c.ch / 2); }
+
+  const int64_t first_, side_;
+  nn::Linear linear_;
+  InnerNorm norm0_;
+  nn::Conv2d conv1_;
+  InnerNorm norm1_;
+  nn::Conv2d conv2_;
+  InnerNorm norm2_;
+  nn::Conv2d conv3_;
+};
+
+class Dcgan : public Stack {
+ public:
+  Dcgan(const NetworkConfig& c, const StackForm& form)
+      : Stack(c, form),
+        first_(4 * c.ch),
+        side_(c.resolution / 16),
+        linear_(input_size(), first_ * side_ * side_),
+        norm_(first_, 1e-5, 0),
+        conv_(half(c), c.channels, {.kernel = 3, .padding = 1, .bias = true}) {
+    LIMBECK_CHECK(c.resolution >= 32 && c.resolution % 16 == 0, c.arch,
+                  ": makes images of 32 pixels and more a side, a multiple of 16, found ",
+                  c.resolution);
+    add("l1", linear_), add("bn0", norm_);
+    const std::vector<int64_t> widths{first_, 2 * c.ch, c.ch, half(c), half(c)};
+    for (size_t i = 0; i + 1 < widths.size(); ++i) {
+      const std::string n = std::to_string(i + 1);
+      const nn::Conv2dConfig doubling{.kernel = 4, .stride = 2, .padding = 1};
+      ups_.push_back(&own(
+          "up" + n, std::make_unique<nn::ConvTranspose2d>(widths[i], widths[i + 1], doubling)));
+      norms_.push_back(&own("bn" + n, std::make_unique<InnerNorm>(widths[i + 1], 1e-5, 0)));
+    }
+    add("conv", conv_);
+    add_tail();
+  }
+  /// N(0, .02) for weights and N(1, .02) for those of batch norms, as DFAD.
+  void initialise(const Stream& stream) override {
+    Module::initialise(stream);
+    for (const nn::Parameter& p : parameters()) {
+      const bool norm = p.value.rank() == 1 && p.name.ends_with("weight");
+      if (norm || (p.value.rank() > 1 && p.name != "embedding.weight"))
+        nn::init::normal(p.value, norm ? 1 : 0, 0.02, stream.fork("normal/" + p.name));
+      else if (p.name != "embedding.weight")
+        nn::init::constant(p.value, 0);
+    }
+  }
+
+ protected:
+  Variable last_map(const Variable& z, const Condition& condition) override {
+    Variable x = unflatten_chw(linear_(input(z, condition)), first_, side_, side_);
+    x = norm_(x, condition);
+    for (size_t i = 0; i < ups_.size(); ++i)
+      x = leaky_relu((*norms_[i])((*ups_[i])(x), condition), slope);
+    return conv_(x);
+  }
+
+ private:
+  static int64_t half(const NetworkConfig& c) { return std::max<int64_t>(1, c.ch / 2); }
+
+  const int64_t first_, side_;
+  nn::Linear linear_;
+  InnerNorm norm_;
+  std::vector<nn::ConvTranspose2d*> ups_;
+  std::vector<InnerNorm*> norms_;
+  nn::Conv2d conv_;
+};
+
+template <class Network>
+GanEntry generator_entry(const std::string& name, const StackForm& form) {
+  return {.name = name,
+          .condition = ConditionKind::classes,
+          .generator = [form](const NetworkConfig& c) -> std::unique_ptr<Generator> {
+            return std::make_unique<Network>(c, form);
+          }};
+}
+
+constexpr double dafl_eps = 0.8;
+const RegisterGan dafl(
+    generator_entry<G32>("dafl", {.tail = Tail::tanh_norm, .bias = true, .eps = dafl_eps}));
+const RegisterGan dfad(generator_entry<G32>("dfad", {.tail = Tail::tanh_norm, .bias = true}));
+const RegisterGan zskt(generator_entry<G32>("zskt", {.tail = Tail::affine_norm, .bias = true}));
+const RegisterGan cmi(generator_entry<G32>("cmi", {}));
+const RegisterGan dfq(generator_entry<G32>("dfq", {.first = 2}));
+const RegisterGan gdfq(generator_entry<G32>(
+    "gdfq",
+    {.conditioned = Conditioned::product, .tail = Tail::tanh_norm, .bias = true, .eps = dafl_eps}));
+const RegisterGan cgdd(generator_entry<G32>("cgdd", {.conditioned = Conditioned::concat}));
+const RegisterGan cgdd_product(generator_entry<G32>("cgdd_product",
+                                                    {.conditioned = Conditioned::product}));
+const RegisterGan cgdd_cbn(generator_entry<G32>("cgdd_cbn", {.conditioned = Conditioned::norms}));
+const RegisterGan dcgan_dfad(generator_entry<Dcgan>("dcgan_dfad", {.tail = Tail::tanh}));
+const RegisterGan dcgan_cmi(generator_entry<Dcgan>("dcgan_cmi", {}));
+const RegisterGan dcgan_cgdd(generator_entry<Dcgan>("dcgan_cgdd",
+                                                    {.conditioned = Conditioned::concat}));
+
+}  // namespace
+
+DataFreeGenerator::DataFreeGenerator(const NetworkConfig& config)
+    : Generator(config),
+      mean_(add_buffer("teacher_mean", Tensor::full({config.channels}, 0.5))),
+      deviation_(add_buffer("teacher_deviation", Tensor::full({config.channels}, 0.5))) {}
+
+void DataFreeGenerator::set_standardisation(const data::Standardisation& s) {
+  const auto channels = static_cast<size_t>(config_.channels);
+  LIMBECK_CHECK(s.mean.size() == channels && s.deviation.size() == channels, config_.arch,
+                ": expected mean and deviation of ", channels, " channels, found ", s.mean.size(),
+                " and ", s.deviation.size());
+  buffer(mean_).copy_from(Tensor::of(s.mean).to(DType::f32));
+  buffer(deviation_).copy_from(Tensor::of(s.deviation).to(DType::f32));
+}
+
+data::Standardisation DataFreeGenerator::standardisation() const {
+  const auto numbers = [](const Tensor& t) { return t.to(DType::f64).to_vector<double>(); };
+  return {numbers(buffer(mean_)), numbers(buffer(deviation_))};
+}
+
+Variable DataFreeGenerator::standardise(const Variable& pixels) const {
+  return (pixels - Variable(buffer(mean_))) / Variable(buffer(deviation_));
+}
+
+Variable DataFreeGenerator::to_pixels(const Variable& x) const {
+  const Variable pixels = x * Variable(buffer(deviation_)) + Variable(buffer(mean_));
+  return clamp(affine(pixels, 2, -1), -1, 1);
+}
+
+std::unique_ptr<DataFreeGenerator> create_data_free_generator(const NetworkConfig& config) {
+  const std::vector<std::string> names = data_free_generator_names();
+  LIMBECK_CHECK(std::count(names.begin(), names.end(), config.arch),
+                "no generator of data-free distillation '", config.arch, "'",
+                did_you_mean(config.arch, names, "; known: " + joined(names)));
+  std::unique_ptr<Generator> generator = create_generator(config);
+  return std::unique_ptr<DataFreeGenerator>(dynamic_cast<DataFreeGenerator*>(generator.release()));
+}
+
+}  // namespace limbeck::gan

@@ -1,0 +1,357 @@
+#include "kd/data_free/trainer.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "data/sheet.h"
+#include "gan/sampler.h"
+#include "kd/data_free/pool.h"
+#include "kd/data_free/synthesis.h"
+#include "tensor/transfer.h"
+#include "train/supervised.h"
+
+namespace limbeck::kd::data_free {
+namespace {
+
+/// Sums of an epoch's values.
+struct Sums {
+  double generator_loss = 0, statistics = 0, generator_steps = 0;
+  double loss = 0, hits = 0, entropy = 0, agreed = 0, student_steps = 0;
+  std::vector<double> classes;
+
+  std::vector<double> numbers() const {
+    std::vector<double> all{generator_loss, statistics, generator_steps, loss,
+                            hits,           entropy,    agreed,          student_steps};
+    all.insert(all.end(), classes.begin(), classes.end());
+    return all;
+  }
+  void set(const std::vector<double>& all) {
+    double* const fields[] = {&generator_loss, &statistics, &generator_steps, &loss,
+                              &hits,           &entropy,    &agreed,          &student_steps};
+    for (size_t i = 0; i < std::size(fields); ++i) *fields[i] = all.at(i);
+    classes.assign(all.begin() + std::size(fields), all.end());
+  }
+  Health means() const {
+    const double g = std::max(1.0, generator_steps), s = std::max(1.0, student_steps);
+    double class_entropy = 0;
+    for (const double c : classes)
+      if (c > 0) class_entropy -= c / s * std::log(c / s);
+    return {.generator_loss = generator_loss / g,
+            .statistics = statistics / g,
+            .loss = loss / s,
+            .hit_rate = hits / s,
+            .entropy = entropy / s,
+            .class_entropy = class_entropy / std::log(static_cast<double>(classes.size())),
+            .agreement = agreed / s};
+  }
+};
+
+class Loop {
+ public:
+  Loop(const Task& task, const Settings& settings)
+      : t_(task), s_(settings), update_(task.networks, settings, task.classes) {
+    forget();
+    last_ = sums_;
+    if (!s_.synthesis.used()) return;
+    synthesis_.emplace(task.networks, settings, task.classes);
+    const gan::NetworkConfig& c = task.networks.generator.config();
+    const int64_t all = s_.epochs * s_.rounds * s_.batch;
+    pool_.emplace(s_.synthesis.pool > 0 ? std::min(all, s_.synthesis.pool) : all,
+                  Shape{c.resolution, c.resolution, c.channels});
+  }
+
+  DataFreeResult run() {
+    restore();
+    t_.networks.teacher.eval();
+    t_.networks.student.train();
+    t_.networks.generator.train();
+    const int64_t total = s_.epochs * s_.rounds;
+    if (synthesis_ && t_.monitor.trial()) return tried_syntheses();
+    while (done_ < total) {
+      set_rates();
+      one_round();
+      ++done_;
+      show_progress(total);
+      if (nn::tried_enough(t_.monitor, total, [this] { reader_.finish(); })) return tried();
+      if (done_ % s_.rounds == 0) end_epoch();
+      nn::checkpoint(t_.monitor, [this] { return state(); });
+    }
+    result_.last = last_.means();
+    result_.student_steps = (done_ - warmup_rounds()) * s_.student_steps_of_round();
+    result_.generator_steps = done_ * s_.generator_steps;
+    return result_;
+  }
+
+ private:
+  int64_t epoch() const { return done_ / s_.rounds; }
+  int64_t warmup_rounds() const { return s_.synthesis.warmup * s_.rounds; }
+
+  void set_rates() {
+    train::Settings after_warmup = s_;
+    after_warmup.epochs -= s_.synthesis.warmup;
+    const int64_t rounds = std::max<int64_t>(0, done_ - warmup_rounds());
+    const double lr = train::learning_rate(after_warmup, rounds * s_.student_steps_of_round(),
+                                           s_.steps_per_epoch());
+    update_.student_optimizer().set_lr(lr);
+    update_.generator_optimizer().set_lr(
+        s_.generator.schedule == "student" ? s_.generator.lr * lr / s_.lr : s_.generator.lr);
+  }
+
+  double adversarial() const {
+    const double warm = s_.loss.adversarial_warmup * static_cast<double>(s_.epochs);
+    return static_cast<double>(epoch()) < warm ? 0 : s_.loss.adversarial;
+  }
+
+  void one_round() {
+    const Stream here = t_.stream.fork("round", static_cast<uint64_t>(done_));
+    if (synthesis_) return round_of_syntheses(here);
+    if (s_.order == "joint") {
+      for (int64_t k = 0; k < s_.generator_steps; ++k) joint_step(here, k);
+      return;
+    }
+    if (s_.order == "student") student_steps(here);
+    for (int64_t k = 0; k < s_.generator_steps; ++k)
+      read_generator(update_.generator(images(here, "generator", k), noise(here, "generator", k),
+                                       adversarial()));
+    if (s_.order == "generator") student_steps(here);
+  }
+  void student_steps(const Stream& here) {
+    for (int64_t k = 0; k < s_.student_steps; ++k)
+      read_student(update_.student(images(here, "student", k), noise(here, "student", k)), 0);
+  }
+  void joint_step(const Stream& here, int64_t k) {
+    const Tensors all =
+        update_.joint(images(here, "joint", k), noise(here, "joint", k), adversarial());
+    read_generator(all);
+    read_student(all, 2);
+  }
+
+  /// The images of a synthesis come to those that are there, and the student learns from all.
+  void round_of_syntheses(const Stream& here) {
+    synthesise(here, s_.generator_steps);
+    for (int64_t k = 0; k < s_.student_steps && epoch() >= s_.synthesis.warmup; ++k)
+      student_step_on_pool(here, k);
+  }
+  /// A stop that is asked for during a long one leaves the state before it.
+  void synthesise(const Stream& here, int64_t steps) {
+    reader_.finish();
+    newest_ = synthesis_->make(here.fork("synthesis"), done_, steps, adversarial(), [this] {
+      if (t_.monitor.stop_requested()) nn::checkpoint(t_.monitor, [this] { return state(); });
+    });
+    pool_->add(newest_.images, newest_.labels);
+    sums_.generator_loss += finite(newest_.loss, "the loss of a synthesis", done_);
+    sums_.statistics += newest_.statistics;
+    sums_.generator_steps += 1;
+  }
+  void student_step_on_pool(const Stream& here, int64_t k) {
+    const int64_t n = s_.synthesis.student_batch > 0 ? s_.synthesis.student_batch : s_.batch;
+    const ImagePool::Batch batch =
+        pool_->draw(n, {s_.crop_padding, s_.flip}, images(here, "student", k));
+    read_student(update_.student_on(batch.images.images, batch.images.draws, batch.labels,
+                                    noise(here, "student", k)),
+                 0);
+  }
+
+  Stream images(const Stream& here, const char* whose, int64_t k) const {
+    return s_.same_noise ? here.fork("images") : here.fork(whose, static_cast<uint64_t>(k));
+  }
+  static Stream noise(const Stream& here, const char* whose, int64_t k) {
+    return here.fork(whose, static_cast<uint64_t>(k)).fork("dropout");
+  }
+
+  void read_generator(const Tensors& values) {
+    reader_.read({values[0], values[1]}, [this, round = done_](const Tensors& on_host) {
+      sums_.generator_loss += finite(on_host[0].item(), "the generator's loss", round);
+      sums_.statistics += on_host[1].item();
+      sums_.generator_steps += 1;
+    });
+  }
+  void read_student(const Tensors& values, size_t begin) {
+    reader_.read({values.begin() + static_cast<std::ptrdiff_t>(begin), values.end()},
+                 [this, round = done_](const Tensors& on_host) {
+                   sums_.loss += finite(on_host[0].item(), "the student's loss", round);
+                   sums_.hits += on_host[1].item();
+                   sums_.entropy += on_host[2].item();
+                   sums_.agreed += on_host[3].item();
+                   for (size_t c = 0; c < sums_.classes.size(); ++c)
+                     sums_.classes[c] += on_host[4].at(static_cast<int64_t>(c));
+                   sums_.student_steps += 1;
+                 });
+  }
+  double finite(double loss, const char* whose, int64_t round) const {
+    LIMBECK_CHECK(std::isfinite(loss), "data-free distillation diverged: ", whose, " is ", loss,
+                  " in round ", round, "; lower the learning rates");
+    return loss;
+  }
+
+  void show_progress(int64_t total) {
+    const Health now = sums_.means();
+    nn::Values values;
+    if (sums_.student_steps > 0)
+      values = {{"loss", now.loss}, {"agreement", now.agreement}, {"hit_rate", now.hit_rate}};
+    t_.monitor.progress(done_, total, s_.student_steps_of_round() * s_.batch, values);
+  }
+
+  void end_epoch() {
+    reader_.finish();
+    const int64_t ended = epoch();
+    last_ = sums_;
+    const Health now = last_.means();
+    forget();
+    nn::Values values{{"loss", now.loss},
+                      {"generator_loss", now.generator_loss},
+                      {"statistics", now.statistics},
+                      {"hit_rate", now.hit_rate},
+                      {"teacher_entropy", now.entropy},
+                      {"class_entropy", now.class_entropy},
+                      {"agreement", now.agreement},
+                      {"lr", update_.student_optimizer().lr()}};
+    const bool last = ended == s_.epochs;
+    if (t_.test.size() > 0 && (last || (s_.evaluate_every > 0 && ended % s_.evaluate_every == 0))) {
+      result_.test_metric = evaluate(t_.test);
+      values.emplace_back(std::string("test_") + t_.criterion.metric(), result_.test_metric);
+    }
+    t_.monitor.metrics(ended, values);
+    note_collapse(ended, now);
+    const int64_t every = std::max<int64_t>(1, s_.epochs / 10);
+    if (last || ended % every == 0) show_images(ended);
+  }
+
+  /// A generator that makes few classes, or not those that it is asked for: said, not stopped.
+  void note_collapse(int64_t ended, const Health& now) {
+    constexpr int64_t patience = 10;
+    constexpr double least_entropy = 0.5;
+    const bool asked = (synthesis_ || t_.networks.generator.conditional()) &&
+                       s_.loss.labelled > 0 && s_.loss.cls > 0;
+    const double least_hits = 2 / static_cast<double>(t_.classes);
+    const bool collapsed =
+        now.class_entropy < least_entropy || (asked && t_.classes > 2 && now.hit_rate < least_hits);
+    if (ended < patience || !collapsed || noted_) return;
+    noted_ = true;
+    t_.monitor.note(cat("the generator has collapsed at epoch ", ended, ": the teacher's classes ",
+                        "have ", now.class_entropy, " of the entropy of even ones, ", now.hit_rate,
+                        " of the images get the requested class"));
+  }
+
+  double evaluate(const data::Dataset& images) {
+    return train::evaluate(t_.networks.student, images, t_.networks.generator.standardisation(),
+                           t_.criterion);
+  }
+  void show_images(int64_t ended) {
+    std::string number = std::to_string(ended);
+    number.insert(0, number.size() < 4 ? 4 - number.size() : 0, '0');
+    t_.monitor.image(
+        "images-" + number,
+        synthesis_ ? sheet_of(newest_) : sheet(t_.networks.generator, t_.stream.fork("sheet")));
+  }
+  Tensor sheet_of(const Synthesised& made) const {
+    constexpr int64_t columns = 10, most_rows = 10;
+    data::Dataset d;
+    d.images = made.images, d.labels = made.labels, d.classes = t_.classes;
+    return data::grid(data::class_sheet(d, columns, most_rows), columns);
+  }
+
+  /// What a trial cannot see in its rounds: evaluations and sheets.
+  DataFreeResult tried() {
+    nn::Trial& trial = *t_.monitor.trial();
+    constexpr int64_t most = 200, sheets = 10;
+    if (const int64_t n = t_.test.size(), some = std::min(n, most); n > 0) {
+      data::Dataset few = t_.test;
+      few.images = few.images.rows(0, some);
+      few.labels = few.labels.rows(0, some);
+      const auto every = static_cast<double>(std::max<int64_t>(1, s_.evaluate_every));
+      const double times = s_.evaluate_every > 0 ? static_cast<double>(s_.epochs) / every : 1;
+      trial.measure(times * static_cast<double>(n) / static_cast<double>(some),
+                    [&] { evaluate(few); });
+    }
+    trial.measure(sheets, [&] { show_images(0); });
+    return result_;
+  }
+
+  /// A synthesis and a student's step in parts: a whole round takes long.
+  DataFreeResult tried_syntheses() {
+    nn::Trial& trial = *t_.monitor.trial();
+    const Stream here = t_.stream.fork("round", 0);
+    constexpr int64_t steps = 2;
+    const auto rounds = static_cast<double>(s_.epochs * s_.rounds);
+    synthesise(here, steps);  // memory is taken and kernels are chosen
+    trial.measure(rounds * static_cast<double>(s_.generator_steps) / steps,
+                  [&] { synthesise(here, steps); });
+    const int64_t total = (s_.epochs * s_.rounds - warmup_rounds()) * s_.student_steps;
+    int64_t k = 0;
+    do student_step_on_pool(here, k++);
+    while (!nn::tried_enough(t_.monitor, total, [this] { reader_.finish(); }));
+    return tried();
+  }
+
+  void forget() {
+    sums_ = {};
+    sums_.classes.resize(static_cast<size_t>(t_.classes));
+  }
+
+  TensorFile state() {
+    reader_.finish();
+    TensorFile file;
+    file.add_part("student.", t_.networks.student.state_dict());
+    file.add_part("generator.", t_.networks.generator.state_dict());
+    file.add_part("student_optimizer.", update_.student_optimizer().state());
+    file.add_part("generator_optimizer.", update_.generator_optimizer().state());
+    if (synthesis_) {
+      file.add_part("synthesis.", synthesis_->state());
+      file.add_part("pool.", pool_->state());
+    }
+    file.add("loop.round", Tensor::of<int64_t>({done_, noted_}));
+    file.add("loop.sums", Tensor::of<double>(sums_.numbers()));
+    file.add("loop.last", Tensor::of<double>(last_.numbers()));
+    file.add("loop.test", Tensor::of<double>({result_.test_metric}));
+    return file;
+  }
+
+  void restore() {
+    const std::optional<TensorFile> saved = t_.monitor.load();
+    if (!saved) return;
+    const char* const what = "saved training state";
+    t_.networks.student.load_state_dict(saved->part("student."), what);
+    t_.networks.generator.load_state_dict(saved->part("generator."), what);
+    update_.student_optimizer().load_state(saved->part("student_optimizer."), what);
+    update_.generator_optimizer().load_state(saved->part("generator_optimizer."), what);
+    if (synthesis_) {
+      synthesis_->load(saved->part("synthesis."));
+      pool_->load(saved->part("pool."));
+    }
+    const auto loop = saved->get("loop.round").to_vector<int64_t>();
+    done_ = loop.at(0), noted_ = loop.at(1) != 0;
+    sums_.set(saved->get("loop.sums").to_vector<double>());
+    last_.set(saved->get("loop.last").to_vector<double>());
+    result_.test_metric = saved->get("loop.test").item();
+  }
+
+  const Task& t_;
+  const Settings& s_;
+  Update update_;
+  std::optional<Synthesis> synthesis_;
+  std::optional<ImagePool> pool_;
+  Synthesised newest_;
+  LateReader reader_;
+  Sums sums_, last_;  // of the running epoch and of the one before it
+  DataFreeResult result_;
+  int64_t done_ = 0;    // rounds
+  bool noted_ = false;  // a collapse
+};
+
+}  // namespace
+
+DataFreeResult fit(const Task& task, const Settings& settings) {
+  check(settings, "data-free distillation");
+  return Loop(task, settings).run();
+}
+
+Tensor sheet(gan::DataFreeGenerator& generator, const Stream& stream) {
+  constexpr int64_t columns = 10, most_rows = 10;
+  const int64_t rows = std::min(most_rows, generator.config().classes);
+  std::vector<int64_t> labels(static_cast<size_t>(rows * columns));
+  for (size_t i = 0; i < labels.size(); ++i) labels[i] = static_cast<int64_t>(i) / columns;
+  return data::grid(data::to_bytes(gan::sample(generator, Tensor::of(labels), stream)), columns);
+}
+
+}  // namespace limbeck::kd::data_free

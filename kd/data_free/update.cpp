@@ -1,0 +1,240 @@
+#include "kd/data_free/update.h"
+
+#include <cmath>
+
+#include "kd/data_free/mode.h"
+#include "nn/gradients.h"
+#include "ops/random.h"
+
+namespace limbeck::kd::data_free {
+namespace {
+
+Variable plus(const Variable& sum, const Variable& term, double weight) {
+  const Variable weighted = weight == 1 ? term : term * weight;
+  return sum ? sum + weighted : weighted;
+}
+
+Variable adversarial_term(const std::string& kind, const Variable& s, const Variable& t) {
+  if (kind == "l1") return adversarial_l1(s, t);
+  if (kind == "kl") return adversarial_kl(s, t);
+  if (kind == "kl_mean") return adversarial_kl(s, t) * (1 / static_cast<double>(t.size(1)));
+  if (kind == "decision") return adversarial_decision(s, t);
+  if (kind == "js") return adversarial_js(s, t);
+  fail("adversary: unknown '", kind, "'");
+}
+
+/// The terms of what the teacher says, of the images that count as labelled and of the others.
+Variable teacher_terms(const GeneratorLossSettings& s, const nn::Features& t,
+                       const Tensor& labels) {
+  const int64_t n = t.output.size(0), classes = t.output.size(1),
+                labelled = static_cast<int64_t>(std::floor(s.labelled * static_cast<double>(n)));
+  Variable sum;
+  if (s.cls > 0 && labelled > 0)
+    sum =
+        plus(sum, cross_entropy(slice(t.output, 0, 0, labelled), labels.rows(0, labelled)), s.cls);
+  if (labelled == n) return sum;
+  constexpr int64_t many = 100;
+  const double balance = s.balance < 0 ? (classes < many ? 5 : 20) : s.balance;
+  const Variable rest = slice(t.output, 0, labelled, n);
+  if (s.one_hot > 0) sum = plus(sum, one_hot_loss(rest), s.one_hot);
+  if (balance > 0) sum = plus(sum, class_balance(rest), balance);
+  if (s.activation > 0)
+    sum = plus(sum, activation_loss(slice(t.last_input(), 0, labelled, n)), s.activation);
+  return sum;
+}
+
+/// The maps without their history: the student's loss says nothing to the generator.
+nn::Features constants(const nn::Features& f) {
+  nn::Features copy;
+  for (const Variable& tap : f.taps) copy.taps.push_back(tap.detach());
+  return copy;
+}
+
+/// A constant for the log; for terms that are left out.
+Tensor nothing(const Variable& like) { return Tensor::zeros({}, DType::f32, like.data().device()); }
+
+}  // namespace
+
+GeneratorLoss generator_loss(const GeneratorLossSettings& s, nn::Network& teacher,
+                             nn::Network* student, const MadeImages& made,
+                             const LossConditions& conditions) {
+  GeneratorLoss loss;
+  {
+    const nn::BatchNormTap tap;
+    loss.teacher = teacher.forward_features(made.images);
+    loss.norms = tap.inputs();
+  }
+  const nn::Features& t = loss.teacher;
+  loss.total = teacher_terms(s, t, made.labels);
+  if (s.statistics > 0) {
+    loss.statistics = s.statistics_form == "squares" ? statistics_squares(loss.norms)
+                      : conditions.averages.empty()
+                          ? statistics_norms(loss.norms)
+                          : statistics_norms(loss.norms, conditions.averages, conditions.momentum);
+    loss.total = plus(loss.total, loss.statistics, s.statistics);
+  }
+  if (s.adversary != "none" && s.adversarial > 0) {
+    LIMBECK_CHECK(student, "generator_loss: an adversary needs a student");
+    const Variable term = adversarial_term(s.adversary, (*student)(made.images), t.output);
+    loss.total = conditions.adversarial ? plus(loss.total, term * conditions.adversarial, 1)
+                                        : plus(loss.total, term, s.adversarial);
+  }
+  return loss;
+}
+
+Variable student_loss(const StudentLossSettings& s, const nn::Features& student,
+                      const nn::Features& teacher, const Tensor& labels) {
+  const Tensor t = teacher.output.data();
+  Variable loss;
+  if (s.weight > 0) {
+    const double divisor = s.form == "kl_mean" ? static_cast<double>(t.size(1)) : 1;
+    loss = s.form == "l1"
+               ? plus(loss, logit_distance(student.output, t), s.weight)
+               : plus(loss, softened_loss(student.output, t, s.temperature), s.weight / divisor);
+  }
+  if (s.cross_entropy > 0)
+    loss = plus(loss, agreed_cross_entropy(student.output, t, labels, s.keep), s.cross_entropy);
+  if (s.attention > 0)
+    loss = plus(loss, attention_distance(student, constants(teacher)), s.attention);
+  return loss;
+}
+
+Update::Update(const Networks& networks, const Settings& settings, int64_t classes)
+    : n_(networks),
+      s_(settings),
+      classes_(classes),
+      generator_optimizer_(networks.generator.parameters(), {.lr = settings.generator.lr,
+                                                             .beta1 = settings.generator.beta1,
+                                                             .beta2 = settings.generator.beta2}),
+      student_optimizer_(
+          nn::create_optimizer(networks.student.parameters(), train::optimizer_of(settings))),
+      standardise_(networks.generator.standardisation().mean,
+                   networks.generator.standardisation().deviation, networks.student.device()),
+      generator_graph_(networks.generator.device(), {&networks.generator, &networks.student},
+                       [this](const Tensors& in) { return update_generator(in); }),
+      student_graph_(networks.generator.device(), {&networks.generator, &networks.student},
+                     [this](const Tensors& in) { return update_student(in); }),
+      joint_graph_(networks.generator.device(), {&networks.generator, &networks.student},
+                   [this](const Tensors& in) { return update_joint(in); }),
+      student_on_graph_(networks.student.device(), {&networks.student},
+                        [this](const Tensors& in) { return update_student_on(in); }) {}
+
+Tensors Update::inputs(const Stream& images, double adversarial) const {
+  return {places_of({images.fork("z"), images.fork("labels")}),
+          Tensor::of<float>({static_cast<float>(adversarial)})};
+}
+
+Update::Drawn Update::draw(const Tensor& places) const {
+  return {draw_normal(place_at(places, 0), {s_.batch, n_.generator.config().dim_z}),
+          draw_integers(place_at(places, 1), {s_.batch}, 0, classes_)};
+}
+
+MadeImages Update::make(const Drawn& drawn) const {
+  return {n_.generator.standardised(Variable(drawn.z), {drawn.labels, {}}), drawn.labels};
+}
+
+void Update::step_generator() {
+  if (s_.generator.clip > 0) nn::clip_gradients(n_.generator.parameters(), s_.generator.clip);
+  generator_optimizer_.step();
+}
+
+void Update::step_student() {
+  if (s_.clip > 0) nn::clip_gradients(n_.student.parameters(), s_.clip);
+  student_optimizer_->step();
+}
+
+Tensors Update::update_generator(const Tensors& in) {
+  const ModeOf mode(n_.student, !s_.loss.student_eval);
+  n_.student.set_requires_grad(false);
+  const GeneratorLoss loss = generator_loss(s_.loss, n_.teacher, &n_.student, make(draw(in[0])),
+                                            {.adversarial = reshape(Variable(in[1]), Shape{})});
+  n_.student.set_requires_grad(true);
+  generator_optimizer_.zero_grad();
+  loss.total.backward();
+  step_generator();
+  return {loss.total.data(), loss.statistics ? loss.statistics.data() : nothing(loss.total)};
+}
+
+Tensors Update::described(const Variable& loss, const Variable& teacher, const Variable& student,
+                          const Tensor& labels) const {
+  const NoGrad no_grad;
+  const Tensor predicted = argmax(teacher.data());
+  const auto share = [](const Tensor& a, const Tensor& b) {
+    return mean(Variable(equal(a, b).to(DType::f32))).data();
+  };
+  const Variable t(teacher.data());
+  const Variable entropy = -mean(sum(softmax(t) * log_softmax(t), {1}));
+  return {loss.data(), share(predicted, labels), entropy.data(),
+          share(argmax(student.data()), predicted),
+          mean(Variable(one_hot(predicted, classes_)), {0}).data()};
+}
+
+Tensors Update::update_student(const Tensors& in) {
+  MadeImages made;
+  nn::Features t;
+  {
+    const NoGrad no_grad;
+    const ModeOf mode(n_.generator, !s_.generator.eval_images);
+    made = make(draw(in[0]));
+    t = n_.teacher.forward_features(made.images);
+  }
+  return learn(made, t);
+}
+
+Tensors Update::update_student_on(const Tensors& in) {
+  const MadeImages made{Variable(standardise_(in[0], in[1])), in[2]};
+  nn::Features t;
+  {
+    const NoGrad no_grad;
+    t = n_.teacher.forward_features(made.images);
+  }
+  return learn(made, t);
+}
+
+Tensors Update::learn(const MadeImages& made, const nn::Features& t) {
+  const nn::Features s = n_.student.forward_features(Variable(made.images.data()));
+  const Variable loss = student_loss(s_.distillation, s, t, made.labels);
+  student_optimizer_->zero_grad();
+  loss.backward();
+  step_student();
+  return described(loss, t.output, s.output, made.labels);
+}
+
+/// One backward of the sum, as in DAFL: the student sees the images as constants.
+Tensors Update::update_joint(const Tensors& in) {
+  const MadeImages made = make(draw(in[0]));
+  const GeneratorLoss of_generator = generator_loss(s_.loss, n_.teacher, nullptr, made);
+  const nn::Features& t = of_generator.teacher;
+  const nn::Features s = n_.student.forward_features(Variable(made.images.data()));
+  const Variable of_student = student_loss(s_.distillation, s, t, made.labels);
+  generator_optimizer_.zero_grad();
+  student_optimizer_->zero_grad();
+  (of_generator.total + of_student).backward();
+  step_generator();
+  step_student();
+  Tensors all{of_generator.total.data(), of_generator.statistics ? of_generator.statistics.data()
+                                                                 : nothing(of_generator.total)};
+  const Tensors of = described(of_student, t.output, s.output, made.labels);
+  all.insert(all.end(), of.begin(), of.end());
+  return all;
+}
+
+Tensors Update::generator(const Stream& images, const Stream& dropout, double adversarial) {
+  n_.student.set_streams(dropout);
+  return generator_graph_(inputs(images, adversarial));
+}
+Tensors Update::student(const Stream& images, const Stream& dropout) {
+  n_.student.set_streams(dropout);
+  return student_graph_(inputs(images, 0));
+}
+Tensors Update::student_on(const Tensor& images, const Tensor& draws, const Tensor& labels,
+                           const Stream& dropout) {
+  n_.student.set_streams(dropout);
+  return student_on_graph_({images, draws, labels});
+}
+Tensors Update::joint(const Stream& images, const Stream& dropout, double adversarial) {
+  n_.student.set_streams(dropout);
+  return joint_graph_(inputs(images, adversarial));
+}
+
+}  // namespace limbeck::kd::data_free

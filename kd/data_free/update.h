@@ -1,0 +1,94 @@
+// The steps of data-free distillation: of the generator, of the student, or of both on the same
+// images. What the loop (kd/data_free/trainer.h) runs; recorded where the device records.
+#pragma once
+#include "gan/data_free_generator.h"
+#include "kd/data_free/settings.h"
+#include "kd/data_free/terms.h"
+#include "nn/images.h"
+#include "nn/optim.h"
+#include "nn/step_graph.h"
+
+namespace limbeck::kd::data_free {
+
+/// All on one device. The teacher is frozen and in eval mode, with its standardisation in the
+/// generator.
+struct Networks {
+  nn::Network& teacher;
+  nn::Network& student;
+  gan::DataFreeGenerator& generator;
+};
+
+/// What the generator's loss is made of, for one batch of images as the teacher sees them.
+struct MadeImages {
+  Variable images;
+  Tensor labels;  ///< i64 [B], requested
+};
+/// The sum and, for the log, its statistics term (undefined where there is none); what the teacher
+/// said of the images.
+struct GeneratorLoss {
+  Variable total, statistics;
+  nn::Features teacher;
+  NormInputs norms;
+};
+/// What changes from step to step.
+struct LossConditions {
+  Variable adversarial = {};           ///< weight of the adversary, a number on the device;
+                                       ///< undefined: that of the settings
+  std::vector<Moments> averages = {};  ///< of statistics_norms, with its momentum; empty: none
+  double momentum = 0;
+};
+/// `student` may be null where no adversary needs it.
+GeneratorLoss generator_loss(const GeneratorLossSettings& settings, nn::Network& teacher,
+                             nn::Network* student, const MadeImages& made,
+                             const LossConditions& conditions = {});
+Variable student_loss(const StudentLossSettings& settings, const nn::Features& student,
+                      const nn::Features& teacher, const Tensor& labels);
+
+class Update {
+ public:
+  /// Networks and settings outlive this.
+  Update(const Networks& networks, const Settings& settings, int64_t classes);
+
+  /// One step; noise and classes are drawn within it from `images`. Results lie on the device and
+  /// are overwritten by the next call.
+  /// loss, statistics term (0: none), both [].
+  Tensors generator(const Stream& images, const Stream& dropout, double adversarial);
+  /// loss, share of images that get the requested class, entropy of the teacher's predictions,
+  /// share on which the student agrees, all []; how the teacher's classes are distributed [K].
+  Tensors student(const Stream& images, const Stream& dropout);
+  /// The student's step on images that are there, u8 [B, H, W, C] with draws (data::ByteBatch).
+  Tensors student_on(const Tensor& images, const Tensor& draws, const Tensor& labels,
+                     const Stream& dropout);
+  /// What generator() returns, then what student() returns.
+  Tensors joint(const Stream& images, const Stream& dropout, double adversarial);
+
+  nn::Adam& generator_optimizer() { return generator_optimizer_; }
+  nn::Optimizer& student_optimizer() { return *student_optimizer_; }
+
+ private:
+  struct Drawn {
+    Tensor z, labels;
+  };
+  Drawn draw(const Tensor& places) const;
+  MadeImages make(const Drawn& drawn) const;
+  Tensors inputs(const Stream& images, double adversarial) const;
+  Tensors update_generator(const Tensors& inputs);
+  Tensors update_student(const Tensors& inputs);
+  Tensors update_joint(const Tensors& inputs);
+  Tensors update_student_on(const Tensors& inputs);
+  Tensors learn(const MadeImages& made, const nn::Features& teacher);
+  void step_generator();
+  void step_student();
+  Tensors described(const Variable& loss, const Variable& teacher, const Variable& student,
+                    const Tensor& labels) const;
+
+  const Networks n_;
+  const Settings& s_;
+  const int64_t classes_;
+  nn::Adam generator_optimizer_;
+  std::unique_ptr<nn::Optimizer> student_optimizer_;
+  const nn::ImageStandardiser standardise_;
+  nn::StepGraph generator_graph_, student_graph_, joint_graph_, student_on_graph_;
+};
+
+}  // namespace limbeck::kd::data_free

@@ -1,0 +1,125 @@
+// The stage of a student that learns without data.
+#include <algorithm>
+#include <cmath>
+
+#include "gan/sampler.h"
+#include "kd/checks.h"
+#include "kd/data_free/registry.h"
+#include "kd/data_free/trainer.h"
+#include "kd/stages.h"
+
+namespace limbeck::kd {
+namespace {
+
+using data_free::Settings;
+
+Settings data_free_settings(const Experiment& experiment, const Student& student) {
+  return data_free::settings_of(student.method, experiment.settings.methods);
+}
+
+std::unique_ptr<gan::DataFreeGenerator> new_generator(const data_free::GeneratorSettings& s,
+                                                      const nn::ModelOptions& options) {
+  return gan::create_data_free_generator({.arch = s.arch,
+                                          .ch = s.ch,
+                                          .dim_z = s.dim_z,
+                                          .classes = options.outputs,
+                                          .resolution = options.size,
+                                          .channels = options.channels,
+                                          .shared_dim = s.embedding});
+}
+
+/// One batch of two through all losses, without training: throws for what does not fit.
+void probe(const Settings& s, const std::string& section, nn::Network& teacher,
+           nn::Network& student, gan::DataFreeGenerator& generator) {
+  const bool asks = s.loss.labelled > 0 && s.loss.cls > 0 && !s.synthesis.used();
+  LIMBECK_CHECK(!asks || generator.conditional(), section, ".loss.cls: the generator ",
+                s.generator.arch, " is not asked for classes; expected 0 or another ", section,
+                ".generator.arch");
+  const NoGrad no_grad;
+  for (nn::Module* m : std::initializer_list<nn::Module*>{&teacher, &student, &generator})
+    m->eval();
+  const Tensor labels = Tensor::zeros({2}, DType::i64);
+  const data_free::MadeImages made{
+      generator.standardised(Variable(Tensor::zeros({2, s.generator.dim_z})), {labels, {}}),
+      labels};
+  data_free::generator_loss(s.loss, teacher, &student, made);
+  data_free::student_loss(s.distillation, student.forward_features(made.images),
+                          teacher.forward_features(made.images), labels);
+}
+
+}  // namespace
+
+DiskUse check_data_free(Experiment& experiment, const Student& student) {
+  LIMBECK_CHECK(experiment.settings.task == "classification", student.method,
+                ": data-free distillation is of classes, the task is regression");
+  const Settings s = data_free_settings(experiment, student);
+  const nn::ModelOptions options = experiment.options();
+  const auto generator = new_generator(s.generator, options);
+  const auto teacher = nn::create_model(student.pair.teacher, options),
+             pupil = nn::create_model(student.pair.student, options);
+  probe(s, "methods." + student.method, *teacher, *pupil, *generator);
+  constexpr int64_t f32_bytes = 4;
+  const int64_t g = generator->parameter_count(), p = pupil->parameter_count();
+  // Adam keeps two moments, SGD one; while a checkpoint is written the one before it is there too.
+  const int64_t made = s.epochs * s.rounds * s.batch,
+                pool = s.synthesis.pool > 0 ? std::min(made, s.synthesis.pool) : made,
+                pixels = options.size * options.size * options.channels;
+  return {f32_bytes * (g + p),
+          2 * (f32_bytes * (3 * g + 3 * p) + (s.synthesis.used() ? pool * pixels : int64_t{0}))};
+}
+
+void train_data_free(Experiment& experiment, StageContext& context, const Student& student,
+                     const StageHandle& teacher_stage) {
+  const Settings s = data_free_settings(experiment, student);
+  const SavedNetwork teacher =
+      load_network(context.directory_of(teacher_stage) + "/model.safetensors", experiment.device);
+  teacher.network->set_requires_grad(false);
+  teacher.network->eval();
+  const Stream stream = Experiment::stream(student.seed, base_name(student));
+  const auto network = nn::create_model(student.pair.student, teacher.options);
+  network->initialise(Experiment::stream(student.seed, "student").fork("init"));
+  network->to(experiment.device);
+  const auto generator = new_generator(s.generator, teacher.options);
+  generator->initialise(stream.fork("generator"));
+  generator->set_standardisation(teacher.standardisation);
+  generator->to(experiment.device);
+
+  const train::Criterion& criterion = experiment.task().criterion();
+  const data_free::DataFreeResult r =
+      data_free::fit({.networks = {*teacher.network, *network, *generator},
+                      .classes = teacher.options.outputs,
+                      .test = experiment.data().test,
+                      .criterion = criterion,
+                      .stream = stream,
+                      .monitor = context.monitor},
+                     s);
+  save_network(context.directory + "/model.safetensors", *network, student.pair.student,
+               teacher.options, teacher.standardisation, experiment.task().scale(),
+               teacher.class_names);
+  if (s.synthesis.of != "pixels")
+    write_safetensors(context.directory + "/generator.safetensors",
+                      gan::generator_checkpoint(*generator));
+
+  const std::string metric = std::string("test_") + criterion.metric();
+  Results& results = context.results;
+  results[metric] = {r.test_metric, criterion.unit(), criterion.better(), "test"};
+  if (!std::isnan(r.test_metric) && !context.monitor.trial()) {
+    const double of_teacher = context.result_of(teacher_stage, metric);
+    results["gap_to_teacher"] = {of_teacher - r.test_metric, criterion.unit(), Better::lower,
+                                 "detail"};
+    results["relative_to_teacher"] = {r.test_metric / of_teacher, "share", Better::higher,
+                                      "detail"};
+  }
+  results["loss"] = {r.last.loss, "", Better::lower, "train"};
+  results["hit_rate"] = {r.last.hit_rate, "share", Better::higher, "fakes"};
+  results["class_entropy"] = {r.last.class_entropy, "share", Better::higher, "fakes"};
+  results["agreement"] = {r.last.agreement, "share", Better::higher, "train"};
+  const auto cost = [&](const char* key, int64_t value, const char* unit) {
+    results[key] = {static_cast<double>(value), unit, Better::neither, "cost"};
+  };
+  cost("steps", r.student_steps, "steps");
+  cost("generator_steps", r.generator_steps, "steps");
+  cost("parameters", network->parameter_count(), "parameters");
+}
+
+}  // namespace limbeck::kd

@@ -1,0 +1,46 @@
+#!/usr/bin/env bash
+# Data-free distillation: a plan with its report; a saved teacher alone, no data; a kill gives the same bits; its generator's images; refusals.
+source "$(dirname "$0")/lib.sh"
+check "a plan of students without data" "$limbeck" run configs/tiny-data-free.toml --out "$work/plan" --quiet
+for method in cgdd dafl dfad; do
+  check "$method left student, generator and sheet" ls "$work/plan/stages/$method.resnet14-resnet8.s1/"{model.safetensors,generator.safetensors,images/images-0003.png}
+done
+check "its report" "$limbeck" report "$work/plan"
+check_output "has the reconstruction by its name" '^CGDD-R +[0-9.]+' '^DAFL +[0-9.]+' '^DFAD +[0-9.]+'
+check "the results of the stage" cat "$work/plan/stages/cgdd.resnet14-resnet8.s1/result.json"
+check_output "say gap and health" gap_to_teacher relative_to_teacher hit_rate class_entropy agreement
+teacher=$work/plan/stages/teacher.resnet14/model.safetensors
+sets=(--set methods.cgdd.epochs=4 --set methods.cgdd.rounds=10 --set methods.cgdd.student_steps=2 --set methods.cgdd.batch=16
+  --set methods.cgdd.generator.ch=8)
+timed seconds check "a saved teacher, no data" "$limbeck" distill --method cgdd --teacher "$teacher" --student resnet8 --out "$work/alone" "${sets[@]}"
+check_output "says that there are none" 'training images: none' 'test images: none'
+kill_and_continue "the same training" "$seconds" "$limbeck" distill --method cgdd --teacher "$teacher" --student resnet8 --out "$work/killed" "${sets[@]}" \
+  --checkpoint-seconds 0.01 --quiet
+check_same "kills give the same bits" "$work/alone" "$work/killed"
+check "with images to measure on" "$limbeck" distill --method dfq --teacher "$teacher" --student resnet8 --out "$work/measured" --data shapes \
+  --set data.image_size=16 --set data.shapes.train=20 --set data.shapes.test=30 --set methods.dfq.epochs=1 --set methods.dfq.rounds=1 \
+  --set methods.dfq.batch=16 --set methods.dfq.generator.ch=8
+check_output "has an accuracy" 'test_accuracy [0-9.]+'
+generator=$work/alone/stages/cgdd.resnet14-resnet8.s0/generator.safetensors
+check "its generator makes images" "$limbeck" sample --ckpt "$generator" --class 3 --n 4 --out "$work/grid.png"
+check "its generator in the place of the GAN" "$limbeck" run configs/tiny-data-free.toml --out "$work/inside" --quiet --set plan.generator=cgdd \
+  --set 'plan.methods=["none", "cgdd"]' --set 'plan.fakes=["none", "m2", "equal"]' --set fakes.per_class=12 --set transfer.epochs=1 --set transfer.batch=32
+check "cGAN-KD learns from what M2 left of its images" ls "$work/inside/stages/"{fakes_raw/fake_data.safetensors,cgankd.resnet8.s1/model.safetensors}
+check_absent "without GAN, density ratio and M1" "$work/inside/stages/"{gan,features,ratio,fakes_m1}
+check_error "a method that makes no images is no generator" "plan.generator: 'blkd' makes no images" "$limbeck" run configs/tiny-data-free.toml \
+  --out "$work/no" --set plan.generator=blkd
+check_error "M1 has no density ratio" "plan.fakes: with plan.generator expected none, raw, m2 or equal, found m1" "$limbeck" run configs/tiny-data-free.toml \
+  --out "$work/no" --set plan.generator=cgdd --set 'plan.fakes=["m1"]'
+check "methods are listed" "$limbeck" methods
+check_output "with the data-free ones" '^cgdd +CGDD-R +data-free' '^zskt +ZSKT +data-free'
+check_error "stored logits are refused" "logits: cgdd makes its own images" "$limbeck" distill --method cgdd --logits x --student resnet8 --out "$work/no"
+check_error "fakes are refused" "fake: cgdd makes its own images" "$limbeck" distill --method cgdd --teacher "$teacher" --fake x --student resnet8 \
+  --out "$work/no"
+check_error "a generator that knows no classes is not asked for them" "loss.cls: the generator cmi" "$limbeck" distill --method cgdd --teacher "$teacher" \
+  --student resnet8 --out "$work/no" --set methods.cgdd.generator.arch=cmi
+check_error "other methods need data" "at least two training images, found 0" "$limbeck" distill --method blkd --teacher "$teacher" --student resnet8 \
+  --out "$work/no" --data none --set data.image_size=16
+check_error "a setting out of range" "methods.dafl.rounds: expected .*found 0" "$limbeck" distill --method dafl --teacher "$teacher" --student resnet8 \
+  --out "$work/no" --set methods.dafl.rounds=0
+check_absent "refusals leave nothing" "$work/no"
+finish

@@ -1,0 +1,119 @@
+// Generators of data-free distillation: sizes as published, ranges, what the class changes.
+#include "gan/data_free_generator.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+
+#include "gan/sampler.h"
+#include "tests/data/temporary.h"
+
+namespace limbeck::gan {
+using test::expect_error;
+namespace {
+
+int64_t parameters(const NetworkConfig& c) {
+  return create_data_free_generator(c)->parameter_count();
+}
+
+TEST(DataFreeGenerator, AsManyParametersAsThePublishedOnes) {
+  EXPECT_EQ(parameters({.arch = "dafl", .ch = 128, .dim_z = 1000}), 8'423'939);
+  EXPECT_EQ(parameters({.arch = "dafl", .ch = 128, .dim_z = 100, .channels = 1}), 1'049'985);
+  EXPECT_EQ(parameters({.arch = "dfad", .ch = 128, .dim_z = 256}), 2'329'091);
+  EXPECT_EQ(parameters({.arch = "zskt", .ch = 128, .dim_z = 100}), 1'051'145);
+  EXPECT_EQ(parameters({.arch = "cmi", .ch = 128, .dim_z = 256}), 2'328'899);
+  EXPECT_EQ(parameters({.arch = "dfq", .ch = 128, .dim_z = 256}), 4'581'955);
+  EXPECT_EQ(parameters({.arch = "dfq", .ch = 128, .dim_z = 512}), 8'776'259);
+  EXPECT_EQ(parameters({.arch = "gdfq", .ch = 128, .dim_z = 100, .classes = 100}), 1'061'139);
+  EXPECT_EQ(parameters({.arch = "cgdd", .ch = 128, .dim_z = 256, .classes = 100, .shared_dim = 50}),
+            2'743'499);
+  EXPECT_EQ(parameters({.arch = "dcgan_dfad", .ch = 128, .dim_z = 256, .resolution = 128}),
+            11'243'203);
+  EXPECT_EQ(parameters({.arch = "dcgan_cmi", .ch = 128, .dim_z = 256, .resolution = 64}),
+            4'927'171);
+  EXPECT_EQ(parameters({.arch = "dcgan_cgdd",
+                        .ch = 128,
+                        .dim_z = 256,
+                        .classes = 101,
+                        .resolution = 128,
+                        .shared_dim = 50}),
+            12'886'653);
+}
+
+NetworkConfig small(const std::string& arch) {
+  return {.arch = arch, .ch = 4, .dim_z = 6, .classes = 3, .resolution = 32, .shared_dim = 5};
+}
+
+/// Any family: pixels in [-1, 1]; what the teacher sees is the same image, standardised.
+TEST(DataFreeGenerator, MakesImagesAsTheTeacherSeesThem) {
+  const data::Standardisation teacher{{0.4, 0.5, 0.6}, {0.2, 0.25, 0.3}};
+  for (const std::string& arch : data_free_generator_names()) {
+    SCOPED_TRACE(arch);
+    const auto g = create_data_free_generator(small(arch));
+    g->initialise(Stream(1));
+    g->set_standardisation(teacher);
+    EXPECT_NEAR(g->standardisation().mean[2], 0.6, 1e-6);
+    const NoGrad no_grad;
+    const Variable z(draw_noise(4, 6, Stream(2)));
+    const Condition condition{Tensor::of<int64_t>({0, 1, 2, 0}), {}};
+    const Tensor seen = g->standardised(z, condition).data();
+    ASSERT_EQ(seen.shape(), (Shape{4, 32, 32, 3}));
+    g->eval();
+    const Tensor pixels = g->forward(z, condition).data(),
+                 eval_seen = g->standardised(z, condition).data();
+    for (int64_t i = 0; i < pixels.numel(); ++i) {
+      const auto c = static_cast<size_t>(i % 3);
+      const double pixel = 2 * (eval_seen.at(i) * teacher.deviation[c] + teacher.mean[c]) - 1;
+      ASSERT_NEAR(pixels.at(i), std::min(1.0, std::max(-1.0, pixel)), 1e-4);
+    }
+  }
+}
+
+TEST(DataFreeGenerator, OnlyTheConditionalOnesFollowTheClass) {
+  for (const std::string& arch : data_free_generator_names()) {
+    SCOPED_TRACE(arch);
+    const auto g = create_data_free_generator(small(arch));
+    g->initialise(Stream(1));
+    for (const nn::Parameter& p : g->parameters())  // class-wise gains begin equal
+      if (arch == "cgdd_cbn" && p.name == "bn1.weight") Stream(5).fill_normal(p.value.data(), 1, 1);
+    const NoGrad no_grad;
+    const Variable z(draw_noise(2, 6, Stream(2)));
+    const auto of = [&](int64_t k) {
+      return g->forward(z, Condition{Tensor::of<int64_t>({k, k}), {}}).data();
+    };
+    const Tensor a = of(0), b = of(1);
+    double difference = 0;
+    for (int64_t i = 0; i < a.numel(); ++i) difference += std::abs(a.at(i) - b.at(i));
+    EXPECT_EQ(difference > 0, g->conditional());
+    EXPECT_EQ(g->conditional(), arch.find("cgdd") != std::string::npos || arch == "gdfq");
+  }
+}
+
+TEST(DataFreeGenerator, ComesBackFromItsFile) {
+  for (const std::string& arch : data_free_generator_names()) {
+    SCOPED_TRACE(arch);
+    const auto g = create_data_free_generator(small(arch));
+    g->initialise(Stream(1));
+    g->set_standardisation({{0.1, 0.2, 0.3}, {0.4, 0.5, 0.6}});
+    const auto loaded = load_generator(generator_checkpoint(*g), "memory");
+    const Tensor labels = Tensor::of<int64_t>({0, 2}), a = sample(*g, labels, Stream(4)),
+                 b = sample(*loaded, labels, Stream(4));
+    for (int64_t i = 0; i < a.numel(); ++i) ASSERT_EQ(a.at(i), b.at(i));
+  }
+}
+
+TEST(DataFreeGenerator, RefusesSizesAndNames) {
+  expect_error([] { create_data_free_generator({.arch = "cgd"}); }, {"'cgd'", "cgdd"});
+  expect_error([] { create_data_free_generator({.arch = "biggan"}); }, {"biggan"});
+  expect_error([] { create_data_free_generator({.arch = "cmi", .resolution = 30}); },
+               {"cmi", "multiple of 4", "30"});
+  expect_error([] { create_data_free_generator({.arch = "dcgan_cmi", .resolution = 40}); },
+               {"dcgan_cmi", "multiple of 16", "40"});
+  expect_error([] { create_discriminator({.arch = "cmi"}); }, {"cmi", "discriminator"});
+  const auto g = create_data_free_generator(small("cgdd"));
+  expect_error([&] { g->set_standardisation({{0.5}, {0.5}}); }, {"3 channels", "found 1"});
+  expect_error([&] { g->forward(Variable(Tensor::zeros({2, 6})), Condition{}); }, {"labels"});
+}
+
+}  // namespace
+}  // namespace limbeck::gan

@@ -1,0 +1,245 @@
+// The loop of data-free distillation at toy size: it learns, stops and resumes to the same bits, and
+// every registered method runs.
+#include "kd/data_free/trainer.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <set>
+
+#include "kd/data_free/pool.h"
+#include "kd/data_free/synthesis.h"
+#include "kd/data_free/view.h"
+#include "nn/gradients.h"
+#include "tests/data/temporary.h"
+#include "tests/kd/data_free_toy.h"
+#include "tests/nn/stopping.h"
+
+namespace limbeck::kd::data_free {
+namespace {
+
+using test::expect_error;
+using test::Stopping;
+
+TEST(DataFreeTraining, EveryMethodTrainsBothAndNotTheTeacher) {
+  for (const Entry& e : all_entries()) {
+    SCOPED_TRACE(e.name);
+    const Settings s = toy_settings(e.name);
+    Toy toy(s);
+    const TensorFile teacher = toy.teacher->state_dict(), student = toy.student->state_dict(),
+                     generator = toy.generator->state_dict();
+    Metrics monitor;
+    const DataFreeResult r = toy.train(s, monitor);
+    test::expect_equal_bits(teacher, toy.teacher->state_dict());
+    const auto moved = [](const TensorFile& a, const TensorFile& b, const std::string& name) {
+      return !test::same_bits(a.get(name), b.get(name));
+    };
+    EXPECT_TRUE(moved(student, toy.student->state_dict(), "conv1.weight"));
+    EXPECT_EQ(moved(generator, toy.generator->state_dict(), "l1.weight"),
+              s.synthesis.of != "pixels");
+    EXPECT_FALSE(moved(generator, toy.generator->state_dict(), "teacher_mean"));
+    EXPECT_EQ(r.student_steps, (2 - s.synthesis.warmup) * s.steps_per_epoch());
+    EXPECT_TRUE(std::isfinite(r.last.loss) && r.last.entropy > 0 && r.last.class_entropy >= 0);
+    EXPECT_EQ(monitor.all.at("agreement").size(), 2);
+    EXPECT_EQ(monitor.all.at("statistics").back() > 0, s.loss.statistics > 0);
+  }
+}
+
+TEST(DataFreeTraining, ResumesToTheSameBits) {
+  for (const char* method : {"cgdd", "dafl", "dfad", "zskt", "deepinversion", "fast"}) {
+    SCOPED_TRACE(method);
+    const Settings s = toy_settings(method);
+    Toy undisturbed(s);
+    Stopping never;
+    const DataFreeResult expected = undisturbed.train(s, never);
+    for (const int64_t at : {1, 2, 3}) {
+      Toy stopped(s);
+      Stopping first(at);
+      EXPECT_THROW(stopped.train(s, first), nn::Interrupted);
+      Toy resumed(s);
+      Stopping then(0, first.saved);
+      const DataFreeResult r = resumed.train(s, then);
+      test::expect_equal_bits(undisturbed.student->state_dict(), resumed.student->state_dict());
+      test::expect_equal_bits(undisturbed.generator->state_dict(), resumed.generator->state_dict());
+      EXPECT_EQ(expected.last.loss, r.last.loss);
+      EXPECT_EQ(expected.last.class_entropy, r.last.class_entropy);
+    }
+  }
+}
+
+/// The generator makes what it is asked for, and the student learns to say what the teacher says.
+TEST(DataFreeTraining, GeneratorObeysAndStudentAgrees) {
+  Settings s = toy_settings("cgdd");
+  s.epochs = 8, s.rounds = 10, s.student_steps = 3, s.batch = 32, s.lr = 0.05;
+  s.generator.ch = 16, s.generator.lr = 5e-3;
+  s.loss.labelled = 1, s.loss.cls = 5, s.loss.statistics = 0, s.loss.adversarial = 0.1;
+  s.distillation.attention = 10;
+  Toy toy(s);
+  Metrics monitor;
+  toy.train(s, monitor);
+  const auto& hits = monitor.all.at("hit_rate");
+  const auto& agreement = monitor.all.at("agreement");
+  EXPECT_LT(hits.front(), 0.7);
+  EXPECT_GT(hits.back(), 0.9);
+  EXPECT_GT(agreement.back(), 0.85);
+}
+
+TEST(DataFreeTraining, ACollapseIsSaidAndNotStopped) {
+  Settings s = toy_settings("cgdd");
+  s.epochs = 11, s.rounds = 1, s.student_steps = 1;
+  s.generator.lr = 1e-9;  // it stays as it was drawn: one class of this teacher
+  s.distillation.attention = 0;
+  Toy toy(s);
+  Metrics monitor;
+  toy.train(s, monitor);
+  ASSERT_EQ(monitor.all.at("class_entropy").size(), 11);
+  if (monitor.all.at("class_entropy").back() < 0.5) {
+    ASSERT_EQ(monitor.notes.size(), 1);
+    EXPECT_NE(monitor.notes[0].find("collapsed at epoch"), std::string::npos);
+  } else {
+    ADD_FAILURE() << "the toy does not collapse";
+  }
+}
+
+/// Pixels, and noise with a copy of a generator, become what the teacher takes for the requested
+/// classes; a stop leaves the generator as it was.
+TEST(DataFreeSynthesis, MakesTheRequestedClasses) {
+  for (const char* method : {"deepinversion", "fast"}) {
+    SCOPED_TRACE(method);
+    Settings s = toy_settings(method);
+    s.generator_steps = 40, s.batch = 12, s.generator.lr = s.synthesis.lr = 0.1;
+    s.generator.ch = 16, s.loss.adversary = "none", s.loss.statistics = 0.01;
+    s.loss.cls = 5, s.synthesis.redraw = 0, s.synthesis.momentum = 0;
+    s.synthesis.roll = s.synthesis.crop_padding = 0, s.synthesis.flip = false;
+    const auto made_in = [&](int64_t steps) {  // from the same beginning
+      const Toy toy(s);
+      Synthesis synthesis({*toy.teacher, *toy.student, *toy.generator}, s, 3);
+      const TensorFile before = toy.generator->state_dict();
+      const auto stop = [] { throw nn::Interrupted("stopped"); };
+      EXPECT_THROW(synthesis.make(Stream(5), 0, steps, 0, stop), nn::Interrupted);
+      test::expect_equal_bits(before, toy.generator->state_dict());
+      return synthesis.make(Stream(5), 0, steps, 0, [] {});
+    };
+    const double first = made_in(1).loss;
+    const Synthesised made = made_in(s.generator_steps);
+    EXPECT_LT(made.loss, first - 0.3);
+    EXPECT_GT(made.hit_rate, 0.9);
+    EXPECT_EQ(made.images.shape(), (Shape{12, 8, 8, 3}));
+    EXPECT_EQ(made.images.dtype(), DType::u8);
+    EXPECT_EQ(made.labels.shape(), (Shape{12}));
+  }
+}
+
+TEST(ImagePool, TheOldestMakeRoomAndDrawsAreOfTheStream) {
+  ImagePool pool(3, {2, 2, 1});
+  const auto images = [](uint8_t first) {
+    Tensor t = Tensor::zeros({2, 2, 2, 1}, DType::u8);
+    t.rows(0, 1).fill(first), t.rows(1, 2).fill(first + 1);
+    return t;
+  };
+  expect_error([&] { pool.draw(1, {}, Stream(1)); }, {"image pool", "nothing"});
+  pool.add(images(10), Tensor::of<int64_t>({0, 1}));
+  EXPECT_EQ(pool.size(), 2);
+  pool.add(images(20), Tensor::of<int64_t>({2, 3}));
+  EXPECT_EQ(pool.size(), 3);
+  std::map<int64_t, int64_t> seen;  // image by label
+  const ImagePool::Batch drawn = pool.draw(64, {}, Stream(2));
+  for (int64_t i = 0; i < 64; ++i)
+    seen[static_cast<int64_t>(drawn.labels.at(i))] =
+        static_cast<int64_t>(drawn.images.images.rows(i, i + 1).at(0));
+  EXPECT_EQ(seen, (std::map<int64_t, int64_t>{{1, 11}, {2, 20}, {3, 21}}));
+  ImagePool other(3, {2, 2, 1});
+  other.load(pool.state());
+  const ImagePool::Batch again = other.draw(64, {}, Stream(2));
+  EXPECT_TRUE(test::same_bits(drawn.labels, again.labels));
+  EXPECT_TRUE(test::same_bits(drawn.images.images, again.images.images));
+}
+
+/// Rolled, flipped and cropped images show what they should, and gradients flow.
+TEST(DataFreeViews, AreOfTheImage) {
+  const Tensor image = Tensor::empty({1, 4, 4, 1});
+  for (int64_t i = 0; i < 16; ++i) image.data<float>()[i] = static_cast<float>(i);
+  const Views rolling({.roll = 1}, {0}, cpu);
+  bool moved = false;
+  for (uint64_t seed = 0; seed < 8; ++seed) {
+    const Tensor v = rolling(Variable(image), rolling.draw(Stream(seed), 1, 4)).data();
+    double sum = 0;
+    for (int64_t i = 0; i < 16; ++i) sum += v.at(i);
+    EXPECT_EQ(sum, 120) << "a roll loses nothing";
+    EXPECT_EQ(static_cast<int64_t>(v.at(1) - v.at(0) + 4) % 4, 1) << "neighbours stay so";
+    moved = moved || v.at(0) != 0;
+  }
+  EXPECT_TRUE(moved);
+  const Views cropping({.crop_padding = 2, .flip = true}, {-3}, cpu);
+  std::set<double> corners;
+  for (uint64_t seed = 0; seed < 12; ++seed) {
+    const Variable x(image.clone(), true);
+    const Variable v = cropping(x, cropping.draw(Stream(seed), 1, 4));
+    corners.insert(v.data().at(0));
+    sum(v).backward();
+    double shown = 0, black = 0;
+    for (int64_t i = 0; i < 16; ++i) shown += x.grad().at(i), black += v.data().at(i) == -3;
+    EXPECT_NEAR(shown + black, 16, 1e-5) << "a pixel shows the image or is black";
+  }
+  EXPECT_GT(corners.size(), 3u);
+}
+
+TEST(DataFreeTraining, RefusesSettings) {
+  const auto refuses = [](const std::function<void(Settings&)>& change,
+                          const std::vector<std::string>& parts) {
+    Settings s = toy_settings("cgdd");
+    change(s);
+    expect_error([&] { check(s, "methods.cgdd"); }, parts);
+  };
+  refuses([](Settings& s) { s.rounds = 0; }, {"methods.cgdd.rounds", "found 0"});
+  refuses([](Settings& s) { s.order = "jont"; }, {"methods.cgdd.order", "joint", "'jont'"});
+  refuses([](Settings& s) { s.order = "joint"; }, {"methods.cgdd.loss.adversary", "none", "'l1'"});
+  refuses([](Settings& s) { s.loss.labelled = 1.5; }, {"loss.labelled", "found 1.5"});
+  refuses([](Settings& s) { s.loss.adversary = "l2"; }, {"loss.adversary", "'l2'"});
+  refuses([](Settings& s) { s.loss.statistics = -1; }, {"loss.statistics", "found -1"});
+  refuses([](Settings& s) { s.distillation.form = "mse"; }, {"distillation.form", "'mse'"});
+  refuses([](Settings& s) { s.generator.arch = "biggan"; }, {"generator.arch", "'biggan'"});
+  refuses([](Settings& s) { s.generator.ch = 0; }, {"generator.ch", "found 0"});
+  refuses([](Settings& s) { s.crop_padding = 4; }, {"crop_padding", "synthesis.of", "found 4"});
+  refuses([](Settings& s) { s.synthesis.of = "pixel"; }, {"synthesis.of", "pixels", "'pixel'"});
+  refuses([](Settings& s) { s.synthesis.of = "pixels"; }, {"loss.labelled 1", "found 0.5"});
+  refuses(
+      [](Settings& s) {
+        s.synthesis.of = "pixels", s.loss.labelled = 1;
+        s.synthesis.pool = 2;
+      },
+      {"synthesis.pool", "found 2"});
+  refuses(
+      [](Settings& s) {
+        s.loss = {};
+        s.loss.adversary = "none";
+      },
+      {"methods.cgdd.loss", "no term has a weight"});
+  refuses(
+      [](Settings& s) {
+        s.distillation.weight = s.distillation.cross_entropy = s.distillation.attention = 0;
+      },
+      {"methods.cgdd.distillation", "no term has a weight"});
+}
+
+TEST(ClipGradients, ScalesAllTogether) {
+  const Variable a(Tensor::of<double>({3, 0}), true), b(Tensor::of<double>({4}), true),
+      c(Tensor::of<double>({1}), true);
+  const auto give = [&](double scale) {
+    a.set_grad(Tensor::of<double>({3 * scale, 0}));
+    b.set_grad(Tensor::of<double>({4 * scale}));
+  };
+  const std::vector<nn::Parameter> parameters{{"a", a}, {"b", b}, {"c", c}};
+  give(1);
+  nn::clip_gradients(parameters, 2.5);
+  EXPECT_NEAR(a.grad().at(0), 1.5, 1e-6);
+  EXPECT_NEAR(b.grad().at(0), 2.0, 1e-6);
+  EXPECT_FALSE(c.grad().defined());
+  give(0.1);
+  nn::clip_gradients(parameters, 2.5);
+  EXPECT_EQ(a.grad().at(0), 3 * 0.1);
+  expect_error([&] { nn::clip_gradients(parameters, 0); }, {"positive", "found 0"});
+}
+
+}  // namespace
+}  // namespace limbeck::kd::data_free
