@@ -25,7 +25,7 @@ check "its programs build" make --no-print-directory BUILD="$build" JOBS=2 tutor
 blocks() {
   rm -f "$work"/block.*
   awk -v language="$1" -v out="$work/block." '
-    !on && $0 == "```" language { on = 1; file = out ++n; printf "" > file; next }
+    !on && $0 == "```" language { on = 1; file = out (++n); printf "" > file; next }
     on && $0 == "```" { on = 0; close(file); next }
     on { print > file }
     END { print n + 0 }' "$2"
