@@ -13,5 +13,6 @@ $(BUILD)/examples/%: examples/%.cu $(LIBRARY_OBJ) $(KERNEL_SOURCES).o $(EXAMPLE_
 	@mkdir -p $(@D)
 	$(call say,LINK,$@)$(CXX) $(COMMON) -O0 -g -DLIMBECK_SIM -x c++ $< -x none $(LDFLAGS) -rdynamic $(filter %.o,$^) -o $@ $(LDLIBS) -ldl
 
+#: tutorial	the programs of docs/tutorial/
 .PHONY: tutorial
 tutorial: $(patsubst %,$(BUILD)/%,$(basename $(TUTORIAL_SRC)))
