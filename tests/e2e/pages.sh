@@ -3,9 +3,10 @@
 source "$(dirname "$0")/lib.sh" "${1:-build}"
 pages=(README.md docs/*.md docs/*/*.md)
 
-# wide FILES: rows of tables with more than 120 columns, outside code.
+# wide FILES: rows of tables with more than 120 columns, outside code and outside what a program writes into a page (bench/compare_pytorch.py).
 wide() {
-  LC_ALL=C awk 'FNR == 1 { code = 0 } /^```/ { code = !code } code { next }
+  LC_ALL=C awk 'FNR == 1 { code = written = 0 } /^```/ { code = !code } /^<!-- .*: begin -->/ { written = 1 } /: end -->$/ { written = 0 }
+    code || written { next }
     /^\|/ { text = $0; gsub(/[\200-\277]/, "", text); if (length(text) > 120) print FILENAME ":" FNR }' "$@"
 }
 # unguided FILES: those whose first paragraph does not begin with "For" and name a page to go on with.
