@@ -86,8 +86,8 @@ Variable record(const char* name, const Variables& inputs, Tensor output,
                 std::function<Tensors(const Tensor& dout)> backward);
 
 /// Gradients of `outputs` (with cotangents) with respect to `inputs`, without touching any .grad.
-/// Throws unless each output has a cotangent (of its shape), and for an output that depends on nothing
-/// with a gradient.
+/// Throws unless each output has a cotangent (of its shape), and for an output that depends on
+/// nothing with a gradient.
 Tensors gradients(const Variables& outputs, const Tensors& cotangents, const Variables& inputs);
 
 /// Turns recording off (or on) in this thread while alive.

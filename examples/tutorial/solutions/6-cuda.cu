@@ -1,5 +1,5 @@
-// Exercise 6: a row turned round through shared memory, with and without the barrier, in every order
-// of threads that the shim knows.
+// Exercise 6: a row turned round through shared memory, with and without the barrier, in three
+// orders of threads.
 #include <cmath>
 #include <cstdio>
 
