@@ -56,7 +56,7 @@ Tensor less_equal(const Tensor& a, const Tensor& b);
 Tensor greater(const Tensor& a, const Tensor& b);
 Tensor greater_equal(const Tensor& a, const Tensor& b);
 
-// --- reductions over any axes (empty: all); ops sum mean max var {axes, keepdim}; var also {unbias
+// --- reductions over any axes (empty: all); ops of these names {axes, keepdim}; var {unbiased} too
 /// x of any shape; reduced axes are left out of the result, or 1 with keepdim.
 Variable sum(const Variable& x, const std::vector<int64_t>& axes = {}, bool keepdim = false);
 Variable mean(const Variable& x, const std::vector<int64_t>& axes = {}, bool keepdim = false);
