@@ -66,6 +66,7 @@ struct DataSource {
 };
 
 struct RegisterSource {
+  /// Throws when the name is taken.
   explicit RegisterSource(DataSource source);
 };
 /// Sorted by name.

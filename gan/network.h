@@ -115,7 +115,7 @@ struct GanEntry {
 struct RegisterGan {
   explicit RegisterGan(GanEntry entry);
 };
-/// Of generator and discriminator.
+/// Of those with generator and discriminator, sorted.
 std::vector<std::string> gan_names();
 /// Of generators alone.
 std::vector<std::string> data_free_generator_names();

@@ -44,6 +44,7 @@ std::vector<MatmulRun> matmul_runs(const std::vector<BatchAxis>& axes, MatmulRes
 struct LinearSizes {
   int64_t m = 0, n = 0, k = 0;
 };
+/// The same of the operator linear. Both throw naming argument, expected and found.
 LinearSizes linear_sizes(const Shape& x, const Shape& w);
 
 }  // namespace limbeck
