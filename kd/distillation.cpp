@@ -37,14 +37,14 @@ Distillation::Distillation(std::string name, std::unique_ptr<Method> method,
 }
 
 Pair Distillation::pair_of(const Probe& probe, const nn::Features& teacher) const {
-  return {probe.network, *teacher_,  probe.features, teacher,
-          probe.train,   probe.init, probe.batch,    directory_of_};
+  return {probe.network, *teacher_,   probe.features, teacher,     probe.train,
+          probe.init,    probe.batch, directory_of_,  probe.epochs};
 }
 
 /// Of stored logits there is nothing to see but themselves.
 nn::Features Distillation::see(const Variable& images, const Tensor& stored) {
   if (is_stored()) return {{}, Variable(stored), {}};
-  const NoGrad no_grad;
+  const GradMode gradients(images.requires_grad());
   return teacher_->forward_features(images, method_->teacher_preact());
 }
 
@@ -92,11 +92,12 @@ void Distillation::prepare(const Probe& probe) {
 }
 
 Variable Distillation::loss(const train::Step& step) {
-  seen_ = see(Variable(step.batch.images), step.batch.outputs);
+  images_ = Variable(step.batch.images, method_->input_gradients());
+  seen_ = see(images_, step.batch.outputs);
   Variable total;
   if (weights_.soft_weight > 0)
     total = soft_loss(step.features.output, seen_.output, weights_) * weights_.soft_weight;
-  const Variable own = method_->loss({step.features, seen_, step, *teacher_});
+  const Variable own = method_->loss({step.features, seen_, step, *teacher_, images_});
   if (!own.defined()) {
     LIMBECK_CHECK(total.defined() || !method_->preparations().empty(), name_,
                   ": has no term for this task");
@@ -106,12 +107,12 @@ Variable Distillation::loss(const train::Step& step) {
 }
 
 Tensor Distillation::prediction(const train::Step& step) {
-  return method_->prediction({step.features, seen_, step, *teacher_});
+  return method_->prediction({step.features, seen_, step, *teacher_, images_});
 }
 
 void Distillation::after_step(const train::Step& step) {
-  method_->after_step({step.features, seen_, step, *teacher_});
-  seen_ = {};
+  method_->after_step({step.features, seen_, step, *teacher_, images_});
+  seen_ = {}, images_ = {};
 }
 
 }  // namespace limbeck::kd

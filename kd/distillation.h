@@ -22,6 +22,7 @@ class Distillation : public train::ExtraLoss {
   void replay(data::ReplayedViews views) { replayed_ = std::move(views); }
   data::ReplayedViews replayed() const override { return replayed_; }
   bool preact() const override { return method_->preact(); }
+  bool input_gradients() const override { return method_->input_gradients(); }
   data::Views views() const override { return method_->views(); }
   bool drop_last() const override { return method_->drop_last(); }
   /// What prepare() refuses without looking at files of preparations.
@@ -52,6 +53,7 @@ class Distillation : public train::ExtraLoss {
   data::ReplayedViews replayed_;
   std::string auxiliary_file_;
   nn::Features seen_;  // of the teacher in the step in work
+  Variable images_;    // that it saw
 };
 
 }  // namespace limbeck::kd

@@ -62,6 +62,7 @@ struct Pair {
   /// Of a finished Preparation of this method. Empty when the pair is only tried, before anything
   /// runs: then no files are read.
   std::function<std::string(const std::string& preparation)> directory_of;
+  int64_t epochs = 0;  ///< of the training
 };
 
 /// What a method looks at in one step. The teacher ran without gradient, in eval mode unless the
@@ -72,6 +73,7 @@ struct DistillationStep {
   const nn::Features& teacher;
   const train::Step& step;
   nn::Network& teacher_network;
+  Variable teacher_images = {};  ///< on the teacher's tape, where input_gradients() asks for it
 };
 
 /// A stage that must have run before a student of this method trains (FT's paraphraser, TAKD's
@@ -109,6 +111,9 @@ class Method {
   virtual bool preact() const { return false; }
   /// The same for the teacher.
   virtual bool teacher_preact() const { return preact(); }
+  /// Whether it needs derivatives with respect to the images: then step.images and step.calls are
+  /// there, and the teacher's output has a tape from teacher_images.
+  virtual bool input_gradients() const { return false; }
   /// Whether the teacher normalises by the statistics of the batch (and moves its running ones).
   virtual bool teacher_in_train_mode() const { return false; }
   /// What is made of every image (train/extra_loss.h); both networks see all views.

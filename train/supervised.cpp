@@ -120,7 +120,8 @@ class Run {
     if (!task_.extra) return;
     task_.extra->prepare({task_.network, features, images, task_.train,
                           task_.stream.fork("auxiliary"),
-                          data::largest_batch(task_.train.size(), s_.batch, drop_last())});
+                          data::largest_batch(task_.train.size(), s_.batch, drop_last()), s_.epochs,
+                          task_.standardisation});
     if (nn::Module* auxiliary = task_.extra->auxiliary()) auxiliary->to(device_);
   }
 
@@ -166,12 +167,14 @@ class Run {
   }
 
   nn::Module* auxiliary() const { return task_.extra ? task_.extra->auxiliary() : nullptr; }
+  nn::Module* moving() const { return task_.extra ? task_.extra->moving() : nullptr; }
 
   TensorFile state() {
     reader_.finish();
     TensorFile file;
     file.add_part("network.", task_.network.state_dict());
     if (auxiliary()) file.add_part("auxiliary.", auxiliary()->state_dict());
+    if (moving()) file.add_part("moving.", moving()->state_dict());
     file.add_part("optimizer.", step_->optimizer().state());
     file.add("loop.step", Tensor::of<int64_t>({done_}));
     file.add("loop.sums", Tensor::of<double>({loss_sum_, score_sum_, count_}));
@@ -186,6 +189,7 @@ class Run {
     task_.network.load_state_dict(saved->part("network."), "saved training state");
     if (auxiliary())
       auxiliary()->load_state_dict(saved->part("auxiliary."), "saved training state");
+    if (moving()) moving()->load_state_dict(saved->part("moving."), "saved training state");
     step_->optimizer().load_state(saved->part("optimizer."), "saved training state");
     done_ = saved->get("loop.step").data<int64_t>()[0];
     const double* sums = saved->get("loop.sums").data<double>();

@@ -1,4 +1,4 @@
-// DIST, CMKD-R, CCKD, CKD-R: golden values, ranks beside brute force, gradient checks, refusals.
+// DIST, CMKD-R, CCKD, CKD-R, HKD: golden values, ranks beside brute force, gradient checks, refusals.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -262,6 +262,90 @@ TEST(Ckd, Gradients) {
           *Set("ckd").with("form", std::string(form)).with("group", group).make(), form);
 }
 
+// --- HKD -----------------------------------------------------------------------------------------
+
+/// A stem that is not looked at, a map of one pixel, the pooled vector.
+nn::Features levels(const Variable& map, const Variable& pooled) {
+  const Variable pixel = reshape(map, {map.size(0), 1, 1, map.size(1)});
+  return {{pixel, pixel, pooled}, slice(pooled, 1, 0, 2), pooled};
+}
+
+struct HkdBench : Bench {
+  std::unique_ptr<Method> method;
+  explicit HkdBench(Set set = Set("hkd")) : method(set.with("weight", 32.0).make()) {
+    clock = Tensor::of<double>({0, 0});
+  }
+  Variable at(const nn::Features& s, const nn::Features& t, int64_t epochs = 50) {
+    Pair p = pair(s, t, 4);
+    p.epochs = epochs;
+    method->prepare(p);
+    return loss(*method, s, t);
+  }
+};
+
+TEST(Hkd, GoldenValuesOfALevel) {
+  // Weight 32 of four images is 1 of 128. Equal vectors have no loss.
+  const Variable a(student_input({4, 6}), true), b(teacher_input({4, 10})),
+      c(student_input({4, 6}, 3), true), d(teacher_input({4, 10}, 4)),
+      equal(random_input({4, 3}, 1));
+  HkdBench pooled(Set("hkd").with("maps_weight", 0.0));
+  const Variable last = pooled.at(levels(a, a), levels(b, b));
+  last.backward();
+  expect_found({last.item(), norm(a.grad()), a.grad().at(0)}, 0.06037909, 0.128285, 0.0261413,
+               "pooled vectors");
+  HkdBench maps(Set("hkd").with("maps_weight", 1.0));
+  const Variable map = maps.at(levels(c, equal), levels(d, equal));
+  map.backward();
+  expect_found({map.item(), norm(c.grad()), c.grad().at(0)}, 0.07591597, 0.0507663, 0.0142186,
+               "maps");
+}
+
+TEST(Hkd, TheMapsFadeWithTheShareOfTheTraining) {
+  const Variable c(student_input({4, 6}, 3)), d(teacher_input({4, 10}, 4)),
+      equal(random_input({4, 3}, 1));
+  HkdBench b;
+  const auto at = [&](double epoch, int64_t epochs) {
+    b.clock = Tensor::of<double>({0, epoch});
+    return b.at(levels(c, equal), levels(d, equal), epochs).item();
+  };
+  const double level = 0.07591597;
+  EXPECT_NEAR(at(0, 50), 100 * level, 1e-4);
+  EXPECT_NEAR(at(5, 50), 16.807 * level, 1e-4);
+  EXPECT_NEAR(at(24, 240), 16.807 * level, 1e-4);
+}
+
+TEST(Hkd, Gradients) {
+  HkdBench b(Set("hkd").with("maps_weight", 3.0));
+  const Variable map(random_input({4, 5}, 3)), vector(random_input({4, 3}, 4));
+  const auto report =
+      gradcheck([&](const Variables& v) { return b.at(levels(v[0], v[1]), levels(map, vector)); },
+                {Variable(random_input({4, 6}, 1), true), Variable(random_input({4, 4}, 2), true)});
+  EXPECT_TRUE(report.ok) << report.message;
+}
+
+TEST(Hkd, EqualAndEmptyRowsAreFinite) {
+  const Variable s(Tensor::of<double>({1, 2, 1, 2, 0, 0, 0, 0}, {4, 2}), true),
+      t(random_input({4, 3}, 1));
+  HkdBench b;
+  const Variable loss = b.at(levels(s, s), levels(t, t));
+  EXPECT_TRUE(std::isfinite(loss.item()));
+  loss.backward();
+  for (const double g : s.grad().to_vector<double>()) EXPECT_TRUE(std::isfinite(g)) << g;
+}
+
+TEST(Hkd, KnowsLargerNetworksAndRefusesOthers) {
+  const auto method = create_method("hkd");
+  EXPECT_NO_THROW(method->check_names("resnet110", "resnet20"));
+  test::expect_error([&] { method->check_names("resnet110", "MobileNetV2"); },
+                     {"MobileNetV2", "methods.hkd.auxiliary"});
+  EXPECT_NO_THROW(Set("hkd")
+                      .with("auxiliary", std::string("teacher"))
+                      .make()
+                      ->check_names("resnet110", "MobileNetV2"));
+  EXPECT_TRUE(Set("hkd").with("auxiliary", std::string("teacher")).make()->preparations().empty());
+  EXPECT_EQ(method->preparations().size(), 1u);
+}
+
 TEST(RelatedMethods, RefuseWhatTheyCannotServe) {
   const auto zeros = [](int64_t c) { return logits(Variable(Tensor::zeros({2, c}))); };
   for (const char* name : {"cckd", "cmkd", "ckd"}) {
@@ -284,6 +368,9 @@ TEST(RelatedMethods, RefuseWhatTheyCannotServe) {
   refused("ckd", "form", std::string("l2"));
   refused("ckd", "group", int64_t{0});
   refused("ckd", "weight", -1.0);
+  refused("hkd", "auxiliary", std::string("resnet21"));
+  refused("hkd", "auxiliary_share", 0.0);
+  refused("hkd", "decay", 1.5);
 }
 
 }  // namespace
