@@ -22,6 +22,7 @@ Distillation::Distillation(std::string name, std::unique_ptr<Method> method,
       method_(std::move(method)),
       teacher_(std::move(teacher)),
       weights_(method_->weights()),
+      statistics_(parse_teacher_statistics(weights_.teacher_bn)),
       directory_of_(std::move(directory_of)) {
   if (task == nn::Task::regression) weights_.soft_weight = 0;  // a response is no distribution
   teacher_->set_requires_grad(false);
@@ -63,7 +64,17 @@ std::vector<nn::Module*> Distillation::others() {
   return {teacher_.get()};
 }
 
+nn::Module* Distillation::moving() {
+  return statistics_ == TeacherStatistics::adapt ? teacher_.get() : nullptr;
+}
+
 void Distillation::check(const Probe& probe) {
+  if (statistics_ != TeacherStatistics::saved) {
+    LIMBECK_CHECK(!method_->teacher_in_train_mode(), name_, ": its teacher is in train mode anyway",
+                  "; expected methods.", name_, ".teacher_bn = \"eval\"");
+    LIMBECK_CHECK(has_batch_norm(*teacher_), name_, ": methods.", name_,
+                  ".teacher_bn: the teacher has no batch norm");
+  }
   teacher_->eval();
   const nn::Features teacher = see(probe);
   LIMBECK_CHECK(
@@ -89,6 +100,9 @@ void Distillation::prepare(const Probe& probe) {
   if (!auxiliary_file_.empty())
     method_->auxiliary()->load_state_dict(read_safetensors(auxiliary_file_), auxiliary_file_);
   teacher_->train(method_->teacher_in_train_mode());
+  if (statistics_ == TeacherStatistics::adapt || statistics_ == TeacherStatistics::refit)
+    teacher_before_ = teacher_->state_dict();
+  apply_statistics(*teacher_, statistics_, probe);
 }
 
 Variable Distillation::loss(const train::Step& step) {

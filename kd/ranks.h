@@ -1,5 +1,5 @@
-// Ranks of the entries of each row of [n, K], ascending from 1 to K: the exact ones and one that has
-// a gradient.
+// Ranks of the entries of each row of [n, K], ascending from 1 to K: the exact ones, and some that
+// have a gradient.
 #pragma once
 #include "autograd/functions.h"
 

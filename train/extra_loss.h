@@ -52,6 +52,7 @@ class ExtraLoss {
     int64_t batch = 0;  ///< images per step
     int64_t epochs = 0;
     data::Standardisation standardisation = {};  ///< of the training images
+    bool trial = false;                          ///< a monitor asks for the cost only (nn/trial.h)
   };
   /// Before the first step, in eval mode without gradients: refuses what does not fit with the
   /// reason (throws Error), builds own modules.
@@ -77,6 +78,9 @@ class ExtraLoss {
   /// After the optimiser's update, as part of the step.
   virtual void after_step(const Step& /*step*/) {}
 
+  /// Once, when the training has ended: the network is made what it says it is (weights that stood
+  /// for others become them).
+  virtual void finish(nn::Network& /*network*/) {}
   /// What is evaluated and saved in the place of the trained network. It may refer to the network
   /// and to this loss, and is valid after prepare().
   virtual nn::Network& deployed(nn::Network& network) { return network; }

@@ -1,15 +1,16 @@
 // HKD: the flow of information through a network, as similarities between the samples of a batch,
-// level by level and in the phases of a training (Passalis, Tzelepi, Tefas, "Heterogeneous knowledge
-// distillation using information flow modeling", CVPR 2020; official code: passalis/pkth).
+// level by level and in the phases of a training (Passalis, Tzelepi, Tefas, "Heterogeneous
+// knowledge distillation using information flow modeling", CVPR 2020; official code:
+// passalis/pkth).
 //   S1 = (u u^T + 1) / 2, u = f / (|f| + 1e-6);   S2_ij = 1 / (1 + sqrt(|f_i - f_j|^2 + 1e-6));
 //   rows of both divided by their sums;  f: a map as a vector, or the pooled vector
 //   J(a, b) = mean over the N x N entries of (a - b) (log a - log b)
 //   level = J(S1_t, S1_s) + J(S2_t, S2_s)
 //   loss = N/128 weight ( level of the pooled vectors
 //                         + 100 0.7^(50 epoch / epochs) sum of the levels of the maps f[1..-2] )
-// The maps matter in the early, critical epochs; of 50 epochs the weights are the code's. Levels are
-// paired from the deepest. Stage before: an auxiliary teacher, the student's family but larger, from
-// the level of the pooled vectors alone.
+// The maps matter in the early, critical epochs; of 50 epochs the weights are the code's. Levels
+// are paired from the deepest. Stage before: an auxiliary teacher, the student's family but larger,
+// from the level of the pooled vectors alone.
 // Official and here: the code has no labels at all (it retrieves); here labels count with weight 1
 // in both trainings, so that there is a classifier, and N/128 keeps the terms' size for other
 // batches than the code's 128. The code trains the auxiliary by Adam for 40 epochs after one of

@@ -1,4 +1,5 @@
-// DIST, CMKD-R, CCKD, CKD-R, HKD: golden values, ranks beside brute force, gradient checks, refusals.
+// DIST, CMKD-R, CCKD, CKD-R, HKD: golden values, ranks beside brute force, gradient checks,
+// refusals.
 #include <gtest/gtest.h>
 
 #include <algorithm>
