@@ -58,7 +58,11 @@ void apply_statistics(nn::Network& teacher, TeacherStatistics statistics,
                       const train::ExtraLoss::Probe& probe) {
   if (statistics == TeacherStatistics::saved) return;
   const std::vector<nn::BatchNorm*> norms = batch_norms_of(teacher);
-  if (statistics == TeacherStatistics::refit) return refit(teacher, norms, probe);
+  if (statistics == TeacherStatistics::refit) {
+    const bool only_tried = probe.standardisation.mean.empty();  // there are no images to see yet
+    if (!only_tried) refit(teacher, norms, probe);
+    return;
+  }
   for (nn::BatchNorm* n : norms) {
     n->train();
     if (statistics == TeacherStatistics::batch) n->set_momentum(0);
