@@ -9,6 +9,7 @@
 #include "apps/device_option.h"
 #include "apps/stage_files.h"
 #include "kd/checkpoint.h"
+#include "train/attack.h"
 #include "train/supervised.h"
 
 namespace limbeck::eval_app {
@@ -21,6 +22,7 @@ struct Options {
   int64_t batch = 200;
   bool allow_nonfinite = false;
   bool json = false;
+  double fgsm = 0;  ///< epsilon; 0: no attack
 };
 
 /// Predictions are compared in the unit of the data, to which the network's own scale brings them
@@ -57,7 +59,19 @@ void tell_no_value(const kd::SavedNetwork& saved, bool by_class, const Options& 
   }
 }
 
+void tell_attacked(const kd::SavedNetwork& saved, const data::Dataset& d, double value,
+                   double epsilon) {
+  if (d.classes > 0)
+    std::printf("%s: accuracy %.2f %% under FGSM with epsilon %g\n", saved.name.c_str(),
+                100 * value, epsilon);
+  else
+    std::printf("%s: mean absolute error %.4f%s under FGSM with epsilon %g\n", saved.name.c_str(),
+                value, (d.scale.unit.empty() ? "" : " " + d.scale.unit).c_str(), epsilon);
+}
+
 void evaluate(const Options& o) {
+  LIMBECK_CHECK(o.fgsm >= 0 && o.fgsm <= 1, "--fgsm: expected a number in [0, 1], found ", o.fgsm);
+
   const kd::SavedNetwork saved = kd::load_network(expect_undamaged_file(o.checkpoint),
                                                   chosen_device(*o.device), o.allow_nonfinite);
   const data::Split split = data::load(chosen_data(*o.data));
@@ -79,6 +93,10 @@ void evaluate(const Options& o) {
   criterion->check(d, saved.options.outputs);
   const double value =
       train::evaluate(*saved.network, d, saved.standardisation, *criterion, o.batch);
+  std::optional<double> attacked;
+  if (o.fgsm > 0)
+    attacked = train::evaluate_under_fgsm(*saved.network, d, saved.standardisation, *criterion,
+                                          o.fgsm, o.batch);
   std::optional<double> truncated;
   if (d.scale.truncates)
     truncated = train::evaluate(*saved.network, d, saved.standardisation,
@@ -91,6 +109,7 @@ void evaluate(const Options& o) {
                                 {criterion->metric(), value},
                                 {"unit", criterion->unit()}};
     if (truncated) j["mae_truncated"] = *truncated;
+    if (attacked) j["fgsm"] = o.fgsm, j[cat(criterion->metric(), "_fgsm")] = *attacked;
     std::printf("%s\n", j.dump().c_str());
   } else if (d.classes > 0) {
     std::printf("%s: accuracy %.2f %% on %lld %s images\n", saved.name.c_str(), 100 * value,
@@ -103,6 +122,7 @@ void evaluate(const Options& o) {
       std::printf("%s: mean absolute error of whole numbers, cut toward zero, %.4f\n",
                   saved.name.c_str(), *truncated);
   }
+  if (attacked && !o.json) tell_attacked(saved, d, *attacked, o.fgsm);
 }
 
 const RegisterCommand command(
@@ -111,6 +131,10 @@ const RegisterCommand command(
        app.add_option("--ckpt", o->checkpoint, "model.safetensors of a run").required();
        app.add_option("--part", o->part, "train | test").one_of({"train", "test"}).show_default();
        app.add_option("--batch", o->batch, "images per forward pass").positive().show_default();
+       app.add_option("--fgsm", o->fgsm,
+                      "also on images that are changed against the network by so much (fast "
+                      "gradient sign, pixels in [0, 1])")
+           .value_name("EPSILON");
        app.add_flag("--json", o->json, "one JSON object instead of a sentence");
        app.add_flag("--allow-nonfinite", o->allow_nonfinite,
                     "take NaN and infinite weights as they are");

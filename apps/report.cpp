@@ -10,6 +10,7 @@
 #include "apps/report_overview.h"
 #include "apps/report_results.h"
 #include "apps/report_text.h"
+#include "apps/report_theorem1.h"
 #include "apps/run_files.h"
 #include "tensor/error.h"
 #include "tensor/safetensors.h"
@@ -39,6 +40,7 @@ void add_tables(Report& r, const report::Group& group) {
     r.pivots.push_back(pivot);
   }
   r.tables.push_back(report::fakes_table(group));
+  r.tables.push_back(report::theorem1_table(group));
   r.tables.push_back(report::times_table(group));
 }
 

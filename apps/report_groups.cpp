@@ -49,7 +49,7 @@ Subject new_subject(const StageRecord& stage) {
   s.role = stage.label("role");
   const std::string model = stage.label("model");
   if (s.role == "teacher") s.model = model;
-  if (s.role == "student") {
+  if (s.is_of_student()) {
     s.pair = stage.label("pair", model);
     s.method = stage.label("method", "none"), s.fakes = stage.label("fakes", "none");
     s.row = student_name(stage);
@@ -62,7 +62,7 @@ Subject new_subject(const StageRecord& stage) {
 
 bool same_subject(const Subject& a, const Subject& b) {
   if (a.role != b.role) return false;
-  if (a.role == "student") return a.pair == b.pair && a.method == b.method && a.fakes == b.fakes;
+  if (a.is_of_student()) return a.pair == b.pair && a.method == b.method && a.fakes == b.fakes;
   return a.name == b.name;
 }
 

@@ -36,10 +36,11 @@ struct Subject {
   std::string title;  ///< of its first stage
   std::string role;
   std::string model;  ///< of a teacher
-  /// of a student: labels (a student that nobody taught has its model for a pair); method and fakes
-  /// are "none" where absent
+  /// of a student, or of what was measured of one: labels (a student that nobody taught has its
+  /// model for a pair); method and fakes are "none" where absent
   std::string pair, method, fakes;
   std::string row;  ///< of a student: "cGAN-KD + BLKD"
+  bool is_of_student() const { return role == "student" || role == "theorem1"; }
   std::map<Repetition, const StageRecord*> stages;
   /// The values of a result by repetition; `like` says unit and direction too: others of that name
   /// are left out.

@@ -8,6 +8,7 @@
 #include "apps/report_overview.h"
 #include "apps/report_results.h"
 #include "apps/report_text.h"
+#include "apps/report_theorem1.h"
 #include "tensor/error.h"
 #include "tensor/safetensors.h"
 
@@ -84,6 +85,7 @@ std::string group_section(const Group& group, const std::vector<Published>& publ
     out += table_section(pivot_table(pivot, group, published)) +
            table_section(gains_table(pivot, group));
   out += charts_section("Side by side", comparison_charts(group));
+  out += table_section(theorem1_table(group)) + charts_section("Theorem 1", theorem1_charts(group));
   out += table_section(fakes_table(group)) + images_section(group) + curves_section(group) +
          table_section(times_table(group));
   if (const Table all = full_table(group); !all.rows.empty())

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <unordered_map>
+#include <unordered_set>
 
 #include "autograd/autocast.h"
 #include "autograd/trace.h"
@@ -37,8 +38,9 @@ struct Node {
   uint64_t sequence = 0;  // creation order: a topological order for the walk
   bool freed = false;
 
-  Tensors run(Tensors dout);
-  Tensors gradients_of_inputs(const Tensors& dout) const;
+  /// Of the wanted inputs, by what was saved.
+  Tensors gradients_of_inputs(Tensors dout, const std::vector<bool>& asked) const;
+  void free();
   ~Node();
 };
 
@@ -96,34 +98,34 @@ Node::~Node() {
 
 /// What passes through as it is costs no kernel; a leaf gets a copy, because its gradient is the
 /// user's.
-Tensors Node::gradients_of_inputs(const Tensors& dout) const {
-  std::vector<bool> passes(wanted.size(), false), computed = wanted;
-  for (size_t i = 0; i < wanted.size(); ++i) {
-    passes[i] =
-        wanted[i] && op->passes_gradient && op->passes_gradient(in_specs, out_specs[0], i, attrs);
-    if (passes[i]) computed[i] = false;
-  }
-  Tensors din(wanted.size());
-  if (std::find(computed.begin(), computed.end(), true) != computed.end())
-    din = run_backward(*op, checked(*this, saved_in), checked(*this, saved_out), dout, in_specs,
-                       computed, attrs);
-  for (size_t i = 0; i < wanted.size(); ++i)
-    if (passes[i]) din[i] = inputs[i].node ? dout[0] : dout[0].clone();
-  return din;
-}
-
-Tensors Node::run(Tensors dout) {
+Tensors Node::gradients_of_inputs(Tensors dout, const std::vector<bool>& asked) const {
   LIMBECK_CHECK(!freed, name,
                 ": backward through a tape that was already freed by an earlier backward");
   for (size_t j = 0; j < dout.size(); ++j)
     if (!dout[j].defined() && (!op || op->outputs[j].differentiable))
       dout[j] = Tensor::zeros(out_specs[j].shape, out_specs[j].dtype, device);
-  Tensors din = op ? gradients_of_inputs(dout) : function(dout[0]);
+  if (!op) return function(dout[0]);
+  std::vector<bool> passes(asked.size(), false), computed = asked;
+  for (size_t i = 0; i < asked.size(); ++i) {
+    passes[i] =
+        asked[i] && op->passes_gradient && op->passes_gradient(in_specs, out_specs[0], i, attrs);
+    if (passes[i]) computed[i] = false;
+  }
+  Tensors din(asked.size());
+  if (std::find(computed.begin(), computed.end(), true) != computed.end())
+    din = run_backward(*op, checked(*this, saved_in), checked(*this, saved_out), dout, in_specs,
+                       computed, attrs);
+  for (size_t i = 0; i < asked.size(); ++i)
+    if (passes[i]) din[i] = inputs[i].node ? dout[0] : dout[0].clone();
+  return din;
+}
+
+void Node::free() {
   saved_in.clear();
   saved_out.clear();
+  inputs.clear();
   function = nullptr;
   freed = true;
-  return din;
 }
 
 }  // namespace detail
@@ -276,11 +278,15 @@ using LeafSink = std::function<void(const std::shared_ptr<VariableImpl>&, Tensor
 /// Called with a node's complete output gradients just before it runs.
 using Observer = std::function<void(Node&, const Tensors& dout)>;
 
+/// Which inputs of which nodes are followed, by a walk that keeps the tape.
+using Paths = std::unordered_map<const Node*, std::vector<bool>>;
+
 /// One reverse walk: nodes run in reverse creation order, each when all gradients of its outputs
-/// have arrived.
+/// have arrived. With paths it follows those and leaves the tape as it is.
 class Walk {
  public:
-  Walk(LeafSink leaf, Observer observe) : leaf_(std::move(leaf)), observe_(std::move(observe)) {}
+  Walk(LeafSink leaf, Observer observe, const Paths* paths = nullptr)
+      : leaf_(std::move(leaf)), observe_(std::move(observe)), paths_(paths) {}
 
   void deliver(const detail::Edge& edge, Tensor g, const Shape& expected) {
     LIMBECK_CHECK(g.shape() == expected, "backward: gradient of shape ", g.shape(),
@@ -305,13 +311,15 @@ class Walk {
       heap_.pop_back();
       Tensors dout = std::move(pending_.extract(node.get()).mapped());
       observe_(*node, dout);
-      Tensors din = node->run(std::move(dout));
-      for (size_t i = 0; i < node->inputs.size(); ++i) {
-        if (!node->wanted[i]) continue;
+      const std::vector<bool>& asked = paths_ ? paths_->at(node.get()) : node->wanted;
+      Tensors din = node->gradients_of_inputs(std::move(dout), asked);
+      std::vector<detail::Edge> edges = node->inputs;
+      if (!paths_) node->free();
+      for (size_t i = 0; i < edges.size(); ++i) {
+        if (!asked[i]) continue;
         LIMBECK_CHECK(din[i].defined(), node->name, ": backward gave no gradient for input ", i);
-        deliver(node->inputs[i], std::move(din[i]), node->in_specs[i].shape);
+        deliver(edges[i], std::move(din[i]), node->in_specs[i].shape);
       }
-      node->inputs.clear();
     }
   }
 
@@ -321,6 +329,7 @@ class Walk {
   }
   LeafSink leaf_;
   Observer observe_;
+  const Paths* paths_;
   std::vector<std::shared_ptr<Node>> heap_;
   std::unordered_map<Node*, Tensors> pending_;
 };
@@ -346,7 +355,10 @@ void Variable::backward(const Tensor& cotangent) const {
   walk.run();
 }
 
-Tensors gradients(const Variables& outputs, const Tensors& cotangents, const Variables& inputs) {
+namespace {
+
+Tensors walked_gradients(const Variables& outputs, const Tensors& cotangents,
+                         const Variables& inputs, const Paths* paths) {
   LIMBECK_CHECK(outputs.size() == cotangents.size(), "gradients: ", outputs.size(), " outputs but ",
                 cotangents.size(), " cotangents");
   const NoGrad no_grad;
@@ -359,7 +371,8 @@ Tensors gradients(const Variables& outputs, const Tensors& cotangents, const Var
       [&](Node& node, const Tensors& dout) {
         for (size_t i = 0; i < inputs.size(); ++i)
           if (inputs[i].impl()->node.get() == &node) result[i] = dout[inputs[i].impl()->output];
-      });
+      },
+      paths);
   for (size_t i = 0; i < outputs.size(); ++i) {
     LIMBECK_CHECK(outputs[i].requires_grad(), "gradients: output ", i,
                   " does not depend on anything that requires a gradient");
@@ -367,6 +380,55 @@ Tensors gradients(const Variables& outputs, const Tensors& cotangents, const Var
   }
   walk.run();
   return result;
+}
+
+/// All nodes behind the outputs, in creation order.
+std::vector<const Node*> nodes_behind(const Variables& outputs) {
+  std::unordered_set<const Node*> seen;
+  std::vector<const Node*> open, all;
+  const auto meet = [&](const std::shared_ptr<Node>& node) {
+    if (node && seen.insert(node.get()).second) open.push_back(node.get());
+  };
+  for (const Variable& v : outputs) meet(v.impl()->node);
+  while (!open.empty()) {
+    const Node* node = open.back();
+    open.pop_back();
+    all.push_back(node);
+    for (const detail::Edge& e : node->inputs) meet(e.node);
+  }
+  std::sort(all.begin(), all.end(),
+            [](const Node* a, const Node* b) { return a->sequence < b->sequence; });
+  return all;
+}
+
+/// The edges from the outputs that lead to one of the inputs.
+Paths paths_to(const Variables& outputs, const Variables& inputs) {
+  Paths paths;
+  std::unordered_set<const void*> leads;
+  for (const Variable& v : inputs)
+    leads.insert(v.is_leaf() ? static_cast<const void*>(v.impl()) : v.impl()->node.get());
+  for (const Node* node : nodes_behind(outputs)) {
+    std::vector<bool>& asked = paths[node] = node->wanted;
+    for (size_t i = 0; i < asked.size(); ++i) {
+      const detail::Edge& e = node->inputs[i];
+      asked[i] = asked[i] &&
+                 leads.contains(e.node ? static_cast<const void*>(e.node.get()) : e.leaf.get());
+      if (asked[i]) leads.insert(node);
+    }
+  }
+  return paths;
+}
+
+}  // namespace
+
+Tensors gradients(const Variables& outputs, const Tensors& cotangents, const Variables& inputs) {
+  return walked_gradients(outputs, cotangents, inputs, nullptr);
+}
+
+Tensors gradients_keeping_tape(const Variables& outputs, const Tensors& cotangents,
+                               const Variables& inputs) {
+  const Paths paths = paths_to(outputs, inputs);
+  return walked_gradients(outputs, cotangents, inputs, &paths);
 }
 
 }  // namespace limbeck

@@ -89,6 +89,10 @@ Variable record(const char* name, const Variables& inputs, Tensor output,
 /// Throws unless each output has a cotangent (of its shape), and for an output that depends on
 /// nothing with a gradient.
 Tensors gradients(const Variables& outputs, const Tensors& cotangents, const Variables& inputs);
+/// The same, and the tape stays for a backward() to come; nothing is computed that does not lead to
+/// the inputs.
+Tensors gradients_keeping_tape(const Variables& outputs, const Tensors& cotangents,
+                               const Variables& inputs);
 
 /// Turns recording off (or on) in this thread while alive.
 struct GradMode : ExecutionScope {

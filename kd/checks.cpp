@@ -93,6 +93,7 @@ int64_t batch_of(Experiment& e, const Student& student, bool drop_last) {
 /// asked for its loss.
 void probe_loss(Distillation& distillation, nn::Network& student, const nn::Features& features,
                 const data::Dataset& d) {
+  if (distillation.input_gradients()) return;  // its term needs a step's tape
   const Variable images(Tensor::zeros({2, d.height(), d.width(), d.channels()}));
   const data::Batch batch{.images = images.data(), .targets = take_rows(d.targets, {0, 0})};
   distillation.loss({student, features, batch, Tensor::of<int64_t>({0, 1}), places_of({Stream()}),
@@ -120,6 +121,10 @@ void check_values(const ExperimentSettings& s) {
   problems.collect([&] { gan::check(s.ratio); });
   problems.collect([&] { check(s.fakes); });
   problems.collect([&] { check_evaluation_values(s.evaluation); });
+  problems.collect([&] {
+    LIMBECK_CHECK(s.theorem1.delta > 0 && s.theorem1.delta < 1,
+                  "theorem1.delta: expected a number between 0 and 1, found ", s.theorem1.delta);
+  });
   problems.collect([&] { expect_count("logits.views", 1, s.logits.views, 1 << 20); });
   problems.collect(
       [&] { expect_count("logits.seed", 0, s.logits.seed, std::numeric_limits<int64_t>::max()); });

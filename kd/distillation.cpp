@@ -22,6 +22,7 @@ Distillation::Distillation(std::string name, std::unique_ptr<Method> method,
       method_(std::move(method)),
       teacher_(std::move(teacher)),
       weights_(method_->weights()),
+      statistics_(parse_teacher_statistics(weights_.teacher_bn)),
       directory_of_(std::move(directory_of)) {
   if (task == nn::Task::regression) weights_.soft_weight = 0;  // a response is no distribution
   teacher_->set_requires_grad(false);
@@ -37,14 +38,14 @@ Distillation::Distillation(std::string name, std::unique_ptr<Method> method,
 }
 
 Pair Distillation::pair_of(const Probe& probe, const nn::Features& teacher) const {
-  return {probe.network, *teacher_,  probe.features, teacher,
-          probe.train,   probe.init, probe.batch,    directory_of_};
+  return {probe.network, *teacher_,   probe.features, teacher,     probe.train,
+          probe.init,    probe.batch, directory_of_,  probe.epochs};
 }
 
 /// Of stored logits there is nothing to see but themselves.
 nn::Features Distillation::see(const Variable& images, const Tensor& stored) {
   if (is_stored()) return {{}, Variable(stored), {}};
-  const NoGrad no_grad;
+  const GradMode gradients(images.requires_grad());
   return teacher_->forward_features(images, method_->teacher_preact());
 }
 
@@ -63,7 +64,17 @@ std::vector<nn::Module*> Distillation::others() {
   return {teacher_.get()};
 }
 
+nn::Module* Distillation::moving() {
+  return statistics_ == TeacherStatistics::adapt ? teacher_.get() : nullptr;
+}
+
 void Distillation::check(const Probe& probe) {
+  if (statistics_ != TeacherStatistics::saved) {
+    LIMBECK_CHECK(!method_->teacher_in_train_mode(), name_, ": its teacher is in train mode anyway",
+                  "; expected methods.", name_, ".teacher_bn = \"eval\"");
+    LIMBECK_CHECK(has_batch_norm(*teacher_), name_, ": methods.", name_,
+                  ".teacher_bn: the teacher has no batch norm");
+  }
   teacher_->eval();
   const nn::Features teacher = see(probe);
   LIMBECK_CHECK(
@@ -89,14 +100,18 @@ void Distillation::prepare(const Probe& probe) {
   if (!auxiliary_file_.empty())
     method_->auxiliary()->load_state_dict(read_safetensors(auxiliary_file_), auxiliary_file_);
   teacher_->train(method_->teacher_in_train_mode());
+  if (statistics_ == TeacherStatistics::adapt || statistics_ == TeacherStatistics::refit)
+    teacher_before_ = teacher_->state_dict();
+  apply_statistics(*teacher_, statistics_, probe);
 }
 
 Variable Distillation::loss(const train::Step& step) {
-  seen_ = see(Variable(step.batch.images), step.batch.outputs);
+  images_ = Variable(step.batch.images, method_->input_gradients());
+  seen_ = see(images_, step.batch.outputs);
   Variable total;
   if (weights_.soft_weight > 0)
     total = soft_loss(step.features.output, seen_.output, weights_) * weights_.soft_weight;
-  const Variable own = method_->loss({step.features, seen_, step, *teacher_});
+  const Variable own = method_->loss({step.features, seen_, step, *teacher_, images_});
   if (!own.defined()) {
     LIMBECK_CHECK(total.defined() || !method_->preparations().empty(), name_,
                   ": has no term for this task");
@@ -106,12 +121,12 @@ Variable Distillation::loss(const train::Step& step) {
 }
 
 Tensor Distillation::prediction(const train::Step& step) {
-  return method_->prediction({step.features, seen_, step, *teacher_});
+  return method_->prediction({step.features, seen_, step, *teacher_, images_});
 }
 
 void Distillation::after_step(const train::Step& step) {
-  method_->after_step({step.features, seen_, step, *teacher_});
-  seen_ = {};
+  method_->after_step({step.features, seen_, step, *teacher_, images_});
+  seen_ = {}, images_ = {};
 }
 
 }  // namespace limbeck::kd

@@ -5,6 +5,7 @@
 
 #include "kd/checkpoint.h"
 #include "kd/method.h"
+#include "kd/teacher_statistics.h"
 
 namespace limbeck::kd {
 
@@ -23,6 +24,7 @@ class Distillation : public train::ExtraLoss {
   void replay(data::ReplayedViews views) { replayed_ = std::move(views); }
   data::ReplayedViews replayed() const override { return replayed_; }
   bool preact() const override { return method_->preact(); }
+  bool input_gradients() const override { return method_->input_gradients(); }
   data::Views views() const override { return method_->views(); }
   bool drop_last() const override { return method_->drop_last(); }
   /// What prepare() refuses without looking at files of preparations.
@@ -30,12 +32,16 @@ class Distillation : public train::ExtraLoss {
   void prepare(const Probe& probe) override;
   nn::Module* auxiliary() override { return method_->auxiliary(); }
   std::vector<nn::Module*> others() override;
+  nn::Module* moving() override;
   double hard_weight() const override { return weights_.hard_weight; }
   Variable loss(const train::Step& step) override;
   Tensor prediction(const train::Step& step) override;
   void after_step(const train::Step& step) override;
+  void finish(nn::Network& student) override { method_->finish(student); }
   nn::Network& deployed(nn::Network& student) override { return method_->deployed(student); }
   nn::Network& teacher() { return *teacher_; }
+  /// Its state before prepare() and the training moved its statistics; empty when they do not.
+  const TensorFile& teacher_before() const { return teacher_before_; }
   /// prepare() will load the auxiliary modules from this file.
   void begin_with(std::string auxiliary_file) { auxiliary_file_ = std::move(auxiliary_file); }
 
@@ -49,10 +55,13 @@ class Distillation : public train::ExtraLoss {
   std::unique_ptr<Method> method_;
   std::unique_ptr<nn::Network> teacher_;
   LossWeights weights_;
+  TeacherStatistics statistics_;
+  TensorFile teacher_before_;
   DirectoryOf directory_of_;
   data::ReplayedViews replayed_;
   std::string auxiliary_file_;
   nn::Features seen_;  // of the teacher in the step in work
+  Variable images_;    // that it saw
 };
 
 }  // namespace limbeck::kd

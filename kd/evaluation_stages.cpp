@@ -5,43 +5,12 @@
 
 #include "gan/metrics.h"
 #include "kd/checkpoint.h"
+#include "kd/outputs.h"
 #include "kd/trial_stages.h"
-#include "nn/images.h"
 #include "tensor/rows.h"
-#include "tensor/transfer.h"
 
 namespace limbeck::kd {
 namespace {
-
-using Features = std::function<Variable(const Variable&)>;
-
-void stop_if_asked(nn::Monitor& monitor) {
-  if (monitor.stop_requested())
-    throw nn::Interrupted("stopped on request; run again to begin this stage anew");
-}
-
-/// Outputs of a network for every image, on the host, without augmentation.
-Tensor outputs_for(const Features& network, const Tensor& images,
-                   const data::Standardisation& standardisation, Device device,
-                   nn::Monitor& monitor) {
-  const NoGrad no_grad;
-  constexpr int64_t batch = 200;
-  const int64_t n = images.size(0);
-  const nn::ImageStandardiser standardise(standardisation.mean, standardisation.deviation, device);
-  Tensor all;
-  LateReader reader;
-  for (int64_t begin = 0; begin < n; begin += batch) {
-    stop_if_asked(monitor);
-    const Tensor x = standardise(images.rows(begin, std::min(begin + batch, n)).to(device));
-    const Tensor f = network(Variable(x)).data().to(DType::f32);  // bf16 where activations are
-    if (!all.defined()) all = Tensor::empty({n, f.size(1)});
-    reader.read({f}, [&all, begin](const Tensors& on_host) {
-      all.rows(begin, begin + on_host[0].size(0)).copy_from(on_host[0]);
-    });
-  }
-  reader.finish();
-  return all;
-}
 
 /// Mean pixel distance within the groups over that of real images. Near 0: the generator makes one
 /// image per condition. Nothing without a group of two.
@@ -97,7 +66,7 @@ class Evaluation {
   Judge judge() { return task().judge(*judge_.network, experiment_.standardisation(), {}); }
   Tensor features_of(const Tensor& images) {
     const bool own = experiment_.settings.evaluation.network == "features";
-    const Features pooled = own ? trained_->pooled : [this](const Variable& x) {
+    const ImageFunction pooled = own ? trained_->pooled : [this](const Variable& x) {
       return judge_.network->forward_features(x).pooled;
     };
     return outputs_for(pooled, images, experiment_.standardisation(), experiment_.device,

@@ -1,5 +1,7 @@
 #include "kd/method.h"
 
+#include "kd/teacher_statistics.h"
+
 #include <algorithm>
 #include <cmath>
 
@@ -21,6 +23,11 @@ void check(const LossWeights& w, const std::string& method) {
                 ": expected 0 or more, found ", w.hard_weight);
   LIMBECK_CHECK(std::isfinite(w.soft_weight) && w.soft_weight >= 0, key("soft_weight"),
                 ": expected 0 or more, found ", w.soft_weight);
+  try {
+    parse_teacher_statistics(w.teacher_bn);
+  } catch (const Error& e) {
+    fail(key("teacher_bn"), ": ", e.what());
+  }
 }
 
 void check_weight(double weight, const std::string& method, const std::string& key) {
@@ -42,6 +49,7 @@ const char* name_of(Family family) {
     case Family::features: return "features";
     case Family::relations: return "relations";
     case Family::self_supervision: return "self-supervision";
+    case Family::gradients: return "gradients";
   }
   return "";
 }

@@ -23,8 +23,9 @@ struct LossWeights {
   double hard_weight = 1;  ///< gamma, of the labels' loss
   double soft_weight =
       1;  ///< alpha, of T^2 KL(softmax(t/T) || softmax(s/T)) / N; regression has no such term
-  double temperature = 4;    ///< T
-  bool standardise = false;  ///< logits to mean 0 and deviation 1 before T (kd/terms.h)
+  double temperature = 4;           ///< T
+  bool standardise = false;         ///< logits to mean 0 and deviation 1 before T (kd/terms.h)
+  std::string teacher_bn = "eval";  ///< kd/teacher_statistics.h
   void fields(FieldVisitor& v) {
     v("hard_weight", hard_weight, "gamma: weight of the labels' loss");
     v("soft_weight", soft_weight, "alpha: weight of the teacher's soft targets");
@@ -33,6 +34,11 @@ struct LossWeights {
       "logits to mean 0 and deviation 1 over the classes before they are softened (Sun et al. "
       "2024, "
       "who then take temperature 2 and soft terms 9 times as heavy)");
+    v("teacher_bn", teacher_bn,
+      "what the teacher's batch norms go by: eval: the statistics it was saved with | batch: those "
+      "of each batch | adapt: those of each batch, and the saved ones follow (Szatkowski et al. "
+      "2024) | refit: those of the student's training images, found in a pass before",
+      influence_if(teacher_bn != "eval"));
   }
 };
 /// The same for methods whose official code drops the learning rate at a milestone, where [student]
@@ -62,6 +68,7 @@ struct Pair {
   /// Of a finished Preparation of this method. Empty when the pair is only tried, before anything
   /// runs: then no files are read.
   std::function<std::string(const std::string& preparation)> directory_of;
+  int64_t epochs = 0;  ///< of the training
 };
 
 /// What a method looks at in one step. The teacher ran without gradient, in eval mode unless the
@@ -72,6 +79,7 @@ struct DistillationStep {
   const nn::Features& teacher;
   const train::Step& step;
   nn::Network& teacher_network;
+  Variable teacher_images = {};  ///< on the teacher's tape, where input_gradients() asks for it
 };
 
 /// A stage that must have run before a student of this method trains (FT's paraphraser, TAKD's
@@ -109,6 +117,9 @@ class Method {
   virtual bool preact() const { return false; }
   /// The same for the teacher.
   virtual bool teacher_preact() const { return preact(); }
+  /// Whether it needs derivatives with respect to the images: then step.images and step.calls are
+  /// there, and the teacher's output has a tape from teacher_images.
+  virtual bool input_gradients() const { return false; }
   /// Whether the teacher normalises by the statistics of the batch (and moves its running ones).
   virtual bool teacher_in_train_mode() const { return false; }
   /// What is made of every image (train/extra_loss.h); both networks see all views.
@@ -146,14 +157,16 @@ class Method {
   virtual void after_step(const DistillationStep& /*step*/) {}
   /// As of train::ExtraLoss, for a method whose student's own head says nothing.
   virtual Tensor prediction(const DistillationStep& /*step*/) { return {}; }
+  /// As of train::ExtraLoss.
+  virtual void finish(nn::Network& /*student*/) {}
   /// As of train::ExtraLoss; of a class that kd/checkpoint.h can save.
   virtual nn::Network& deployed(nn::Network& student) { return student; }
 };
 
 /// What a method compares; docs/methods/ has a page for each family. Those on logits see nothing
 /// else of the teacher.
-enum class Family { logits, features, relations, self_supervision };
-/// "logits", "features", "relations", "self-supervision".
+enum class Family { logits, features, relations, self_supervision, gradients };
+/// "logits", "features", "relations", "self-supervision", "gradients".
 const char* name_of(Family family);
 
 struct MethodEntry {

@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <cmath>
 #include <filesystem>
+#include <numeric>
 
 #include "kd/distillation.h"
 #include "kd/stages.h"
@@ -73,12 +74,8 @@ TrainingImages second_phase_images(Experiment& experiment, const StageContext& c
   const TransferSettings& settings = experiment.settings.transfer;
   TrainingImages images{experiment.train(), experiment.standardisation()};
   if (!fakes) return images;
-  const data::Dataset all = experiment.task().load_fakes(
-      context.directory_of(fakes) + "/fake_data.safetensors", experiment.train());
-  images.train = data::concatenate(
-      experiment.train(),
-      draw_fakes(all, student.point.count > 0 ? student.point.count : settings.fakes,
-                 Experiment::stream(student.seed, "draw")));
+  images.train =
+      data::concatenate(experiment.train(), fakes_of_student(experiment, context, student, fakes));
   if (settings.recompute_standardisation)
     images.standardisation = experiment.task().standardisation(images.train);
   return images;
@@ -107,7 +104,41 @@ void finish(Experiment& experiment, StageContext& context, const SavedNetwork& s
                    experiment.task().further_criteria());
 }
 
+/// What a teacher whose statistics moved says of the test images, before and after; network and
+/// loss are the teacher's own.
+void add_teacher_results(Experiment& experiment, StageContext& context, Distillation* distillation,
+                         const data::Standardisation& standardisation) {
+  const data::Dataset& test = experiment.data().test;
+  if (!distillation || distillation->teacher_before().tensors.empty() || test.size() == 0 ||
+      context.monitor.trial())
+    return;
+  const train::Criterion& criterion = experiment.task().criterion();
+  nn::Network& teacher = distillation->teacher();
+  const auto measure = [&](const char* when) {
+    const std::vector<double> losses =
+        train::image_losses(teacher, test, standardisation, criterion);
+    const double sum = std::accumulate(losses.begin(), losses.end(), 0.0);
+    context.results[cat("teacher_loss_", when)] = {sum / static_cast<double>(losses.size()), "",
+                                                   Better::lower, "detail"};
+    context.results[cat("teacher_", criterion.metric(), "_", when)] = {
+        train::evaluate(teacher, test, standardisation, criterion), criterion.unit(),
+        criterion.better(), "detail"};
+  };
+  measure("after");
+  teacher.load_state_dict(distillation->teacher_before(), "the teacher before");
+  measure("before");
+}
+
 }  // namespace
+
+data::Dataset fakes_of_student(Experiment& experiment, const StageContext& context,
+                               const Student& student, const StageHandle& fakes) {
+  const data::Dataset all = experiment.task().load_fakes(
+      context.directory_of(fakes) + "/fake_data.safetensors", experiment.train());
+  const int64_t count =
+      student.point.count > 0 ? student.point.count : experiment.settings.transfer.fakes;
+  return draw_fakes(all, count, Experiment::stream(student.seed, "draw"));
+}
 
 void train_teacher(Experiment& experiment, StageContext& context, const std::string& model) {
   SavedNetwork saved{model, experiment.options(), experiment.standardisation(),
@@ -190,6 +221,7 @@ void train_from_scratch(Experiment& experiment, StageContext& context, const Stu
           .monitor = context.monitor,
           .extra = distillation.get()},
          training_of(experiment, student));
+  add_teacher_results(experiment, context, distillation.get(), saved.standardisation);
   if (const auto method = method_of(experiment, student); method && method->continues_own_student())
     write_safetensors(auxiliary_in(context.directory), distillation->auxiliary()->state_dict());
 }
@@ -230,6 +262,7 @@ void train_second_phase(Experiment& experiment, StageContext& context, const Stu
           .extra = distillation.get(),
           .steps_per_epoch = steps_per_epoch},
          settings);
+  add_teacher_results(experiment, context, distillation.get(), images.standardisation);
 }
 
 void run_preparation(Experiment& experiment, StageContext& context, const Student& student,

@@ -116,6 +116,17 @@ struct ResponseEvaluationSettings {
   }
 };
 
+/// [theorem1]: the terms of the paper's Theorem 1 for every student that learns from fakes
+/// (kd/theorem1.h).
+struct Theorem1Settings {
+  bool measure = false;
+  double delta = 0.05;
+  void fields(FieldVisitor& v) {
+    v("measure", measure, "a stage for every student that learns from fakes");
+    v("delta", delta, "the bound holds with probability 1 - delta");
+  }
+};
+
 /// [plan]: students of pairs x methods x fakes x seeds over one teacher for each pair, one GAN, one
 /// density ratio and one set of fakes. Without pairs there is no plan, and the run has one teacher,
 /// one student and one method.
@@ -193,6 +204,7 @@ struct ExperimentSettings {
   NamedSettings methods = default_method_settings();
   EvaluationSettings evaluation;
   ResponseEvaluationSettings response_evaluation;
+  Theorem1Settings theorem1;
   PlanSettings plan;
   LogitsSettings logits;
   ExperimentSettings() { teacher.model = "resnet20"; }
@@ -218,6 +230,7 @@ struct ExperimentSettings {
     v("methods", methods, "settings of the distillation methods");
     v("evaluation", evaluation, "metrics of the fakes");
     v("response_evaluation", response_evaluation, "responses: windows of the metrics");
+    v("theorem1", theorem1, "the terms of the paper's Theorem 1");
     v("plan", plan, "a table of students");
     v("logits", logits, "stored logits, as `limbeck logits` makes them");
   }

@@ -120,4 +120,22 @@ using FakeSets = std::map<std::string, StageHandle>;
 void evaluate_fakes(Experiment& experiment, StageContext& context, const StageHandle& judge,
                     const StageHandle& features, const FakeSets& sets);
 
+// --- Theorem 1 (kd/theorem1_stage.cpp) -----------------------------------------------------------
+
+struct Theorem1Inputs {
+  StageHandle student, first_phase, fakes;
+  StageHandle judge;  ///< of M2; none where the fakes were there already
+};
+/// The terms that a run can measure. Results of kind "theorem1": real_images, fake_images, theta,
+/// theta_of_run, loss_bound, largest_loss, share_above, sample_term, teacher_loss, tv_classifier,
+/// tv_losses, gap_term, gap_met, unseen_fakes, student_loss, right_side; each estimate also with
+/// NAME_error.
+void measure_theorem1(Experiment& experiment, StageContext& context, const Student& student,
+                      const Theorem1Inputs& inputs);
+/// Throws when there are no test images.
+DiskUse check_theorem1(Experiment& experiment);
+/// The fakes that a student trains on: those of the set that it draws.
+data::Dataset fakes_of_student(Experiment& experiment, const StageContext& context,
+                               const Student& student, const StageHandle& fakes);
+
 }  // namespace limbeck::kd

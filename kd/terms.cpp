@@ -28,6 +28,21 @@ Tensor identity(int64_t n, const Tensor& t) {
   return Tensor::of(values, {n, n}).to(t.dtype()).to(t.device());
 }
 
+Variable correlation(const Variable& a, const Variable& b, int64_t axis) {
+  const auto norm = [axis](const Variable& x) {
+    return sqrt(sum(square(x), {axis}) + 1e-24);  // a gradient at 0 too
+  };
+  const Variable ca = a - mean(a, {axis}, true), cb = b - mean(b, {axis}, true);
+  return sum(ca * cb, {axis}) / (norm(ca) * norm(cb) + 1e-8);
+}
+
+void check_class_logits(const std::string& method, const Pair& pair) {
+  const Shape &student = pair.student.output.shape(), &teacher = pair.teacher.output.shape();
+  LIMBECK_CHECK(student[1] > 1, method, " needs class logits; the networks have one output");
+  LIMBECK_CHECK(student == teacher, method, ": the student's output ", student,
+                " does not match the teacher's ", teacher);
+}
+
 Variable unit_rows(const Variable& x) { return x / sqrt(sum(square(x), {x.rank() - 1}, true)); }
 
 }  // namespace limbeck::kd

@@ -23,6 +23,14 @@ Variable ramp(const train::Step& step, double epochs, double first, const Variab
 /// The identity [n, n] like `t`: its rows are one-hot vectors, index_select makes them of labels.
 Tensor identity(int64_t n, const Tensor& t);
 
+/// Pearson's correlation of the vectors of a and b along `axis`, which the result lacks; of a
+/// constant vector it is 0, and so is its gradient.
+///   <a - mean a, b - mean b> / (|a - mean a| |b - mean b| + 1e-8)
+Variable correlation(const Variable& a, const Variable& b, int64_t axis);
+
+/// Throws with the method's name unless both networks have the same class logits.
+void check_class_logits(const std::string& method, const Pair& pair);
+
 /// L2 over the last axis as the official contrastive heads have it: no epsilon.
 /// x [N, d].
 Variable unit_rows(const Variable& x);

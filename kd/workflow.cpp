@@ -383,9 +383,28 @@ class Builder {
     d.needs.push_back(before);
     const Guidance guidance = guide(student, before, fakes, d.needs);
     if (fakes) d.needs.push_back(fakes);
-    add(d, sections, [=](Experiment& e, StageContext& c) {
+    const StageHandle trained = add(d, sections, [=](Experiment& e, StageContext& c) {
       train_second_phase(e, c, student, before, fakes, guidance);
     });
+    if (fakes && s_.theorem1.measure) add_theorem1(student, trained, before, fakes);
+  }
+
+  void add_theorem1(const Student& student, const StageHandle& trained, const StageHandle& before,
+                    const StageHandle& fakes) {
+    Theorem1Inputs inputs{trained, before, fakes, {}};
+    if (s_.plan.fake_data.empty())
+      inputs.judge = teachers_.at(student.point.judge.empty() ? plan_.judge : student.point.judge);
+    Labels labels = labels_of(student);
+    labels["role"] = "theorem1";
+    add(
+        {"theorem1_" + trained.name(), "terms of Theorem 1: " + title_of(student), labels,
+         present({trained, before, fakes, inputs.judge}), check_theorem1},
+        [&](auto& v) {
+          v("theorem1.delta", s_.theorem1.delta, "");
+          int64_t first = s_.student.epochs, second = s_.transfer.epochs;
+          v("student.epochs", first, ""), v("transfer.epochs", second, "");
+        },
+        [=](Experiment& e, StageContext& c) { measure_theorem1(e, c, student, inputs); });
   }
 
   template <class Visitor>

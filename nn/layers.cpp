@@ -37,7 +37,7 @@ Variable Conv2d::forward(const Variable& x) {
                               .padding = {config.padding.height, config.padding.width},
                               .dilation = {config.dilation, config.dilation},
                               .groups = config.groups};
-  Variable y = conv2d(x, weight, bias, options);
+  Variable y = conv2d(x, reweighed ? reweighed(weight) : weight, bias, options);
   LayerTrace::note(*this, x, y, y.data().numel() * init::fan_in(weight));
   return y;
 }

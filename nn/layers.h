@@ -1,5 +1,7 @@
 // Layers, with PyTorch's names, parameter shapes on disk and default initialisation.
 #pragma once
+#include <functional>
+
 #include "nn/module.h"
 
 namespace limbeck::nn {
@@ -24,6 +26,8 @@ class Conv2d : public Module {
   Variable forward(const Variable& x) override;
   Variable weight, bias;
   const Conv2dConfig config;
+  /// What stands in the weight's place in forward(), a function of it; empty: the weight.
+  std::function<Variable(const Variable& weight)> reweighed;
 
  protected:
   void reset(Stream stream) override;
@@ -65,6 +69,9 @@ class BatchNorm : public Module {
   }
   /// Throws for another number of channels, and in train mode for one value per channel.
   Variable apply(const Variable& x, bool relu, const Variable& residual);
+  double momentum() const { return momentum_; }
+  /// Of the running statistics in train mode; with 0 they stay.
+  void set_momentum(double momentum) { momentum_ = momentum; }
   Variable weight, bias;
 
  protected:

@@ -67,7 +67,7 @@ std::vector<Parameter> Module::parameters() const {
   std::vector<Parameter> all;
   visit([&](const std::string& prefix, const Module& m) {
     for (const Parameter& p : m.parameters_)
-      all.push_back({join(prefix, p.name), p.value, p.layout});
+      all.push_back({join(prefix, p.name), p.value, p.layout, p.decays});
   });
   return all;
 }
@@ -199,11 +199,12 @@ void Module::add_alias(std::string name, Module& child) {
   children_.push_back({std::move(name), &child, true});
 }
 
-Variable Module::add_parameter(std::string name, const Shape& shape, DiskLayout layout) {
+Variable Module::add_parameter(std::string name, const Shape& shape, DiskLayout layout,
+                               bool decays) {
   LIMBECK_CHECK(layout == DiskLayout::plain || shape.rank() == 4, "parameter '", name,
                 "' of shape ", shape, " cannot have a convolution's layout");
   Variable value(Tensor::zeros(shape), true);
-  parameters_.push_back({std::move(name), value, layout});
+  parameters_.push_back({std::move(name), value, layout, decays});
   return value;
 }
 

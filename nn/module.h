@@ -17,6 +17,7 @@ struct Parameter {
   std::string name;
   Variable value;
   DiskLayout layout = DiskLayout::plain;
+  bool decays = true;  ///< whether optimisers' weight decay means it
 };
 struct Buffer {
   std::string name;
@@ -103,7 +104,7 @@ class Module {
     return ref;
   }
   Variable add_parameter(std::string name, const Shape& shape,
-                         DiskLayout layout = DiskLayout::plain);
+                         DiskLayout layout = DiskLayout::plain, bool decays = true);
   /// Buffers are addressed by reference: the returned index reads buffer(i).
   size_t add_buffer(std::string name, Tensor value, DiskLayout layout = DiskLayout::plain);
   Tensor& buffer(size_t i) { return buffers_[i].value; }

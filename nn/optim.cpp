@@ -105,20 +105,23 @@ SGD::SGD(std::vector<Parameter> parameters, const Config& config)
 void SGD::step() {
   static const Op& op = find_op("sgd_step");
   // v starts at zero, so the first step's v = momentum 0 + g is PyTorch's v = g.
-  const Attrs attrs{{"momentum", config_.momentum},
-                    {"weight_decay", config_.weight_decay},
-                    {"nesterov", config_.nesterov},
-                    {"first", false}};
+  const auto attrs = [this](double decay) {
+    return Attrs{{"momentum", config_.momentum},
+                 {"weight_decay", decay},
+                 {"nesterov", config_.nesterov},
+                 {"first", false}};
+  };
   const Tensor& lr = count_step([this] { return std::vector<double>{lr_}; });
-  std::vector<Tensors> each;
+  std::vector<Tensors> decaying, others;
   for (size_t i = 0; i < parameters_.size(); ++i) {
     const Variable& w = parameters_[i].value;
     if (!w.grad().defined()) continue;
     Tensor& v = state_[0][i];
     if (!v.defined()) v = Tensor::zeros_like(w.data());
-    each.push_back({w.data(), w.grad(), v});
+    (parameters_[i].decays ? decaying : others).push_back({w.data(), w.grad(), v});
   }
-  run_steps(op, each, lr, attrs);
+  run_steps(op, decaying, lr, attrs(config_.weight_decay));
+  if (!others.empty()) run_steps(op, others, lr, attrs(0));
 }
 
 Adam::Adam(std::vector<Parameter> parameters, const Config& config)
@@ -131,24 +134,27 @@ Adam::Adam(std::vector<Parameter> parameters, const Config& config)
 
 void Adam::step() {
   static const Op& op = find_op("adam_step");
-  const Attrs attrs{{"beta1", config_.beta1},
-                    {"beta2", config_.beta2},
-                    {"eps", config_.eps},
-                    {"weight_decay", config_.weight_decay},
-                    {"decoupled", config_.decoupled}};
+  const auto attrs = [this](double decay) {
+    return Attrs{{"beta1", config_.beta1},
+                 {"beta2", config_.beta2},
+                 {"eps", config_.eps},
+                 {"weight_decay", decay},
+                 {"decoupled", config_.decoupled}};
+  };
   const Tensor& hyper = count_step([this] {
     return std::vector<double>{lr_, static_cast<double>(steps_)};
   });
-  std::vector<Tensors> each;
+  std::vector<Tensors> decaying, others;
   for (size_t i = 0; i < parameters_.size(); ++i) {
     const Variable& w = parameters_[i].value;
     if (!w.grad().defined()) continue;
     Tensor &m = state_[0][i], &v = state_[1][i];
     if (!m.defined()) m = Tensor::zeros_like(w.data());
     if (!v.defined()) v = Tensor::zeros_like(w.data());
-    each.push_back({w.data(), w.grad(), m, v});
+    (parameters_[i].decays ? decaying : others).push_back({w.data(), w.grad(), m, v});
   }
-  run_steps(op, each, hyper, attrs);
+  run_steps(op, decaying, hyper, attrs(config_.weight_decay));
+  if (!others.empty()) run_steps(op, others, hyper, attrs(0));
 }
 
 std::unique_ptr<Optimizer> create_optimizer(std::vector<Parameter> parameters,

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <functional>
 #include <memory>
 #include <numeric>
 
@@ -68,6 +69,7 @@ class Run {
       nn::checkpoint(task_.monitor, [this] { return state(); });
     }
     result_.steps = done_;
+    if (task_.extra) task_.extra->finish(task_.network);
     return result_;
   }
 
@@ -118,7 +120,8 @@ class Run {
     if (!task_.extra) return;
     task_.extra->prepare({task_.network, features, images, task_.train,
                           task_.stream.fork("auxiliary"),
-                          data::largest_batch(task_.train.size(), s_.batch, drop_last())});
+                          data::largest_batch(task_.train.size(), s_.batch, drop_last()), s_.epochs,
+                          task_.standardisation, task_.monitor.trial() != nullptr});
     if (nn::Module* auxiliary = task_.extra->auxiliary()) auxiliary->to(device_);
   }
 
@@ -164,12 +167,14 @@ class Run {
   }
 
   nn::Module* auxiliary() const { return task_.extra ? task_.extra->auxiliary() : nullptr; }
+  nn::Module* moving() const { return task_.extra ? task_.extra->moving() : nullptr; }
 
   TensorFile state() {
     reader_.finish();
     TensorFile file;
     file.add_part("network.", task_.network.state_dict());
     if (auxiliary()) file.add_part("auxiliary.", auxiliary()->state_dict());
+    if (moving()) file.add_part("moving.", moving()->state_dict());
     file.add_part("optimizer.", step_->optimizer().state());
     file.add("loop.step", Tensor::of<int64_t>({done_}));
     file.add("loop.sums", Tensor::of<double>({loss_sum_, score_sum_, count_}));
@@ -184,6 +189,7 @@ class Run {
     task_.network.load_state_dict(saved->part("network."), "saved training state");
     if (auxiliary())
       auxiliary()->load_state_dict(saved->part("auxiliary."), "saved training state");
+    if (moving()) moving()->load_state_dict(saved->part("moving."), "saved training state");
     step_->optimizer().load_state(saved->part("optimizer."), "saved training state");
     done_ = saved->get("loop.step").data<int64_t>()[0];
     const double* sums = saved->get("loop.sums").data<double>();
@@ -210,27 +216,79 @@ SupervisedResult fit(const SupervisedTask& task, const Settings& settings) {
   return Run(task, settings)();
 }
 
-double evaluate(nn::Network& network, const data::Dataset& dataset,
-                const data::Standardisation& standardisation, const Criterion& criterion,
-                int64_t batch) {
+namespace {
+
+/// Calls `see` with the output of every batch, on the host, in order: eval mode, no gradient, no
+/// augmentation.
+void for_each_output(nn::Network& network, const data::Dataset& dataset,
+                     const data::Standardisation& standardisation, int64_t batch,
+                     const std::function<void(const Tensor&, const data::Batch&)>& see) {
   LIMBECK_CHECK(dataset.size() > 0, "evaluate: the data set has no images");
   const NoGrad no_grad;
   const bool was_training = network.training();
   network.eval();
-  double score = 0;
   const Device device = network.device();
   const nn::ImageStandardiser standardise(standardisation.mean, standardisation.deviation, device);
   LateReader reader;
   for (int64_t begin = 0; begin < dataset.size(); begin += batch) {
     const data::Batch b = rows_of(dataset, begin, std::min(begin + batch, dataset.size()));
     const Variable output = network(Variable(standardise(b.images.to(device))));
-    reader.read({output.data()}, [&score, &criterion, b](const Tensors& on_host) {
-      score += criterion.score(on_host[0], b);
-    });
+    reader.read({output.data()}, [&see, b](const Tensors& on_host) { see(on_host[0], b); });
   }
   reader.finish();
   network.train(was_training);
+}
+
+}  // namespace
+
+double evaluate(nn::Network& network, const data::Dataset& dataset,
+                const data::Standardisation& standardisation, const Criterion& criterion,
+                int64_t batch) {
+  double score = 0;
+  for_each_output(
+      network, dataset, standardisation, batch,
+      [&](const Tensor& output, const data::Batch& b) { score += criterion.score(output, b); });
   return score / static_cast<double>(dataset.size());
+}
+
+namespace {
+
+using ImageValue = std::function<double(const Tensor& output, const data::Batch& image)>;
+
+std::vector<double> image_values(nn::Network& network, const data::Dataset& dataset,
+                                 const data::Standardisation& standardisation, int64_t batch,
+                                 const ImageValue& value) {
+  std::vector<double> values;
+  const auto row = [](const Tensor& t, int64_t i) { return t.defined() ? t.rows(i, i + 1) : t; };
+  for_each_output(network, dataset, standardisation, batch,
+                  [&](const Tensor& output, const data::Batch& b) {
+                    for (int64_t i = 0; i < output.size(0); ++i) {
+                      data::Batch one;
+                      one.labels = row(b.labels, i), one.targets = row(b.targets, i);
+                      values.push_back(value(row(output, i), one));
+                    }
+                  });
+  return values;
+}
+
+}  // namespace
+
+std::vector<double> image_losses(nn::Network& network, const data::Dataset& dataset,
+                                 const data::Standardisation& standardisation,
+                                 const Criterion& criterion, int64_t batch) {
+  return image_values(network, dataset, standardisation, batch,
+                      [&](const Tensor& output, const data::Batch& image) {
+                        return criterion.loss(Variable(output), image).item();
+                      });
+}
+
+std::vector<double> image_scores(nn::Network& network, const data::Dataset& dataset,
+                                 const data::Standardisation& standardisation,
+                                 const Criterion& criterion, int64_t batch) {
+  return image_values(network, dataset, standardisation, batch,
+                      [&](const Tensor& output, const data::Batch& image) {
+                        return criterion.score(output, image);
+                      });
 }
 
 }  // namespace limbeck::train

@@ -47,4 +47,13 @@ double evaluate(nn::Network& network, const data::Dataset& dataset,
                 const data::Standardisation& standardisation, const Criterion& criterion,
                 int64_t batch = 200);
 
+/// The criterion's loss of every image, as evaluate() sees them.
+std::vector<double> image_losses(nn::Network& network, const data::Dataset& dataset,
+                                 const data::Standardisation& standardisation,
+                                 const Criterion& criterion, int64_t batch = 200);
+/// The criterion's metric of every image.
+std::vector<double> image_scores(nn::Network& network, const data::Dataset& dataset,
+                                 const data::Standardisation& standardisation,
+                                 const Criterion& criterion, int64_t batch = 200);
+
 }  // namespace limbeck::train

@@ -1,5 +1,7 @@
 #include "train/supervised_step.h"
 
+#include <optional>
+
 namespace limbeck::train {
 namespace {
 
@@ -58,9 +60,15 @@ Tensors SupervisedStep::operator()(const data::Batch& batch, const Stream& noise
 Tensors SupervisedStep::forward_backward_update(const Tensors& in) {
   const data::Batch batch{
       .images = standardise_(in[0], in[3]), .labels = in[1], .targets = in[2], .outputs = in[7]};
-  const nn::Features features =
-      network_.forward_features(Variable(batch.images), extra_ && extra_->preact());
-  const Step step{network_, features, batch, in[4], in[5], in[6]};
+  const bool input_gradients = extra_ && extra_->input_gradients();
+  const Variable images(batch.images, input_gradients);
+  std::optional<OperatorTrace> trace;
+  if (input_gradients) trace.emplace();
+  const nn::Features features = network_.forward_features(images, extra_ && extra_->preact());
+  std::vector<OperatorCall> calls;
+  if (trace) calls = trace->calls();
+  trace.reset();
+  const Step step{network_, features, batch, in[4], in[5], in[6], images, &calls};
   const int64_t views = extra_ ? extra_->views().count() : 1;
   const Variable output = first_views(features.output, views);
   Variable loss = criterion_.loss(output, batch);

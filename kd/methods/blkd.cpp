@@ -38,12 +38,7 @@ class Blkd : public Method {
     if (paper_) w.hard_weight = 1 - w.soft_weight, w.soft_weight = 0;
     return w;
   }
-  void check(const Pair& pair) override {
-    const Shape &student = pair.student.output.shape(), &teacher = pair.teacher.output.shape();
-    LIMBECK_CHECK(student[1] > 1, "blkd needs class logits; the networks have one output");
-    LIMBECK_CHECK(student == teacher, "blkd: the student's output ", student,
-                  " does not match the teacher's ", teacher);
-  }
+  void check(const Pair& pair) override { check_class_logits("blkd", pair); }
   Variable loss(const DistillationStep& step) override {
     if (!paper_) return {};
     const Variable target = softmax(softened(Variable(step.teacher.output.data()), settings_));

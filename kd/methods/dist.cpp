@@ -23,12 +23,7 @@ struct DistSettings : LossWeights {
 
 /// 1 - the mean correlation of vectors along `axis`.
 Variable distance(const Variable& a, const Variable& b, int64_t axis) {
-  const auto norm = [axis](const Variable& x) {
-    return sqrt(sum(square(x), {axis}) + 1e-24);  // a gradient at 0 too
-  };
-  const Variable ca = a - mean(a, {axis}, true), cb = b - mean(b, {axis}, true);
-  const Variable r = sum(ca * cb, {axis}) / (norm(ca) * norm(cb) + 1e-8);
-  return affine(mean(r), -1, 1);
+  return affine(mean(correlation(a, b, axis)), -1, 1);
 }
 
 class Dist : public Method {
@@ -40,12 +35,7 @@ class Dist : public Method {
   }
   LossWeights weights() const override { return settings_; }
 
-  void check(const Pair& pair) override {
-    const Shape &student = pair.student.output.shape(), &teacher = pair.teacher.output.shape();
-    LIMBECK_CHECK(student[1] > 1, "dist needs class logits; the networks have one output");
-    LIMBECK_CHECK(student == teacher, "dist: the student's output ", student,
-                  " does not match the teacher's ", teacher);
-  }
+  void check(const Pair& pair) override { check_class_logits("dist", pair); }
 
   Variable loss(const DistillationStep& step) override {
     const Variable student = softmax(softened(step.student.output, settings_));

@@ -12,7 +12,7 @@
 #include "kd/methods/sskd.h"
 #include "kd/terms.h"
 #include "nn/layers.h"
-#include "tests/kd/method_settings.h"
+#include "tests/kd/bench.h"
 #include "train/supervised.h"
 #include "train/supervised_step.h"
 
@@ -55,28 +55,6 @@ double norm_of(const Tensor& t) {
 }
 #define EXPECT_CLOSE(found, expected) EXPECT_NEAR(found, expected, 1e-4 * std::abs(expected))
 
-/// Inputs of a step, by hand.
-struct Bench {
-  data::Dataset train;
-  data::Batch batch;
-  Tensor rows, places = places_of({Stream(9)}), clock = Tensor::of<double>({0, 100});
-  NoNetwork networks[2];
-
-  Pair pair(const nn::Features& s, const nn::Features& t, int64_t images) {
-    return {networks[0], networks[1], s, t, train, Stream(1), images, {}};
-  }
-  void prepare(Method& m, const nn::Features& s, const nn::Features& t, int64_t images) {
-    const Pair p = pair(s, t, images);
-    m.check(p);
-    m.prepare(p);
-    if (m.auxiliary()) m.auxiliary()->to(DType::f64);
-  }
-  Variable loss(Method& m, const nn::Features& s, const nn::Features& t) {
-    const train::Step step{networks[0], s, batch, rows, places, clock};
-    return m.loss({s, t, step, networks[1]});
-  }
-};
-
 template <class T>
 void set(NamedSettings& all, const std::string& method, const std::string& key, const T& value) {
   SetField<T>(all.at(method), key, value);
@@ -111,8 +89,6 @@ Variables with_parameters(Variables leaves, Method& method) {
   for (const Variable& p : method.auxiliary()->parameter_values()) leaves.push_back(p);
   return leaves;
 }
-
-nn::Features logits(const Variable& v) { return {{}, v, {}}; }
 
 // --- standardised logits, DKD, DIST --------------------------------------------------------------
 

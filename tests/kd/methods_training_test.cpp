@@ -33,6 +33,9 @@ class Course {
     SetField<int64_t>(settings_.at("crd"), "negatives", 20);
     SetField<int64_t>(settings_.at("sskd"), "head_epochs", 1);
     SetField<int64_t>(settings_.at("sskd"), "head_batch", 16);
+    SetField<int64_t>(settings_.at("vam"), "block", 8);
+    SetField<std::string>(settings_.at("hkd"), "auxiliary", "resnet14");
+    SetField<double>(settings_.at("hkd"), "auxiliary_share", 0.5);
     SetField<std::vector<std::string>>(settings_.at("takd"), "assistants", {"resnet14", "resnet8"});
     teacher_ = model("resnet14", 11);
     student_ = model("resnet8", 12);
@@ -102,7 +105,8 @@ TEST_P(InALoop, ResumesToTheBitAndSavesWhatItEvaluates) {
 
 INSTANTIATE_TEST_SUITE_P(Methods, InALoop,
                          testing::Values("dkd", "dist", "crd", "reviewkd", "semckd", "simkd",
-                                         "sskd", "takd"),
+                                         "sskd", "takd", "hkd", "cckd", "ckd", "cmkd", "kdiga",
+                                         "vam"),
                          [](const auto& i) { return std::string(i.param); });
 
 TEST(Methods, AdjustTheTrainingAsTheirOfficialScripts) {

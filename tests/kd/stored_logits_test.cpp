@@ -54,7 +54,7 @@ class StoredLogitsTest : public testing::Test {
 
 TEST_F(StoredLogitsTest, TeachAsTheTeacherDoesOnTheSameViews) {
   const data::ReplayedViews with_outputs = stored();
-  for (const std::string name : {"blkd", "dkd", "dist"}) {
+  for (const std::string name : {"blkd", "cckd", "ckd", "cmkd", "dkd", "dist"}) {
     nn::Monitor monitor;
     Distillation live(name, method(name), model("resnet14", 11), nn::Task::classification);
     live.replay(views_);
@@ -139,7 +139,8 @@ TEST_F(StoredLogitsTest, AFileKeepsThemAndRefusesOtherImages) {
 }
 
 TEST_F(StoredLogitsTest, ServeMethodsThatSeeNothingElse) {
-  EXPECT_EQ(methods_on_stored_logits(default_method_settings()), "blkd, dist, dkd");
+  EXPECT_EQ(methods_on_stored_logits(default_method_settings()),
+            "blkd, cckd, ckd, cmkd, dist, dkd, vam");
   // What the families say is true: the others look for taps that are not there.
   for (const MethodEntry& e : all_methods()) {
     if (e.family == Family::logits || e.summary.ends_with("(example)")) continue;

@@ -161,6 +161,28 @@ TEST(Optimizer, RefusesASavedTensorChangedByAStep) {
   EXPECT_THROW(loss.backward(), Error);
 }
 
+TEST(Optimizer, WeightDecayMeansOnlyParametersThatDecay) {
+  const auto after_a_step = [](const OptimizerConfig& config, bool decays) {
+    Toy first, second;
+    auto parameters = first.parameters();
+    parameters.push_back({"v", second.w, DiskLayout::plain, decays});
+    const auto optimiser = create_optimizer(parameters, config);
+    first.set_grad(), second.set_grad();
+    optimiser->step();
+    return std::pair(first.w.data().to_vector<double>(), second.w.data().to_vector<double>());
+  };
+  Adam::Config decoupled{.lr = 0.1, .weight_decay = 0.5, .decoupled = true};
+  for (const auto& [decaying, plain] : std::vector<std::pair<OptimizerConfig, OptimizerConfig>>{
+           {SGD::Config{.lr = 0.1, .weight_decay = 0.5}, SGD::Config{.lr = 0.1}},
+           {decoupled, Adam::Config{.lr = 0.1}}}) {
+    const auto both = after_a_step(decaying, true), one = after_a_step(decaying, false),
+               none = after_a_step(plain, true);
+    EXPECT_EQ(one.first, both.first);
+    EXPECT_EQ(one.second, none.second);
+    EXPECT_NE(both.second, none.second);
+  }
+}
+
 TEST(EMA, BlendsParametersAndBuffersAfterTheStart) {
   BatchNorm source(2), target(2);
   source.initialise(Stream(0));

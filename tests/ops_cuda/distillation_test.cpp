@@ -157,7 +157,8 @@ TEST_P(CudaStoredLogits, TeachAsOnTheCpu) {
   for (size_t i = 0; i < found.size(); ++i)
     EXPECT_NEAR(found[i], expected[i], 1e-3 * (1 + std::abs(expected[i]))) << "epoch " << i;
 }
-INSTANTIATE_TEST_SUITE_P(Methods, CudaStoredLogits, testing::Values("blkd", "dkd", "dist"),
+INSTANTIATE_TEST_SUITE_P(Methods, CudaStoredLogits,
+                         testing::Values("blkd", "cckd", "ckd", "cmkd", "dkd", "dist"),
                          [](const auto& info) { return std::string(info.param); });
 
 INSTANTIATE_TEST_SUITE_P(Methods, CudaDistillation, testing::ValuesIn(methods_of_three_maps()),

@@ -60,6 +60,8 @@ TEST_P(CudaMethods, TrainAsOnTheCpu) {
   kd::SetField<int64_t>(methods.at("sskd"), "head_epochs", 1);
   kd::SetField<int64_t>(methods.at("sskd"), "head_batch", 4);
   kd::SetField<double>(methods.at("semckd"), "weight", 20.0);  // 400 magnifies roundings
+  kd::SetField<int64_t>(methods.at("vam"), "block", 8);
+  kd::SetField<std::string>(methods.at("hkd"), "auxiliary", "resnet8");
   kd::SetField<std::vector<std::string>>(methods.at("takd"), "assistants", {"resnet8"});
   const test::TemporaryFolder folder;
   const auto folder_of = [&](const std::string&) { return folder.path(); };

@@ -1,0 +1,46 @@
+#!/usr/bin/env bash
+# CCKD, CMKD-R, CKD-R, HKD, KDIGA, VAM-R and what a teacher's batch norms go by, through the program: a plan of them alone and with fakes that is killed
+# and ends with the same bits, the report, accuracy under attack, refusals.
+source "$(dirname "$0")/lib.sh"
+export OMP_NUM_THREADS=1
+config=configs/tiny_plan.toml
+plan=(--set 'plan.pairs=["resnet14 > resnet8"]' --set 'plan.methods=["none", "cckd", "cmkd", "ckd", "hkd", "kdiga", "vam"]' --set plan.seeds=[1]
+  --set 'plan.fakes=["none", "m2"]' --set methods.hkd.auxiliary=resnet14 --set methods.vam.block=8 --set methods.cckd.form=t_reg
+  --set methods.ckd.teacher_bn=adapt --set methods.cmkd.teacher_bn=refit --set methods.kdiga.teacher_bn=batch)
+a=$work/a b=$work/b
+result() { grep -o "\"$3\": {\"value\": [^,]*" "$1/stages/$2/result.json" | sed 's/.*: //'; }
+differ() { [[ -n $1 && -n $2 && $1 != "$2" ]]; }
+
+timed seconds check "a plan of the methods" "$limbeck" run $config --out "$a" "${plan[@]}" --quiet
+for method in cckd cmkd ckd hkd kdiga vam; do
+  for student in $method cgankd_$method; do
+    check "$student has trained" test -s "$a/stages/$student.resnet14-resnet8.s1/model.safetensors"
+  done
+done
+check "one auxiliary teacher serves both phases" test "$(ls -d "$a"/stages/*hkd_auxiliary* | wc -l)" = 1
+for method in ckd cmkd; do
+  student=cgankd_$method.resnet14-resnet8.s1
+  check "$method tells what became of its teacher" differ "$(result "$a" $student teacher_loss_before)" "$(result "$a" $student teacher_loss_after)"
+done
+check "saved statistics tell nothing" test -z "$(result "$a" cgankd_cckd.resnet14-resnet8.s1 teacher_loss_before)"
+check "report" "$limbeck" report "$a"
+check_output "calls them by their names" '^cGAN-KD \+ CKD-R ' '^CMKD-R ' '^HKD ' '^KDIGA ' '^VAM-R '
+kill_and_continue "the plan" "$seconds" "$limbeck" run $config --out "$b" "${plan[@]}" --quiet --checkpoint-seconds 0.1
+check_same "a plan that was killed has the same bits" "$a" "$b"
+
+ckpt=$a/stages/kdiga.resnet14-resnet8.s1/model.safetensors
+data=(--kind shapes --size 32 --shapes-train 120 --shapes-test 100)
+check "accuracy under attack" "$limbeck" eval --ckpt "$ckpt" "${data[@]}" --fgsm 0.031
+check_output "is told beside the other" 'accuracy .* on 100 test images' 'accuracy .* under FGSM with epsilon 0.031$'
+check "as JSON" "$limbeck" eval --ckpt "$ckpt" "${data[@]}" --fgsm 0.031 --json
+check_output "too" '"fgsm":0.031,"accuracy_fgsm":[0-9.]+'
+check_error "an epsilon beyond the range of pixels" "--fgsm: expected a number in \[0, 1\], found 8" "$limbeck" eval --ckpt "$ckpt" "${data[@]}" --fgsm 8
+
+run() { "$limbeck" run configs/tiny.toml --out "$work/unused" --set distillation.method="$1" "${@:2}"; }
+check_error "an unknown form" "methods.cckd.form: expected l, t or t_reg, found 'x'" run cckd --set methods.cckd.form=x
+check_error "a way of the statistics that is none" "methods.blkd.teacher_bn: expected eval, batch, adapt or refit, found 'train'" run blkd --set methods.blkd.teacher_bn=train
+check_error "a teacher that is in train mode anyway" "reviewkd: its teacher is in train mode anyway" run reviewkd --set methods.reviewkd.teacher_bn=adapt
+check_error "a student without a larger relative" "hkd: no larger network is known for MobileNetV2" run hkd --set student.model=MobileNetV2
+check_error "blocks as large as the student" "vam: the student has no 3x3 convolution" run vam --set methods.vam.block=64
+check_absent "none of these began" "$work/unused"
+finish

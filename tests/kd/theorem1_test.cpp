@@ -1,0 +1,95 @@
+// The terms of Theorem 1 beside numbers computed by hand.
+#include "kd/theorem1.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <set>
+
+#include "kd/workflow.h"
+#include "tests/data/temporary.h"
+
+namespace limbeck::kd {
+namespace {
+
+TEST(Theorem1, SampleAndGapTerms) {
+  // 2 sqrt(4 / n log 40): of the paper's 50,000 real images, and of three times as many.
+  EXPECT_NEAR(sample_term(1, 50000, 0.05), 0.03436, 5e-6);
+  EXPECT_NEAR(sample_term(1, 150000, 0.05), 0.01984, 5e-6);
+  EXPECT_NEAR(sample_term(3, 1, 0.05), 3 * 7.682, 3e-3);
+  EXPECT_NEAR(gap_term(1, 1.0 / 3, 0.0055), 2.667 * 0.0055, 1e-5);
+  EXPECT_EQ(gap_term(5, 1, 1), 0);  // no fakes, no gap
+}
+
+TEST(Theorem1, SharesOfRealImages) {
+  // 240 epochs of 100 images, then 240 of 300 with the same 100 among them.
+  EXPECT_DOUBLE_EQ(theta_of_run(100, 300, 240, 240), 200.0 / 400);
+  EXPECT_DOUBLE_EQ(theta_of_run(100, 300, 0, 7), 1.0 / 3);
+  EXPECT_DOUBLE_EQ(theta_of_run(100, 100, 3, 5), 1);
+}
+
+TEST(Theorem1, EstimatesAndLossBounds) {
+  const Estimate e = estimate({1, 2, 3, 6});
+  EXPECT_DOUBLE_EQ(e.mean, 3);
+  EXPECT_DOUBLE_EQ(e.error, std::sqrt((4 + 1 + 0 + 9) / 3.0 / 4));
+  EXPECT_EQ(estimate({2}).error, 0);
+  EXPECT_THROW(estimate({}), Error);
+  std::vector<double> losses;
+  for (int i = 0; i <= 2000; ++i) losses.push_back(i / 1000.0);
+  const LossBound b = loss_bound(losses);
+  EXPECT_DOUBLE_EQ(b.quantile, 1.998);
+  EXPECT_DOUBLE_EQ(b.largest, 2);
+  EXPECT_DOUBLE_EQ(b.share_above, 2.0 / 2001);
+}
+
+TEST(Theorem1, AGapOfLossesIsADifferenceOfMeans) {
+  const Estimate gap = gap_of_losses({0, 0, 1, 0}, {1, 1, 0, 1});
+  EXPECT_DOUBLE_EQ(gap.mean, 0.5);
+  EXPECT_DOUBLE_EQ(gap.error, std::sqrt(2 * 0.25 / 4));
+}
+
+Tensor normal(int64_t n, double mean, uint64_t seed) {
+  Tensor t = Tensor::empty({n, 3});
+  Stream(seed).fill_normal(t, mean, 1);
+  return t;
+}
+
+TEST(Theorem1, AClassifierBoundsTheTotalVariationFromBelow) {
+  const Estimate same = gap_of_classifier(normal(2000, 0, 1), normal(2000, 0, 2), Stream(3));
+  EXPECT_LT(std::abs(same.mean), 4 * same.error);
+  EXPECT_NEAR(same.error, std::sqrt(0.5 / 1000), 0.005);
+  const Estimate apart = gap_of_classifier(normal(400, -5, 1), normal(900, 5, 2), Stream(3));
+  EXPECT_GT(apart.mean, 0.99);
+  // Three coordinates one apart each: TV = 2 Phi(sqrt(3) / 2) - 1.
+  const double tv = std::erf(std::sqrt(3.0) / 2 / std::sqrt(2.0));
+  const Estimate some = gap_of_classifier(normal(4000, 0, 1), normal(4000, 1, 2), Stream(3));
+  EXPECT_LT(some.mean, tv + 4 * some.error);
+  EXPECT_GT(some.mean, tv - 0.08);
+  EXPECT_EQ(gap_of_classifier(normal(40, 0, 1), normal(40, 1, 2), Stream(3)).mean,
+            gap_of_classifier(normal(40, 0, 1), normal(40, 1, 2), Stream(3)).mean);
+  test::expect_error([] { gap_of_classifier(normal(3, 0, 1), normal(9, 0, 1), Stream(3)); },
+                     {"theorem1", "3 real"});
+}
+
+TEST(Theorem1, IsAStageForEveryStudentOfFakes) {
+  ExperimentSettings s;
+  s.data.kind = "shapes";
+  const auto stages_with = [&](bool measure) {
+    s.theorem1.measure = measure;
+    return Workflow(s).stages();
+  };
+  std::set<std::string> names;
+  for (const Stage& stage : stages_with(true))
+    if (stage.labels.at("role") == "theorem1") {
+      names.insert(stage.name);
+      EXPECT_EQ(stage.labels.at("fakes"), "m2");
+      EXPECT_EQ(stage.needs.back(), "teacher") << stage.name;
+    }
+  EXPECT_EQ(names, (std::set<std::string>{"theorem1_cgankd", "theorem1_cgankd_blkd"}));
+  for (const Stage& stage : stages_with(false)) EXPECT_NE(stage.labels.at("role"), "theorem1");
+  s.theorem1.delta = 1;
+  test::expect_error([&] { Workflow{s}; }, {"theorem1.delta", "found 1"});
+}
+
+}  // namespace
+}  // namespace limbeck::kd
