@@ -9,6 +9,7 @@
 #include "gan/biggan_weights.h"
 #include "gan/sampler.h"
 #include "kd/checkpoint.h"
+#include "tensor/checksum.h"
 #include "tensor/weights.h"
 
 namespace limbeck::convert_app {
@@ -22,7 +23,7 @@ struct Options {
   std::vector<std::string> class_names;
   double sn_eps = 1e-8, bn_eps = 1e-5;
   KeyRules keys;
-  bool plain = false, allow_nonfinite = false;
+  bool plain = false, checksum = false, allow_nonfinite = false;
 };
 
 std::vector<double> per_channel(const std::string& option, const std::vector<double>& values,
@@ -50,6 +51,10 @@ RenamedWeights read_weights(const Options& o) {
       rename_weights(read_safetensors(expect_undamaged_file(o.in)), rules, o.in);
   if (!o.allow_nonfinite) check_finite(weights.file, o.in);
   return weights;
+}
+
+void write(const Options& o, const TensorFile& file) {
+  write_safetensors(o.out, o.checksum ? with_checksum(file) : file);
 }
 
 void load(nn::Module& network, const RenamedWeights& weights, const std::string& path) {
@@ -80,12 +85,12 @@ void gan_to_checkpoint(const Options& o) {
   if (gan::is_discriminator(weights.file)) {
     const auto network = gan::create_discriminator(config);
     load(*network, weights, o.in);
-    write_safetensors(o.out, gan::discriminator_checkpoint(*network));
+    write(o, gan::discriminator_checkpoint(*network));
     report(o, weights, *network, " discriminator");
   } else {
     const auto network = gan::create_generator(config);
     load(*network, weights, o.in);
-    write_safetensors(o.out, gan::generator_checkpoint(*network));
+    write(o, gan::generator_checkpoint(*network));
     report(o, weights, *network, " generator");
   }
 }
@@ -102,10 +107,10 @@ void network_to_checkpoint(const Options& o) {
   const RenamedWeights weights = read_weights(o);
   const auto network = nn::create_model(o.model, options);
   load(*network, weights, o.in);
-  kd::save_network(o.out, *network, o.model, options,
-                   {per_channel("--mean", o.mean, o.channels),
-                    per_channel("--deviation", o.deviation, o.channels)},
-                   scale, o.class_names);
+  write(o, kd::network_file(*network, o.model, options,
+                            {per_channel("--mean", o.mean, o.channels),
+                             per_channel("--deviation", o.deviation, o.channels)},
+                            scale, o.class_names));
   report(o, weights, *network, "");
 }
 
@@ -127,8 +132,18 @@ TensorFile plain_weights(const Options& o, std::string& name) {
 void to_plain(const Options& o) {
   std::string name;
   const TensorFile file = plain_weights(o, name);
-  write_safetensors(o.out, file);
+  write(o, file);
   std::printf("%s: %zu tensors of %s with PyTorch's keys\n", o.out.c_str(), file.tensors.size(),
+              name.c_str());
+}
+
+/// A checkpoint as it is, with its checksum.
+void to_checksummed(const Options& o) {
+  std::string name;
+  plain_weights(o, name);
+  const TensorFile file = read_safetensors(o.in);
+  write(o, file);
+  std::printf("%s: %zu tensors of %s and their checksum\n", o.out.c_str(), file.tensors.size(),
               name.c_str());
 }
 
@@ -138,10 +153,14 @@ bool is_gan(const std::string& model) {
 }
 
 void convert(const Options& o) {
-  LIMBECK_CHECK(o.plain != !o.model.empty(),
-                "give --model NAME (towards a checkpoint) or --plain (away from one)");
+  const bool towards = !o.model.empty();
+  LIMBECK_CHECK(o.plain != towards || (o.checksum && !towards),
+                "give --model NAME (towards a checkpoint) or --plain (away from one); a checkpoint "
+                "as it is wants --checksum");
   if (o.plain)
     to_plain(o);
+  else if (!towards)
+    to_checksummed(o);
   else
     is_gan(o.model) ? gan_to_checkpoint(o) : network_to_checkpoint(o);
 }
@@ -191,6 +210,9 @@ const RegisterCommand command(
        add_key_options(app, o);
        app.add_flag("--plain", o->plain,
                     "write the weights alone, without what says that they are a network of ours");
+       app.add_flag("--checksum", o->checksum,
+                    "write a checksum, which all that reads the file compares; alone: of a "
+                    "checkpoint as it is");
        app.footer("tools/pth.py turns a .pth file into safetensors and back.");
        app.callback([o] { convert(*o); });
      }});

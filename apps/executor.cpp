@@ -198,12 +198,15 @@ RunFolder::RunFolder(std::string directory, const std::vector<kd::Stage>& stages
   expect_continuable(directory_);
   const std::string overview = overview_text(plan_stages(stages, directory_));
   expect_no_link(directory_ + "/stages");
-  fs::create_directories(directory_ + "/stages", error);
+  fs::create_directories(directory_, error);
   LIMBECK_CHECK(!error, directory_, ": the run folder cannot be created: ", error.message());
+  // First of all: without it the folder would not pass for one of a run.
   const std::string path = directory_ + "/.lock";
   lock_ = open(path.c_str(), O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0666);
   LIMBECK_CHECK(lock_ >= 0, path, ": cannot be created: ", std::strerror(errno));
   try {
+    fs::create_directory(directory_ + "/stages", error);
+    LIMBECK_CHECK(!error, directory_, "/stages: cannot be created: ", error.message());
     join(config, overview);
   } catch (...) {
     close(lock_);

@@ -16,10 +16,11 @@ RegisterComposite::RegisterComposite(const std::string& form, Build build) {
                 "two composite networks are registered as ", form);
 }
 
-void save_network(const std::string& path, const nn::Network& network, const std::string& name,
-                  const nn::ModelOptions& options, const data::Standardisation& standardisation,
-                  const std::optional<data::ResponseScale>& scale,
-                  const std::vector<std::string>& class_names) {
+TensorFile network_file(const nn::Network& network, const std::string& name,
+                        const nn::ModelOptions& options,
+                        const data::Standardisation& standardisation,
+                        const std::optional<data::ResponseScale>& scale,
+                        const std::vector<std::string>& class_names) {
   TensorFile file = network.state_dict();
   file.metadata = {{"network", name},
                    {"outputs", std::to_string(options.outputs)},
@@ -39,7 +40,15 @@ void save_network(const std::string& path, const nn::Network& network, const std
   }
   if (options.task == nn::Task::classification && !class_names.empty())
     file.metadata["class_names"] = metadata_lines(class_names, "class name");
-  write_safetensors(path, file);
+  return file;
+}
+
+void save_network(const std::string& path, const nn::Network& network, const std::string& name,
+                  const nn::ModelOptions& options, const data::Standardisation& standardisation,
+                  const std::optional<data::ResponseScale>& scale,
+                  const std::vector<std::string>& class_names) {
+  write_safetensors(path,
+                    network_file(network, name, options, standardisation, scale, class_names));
 }
 
 SavedNetwork load_network(const std::string& path, Device device, bool allow_nonfinite) {

@@ -39,10 +39,16 @@ struct RegisterComposite {
   RegisterComposite(const std::string& form, Build build);
 };
 
-/// `name` is of the registry's network, also for a Composite.
+/// What a network's file holds. `name` is of the registry's network, also for a Composite.
 /// Metadata keys: network, outputs, channels, size, task, mean, deviation; of a regressor with
 /// a scale also response_low, response_high, response_unit; of a classifier with names class_names,
 /// one a line.
+TensorFile network_file(const nn::Network& network, const std::string& name,
+                        const nn::ModelOptions& options,
+                        const data::Standardisation& standardisation,
+                        const std::optional<data::ResponseScale>& scale = {},
+                        const std::vector<std::string>& class_names = {});
+/// Writes that file.
 void save_network(const std::string& path, const nn::Network& network, const std::string& name,
                   const nn::ModelOptions& options, const data::Standardisation& standardisation,
                   const std::optional<data::ResponseScale>& scale = {},

@@ -6,6 +6,8 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "tensor/sanitizers.h"
+
 namespace limbeck {
 namespace {
 
@@ -38,7 +40,9 @@ Arena::Arena() {
 }
 
 Arena::~Arena() {
-  if (base_) munmap(base_, room_);
+  if (!base_) return;
+  sanitizers::allow(base_, taken_);
+  munmap(base_, room_);
 }
 
 void Arena::insert_free(size_t offset, size_t size) {
@@ -56,6 +60,7 @@ bool Arena::grow(size_t bytes) {
   const size_t more = rounded(bytes - have, kStep);
   if (more > room_ - taken_ || mprotect(base_ + taken_, more, PROT_READ | PROT_WRITE) != 0)
     return false;
+  sanitizers::forbid(base_ + taken_, more);
   if (have) free_.erase({have, offset});
   insert_free(offset, have + more);
   taken_ += more;
@@ -82,9 +87,7 @@ void* Arena::take_joined(size_t size) {
   return base_ + offset;
 }
 
-void* Arena::allocate(size_t bytes) {
-  if (bytes > room_) return nullptr;
-  const size_t size = rounded(bytes, kPage);
+void* Arena::take(size_t size) {
   if (void* const block = take_recent(size)) return block;
   if (void* const block = take_joined(size)) return block;
   join_all();
@@ -92,9 +95,17 @@ void* Arena::allocate(size_t bytes) {
   return grow(size) ? take_joined(size) : nullptr;
 }
 
+void* Arena::allocate(size_t bytes) {
+  if (bytes > room_) return nullptr;
+  void* const block = take(rounded(bytes + sanitizers::gap, kPage));
+  if (block) sanitizers::allow(block, bytes);
+  return block;
+}
+
 void Arena::release(void* block) noexcept {
   const auto offset = static_cast<size_t>(static_cast<char*>(block) - base_);
   Block& b = blocks_.find(offset)->second;
+  sanitizers::forbid(block, b.size);
   b.state = State::recent;
   recent_[b.size].push_back(offset);
 }

@@ -6,7 +6,8 @@
 //   4. else new memory,
 // so the memory of a training step is about what its live tensors need at once, whatever their
 // sizes. Address space is reserved at the start, memory is taken from the system as the range fills
-// up. Not thread-safe: its owner locks.
+// up. The sanitizers know which bytes are handed out (tensor/sanitizers.h). Not thread-safe: its
+// owner locks.
 #pragma once
 #include <cstddef>
 #include <map>
@@ -45,6 +46,7 @@ class Arena {
 
   bool grow(size_t bytes);
   void insert_free(size_t offset, size_t size);
+  void* take(size_t size);
   void* take_recent(size_t size);
   void* take_joined(size_t size);
   void join(size_t offset);

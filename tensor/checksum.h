@@ -9,6 +9,8 @@
 
 namespace limbeck {
 
+struct TensorFile;
+
 class Checksum {
  public:
   /// Bytes in order; how they are cut into calls matters.
@@ -22,5 +24,9 @@ class Checksum {
   void mix(uint64_t word);
   uint64_t state_ = 0xcbf29ce484222325;
 };
+
+/// The file with a checksum of its tensors and metadata as metadata "limbeck.checksum".
+/// read_safetensors compares it and takes it out of the metadata; files without one are read too.
+TensorFile with_checksum(TensorFile file);
 
 }  // namespace limbeck

@@ -66,6 +66,27 @@ class TemporaryFile {
   int fd_ = -1;
 };
 
+/// A file to read. A device may have no end; a terminal and a pipe have one.
+class OpenFile {
+ public:
+  explicit OpenFile(const std::string& path) : fd_(::open(path.c_str(), O_RDONLY | O_CLOEXEC)) {
+    if (fd_ < 0) fail(path, ": cannot open: ", std::strerror(errno));
+    if (::fstat(fd_, &info_) != 0) return;
+    const bool device = S_ISBLK(info_.st_mode) || (S_ISCHR(info_.st_mode) && !::isatty(fd_));
+    if (!device && !S_ISDIR(info_.st_mode)) return;
+    ::close(fd_);
+    fail(path, device ? ": is a device" : ": is a folder", "; expected a file");
+  }
+  ~OpenFile() { ::close(fd_); }
+  OpenFile(const OpenFile&) = delete;
+  int descriptor() const { return fd_; }
+  size_t size() const { return static_cast<size_t>(info_.st_size); }
+
+ private:
+  int fd_;
+  struct stat info_ {};
+};
+
 }  // namespace
 
 bool write_all(int fd, const char* data, size_t bytes) {
@@ -96,25 +117,18 @@ void write_file_atomically(const std::string& path, const std::string& text) {
 }
 
 std::string read_file(const std::string& path) {
-  const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
-  if (fd < 0) fail(path, ": cannot open: ", std::strerror(errno));
-  struct stat info {};
+  const OpenFile file(path);
   std::string text;
-  const bool known = ::fstat(fd, &info) == 0;
-  // A device may have no end; a terminal and a pipe have one.
-  const bool device = known && (S_ISBLK(info.st_mode) || (S_ISCHR(info.st_mode) && !::isatty(fd)));
-  if (known && (S_ISDIR(info.st_mode) || device)) {
-    ::close(fd);
-    fail(path, device ? ": is a device" : ": is a folder", "; expected a file");
-  }
-  text.reserve(static_cast<size_t>(info.st_size));
   char buffer[1 << 16];
   ssize_t n = 0;
-  while ((n = ::read(fd, buffer, sizeof buffer)) > 0 || (n < 0 && errno == EINTR))
-    if (n > 0) text.append(buffer, static_cast<size_t>(n));
-  const int error = errno;
-  ::close(fd);
-  if (n < 0) fail(path, ": cannot read: ", std::strerror(error));
+  try {
+    text.reserve(file.size());
+    while ((n = ::read(file.descriptor(), buffer, sizeof buffer)) > 0 || (n < 0 && errno == EINTR))
+      if (n > 0) text.append(buffer, static_cast<size_t>(n));
+  } catch (const std::exception&) {  // bad_alloc, or length_error for a size like 2^63
+    fail(path, ": out of memory: its size is ", file.size(), " bytes");
+  }
+  if (n < 0) fail(path, ": cannot read: ", std::strerror(errno));
   return text;
 }
 

@@ -6,6 +6,8 @@
 #include <nlohmann/json.hpp>
 #include <unordered_set>
 
+#include "tensor/checksum.h"
+
 namespace limbeck {
 namespace {
 
@@ -173,6 +175,25 @@ std::map<std::string, std::string> read_metadata(const std::string& path, const 
   return all;
 }
 
+constexpr const char* checksum_key = "limbeck.checksum";
+
+std::string checksum_of(const TensorFile& file) {
+  Checksum sum;
+  for (const auto& [key, value] : file.metadata) sum.add(key).add(value);
+  std::map<std::string, Tensor> tensors(file.tensors.begin(), file.tensors.end());
+  for (const auto& [name, tensor] : tensors) sum.add(name).add(tensor.to(cpu));
+  return sum.text();
+}
+
+/// Of a file that has one; takes it away.
+void expect_checksum(const std::string& path, TensorFile& file) {
+  const auto entry = file.metadata.extract(checksum_key);
+  if (entry.empty()) return;
+  const std::string found = checksum_of(file);
+  LIMBECK_CHECK(found == entry.mapped(), path, ": damaged: its contents have the checksum ", found,
+                ", expected ", entry.mapped(), " (metadata ", checksum_key, ")");
+}
+
 /// Of a file whose first eight bytes are no length of a header: PyTorch writes zip archives and,
 /// before 1.6, pickles.
 bool looks_like_pytorch(const std::string& bytes) {
@@ -239,6 +260,13 @@ TensorFile read_safetensors(const std::string& path) {
       entries.push_back(parse_entry(path, name, entry, available));
   expect_cover(path, entries, available);
   for (const Entry& e : entries) file.add(e.name, read_entry(e, data));
+  expect_checksum(path, file);
+  return file;
+}
+
+TensorFile with_checksum(TensorFile file) {
+  file.metadata.erase(checksum_key);
+  file.metadata[checksum_key] = checksum_of(file);
   return file;
 }
 

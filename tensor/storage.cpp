@@ -15,19 +15,15 @@
 #include "tensor/arena.h"
 #include "tensor/device.h"
 #include "tensor/error.h"
+#include "tensor/sanitizers.h"
 
 namespace limbeck {
 namespace {
 
 constexpr size_t alignment = 64;
 // Blocks from this size come from the arena, where free neighbours join; smaller ones from free
-// lists, one for each size class. Under AddressSanitizer all come from the system's allocator,
-// which notices what is written beyond a block.
-#if defined(__SANITIZE_ADDRESS__)
-constexpr size_t large = SIZE_MAX;
-#else
+// lists, one for each size class. The sanitizers are told which bytes are handed out.
 constexpr size_t large = 64 << 10;
-#endif
 
 /// Size classes: eight steps between powers of two, so at most 12.5 % is lost and a block fits
 /// every request of its class.
@@ -48,13 +44,17 @@ class CpuAllocator final : public Allocator {
     else if (auto& list = free_[size]; !list.empty()) {
       block = list.back();
       list.pop_back();
-    } else if ((block = std::aligned_alloc(alignment, size))) {
+    } else if ((block = std::aligned_alloc(alignment, size + sanitizers::gap))) {
       taken_ += size;
       ++calls_;
     }
     if (!block)
       fail("out of memory: asked the system for ", bytes, " bytes; ", in_use_, " in use, ",
            taken_ + arena_.taken(), " reserved");
+    if (bytes < large) {
+      sanitizers::forbid(block, size + sanitizers::gap);
+      sanitizers::allow(block, bytes);
+    }
     in_use_ += size;
     peak_ = std::max(peak_, in_use_);
     return block;
@@ -62,11 +62,11 @@ class CpuAllocator final : public Allocator {
 
   void release(void* block, size_t bytes) noexcept override {
     std::lock_guard lock(mutex_);
-    in_use_ -= class_size(bytes);
-    if (bytes >= large)
-      arena_.release(block);
-    else
-      free_[class_size(bytes)].push_back(block);
+    const size_t size = class_size(bytes);
+    in_use_ -= size;
+    if (bytes >= large) return arena_.release(block);
+    sanitizers::forbid(block, size);
+    free_[size].push_back(block);
   }
 
   AllocatorStats stats() const override {
@@ -83,7 +83,11 @@ class CpuAllocator final : public Allocator {
     std::lock_guard lock(mutex_);
     arena_.trim();
     for (auto& [size, list] : free_) {
-      for (void* block : list) std::free(block), taken_ -= size;
+      for (void* block : list) {
+        sanitizers::allow(block, size + sanitizers::gap);
+        std::free(block);
+        taken_ -= size;
+      }
       list.clear();
     }
   }

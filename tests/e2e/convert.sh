@@ -30,6 +30,31 @@ head -c 5000 "$work/plain.safetensors" > "$work/cut.safetensors"
 check_error "convert refuses a cut file" 'cut\.safetensors' "$limbeck" convert "$work/cut.safetensors" "$work/x.safetensors" --plain
 check_absent "nothing is left after a refusal" $(find "$work" -name 'x.safetensors*')
 
+# --checksum: whatever reads the weights names a flipped bit, of a value or of the metadata.
+flip() {
+  local byte; byte=$(od -An -tu1 -j "$2" -N 1 "$1" | tr -d ' ')
+  printf "\\x$(printf %02x $((byte ^ 1)))" | dd of="$1" bs=1 seek="$2" conv=notrunc status=none
+}
+sealed=$work/sealed.safetensors
+check "convert --checksum" "$limbeck" convert "$ckpt" "$sealed" --checksum
+check_output "says what it wrote" '[0-9]+ tensors of resnet8 and their checksum'
+check "the checkpoint is read" "$limbeck" predict --ckpt "$sealed" --input docs/figures --resize crop
+check "and comes back" "$limbeck" convert "$sealed" "$work/unsealed.safetensors" --plain
+check "as it was" cmp "$work/plain.safetensors" "$work/unsealed.safetensors"
+# shellcheck disable=SC2086
+check "--checksum with --model" "$limbeck" convert "$work/plain.safetensors" "$work/sealed2.safetensors" --model resnet8 --classes 10 --mean $numbers --deviation $deviations --class-names $names --checksum
+check "writes the same file" cmp "$sealed" "$work/sealed2.safetensors"
+check "--checksum with --plain" "$limbeck" convert "$ckpt" "$work/sealed3.safetensors" --plain --checksum
+flip "$work/sealed3.safetensors" $(($(stat -c %s "$work/sealed3.safetensors") - 3))
+flip "$sealed" $(($(stat -c %s "$sealed") - 3))
+named='sealed.safetensors: damaged: its contents have the checksum [0-9a-f]{16}, expected [0-9a-f]{16}'
+for command in "eval --ckpt $sealed --kind shapes" "predict --ckpt $sealed --input docs/figures --out $work/y.csv" "export $sealed $work/y.onnx" "convert $sealed $work/y.safetensors --plain" \
+  "convert $sealed $work/y.safetensors --checksum" "logits --teacher $sealed --data shapes --out $work/y.safetensors" "distill --teacher $sealed --student resnet8 --data shapes --out $work/y"; do
+  check_error "${command%% *} names a flipped bit" "$named" "$limbeck" $command
+done
+check_error "convert --model names it in plain weights" 'sealed3.safetensors: damaged' "$limbeck" convert "$work/sealed3.safetensors" "$work/y.safetensors" --model resnet8 --classes 10 --mean 0 0 0 --deviation 1 1 1
+check_absent "nothing of it is written" $(find "$work" -maxdepth 1 -name 'y*')
+
 # The last four bytes are an element of fc.bias.
 nan() { cp "$1" "$2" && printf '\x00\x00\xc0\x7f' | dd of="$2" bs=1 seek=$(($(stat -c %s "$2") - 4)) conv=notrunc status=none; }
 nan "$work/plain.safetensors" "$work/nan.safetensors"
@@ -56,6 +81,10 @@ check "a generator's plain weights" "$limbeck" convert "$generator" "$work/G.saf
 check "BigGAN's sizes are read from the weights" "$limbeck" convert "$work/G.safetensors" "$work/G_back.safetensors" --model biggan
 check_output "convert says what they are" 'biggan generator, [0-9]+ tensors, [0-9]+ parameters'
 if cmp -s "$generator" "$work/G_back.safetensors"; then ok "a generator's round trip keeps every bit"; else bad "a generator's round trip keeps every bit" "files differ"; fi
+check "a generator with its checksum" "$limbeck" convert "$generator" "$work/G_sealed.safetensors" --checksum
+check "is sampled from" "$limbeck" sample --ckpt "$work/G_sealed.safetensors" --n 2 --out "$work/sealed.png"
+flip "$work/G_sealed.safetensors" $(($(stat -c %s "$work/G_sealed.safetensors") - 3))
+check_error "sample names a flipped bit" 'G_sealed.safetensors: damaged' "$limbeck" sample --ckpt "$work/G_sealed.safetensors" --n 2 --out "$work/x.png"
 check_error "a generator's weights need convert" 'limbeck convert FILE OUT --model biggan' "$limbeck" sample --ckpt "$work/G.safetensors" --out "$work/x.png"
 check_error "a network's weights are no BigGAN" "plain.safetensors: expected a tensor 'output_layer.2.weight'" "$limbeck" convert "$work/plain.safetensors" "$work/y.safetensors" --model biggan
 check_error "CcGAN's sizes are not read" 'not of sagan' "$limbeck" convert "$work/G.safetensors" "$work/y.safetensors" --model sagan

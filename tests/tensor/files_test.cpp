@@ -10,6 +10,8 @@
 #include <fstream>
 #include <thread>
 
+#include "tensor/checksum.h"
+
 namespace limbeck {
 namespace {
 
@@ -87,6 +89,30 @@ TEST_F(Files, DamagedSafetensorsAreNamed) {
   EXPECT_NE(error_of(path("y")).find("not a list of sizes"), std::string::npos);
   write(path("y"), R"({"w":{"dtype":"C64","shape":[1],"data_offsets":[0,8]}})", 8);
   EXPECT_NE(error_of(path("y")).find("C64"), std::string::npos);
+}
+
+TEST_F(Files, AChecksumNoticesEveryFlippedBit) {
+  TensorFile file;
+  file.add("w", Tensor::of<float>({1, 2, 3}));
+  file.add("empty", Tensor::empty({0, 3}));
+  file.add("also empty", Tensor::empty({0}));
+  file.metadata["names"] = "a b";
+  write_safetensors(path("x"), with_checksum(with_checksum(file)));
+  EXPECT_EQ(read_safetensors(path("x")).metadata, file.metadata);
+  const std::string whole = read_file(path("x")), key = "limbeck.checksum";
+  const size_t key_at = whole.find(key);
+  for (size_t bit = 0; bit < 8 * whole.size(); ++bit) {
+    if (bit / 8 - key_at < key.size()) continue;  // another key: a file without a checksum
+    std::string damaged = whole;
+    damaged[bit / 8] = static_cast<char>(damaged[bit / 8] ^ (1 << (bit % 8)));
+    std::ofstream(path("y"), std::ios::binary) << damaged;
+    EXPECT_NE(error_of(path("y")).find(path("y")), std::string::npos) << "bit " << bit;
+  }
+  write_safetensors(path("y"), with_checksum(file));
+  std::string values = read_file(path("y"));
+  values.back() ^= 1;
+  std::ofstream(path("y"), std::ios::binary) << values;
+  EXPECT_NE(error_of(path("y")).find("damaged: its contents have the checksum"), std::string::npos);
 }
 
 TEST_F(Files, NoByteOfASafetensorsFileBelongsToTwoTensorsOrNone) {
