@@ -57,7 +57,7 @@ attempt() {
 
 # openmp CXX IN...: a folder with the OpenMP of another clang, where this one has none. (Debian installs the header of one version only.)
 openmp() {
-  local cxx=$1 root= header library
+  local cxx=$1 root="" header library
   shift
   [[ ${1:-} == chroot ]] && root=$2
   printf '#include <omp.h>\nint main() { return omp_get_max_threads() < 1; }\n' > "$root/tmp/openmp.cpp"
@@ -121,7 +121,7 @@ cross() {
 
 targets=("$@")
 if ((!$#)); then
-  for cxx in g++-1{1,2,3,4} clang++-1{4,5,6,7,8,9}; do command -v $cxx > /dev/null && targets+=($cxx); done
+  for cxx in g++-1{1,2,3,4} clang++-1{4,5,6,7,8,9}; do command -v "$cxx" > /dev/null && targets+=("$cxx"); done
   targets+=(debian-12 debian-13 ubuntu-22.04 ubuntu-24.04 aarch64)
 fi
 for target in "${targets[@]}"; do
