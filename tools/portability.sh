@@ -5,20 +5,20 @@
 #   tools/portability.sh debian-13 ubuntu-22.04/g++ a distribution's compilers, or one of them, in a root by debootstrap (as root, from its mirror)
 #   tools/portability.sh aarch64                    the cross compiler; the tests under qemu-user, with libraries that debootstrap fetches
 # What cannot be had is skipped by name. JOBS=N: files compiled at a time. GTEST_FILTER chooses tests. ROOTS=FOLDER: where roots are kept. DEBIAN, UBUNTU:
-# the mirrors. TESTS=0 only builds. Exit code 1 where a build or a test failed.
+# mirrors other than debootstrap's own. TESTS=0 only builds. Exit code 1 where a build or a test failed.
 set -u
 cd "$(dirname "$0")/.." || exit 2
 work=$PWD/build/portability
-ROOTS=${ROOTS:-$work/roots} DEBIAN=${DEBIAN:-http://deb.debian.org/debian} UBUNTU=${UBUNTU:-http://archive.ubuntu.com/ubuntu}
+ROOTS=${ROOTS:-$work/roots}
 mkdir -p "$work"
 rows=() failed=0
 
-# A distribution: suite, mirror, debootstrap's script, compilers. Ubuntu 22.04 has no toml++.
+# A distribution: suite, name of its mirror, debootstrap's script, compilers. Ubuntu 22.04 has no toml++.
 declare -A distribution=(
-  [debian-12]="bookworm $DEBIAN bookworm g++ g++-11 clang++ clang++-15 clang++-16 clang++-19"
-  [debian-13]="trixie $DEBIAN trixie g++ g++-13 clang++"
-  [ubuntu-22.04]="jammy $UBUNTU jammy g++ clang++"
-  [ubuntu-24.04]="noble $UBUNTU gutsy g++ g++-14 clang++ clang++-17"
+  [debian-12]="bookworm DEBIAN bookworm g++ g++-11 clang++ clang++-15 clang++-16 clang++-19"
+  [debian-13]="trixie DEBIAN trixie g++ g++-13 clang++"
+  [ubuntu-22.04]="jammy UBUNTU jammy g++ clang++"
+  [ubuntu-24.04]="noble UBUNTU gutsy g++ g++-14 clang++ clang++-17"
 )
 libraries=libstb-dev,libcli11-dev,nlohmann-json3-dev,zlib1g-dev,libgtest-dev
 
@@ -57,11 +57,10 @@ attempt() {
 
 # openmp CXX IN...: a folder with the OpenMP of another clang, where this one has none. (Debian installs the header of one version only.)
 openmp() {
-  local cxx=$1 root= header library
+  local cxx=$1 root="" header library
   shift
   [[ ${1:-} == chroot ]] && root=$2
-  printf '#include <omp.h>\nint main() { return omp_get_max_threads() < 1; }\n' > "$root/tmp/openmp.cpp"
-  "$@" $cxx -fopenmp /tmp/openmp.cpp -o /tmp/openmp > /dev/null 2>&1 && return
+  printf '#include <omp.h>\nint main() { return omp_get_max_threads() < 1; }\n' | "$@" $cxx -fopenmp -x c++ - -o /dev/null > /dev/null 2>&1 && return
   header=$(find "$root"/usr/lib/llvm-*/lib/clang -name omp.h 2> /dev/null | head -n 1) library=$(find "$root"/usr/lib/llvm-*/lib -name libomp.so 2> /dev/null | head -n 1)
   [[ -n $header && -n $library ]] || return
   mkdir -p "$root/usr/local/lib/openmp/include" "$root/usr/local/lib/openmp/lib"
@@ -85,9 +84,9 @@ distribution_root() {
   local suite mirror script compilers packages=make,libomp-dev,$libraries cxx components=main
   read -r suite mirror script compilers <<< "${distribution[$1]}"
   for cxx in $compilers; do packages+=,${cxx/clang++/clang}; done
-  [[ $mirror == "$UBUNTU" ]] && components=main,universe
+  [[ $mirror == UBUNTU ]] && components=main,universe
   [[ $suite == jammy ]] || packages+=,libtomlplusplus-dev
-  root "$1" "$suite" "$mirror" "$script" "$packages" --components=$components || return
+  root "$1" "$suite" "${!mirror:-}" "$script" "$packages" --components=$components || return
   [[ $suite == jammy && -d /usr/include/toml++ ]] && cp -r /usr/include/toml++ "$ROOTS/$1/usr/local/include/"
   mkdir -p "$ROOTS/$1/limbeck"
   git ls-files -z --cached --others --exclude-standard | tar --null -T - -c | tar -x -C "$ROOTS/$1/limbeck"
@@ -107,7 +106,7 @@ in_distribution() {
 sysroot() {
   local package
   [[ -e $ROOTS/arm64/unpacked ]] && return
-  root arm64 bookworm "$DEBIAN" bookworm "libgomp1,libtomlplusplus-dev,$libraries" --foreign --arch=arm64 || return
+  root arm64 bookworm "${DEBIAN:-}" bookworm "libgomp1,libtomlplusplus-dev,$libraries" --foreign --arch=arm64 || return
   for package in "$ROOTS"/arm64/var/cache/apt/archives/*.deb; do dpkg-deb --extract "$package" "$ROOTS/arm64" || return; done
   touch "$ROOTS/arm64/unpacked"
 }
@@ -121,7 +120,7 @@ cross() {
 
 targets=("$@")
 if ((!$#)); then
-  for cxx in g++-1{1,2,3,4} clang++-1{4,5,6,7,8,9}; do command -v $cxx > /dev/null && targets+=($cxx); done
+  for cxx in g++-1{1,2,3,4} clang++-1{4,5,6,7,8,9}; do command -v "$cxx" > /dev/null && targets+=("$cxx"); done
   targets+=(debian-12 debian-13 ubuntu-22.04 ubuntu-24.04 aarch64)
 fi
 for target in "${targets[@]}"; do
