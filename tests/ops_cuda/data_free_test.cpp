@@ -40,10 +40,12 @@ TEST_P(CudaDataFree, LossesAreThoseOfTheCpu) {
   expect_near(found.losses, expected.losses, 5e-3);
   expect_near(found.generator_losses, expected.generator_losses, 5e-3);
   const Settings s = toy_settings(GetParam());
-  const int64_t syntheses = s.synthesis.used() ? s.epochs * s.rounds : 0;
+  const int64_t syntheses = s.synthesis.used() ? s.epochs * s.rounds : 0,
+                views = s.synthesis.contrast.weight > 0 ? 2 : 1;
   // Of each step two as usual and one recorded; a synthesis is a step of its own, and its images
-  // are judged once more.
-  const int64_t calls = syntheses > 0        ? syntheses * (s.generator_steps + 1) + 3
+  // are judged once more. A contrast asks before how many features there are.
+  const int64_t calls = syntheses > 0
+                            ? syntheses * (s.generator_steps * views + 1) + 3 + (views - 1)
                         : s.order == "joint" ? 3
                                              : 6;
   EXPECT_EQ(found.teacher_calls, calls);
