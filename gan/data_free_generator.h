@@ -9,8 +9,9 @@
 
 namespace limbeck::gan {
 
-/// NetworkConfig's fields that they read: arch, ch (of the first maps, 128 in the originals), dim_z,
-/// classes, shared_dim (size of the class embedding, where there is one), resolution, channels.
+/// NetworkConfig's fields that they read: arch, ch (of the first maps, 128 in the originals),
+/// dim_z, classes, shared_dim (size of the class embedding, where there is one), resolution,
+/// channels.
 /// data_free_generator_names() lists the families:
 ///   dafl, dfad, zskt, gdfq   a tail of batch norm: images leave it as the teacher sees them
 ///   cmi, dfq, cgdd, cgdd_product, cgdd_cbn   a sigmoid: pixels in [0, 1], standardised afterwards

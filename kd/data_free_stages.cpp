@@ -96,7 +96,7 @@ void train_data_free(Experiment& experiment, StageContext& context, const Studen
   save_network(context.directory + "/model.safetensors", *network, student.pair.student,
                teacher.options, teacher.standardisation, experiment.task().scale(),
                teacher.class_names);
-  if (s.synthesis.of != "pixels")
+  if (s.synthesis.leaves_generator())
     write_safetensors(context.directory + "/generator.safetensors",
                       gan::generator_checkpoint(*generator));
 

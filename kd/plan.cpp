@@ -176,8 +176,9 @@ void check_generator(const ExperimentSettings& s, const Plan& plan) {
   check_method(s.plan.generator, "plan.generator");
   LIMBECK_CHECK(is_data_free(s.plan.generator), "plan.generator: '", s.plan.generator,
                 "' makes no images; expected a data-free method (`limbeck methods`)");
-  LIMBECK_CHECK(data_free::settings_of(s.plan.generator, s.methods).synthesis.of != "pixels",
-                "plan.generator: ", s.plan.generator, " optimises pixels and leaves no generator");
+  LIMBECK_CHECK(data_free::settings_of(s.plan.generator, s.methods).synthesis.leaves_generator(),
+                "plan.generator: ", s.plan.generator,
+                " leaves images for its student and no generator");
   LIMBECK_CHECK(s.plan.fake_data.empty() && s.plan.logits.empty(),
                 "plan.generator: stands in the place of plan.fake_data and plan.logits; give it "
                 "alone");

@@ -3,8 +3,8 @@
 // its classes; nobody asks for a class.
 //   L_G = .05 CE(t, argmax t) + 5 sum_k p_k log10 p_k - .01 mean |h|;  L_S = KL, temperature 1
 // Generator and student learn from the same images, by one backward. The weights are those of the
-// official code for CIFAR-10 (1, 5 and .1 in the older copy; .5, 20, .1 for CIFAR-100). Its log10 is
-// a factor of the weight here. Its training is 11 times as many images as CGDD-R's.
+// official code for CIFAR-10 (1, 5 and .1 in the older copy; .5, 20, .1 for CIFAR-100). Its log10
+// is a factor of the weight here. Its training is 11 times as many images as CGDD-R's.
 #include "kd/data_free/registry.h"
 
 namespace limbeck::kd::data_free {

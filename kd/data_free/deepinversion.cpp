@@ -2,9 +2,11 @@
 // CVPR 2020; official code: NVlabs/DeepInversion), adaptive by the student (ADI), as the benchmark
 // of CMI runs it for students (zju-vipa/CMI): 1000 steps on the pixels of a batch, then 400 of the
 // student on all images that were made.
-//   L = CE(t, y) + 10 statistics + .001 total variation (L1) + 1 - JS at temperature 3;  L_S = KL, 20
+//   L = CE(t, y) + 10 statistics + .001 total variation (L1) + 1 - JS at temperature 3
+//   L_S = KL, temperature 20
 // The teacher judges images that are rolled by up to 4 pixels and flipped or not, each batch alike.
-// Kept is the last step: the official code means the best, but keeps a reference to what it changes.
+// Kept is the last step: the official code means the best, but keeps a reference to what it
+// changes.
 #include "kd/data_free/registry.h"
 
 namespace limbeck::kd::data_free {

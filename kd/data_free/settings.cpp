@@ -80,6 +80,13 @@ void check_synthesis(const Settings& all, const std::string& section) {
   expect_share(section + ".momentum", s.momentum);
   expect_count(section + ".crop_padding", 0, s.crop_padding, 4096);
   expect_count(section + ".roll", 0, s.roll, 4096);
+  expect_not_negative(section + ".contrast.weight", s.contrast.weight);
+  LIMBECK_CHECK(s.contrast.weight == 0 || s.of != "pixels", section,
+                ".contrast.weight: expected 0 with of = pixels, found ", s.contrast.weight);
+  expect_positive(section + ".contrast.temperature", s.contrast.temperature);
+  expect_positive(section + ".contrast.lr", s.contrast.lr);
+  expect_count(section + ".contrast.bank", 1, s.contrast.bank);
+  expect_count(section + ".contrast.drawn", 1, s.contrast.drawn);
 }
 
 }  // namespace
@@ -96,7 +103,7 @@ void check(const Settings& s, const std::string& section) {
                 ": crop_padding and flip are for images that are kept; without synthesis.of "
                 "expected 0 and false, found ",
                 s.crop_padding, " and ", s.flip ? "true" : "false");
-  expect_one_of(section + ".synthesis.of", s.synthesis.of, {"none", "pixels", "meta"});
+  expect_one_of(section + ".synthesis.of", s.synthesis.of, {"none", "pixels", "meta", "fresh"});
   if (s.synthesis.used()) check_synthesis(s, section + ".synthesis");
   LIMBECK_CHECK(s.order != "joint" || s.loss.adversary == "none", section,
                 ".loss.adversary: expected none with order = joint, found '", s.loss.adversary,

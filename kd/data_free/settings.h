@@ -82,6 +82,20 @@ struct StudentLossSettings {
   }
 };
 
+/// [methods.NAME.synthesis.contrast]: of a local view with a global one (kd/data_free/contrast.h).
+struct ContrastSettings {
+  double weight = 0, temperature = 0.1, lr = 1e-3;
+  int64_t bank = 40960, drawn = 4096;
+  void fields(FieldVisitor& v) {
+    v("weight", weight, "of the contrast, 0: none");
+    const Influence has = influence_if(weight > 0);
+    v("temperature", temperature, "of its softmax", has);
+    v("lr", lr, "of its head (Adam)", has);
+    v("bank", bank, "images of earlier syntheses whose features are remembered", has);
+    v("drawn", drawn, "at most so many of them a step", has);
+  }
+};
+
 /// [methods.NAME.synthesis]: images that are optimised one batch after the other and kept, instead
 /// of made anew for each step.
 struct SynthesisSettings {
@@ -92,11 +106,15 @@ struct SynthesisSettings {
   double tv_l1 = 0, tv_l2 = 0, l2 = 0, momentum = 0;
   int64_t crop_padding = 0, roll = 0;
   bool flip = false;
+  ContrastSettings contrast;
   bool used() const { return of != "none"; }
+  /// Whether there is a generator in the end.
+  bool leaves_generator() const { return of == "none" || of == "meta"; }
   void fields(FieldVisitor& v) {
     v("of", of,
       "none: no syntheses | pixels: images are optimised | meta: noise and a copy of a generator "
-      "that learns to begin well are; a round is then one synthesis of generator_steps steps");
+      "that learns to begin well are | fresh: noise and a generator that is drawn anew are; a "
+      "round is then one synthesis of generator_steps steps");
     const Influence has = influence_if(used());
     v("lr", lr, "of pixels or noise (Adam)", has);
     v("pool", pool, "newest images that are kept for the student, 0: all", has);
@@ -115,6 +133,7 @@ struct SynthesisSettings {
     v("crop_padding", crop_padding, "what the teacher judges: random crop, 0: none", has);
     v("roll", roll, "what the teacher judges: rolled by up to so many pixels", has);
     v("flip", flip, "what the teacher judges: flipped or not", has);
+    v("contrast", contrast, "of views, among syntheses", has);
   }
 };
 
@@ -153,8 +172,8 @@ struct Settings : train::Settings {
   }
   int64_t steps_per_epoch() const { return rounds * student_steps_of_round(); }
 };
-/// Throws naming the key, with `section` in front ("methods.cgdd.rounds: ..."), for what no training
-/// can follow.
+/// Throws naming the key, with `section` in front ("methods.cgdd.rounds: ..."), for what no
+/// training can follow.
 void check(const Settings& settings, const std::string& section);
 
 }  // namespace limbeck::kd::data_free

@@ -63,6 +63,26 @@ void redraw_first_layers(nn::Module& generator, const Stream& stream) {
   }
 }
 
+/// Weights N(0, .02), those of batch norms N(1, .02), biases 0; running statistics as at first.
+void draw_anew(nn::Module& generator, const Stream& stream) {
+  generator.initialise(stream);
+  for (const nn::Parameter& p : generator.parameters()) {
+    if (p.name.ends_with("bias"))
+      nn::init::constant(p.value, 0);
+    else
+      nn::init::normal(p.value, p.value.rank() == 1 ? 1 : 0, 0.02, stream.fork("draw/" + p.name));
+  }
+}
+
+/// Features by which images are contrasted.
+int64_t features_of(nn::Network& teacher, const Shape& images) {
+  const NoGrad no_grad;
+  const nn::BatchNormTap tap;
+  teacher.forward_features(Variable(Tensor::zeros(images, DType::f32, teacher.device())));
+  LIMBECK_CHECK(!tap.inputs().empty(), "contrast: the teacher has no BatchNorm2d");
+  return pooled_inputs(tap.inputs()).size(1);
+}
+
 }  // namespace
 
 /// One batch in the making.
@@ -97,6 +117,7 @@ class Synthesis::Batch {
       Tensors in = o_.views_.draw(stream_.fork("view", static_cast<uint64_t>(k)), s_.batch,
                                   o_.n_.generator.config().resolution);
       in.push_back(weight);
+      here_ = stream_.fork("contrast", static_cast<uint64_t>(k));
       o_.by_generator() ? run_unrecorded(in) : static_cast<void>(results_ = graph_(in));
     }
   }
@@ -110,6 +131,10 @@ class Synthesis::Batch {
             .loss = results_.at(0).item(),
             .statistics = results_.at(1).item(),
             .hit_rate = mean(Variable(equal(predicted, labels_).to(DType::f32))).item()};
+  }
+  /// Global and local, of the images that are kept.
+  Tensor features(size_t i) const {
+    return s_.synthesis.best ? best_features_[i] : features_[i].data();
   }
   /// Of the last step's view.
   const std::vector<Moments>& moments() const { return moments_; }
@@ -140,19 +165,31 @@ class Synthesis::Batch {
         {.adversarial = reshape(Variable(in.back()), Shape{}),
          .averages = o_.averages_,
          .momentum = s_.synthesis.momentum});
-    const Variable loss = with_image_terms(of_teacher.total, x);
+    Variable loss = with_image_terms(of_teacher.total, x);
+    if (o_.memory_) loss = loss + contrasted(x, of_teacher.norms);
     o_.n_.student.set_requires_grad(true);
     for (const auto& optimizer : optimizers_) optimizer->zero_grad();
+    if (o_.memory_) o_.memory_->optimizer().zero_grad();
     loss.backward();
-    if (o_.copy_) add_gradients(*o_.copy_, o_.n_.generator);
+    if (o_.meta_optimizer_) add_gradients(*o_.copy_, o_.n_.generator);
     if (s_.synthesis.momentum > 0) {
       const NoGrad no_grad;
       moments_ = moments_of(of_teacher.norms);
     }
     keep_best(loss.data(), x.data());
     for (const auto& optimizer : optimizers_) optimizer->step();
+    if (o_.memory_) o_.memory_->optimizer().step();
     return {loss.data(), of_teacher.statistics ? of_teacher.statistics.data()
                                                : Tensor::zeros({}, DType::f32, device_)};
+  }
+
+  /// Of a local view with the global one, whose layers' inputs are there.
+  Variable contrasted(const Variable& x, const NormInputs& global) {
+    features_[0] = pooled_inputs(global);
+    const nn::BatchNormTap tap;
+    o_.n_.teacher.forward_features(local_view(x, here_));
+    features_[1] = pooled_inputs(tap.inputs());
+    return o_.memory_->loss(features_[1], features_[0], o_.memory_->draw(here_));
   }
 
   Variable with_image_terms(Variable loss, const Variable& x) const {
@@ -170,6 +207,12 @@ class Synthesis::Batch {
     const Tensor better = less(loss, best_);
     best_images_.copy_from(where(better, Variable(images), Variable(best_images_)).data());
     best_.copy_from(where(better, Variable(loss), Variable(best_)).data());
+    if (!o_.memory_) return;
+    for (size_t i = 0; i < 2; ++i)
+      best_features_[i] =
+          best_features_[i].defined()
+              ? where(better, features_[i].detach(), Variable(best_features_[i])).data()
+              : features_[i].data();
   }
 
   Synthesis& o_;
@@ -182,6 +225,9 @@ class Synthesis::Batch {
   nn::StepGraph graph_;
   Tensors results_;
   std::vector<Moments> moments_;
+  Stream here_;           // of a step's contrast
+  Variable features_[2];  // global and local, of the last step
+  Tensor best_features_[2];
 };
 
 Synthesis::Synthesis(const Networks& networks, const Settings& settings, int64_t classes)
@@ -194,7 +240,15 @@ Synthesis::Synthesis(const Networks& networks, const Settings& settings, int64_t
              black_of(networks.generator.standardisation()), networks.teacher.device()) {
   if (!by_generator()) return;
   copy_ = gan::create_data_free_generator(n_.generator.config());
+  copy_->set_standardisation(n_.generator.standardisation());
   copy_->to(n_.generator.device());
+  if (s_.synthesis.contrast.weight > 0) {
+    const gan::NetworkConfig& c = n_.generator.config();
+    memory_ = std::make_unique<ContrastiveMemory>(
+        s_.synthesis.contrast, features_of(n_.teacher, {2, c.resolution, c.resolution, c.channels}),
+        Stream(), n_.teacher.device());
+  }
+  if (s_.synthesis.of != "meta") return;
   const double steps = static_cast<double>(s_.generator_steps);
   meta_optimizer_ = std::make_unique<nn::Adam>(n_.generator.parameters(),
                                                adam_with(s_.generator, s_.generator.lr * steps));
@@ -202,25 +256,38 @@ Synthesis::Synthesis(const Networks& networks, const Settings& settings, int64_t
 
 Synthesised Synthesis::make(const Stream& stream, int64_t number, int64_t steps, double adversarial,
                             const std::function<void()>& before_step) {
-  if (copy_) {
-    n_.generator.zero_grad();
-    if (number > 0 && number == s_.synthesis.redraw)
-      redraw_first_layers(n_.generator, stream.fork("redraw"));
-    copy_->load_state_dict(n_.generator.state_dict());
-    copy_->train();
-  }
+  begin(stream, number);
+  if (memory_) memory_->begin_synthesis();
   Batch batch(*this, stream);
   batch.run(steps, adversarial, before_step);
   if (meta_optimizer_) meta_optimizer_->step();
   if (s_.synthesis.momentum > 0)
     averages_ = averages_.empty() ? batch.moments()
                                   : averaged(averages_, batch.moments(), s_.synthesis.momentum);
+  if (memory_) {
+    memory_->add(batch.features(1), batch.features(0));
+    memory_->end_synthesis();
+  }
   return batch.finished();
+}
+
+void Synthesis::begin(const Stream& stream, int64_t number) {
+  if (!copy_) return;
+  copy_->train();
+  if (!meta_optimizer_) {
+    draw_anew(*copy_, stream.fork("generator"));
+    return;
+  }
+  n_.generator.zero_grad();
+  if (number > 0 && number == s_.synthesis.redraw)
+    redraw_first_layers(n_.generator, stream.fork("redraw"));
+  copy_->load_state_dict(n_.generator.state_dict());
 }
 
 TensorFile Synthesis::state() const {
   TensorFile file;
   if (meta_optimizer_) file.add_part("meta.", meta_optimizer_->state());
+  if (memory_) file.add_part("memory.", memory_->state());
   for (size_t i = 0; i < averages_.size(); ++i) {
     file.add(cat("mean.", i), averages_[i].mean.data().to(cpu));
     file.add(cat("var.", i), averages_[i].var.data().to(cpu));
@@ -230,6 +297,7 @@ TensorFile Synthesis::state() const {
 
 void Synthesis::load(const TensorFile& file) {
   if (meta_optimizer_) meta_optimizer_->load_state(file.part("meta."), "saved training state");
+  if (memory_) memory_->load(file.part("memory."));
   averages_.clear();
   const Device device = n_.teacher.device();
   for (size_t i = 0; file.find(cat("mean.", i)); ++i)

@@ -1,11 +1,12 @@
 // Synthesis: a batch of images is optimised, step by step, until the teacher takes it for images of
 // the requested classes (DeepInversion: the pixels themselves; Fast: the noise and a copy of a
-// generator that learns to begin well).
+// generator that learns to begin well; CMI: the noise and a generator that is drawn anew).
 #pragma once
 #include <functional>
 #include <memory>
 #include <optional>
 
+#include "kd/data_free/contrast.h"
 #include "kd/data_free/update.h"
 #include "kd/data_free/view.h"
 
@@ -24,20 +25,23 @@ class Synthesis {
   /// All outlive this. With [synthesis] of = "meta" the generator is the one that learns to begin.
   Synthesis(const Networks& networks, const Settings& settings, int64_t classes);
 
-  /// Batch `number` (from 0) in so many steps, all drawn from the stream. `before_step` may throw to
-  /// end it: what a checkpoint holds has not changed by then. adversarial: weight of the adversary.
+  /// Batch `number` (from 0) in so many steps, all drawn from the stream. `before_step` may throw
+  /// to end it: what a checkpoint holds has not changed by then.
+  /// adversarial: weight of the adversary.
   Synthesised make(const Stream& stream, int64_t number, int64_t steps, double adversarial,
                    const std::function<void()>& before_step);
 
-  /// What syntheses leave to the next one: the meta optimiser, averages of statistics.
+  /// What syntheses leave to the next one: the meta optimiser, averages of statistics, the
+  /// contrastive memory.
   TensorFile state() const;
   void load(const TensorFile& state);
 
  private:
   struct Leaf;
   class Batch;
+  void begin(const Stream& stream, int64_t number);
   /// Whether images come from the noise by a generator, or are optimised themselves.
-  bool by_generator() const { return s_.synthesis.of == "meta"; }
+  bool by_generator() const { return s_.synthesis.of != "pixels"; }
 
   const Networks n_;
   const Settings& s_;
@@ -45,6 +49,7 @@ class Synthesis {
   const Views views_;
   std::unique_ptr<gan::DataFreeGenerator> copy_;  // of the generator, for one synthesis
   std::unique_ptr<nn::Adam> meta_optimizer_;
+  std::unique_ptr<ContrastiveMemory> memory_;
   std::vector<Moments> averages_;  // empty before the first synthesis
 };
 

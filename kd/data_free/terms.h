@@ -26,8 +26,8 @@ Variable activation_loss(const Variable& h);
 
 /// sqrt(sum d^2), with gradient 0 at 0.
 Variable norm2(const Variable& d);
-/// Sum over the layers of |var_run - v| + |mean_run - m|, m and v (biased) of the layer's input over
-/// images and pixels (DeepInversion, CMI, DFQ, Fast). `first` weighs the first layer.
+/// Sum over the layers of |var_run - v| + |mean_run - m|, m and v (biased) of the layer's input
+/// over images and pixels (DeepInversion, CMI, DFQ, Fast). `first` weighs the first layer.
 Variable statistics_norms(const NormInputs& inputs, double first = 1);
 /// Mean over the layers of the mean squares of both differences (GDFQ).
 Variable statistics_squares(const NormInputs& inputs);

@@ -1,5 +1,8 @@
 #include "kd/data_free/view.h"
 
+#include <algorithm>
+#include <cmath>
+
 #include "autograd/functions.h"
 #include "ops/random.h"
 
@@ -27,6 +30,17 @@ Tensor reversed(int64_t n) {
 }
 
 }  // namespace
+
+Variable local_view(const Variable& images, const Stream& stream) {
+  constexpr double least_area = 0.25;
+  const int64_t side = images.size(1);
+  Stream part = stream.fork("local");
+  const double share = std::sqrt(part.uniform(least_area, 1));
+  const auto size = std::max<int64_t>(1, std::llround(share * static_cast<double>(side)));
+  const int64_t top = part.below(side - size + 1), left = part.below(side - size + 1);
+  const Variable cut = slice(slice(images, 1, top, top + size), 2, left, left + size);
+  return resize_bilinear(cut, {side, side});
+}
 
 Views::Views(const ViewSettings& settings, const std::vector<double>& black, Device device)
     : s_(settings), black_(Tensor::of(black).to(DType::f32).to(device)) {}

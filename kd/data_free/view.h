@@ -13,6 +13,10 @@ struct ViewSettings {
   bool flip = false;
 };
 
+/// A square part of the images, the same for a batch, of 1/4 to all of their area, resized to their
+/// size; drawn from the stream on the host, so no step with it is recorded.
+Variable local_view(const Variable& images, const Stream& stream);
+
 class Views {
  public:
   /// `black`: a black pixel of every channel as the teacher sees it, which a crop shows outside of

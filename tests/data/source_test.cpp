@@ -45,6 +45,23 @@ TEST(Source, AFileOfItsOwnIsEnough) {
   expect_error([&] { load(s); }, {"data.bars.width"});
 }
 
+TEST(Source, NoneHasSizesAndNoImages) {
+  DataSettings s;
+  s.kind = "none";
+  s.image_size = 28;
+  const Settings list = list_settings(s);
+  set_override(list, "none.classes=7");
+  set_override(list, "none.channels=1");
+  const Split split = load(s);
+  EXPECT_EQ(split.train.images.shape(), (Shape{0, 28, 28, 1}));
+  EXPECT_EQ(split.train.classes, 7);
+  EXPECT_EQ(split.test.size(), 0);
+  set_override(list, "none.channels=2");
+  expect_error([&] { check(s); }, {"data.none.channels", "found 2"});
+  set_override(list, "none.classes=1");
+  expect_error([&] { check(s); }, {"data.none.classes", "found 1"});
+}
+
 TEST(Source, NamesAreUniqueAndSorted) {
   std::vector<std::string> names;
   for (const DataSource& s : all_sources()) names.push_back(s.name);

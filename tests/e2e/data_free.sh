@@ -16,7 +16,7 @@ timed seconds check "a saved teacher, no data" "$limbeck" distill --method cgdd 
 check_output "says that there are none" 'training images: none' 'test images: none'
 kill_and_continue "the same training" "$seconds" "$limbeck" distill --method cgdd --teacher "$teacher" --student resnet8 --out "$work/killed" "${sets[@]}" \
   --checkpoint-seconds 0.01 --quiet
-check_same "kills give the same bits" "$work/alone" "$work/killed"
+check_same "kills give the same bits" "$work/alone/stages" "$work/killed/stages"
 check "with images to measure on" "$limbeck" distill --method dfq --teacher "$teacher" --student resnet8 --out "$work/measured" --data shapes \
   --set data.image_size=16 --set data.shapes.train=20 --set data.shapes.test=30 --set methods.dfq.epochs=1 --set methods.dfq.rounds=1 \
   --set methods.dfq.batch=16 --set methods.dfq.generator.ch=8

@@ -84,6 +84,7 @@ inline Settings toy_settings(const std::string& method) {
   s.student_steps = std::min<int64_t>(s.student_steps, 2);
   s.milestones.clear();
   s.generator_steps = std::min<int64_t>(s.generator_steps, 3);
+  s.synthesis.contrast.bank = 20, s.synthesis.contrast.drawn = 8;
   s.synthesis.warmup = std::min<int64_t>(s.synthesis.warmup, 1);
   s.synthesis.redraw = std::min<int64_t>(s.synthesis.redraw, 1);
   s.crop_padding = s.synthesis.crop_padding = std::min<int64_t>(s.crop_padding, 2);

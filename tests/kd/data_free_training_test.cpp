@@ -1,5 +1,5 @@
-// The loop of data-free distillation at toy size: it learns, stops and resumes to the same bits, and
-// every registered method runs.
+// The loop of data-free distillation at toy size: it learns, stops and resumes to the same bits,
+// and every registered method runs.
 #include "kd/data_free/trainer.h"
 
 #include <gtest/gtest.h>
@@ -36,7 +36,7 @@ TEST(DataFreeTraining, EveryMethodTrainsBothAndNotTheTeacher) {
     };
     EXPECT_TRUE(moved(student, toy.student->state_dict(), "conv1.weight"));
     EXPECT_EQ(moved(generator, toy.generator->state_dict(), "l1.weight"),
-              s.synthesis.of != "pixels");
+              s.synthesis.leaves_generator());
     EXPECT_FALSE(moved(generator, toy.generator->state_dict(), "teacher_mean"));
     EXPECT_EQ(r.student_steps, (2 - s.synthesis.warmup) * s.steps_per_epoch());
     EXPECT_TRUE(std::isfinite(r.last.loss) && r.last.entropy > 0 && r.last.class_entropy >= 0);
@@ -46,7 +46,7 @@ TEST(DataFreeTraining, EveryMethodTrainsBothAndNotTheTeacher) {
 }
 
 TEST(DataFreeTraining, ResumesToTheSameBits) {
-  for (const char* method : {"cgdd", "dafl", "dfad", "zskt", "deepinversion", "fast"}) {
+  for (const char* method : {"cgdd", "dafl", "dfad", "zskt", "deepinversion", "fast", "cmi"}) {
     SCOPED_TRACE(method);
     const Settings s = toy_settings(method);
     Toy undisturbed(s);
@@ -104,12 +104,13 @@ TEST(DataFreeTraining, ACollapseIsSaidAndNotStopped) {
 /// Pixels, and noise with a copy of a generator, become what the teacher takes for the requested
 /// classes; a stop leaves the generator as it was.
 TEST(DataFreeSynthesis, MakesTheRequestedClasses) {
-  for (const char* method : {"deepinversion", "fast"}) {
+  for (const char* method : {"deepinversion", "fast", "cmi"}) {
     SCOPED_TRACE(method);
     Settings s = toy_settings(method);
     s.generator_steps = 40, s.batch = 12, s.generator.lr = s.synthesis.lr = 0.1;
     s.generator.ch = 16, s.loss.adversary = "none", s.loss.statistics = 0.01;
     s.loss.cls = 5, s.synthesis.redraw = 0, s.synthesis.momentum = 0;
+    s.synthesis.contrast.weight *= 0.01;
     s.synthesis.roll = s.synthesis.crop_padding = 0, s.synthesis.flip = false;
     const auto made_in = [&](int64_t steps) {  // from the same beginning
       const Toy toy(s);
@@ -128,6 +129,37 @@ TEST(DataFreeSynthesis, MakesTheRequestedClasses) {
     EXPECT_EQ(made.images.dtype(), DType::u8);
     EXPECT_EQ(made.labels.shape(), (Shape{12}));
   }
+}
+
+TEST(ContrastiveMemory, RemembersAndMakesTheHeadTellImagesApart) {
+  const ContrastSettings s{.weight = 1, .temperature = 0.1, .lr = 0.01, .bank = 6, .drawn = 4};
+  ContrastiveMemory memory(s, 5, Stream(1), cpu);
+  EXPECT_FALSE(memory.draw(Stream(2)).local.defined());
+  const auto features = [](uint64_t seed) {
+    const Tensor t = Tensor::empty({4, 5});
+    Stream(seed).fill_normal(t);
+    return t;
+  };
+  memory.add(features(3), features(4)), memory.add(features(5), features(6));
+  const ContrastiveMemory::Rows rows = memory.draw(Stream(2));
+  EXPECT_EQ(rows.local.shape(), (Shape{4, 5}));
+  const Variable local(features(7), true), global(features(8), true);
+  double first = 0, last = 0;
+  for (int k = 0; k < 100; ++k) {
+    const Variable loss = memory.loss(local, global, rows);
+    memory.optimizer().zero_grad();
+    loss.backward();
+    memory.optimizer().step();
+    last = loss.item();
+    if (k == 0) first = last;
+  }
+  EXPECT_LT(last, first / 2);
+  EXPECT_TRUE(local.grad().defined());
+  EXPECT_FALSE(global.grad().defined());
+  ContrastiveMemory other(s, 5, Stream(9), cpu);
+  other.load(memory.state());
+  EXPECT_EQ(other.loss(local, global, other.draw(Stream(2))).item(),
+            memory.loss(local, global, memory.draw(Stream(2))).item());
 }
 
 TEST(ImagePool, TheOldestMakeRoomAndDrawsAreOfTheStream) {

@@ -47,6 +47,34 @@ TEST(Workflow, EveryNeedIsAnEarlierStage) {
     EXPECT_TRUE(stages.contains(name)) << name;
 }
 
+/// Without real images a method has one student a pair and seed, whatever [plan] says of fakes.
+TEST(Workflow, StudentsWithoutData) {
+  ExperimentSettings s = with_plan();
+  s.plan.methods = {"none", "cgdd", "blkd"};
+  expect_a_graph(s);
+  const auto stages = graph(s);
+  const std::string name = "cgdd.resnet20-resnet8.s2";
+  ASSERT_TRUE(stages.contains(name));
+  EXPECT_EQ(stages.at(name).needs, (std::vector<std::string>{"teacher.resnet20"}));
+  EXPECT_EQ(stages.at(name).labels.at("method_name"), "CGDD-R");
+  EXPECT_EQ(stages.at(name).settings.find("student."), std::string::npos);
+  for (const auto& [other, stage] : stages)
+    EXPECT_TRUE(other.find("cgdd") == std::string::npos || stage.labels.at("fakes") == "none");
+  s.plan.methods = {"none"}, s.plan.generator = "cgdd";
+  expect_a_graph(s);
+  const auto inside = graph(s);
+  EXPECT_FALSE(inside.contains("gan") || inside.contains("ratio") || inside.contains("features"));
+  EXPECT_EQ(inside.at("fakes").needs,
+            (std::vector<std::string>{"cgdd.resnet20-resnet8.s1", "teacher.resnet20"}));
+  s.plan.generator = "deepinversion";
+  test::expect_error([&] { Workflow w(s); }, {"plan.generator", "deepinversion"});
+  s.plan.generator = "";
+  s.plan.methods = {"none", "cgdd"}, s.plan.with_fakes = {"cgdd"};
+  test::expect_error([&] { Workflow w(s); }, {"plan.with_fakes", "cgdd"});
+  s.plan.methods = {"cgdd_v2"}, s.plan.with_fakes = {};
+  test::expect_error([&] { Workflow w(s); }, {"plan.methods", "'cgdd_v2'", "cgdd_v1"});
+}
+
 TEST(Workflow, StagesAreNamedAfterTheMethodThatRuns) {
   ExperimentSettings s;
   s.distillation.method = "fitnet";
