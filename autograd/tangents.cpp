@@ -50,16 +50,17 @@ Variable dropped(const Turn& t) { return apply(*t.call.op, {t.d[0], t.in(1)}, t.
 
 /// d where y > 0.
 Variable where_positive(const Variable& d, const Variable& y) {
-  const Variable zero = zeros_like(y);
-  return where(greater(y.data(), zero.data()), d, zero);
+  const Variable zero = zeros_like(d);
+  const Tensor value = from_activation(y).data();  // comparisons are of f32
+  return where(greater(value, Tensor::zeros({}, value.dtype(), value.device())), d, zero);
 }
 
 Variable of_clamp(const Turn& t) {
-  const Tensor x = t.in(0).data();
+  const Tensor x = from_activation(t.in(0)).data();
   const auto bound = [&](const char* name) {
     return Tensor::full({}, t.call.attrs.number(name, 0), x.dtype(), x.device());
   };
-  const Variable zero = zeros_like(t.in(0));
+  const Variable zero = zeros_like(t.d[0]);
   return where(greater(x, bound("low")), where(less(x, bound("high")), t.d[0], zero), zero);
 }
 
@@ -78,12 +79,12 @@ Variable of_silu(const Turn& t) {
 Variable of_max_pool(const Turn& t) {
   const Attrs& a = t.call.attrs;
   const auto [side, width] = a.pair("kernel", 2);
-  const Variable& x = t.in(0);
+  const Variable x = from_activation(t.in(0));
   LIMBECK_CHECK(side == width && a.pair("stride", 2) == a.pair("kernel", 2) &&
                     a.pair("padding", 0) == std::pair(int64_t{0}, int64_t{0}) &&
                     x.size(1) % side == 0 && x.size(2) % side == 0,
                 "tangents: no rule for max_pool2d with windows that overlap or leave a border");
-  const Tensor highest = upsample_nearest(t.out().detach(), side).data();
+  const Tensor highest = upsample_nearest(from_activation(t.out().detach()), side).data();
   const Variable zero = zeros_like(x), one = zero + 1.0;
   const PoolOptions windows{.kernel = {side, side}, .stride = {side, side}};
   const Variable at = where(equal(x.data(), highest), one, zero);

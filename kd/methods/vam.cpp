@@ -1,8 +1,8 @@
 // VAM-R: the convolutions of the student attend to blocks of their inputs. A reconstruction: of Xue
 // et al., "KDExplainer: a task-oriented attention model for explaining knowledge distillation",
 // IJCAI 2021, the public code has the explaining student but not its virtual attention module; what
-// is known of that (blocks of filters, an attention over them inside a convolution, a penalty on its
-// entropy) is put together here after the gating of the explaining student.
+// is known of that (blocks of filters, an attention over them inside a convolution, a penalty on
+// its entropy) is put together here after the gating of the explaining student.
 //   3x3 convolutions but the stem, b channels a block, n_in = C_in / b, n_out = C_out / b:
 //   A = softmax over the rows of E / t,  E [n_out, n_in] trained, from 0
 //   W'[o, i] = n_in A[o / b, i / b] W[o, i]
@@ -10,8 +10,8 @@
 //   plus 0.1 CE + 0.9 soft targets
 // With E = 0 the network is what it was, hence n_in. E has no weight decay. When the training ends
 // A becomes part of W: the saved student costs nothing more. Convolutions of one block, grouped and
-// depthwise ones are left alone. It changes the student, not the loss, and works without a teacher's
-// help a little; entropy_weight = 0 and train_attention = false are the controls.
+// depthwise ones are left alone. It changes the student, not the loss. entropy_weight = 0 and
+// train_attention = false are the controls.
 #include "kd/methods/vam.h"
 
 #include <cmath>

@@ -28,6 +28,13 @@ check_output "calls them by their names" '^cGAN-KD \+ CKD-R ' '^CMKD-R ' '^HKD '
 kill_and_continue "the plan" "$seconds" "$limbeck" run $config --out "$b" "${plan[@]}" --quiet --checkpoint-seconds 0.1
 check_same "a plan that was killed has the same bits" "$a" "$b"
 
+few=(--set distillation.method=ckd --set methods.ckd.teacher_calls=40)
+check "a teacher of few calls" "$limbeck" run configs/tiny.toml --out "$work/few" "${few[@]}" --quiet
+check "says what it has to say once for both phases" test "$(ls -d "$work"/few/stages/*ckd*logits* | wc -l)" = 1
+check "and students learn from it, alone and with fakes" test -s "$work/few/stages/ckd/done.json" -a -s "$work/few/stages/cgankd_ckd/done.json"
+check "its cost is found before" "$limbeck" run configs/tiny.toml --out "$work/unused" "${few[@]}" --dry-run --threads 1
+if grep -q "not measured" "$work/out"; then bad "all of it" "$(grep "not measured" "$work/out" | head -n 1)"; else ok "all of it"; fi
+
 ckpt=$a/stages/kdiga.resnet14-resnet8.s1/model.safetensors
 data=(--kind shapes --size 32 --shapes-train 120 --shapes-test 100)
 check "accuracy under attack" "$limbeck" eval --ckpt "$ckpt" "${data[@]}" --fgsm 0.031

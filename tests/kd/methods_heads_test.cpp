@@ -169,6 +169,28 @@ TEST(Dkd, IsTheTwoTermsOfItsDefinition) {
   EXPECT_NEAR(b.loss(*method, logits(Variable(S)), logits(Variable(T))).item(), expected / 4, 1e-9);
 }
 
+/// Both terms alone at T = 1, without the weights of their sum.
+TEST(Dkd, GoldenValues) {
+  const double values[] = {0.1862256, 2.431753}, norms[] = {0.0592643, 0.281156},
+               firsts[] = {0.0023235, -0.102594};
+  for (size_t i = 0; i < 2; ++i) {
+    NamedSettings settings = default_method_settings();
+    set(settings, "dkd", "temperature", 1.0);
+    set(settings, "dkd", i == 0 ? "beta" : "alpha", 0.0);
+    set(settings, "dkd", i == 0 ? "alpha" : "beta", 1.0);
+    const auto method = create_method("dkd", settings);
+    Bench b;
+    b.batch.labels = Tensor::of(Y);
+    const Variable s(S, true);
+    b.prepare(*method, logits(s), logits(Variable(T)), 4);
+    const Variable loss = b.loss(*method, logits(s), logits(Variable(T)));
+    EXPECT_CLOSE(loss.item(), values[i]);
+    loss.backward();
+    EXPECT_CLOSE(norm_of(s.grad()), norms[i]);
+    EXPECT_CLOSE(s.grad().at(0), firsts[i]);
+  }
+}
+
 double correlation(const std::vector<double>& a, const std::vector<double>& b) {
   const std::vector<double> x = standardised(a), y = standardised(b);
   double sum = 0;

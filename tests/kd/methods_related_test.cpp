@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "kd/few_calls.h"
 #include "kd/ranks.h"
 #include "kd/terms.h"
 #include "tests/data/temporary.h"
@@ -242,6 +243,53 @@ TEST(Ckd, ComparesTheMeansOfGroups) {
   EXPECT_NEAR(b.loss(*method, logits(Variable(s)), logits(Variable(t))).item(), squares, 1e-12);
 }
 
+/// A teacher that has seen all images of the batch says what it says otherwise; of those that it
+/// has not seen nothing is asked, as if they were not there.
+TEST(Ckd, WithFewCallsComparesWhatTheTeacherHasSeen) {
+  const test::TemporaryFolder folder;
+  const Tensor s = random_input({5, 3}, 1), t = random_input({5, 3}, 2);
+  const auto rows = [](const Tensor& x, std::vector<int64_t> which) {
+    return index_select(Variable(x), Tensor::of(which)).data();
+  };
+  for (const char* form : {"kl", "mse"}) {
+    const auto term = [&](const std::vector<int64_t>& known) {
+      TensorFile file;
+      file.add("rows", Tensor::of(known));
+      file.add("logits", rows(t, known).to(DType::f32));
+      write_safetensors(folder.file("logits.safetensors"), file);
+      const auto method =
+          Set("ckd").with("form", std::string(form)).with("teacher_calls", int64_t{9}).make();
+      EXPECT_EQ(method->weights().soft_weight, 0);
+      Bench b;
+      b.train = labelled(5, 3);
+      const nn::Features f = logits(Variable(s)), nothing = logits(Variable(Tensor::zeros({5, 3})));
+      Pair p = b.pair(f, nothing, 5);
+      p.directory_of = [&](const std::string&) { return folder.path(); };
+      method->prepare(p);
+      method->auxiliary()->to(DType::f64);
+      b.rows = Tensor::of<int64_t>({0, 1, 2, 3, 4});
+      return b.loss(*method, f, nothing).item();
+    };
+    const auto plain = [&](const std::vector<int64_t>& known) {
+      const auto method = Set("ckd").with("form", std::string(form)).make();
+      Bench b;
+      const Variable own(rows(s, known)), theirs(rows(t, known));
+      return b.loss(*method, logits(own), logits(theirs)).item() +
+             distillation_loss(own, theirs.data(), 4).item();
+    };
+    EXPECT_NEAR(term({0, 1, 2, 3, 4}), plain({0, 1, 2, 3, 4}), 1e-5) << form;
+    EXPECT_NEAR(term({1, 3, 4}), plain({1, 3, 4}), 1e-5) << form;
+    EXPECT_NEAR(term({2}), distillation_loss(Variable(rows(s, {2})), rows(t, {2}), 4).item(), 1e-5)
+        << form;
+  }
+  TensorFile wrong;
+  wrong.add("rows", Tensor::of<int64_t>({7}));
+  wrong.add("logits", Tensor::zeros({1, 3}));
+  write_safetensors(folder.file("logits.safetensors"), wrong);
+  test::expect_error([&] { KnownLogits(5, 3).read(folder.path()); },
+                     {"logits.safetensors", "row 7", "5 training images"});
+}
+
 TEST(Ckd, HasNoTermWhereThereIsNothingToCompare) {
   for (const int64_t group : {1, 4})
     for (const char* form : {"kl", "mse"}) {
@@ -369,6 +417,10 @@ TEST(RelatedMethods, RefuseWhatTheyCannotServe) {
   refused("ckd", "form", std::string("l2"));
   refused("ckd", "group", int64_t{0});
   refused("ckd", "weight", -1.0);
+  refused("ckd", "teacher_calls", int64_t{-1});
+  test::expect_error(
+      [] { Set("ckd").with("teacher_calls", int64_t{5}).with("group", int64_t{2}).make(); },
+      {"methods.ckd.group", "teacher_calls"});
   refused("hkd", "auxiliary", std::string("resnet21"));
   refused("hkd", "auxiliary_share", 0.0);
   refused("hkd", "decay", 1.5);
