@@ -13,4 +13,8 @@ check "those of the methods are drawn" python3 tools/figures/methods.py "$work/f
 for picture in logits features relations self-supervision; do
   check "docs/figures/methods-$picture.svg is what tools/figures/methods.py draws" cmp "$work/figures/methods-$picture.svg" docs/figures/methods-$picture.svg
 done
+check "those of the tutorial are drawn" python3 tools/figures/tutorial.py "$work/figures"
+for picture in "$work"/figures/tutorial-*.svg; do
+  check "docs/figures/$(basename "$picture") is what tools/figures/tutorial.py draws" cmp "$picture" "docs/figures/$(basename "$picture")"
+done
 finish

@@ -18,6 +18,8 @@ STYLE = """
 
 
 class Picture:
+    style = STYLE
+
     def __init__(self, width, height, title):
         self.width, self.height, self.title, self.parts = width, height, title, []
 
@@ -40,7 +42,7 @@ class Picture:
         with open(path, "w", encoding="utf-8") as out:
             out.write(
                 f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {self.width} {self.height}" role="img">\n'
-                f"<title>{escape(self.title)}</title>\n<style>{STYLE}</style>\n"
+                f"<title>{escape(self.title)}</title>\n<style>{self.style}</style>\n"
                 '<defs><marker id="head" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="7" markerHeight="7" orient="auto">'
                 '<path class="head" d="M0 0 L8 4 L0 8 z"/></marker></defs>\n'
                 f"{body}\n</svg>\n"
