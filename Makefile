@@ -57,7 +57,12 @@ APP_LIB_OBJ := $(call joined_obj,$(filter-out %/main.cpp,$(APP_SRC)))
 APP_OBJ     := $(APP_LIB_OBJ) $(call obj,apps/main.cpp)
 
 .DEFAULT_GOAL := all
-.PHONY: all deps demo test bench clean programs
+.PHONY: all deps demo test bench clean programs help
+#: all	the program, build/limbeck; CUDA=1 (nvcc) or CUDA=sim (kernels on the CPU) adds the device cuda
+#: test	every test, about twenty minutes on two cores
+#: bench	build/limbeck_bench, and runs it
+#: clean	removes the build folder
+#: help	this list
 all: programs
 ifeq ($(CUDA),0)
 programs: $(BUILD)/limbeck
@@ -105,6 +110,11 @@ endif
 
 bench: $(BUILD)/limbeck_bench
 	$(BUILD)/limbeck_bench
+
+# Each target has a line "#: NAME  WHAT" beside its rule.
+help:
+	@echo 'make [TARGET] [JOBS=N] [V=1: shows the commands] [CXX=..] [OPT=..] [SANITIZE=address,undefined]'
+	@sed -n 's/^#: /  /p' $(filter Makefile tools/make/%.mk,$(MAKEFILE_LIST)) | LC_ALL=C sort | expand -t 18
 
 clean:
 	rm -rf $(BUILD)

@@ -17,15 +17,19 @@
 namespace limbeck {
 
 /// The same numbers, rounded, in another floating type; the gradient comes back in x's type.
+/// Of any shape. Throws for types that are not floating.
 Variable cast(const Variable& x, DType type);
 /// f32 becomes Execution::activations, other types stay: for what enters a network's convolutional
 /// part in front of its first convolution.
+/// Of any shape.
 Variable as_activation(const Variable& x);
 /// bf16 becomes f32, other types stay: for what leaves a network.
+/// Of any shape.
 Variable from_activation(const Variable& x);
 
 /// The inputs as `op` can take them when some are bf16; nothing when they are fine as they are.
 /// apply() calls it.
+/// Of any shapes.
 std::optional<Variables> with_agreed_types(const Op& op, const Variables& inputs);
 
 }  // namespace limbeck

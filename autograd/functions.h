@@ -29,6 +29,7 @@ inline Variable operator+(const Variable& a, double s) { return affine(a, 1, s);
 inline Variable operator-(const Variable& a, double s) { return affine(a, 1, -s); }
 inline Variable operator-(const Variable& a) { return affine(a, -1, 0); }
 
+/// Functions of each element of x [any shape].
 Variable relu(const Variable& x);
 Variable leaky_relu(const Variable& x, double slope = 0.01);  ///< op leaky_relu{slope}
 Variable sigmoid(const Variable& x);
@@ -55,7 +56,7 @@ Tensor less_equal(const Tensor& a, const Tensor& b);
 Tensor greater(const Tensor& a, const Tensor& b);
 Tensor greater_equal(const Tensor& a, const Tensor& b);
 
-// --- reductions over any axes (empty: all); ops sum mean max var {axes, keepdim}; var also {unbias
+// --- reductions over any axes (empty: all); ops of these names {axes, keepdim}; var {unbiased} too
 Variable sum(const Variable& x, const std::vector<int64_t>& axes = {}, bool keepdim = false);
 Variable mean(const Variable& x, const std::vector<int64_t>& axes = {}, bool keepdim = false);
 Variable max(const Variable& x, const std::vector<int64_t>& axes = {},
@@ -63,8 +64,10 @@ Variable max(const Variable& x, const std::vector<int64_t>& axes = {},
 Variable min(const Variable& x, const std::vector<int64_t>& axes = {}, bool keepdim = false);
 Variable logsumexp(const Variable& x, const std::vector<int64_t>& axes = {}, bool keepdim = false);
 /// op argmax{axis, keepdim} -> i64: the first maximum, no gradient
+/// x of any shape -> without the axis, or with 1 there (keepdim).
 Tensor argmax(const Tensor& x, int64_t axis = -1, bool keepdim = false);
 /// op topk{k}: values and indices i64 of the k largest along the last axis, largest first
+/// x [.., n] -> two tensors [.., k].
 std::pair<Variable, Tensor> topk(const Variable& x, int64_t k);
 /// op one_hot{classes}(index i64 [..]) -> f32 [.., classes]
 Tensor one_hot(const Tensor& index, int64_t classes);
@@ -100,13 +103,17 @@ struct PoolOptions {
   bool ceil_mode = false;
   bool count_include_pad = true;  ///< average pooling, PyTorch's default
 };
+/// x [N,H,W,C] -> [N,OH,OW,C], OH = (H + 2 padding - kernel) / stride + 1 (rounded up with
+/// ceil_mode).
 Variable max_pool2d(
     const Variable& x,
     const PoolOptions& o = {});  ///< op max_pool2d{kernel, stride, padding, ceil_mode}
+/// The same of averages, shapes as above.
 Variable avg_pool2d(const Variable& x,
                     const PoolOptions& o = {});  ///< op avg_pool2d{... , count_include_pad}
 /// op adaptive_avg_pool2d{output: [h, w]}
 Variable adaptive_avg_pool2d(const Variable& x, int64_t height, int64_t width);
+/// Throws for anything but an image batch.
 Variable global_avg_pool(const Variable& x);  ///< [N,H,W,C] -> [N,C] (mean over axes 1, 2)
 Variable upsample_nearest(const Variable& x, int64_t scale = 2);  ///< op upsample_nearest{scale}
 
@@ -159,22 +166,28 @@ struct SpectralNormResult {
   Variable weight;
   Tensor u, v, sigma;
 };
+/// w of any shape with rows = dim 0, u [rows].
 SpectralNormResult spectral_norm(const Variable& w, const Tensor& u, double eps,
                                  int64_t iterations = 1);
+/// The same from given u [rows] and v [rest].
 SpectralNormResult spectral_norm_fixed(const Variable& w, const Tensor& u, const Tensor& v);
 
 // --- shape and selection -------------------------------------------------------------------------
 Variable reshape(const Variable& x, const Shape& shape);                    ///< shares storage
 Variable reshape(const Variable& x, std::initializer_list<int64_t> sizes);  ///< one size may be -1
+/// Throws for a scalar.
 Variable flatten(const Variable& x);  ///< [N, rest], memory order (H, W, C for images)
 /// Flattens an image batch in PyTorch's order C, H, W so that linear weights keep their meaning.
+/// x [N,H,W,C]; throws for other ranks.
 Variable flatten_chw(const Variable& x);
 /// The reverse: [N, C*H*W] in PyTorch's order to an image [N, H, W, C].
+/// Throws when the sizes do not multiply to those of x.
 Variable unflatten_chw(const Variable& x, int64_t channels, int64_t height, int64_t width);
 Variable permute(const Variable& x, const std::vector<int64_t>& order);  ///< op permute{order}
 Variable concat(const Variables& xs, int64_t axis);  ///< op concat{axis}, variadic
 Variable slice(const Variable& x, int64_t axis, int64_t begin,
                int64_t end);  ///< op slice{axis, begin, end}
+/// Throws when the sizes do not add up to that of the axis.
 Variables split(const Variable& x, const std::vector<int64_t>& sizes, int64_t axis);  ///< slices
 /// op resize_bilinear{output, align_corners}, as PyTorch's interpolate
 Variable resize_bilinear(const Variable& x, std::array<int64_t, 2> output,
@@ -231,6 +244,7 @@ Variable soft_cross_entropy(const Variable& logits, const Variable& target,
 Variable kl_div(const Variable& log_q, const Variable& p, Reduction r = Reduction::mean);
 /// Hinton's distillation loss T^2 KL(softmax(t/T) || softmax(s/T)), batch mean (Hinton et al.
 /// 2015). No gradient to the teacher.
+/// Logits [N, C]; throws for a temperature that is not positive.
 Variable distillation_loss(const Variable& student_logits, const Tensor& teacher_logits,
                            double temperature);
 Variable mse_loss(const Variable& x, const Variable& target,

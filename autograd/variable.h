@@ -21,12 +21,14 @@ struct VariableImpl;  // data, grad, requires_grad, producing node and output in
 
 class Variable {
  public:
+  /// Throws when integers shall have a gradient.
   Variable() = default;  ///< undefined: a missing optional argument
   /// A leaf. Floating types only when requires_grad.
   Variable(Tensor data, bool requires_grad = false);
 
   bool defined() const { return impl_ != nullptr; }
   explicit operator bool() const { return defined(); }
+  /// Throws for an undefined variable.
   const Tensor& data() const;
   const Shape& shape() const { return data().shape(); }
   int64_t size(int dim) const { return data().size(dim); }
@@ -36,15 +38,20 @@ class Variable {
 
   bool requires_grad() const;
   /// Leaves only (freezing a network's parameters).
+  /// Throws for others.
   void set_requires_grad(bool on) const;
   bool is_leaf() const;
   /// The accumulated gradient of a leaf (or of a variable with retain_grad); undefined before the
   /// first backward.
+  /// Throws for an undefined variable.
   const Tensor& grad() const;
+  /// Throws for an undefined variable.
   void set_grad(Tensor g) const;
   void zero_grad() const { set_grad({}); }
+  /// Keeps the gradient of an inner variable; throws where there will be none.
   void retain_grad() const;
   /// Replaces a leaf's tensor (loading weights, changing the type).
+  /// Throws for anything but a leaf.
   void set_data(Tensor data) const;
 
   /// Walks the tape from here; adds into the leaves' gradients and frees saved tensors as it goes.
@@ -66,6 +73,7 @@ class Variable {
 
 /// Runs a table operator and records it when gradients are on and some differentiable input
 /// requires one. Returns all outputs. Inputs in bf16 follow the rules of autograd/autocast.h.
+/// Of any shapes that the operator takes; throws as its record says.
 Variables apply(const Op& op, const Variables& inputs, const Attrs& attrs = {});
 Variable apply1(const char* op, const Variables& inputs,
                 const Attrs& attrs = {});  ///< the first output only
@@ -73,10 +81,13 @@ Variable apply1(const char* op, const Variables& inputs,
 /// Records a function that is not in the operator table (views, checkpointed composites): given the
 /// output and a backward that maps the output's cotangent to one gradient per input (undefined
 /// where not wanted).
+/// Of any shapes.
 Variable record(const char* name, const Variables& inputs, Tensor output,
                 std::function<Tensors(const Tensor& dout)> backward);
 
 /// Gradients of `outputs` (with cotangents) with respect to `inputs`, without touching any .grad.
+/// Throws unless each output has a cotangent (of its shape), and for an output that depends on
+/// nothing with a gradient.
 Tensors gradients(const Variables& outputs, const Tensors& cotangents, const Variables& inputs);
 
 /// Turns recording off (or on) in this thread while alive.

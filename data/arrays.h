@@ -60,12 +60,14 @@ Split read_arrays(const ArrayFile& file, const ArraySettings& settings, const st
                   bool integers_are_responses);
 
 /// What data::check() asks of the settings alone.
+/// Throws naming the key.
 void check_array_settings(const ArraySettings& settings, const std::string& section);
 
 /// A set as the arrays of the official layout: images_train u8 [N, C, H, W], labels_train (i64
 /// classes, f32 responses), images_test, labels_test where the test part has images; of a fake set
 /// fake_images and fake_labels. Classes, their names and the response scale are metadata, from
 /// which read_arrays() gets the same set back.
+/// Throws for fakes with a test part.
 TensorFile tensors_of(const Split& split, bool fake = false);
 
 }  // namespace limbeck::data

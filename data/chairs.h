@@ -41,6 +41,7 @@ enum class ChairsPart { train, test };
 /// Images first .. first+count-1 of the endless sequence of a part: u8 [count, size, size, 3], size
 /// >= 16, and targets in degrees on the scale 0..90, or labels 0..models-1. Image i depends on
 /// (settings without `label`, seed, size, i) only; the bits are the same for any thread count.
+/// Throws for negative ones.
 Dataset chairs(const ChairsSettings& settings, ChairsPart part, int64_t count, int64_t size,
                uint64_t seed, int64_t first = 0);
 

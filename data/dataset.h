@@ -56,6 +56,7 @@ struct Dataset {
   /// The rows of an index list, in that order.
   Dataset select(const std::vector<int64_t>& index) const;
   /// Images per class.
+  /// Throws for responses and for labels out of range.
   std::vector<int64_t> histogram() const;
 };
 
@@ -71,6 +72,7 @@ struct Split {
 struct Standardisation {
   std::vector<double> mean, deviation;
 };
+/// Throws for an empty set.
 Standardisation standardisation_of(const Dataset& d);
 /// Mean and deviation 1/2 in every channel: pixels in [-1, 1], as GANs take them.
 Standardisation halves(const Dataset& d);
@@ -97,6 +99,7 @@ Tensor make_batch(const Tensor& images, const std::vector<int64_t>& index,
 struct ByteBatch {
   Tensor images, draws;
 };
+/// Rows of u8 [N,H,W,C] by their index.
 ByteBatch make_byte_batch(const Tensor& images, const std::vector<int64_t>& index,
                           const Augmentation& augmentation, Stream stream,
                           DrawnBy drawn_by = DrawnBy::place);
@@ -121,6 +124,7 @@ struct Views {
   int64_t count() const { return quarter_turns ? 4 : 1; }
 };
 /// u8 rows of square images -> u8 [4 n,H,W,C], flipped before with probability 1/2 when `flip`.
+/// Throws for other images.
 Tensor quarter_turns(const Tensor& images, const std::vector<int64_t>& index, bool flip,
                      Stream stream);
 
@@ -164,6 +168,7 @@ class Loader {
         cpu;
     ReplayedViews replayed = {};
   };
+  /// Throws for settings out of range, for an empty set, and for replayed views that do not fit.
   Loader(const Dataset& dataset, Config config, Stream stream, int64_t first_step = 0);
   ~Loader();
   int64_t steps_per_epoch() const;
@@ -176,8 +181,10 @@ class Loader {
 };
 
 /// A grid of equally sized images (u8 [n,H,W,C] -> u8 [rows*(H+gap), cols*(W+gap), C]).
+/// Throws for others, and for sizes out of range.
 Tensor grid(const Tensor& images, int64_t columns, int64_t gap = 2, int64_t zoom = 1);
 /// f32 images in [-1, 1] -> u8 by truncation of (x/2 + 1/2) * 255, as the original does.
+/// Throws naming a pixel that is not a number.
 Tensor to_bytes(const Tensor& images);
 /// The file of a u8 [H, W, 1 or 3] image; errors begin with `what`.
 std::string encode_png(const Tensor& u8_hwc, const std::string& what);

@@ -24,6 +24,7 @@ struct ImageHeader {
 ImageHeader image_header(std::string_view bytes, const std::string& name);
 
 /// Of the formats, one file each.
+/// Each throws naming the file when it is damaged.
 ImageHeader png_header(std::string_view bytes, const std::string& name);
 ImageHeader jpeg_header(std::string_view bytes, const std::string& name);
 

@@ -26,6 +26,7 @@ struct Labels {
 };
 
 /// By labels.csv in `folder` (format: read_folder()). The seed is of data.folder.test_share.
+/// Throws naming the file, for an empty one too.
 Labels read_label_table(const std::string& folder, const FolderSettings& settings, int64_t seed);
 
 /// By the names of folders: train/CLASS/..., with test/CLASS/... (or val/), or CLASS/... . The

@@ -21,6 +21,7 @@ Split read_cifar10(const std::string& folder);
 Split read_cifar100(const std::string& folder);
 /// One CIFAR file; labels below `classes`. label_bytes 1 (CIFAR-10) or 2 (CIFAR-100: coarse, then
 /// fine).
+/// Throws naming the file and the record for another size or label.
 Dataset read_cifar_file(const std::string& file, int64_t classes, int label_bytes);
 
 /// [data.idx].

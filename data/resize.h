@@ -22,6 +22,7 @@ Resize parse_resize(const std::string& text);
 Tensor resize_image(const Tensor& image, int64_t size, Resize how);
 
 /// The same for every image of u8 [N, H, W, C], in parallel.
+/// Throws unless it is such a batch.
 Tensor resize_images(const Tensor& images, int64_t size, Resize how);
 
 /// u8 [N, H, W, C] in the middle of a black [N, size, size, C]; an odd rest goes to the bottom and

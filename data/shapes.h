@@ -13,6 +13,7 @@ inline constexpr int64_t shape_classes = 10;
 /// >= 8. Image i depends on (seed, size, i) only, its class is i mod 10; the bits are the same for
 /// any thread count. difficulty in [0, 1] scales what hides the outline (colours, pose, clutter,
 /// occlusion, noise): 0 is light upright figures of random size on dark ground.
+/// Throws for numbers out of range.
 Dataset shapes(int64_t count, int64_t size, uint64_t seed, int64_t first = 0,
                double difficulty = 1);
 

@@ -64,6 +64,7 @@ struct DataSource {
 };
 
 struct RegisterSource {
+  /// Throws when the name is taken.
   explicit RegisterSource(DataSource source);
 };
 /// Sorted by name.

@@ -22,6 +22,7 @@ struct Table {
 /// Throws naming file and line.
 Table read_table(const std::string& file);
 
+/// Whether the bytes are well-formed UTF-8.
 bool is_utf8(const std::string& text);
 /// Without spaces, tabs and no-break spaces at its ends.
 std::string trimmed(const std::string& text);

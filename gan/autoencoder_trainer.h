@@ -40,6 +40,7 @@ struct AutoencoderTask {
 
 /// Images in [-1, 1], batches balanced by response, N / batch steps an epoch (at least one). Values
 /// of the last epoch: loss, reconstruction, sparsity, response. Resumable.
+/// Throws for a set without images or responses.
 nn::Values train_autoencoder(const AutoencoderTask& task, const AutoencoderSettings& settings);
 
 }  // namespace limbeck::gan

@@ -11,6 +11,7 @@ namespace limbeck::gan {
 
 class BalancedPick {
  public:
+  /// Throws for no responses and for an empty batch.
   BalancedPick(std::span<const float> responses, int64_t batch, const Stream& stream);
   /// Rows of the batch of a step, with replacement; depends on stream and step only. Fit for
   /// data::Loader::Config::pick.

@@ -77,6 +77,7 @@ class SharedEmbedding : public ClassEmbedding {
  public:
   using ClassEmbedding::ClassEmbedding;
   /// Rows of the classes; a condition that is an embedding already passes, if it has the size.
+  /// Throws for an embedding of another size.
   Variable operator()(const Condition& condition);
 };
 
@@ -98,6 +99,7 @@ struct ProjectionHead {
   SNLinear linear;
   SNEmbedding embed;
   ProjectionHead(int64_t in, const BigGanConfig& config);
+  /// x [N,H,W,C], classes i64 [N] -> scores [N, 1]; throws without classes.
   Variable operator()(const Variable& x, const Tensor& classes);
 };
 

@@ -17,6 +17,7 @@ namespace limbeck::gan {
 
 /// Hidden widths of the named sizes MLP3, MLP5, MLP7, MLP9, scaled and rounded to a multiple of 16
 /// (at least 16).
+/// Throws with the nearest name for an unknown one.
 std::vector<int64_t> ratio_widths(const std::string& name, double scale = 1);
 
 /// condition vector [N, e] and feature [N, f] to ratio [N, 1] >= 0. Linear, GroupNorm(8; fewer
@@ -45,6 +46,7 @@ class RatioMlp : public nn::Module {
 class RatioNet : public nn::Module {
  public:
   /// features [N, f], y as in ImageSource -> ratios [N, 1].
+  /// Throws unless y has one condition for each.
   virtual Variable ratio(const Variable& features, const Tensor& y) = 0;
   /// Sets the last bias to 1, so that the closing ReLU starts open at the ratio that says nothing.
   /// The original leaves it to the seed.
@@ -69,6 +71,7 @@ class ClassRatioNet : public RatioNet {
 ///   L = mean(s(rg) rg) - mean(softplus(rg)) - mean(s(rr)) + lambda (mean(rg) - 1)^2,
 /// s = sigmoid, rr, rg = ratios of real and generated features. The ratio averages to 1 over the
 /// generated distribution, hence the penalty.
+/// Ratios [N, 1] each.
 Variable ratio_loss(const Variable& real, const Variable& fake, double lambda);
 
 /// [ratio] of a configuration; the defaults are the original's.

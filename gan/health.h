@@ -12,6 +12,7 @@ std::string first_broken(const char* network, const nn::Module& m);
 /// Euclidean norm over all parameters that have a gradient.
 double gradient_norm(const nn::Module& m);
 /// The share of scores with this sign.
+/// Of any shape.
 double fraction_with_sign(const Tensor& scores, double sign);
 /// Appends sv0 of every spectrally normalised layer of BigGAN's and their extremes: a rising
 /// maximum in D or a falling minimum in G announces collapse. Nothing where a network has no such

@@ -30,6 +30,7 @@ struct LabelEmbeddingTask {
 
 /// MSE(response(net(y')), y'), y' = clamp(y + N(0, noise^2), 0, 1), y over the distinct responses
 /// in a new order every epoch. Values of the last epoch: loss. Resumable.
+/// Throws when there are no responses.
 nn::Values train_label_embedding(const LabelEmbeddingTask& task,
                                  const LabelEmbeddingSettings& settings);
 

@@ -82,10 +82,12 @@ class LabelBatchNorm : public nn::Module {
 // --- what SAGAN and SNGAN compute alike ----------------------------------------------------------
 
 /// conv2(relu(bn2(conv1(up2(relu(bn1(x)))))) + up2(shortcut(x)).
+/// x [N,H,W,C].
 Variable generator_residual(const Variable& x, const Variable& h, LabelBatchNorm& bn1,
                             LabelConv2d& conv1, LabelBatchNorm& bn2, LabelConv2d& conv2,
                             LabelConv2d& shortcut);
 /// conv2(relu(conv1(x))) + shortcut(side), both pooled when downsampling.
+/// x [N,H,W,C].
 Variable discriminator_residual(const Variable& x, const Variable& side, LabelConv2d& conv1,
                                 LabelConv2d& conv2, LabelConv2d& shortcut, bool downsample);
 /// linear(f) + <f, embed(h)>: [N, 1], f the whole last map in PyTorch's order (no pooling).
@@ -103,6 +105,7 @@ class ResponseHead : public nn::Module {
   LabelLinear first_, second_;
 };
 /// Score and, with a head, response of the whole last map x.
+/// [N,H,W,C].
 Judged judged_map(const Variable& x, const Variable& h, LabelLinear& linear, LabelLinear& embed,
                   ResponseHead* head);
 

@@ -19,15 +19,19 @@ AdversarialLoss parse_adversarial_loss(const std::string& name, const std::strin
 
 /// Undefined weights are 1. They are not normalised: the mean is over the samples, as in the
 /// original.
+/// Scores [N, 1]; the result is a scalar.
 Variable real_loss(AdversarialLoss loss, const Variable& on_real, const Tensor& weights = {});
 Variable fake_loss(AdversarialLoss loss, const Variable& on_fake, const Tensor& weights = {});
 /// Their sum.
+/// Scores [N, 1]; the result is a scalar.
 Variable discriminator_loss(AdversarialLoss loss, const Variable& on_real, const Variable& on_fake,
                             const Tensor& real_weights = {}, const Tensor& fake_weights = {});
+/// Scores [N, 1]; the result is a scalar.
 Variable generator_loss(AdversarialLoss loss, const Variable& on_fake);
 
 /// The auxiliary regression of CcGAN-AVAR: mean max(0, |predicted - response| - slack). All [N, 1];
 /// an undefined slack is 0.
+/// Throws for other shapes.
 Variable response_loss(const Variable& predicted, const Tensor& response, const Tensor& slack = {});
 
 }  // namespace limbeck::gan

@@ -22,6 +22,7 @@ Moments moments_of(const Tensor& features);
 ///   |mu_a - mu_b|^2 + tr(S_a + S_b - 2 (S_a^{1/2} S_b S_a^{1/2})^{1/2}).
 /// The original's evaluation script does not square the distance of the means (docs/original.md,
 /// "Metrics"); this is the textbook value.
+/// Throws when the dimensions differ.
 double frechet_distance(const Moments& a, const Moments& b);
 /// The same of feature rows [N, D]; with fewer rows than dimensions the matrices have the size of
 /// the rows (windows of Intra-FID: tens of images, hundreds of features).
@@ -30,6 +31,7 @@ double frechet_distance(const Tensor& a, const Tensor& b);
 /// Features of which the last N mod min(batch, N) rows are zero: what the original's cal_FID
 /// computes with, whose loop over whole batches leaves those rows empty. For comparisons with its
 /// numbers.
+/// Throws unless the batch is positive.
 Tensor without_last_batch(const Tensor& features, int64_t batch);
 
 /// Mean Euclidean distance between the pixels (u8 [N, ...], as numbers in [0, 1]) of two different
@@ -37,6 +39,7 @@ Tensor without_last_batch(const Tensor& features, int64_t batch);
 double mean_pixel_distance(const Tensor& images, int64_t most = 100);
 
 /// Share of images whose predicted class is the assigned one; 0 for none.
+/// Throws when the lengths differ.
 double label_consistency(const std::vector<int64_t>& predicted,
                          const std::vector<int64_t>& assigned);
 

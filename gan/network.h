@@ -114,6 +114,7 @@ struct GanEntry {
 struct RegisterGan {
   explicit RegisterGan(GanEntry entry);
 };
+/// Of all that are registered, sorted.
 std::vector<std::string> gan_names();
 /// Throws naming the known names.
 ConditionKind condition_kind(const std::string& arch);

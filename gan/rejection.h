@@ -54,10 +54,12 @@ Accepted rejection_sample(const ImageSource& source, const RatioFunction& ratio,
                           const Stream& stream, bool as_bytes = false);
 
 /// n samples of one condition as they come from the source, in batches.
+/// condition [1] -> [n, ...]. Throws for an empty batch.
 Tensor plain_sample(const ImageSource& source, const Tensor& condition, int64_t n, int64_t batch,
                     const Stream& stream, bool as_bytes = false);
 
 /// condition [1] repeated n times.
+/// Throws unless it is one.
 Tensor repeat(const Tensor& condition, int64_t n);
 
 }  // namespace limbeck::gan

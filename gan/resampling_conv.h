@@ -11,8 +11,10 @@
 
 namespace limbeck::gan {
 
+/// 3x3 or 1x1 with stride 1 and "same" padding: x [N,H,W,C] -> [N,H,W,O].
 Variable same_conv(const Variable& x, const Variable& weight, const Variable& bias);
 /// avg_pool2d(same_conv(x)), 2x2; even sizes.
+/// x [N,H,W,C] -> [N,H/2,W/2,O]; throws for odd sizes.
 Variable pooled_conv(const Variable& x, const Variable& weight, const Variable& bias);
 /// same_conv(upsample_nearest(x)), factor 2.
 Variable upsampled_conv(const Variable& x, const Variable& weight, const Variable& bias);

@@ -61,6 +61,7 @@ struct SampleOptions {
 };
 
 /// z [n, dim_z] from N(0, 1); row i depends on (stream, i) only.
+/// Throws for a truncation below 0.001 other than 0 (off).
 Tensor draw_noise(int64_t n, int64_t dim_z, const Stream& stream, double truncation = 0);
 
 /// One image per row of the condition, from any device -> f32 [n, R, R, C] in [-1, 1] on the CPU,

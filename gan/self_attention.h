@@ -10,6 +10,7 @@ namespace limbeck::gan {
 
 /// softmax(theta maxpool2(phi)^T) maxpool2(g): theta, phi [N, H, W, d], g [N, H, W, e] -> [N, H, W,
 /// e]; H and W even.
+/// Throws for odd sizes.
 Variable attend(const Variable& theta, const Variable& phi, const Variable& g);
 
 /// BigGAN's: spectral norm, no biases, gamma [] (a scalar). Keys gamma, theta, phi, g, o.

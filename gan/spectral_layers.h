@@ -79,6 +79,7 @@ class SNEmbedding : public SpectralLayer {
 class ConditionMap {
  public:
   virtual ~ConditionMap() = default;
+  /// Throws for a condition of the other kind.
   virtual Variable map(const Condition& condition) = 0;
 };
 

@@ -35,6 +35,7 @@ struct RegisterComposite {
   using Build = std::function<std::unique_ptr<nn::Network>(std::unique_ptr<nn::Network> network,
                                                            const nn::ModelOptions& options,
                                                            const MetadataReader& metadata)>;
+  /// Throws when the name is taken.
   RegisterComposite(const std::string& form, Build build);
 };
 

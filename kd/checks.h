@@ -25,6 +25,7 @@ std::string unsupported_pairs(Experiment& experiment, const Plan& plan,
 
 /// A training of a network on so many images (0: the training images); `section` names its
 /// settings. `drop_last`: incomplete batches are left out.
+/// Each throws naming the key.
 DiskUse check_training(Experiment& experiment, const nn::Network& network,
                        const train::Settings& settings, const std::string& section,
                        int64_t images = 0, bool drop_last = false);
@@ -35,7 +36,9 @@ DiskUse check_features(Experiment& experiment);
 DiskUse check_gan(Experiment& experiment);
 DiskUse check_ratio(Experiment& experiment);
 /// A set with these settings.
+/// Throws naming the key.
 DiskUse check_fakes(Experiment& experiment, const FakeSettings& settings);
+/// Throws naming the key.
 DiskUse check_evaluation(Experiment& experiment);
 
 }  // namespace limbeck::kd

@@ -16,6 +16,7 @@ class Distillation : public train::ExtraLoss {
                std::unique_ptr<nn::Network> teacher, nn::Task task, DirectoryOf directory_of = {});
   /// The teacher's logits come with the batches (kd/stored_logits.h); of classes, and for methods
   /// that see nothing else.
+  /// Throws without any.
   Distillation(std::string name, std::unique_ptr<Method> method, data::ReplayedViews stored);
 
   /// Lets the teacher see the views that stored logits are of, for comparison. Before prepare().

@@ -16,6 +16,7 @@ class Experiment {
   const ExperimentSettings settings;
   const Device device;  ///< where networks train; no part of any fingerprint
 
+  /// Throws for none, for images that are not square, and when they have changed since.
   const data::Split& data();
   /// What data() is, as the stages' fingerprints say (data/identity.h); it throws when it finds
   /// something else.

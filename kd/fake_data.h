@@ -68,6 +68,7 @@ Judge classifier_judge(nn::Network& teacher, data::Standardisation standardisati
                        data::Augmentation augmentation, int64_t batch = 200);
 
 /// Linearly interpolated quantile (NumPy's default), q in [0, 1].
+/// Throws for no values and for q out of range.
 double quantile(std::vector<double> values, double q);
 /// Official form: the indices with loss <= cutoff, in order. (The original drops a loss that equals
 /// the cut-off. With rho = 1, or where many losses are equal, as those of a barely trained teacher,

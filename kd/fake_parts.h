@@ -27,8 +27,10 @@ class FakeSampler {
 };
 
 /// Also for settings that this task cannot follow.
+/// Throws naming what is missing.
 void check(const FakeTask& task, const FakeSettings& settings);
 
+/// The file of part i, in the folder of the set.
 std::string part_path(const FakeTask& task, size_t i);
 /// The random numbers of condition i.
 Stream stream_of_condition(const FakeTask& task, size_t i);
@@ -39,6 +41,7 @@ struct FakePart {
   int64_t images = 0;
   double acceptance = 0;
 };
+/// Of one set of fakes, in its folder.
 void make_parts(const FakeTask& task, const std::function<FakePart(size_t)>& make);
 void remove_parts(const FakeTask& task);
 

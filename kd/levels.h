@@ -35,6 +35,7 @@ Level pooled_vectors(const std::string& method, const nn::Features& student,
                      const nn::Features& teacher);
 
 /// A square map averaged to side x side, or as it is when it has that side.
+/// x [N,H,W,C].
 Variable pooled_to(const Variable& map, int64_t side);
 /// The larger map of a pair averaged down to the size of the smaller one.
 Level same_size(const Level& level);

@@ -31,6 +31,7 @@ struct ParityCase {
   /// Elements of a parameter in `param_grads`: sizes that only they tell.
   int64_t parameter_elements(const std::string& parameter) const;
   /// A number that only the note tells, as "nce_k=5".
+  /// Throws when the note does not say it.
   double noted(const std::string& key) const;
   /// Moves a module to the case's type and device and fills it by its own keys.
   void fill(nn::Module& module) const;

@@ -32,6 +32,7 @@ void pretrain(SampleLoss& network, const PreparationContext& context,
 class Body {
  public:
   /// `image` is the shape of one input, [H, W, C].
+  /// Throws for a student without maps.
   Body(nn::Network& network, const Shape& image);
   ~Body();
   Body(const Body&) = delete;

@@ -19,6 +19,7 @@ namespace limbeck::kd {
 // Results: test_<metric>, train_<metric>, loss, steps, parameters; students of a second phase also
 // fakes.
 
+/// The stages, one function each.
 void train_teacher(Experiment& experiment, StageContext& context, const std::string& model);
 
 /// The file of a network that plan.teachers names: a file, or a folder with the network's name.
@@ -56,6 +57,7 @@ void train_second_phase(Experiment& experiment, StageContext& context, const Stu
 
 /// A stage before a student's. With `first_phase` it is of a second phase: the student begins with
 /// those weights, and the images are those that it will train on.
+/// Throws when the method has no such one.
 void run_preparation(Experiment& experiment, StageContext& context, const Student& student,
                      const std::string& preparation, const Guidance& guidance,
                      const StageHandle& first_phase = {}, const StageHandle& fakes = {});
@@ -64,6 +66,7 @@ void run_preparation(Experiment& experiment, StageContext& context, const Studen
 
 /// Responses only (kd/response_stages.cpp): x -> h -> y, y -> h, and the sparse autoencoder.
 void train_embedding(Experiment& experiment, StageContext& context);
+/// Throws for a saved network of another kind.
 void train_label_embedding(Experiment& experiment, StageContext& context,
                            const StageHandle& embedding);
 /// Null without a stage.

@@ -12,16 +12,19 @@ namespace limbeck::kd {
 Variable softened(const Variable& logits, const LossWeights& weights);
 
 /// T^2 KL(softmax(t) || softmax(s)) of softened logits, batch mean; no gradient to the teacher.
+/// Logits [N, C]; a scalar.
 Variable soft_loss(const Variable& student, const Variable& teacher, const LossWeights& weights);
 
 /// min(1, (epoch + first) / epochs), a number on the device: the epoch of a recorded step is that
 /// of the running one. `like` gives the type; first = 1 counts epochs from 1.
+/// A scalar.
 Variable ramp(const train::Step& step, double epochs, double first, const Variable& like);
 
 /// The identity [n, n] like `t`: its rows are one-hot vectors, index_select makes them of labels.
 Tensor identity(int64_t n, const Tensor& t);
 
 /// L2 over the last axis as the official contrastive heads have it: no epsilon.
+/// x [N, d].
 Variable unit_rows(const Variable& x);
 
 }  // namespace limbeck::kd

@@ -11,6 +11,7 @@ namespace limbeck::nn {
 /// if made before it.
 class ImageStandardiser {
  public:
+  /// Throws for a deviation that is not positive.
   ImageStandardiser(const std::vector<double>& mean, const std::vector<double>& deviation,
                     Device device);
   /// images u8 [N,H,W,C], draws i32 [N,3] (crop corner, flip) or undefined for neither, both there

@@ -43,6 +43,7 @@ class ConvTranspose2d : public Module {
 /// weight [out, in], bias [out].
 class Linear : public Module {
  public:
+  /// Throws for sizes below 1.
   Linear(int64_t in, int64_t out, bool bias = true);
   Variable forward(const Variable& x) override;
   Variable weight, bias;
@@ -55,12 +56,14 @@ class Linear : public Module {
 /// forward(x) normalises; relu(x) and add_relu(x, residual) fuse what usually follows.
 class BatchNorm : public Module {
  public:
+  /// Throws for no channels.
   explicit BatchNorm(int64_t channels, double eps = 1e-5, double momentum = 0.1);
   Variable forward(const Variable& x) override { return apply(x, false, {}); }
   Variable relu(const Variable& x) { return apply(x, true, {}); }
   Variable add_relu(const Variable& x, const Variable& residual) {
     return apply(x, true, residual);
   }
+  /// Throws for another number of channels, and in train mode for one value per channel.
   Variable apply(const Variable& x, bool relu, const Variable& residual);
   Variable weight, bias;
 
@@ -76,6 +79,7 @@ using BatchNorm2d = BatchNorm;
 
 class GroupNorm : public Module {
  public:
+  /// Throws unless the groups divide the channels.
   GroupNorm(int64_t groups, int64_t channels, double eps = 1e-5);
   Variable forward(const Variable& x) override;
   Variable weight, bias;
@@ -91,6 +95,7 @@ class GroupNorm : public Module {
 /// weight [count, dim], N(0, 1).
 class Embedding : public Module {
  public:
+  /// Throws for sizes below 1.
   Embedding(int64_t count, int64_t dim);
   Variable operator()(const Tensor& index) { return embedding(weight, index); }
   Variable weight;

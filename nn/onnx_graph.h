@@ -20,6 +20,7 @@ Order our_order(int rank);
 /// N, C, H, W of our N, H, W, C, and O, I, H, W of convolution weights.
 const Order& channels_first();
 /// Where our axis (negative: from the end) stands.
+/// Throws for an axis that is not there.
 int64_t position(const Order& order, int64_t axis);
 
 /// A tensor of the graph; one without a name is an optional input that was not given.
@@ -47,6 +48,7 @@ class OnnxGraph {
   std::string scalar(double value);
   std::string integers(const std::vector<int64_t>& values);
   /// The value's name with its dimensions in that order: a Transpose, or a weight written so.
+  /// Throws for another number of dimensions.
   std::string in_order(const OnnxValue& value, const Order& order);
 
   /// Sizes of -1 are the batch ("N"). `type`: of the input, u8 or f32; the output is f32.
@@ -54,6 +56,7 @@ class OnnxGraph {
   void set_output(const std::string& name, const std::string& from,
                   const std::vector<int64_t>& sizes);
   /// The bytes of a ModelProto.
+  /// Throws when they are more than a file holds.
   std::string model(const std::string& name,
                     const std::vector<std::pair<std::string, std::string>>& metadata) const;
 
@@ -76,6 +79,7 @@ struct OnnxCall {
 /// Writes the nodes of a call and returns its first output.
 using OnnxMapping = OnnxValue (*)(const OnnxCall& call);
 struct RegisterOnnx {
+  /// Throws when the name is taken.
   RegisterOnnx(const char* op, OnnxMapping mapping);
 };
 /// Throws naming the operator when it has none.

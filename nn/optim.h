@@ -48,6 +48,7 @@ class SGD : public Optimizer {
     double lr = 0.05, momentum = 0.9, weight_decay = 0;
     bool nesterov = false;
   };
+  /// Throws for negative settings, and for Nesterov without momentum.
   SGD(std::vector<Parameter> parameters, const Config& config);
   void step() override;
 
@@ -63,6 +64,7 @@ class Adam : public Optimizer {
     double lr = 2e-4, beta1 = 0.9, beta2 = 0.999, eps = 1e-8, weight_decay = 0;
     bool decoupled = false;
   };
+  /// Throws for settings out of range.
   Adam(std::vector<Parameter> parameters, const Config& config);
   void step() override;
 
@@ -79,6 +81,7 @@ std::unique_ptr<Optimizer> create_optimizer(std::vector<Parameter> parameters,
 /// too): t = d t + (1 - d) s; a plain copy while step < start. Integer buffers are copied.
 class EMA {
  public:
+  /// Throws when the modules differ, or the decay is not in [0, 1].
   EMA(Module& target, const Module& source, double decay, int64_t start);
   void update(int64_t step) {
     update([step] { return step; });

@@ -78,6 +78,7 @@ enum class ParityKind { eval, train, gradient, later_loss };
 /// zero and their ReLU switches: which ones depends on the order of additions, so PyTorch's f32
 /// gradients lie up to 1.4e-2 and 0.23 from its f64 ones, ours up to 2.3e-2 and 0.21 (SSE2, AVX2,
 /// AVX-512); losses behind such updates 0.5 (0.41 seen).
+/// Throws for other kinds.
 ParityBounds parity_bounds(DType dtype, ParityKind kind);
 
 /// Runs a fixture (a JSON file as in tests/data/fixtures) with the runner that recognises its

@@ -62,6 +62,7 @@ CheckReport check_gradient(const Op& op, const OpCase& c, uint64_t seed = 0,
                            int64_t max_elements = 400);
 /// The same for another implementation in f64, such as a CUDA kernel: its own forward is
 /// differenced, on its device.
+/// Throws for a kernel of another type.
 CheckReport check_gradient(const Op& op, const OpCase& c, const Kernel& kernel, uint64_t seed = 0,
                            int64_t max_elements = 400);
 

@@ -9,6 +9,7 @@
 
 namespace limbeck {
 
+/// Each throws naming the operator, the argument, expected and found. Of any shape.
 inline void check_floating(const char* op, const char* name, const Tensor& t) {
   LIMBECK_CHECK(t.defined(), op, ": argument '", name, "' is missing");
   LIMBECK_CHECK(is_floating(t.dtype()), op, ": '", name, "' must be of a floating type, found ",
@@ -16,6 +17,7 @@ inline void check_floating(const char* op, const char* name, const Tensor& t) {
 }
 
 /// Given (or, when optional, left out), of the type of `like`, and of this shape.
+/// Throws as the first.
 inline void check_shape(const char* op, const char* name, const Tensor& t, const Tensor& like,
                         const Shape& shape, bool optional = false) {
   if (optional && !t.defined()) return;
@@ -30,6 +32,7 @@ inline DType accumulation_type(DType t) { return t == DType::bf16 ? DType::f32 :
 
 /// A parameter or given statistic of an operator on `x`: given (or, when optional, left out), of
 /// x's accumulation type, and of this shape.
+/// Throws as the first.
 inline void check_parameter(const char* op, const char* name, const Tensor& t, const Tensor& x,
                             const Shape& shape, bool optional = false) {
   if (optional && !t.defined()) return;
@@ -40,6 +43,7 @@ inline void check_parameter(const char* op, const char* name, const Tensor& t, c
 }
 
 /// An image batch [N, H, W, C] of a floating type.
+/// Throws as the first.
 inline void check_image(const char* op, const char* name, const Tensor& t) {
   check_floating(op, name, t);
   LIMBECK_CHECK(t.rank() == 4, op, ": '", name, "' must be an image batch ", image_layout(),
@@ -47,6 +51,7 @@ inline void check_image(const char* op, const char* name, const Tensor& t) {
 }
 
 /// Operands that one formula joins are of one type.
+/// Of any shape. Throws as the first.
 inline void check_type(const char* op, const char* name, const Tensor& t, const Tensor& like) {
   check_floating(op, name, t);
   LIMBECK_CHECK(t.dtype() == like.dtype(), op, ": '", name, "' must be ", like.dtype(),
@@ -74,6 +79,7 @@ inline std::pair<int64_t, int64_t> size_pair(const char* op, const Attrs& attrs,
 }
 
 /// Attribute `axis` of an operator that has one, as a dimension of x.
+/// Throws as the first.
 inline int axis_attribute(const char* op, const Attrs& attrs, const Shape& x,
                           int64_t fallback = 0) {
   const int64_t axis = attrs.integer("axis", fallback);

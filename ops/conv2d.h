@@ -82,6 +82,7 @@ void conv2d_backward_data_reference(const Conv2dSizes& s, const T* dy, const T* 
   for (int64_t i = 0; i < count; ++i) dx[i] = static_cast<T>(sum[i]);
 }
 
+/// dw = sum over output pixels of dy x.
 template <class T>
 void conv2d_backward_weight_reference(const Conv2dSizes& s, const T* x, const T* dy, T* dw) {
   const int64_t count = s.o * s.kh * s.kw * s.c_per_group();

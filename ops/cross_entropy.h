@@ -12,6 +12,7 @@ struct CrossEntropy {
   bool ignores;
   int64_t ignore_index;
 
+  /// Throws naming the attribute.
   explicit CrossEntropy(const Attrs& attrs)
       : smoothing(attrs.number("label_smoothing", 0)),
         ignores(attrs.find("ignore_index") != nullptr),
@@ -22,6 +23,7 @@ struct CrossEntropy {
   }
   bool ignored(int64_t label) const { return ignores && label == ignore_index; }
   /// Labels are data, so their range is checked where they are read.
+  /// Throws naming the sample.
   void check_label(int64_t n, int64_t label, int64_t classes) const {
     LIMBECK_CHECK(ignored(label) || (label >= 0 && label < classes), "cross_entropy: labels[", n,
                   "] = ", label, " is outside [0, ", classes, ")");

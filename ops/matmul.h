@@ -20,6 +20,7 @@ MatmulSizes matmul_sizes(const Shape& a, const Shape& b, const Attrs& attrs);
 struct LinearSizes {
   int64_t m = 0, n = 0, k = 0;
 };
+/// The same of the operator linear. Both throw naming argument, expected and found.
 LinearSizes linear_sizes(const Shape& x, const Shape& w);
 
 }  // namespace limbeck

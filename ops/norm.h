@@ -14,6 +14,7 @@ bool fused_relu(const char* op, const Attrs& attrs);
 struct ChannelStatistics {
   std::vector<double> mean, var, invstd;
 };
+/// Of x [.., C]: mean and biased variance of each channel.
 template <class T>
 ChannelStatistics channel_statistics(const Tensor& x, double eps);
 extern template ChannelStatistics channel_statistics<float>(const Tensor&, double);
@@ -21,6 +22,7 @@ extern template ChannelStatistics channel_statistics<double>(const Tensor&, doub
 
 /// Throws unless x has rank >= 2, a floating type, and (with batch statistics) not exactly one
 /// value per channel.
+/// x [.., C].
 void check_normalised(const char* op, const Tensor& x, bool batch_statistics);
 
 /// running = (1 - momentum) running + momentum batch for mean and variance, the latter unbiased (n

@@ -159,6 +159,7 @@ std::vector<const Kernel*> kernels_of(const std::string& op);
 bool has_kernel(const Op& op, DType dtype, DeviceKind device);
 
 struct RegisterOp {
+  /// Throws when the name is taken.
   explicit RegisterOp(Op op);
 };
 struct RegisterKernel {
@@ -167,16 +168,18 @@ struct RegisterKernel {
 
 /// Runs an operator: infer, allocate, launch. Returns all outputs, auxiliaries included. Forward
 /// and backward run the kernel for the type of the first floating input.
+/// Inputs of any shapes that `infer` takes; it throws for others.
 Tensors run_forward(const Op& op, const Tensors& in, const Attrs& attrs);
 /// Runs its backward. Returns one tensor per input, undefined where `wanted` is false. `in_specs`
 /// are the inputs' shapes and types (saved inputs may be gone); undefined `dout` of differentiable
 /// outputs count as zero.
+/// Throws when it has none.
 Tensors run_backward(const Op& op, const Tensors& saved_in, const Tensors& saved_out,
                      const Tensors& dout, const std::vector<TensorSpec>& in_specs,
                      const std::vector<bool>& wanted, const Attrs& attrs);
 
-/// Reference kernels written as templates `template <class T> void f(const ForwardCall&)`: picks T
-/// from the first floating tensor. Use: .forward = floating<ForwardCall, [](auto t, const
+/// Reference kernels are templates over the element type T: picks T from the first floating tensor.
+/// Use: .forward = floating<ForwardCall, [](auto t, const
 /// ForwardCall& c) { impl<decltype(t)>(c); }>
 template <class Call, auto Body>
 void floating(const Call& call) {

@@ -14,6 +14,7 @@ struct PoolGeometry {
   int64_t n, h, w, c, out_h, out_w;
   std::pair<int64_t, int64_t> kernel, stride, padding;
   bool count_include_pad;
+  /// Throws naming the attribute.
   PoolGeometry(const char* op, const Shape& x, const Attrs& attrs);
 
   /// Rows [begin, end) (of the image) under output row o, and how many rows count for the average.

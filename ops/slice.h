@@ -11,6 +11,7 @@ struct SliceRange {
   int axis;
   int64_t begin, end;
 };
+/// The checked attributes {axis, begin, end}; throws naming the attribute.
 SliceRange slice_range(const Shape& x, const Attrs& attrs);
 
 }  // namespace limbeck

@@ -62,6 +62,7 @@ struct LeakyRelu {
             .kinks = {0},
             .attrs = {{{"slope", 0.2}}, {}}};
   }
+  /// Throws naming the attribute.
   static Settings settings(const Attrs& attrs) {
     const double slope = attrs.number("slope", 0.01);
     // The backward reads the sign from y, which a negative slope would turn round.
@@ -287,6 +288,7 @@ struct Clamp {
             .kinks = {-0.5, 0.75},
             .attrs = {{{"low", -0.5}, {"high", 0.75}}, {{"high", 0.75}}}};
   }
+  /// Throws naming the attribute.
   static Settings settings(const Attrs& attrs) {
     const Settings s{attrs.number("low", -HUGE_VAL), attrs.number("high", HUGE_VAL)};
     LIMBECK_CHECK(s.a <= s.b, "clamp: low must not exceed high, found low=", s.a, " high=", s.b);
@@ -310,6 +312,7 @@ struct Affine {
             .saves = Saves::nothing,
             .attrs = {{{"scale", -1.5}, {"shift", 0.25}}, {{"shift", 3.0}}}};
   }
+  /// Throws naming the attribute.
   static Settings settings(const Attrs& attrs) {
     return {attrs.number("scale", 1), attrs.number("shift", 0)};
   }

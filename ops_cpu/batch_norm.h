@@ -50,6 +50,7 @@ struct NormGradients {
   Tensor dx, dgain, dbias, dresidual;  ///< undefined where not wanted
 };
 /// `batch`: mean and invstd depend on x. y is read only with relu and a residual.
+/// x [rows, C], statistics and gain [C].
 void batch_gradients(const NormLayout& layout, const Tensor& x, const Tensor& gain,
                      const Tensor& bias, const Tensor& residual, const Tensor& mean,
                      const Tensor& invstd, const Tensor& y, const Tensor& dy, bool relu, bool batch,

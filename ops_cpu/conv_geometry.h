@@ -32,6 +32,7 @@ struct Axis {
   bool inside() const { return lowest >= 0 && (steps - 1) * in_step + highest < in_size; }
 };
 
+/// One axis of a convolution, of its backward-data below.
 Axis forward_axis(int64_t in, int64_t out, int64_t k, int64_t stride, int64_t pad,
                   int64_t dilation);
 Axis backward_axis(int64_t in, int64_t out, int64_t k, int64_t stride, int64_t pad,

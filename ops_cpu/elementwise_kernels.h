@@ -27,14 +27,17 @@ struct ElementwiseKernels {
 
 LIMBECK_SIMD_TABLE(ElementwiseKernels, elementwise_kernels)
 
+/// The kernel of a function, by its type, for the instruction set in use; the others alike.
 template <class F>
 UnaryKernel unary_kernel() {
   return elementwise_kernels().unary[unary::Functions::index<F>()];
 }
+/// Of its gradient.
 template <class F>
 UnaryGradientKernel unary_gradient_kernel() {
   return elementwise_kernels().unary_gradient[unary::Functions::index<F>()];
 }
+/// Of a function of two tensors.
 template <class F>
 BinaryKernel binary_kernel() {
   return elementwise_kernels().binary[binary::Functions::index<F>()];

@@ -69,6 +69,7 @@ bool recording();
 /// Collects the host effects of this thread from here until stop() or destruction. Not nested.
 class HostEffects {
  public:
+  /// Throws while a step is being recorded.
   HostEffects();
   ~HostEffects();
   HostEffects(const HostEffects&) = delete;

@@ -73,8 +73,10 @@ struct Device {
   bool operator==(const Device&) const = default;
 };
 inline constexpr Device cpu{};
+/// Names, as messages and files have them.
 std::string to_string(Device d);
 /// "cpu", "cuda", "cuda:1".
+/// Throws on other texts.
 Device parse_device(const std::string& name);
 inline std::ostream& operator<<(std::ostream& out, Device d) { return out << to_string(d); }
 

@@ -21,6 +21,7 @@ std::string cat(const Parts&... parts) {
   return out.str();
 }
 
+/// Throws Error with the parts as one text.
 template <class... Parts>
 [[noreturn]] void fail(const Parts&... parts) {
   throw Error(cat(parts...));

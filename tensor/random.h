@@ -24,8 +24,9 @@ class Stream {
   Stream fork(std::string_view purpose, uint64_t index) const;
 
   uint32_t bits();
-  double uniform();          ///< [0, 1), 53 bits
-  double normal();           ///< N(0, 1), Box-Muller; one draw uses one block
+  double uniform();  ///< [0, 1), 53 bits
+  double normal();   ///< N(0, 1), Box-Muller; one draw uses one block
+  /// Throws for n < 1.
   int64_t below(int64_t n);  ///< uniform integer in [0, n); n >= 1, no modulo bias
   double uniform(double low, double high) { return low + (high - low) * uniform(); }
 
@@ -34,6 +35,7 @@ class Stream {
   void fill_uniform(const Tensor& t, double low = 0, double high = 1);
   void fill_normal(const Tensor& t, double mean = 0, double deviation = 1);
   /// i64 tensor of uniform integers in [low, high), low < high; one block each.
+  /// Throws when there are none.
   void fill_integers(const Tensor& t, int64_t low, int64_t high);
   /// Random permutation of 0..n-1 (Fisher-Yates).
   std::vector<int64_t> permutation(int64_t n);

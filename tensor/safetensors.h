@@ -38,6 +38,7 @@ TensorFile read_safetensors(const std::string& path);
 void write_safetensors(const std::string& path, const TensorFile& file);
 
 /// The same atomic write for any bytes.
+/// Throws naming the path.
 void write_file_atomically(const std::string& path, const void* data, size_t bytes);
 void write_file_atomically(const std::string& path, const std::string& text);
 /// The whole file; throws naming it.
@@ -48,6 +49,7 @@ std::string read_file(const std::string& path);
 Tensor read_npy(const std::string& path);
 /// The same of bytes in memory; errors begin with `name`.
 Tensor parse_npy(std::string_view bytes, const std::string& name);
+/// Any shape; throws for other types, and naming the path.
 void write_npy(const std::string& path, const Tensor& t);
 
 }  // namespace limbeck

@@ -25,6 +25,7 @@ class Tensor {
   static Tensor zeros(const Shape& shape, DType dtype = DType::f32, Device device = cpu);
   static Tensor full(const Shape& shape, double value, DType dtype = DType::f32,
                      Device device = cpu);
+  /// Throws unless there are as many values as elements.
   template <class T>
   static Tensor of(const std::vector<T>& values, const Shape& shape);
   template <class T>
@@ -70,9 +71,11 @@ class Tensor {
   std::vector<T> to_vector() const;
 
   /// Same storage, other shape with the same number of elements; one size may be -1.
+  /// Throws for other numbers.
   Tensor reshape(const Shape& shape) const;
   Tensor reshape(std::initializer_list<int64_t> sizes) const;
   /// Rows [begin, end) of the leading dimension; shares storage.
+  /// Throws when they are out of range.
   Tensor rows(int64_t begin, int64_t end) const;
   /// Deep copy.
   Tensor clone() const;
@@ -81,6 +84,7 @@ class Tensor {
   Tensor to(Device device) const;
   /// Copies the elements of `source` (same shape and type, any device) into this storage and bumps
   /// the version.
+  /// Throws for others.
   void copy_from(const Tensor& source) const;
   void fill(double value) const;
 
@@ -103,6 +107,7 @@ class Tensor {
 
 /// General copy with permuted dimensions: result.dim(i) = t.dim(order[i]). Any type; tensors of
 /// other devices go through the host (the op `permute` does not).
+/// Throws unless `order` is a permutation of the dimensions.
 Tensor permuted(const Tensor& t, std::span<const int> order);
 /// Layout of an image batch or a convolution weight between memory (N,H,W,C / out,kh,kw,in) and
 /// PyTorch's files (N,C,H,W / OIHW).
@@ -136,6 +141,7 @@ decltype(auto) dispatch_floating(DType dtype, const char* what, F&& f) {
 }
 
 /// Calls f(T{}) with the C++ type of any dtype.
+/// Throws naming `what` for others.
 template <class F>
 decltype(auto) dispatch_all(DType dtype, const char* what, F&& f) {
   switch (dtype) {

@@ -67,6 +67,7 @@ class TransferBackend {
   virtual std::unique_ptr<Upload> stage(const std::vector<Tensor>& tensors, int index) = 0;
   virtual std::unique_ptr<Download> read_later(const std::vector<Tensor>& tensors, int index) = 0;
 };
+/// By the file of a device, once.
 void register_transfers(DeviceKind kind, TransferBackend& transfers);
 
 }  // namespace limbeck

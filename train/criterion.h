@@ -68,6 +68,7 @@ class RegressionCriterion : public Criterion {
 };
 
 /// Index of the largest entry of each row of [N, C]; the first one on ties.
+/// Throws for other ranks.
 std::vector<int64_t> argmax_rows(const Tensor& output);
 
 }  // namespace limbeck::train

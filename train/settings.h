@@ -72,6 +72,7 @@ void check_milestones(const std::vector<double>& milestones, const std::string& 
 std::string unreached_milestone(const std::vector<double>& milestones, int64_t epochs,
                                 const std::string& section);
 
+/// What these settings say of the optimiser.
 nn::OptimizerConfig optimizer_of(const Settings& settings);
 /// Of a step, from 0, in a training with so many steps an epoch.
 double learning_rate(const Settings& settings, int64_t step, int64_t steps_per_epoch);

@@ -43,6 +43,7 @@ SupervisedResult fit(const SupervisedTask& task, const Settings& settings);
 
 /// Mean of the criterion's metric over a data set, in eval mode without gradient or augmentation;
 /// restores the mode.
+/// Throws for an empty set.
 double evaluate(nn::Network& network, const data::Dataset& dataset,
                 const data::Standardisation& standardisation, const Criterion& criterion,
                 int64_t batch = 200);

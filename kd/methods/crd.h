@@ -58,6 +58,7 @@ class Contrast : public nn::Module {
 class Crd : public Method {
  public:
   using Settings = CrdSettings;
+  /// Throws naming the setting.
   explicit Crd(const Settings& settings);
   LossWeights weights() const override { return settings_; }
   void check(const Pair& pair) override;

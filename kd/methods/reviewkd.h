@@ -31,9 +31,11 @@ class Fusion : public nn::Module {
 };
 
 /// Nearest neighbours, by a whole factor up or down.
+/// map [N,H,W,C] -> [N,side,side,C].
 Variable resized(const Variable& map, int64_t side);
 
 /// HCL: the hierarchical context loss of one level.
+/// Both [N,H,W,C]; a scalar.
 Variable context_loss(const Variable& student, const Variable& teacher);
 
 }  // namespace limbeck::kd::reviewkd

@@ -25,6 +25,7 @@ std::unique_ptr<EmbeddingNetwork> create_embedding_network(const std::string& na
 /// main.0, 1, 3, 4, 6, 7, 9, 10, 12.
 class LabelToEmbedding : public Module {
  public:
+  /// Throws unless dim is a multiple of 8.
   explicit LabelToEmbedding(int64_t dim = 128);
   Variable forward(const Variable& responses) override;
   int64_t dim() const { return dim_; }

@@ -63,6 +63,7 @@ struct ModelEntry {
   }
 };
 struct RegisterModel {
+  /// Throws when the name is taken.
   explicit RegisterModel(ModelEntry entry);
 };
 /// Sorted by family, then as registered.

@@ -156,5 +156,11 @@ test: $(NVCC_DIR)/limbeck $(NVCC_DIR)/limbeck_tests
 	$(NVCC_DIR)/limbeck_tests
 endif
 
+#: cuda-report	with nvcc: registers and spills of every kernel, to ops_cuda/ptxas.txt
+#: instructions	with nvcc: instructions of the inner loops, to docs/cuda-instructions.txt
+#: check-nvcc	with nvcc: every kernel file, compiled only
+#: sanitize-gpu	with a GPU: the kernels' tests under compute-sanitizer
+#: gpu-bundle	with nvcc: what a machine with a GPU needs, in one file
+#: gpu-report	with a GPU: what is to be known about it (bench/on_gpu.sh)
 .PHONY: test cuda-report instructions check-nvcc sanitize-gpu gpu-bundle gpu-report
 -include $(shell find $(SIM_DIR) $(NVCC_DIR) -name '*.d' 2>/dev/null)

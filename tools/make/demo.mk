@@ -9,6 +9,10 @@ DEMO_THREADS ?= $(shell n=$$(nproc 2>/dev/null || echo 2); echo $$((n > 1 ? n / 
 # $(call demo_run,CONFIG,FOLDER,NAME): its lines begin with NAME. An interrupt is for the program, which then writes a checkpoint and says so.
 demo_run = @bash -o pipefail -c '$(BUILD)/limbeck run $(1) --out $(2) --threads $(DEMO_THREADS) $(DEMO_OPTIONS) 2>&1 | (trap "" INT TERM; sed -u "s/^/$(3): /")'
 
+#: demo	the main job, small: classes and responses, about four minutes
+#: demo-classes	its one half
+#: demo-responses	its other half
+#: readme-images	the pictures of README.md, from the GANs of the demo
 .PHONY: demo-classes demo-responses readme-images
 demo-classes: $(BUILD)/limbeck
 	$(call demo_run,configs/demo.toml,$(DEMO_OUT),classes)

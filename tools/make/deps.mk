@@ -2,7 +2,7 @@
 # `make` on a bare machine (make, nothing else) installs the compiler before anything asks it questions.
 
 GOALS := $(or $(MAKECMDGOALS),all)
-ifneq ($(filter-out clean deps,$(GOALS)),)
+ifneq ($(filter-out clean deps help,$(GOALS)),)
 include $(BUILD)/deps.mk
 endif
 
@@ -18,5 +18,6 @@ $(TEST_OBJ): | $(BUILD)/deps.test
 $(call obj,$(BENCH_SRC)): | $(BUILD)/deps.bench
 
 # Says what was found; installs what is missing for building and testing.
+#: deps	installs what the build needs (Debian, Ubuntu), or says what is missing
 deps:
 	@CXX="$(CXX)" PREFIX="$(PREFIX)" tools/make/deps.sh $(BUILD) build test && echo "deps: everything that 'make' and 'make test' need is here"

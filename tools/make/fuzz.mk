@@ -6,6 +6,7 @@ TIME     ?= 30
 TARGETS  ?=
 FUZZ_SRC := $(wildcard tests/fuzz/*targets.cpp) tests/fuzz/target.cpp tests/fuzz/driver.cpp
 
+#: fuzz	the readers of files under libFuzzer, TIME seconds each
 .PHONY: fuzz
 fuzz:
 	$(MAKE) CXX=$(FUZZ_CXX) BUILD=$(BUILD)/fuzz OPT=-O1 CCACHE= LIMBECK_FUZZING=1 $(BUILD)/fuzz/limbeck_fuzz

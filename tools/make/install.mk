@@ -14,6 +14,8 @@ $(BUILD)/install/%: tools/make/install/%.in FORCE
 	@mkdir -p $(@D)
 	@sed -e 's|@VERSION@|$(VERSION)|' -e 's|@LIBRARIES@|$(LDLIBS)|' -e 's|@LIBRARY_LIST@|$(subst $(empty) ,;,$(LDLIBS))|' $< > $@
 
+#: install	program, library and headers to PREFIX (default /usr/local); docs/install.md
+#: uninstall	removes them
 .PHONY: install uninstall
 install: $(BUILD)/limbeck $(BUILD)/liblimbeck.a $(addprefix $(BUILD)/install/,limbeck.pc limbeckConfig.cmake limbeckConfigVersion.cmake)
 	@rm -rf $(INSTALL_TO)/include/limbeck
