@@ -26,8 +26,8 @@ class Stream {
   uint32_t bits();
   double uniform();  ///< [0, 1), 53 bits
   double normal();   ///< N(0, 1), Box-Muller; one draw uses one block
-  /// Throws for n < 1.
-  int64_t below(int64_t n);  ///< uniform integer in [0, n); n >= 1, no modulo bias
+  /// Uniform integer in [0, n), without modulo bias; throws for n < 1.
+  int64_t below(int64_t n);
   double uniform(double low, double high) { return low + (high - low) * uniform(); }
 
   /// Fill float tensors of any shape and device; element i depends on (key, offset, i) only,

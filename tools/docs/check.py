@@ -13,7 +13,7 @@ import re
 import sys
 import xml.etree.ElementTree as ElementTree
 
-SHAPES = re.compile(r"\[|shape|element|scalar|\brows?\b|\bsize|tensor", re.I)
+SHAPES = re.compile(r"\[|shape|element|scalar|\brows?\b|\bsize|tensor|axes", re.I)
 ERRORS = re.compile(r"throw|error|refuse|must|strict", re.I)
 
 
