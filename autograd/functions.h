@@ -19,8 +19,8 @@ Variable maximum(const Variable& a, const Variable& b);
 Variable minimum(const Variable& a, const Variable& b);
 Variable affine(const Variable& x, double scale,
                 double shift);  ///< op affine{scale, shift}: scale * x + shift
-/// floor(a / b), no gradient, and a - b floor(a / b); of integers b is not 0. They take i32 and i64,
-/// as add, sub, mul, maximum and minimum do, which wrap.
+/// floor(a / b), no gradient, and a - b floor(a / b); of integers b is not 0. They take i32 and
+/// i64, as add, sub, mul, maximum and minimum do, which wrap.
 inline Variable floor_divide(const Variable& a, const Variable& b) {
   return apply1("floor_divide", {a, b});
 }

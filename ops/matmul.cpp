@@ -29,7 +29,8 @@ Operand operand_of(const char* name, const Shape& s, bool transposed, bool vecto
   return o;
 }
 
-/// The axes of `lead`, the last two dimensions of operands and result being matrices of these sizes.
+/// The axes of `lead`, the last two dimensions of operands and result being matrices of these
+/// sizes.
 std::vector<BatchAxis> axes_of(const Shape& a, const Shape& b, const Shape& lead, int64_t size_a,
                                int64_t size_b, int64_t size_c) {
   const Strides in_a = broadcast_strides(a, lead), in_b = broadcast_strides(b, lead),

@@ -1,6 +1,6 @@
-// What a kernel cannot throw: an index out of range, or an integer divided by 0, found on the device
-// is written down and thrown by the next synchronisation, where the host reads a result. The kernel goes on without touching
-// the bad address, so the device stays usable.
+// What a kernel cannot throw: an index out of range, or an integer divided by 0, found on the
+// device is written down and thrown by the next synchronisation, where the host reads a result. The
+// kernel goes on without touching the bad address, so the device stays usable.
 #pragma once
 #include "ops_cuda/device.h"
 #include "ops_cuda/launch.h"

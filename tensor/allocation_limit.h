@@ -13,8 +13,8 @@ struct TensorFile;
 class AllocationLimit {
  public:
   AllocationLimit(size_t bytes, std::string what);
-  /// For a network that is built as the metadata of a file say: some times the bytes of its tensors,
-  /// whatever their types, and a little for what it keeps besides. `name` is the file's.
+  /// For a network that is built as the metadata of a file say: some times the bytes of its
+  /// tensors, whatever their types, and a little for what it keeps besides. `name` is the file's.
   static AllocationLimit by_tensors(const TensorFile& file, const std::string& name);
   ~AllocationLimit();
   AllocationLimit(const AllocationLimit&) = delete;

@@ -14,8 +14,8 @@ struct Head : nn::Module {
   Variable forward(const Variable& x) override { return linear2(relu(linear0(x))); }
 };
 
-/// A frozen teacher with its head, which is all that trains: pooled is the head's output. `width` is
-/// that of what the teacher's last linear layer sees. The teacher outlives it.
+/// A frozen teacher with its head, which is all that trains: pooled is the head's output. `width`
+/// is that of what the teacher's last linear layer sees. The teacher outlives it.
 class TeacherWithHead : public nn::Network {
  public:
   TeacherWithHead(nn::Network& teacher, int64_t width) : head(width), teacher_(teacher) {

@@ -1,6 +1,7 @@
 // One vector register of floats with GCC's vector extensions, as wide as the instruction set of
-// this compilation: 4 floats of SSE and NEON, 8 of AVX2, 16 of AVX-512. Only for files of ops_cpu/simd; everything is in the namespace of the
-// instruction set, so that copies never mix at link time.
+// this compilation: 4 floats of SSE and NEON, 8 of AVX2, 16 of AVX-512. Only for files of
+// ops_cpu/simd; everything is in the namespace of the instruction set, so that copies never mix at
+// link time.
 #pragma once
 #include <cstdint>
 #if defined(__AVX2__)

@@ -7,6 +7,7 @@
 #include <functional>
 #include <set>
 
+#include "tests/data/temporary.h"
 #include "tests/kd/workflow_graph.h"
 
 namespace limbeck::kd {
