@@ -26,7 +26,7 @@ std::string folder;
 void list_targets() {
   for (const fuzz::Target& t : fuzz::targets()) {
 #ifdef LIMBECK_ONLY_READS
-    if (t.operators) continue;
+    if (t.computes) continue;
 #endif
     std::printf("%s\n", t.name.c_str());
   }
