@@ -10,6 +10,7 @@ export MSAN_OPTIONS=poison_in_malloc=0
 [[ -d /dev/shm && -w /dev/shm ]] && export TMPDIR=/dev/shm
 targets=("$@")
 ((${#targets[@]})) || mapfile -t targets < <("$program")
+((${#targets[@]})) || { echo "$program: names no readers" >&2; exit 2; }
 limit=(-max_total_time="$seconds")
 ((seconds)) || limit=(-runs=0)
 found=0 executions=0

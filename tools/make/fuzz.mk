@@ -38,8 +38,9 @@ fuzz-memory: $(call plain_of,memory)
 
 ifdef FUZZ
 FUZZ_FLAGS_address := address,undefined -fno-sanitize-recover=all
-# libstdc++ is not compiled for MemorySanitizer: objects on the stack that it writes would count as unwritten.
-FUZZ_FLAGS_memory  := memory -mllvm -msan-poison-stack=0
+# libstdc++ and the plain objects are not compiled for MemorySanitizer: objects on the stack that they write would count as unwritten, and so
+# would what they pass to functions.
+FUZZ_FLAGS_memory  := memory -mllvm -msan-poison-stack=0 -fsanitize-memory-param-retval
 # ccache takes a precompiled header of clang's only without its time.
 CXXFLAGS += -g1 -fsanitize=fuzzer-no-link,$(FUZZ_FLAGS_$(FUZZ)) -Xclang -fno-pch-timestamp
 LDFLAGS  += -fsanitize=fuzzer,$(firstword $(FUZZ_FLAGS_$(FUZZ)))
