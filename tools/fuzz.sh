@@ -4,8 +4,6 @@
 set -u
 program=$(realpath "$1") seconds=$2 corpus=$3; shift 3
 export OMP_NUM_THREADS=1 ASAN_OPTIONS=allocator_may_return_null=1:detect_leaks=0 UBSAN_OPTIONS=print_stacktrace=1
-# What libstdc++ and zlib write, which are not compiled for MemorySanitizer, would count as unwritten: only tensors do until they are written.
-export MSAN_OPTIONS=poison_in_malloc=0
 # Where the inputs are written: in memory.
 [[ -d /dev/shm && -w /dev/shm ]] && export TMPDIR=/dev/shm
 targets=("$@")

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Three seconds of fuzzing for every reader, where `make test` could build the fuzzer. Longer: make fuzz TIME=...
 source "$(dirname "$0")/lib.sh"
-program=${limbeck%/*}/fuzz/address/limbeck_fuzz
+program=${limbeck%/*}/fuzz/limbeck_fuzz
 if [[ ! -x $program ]]; then skip "fuzzing" "no clang with libFuzzer and OpenMP (Debian: clang, libclang-rt-14-dev, libomp-14-dev)"; finish; fi
 tools/fuzz.sh "$program" 3 "$work/corpus" > "$work/readers"; status=$?
 cat "$work/readers"

@@ -16,22 +16,6 @@ namespace fs = std::filesystem;
 const fuzz::Target* target = nullptr;
 std::string folder;
 
-#if defined(__has_feature)
-#if __has_feature(memory_sanitizer)
-#define LIMBECK_ONLY_READS 1
-#endif
-#endif
-
-/// The names, a line each; under MemorySanitizer of those that only read.
-void list_targets() {
-  for (const fuzz::Target& t : fuzz::targets()) {
-#ifdef LIMBECK_ONLY_READS
-    if (t.computes) continue;
-#endif
-    std::printf("%s\n", t.name.c_str());
-  }
-}
-
 void write_seeds(const std::string& directory) {
   fs::create_directories(directory);
   int number = 0;
@@ -49,7 +33,7 @@ void write_seeds(const std::string& directory) {
 extern "C" int LLVMFuzzerInitialize(int* argc, char*** argv) {
   const char* const name = std::getenv("LIMBECK_FUZZ");
   if (!name) {
-    list_targets();
+    for (const fuzz::Target& t : fuzz::targets()) std::printf("%s\n", t.name.c_str());
     std::exit(0);
   }
   target = &fuzz::find_target(name);

@@ -20,7 +20,6 @@ struct Target {
   std::vector<std::string> refused = {};
   bool parts = false;     ///< of lines or records: with the last ones cut off it may be whole
   bool checksum = false;  ///< every flipped bit of it is noticed
-  bool computes = false;  ///< or builds a network: not for MemorySanitizer (docs/reliability.md)
 };
 
 inline std::ostream& operator<<(std::ostream& out, const Target& target) {

@@ -103,7 +103,6 @@ const RegisterTarget op_file({
               op_seed("softmax", "{}", {{"x", Tensor::full({2, 3}, 1)}}),
               op_seed("permute", R"({"order": [1, 0]})", {{"x", Tensor::full({2, 3}, 1)}})},
     .read = [](const std::string& f) { run_named_op(f + "/input"); },
-    .computes = true,
 });
 
 const RegisterTarget op_attributes({
@@ -127,7 +126,6 @@ const RegisterTarget checkpoint({
       kd::save_network(f + "/input", *net, "resnet8", options, {{0.5}, {0.5}});
     }},
     .read = [](const std::string& f) { kd::load_network(f + "/input"); },
-    .computes = true,
 });
 
 const RegisterTarget generator({
@@ -138,7 +136,6 @@ const RegisterTarget generator({
       write_safetensors(f + "/input", gan::generator_checkpoint(*net));
     }},
     .read = [](const std::string& f) { gan::load_trained_generator(f + "/input"); },
-    .computes = true,
 });
 
 data::Split two_images() {
@@ -188,7 +185,6 @@ const RegisterTarget parity({
     }},
     .read = [](const std::string& f) { nn::run_parity(f + "/input.json", DType::f32, cpu); },
     .refused = {"", "{}", "[]", R"({"model": 1})", std::string(100000, '[')},
-    .computes = true,
 });
 
 }  // namespace
