@@ -114,12 +114,11 @@ void network_to_checkpoint(const Options& o) {
   report(o, weights, *network, "");
 }
 
-/// What a checkpoint's file holds, without what says so; refuses what is not whole.
-TensorFile plain_weights(const Options& o, std::string& name) {
-  const TensorFile file = read_safetensors(expect_undamaged_file(o.in));
+/// The weights of a checkpoint's file, without what says so; refuses what is not whole.
+TensorFile plain_weights(const Options& o, const TensorFile& file, std::string& name) {
   const gan::CheckpointKind kind = gan::checkpoint_kind(file);
   if (kind == gan::CheckpointKind::none) {
-    const kd::SavedNetwork saved = kd::load_network(o.in, cpu, o.allow_nonfinite);
+    const kd::SavedNetwork saved = kd::load_network(file, o.in, cpu, o.allow_nonfinite);
     name = saved.name;
     return saved.network->state_dict();
   }
@@ -131,7 +130,7 @@ TensorFile plain_weights(const Options& o, std::string& name) {
 
 void to_plain(const Options& o) {
   std::string name;
-  const TensorFile file = plain_weights(o, name);
+  const TensorFile file = plain_weights(o, read_safetensors(expect_undamaged_file(o.in)), name);
   write(o, file);
   std::printf("%s: %zu tensors of %s with PyTorch's keys\n", o.out.c_str(), file.tensors.size(),
               name.c_str());
@@ -140,8 +139,8 @@ void to_plain(const Options& o) {
 /// A checkpoint as it is, with its checksum.
 void to_checksummed(const Options& o) {
   std::string name;
-  plain_weights(o, name);
-  const TensorFile file = read_safetensors(o.in);
+  const TensorFile file = read_safetensors(expect_undamaged_file(o.in));
+  plain_weights(o, file, name);
   write(o, file);
   std::printf("%s: %zu tensors of %s and their checksum\n", o.out.c_str(), file.tensors.size(),
               name.c_str());

@@ -11,6 +11,7 @@
 #include <new>
 
 #include "apps/command.h"
+#include "apps/report_text.h"
 #include "apps/version.h"
 #include "tensor/error.h"
 
@@ -42,11 +43,12 @@ int main(int argc, char** argv) {
   } catch (const limbeck::ExitStatus& e) {
     return e.code;
   } catch (const limbeck::Error& e) {
-    std::fprintf(stderr, "limbeck: error: %s\n", e.what());
+    std::fprintf(stderr, "limbeck: error: %s\n", limbeck::report::printable(e.what()).c_str());
   } catch (const std::bad_alloc&) {
     std::fprintf(stderr, "limbeck: error: out of memory\n");
   } catch (const std::exception& e) {
-    std::fprintf(stderr, "limbeck: error: unexpected: %s\n", e.what());
+    std::fprintf(stderr, "limbeck: error: unexpected: %s\n",
+                 limbeck::report::printable(e.what()).c_str());
   }
   return 1;
 }

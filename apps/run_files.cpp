@@ -199,6 +199,7 @@ std::optional<FileLock> lock_stage(const std::string& directory, const std::stri
   const std::string path = stage_lock_path(directory, stage);
   std::error_code error;
   fs::create_directories(directory + "/.locks", error);
+  LIMBECK_CHECK(!error, directory, "/.locks: cannot be created: ", error.message());
   auto lock = FileLock::acquire(path);
   // Who it is serves people only; written in place, as a renamed file would be another lock.
   if (lock)

@@ -52,7 +52,11 @@ void save_network(const std::string& path, const nn::Network& network, const std
 }
 
 SavedNetwork load_network(const std::string& path, Device device, bool allow_nonfinite) {
-  const TensorFile file = read_safetensors(path);
+  return load_network(read_safetensors(path), path, device, allow_nonfinite);
+}
+
+SavedNetwork load_network(const TensorFile& file, const std::string& path, Device device,
+                          bool allow_nonfinite) {
   const MetadataReader metadata(file, path,
                                 "a network saved by limbeck (`limbeck convert FILE OUT --model "
                                 "NAME` makes one of weights alone)");

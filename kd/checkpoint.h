@@ -59,5 +59,8 @@ void save_network(const std::string& path, const nn::Network& network, const std
 /// ones.
 SavedNetwork load_network(const std::string& path, Device device = cpu,
                           bool allow_nonfinite = false);
+/// The same of a file that has been read.
+SavedNetwork load_network(const TensorFile& file, const std::string& path, Device device = cpu,
+                          bool allow_nonfinite = false);
 
 }  // namespace limbeck::kd

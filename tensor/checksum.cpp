@@ -23,7 +23,7 @@ Checksum& Checksum::add(std::string_view bytes) {
     mix(word);
   }
   uint64_t rest = 0;
-  std::memcpy(&rest, bytes.data() + at, bytes.size() - at);
+  if (at < bytes.size()) std::memcpy(&rest, bytes.data() + at, bytes.size() - at);
   mix(rest);
   return *this;
 }

@@ -158,7 +158,9 @@ class RepeatedKeys : public nlohmann::json_sax<Json> {
 
 Json parse_header(const std::string& path, std::string_view text) {
   RepeatedKeys repeated(path);
-  const Json header = Json::sax_parse(text, &repeated) ? Json::parse(text, nullptr, false) : Json();
+  // The parser takes a zero byte for the end of the text.
+  const bool whole = text.find('\0') == text.npos && Json::sax_parse(text, &repeated);
+  const Json header = whole ? Json::parse(text, nullptr, false) : Json();
   LIMBECK_CHECK(header.is_object(), path,
                 ": not a safetensors file: its header is not a JSON object");
   return header;

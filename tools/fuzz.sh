@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# tools/fuzz.sh PROGRAM SECONDS CORPUS [TARGET...]: every target for so many seconds, from its valid inputs and what earlier runs found. What breaks a
-# reader stays in CORPUS/TARGET.found; the last line says how many were run, how often, and what was found.
+# tools/fuzz.sh PROGRAM SECONDS CORPUS [TARGET...]: every target for so many seconds, from its valid inputs and what earlier runs found (0: only these). What
+# breaks a reader stays in CORPUS/TARGET.found; the last line says how many were run, how often, and what was found.
 set -u
 program=$(realpath "$1") seconds=$2 corpus=$3; shift 3
 export OMP_NUM_THREADS=1 ASAN_OPTIONS=allocator_may_return_null=1:detect_leaks=0 UBSAN_OPTIONS=print_stacktrace=1
@@ -8,12 +8,15 @@ export OMP_NUM_THREADS=1 ASAN_OPTIONS=allocator_may_return_null=1:detect_leaks=0
 [[ -d /dev/shm && -w /dev/shm ]] && export TMPDIR=/dev/shm
 targets=("$@")
 ((${#targets[@]})) || mapfile -t targets < <("$program")
+((${#targets[@]})) || { echo "$program: names no readers" >&2; exit 2; }
+limit=(-max_total_time="$seconds")
+((seconds)) || limit=(-runs=0)
 found=0 executions=0
 for target in "${targets[@]}"; do
   mkdir -p "$corpus/$target" "$corpus/$target.found"
   LIMBECK_FUZZ=$target "$program" --seeds "$corpus/$target" || exit 2
   log=$corpus/$target.log
-  LIMBECK_FUZZ=$target "$program" "$corpus/$target" -max_total_time="$seconds" -timeout=10 -rss_limit_mb=2048 -malloc_limit_mb=1024 -max_len=65536 \
+  LIMBECK_FUZZ=$target "$program" "$corpus/$target" "${limit[@]}" -timeout=60 -rss_limit_mb=2048 -malloc_limit_mb=1024 -max_len=65536 \
     -print_final_stats=1 -artifact_prefix="$corpus/$target.found/" > "$log" 2>&1
   status=$?
   n=$(sed -n 's/^stat::number_of_executed_units: *//p' "$log")

@@ -6,7 +6,7 @@ source "$(dirname "$0")/lib.sh"
 for compiler in cc gcc clang; do command -v $compiler > /dev/null && break; done
 shim=$work/faults.so
 if ! $compiler -shared -fPIC -O1 tests/e2e/faults.c -o "$shim" -ldl 2> "$work/err"; then skip "faults" "no C compiler"; finish; fi
-run() { "$limbeck" run configs/tiny.toml --set data.shapes.train=40 --set data.shapes.test=20 --set teacher.epochs=1 --stop-after teacher --threads 1 --checkpoint-seconds 0 --quiet --out "$@"; }
+run() { "$limbeck" run configs/tiny.toml --set teacher.model=resnet8 --stop-after teacher --threads 1 --checkpoint-seconds 0 --quiet --out "$@"; }
 check "a run" run "$work/whole"
 
 # faulty CALL ERRNO N [ONCE]: the run with that fault from the N-th call on; 0: counts the calls.

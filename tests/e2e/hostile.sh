@@ -40,6 +40,12 @@ refused "18 bytes of TGA that stand for 17 GB" 'a.img' data info --kind folder -
 printf 'P6 60000 60000 255\n' | folder
 refused "a PNM of 10 GB without pixels" 'a.img' data info --kind folder --path "$work/folder"
 
+folder < /dev/null; printf 'file,label\n"a\nb\033[31m.png",0\n' > "$work/folder/labels.csv"
+refused "a name with a line break and a colour is one line of error" 'labels.csv: line 2: .*no such file' data info --kind folder --path "$work/folder"
+check "without what steers a terminal" bash -c "! grep -q $'\\033' '$work/err'"
+printf 'seed = 1 # m\303\270ller\n\303\270 = 2\n' > "$work/letters.toml"
+refused "a letter that toml++ takes for impossible" 'letters.toml:2: not TOML' config "$work/letters.toml"
+
 deep=$(head -c 100000 /dev/zero | tr '\0' '[')
 echo "seed = $deep" > "$work/deep.toml"
 refused "100,000 brackets in a configuration" 'deep.toml' config "$work/deep.toml"

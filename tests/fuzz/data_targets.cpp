@@ -51,6 +51,15 @@ const RegisterTarget image({
                 "GIF89a\x01\0\x01\0"},
 });
 
+const RegisterTarget png({
+    .name = "png",
+    .seeds = {[](const std::string& f) { data::write_png(f + "/input", picture()); },
+              [](const std::string& f) { data::write_png(f + "/input", picture(1)); }},
+    .read = [](const std::string& f) { data::read_image(f + "/input"); },
+    .refused = {"\x89PNG\r\n\x1a\n"},
+    .checksum = true,
+});
+
 std::string idx_labels() { return big_endian(2049) + big_endian(2) + std::string("\0\1", 2); }
 std::string idx_images() {
   return big_endian(2051) + big_endian(2) + big_endian(2) + big_endian(2) + std::string(8, '\x30');
@@ -88,6 +97,7 @@ const RegisterTarget cifar({
     .seeds = {wrote(std::string(3073, '\1') + std::string(3073, '\2'))},
     .read = [](const std::string& f) { data::read_cifar_file(f + "/input", 10, 1); },
     .refused = {"", std::string(3072, '\1'), std::string(3073, '\xff')},
+    .parts = true,
 });
 
 void write_folder(const std::string& f, const std::string& csv) {
@@ -107,6 +117,7 @@ const RegisterTarget labels({
     .read = [](const std::string& f) { data::read_folder(f); },
     .refused = {"", "file,label\n", "file,label\na.png\n", "file,label\n\"a.png,0\n",
                 "file,label\n../../../../etc/passwd,0\n", "file,angle\na.png,nan\n"},
+    .parts = true,
 });
 
 auto npz_seed(bool packed) {

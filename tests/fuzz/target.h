@@ -18,6 +18,8 @@ struct Target {
   std::function<void(const std::string& folder)> read;
   /// Bytes that once broke it: they must be refused.
   std::vector<std::string> refused = {};
+  bool parts = false;     ///< of lines or records: with the last ones cut off it may be whole
+  bool checksum = false;  ///< every flipped bit of it is noticed
 };
 
 inline std::ostream& operator<<(std::ostream& out, const Target& target) {

@@ -3,9 +3,10 @@
 #include "apps/monitor.h"
 #include "apps/op_file.h"
 #include "apps/op_json.h"
-#include "gan/network.h"
-#include "kd/checkpoint.h"
+#include "gan/sampler.h"
+#include "kd/stored_logits.h"
 #include "nn/parity.h"
+#include "tensor/checksum.h"
 #include "tensor/safetensors.h"
 #include "tests/fuzz/target.h"
 
@@ -30,7 +31,10 @@ std::string with_header(const std::string& header, const std::string& data = "")
 
 const RegisterTarget safetensors({
     .name = "safetensors",
-    .seeds = {[](const std::string& f) { write_safetensors(f + "/input", some_tensors()); }},
+    .seeds = {[](const std::string& f) { write_safetensors(f + "/input", some_tensors()); },
+              [](const std::string& f) {
+                write_safetensors(f + "/input", with_checksum(some_tensors()));
+              }},
     .read = [](const std::string& f) { read_safetensors(f + "/input"); },
     .refused =
         {
@@ -48,6 +52,7 @@ const RegisterTarget safetensors({
             with_header(
                 R"({"a":{"dtype":"F32","shape":[0],"data_offsets":[0,0]},"a":{"dtype":"F32","shape":[0],"data_offsets":[0,0]}})"),
             with_header(std::string(100000, '[')),
+            with_header(std::string("{}\0 ", 4)),
         },
 });
 
@@ -121,6 +126,37 @@ const RegisterTarget checkpoint({
       kd::save_network(f + "/input", *net, "resnet8", options, {{0.5}, {0.5}});
     }},
     .read = [](const std::string& f) { kd::load_network(f + "/input"); },
+});
+
+const RegisterTarget generator({
+    .name = "generator",
+    .seeds = {[](const std::string& f) {
+      const auto net = gan::create_generator({.ch = 1, .dim_z = 3, .classes = 2});
+      net->initialise(Stream(1));
+      write_safetensors(f + "/input", gan::generator_checkpoint(*net));
+    }},
+    .read = [](const std::string& f) { gan::load_trained_generator(f + "/input"); },
+});
+
+data::Split two_images() {
+  data::Split split;
+  split.train.images = Tensor::zeros({2, 4, 4, 3}, DType::u8);
+  split.train.labels = Tensor::of<int64_t>({0, 1});
+  split.train.classes = 2;
+  split.test = split.train;
+  return split;
+}
+
+const RegisterTarget stored_logits({
+    .name = "stored_logits",
+    .seeds = {[](const std::string& f) {
+      const data::Split split = two_images();
+      kd::StoredLogits logits{.network = "resnet8", .options = {.outputs = 2}, .data = "shapes"};
+      logits.standardisation = {{0, 0, 0}, {1, 1, 1}};
+      logits.views = {.count = 1, .seed = 1, .outputs = Tensor::zeros({1, 2, 2})};
+      kd::save_logits(f + "/input", logits, split);
+    }},
+    .read = [](const std::string& f) { kd::load_logits(f + "/input"); },
 });
 
 const RegisterTarget stage_checkpoint({

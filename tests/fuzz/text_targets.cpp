@@ -34,6 +34,7 @@ const RegisterTarget config({
         },
     .refused = {"[\n", "\xc3\xb8", deep("seed = "), "seed = 99999999999999999999",
                 "seed = 1979-05-27", "a.b.c = {x = {y = [", "seed = \"\\U0010FFFFFF\""},
+    .parts = true,
 });
 
 const RegisterTarget override_target({
@@ -48,6 +49,7 @@ const RegisterTarget override_target({
           set_override(list_settings(s), read_file(f + "/input"));
         },
     .refused = {"", "=", "gan.steps=[", "gan.steps=[\n", deep("gan.steps="), "gan.steps=1\nseed=2"},
+    .parts = true,
 });
 
 constexpr const char* published_toml =
@@ -61,11 +63,13 @@ Target published(const std::string& name, const std::string& file, const std::st
           .file = file,
           .seeds = {[=](const std::string& f) { write_file_atomically(f + "/" + file, text); }},
           .read = [=](const std::string& f) { report::read_published(f + "/" + file); },
-          .refused = std::move(refused)};
+          .refused = std::move(refused),
+          .parts = true};
 }
 
 const RegisterTarget published_as_toml(published("published_toml", "input.toml", published_toml,
-                                                 {"", "[[published]]\nvalue = \"x\"\n"}));
+                                                 {"", "[[published]]\nvalue = \"x\"\n",
+                                                  "[[published\xef\xb8\xbf]"}));
 const RegisterTarget published_as_csv(published("published_csv", "input.csv", published_csv,
                                                 {"", "pair\na\n", "pair,method,value\na,b\n"}));
 
@@ -77,8 +81,8 @@ void write_small_run(const std::string& f) {
                         "{\"step\": 1, \"loss\": 2.5}\n{\"step\": 2, \"loss\": null}\n");
 }
 
-Target run_file(const std::string& name, const std::string& file,
-                std::vector<std::string> refused) {
+Target run_file(const std::string& name, const std::string& file, std::vector<std::string> refused,
+                bool parts = false) {
   return {.name = name,
           .file = file,
           .seeds = {write_small_run},
@@ -87,7 +91,8 @@ Target run_file(const std::string& name, const std::string& file,
                 const auto run = report::read_run(f);
                 report::html_page({run}, {});
               },
-          .refused = std::move(refused)};
+          .refused = std::move(refused),
+          .parts = parts};
 }
 
 const RegisterTarget run_json(run_file("run_json", "run.json",
@@ -99,9 +104,9 @@ const RegisterTarget result_json(run_file("result_json", "stages/nokd/result.jso
                                           {"", "[]", "{\"a\": 1}", "{\"a\": {\"value\": \"x\"}}"}));
 const RegisterTarget times_json(run_file("times_json", "stages/nokd/times.json",
                                          {"", "[]", "{\"seconds\": -1}", "{\"seconds\": 1e999}"}));
-const RegisterTarget metrics(run_file("metrics", "stages/nokd/metrics.jsonl",
-                                      {"{}\n", "[1]\n", "{\"step\": \"a\"}\n",
-                                       "{\"step\": 1, \"a\": \"b\"}\n"}));
+const RegisterTarget metrics(
+    run_file("metrics", "stages/nokd/metrics.jsonl",
+             {"{}\n", "[1]\n", "{\"step\": \"a\"}\n", "{\"step\": 1, \"a\": \"b\"}\n"}, true));
 
 }  // namespace
 }  // namespace limbeck::fuzz
