@@ -8,9 +8,10 @@
 
 namespace limbeck {
 
-/// One apply() of a table operator, or one record() of a function that is none.
+/// One apply() of a table operator, or one record() of a function that is none (`op` is null).
 struct OperatorCall {
   std::string name;
+  const Op* op = nullptr;
   Attrs attrs;
   Variables inputs, outputs;  ///< kept, so that Variable::impl() tells them apart
 };
@@ -24,8 +25,8 @@ class OperatorTrace {
   const std::vector<OperatorCall>& calls() const { return calls_; }
 
   /// Called by apply() and record(); does nothing when no trace is alive.
-  static void note(const std::string& name, const Attrs& attrs, const Variables& inputs,
-                   const Variables& outputs);
+  static void note(const std::string& name, const Op* op, const Attrs& attrs,
+                   const Variables& inputs, const Variables& outputs);
 
  private:
   std::vector<OperatorCall> calls_;

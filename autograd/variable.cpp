@@ -219,7 +219,7 @@ Variables apply(const Op& op, const Variables& inputs, const Attrs& attrs) {
   Variables result;
   result.reserve(out.size());
   for (const Tensor& t : out) result.emplace_back(t);
-  OperatorTrace::note(op.name, attrs, inputs, result);
+  OperatorTrace::note(op.name, &op, attrs, inputs, result);
   if (!op.backward || !wants_recording(inputs)) return result;
 
   auto node = new_node(op.name, inputs);
@@ -268,7 +268,7 @@ Variable record(const char* name, const Variables& inputs, Tensor output,
     impl->node = std::move(node);
   }
   const Variable result = make_variable(std::move(impl));
-  OperatorTrace::note(name, {}, inputs, {result});
+  OperatorTrace::note(name, nullptr, {}, inputs, {result});
   return result;
 }
 
