@@ -13,31 +13,31 @@ namespace {
 
 using namespace binary;
 
-template <class F, class T>
-void forward(const ForwardCall& c) {
+/// y = value(a, b, place in b), over the broadcast shape.
+template <class T, class Value>
+void for_each_pair(const ForwardCall& c, Value value) {
   const Shape& shape = c.out[0].shape();
   const T* a = c.in[0].data<T>();
   const T* b = c.in[1].data<T>();
   T* y = c.out[0].data<T>();
   for_each_broadcast<2>(
       shape, {broadcast_strides(c.in[0].shape(), shape), broadcast_strides(c.in[1].shape(), shape)},
-      [&](int64_t i, const auto& at) { y[i] = F::value(a[at[0]], b[at[1]]); });
+      [&](int64_t i, const auto& at) { y[i] = value(a[at[0]], b[at[1]], at[1]); });
+}
+
+template <class F, class T>
+void forward(const ForwardCall& c) {
+  for_each_pair<T>(c, [](T a, T b, int64_t) { return F::value(a, b); });
 }
 
 /// Of integers, without gradient.
 template <class F, class T>
 void forward_whole(const ForwardCall& c) {
-  const Shape& shape = c.out[0].shape();
-  const T* a = c.in[0].data<T>();
-  const T* b = c.in[1].data<T>();
-  T* y = c.out[0].data<T>();
-  for_each_broadcast<2>(
-      shape, {broadcast_strides(c.in[0].shape(), shape), broadcast_strides(c.in[1].shape(), shape)},
-      [&](int64_t i, const auto& at) {
-        LIMBECK_CHECK(!Divides<F> || b[at[1]] != 0, F::about().name, ": 'b' is 0 at element ",
-                      at[1], ", and integers have no infinity");
-        y[i] = static_cast<T>(F::whole(a[at[0]], b[at[1]]));
-      });
+  for_each_pair<T>(c, [](T a, T b, int64_t place) {
+    LIMBECK_CHECK(!Divides<F> || b != 0, F::about().name, ": 'b' is 0 at element ", place,
+                  ", and integers have no infinity");
+    return static_cast<T>(F::whole(a, b));
+  });
 }
 
 template <class F>

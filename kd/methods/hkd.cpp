@@ -18,8 +18,7 @@
 // know of the targets, the code by their number.
 #include <cmath>
 
-#include "kd/checkpoint.h"
-#include "kd/distillation.h"
+#include "kd/assistant.h"
 #include "kd/levels.h"
 #include "kd/pretraining.h"
 
@@ -116,17 +115,8 @@ class LastLevel : public Method {
   const HkdSettings settings_;
 };
 
-std::string model_file(const std::string& directory) { return directory + "/model.safetensors"; }
-
 void train_auxiliary(PreparationContext& c, const HkdSettings& s) {
-  const std::string name = auxiliary_of(s, c.student_name);
-  const auto auxiliary = nn::create_model(name, c.options);
-  auxiliary->initialise(c.stream.fork("init"));
-  auxiliary->to(c.teacher.device());
-  auto teacher = nn::create_model(c.teacher_name, c.options);
-  teacher->load_state_dict(c.teacher.state_dict());
-  teacher->to(c.teacher.device());
-  Distillation distillation("hkd", std::make_unique<LastLevel>(s), std::move(teacher),
+  Distillation distillation("hkd", std::make_unique<LastLevel>(s), copy_of_teacher(c),
                             c.options.task);
   train::Settings training = c.training;
   const double epochs =
@@ -134,17 +124,7 @@ void train_auxiliary(PreparationContext& c, const HkdSettings& s) {
   training.epochs = static_cast<int64_t>(epochs);
   for (double& m : training.milestones) m *= epochs / static_cast<double>(c.training.epochs);
   training.warmup *= epochs / static_cast<double>(c.training.epochs);
-  train::fit({.network = *auxiliary,
-              .train = c.data.train,
-              .test = c.data.test,
-              .standardisation = c.standardisation,
-              .criterion = c.criterion,
-              .stream = c.stream,
-              .monitor = c.monitor,
-              .extra = &distillation},
-             training);
-  save_network(model_file(c.directory), *auxiliary, name, c.options, c.standardisation, {},
-               c.data.train.class_names);
+  train_assistant(c, auxiliary_of(s, c.student_name), distillation, training);
 }
 
 class Hkd : public LastLevel {
@@ -160,12 +140,8 @@ class Hkd : public LastLevel {
     LIMBECK_CHECK(s.auxiliary_share > 0 && s.auxiliary_share <= 10,
                   "methods.hkd.auxiliary_share: expected a number in (0, 10], found ",
                   s.auxiliary_share);
-    if (!has_auxiliary() || s.auxiliary.empty()) return;
-    try {  // a name that is no network is refused here; the size does not matter
-      nn::create_model(s.auxiliary, {.outputs = 2});
-    } catch (const Error& e) {
-      fail("methods.hkd.auxiliary: ", e.what());
-    }
+    if (has_auxiliary() && !s.auxiliary.empty())
+      check_assistant(s.auxiliary, "methods.hkd.auxiliary");
   }
   std::vector<Preparation> preparations() const override {
     if (!has_auxiliary()) return {};
@@ -175,7 +151,7 @@ class Hkd : public LastLevel {
   std::unique_ptr<nn::Network> other_teacher(
       const std::function<std::string(const std::string&)>& directory_of, Device device) override {
     if (!has_auxiliary() || !directory_of) return nullptr;
-    return load_network(model_file(directory_of("auxiliary")), device).network;
+    return load_assistant(directory_of("auxiliary"), device);
   }
   void check_names(const std::string&, const std::string& student) override {
     if (has_auxiliary()) auxiliary_of(settings_, student);

@@ -12,8 +12,7 @@
 // scripts; for resnet110 > resnet20, of which none is published, resnet56.
 #include <algorithm>
 
-#include "kd/checkpoint.h"
-#include "kd/distillation.h"
+#include "kd/assistant.h"
 
 namespace limbeck::kd::takd {
 namespace {
@@ -82,50 +81,24 @@ class SoftTargets : public Method {
 };
 
 std::string preparation_name(size_t i) { return i == 0 ? "assistant" : cat("assistant", i + 1); }
-std::string model_file(const std::string& directory) { return directory + "/model.safetensors"; }
 
 /// The pair's teacher, or the assistant before.
 std::unique_ptr<nn::Network> teacher_of_assistant(const PreparationContext& c, size_t i) {
-  const Device device = c.teacher.device();
-  if (i > 0)
-    return load_network(model_file(c.directory_of(preparation_name(i - 1))), device).network;
-  auto copy = nn::create_model(c.teacher_name, c.options);
-  copy->load_state_dict(c.teacher.state_dict());
-  copy->to(device);
-  return copy;
+  if (i == 0) return copy_of_teacher(c);
+  return load_assistant(c.directory_of(preparation_name(i - 1)), c.teacher.device());
 }
 
-void train_assistant(PreparationContext& c, const TakdSettings& s, size_t i) {
-  const std::string name =
-      s.assistants.empty() ? published_assistant(c.teacher_name, c.student_name) : s.assistants[i];
-  const auto assistant = nn::create_model(name, c.options);
-  assistant->initialise(c.stream.fork("init"));
-  assistant->to(c.teacher.device());
+void train_link(PreparationContext& c, const TakdSettings& s, size_t i) {
   Distillation distillation("takd", std::make_unique<SoftTargets>(s), teacher_of_assistant(c, i),
                             nn::Task::classification);
   train::Settings training = c.training;
   if (s.assistant_lr > 0) training.lr = s.assistant_lr;
   training.final_lr = std::min(training.final_lr, training.lr);
   training.late_drop = s.late_drop;
-  train::fit({.network = *assistant,
-              .train = c.data.train,
-              .test = c.data.test,
-              .standardisation = c.standardisation,
-              .criterion = c.criterion,
-              .stream = c.stream,
-              .monitor = c.monitor,
-              .extra = &distillation},
-             training);
-  save_network(model_file(c.directory), *assistant, name, c.options, c.standardisation, {},
-               c.data.train.class_names);
-}
-
-void check_assistant(const std::string& name) {
-  try {
-    nn::create_model(name, {.outputs = 2});
-  } catch (const Error& e) {
-    fail("methods.takd.assistants: ", e.what());
-  }
+  train_assistant(
+      c,
+      s.assistants.empty() ? published_assistant(c.teacher_name, c.student_name) : s.assistants[i],
+      distillation, training);
 }
 
 class Takd : public Method {
@@ -136,8 +109,7 @@ class Takd : public Method {
                   s.soft_weight);
     LIMBECK_CHECK(s.assistant_lr >= 0, "methods.takd.assistant_lr: expected 0 or more, found ",
                   s.assistant_lr);
-    // A name that is no network is refused here; the size does not matter.
-    for (const std::string& name : s.assistants) check_assistant(name);
+    for (const std::string& name : s.assistants) check_assistant(name, "methods.takd.assistants");
   }
   LossWeights weights() const override { return settings_; }
   void adjust(train::Settings& training, bool) const override {
@@ -151,14 +123,14 @@ class Takd : public Method {
                      settings_.assistants.empty()
                          ? std::string("TAKD: the assistant")
                          : "TAKD: the assistant " + settings_.assistants[i],
-                     [s = settings_, i](PreparationContext& c) { train_assistant(c, s, i); }});
+                     [s = settings_, i](PreparationContext& c) { train_link(c, s, i); }});
     return all;
   }
   std::unique_ptr<nn::Network> other_teacher(
       const std::function<std::string(const std::string&)>& directory_of, Device device) override {
     if (!directory_of) return nullptr;  // the pair is only tried
     const std::string last = preparation_name(assistants() - 1);
-    return load_network(model_file(directory_of(last)), device).network;
+    return load_assistant(directory_of(last), device);
   }
 
   void check_names(const std::string& teacher, const std::string& student) override {
