@@ -17,7 +17,7 @@ const Device cuda0{DeviceKind::cuda, 0};
 bool registered(const std::string& op, const std::string& kernel, DType type) {
   for (const Kernel* k : kernels_of(op))
     if (k->device == DeviceKind::cuda && k->name == kernel && k->dtype == type)
-      return k->forward && k->backward;
+      return k->forward && (k->backward || !find_op(op).backward);
   return false;
 }
 
