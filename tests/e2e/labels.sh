@@ -71,8 +71,8 @@ batch = 8
 milestones = []
 TOML
 check "a run whose configuration has a relative path" env -C / "$limbeck" run "$work/configs/tree.toml" --out "$work/run" --stop-after teacher
-check "in any folder" "$limbeck" run "$work/run/config.toml" --out "$work/run" --stop-after teacher
 check_output "says what the data hold" '^training images: 16, 2 classes: dark 8, light 8$' '^test images: 8' 'warning: 2 classes have few training images'
+check "in any folder" "$limbeck" run "$work/run/config.toml" --out "$work/run" --stop-after teacher
 ckpt=$work/run/stages/teacher/model.safetensors
 check_error "a folder that is not there has its whole path" "data.path: $(realpath "$work")/nowhere" "$limbeck" run "$work/configs/tree.toml" --out "$work/no" --set data.path="$work/configs/../nowhere"
 check "predictions about a folder" "$limbeck" predict --ckpt "$ckpt" --input "$work/tree/val" --resize fit --out "$work/p.csv"

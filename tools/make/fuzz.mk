@@ -21,6 +21,7 @@ endif
 endif
 
 #: fuzz	the readers of files under libFuzzer, TIME seconds each (needs clang)
+#: fuzz-program	its program alone
 #: fuzz-coverage	which parts of the readers the collected inputs reach
 .PHONY: fuzz fuzz-coverage fuzz-program
 fuzz: fuzz-program
