@@ -36,7 +36,7 @@ reports() {
   name="$compiler, $sanitizer"
   command -v "$compiler" > /dev/null || { skip "$name" "no $compiler here"; return; }
   check "$name: builds" "$compiler" -std=c++20 -O1 -I. -fsanitize="$sanitizer" "$work/blocks.cpp" \
-    tensor/storage.cpp tensor/arena.cpp tensor/error.cpp tensor/device.cpp tensor/dtype.cpp -o "$work/blocks"
+    tensor/storage.cpp tensor/allocation_limit.cpp tensor/arena.cpp tensor/error.cpp tensor/device.cpp tensor/dtype.cpp -o "$work/blocks"
   for bytes in 100 8192 1048576; do
     check "$name: $bytes bytes in use" "$work/blocks" "$bytes" refilled
     for case in "$@"; do
