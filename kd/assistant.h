@@ -11,8 +11,8 @@ void check_assistant(const std::string& model, const std::string& key);
 /// A network of its own with the weights of the pair's teacher, on the same device.
 std::unique_ptr<nn::Network> copy_of_teacher(const PreparationContext& context);
 
-/// Draws the weights of `model`, a name in the model registry, trains it on the context's data under
-/// `distillation` and writes it. Throws Error for an unknown name.
+/// Draws the weights of `model`, a name in the model registry, trains it on the context's data
+/// under `distillation` and writes it. Throws Error for an unknown name.
 void train_assistant(PreparationContext& context, const std::string& model,
                      Distillation& distillation, const train::Settings& training);
 
