@@ -5,9 +5,9 @@ function digits(s) { return match(s, /\.[0-9]+/) ? RLENGTH - 1 : 0 }
 # An integer that stands alone counts something and is expected exactly, unless it is large.
 function tolerance(s,   value, unit) {
   value = s < 0 ? -s : s + 0
-  if (s ~ /[eE]/) return 1.5 * value
-  if (digits(s) == 0 && value < 20) return 0
   unit = 2 * 10 ^ -digits(s)
+  if (match(s, /[eE]/)) unit *= 10 ^ substr(s, RSTART + 1)
+  else if (digits(s) == 0 && value < 20) return 0
   return unit > value / 20 ? unit : value / 20
 }
 function same(a, b,   d) {
@@ -15,7 +15,7 @@ function same(a, b,   d) {
   sub(/[,;:%]$/, "", a); sub(/[,;:%]$/, "", b)
   if (!number(a) || !number(b)) return 0
   d = a - b
-  return (d < 0 ? -d : d) <= tolerance(a) + 1e-12
+  return (d < 0 ? -d : d) <= tolerance(a) * (1 + 1e-9)
 }
 FNR == NR { expected[++lines] = $0; next }
 {
