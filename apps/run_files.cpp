@@ -67,11 +67,14 @@ std::string json_text(const std::string& path, const std::string& key) {
 }
 
 std::map<std::string, std::string> json_texts(const std::string& path, const std::string& key) {
-  const json read = read_json(path);
   std::map<std::string, std::string> texts;
-  if (read.is_object() && read.contains(key) && read[key].is_object())
-    for (const auto& entry : read[key].items())
-      texts[entry.key()] = text_at(read[key], entry.key());
+  if (!fs::exists(path)) return texts;
+  const json read = read_json(path);
+  LIMBECK_CHECK(read.is_object(), path, ": malformed; delete the folder to run the stage again");
+  if (!read.contains(key)) return texts;
+  LIMBECK_CHECK(read[key].is_object(), path, ": \"", key, "\": expected an object, found ",
+                read[key].type_name());
+  for (const auto& entry : read[key].items()) texts[entry.key()] = text_at(read[key], entry.key());
   return texts;
 }
 

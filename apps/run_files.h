@@ -36,7 +36,8 @@ void expect_no_link(const std::string& folder);
 /// The text at `key` of a JSON file; empty when the file is absent or has none (what a kill in the
 /// middle cannot leave, but a person can).
 std::string json_text(const std::string& path, const std::string& key);
-/// The texts of the object at `key`, by their names; likewise.
+/// The texts of the object at `key` of a stage's JSON file, by their names; empty when the file is
+/// absent or has none. Throws naming the file when it is no object, or what it has there is none.
 std::map<std::string, std::string> json_texts(const std::string& path, const std::string& key);
 
 /// Of run.json, result.json and the fingerprints in them. Format 2 can be read, not gone on with:

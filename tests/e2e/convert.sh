@@ -31,10 +31,6 @@ check_error "convert refuses a cut file" 'cut\.safetensors' "$limbeck" convert "
 check_absent "nothing is left after a refusal" $(find "$work" -name 'x.safetensors*')
 
 # --checksum: whatever reads the weights names a flipped bit, of a value or of the metadata.
-flip() {
-  local byte; byte=$(od -An -tu1 -j "$2" -N 1 "$1" | tr -d ' ')
-  printf "\\x$(printf %02x $((byte ^ 1)))" | dd of="$1" bs=1 seek="$2" conv=notrunc status=none
-}
 sealed=$work/sealed.safetensors
 check "convert --checksum" "$limbeck" convert "$ckpt" "$sealed" --checksum
 check_output "says what it wrote" '[0-9]+ tensors of resnet8 and their checksum'

@@ -55,6 +55,12 @@ check_absent() {
   ok "$name"
 }
 
+# flip FILE AT: the lowest bit of a byte.
+flip() {
+  local byte; byte=$(od -An -tu1 -j "$2" -N 1 "$1" | tr -d ' ')
+  printf "\\x$(printf %02x $((byte ^ 1)))" | dd of="$1" bs=1 seek="$2" conv=notrunc status=none
+}
+
 # checksums DIR: of every file but the wall times, what is known of files, the locks and what --slurm notes.
 checksums() { (cd "$1" && find . -type f ! -name times.json ! -name identities.json ! -name .lock ! -path './.locks/*' ! -path './slurm/*' ! -name 'report.*' -print0 | LC_ALL=C sort -z | xargs -0 sha256sum); }
 

@@ -6,12 +6,6 @@ command=("$limbeck" run configs/tiny.toml --out "$run" --quiet)
 check "teacher and first student" "${command[@]}" --only stage=teacher --only stage=nokd
 check "is as it was written" "$limbeck" verify "$run"
 check_output "stage by stage" '^teacher +ok$' '^nokd +ok$'
-
-# flip FILE AT: the lowest bit of a byte.
-flip() {
-  local byte; byte=$(od -An -tu1 -j "$2" -N 1 "$1" | tr -d ' ')
-  printf "\\x$(printf %02x $((byte ^ 1)))" | dd of="$1" bs=1 seek="$2" conv=notrunc status=none
-}
 model=$teacher/model.safetensors end=$(($(stat -c %s "$teacher/model.safetensors") - 3))
 flip "$model" $end
 named='teacher/model.safetensors: is not what the stage wrote .checksum [0-9a-f]{16}, expected [0-9a-f]{16}.; delete .*/stages/teacher and run the same command again'
@@ -30,6 +24,12 @@ check_error "report names a number that was changed" 'teacher/result.json: is no
 rm -r "$teacher"
 check "the stage runs again" "${command[@]}" --only stage=teacher --only stage=nokd
 check "and the run is whole" "$limbeck" verify "$run"
+cp "$teacher/done.json" "$work/done.json"
+echo '{' > "$teacher/done.json"
+check_error "checksums that cannot be read are no missing ones" 'teacher/done.json: malformed' "$limbeck" convert "$model" "$work/no.safetensors" --plain
+echo '{"files": []}' > "$teacher/done.json"
+check_error "nor are those of another type" 'teacher/done.json: "files": expected an object, found array' "$limbeck" convert "$model" "$work/no.safetensors" --plain
+cp "$work/done.json" "$teacher/done.json"
 rm "$run/stages/nokd/model.safetensors"
 check_error "a missing file" 'verify: 1 file is not as written' "$limbeck" verify "$run"
 check_output "is named" 'nokd/model.safetensors: is missing'
