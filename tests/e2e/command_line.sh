@@ -34,7 +34,7 @@ if [[ -c /dev/full ]]; then
     else bad "a full disk behind $words" "status $status: $(cat "$work/err")"; fi
   done
 else skip "a full disk behind standard output" "no /dev/full"; fi
-( sleep 0.3; "$limbeck" config; echo $? > "$work/status" ) 2> "$work/err" | true
+( sleep 0.3; "$limbeck" config; echo $? > "$work/status" ) 2> "$work/message" | true
 check "a reader that leaves early ends it" test "$(cat "$work/status")" = 141
-check "without a message" test ! -s "$work/err"
+check "without a message" test ! -s "$work/message"
 finish

@@ -18,7 +18,7 @@ bad() { echo "FAIL $1: $2"; failures=$((failures + 1)); }
 skip() { echo "skip $1: $2"; }
 finish() { exit $((failures > 0)); }
 
-# check NAME COMMAND...: ok when the command succeeds.
+# check NAME COMMAND...: ok when the command succeeds. $work/out and $work/err are emptied for it: it cannot look at those of the one before.
 check() {
   local name=$1; shift
   if "$@" > "$work/out" 2> "$work/err"; then ok "$name"
