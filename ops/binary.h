@@ -34,11 +34,11 @@ concept Integers = requires {
 };
 template <class F>
 concept Divides = requires {
-  F::divides;
+  requires F::divides;
 };
 template <class F>
 concept Differentiable = !requires {
-  F::differentiable;
+  requires !F::differentiable;
 };
 
 struct Add {

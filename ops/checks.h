@@ -26,6 +26,12 @@ inline void check_number(const char* op, const char* name, const Tensor& t) {
                 "' must be of a floating type, i32 or i64, found ", describe(t));
 }
 
+/// Kernel::supports of a kernel of any shapes that leaves integers to another one. (A backward, of
+/// floats always, may have saved no operand.)
+inline bool without_integers(const Tensors& in, const Attrs&) {
+  return !in[0] || is_floating(in[0].dtype());
+}
+
 /// Given (or, when optional, left out), of the type of `like`, and of this shape.
 /// Throws as the first.
 inline void check_shape(const char* op, const char* name, const Tensor& t, const Tensor& like,

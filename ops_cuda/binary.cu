@@ -14,6 +14,7 @@
 
 #include <type_traits>
 
+#include "ops/checks.h"
 #include "ops_cuda/elements.h"
 #include "ops_cuda/fault.h"
 #include "ops_cuda/pointers.h"
@@ -185,9 +186,6 @@ void backward_vectors(const BackwardCall& c) {
   repeated_gradient<F, S, 1>(c);
 }
 
-/// Integers are left to the naive kernel. (A backward may have saved neither operand.)
-bool floats(const Tensors& in, const Attrs&) { return !in[0] || is_floating(in[0].dtype()); }
-
 template <class F>
 struct Kernels {
   Kernels() {
@@ -195,13 +193,13 @@ struct Kernels {
     if constexpr (binary::Differentiable<F>) {
       RegisterNaive(name, {forward<F, float>, backward<F, float>},
                     {forward<F, double>, backward<F, double>});
-      RegisterTuned(name, forward_vectors<F, float>, backward_vectors<F, float>, floats);
-      RegisterTuned(name, forward_vectors<F, bfloat16>, backward_vectors<F, bfloat16>, floats,
-                    DType::bf16);
+      RegisterTuned(name, forward_vectors<F, float>, backward_vectors<F, float>, without_integers);
+      RegisterTuned(name, forward_vectors<F, bfloat16>, backward_vectors<F, bfloat16>,
+                    without_integers, DType::bf16);
     } else {
       RegisterNaive(name, Functions{forward<F, float>}, Functions{forward<F, double>});
-      RegisterTuned(name, forward_vectors<F, float>, nullptr, floats);
-      RegisterTuned(name, forward_vectors<F, bfloat16>, nullptr, floats, DType::bf16);
+      RegisterTuned(name, forward_vectors<F, float>, nullptr, without_integers);
+      RegisterTuned(name, forward_vectors<F, bfloat16>, nullptr, without_integers, DType::bf16);
     }
   }
 };
