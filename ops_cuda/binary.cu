@@ -186,22 +186,26 @@ void backward_vectors(const BackwardCall& c) {
   repeated_gradient<F, S, 1>(c);
 }
 
+template <class F, class T>
+Functions naive() {
+  if constexpr (binary::Differentiable<F>)
+    return {forward<F, T>, backward<F, T>};
+  else
+    return {forward<F, T>};
+}
+template <class F, class S>
+Functions tuned() {
+  if constexpr (binary::Differentiable<F>)
+    return {forward_vectors<F, S>, backward_vectors<F, S>};
+  else
+    return {forward_vectors<F, S>};
+}
+
 template <class F>
-struct Kernels {
-  Kernels() {
-    const char* const name = F::about().name;
-    if constexpr (binary::Differentiable<F>) {
-      RegisterNaive(name, {forward<F, float>, backward<F, float>},
-                    {forward<F, double>, backward<F, double>});
-      RegisterTuned(name, forward_vectors<F, float>, backward_vectors<F, float>, without_integers);
-      RegisterTuned(name, forward_vectors<F, bfloat16>, backward_vectors<F, bfloat16>,
-                    without_integers, DType::bf16);
-    } else {
-      RegisterNaive(name, Functions{forward<F, float>}, Functions{forward<F, double>});
-      RegisterTuned(name, forward_vectors<F, float>, nullptr, without_integers);
-      RegisterTuned(name, forward_vectors<F, bfloat16>, nullptr, without_integers, DType::bf16);
-    }
-  }
+struct Kernels : RegisterElementwise {
+  Kernels()
+      : RegisterElementwise(F::about().name, naive<F, float>(), naive<F, double>(),
+                            tuned<F, float>(), tuned<F, bfloat16>(), without_integers) {}
 };
 const binary::Functions::Each<Kernels> kernels;
 
