@@ -19,7 +19,7 @@ inline void check_floating(const char* op, const char* name, const Tensor& t) {
 /// The integers that operators compute with.
 inline bool is_counting(DType type) { return type == DType::i32 || type == DType::i64; }
 
-/// Of a floating type, or i32 or i64.
+/// Of a floating type, or i32 or i64; of any shape. Throws as the first.
 inline void check_number(const char* op, const char* name, const Tensor& t) {
   LIMBECK_CHECK(t.defined(), op, ": argument '", name, "' is missing");
   LIMBECK_CHECK(is_floating(t.dtype()) || is_counting(t.dtype()), op, ": '", name,
