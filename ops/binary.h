@@ -34,11 +34,11 @@ concept Integers = requires {
 };
 template <class F>
 concept Divides = requires {
-  F::divides;
+  requires F::divides;
 };
 template <class F>
 concept Differentiable = !requires {
-  F::differentiable;
+  requires !F::differentiable;
 };
 
 struct Add {
@@ -182,7 +182,6 @@ struct FloorDivide {
     return b == T{} ? a / b : exact == T{} ? a / b * T{} : near;  // a zero has its sign
   }
   LIMBECK_HD static int64_t whole(int64_t a, int64_t b) {
-    if (b == 0) return 0;
     if (b == -1) return wrapped(0 - bits(a));
     return a / b - (a % b != 0 && (b < 0) != (a < 0));
   }
@@ -210,7 +209,7 @@ struct Remainder {
     return -FloorDivide::value(a, b);
   }
   LIMBECK_HD static int64_t whole(int64_t a, int64_t b) {
-    if (b == 0 || b == -1) return 0;
+    if (b == -1) return 0;
     const int64_t rest = a % b;
     return rest != 0 && (b < 0) != (rest < 0) ? rest + b : rest;
   }

@@ -19,11 +19,17 @@ inline void check_floating(const char* op, const char* name, const Tensor& t) {
 /// The integers that operators compute with.
 inline bool is_counting(DType type) { return type == DType::i32 || type == DType::i64; }
 
-/// Of a floating type, or i32 or i64.
+/// Of a floating type, or i32 or i64; of any shape. Throws as the first.
 inline void check_number(const char* op, const char* name, const Tensor& t) {
   LIMBECK_CHECK(t.defined(), op, ": argument '", name, "' is missing");
   LIMBECK_CHECK(is_floating(t.dtype()) || is_counting(t.dtype()), op, ": '", name,
                 "' must be of a floating type, i32 or i64, found ", describe(t));
+}
+
+/// Kernel::supports of a kernel of any shapes that leaves integers to another one. (A backward, of
+/// floats always, may have saved no operand.)
+inline bool without_integers(const Tensors& in, const Attrs&) {
+  return !in[0] || is_floating(in[0].dtype());
 }
 
 /// Given (or, when optional, left out), of the type of `like`, and of this shape.

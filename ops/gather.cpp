@@ -125,10 +125,8 @@ const RegisterOp gather_record({
 // --- scatter_add ---------------------------------------------------------------------------------
 std::vector<TensorSpec> infer_scatter(const Tensors& in, const Attrs& attrs) {
   const Tensor &x = in[0], &index = in[1], &src = in[2];
-  LIMBECK_CHECK(is_floating(x.dtype()) || x.dtype() == DType::i32 || x.dtype() == DType::i64,
-                "scatter_add: 'x' must be of a floating type, i32 or i64, found ", describe(x));
-  LIMBECK_CHECK(src.dtype() == x.dtype(), "scatter_add: 'src' must be ", x.dtype(), " like 'x', ",
-                "found ", describe(src));
+  check_number("scatter_add", "x", x);
+  check_type("scatter_add", "src", src, x);
   const GatherPlaces p = places_of("scatter_add", x, index, attrs, false);
   bool covers = src.rank() == p.index.rank();
   for (int d = 0; covers && d < src.rank(); ++d) covers = src.size(d) >= p.index[d];

@@ -50,6 +50,14 @@ std::vector<BatchAxis> axes_of(const Shape& a, const Shape& b, const Shape& lead
   return axes;
 }
 
+/// The batch of c. What an error says is put together only where operands may not fit.
+Shape lead_of(const Shape& a, const Shape& b, const Operand& left, const Operand& right) {
+  if (left.lead == right.lead || right.lead.rank() == 0) return left.lead;
+  if (left.lead.rank() == 0) return right.lead;
+  return broadcast_shapes(left.lead, right.lead,
+                          cat("matmul: the leading dimensions of a ", a, " and b ", b).c_str());
+}
+
 }  // namespace
 
 MatmulSizes matmul_sizes(const Shape& a, const Shape& b, const Attrs& attrs) {
@@ -61,8 +69,7 @@ MatmulSizes matmul_sizes(const Shape& a, const Shape& b, const Attrs& attrs) {
   s.m = left.rows, s.k = left.columns, s.n = right.columns;
   LIMBECK_CHECK(s.k == right.rows, "matmul: the inner sizes of a ", a, " and b ", b,
                 " differ: ", s.k, " and ", right.rows, " (", to_string(attrs), ")");
-  const Shape lead = broadcast_shapes(
-      left.lead, right.lead, cat("matmul: the leading dimensions of a ", a, " and b ", b).c_str());
+  const Shape lead = lead_of(a, b, left, right);
   s.batch = lead.numel();
   s.axes = axes_of(left.lead, right.lead, lead, s.m * s.k, s.k * s.n, s.m * s.n);
   s.out = lead;
@@ -77,7 +84,7 @@ int64_t stride_of(const BatchAxis& axis, MatmulResult result) {
   return result == MatmulResult::c ? axis.c : result == MatmulResult::a ? axis.a : axis.b;
 }
 
-/// `run` and what follows it along an axis that no kernel walks.
+/// `runs` at every step of an axis that no kernel walks.
 std::vector<MatmulRun> repeated(const std::vector<MatmulRun>& runs, const BatchAxis& axis,
                                 bool summed) {
   std::vector<MatmulRun> all;

@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "ops/broadcast.h"
+#include "ops/checks.h"
 #include "ops/op.h"
 #include "ops_cpu/broadcast.h"
 #include "ops_cpu/parallel.h"
@@ -151,9 +152,6 @@ constexpr BackwardFn backward<Mul> = mul_backward;
 template <>
 constexpr BackwardFn backward<Div> = div_backward;
 
-/// Integers are left to the reference. (A backward may have saved neither operand.)
-bool floats(const Tensors& in, const Attrs&) { return !in[0] || is_floating(in[0].dtype()); }
-
 template <class F>
 struct Kernels : RegisterKernel {
   Kernels()
@@ -161,7 +159,7 @@ struct Kernels : RegisterKernel {
                         .name = "cpu",
                         .forward = forward<F>,
                         .backward = backward<F>,
-                        .supports = floats}) {}
+                        .supports = without_integers}) {}
 };
 const Functions::Each<Kernels> kernels;
 

@@ -15,7 +15,7 @@
 
 namespace limbeck {
 
-/// "base", "avx2", "avx512".
+/// "base" (aarch64: "neon"), "avx2", "avx512".
 const char* name_of(Isa isa);
 
 /// What the processor (and the build) offers at most.

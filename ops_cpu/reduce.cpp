@@ -5,6 +5,7 @@
 
 #include <cstring>
 
+#include "ops/checks.h"
 #include "ops/op.h"
 #include "ops_cpu/broadcast.h"
 #include "ops_cpu/parallel.h"
@@ -115,14 +116,11 @@ void backward(const BackwardCall& c) {
                                 Tensor::scalar(1 / divisor<average>(x, kept)), c.din[0]);
 }
 
-/// Integers are left to the reference. (A backward has saved nothing.)
-bool floats(const Tensors& in, const Attrs&) { return !in[0] || is_floating(in[0].dtype()); }
-
 const RegisterKernel sum({.op = "sum",
                           .name = "cpu",
                           .forward = forward<false>,
                           .backward = backward<false>,
-                          .supports = floats});
+                          .supports = without_integers});
 const RegisterKernel mean(
     {.op = "mean", .name = "cpu", .forward = forward<true>, .backward = backward<true>});
 

@@ -14,6 +14,7 @@
 
 #include <type_traits>
 
+#include "ops/checks.h"
 #include "ops_cuda/elements.h"
 #include "ops_cuda/fault.h"
 #include "ops_cuda/pointers.h"
@@ -185,25 +186,26 @@ void backward_vectors(const BackwardCall& c) {
   repeated_gradient<F, S, 1>(c);
 }
 
-/// Integers are left to the naive kernel. (A backward may have saved neither operand.)
-bool floats(const Tensors& in, const Attrs&) { return !in[0] || is_floating(in[0].dtype()); }
+template <class F, class T>
+Functions naive() {
+  if constexpr (binary::Differentiable<F>)
+    return {forward<F, T>, backward<F, T>};
+  else
+    return {forward<F, T>};
+}
+template <class F, class S>
+Functions tuned() {
+  if constexpr (binary::Differentiable<F>)
+    return {forward_vectors<F, S>, backward_vectors<F, S>};
+  else
+    return {forward_vectors<F, S>};
+}
 
 template <class F>
-struct Kernels {
-  Kernels() {
-    const char* const name = F::about().name;
-    if constexpr (binary::Differentiable<F>) {
-      RegisterNaive(name, {forward<F, float>, backward<F, float>},
-                    {forward<F, double>, backward<F, double>});
-      RegisterTuned(name, forward_vectors<F, float>, backward_vectors<F, float>, floats);
-      RegisterTuned(name, forward_vectors<F, bfloat16>, backward_vectors<F, bfloat16>, floats,
-                    DType::bf16);
-    } else {
-      RegisterNaive(name, Functions{forward<F, float>}, Functions{forward<F, double>});
-      RegisterTuned(name, forward_vectors<F, float>, nullptr, floats);
-      RegisterTuned(name, forward_vectors<F, bfloat16>, nullptr, floats, DType::bf16);
-    }
-  }
+struct Kernels : RegisterElementwise {
+  Kernels()
+      : RegisterElementwise(F::about().name, naive<F, float>(), naive<F, double>(),
+                            tuned<F, float>(), tuned<F, bfloat16>(), without_integers) {}
 };
 const binary::Functions::Each<Kernels> kernels;
 

@@ -15,6 +15,7 @@
 #include <cmath>
 #include <limits>
 
+#include "ops/checks.h"
 #include "ops_cuda/elements.h"
 #include "ops_cuda/reduction.h"
 #include "ops_cuda/register.h"
@@ -276,9 +277,6 @@ void logsumexp_backward(const BackwardCall& c) {
   (groups, c.in[0].data<T>(), c.dout[0].data<T>(), c.din[0].data<T>());
 }
 
-/// Integers are left to the naive kernel. (A backward has saved nothing.)
-bool floats(const Tensors& in, const Attrs&) { return !in[0] || is_floating(in[0].dtype()); }
-
 template <bool average>
 struct SumKernels {
   RegisterNaive naive;
@@ -286,9 +284,10 @@ struct SumKernels {
   explicit SumKernels(const char* op)
       : naive(op, {sum_forward<float, average>, sum_backward<float, average>},
               {sum_forward<double, average>, sum_backward<double, average>}),
-        f32(op, {sum_forward_tuned<float, average>, sum_backward_tuned<float, average>}, floats),
+        f32(op, {sum_forward_tuned<float, average>, sum_backward_tuned<float, average>},
+            without_integers),
         bf16(op, {sum_forward_tuned<bfloat16, average>, sum_backward_tuned<bfloat16, average>},
-             floats, DType::bf16) {}
+             without_integers, DType::bf16) {}
 };
 
 const SumKernels<false> sum_op("sum");

@@ -62,14 +62,16 @@ struct RegisterTuned {
                 const char* source = __builtin_FILE())
       : RegisterTuned(op, Functions{forward, backward}, supports, dtype, name, priority, source) {}
 };
-/// The kernels of an element-wise function: naive for f32 and f64, tuned for f32 and bf16.
+/// The kernels of an element-wise function: naive for f32 and f64; for f32 and bf16 tuned ones,
+/// where `supports` allows.
 struct RegisterElementwise {
   RegisterElementwise(const std::string& op, Functions naive_f32, Functions naive_f64,
                       Functions tuned_f32, Functions tuned_bf16,
+                      bool (*supports)(const Tensors&, const Attrs&) = nullptr,
                       const char* source = __builtin_FILE()) {
     RegisterNaive(op, naive_f32, naive_f64, source);
-    RegisterTuned(op, tuned_f32, nullptr, DType::f32, "cuda", 2, source);
-    RegisterTuned(op, tuned_bf16, nullptr, DType::bf16, "cuda", 2, source);
+    RegisterTuned(op, tuned_f32, supports, DType::f32, "cuda", 2, source);
+    RegisterTuned(op, tuned_bf16, supports, DType::bf16, "cuda", 2, source);
   }
 };
 

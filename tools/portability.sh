@@ -55,18 +55,19 @@ attempt() {
   row "$name" "$version" "built without a warning; tests: $(outcome "$log.tests" $status)"
 }
 
-# openmp CXX IN...: a folder with the OpenMP of another clang, where this one has none. (Debian installs the header of one version only.)
+# openmp CXX IN...: a folder, of the root or below build/, with the OpenMP of another clang, where this one has none. (Debian installs the header of one
+# version only.)
 openmp() {
-  local cxx=$1 root="" header library
+  local cxx=$1 root="" folder=$work/openmp header library
   shift
-  [[ ${1:-} == chroot ]] && root=$2
+  [[ ${1:-} == chroot ]] && root=$2 folder=/usr/local/lib/openmp
   printf '#include <omp.h>\nint main() { return omp_get_max_threads() < 1; }\n' | "$@" $cxx -fopenmp -x c++ - -o /dev/null > /dev/null 2>&1 && return
   header=$(find "$root"/usr/lib/llvm-*/lib/clang -name omp.h 2> /dev/null | head -n 1) library=$(find "$root"/usr/lib/llvm-*/lib -name libomp.so 2> /dev/null | head -n 1)
   [[ -n $header && -n $library ]] || return
-  mkdir -p "$root/usr/local/lib/openmp/include" "$root/usr/local/lib/openmp/lib"
-  ln -sf "${header#"$root"}" "$root/usr/local/lib/openmp/include/omp.h"
-  ln -sf "${library#"$root"}" "$root/usr/local/lib/openmp/lib/libomp.so"
-  echo /usr/local/lib/openmp
+  mkdir -p "$root$folder"/{include,lib}
+  ln -sf "${header#"$root"}" "$root$folder/include/omp.h"
+  ln -sf "${library#"$root"}" "$root$folder/lib/libomp.so"
+  echo "$folder"
 }
 
 # root NAME SUITE MIRROR SCRIPT PACKAGES OPTION...: made once, in $ROOTS/NAME.

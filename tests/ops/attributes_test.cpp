@@ -9,6 +9,7 @@
 #include "ops/cases.h"
 #include "ops/check.h"
 #include "ops/execution.h"
+#include "tests/ops/calls.h"
 
 namespace limbeck {
 namespace {
@@ -77,15 +78,6 @@ INSTANTIATE_TEST_SUITE_P(Ops, Absurd, testing::ValuesIn([] {
                            return names;
                          }()),
                          [](const auto& info) { return info.param; });
-
-std::string refusal(const char* name, const Tensors& in, const Attrs& attrs) {
-  try {
-    run_forward(find_op(std::string_view(name)), in, attrs);
-  } catch (const Error& e) {
-    return e.what();
-  }
-  return "taken";
-}
 
 TEST(Attributes, AnAxisOfTwoToThe32IsNotAxisZero) {
   const Tensor x = Tensor::zeros({2, 3});
