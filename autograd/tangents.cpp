@@ -22,6 +22,8 @@ using Rule = std::function<Variable(const Turn&)>;
 Variable zeros_like(const Variable& x) {
   return Variable(Tensor::zeros(x.shape(), x.dtype(), x.data().device()));
 }
+/// One number, of x's type, beside which x is broadcast.
+Tensor zero_beside(const Tensor& x) { return Tensor::zeros({}, x.dtype(), x.device()); }
 Variable sum_of(const Variable& a, const Variable& b) {
   if (!a) return b;
   return b ? a + b : a;
@@ -58,9 +60,8 @@ Variable dropped(const Turn& t) { return apply(*t.call.op, {t.d[0], t.in(1)}, t.
 
 /// d where y > 0.
 Variable where_positive(const Variable& d, const Variable& y) {
-  const Variable zero = zeros_like(d);
   const Tensor value = from_activation(y).data();  // comparisons are of f32
-  return where(greater(value, Tensor::zeros({}, value.dtype(), value.device())), d, zero);
+  return where(greater(value, zero_beside(value)), d, Variable(zero_beside(d.data())));
 }
 
 Variable of_clamp(const Turn& t) {
@@ -68,7 +69,7 @@ Variable of_clamp(const Turn& t) {
   const auto bound = [&](const char* name) {
     return Tensor::full({}, t.call.attrs.number(name, 0), x.dtype(), x.device());
   };
-  const Variable zero = zeros_like(t.d[0]);
+  const Variable zero(zero_beside(t.d[0].data()));
   return where(greater(x, bound("low")), where(less(x, bound("high")), t.d[0], zero), zero);
 }
 
