@@ -71,7 +71,6 @@ void tell_attacked(const kd::SavedNetwork& saved, const data::Dataset& d, double
 
 void evaluate(const Options& o) {
   LIMBECK_CHECK(o.fgsm >= 0 && o.fgsm <= 1, "--fgsm: expected a number in [0, 1], found ", o.fgsm);
-
   const kd::SavedNetwork saved = kd::load_network(expect_undamaged_file(o.checkpoint),
                                                   chosen_device(*o.device), o.allow_nonfinite);
   const data::Split split = data::load(chosen_data(*o.data));

@@ -22,6 +22,8 @@ using Rule = std::function<Variable(const Turn&)>;
 Variable zeros_like(const Variable& x) {
   return Variable(Tensor::zeros(x.shape(), x.dtype(), x.data().device()));
 }
+/// One number, of x's type, beside which x is broadcast.
+Tensor zero_beside(const Tensor& x) { return Tensor::zeros({}, x.dtype(), x.device()); }
 Variable sum_of(const Variable& a, const Variable& b) {
   if (!a) return b;
   return b ? a + b : a;
@@ -29,6 +31,13 @@ Variable sum_of(const Variable& a, const Variable& b) {
 /// A summand of `like`'s shape, which it may have by broadcasting only.
 Variable in_shape(const Variable& d, const Variable& like) {
   return !d || d.shape() == like.shape() ? d : d + zeros_like(like);
+}
+
+/// For rules that know nothing of an input's tangent.
+void expect_still(const Turn& t, std::initializer_list<size_t> inputs) {
+  for (const size_t i : inputs)
+    LIMBECK_CHECK(i >= t.d.size() || !t.d[i], "tangents: no rule for the operator ", t.call.name,
+                  " where its input ", i, " depends on x");
 }
 
 /// The operator itself, without what it adds; tangents take the place of its inputs.
@@ -41,6 +50,7 @@ Variable linear_in_all(const Turn& t) {
 }
 /// The same where the first input alone moves: weights stay, a bias is left out.
 Variable linear_in_first(const Turn& t) {
+  expect_still(t, {1, 2});
   Variables inputs = t.call.inputs;
   inputs[0] = t.d[0];
   for (size_t i = 2; i < inputs.size(); ++i) inputs[i] = {};
@@ -50,9 +60,8 @@ Variable dropped(const Turn& t) { return apply(*t.call.op, {t.d[0], t.in(1)}, t.
 
 /// d where y > 0.
 Variable where_positive(const Variable& d, const Variable& y) {
-  const Variable zero = zeros_like(d);
   const Tensor value = from_activation(y).data();  // comparisons are of f32
-  return where(greater(value, Tensor::zeros({}, value.dtype(), value.device())), d, zero);
+  return where(greater(value, zero_beside(value)), d, Variable(zero_beside(d.data())));
 }
 
 Variable of_clamp(const Turn& t) {
@@ -60,7 +69,7 @@ Variable of_clamp(const Turn& t) {
   const auto bound = [&](const char* name) {
     return Tensor::full({}, t.call.attrs.number(name, 0), x.dtype(), x.device());
   };
-  const Variable zero = zeros_like(t.d[0]);
+  const Variable zero(zero_beside(t.d[0].data()));
   return where(greater(x, bound("low")), where(less(x, bound("high")), t.d[0], zero), zero);
 }
 
@@ -101,6 +110,7 @@ Variable scaled(const Variable& x, const Variable& gamma) { return gamma ? x * g
 /// gamma inv (c - xhat mean(xhat c)), c = dx - mean dx, from the batch's statistics as functions of
 /// x.
 Variable of_batch_norm(const Turn& t) {
+  expect_still(t, {1, 2});
   if (!t.d[0]) return closed(t, {}, 3);
   const Variable x = from_activation(t.in(0)), dx = from_activation(t.d[0]);
   const int64_t channels = x.size(-1);
@@ -113,6 +123,7 @@ Variable of_batch_norm(const Turn& t) {
   return closed(t, reshape(scaled(d, t.in(1)), x.shape()), 3);
 }
 Variable of_batch_norm_eval(const Turn& t) {
+  expect_still(t, {1, 2});
   if (!t.d[0]) return closed(t, {}, 5);
   const Variable deviation = pow(Variable(t.in(4).data()) + t.call.attrs.number("eps", 1e-5), -0.5);
   return closed(t, scaled(t.d[0] * deviation, t.in(1)), 5);
@@ -151,8 +162,7 @@ const std::map<std::string, Rule>& rules() {
 
 }  // namespace
 
-Tangents::Tangents(const std::vector<OperatorCall>& calls, const Variable& x,
-                   const Variable& direction) {
+Tangents::Tangents(std::vector<OperatorCall> calls, const Variable& x, const Variable& direction) {
   LIMBECK_CHECK(x.shape() == direction.shape(), "tangents: expected a direction of shape ",
                 x.shape(), ", found ", direction.shape());
   known_[x.impl()] = direction;

@@ -18,7 +18,8 @@ class Tangents {
   /// same batch, with their derivative, and the same places are dropped. Running statistics stay.
   /// Where an activation has a kink its derivative is what backward() takes. Throws naming the
   /// operator that has no rule.
-  Tangents(const std::vector<OperatorCall>& calls, const Variable& x, const Variable& direction);
+  /// (The calls are copied: a trace that is still alive grows by the tangents' own.)
+  Tangents(std::vector<OperatorCall> calls, const Variable& x, const Variable& direction);
   /// Of an output of one of the calls; undefined where it does not depend on x.
   Variable of(const Variable& output) const;
 

@@ -1,5 +1,5 @@
 // OperatorTrace: the operator calls of a forward pass, with what went in and came out. The export
-// of networks (nn/onnx.h) translates them one by one.
+// of networks (nn/onnx.h) translates them one by one, tangents (autograd/tangents.h) follow them.
 #pragma once
 #include <string>
 #include <vector>

@@ -40,6 +40,9 @@ struct Node {
 
   /// Of the wanted inputs, by what was saved.
   Tensors gradients_of_inputs(Tensors dout, const std::vector<bool>& asked) const;
+  /// Throws when free() was here.
+  void expect_kept() const;
+  /// Lets go of what was saved; the walk still needs the edges.
   void free();
   ~Node();
 };
@@ -99,8 +102,7 @@ Node::~Node() {
 /// What passes through as it is costs no kernel; a leaf gets a copy, because its gradient is the
 /// user's.
 Tensors Node::gradients_of_inputs(Tensors dout, const std::vector<bool>& asked) const {
-  LIMBECK_CHECK(!freed, name,
-                ": backward through a tape that was already freed by an earlier backward");
+  expect_kept();
   for (size_t j = 0; j < dout.size(); ++j)
     if (!dout[j].defined() && (!op || op->outputs[j].differentiable))
       dout[j] = Tensor::zeros(out_specs[j].shape, out_specs[j].dtype, device);
@@ -120,10 +122,14 @@ Tensors Node::gradients_of_inputs(Tensors dout, const std::vector<bool>& asked) 
   return din;
 }
 
+void Node::expect_kept() const {
+  LIMBECK_CHECK(!freed, name,
+                ": backward through a tape that was already freed by an earlier backward");
+}
+
 void Node::free() {
   saved_in.clear();
   saved_out.clear();
-  inputs.clear();
   function = nullptr;
   freed = true;
 }
@@ -313,13 +319,13 @@ class Walk {
       observe_(*node, dout);
       const std::vector<bool>& asked = paths_ ? paths_->at(node.get()) : node->wanted;
       Tensors din = node->gradients_of_inputs(std::move(dout), asked);
-      std::vector<detail::Edge> edges = node->inputs;
       if (!paths_) node->free();
-      for (size_t i = 0; i < edges.size(); ++i) {
+      for (size_t i = 0; i < node->inputs.size(); ++i) {
         if (!asked[i]) continue;
         LIMBECK_CHECK(din[i].defined(), node->name, ": backward gave no gradient for input ", i);
-        deliver(edges[i], std::move(din[i]), node->in_specs[i].shape);
+        deliver(node->inputs[i], std::move(din[i]), node->in_specs[i].shape);
       }
+      if (!paths_) node->inputs.clear();
     }
   }
 
@@ -408,6 +414,7 @@ Paths paths_to(const Variables& outputs, const Variables& inputs) {
   for (const Variable& v : inputs)
     leads.insert(v.is_leaf() ? static_cast<const void*>(v.impl()) : v.impl()->node.get());
   for (const Node* node : nodes_behind(outputs)) {
+    node->expect_kept();
     std::vector<bool>& asked = paths[node] = node->wanted;
     for (size_t i = 0; i < asked.size(); ++i) {
       const detail::Edge& e = node->inputs[i];

@@ -21,9 +21,9 @@ struct VariableImpl;  // data, grad, requires_grad, producing node and output in
 
 class Variable {
  public:
-  /// Throws when integers shall have a gradient.
   Variable() = default;  ///< undefined: a missing optional argument
   /// A leaf. Floating types only when requires_grad.
+  /// Throws when integers shall have a gradient.
   Variable(Tensor data, bool requires_grad = false);
 
   bool defined() const { return impl_ != nullptr; }

@@ -1,11 +1,10 @@
 #include "kd/method.h"
 
-#include "kd/teacher_statistics.h"
-
 #include <algorithm>
 #include <cmath>
 
 #include "kd/data_free/registry.h"
+#include "kd/teacher_statistics.h"
 
 namespace limbeck::kd {
 namespace {

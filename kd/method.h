@@ -71,9 +71,9 @@ struct Pair {
   int64_t epochs = 0;  ///< of the training
 };
 
-/// What a method looks at in one step. The teacher ran without gradient, in eval mode unless the
-/// method says otherwise, on the same augmented images. train/extra_loss.h says what the parts of
-/// `step` are, and what holds on a device.
+/// What a method looks at in one step. The teacher ran on the same augmented images, without
+/// gradient and in eval mode unless the method (or teacher_bn) says otherwise. train/extra_loss.h
+/// says what the parts of `step` are, and what holds on a device.
 struct DistillationStep {
   const nn::Features& student;
   const nn::Features& teacher;

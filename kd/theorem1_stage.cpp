@@ -8,7 +8,6 @@
 #include "kd/outputs.h"
 #include "kd/stages.h"
 #include "kd/theorem1.h"
-#include "tensor/rows.h"
 
 namespace limbeck::kd {
 namespace {
@@ -24,13 +23,6 @@ std::vector<size_t> hashes_of(const Tensor& images) {
   return all;
 }
 
-data::Dataset rows_of(const data::Dataset& d, const std::vector<int64_t>& rows) {
-  data::Dataset some = d;
-  some.images = take_rows(d.images, rows);
-  some.labels = take_rows(d.labels, rows), some.targets = take_rows(d.targets, rows);
-  return some;
-}
-
 /// The images of a set that are not among the drawn ones.
 data::Dataset others(const data::Dataset& set, const data::Dataset& drawn) {
   const std::vector<size_t> all = hashes_of(set.images), used = hashes_of(drawn.images);
@@ -38,7 +30,7 @@ data::Dataset others(const data::Dataset& set, const data::Dataset& drawn) {
   std::vector<int64_t> rows;
   for (size_t i = 0; i < all.size(); ++i)
     if (!known.contains(all[i])) rows.push_back(static_cast<int64_t>(i));
-  return rows_of(set, rows);
+  return set.select(rows);
 }
 
 class Measurement {
@@ -63,12 +55,12 @@ class Measurement {
   }
   /// One of the passes over images, for a trial: how many times 200 images go through a network.
   double passes() const {
-    const double images = static_cast<double>(real().size() + 3 * test().size() + set_.size() * 3);
-    return images / 200;
+    const int64_t of_test = judge_.network ? 4 : 3;
+    return static_cast<double>(real().size() + of_test * test().size() + 3 * set_.size()) / 200;
   }
   void one_pass() {
     const std::vector<int64_t> rows(200, 0);
-    losses_of(student_, rows_of(real(), rows));
+    losses_of(student_, real().select(rows));
   }
 
  private:

@@ -68,7 +68,8 @@ Tensors SupervisedStep::forward_backward_update(const Tensors& in) {
   std::vector<OperatorCall> calls;
   if (trace) calls = trace->calls();
   trace.reset();
-  const Step step{network_, features, batch, in[4], in[5], in[6], images, &calls};
+  const Step step{network_, features, batch,  in[4],
+                  in[5],    in[6],    images, input_gradients ? &calls : nullptr};
   const int64_t views = extra_ ? extra_->views().count() : 1;
   const Variable output = first_views(features.output, views);
   Variable loss = criterion_.loss(output, batch);

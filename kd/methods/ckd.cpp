@@ -47,6 +47,9 @@ class Ckd : public Method {
                   s.teacher_calls);
     LIMBECK_CHECK(s.teacher_calls == 0 || s.group == 1,
                   "methods.ckd.group: expected 1 where teacher_calls is set, found ", s.group);
+    LIMBECK_CHECK(s.teacher_calls == 0 || s.teacher_bn == "eval",
+                  "methods.ckd.teacher_bn: expected eval where teacher_calls is set, found '",
+                  s.teacher_bn, "'");
     check_weight(s.weight, "ckd");
   }
   /// With few calls soft targets are a part of the method's own term.

@@ -13,7 +13,6 @@
 // the gradient of the sum of all losses. The paper's weights are not known; a public
 // re-implementation takes one norm over the whole batch of the gradients of the mean, about sqrt(N)
 // smaller.
-#include "autograd/autocast.h"
 #include "autograd/tangents.h"
 #include "kd/terms.h"
 
@@ -86,7 +85,6 @@ class Kdiga : public Method {
                                               step.step.images),
                    t = kdiga::input_gradients(step.teacher.output, teacher_error.data(),
                                               step.teacher_images);
-    const NoGrad no_grad;
     return s - t;
   }
 

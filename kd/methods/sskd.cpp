@@ -174,10 +174,7 @@ class Sskd : public Method {
     for (const nn::Features* f : {&pair.student, &pair.teacher})
       LIMBECK_CHECK(!f->taps.empty(), "sskd: the ", f == &pair.student ? "student" : "teacher",
                     " has no taps, so no pooled features for a head");
-    const Shape &student = pair.student.output.shape(), &teacher = pair.teacher.output.shape();
-    LIMBECK_CHECK(student[1] > 1, "sskd needs class logits; the networks have one output");
-    LIMBECK_CHECK(student == teacher, "sskd: the student's output ", student,
-                  " does not match the teacher's ", teacher);
+    check_class_logits("sskd", pair);
     LIMBECK_CHECK(pair.batch <= 1365, "sskd ranks the turned views of a batch by 1/4096; expected ",
                   "at most 1365 images a batch, found ", pair.batch);
     const Dataset& d = pair.train;

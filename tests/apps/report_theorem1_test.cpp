@@ -51,6 +51,7 @@ TEST_F(Theorem1Report, SaysThatAVacuousBoundIsOne) {
   EXPECT_EQ(t.rows[0][6].text, "0.5 ± 0.125");
   EXPECT_EQ(t.rows[0][8].text, "-") << "not measured";
   EXPECT_NE(t.note.find("The bound is vacuous for 1 of 2 students"), std::string::npos) << t.note;
+  EXPECT_NE(report::html_page(g.runs, {}).find("Theorem 1"), std::string::npos);
   const report::Table fine = report::theorem1_table(group({stage("theorem1_a", "m2", 10, 0.5, 2)}));
   EXPECT_EQ(fine.note.find("vacuous"), std::string::npos) << fine.note;
   EXPECT_NE(fine.note.find("below the largest loss"), std::string::npos) << fine.note;

@@ -124,6 +124,39 @@ TEST(Tangents, SayWhatTheyHaveNoRuleFor) {
       {"direction of shape"});
 }
 
+TEST(Tangents, RefuseWeightsThatDependOnTheInput) {
+  const Variable x(noise({3, 3}, 1), true), v(noise({3, 3}, 2));
+  const auto refused = [&](const auto& forward, const char* name) {
+    OperatorTrace trace;
+    forward();
+    test::expect_error([&] { Tangents(trace.calls(), x, v); }, {name, "input 1 depends on x"});
+  };
+  refused([&] { linear(x, relu(x)); }, "linear");
+  refused([&] { linear(Variable(noise({2, 3}, 3)), x); }, "linear");
+  nn::BatchNorm norm(3);
+  norm.to(DType::f64);
+  for (const bool train : {true, false}) {
+    norm.train(train);
+    const auto scaled_by_input = [&] {
+      norm.weight = mean(x, {0});
+      norm(x);
+    };
+    refused(scaled_by_input, "batch_norm");
+  }
+}
+
+TEST(Tangents, MayBeMadeWhileTheTraceIsAlive) {
+  const Variable x(noise({2, 3}, 1), true), v(noise({2, 3}, 2));
+  OperatorTrace trace;
+  Variable y = x;
+  for (int i = 0; i < 20; ++i) y = relu(y * x) * 0.5 + x;
+  const std::vector<OperatorCall> before = trace.calls();
+  const Variable found = Tangents(trace.calls(), x, v).of(y);
+  EXPECT_GT(trace.calls().size(), before.size());
+  EXPECT_EQ(found.data().to_vector<double>(),
+            Tangents(before, x, v).of(y).data().to_vector<double>());
+}
+
 TEST(Tangents, OfWhatDoesNotDependOnTheInputAreUndefined) {
   const Variable x(noise({2, 3}, 1), true), other(noise({2, 3}, 2), true);
   OperatorTrace trace;
@@ -144,6 +177,15 @@ TEST(GradientsKeepingTape, LeaveItForAnother) {
   EXPECT_EQ(once.to_vector<double>(), x.grad().to_vector<double>());
   EXPECT_TRUE(w.grad().defined());
   EXPECT_THROW(gradients_keeping_tape({y}, {Tensor::full({}, 1, DType::f64)}, {x}), Error);
+}
+
+TEST(GradientsKeepingTape, RefuseATapeThatIsFreedBehindTheOutput) {
+  const Variable x(noise({2, 3}, 1), true), shared = square(x);
+  const Variable once = sum(shared), again = sum(relu(shared));
+  once.backward();
+  test::expect_error(
+      [&] { gradients_keeping_tape({again}, {Tensor::full({}, 1, DType::f64)}, {x}); },
+      {"square", "already freed"});
 }
 
 }  // namespace

@@ -421,6 +421,14 @@ TEST(RelatedMethods, RefuseWhatTheyCannotServe) {
   test::expect_error(
       [] { Set("ckd").with("teacher_calls", int64_t{5}).with("group", int64_t{2}).make(); },
       {"methods.ckd.group", "teacher_calls"});
+  test::expect_error(
+      [] {
+        Set("ckd")
+            .with("teacher_calls", int64_t{5})
+            .with("teacher_bn", std::string("adapt"))
+            .make();
+      },
+      {"methods.ckd.teacher_bn", "teacher_calls"});
   refused("hkd", "auxiliary", std::string("resnet21"));
   refused("hkd", "auxiliary_share", 0.0);
   refused("hkd", "decay", 1.5);
