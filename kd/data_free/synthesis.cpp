@@ -230,7 +230,8 @@ class Synthesis::Batch {
   Tensor best_features_[2];
 };
 
-Synthesis::Synthesis(const Networks& networks, const Settings& settings, int64_t classes)
+Synthesis::Synthesis(const Networks& networks, const Settings& settings, int64_t classes,
+                     const Stream& init)
     : n_(networks),
       s_(settings),
       classes_(classes),
@@ -246,7 +247,7 @@ Synthesis::Synthesis(const Networks& networks, const Settings& settings, int64_t
     const gan::NetworkConfig& c = n_.generator.config();
     memory_ = std::make_unique<ContrastiveMemory>(
         s_.synthesis.contrast, features_of(n_.teacher, {2, c.resolution, c.resolution, c.channels}),
-        Stream(), n_.teacher.device());
+        init, n_.teacher.device());
   }
   if (s_.synthesis.of != "meta") return;
   const double steps = static_cast<double>(s_.generator_steps);

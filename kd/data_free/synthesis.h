@@ -23,7 +23,9 @@ struct Synthesised {
 class Synthesis {
  public:
   /// All outlive this. With [synthesis] of = "meta" the generator is the one that learns to begin.
-  Synthesis(const Networks& networks, const Settings& settings, int64_t classes);
+  /// `init`: of the contrast's head.
+  Synthesis(const Networks& networks, const Settings& settings, int64_t classes,
+            const Stream& init);
 
   /// Batch `number` (from 0) in so many steps, all drawn from the stream. `before_step` may throw
   /// to end it: what a checkpoint holds has not changed by then.

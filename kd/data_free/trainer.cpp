@@ -53,11 +53,9 @@ class Loop {
     forget();
     last_ = sums_;
     if (!s_.synthesis.used()) return;
-    synthesis_.emplace(task.networks, settings, task.classes);
+    synthesis_.emplace(task.networks, settings, task.classes, task.stream.fork("contrast"));
     const gan::NetworkConfig& c = task.networks.generator.config();
-    const int64_t all = s_.epochs * s_.rounds * s_.batch;
-    pool_.emplace(s_.synthesis.pool > 0 ? std::min(all, s_.synthesis.pool) : all,
-                  Shape{c.resolution, c.resolution, c.channels});
+    pool_.emplace(s_.images_kept(), Shape{c.resolution, c.resolution, c.channels});
   }
 
   DataFreeResult run() {
