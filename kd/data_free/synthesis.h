@@ -16,8 +16,7 @@ namespace limbeck::kd::data_free {
 struct Synthesised {
   Tensor images;                    ///< u8 [B, S, S, C]
   Tensor labels;                    ///< i64 [B], requested
-  double loss = 0, statistics = 0;  ///< of the step that made them
-  double hit_rate = 0;
+  double loss = 0, statistics = 0;  ///< of the last step
 };
 
 class Synthesis {
