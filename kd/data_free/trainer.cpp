@@ -224,7 +224,7 @@ class Loop {
     const double least_hits = 2 / static_cast<double>(t_.classes);
     const bool collapsed =
         now.class_entropy < least_entropy || (asked && t_.classes > 2 && now.hit_rate < least_hits);
-    if (ended < patience || !collapsed || noted_) return;
+    if (ended < s_.synthesis.warmup + patience || !collapsed || noted_) return;
     noted_ = true;
     t_.monitor.note(cat("the generator has collapsed at epoch ", ended, ": the teacher's classes ",
                         "have ", now.class_entropy, " of the entropy of even ones, ", now.hit_rate,

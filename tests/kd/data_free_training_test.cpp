@@ -129,6 +129,17 @@ TEST(DataFreeSynthesis, TheContrastBeginsAsItsStreamSays) {
   EXPECT_FALSE(test::same_bits(head(1), head(2)));
 }
 
+/// Before the student's first step nobody has looked at the images.
+TEST(DataFreeTraining, AWarmUpIsNoCollapse) {
+  Settings s = toy_settings("fast");
+  s.epochs = 12, s.rounds = s.generator_steps = 1, s.synthesis.warmup = 11;
+  Toy toy(s);
+  Metrics monitor;
+  toy.train(s, monitor);
+  ASSERT_EQ(monitor.all.at("class_entropy").size(), 12);
+  EXPECT_EQ(monitor.notes, std::vector<std::string>{});
+}
+
 /// Pixels, and noise with a copy of a generator, become what the teacher takes for the requested
 /// classes; a stop leaves the generator as it was.
 TEST(DataFreeSynthesis, MakesTheRequestedClasses) {
