@@ -30,8 +30,9 @@ void print_settings(AnySettings& settings) {
                 s.help.c_str());
 }
 
+constexpr const char* line = "%-9s %-9s %-17s %-22s %-12s %s\n";
+
 void list_methods(bool with_settings) {
-  constexpr const char* line = "%-9s %-9s %-17s %-22s %-12s %s\n";
   std::printf(line, "method", "", "family", "of the teacher", "stage before", "what");
   for (const kd::MethodEntry& e : kd::all_methods()) {
     std::printf(line, e.name.c_str(), e.title.c_str(), name_of(e.family), needs(e),
@@ -42,7 +43,6 @@ void list_methods(bool with_settings) {
 }
 
 void list_data_free(bool with_settings) {
-  constexpr const char* line = "%-9s %-9s %-17s %-22s %-12s %s\n";
   for (const kd::data_free::Entry& e : kd::data_free::all_entries()) {
     std::printf(line, e.name.c_str(), e.title.c_str(), "data-free", "itself, no data", "-",
                 e.summary.c_str());

@@ -5,6 +5,7 @@
 #include <numeric>
 
 #include "data/dataset.h"
+#include "nn/mode.h"
 #include "ops/random.h"
 #include "tensor/allocation_limit.h"
 #include "tensor/metadata.h"
@@ -104,17 +105,6 @@ void check_classes(const Condition& condition, const NetworkConfig& config) {
                   config.classes - 1);
 }
 
-/// Restores the training mode when it goes out of scope.
-class EvalMode {
- public:
-  explicit EvalMode(nn::Module& m) : module_(m), was_training_(m.training()) { m.eval(); }
-  ~EvalMode() { module_.train(was_training_); }
-
- private:
-  nn::Module& module_;
-  bool was_training_;
-};
-
 /// z and condition on the generator's device; calls use(begin, end, images there) for one batch
 /// after the other.
 template <class F>
@@ -122,7 +112,7 @@ void generate(Generator& generator, const Tensor& z, const Condition& condition,
               F&& use) {
   LIMBECK_CHECK(batch >= 1, "sample: batch must be at least 1, found ", batch);
   const NoGrad no_grad;
-  const EvalMode eval(generator);
+  const nn::ModeOf eval(generator, false);
   const int64_t n = condition.size();
   for (int64_t begin = 0; begin < n; begin += batch) {
     const int64_t end = std::min(n, begin + batch);

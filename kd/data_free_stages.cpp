@@ -28,9 +28,10 @@ std::unique_ptr<gan::DataFreeGenerator> new_generator(const data_free::Generator
                                           .shared_dim = s.embedding});
 }
 
-/// One batch of two through all losses, without training: throws for what does not fit.
-void probe(const Settings& s, const std::string& section, nn::Network& teacher,
-           nn::Network& student, gan::DataFreeGenerator& generator) {
+/// One batch of two through all losses, without training: throws for what does not fit. The
+/// channels of the teacher's batch norms, by which images are contrasted.
+int64_t probe(const Settings& s, const std::string& section, nn::Network& teacher,
+              nn::Network& student, gan::DataFreeGenerator& generator) {
   const bool asks = s.loss.labelled > 0 && s.loss.cls > 0 && !s.synthesis.used();
   LIMBECK_CHECK(!asks || generator.conditional(), section, ".loss.cls: the generator ",
                 s.generator.arch, " is not asked for classes; expected 0 or another ", section,
@@ -42,9 +43,23 @@ void probe(const Settings& s, const std::string& section, nn::Network& teacher,
   const data_free::MadeImages made{
       generator.standardised(Variable(Tensor::zeros({2, s.generator.dim_z})), {labels, {}}),
       labels};
-  data_free::generator_loss(s.loss, teacher, &student, made);
-  data_free::student_loss(s.distillation, student.forward_features(made.images),
-                          teacher.forward_features(made.images), labels);
+  const data_free::GeneratorLoss judged =
+      data_free::generator_loss(s.loss, teacher, &student, made);
+  data_free::student_loss(s.distillation, student.forward_features(made.images), judged.teacher,
+                          labels);
+  int64_t channels = 0;
+  for (const auto& in : judged.norms) channels += in.running_mean.numel();
+  return channels;
+}
+
+/// Of what a contrast leaves to the next synthesis: remembered features, its head, and Adam's
+/// moments of that.
+int64_t contrast_bytes(const Settings& s, int64_t channels) {
+  if (s.synthesis.contrast.weight == 0 || !s.synthesis.used()) return 0;
+  constexpr int64_t f32_bytes = 4, compared = 256;
+  const int64_t rows = std::min(s.synthesis.contrast.bank, s.epochs * s.rounds * s.batch),
+                head = (channels + 1) * (channels + compared);
+  return f32_bytes * (2 * rows * channels + 3 * head);
 }
 
 }  // namespace
@@ -57,15 +72,13 @@ DiskUse check_data_free(Experiment& experiment, const Student& student) {
   const auto generator = new_generator(s.generator, options);
   const auto teacher = nn::create_model(student.pair.teacher, options),
              pupil = nn::create_model(student.pair.student, options);
-  probe(s, "methods." + student.method, *teacher, *pupil, *generator);
+  const int64_t channels = probe(s, "methods." + student.method, *teacher, *pupil, *generator);
   constexpr int64_t f32_bytes = 4;
   const int64_t g = generator->parameter_count(), p = pupil->parameter_count();
   // Adam keeps two moments, SGD one; while a checkpoint is written the one before it is there too.
-  const int64_t made = s.epochs * s.rounds * s.batch,
-                pool = s.synthesis.pool > 0 ? std::min(made, s.synthesis.pool) : made,
-                pixels = options.size * options.size * options.channels;
-  return {f32_bytes * (g + p),
-          2 * (f32_bytes * (3 * g + 3 * p) + (s.synthesis.used() ? pool * pixels : int64_t{0}))};
+  const int64_t pixels = options.size * options.size * options.channels;
+  return {f32_bytes * (g + p), 2 * (f32_bytes * (3 * g + 3 * p) + s.images_kept() * pixels +
+                                    contrast_bytes(s, channels))};
 }
 
 void train_data_free(Experiment& experiment, StageContext& context, const Student& student,

@@ -144,7 +144,7 @@ class Evaluation {
   Experiment& experiment_;
   StageContext& context_;
   const SavedNetwork judge_;
-  std::optional<RatioFeatures> trained_;  // none where evaluation.network is the teacher alone
+  std::optional<RatioFeatures> trained_;  // none without the stage "features"
   std::optional<SavedNetwork> types_;
   gan::Moments moments_;
   data::Dataset all_;

@@ -167,8 +167,7 @@ struct PlanSettings {
       "m2 or equal");
     v("generator", generator,
       "a data-free method instead of the GAN: the generator of the first pair's first student by "
-      "it "
-      "makes the fakes, without subsampling; fakes are then none, raw, m2 or equal");
+      "it makes the fakes, without subsampling; fakes are then none, raw, m2 or equal");
     v("logits", logits,
       "a file of `limbeck logits` instead of the teacher, for methods that need nothing else; "
       "fakes "

@@ -66,6 +66,12 @@ void check_synthesis(const Settings& all, const std::string& section) {
       ".of: all images of a synthesis are of requested classes; expected loss.labelled 1, "
       "found ",
       all.loss.labelled);
+  // In train mode its running statistics would move within a synthesis, of which a checkpoint may
+  // hold nothing.
+  LIMBECK_CHECK(
+      all.loss.student_eval || all.loss.adversary == "none", section,
+      ".of: the student judges a synthesis in eval mode; expected loss.student_eval true, "
+      "found false");
   expect_positive(section + ".lr", s.lr);
   LIMBECK_CHECK(s.pool == 0 || s.pool >= all.batch, section,
                 ".pool: expected 0 or at least batch (", all.batch, "), found ", s.pool);
@@ -112,6 +118,9 @@ void check(const Settings& s, const std::string& section) {
   check_generator(s.generator, section + ".generator");
   check_generator_loss(s.loss, section + ".loss");
   check_distillation(s.distillation, section + ".distillation");
+  LIMBECK_CHECK(s.loss.labelled == 0 || s.loss.labelled * static_cast<double>(s.batch) >= 1,
+                section, ".loss.labelled: expected 0 or at least one image of a batch of ", s.batch,
+                ", found ", s.loss.labelled);
 }
 
 }  // namespace limbeck::kd::data_free

@@ -1,6 +1,7 @@
 // The settings of data-free distillation. A published method is values of them: it registers its
 // name with its defaults (kd/data_free/registry.h) and its section is [methods.NAME].
 #pragma once
+#include <algorithm>
 #include <string>
 #include <vector>
 
@@ -169,6 +170,11 @@ struct Settings : train::Settings {
   }
   int64_t student_steps_of_round() const {
     return order == "joint" ? generator_steps : student_steps;
+  }
+  /// Most that are in the pool of syntheses at a time; 0 without.
+  int64_t images_kept() const {
+    const int64_t made = synthesis.used() ? epochs * rounds * batch : 0;
+    return synthesis.pool > 0 ? std::min(made, synthesis.pool) : made;
   }
   int64_t steps_per_epoch() const { return rounds * student_steps_of_round(); }
 };

@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <limits>
 
-#include "kd/data_free/mode.h"
 #include "nn/init.h"
+#include "nn/mode.h"
 #include "ops/random.h"
 
 namespace limbeck::kd::data_free {
@@ -74,6 +74,12 @@ void draw_anew(nn::Module& generator, const Stream& stream) {
   }
 }
 
+std::vector<Moments> without_history(const std::vector<Moments>& moments) {
+  std::vector<Moments> all;
+  for (const Moments& m : moments) all.push_back({m.mean.detach(), m.var.detach()});
+  return all;
+}
+
 /// Features by which images are contrasted.
 int64_t features_of(nn::Network& teacher, const Shape& images) {
   const NoGrad no_grad;
@@ -125,12 +131,10 @@ class Synthesis::Batch {
   Synthesised finished() {
     const NoGrad no_grad;
     const Tensor images = s_.synthesis.best ? best_images_ : last_images();
-    const Tensor predicted = argmax(o_.n_.teacher(Variable(images)).data());
     return {.images = bytes_of(images, o_.n_.generator.standardisation()),
             .labels = labels_.to(cpu),
             .loss = results_.at(0).item(),
-            .statistics = results_.at(1).item(),
-            .hit_rate = mean(Variable(equal(predicted, labels_).to(DType::f32))).item()};
+            .statistics = results_.at(1).item()};
   }
   /// Global and local, of the images that are kept.
   Tensor features(size_t i) const {
@@ -157,7 +161,7 @@ class Synthesis::Batch {
   }
 
   Tensors step(const Tensors& in) {
-    const ModeOf mode(o_.n_.student, !s_.loss.student_eval);
+    const nn::ModeOf mode(o_.n_.student, false);
     const Variable x = images();
     o_.n_.student.set_requires_grad(false);
     const GeneratorLoss of_teacher = generator_loss(
@@ -172,15 +176,11 @@ class Synthesis::Batch {
     if (o_.memory_) o_.memory_->optimizer().zero_grad();
     loss.backward();
     if (o_.meta_optimizer_) add_gradients(*o_.copy_, o_.n_.generator);
-    if (s_.synthesis.momentum > 0) {
-      const NoGrad no_grad;
-      moments_ = moments_of(of_teacher.norms);
-    }
+    if (s_.synthesis.momentum > 0) moments_ = without_history(of_teacher.moments);
     keep_best(loss.data(), x.data());
     for (const auto& optimizer : optimizers_) optimizer->step();
     if (o_.memory_) o_.memory_->optimizer().step();
-    return {loss.data(), of_teacher.statistics ? of_teacher.statistics.data()
-                                               : Tensor::zeros({}, DType::f32, device_)};
+    return {loss.data(), of_teacher.statistics};
   }
 
   /// Of a local view with the global one, whose layers' inputs are there.
@@ -230,7 +230,8 @@ class Synthesis::Batch {
   Tensor best_features_[2];
 };
 
-Synthesis::Synthesis(const Networks& networks, const Settings& settings, int64_t classes)
+Synthesis::Synthesis(const Networks& networks, const Settings& settings, int64_t classes,
+                     const Stream& init)
     : n_(networks),
       s_(settings),
       classes_(classes),
@@ -246,7 +247,7 @@ Synthesis::Synthesis(const Networks& networks, const Settings& settings, int64_t
     const gan::NetworkConfig& c = n_.generator.config();
     memory_ = std::make_unique<ContrastiveMemory>(
         s_.synthesis.contrast, features_of(n_.teacher, {2, c.resolution, c.resolution, c.channels}),
-        Stream(), n_.teacher.device());
+        init, n_.teacher.device());
   }
   if (s_.synthesis.of != "meta") return;
   const double steps = static_cast<double>(s_.generator_steps);

@@ -16,14 +16,15 @@ namespace limbeck::kd::data_free {
 struct Synthesised {
   Tensor images;                    ///< u8 [B, S, S, C]
   Tensor labels;                    ///< i64 [B], requested
-  double loss = 0, statistics = 0;  ///< of the step that made them
-  double hit_rate = 0;
+  double loss = 0, statistics = 0;  ///< of the last step
 };
 
 class Synthesis {
  public:
   /// All outlive this. With [synthesis] of = "meta" the generator is the one that learns to begin.
-  Synthesis(const Networks& networks, const Settings& settings, int64_t classes);
+  /// `init`: of the contrast's head.
+  Synthesis(const Networks& networks, const Settings& settings, int64_t classes,
+            const Stream& init);
 
   /// Batch `number` (from 0) in so many steps, all drawn from the stream. `before_step` may throw
   /// to end it: what a checkpoint holds has not changed by then.

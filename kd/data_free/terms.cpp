@@ -68,50 +68,31 @@ std::vector<Moments> moments_of(const NormInputs& inputs) {
 
 std::vector<Moments> averaged(const std::vector<Moments>& old, const std::vector<Moments>& now,
                               double momentum) {
-  const NoGrad no_grad;
+  LIMBECK_CHECK(old.size() == now.size(), "statistics of batch norms: expected averages of ",
+                now.size(), " layers, found ", old.size());
   const auto mixed = [momentum](const Variable& a, const Variable& b) {
-    return a.detach() * momentum + b.detach() * (1 - momentum);
+    return a * momentum + b * (1 - momentum);
   };
   std::vector<Moments> all;
   for (size_t i = 0; i < old.size(); ++i)
-    all.push_back({mixed(old[i].mean, now.at(i).mean), mixed(old[i].var, now.at(i).var)});
+    all.push_back({mixed(old[i].mean, now[i].mean), mixed(old[i].var, now[i].var)});
   return all;
 }
 
-Variable statistics_norms(const NormInputs& inputs, double first) {
+Variable statistics_norms(const NormInputs& inputs, const std::vector<Moments>& moments) {
   LIMBECK_CHECK(!inputs.empty(), "statistics of batch norms: the teacher has no BatchNorm2d");
-  const std::vector<Moments> moments = moments_of(inputs);
   Variables layers;
   for (size_t i = 0; i < inputs.size(); ++i)
-    layers.push_back((norm2(moments[i].var - Variable(inputs[i].running_var)) +
-                      norm2(moments[i].mean - Variable(inputs[i].running_mean))) *
-                     (i == 0 ? first : 1));
+    layers.push_back(norm2(moments.at(i).var - Variable(inputs[i].running_var)) +
+                     norm2(moments[i].mean - Variable(inputs[i].running_mean)));
   return total(layers);
 }
 
-Variable statistics_norms(const NormInputs& inputs, const std::vector<Moments>& averages,
-                          double momentum) {
-  const std::vector<Moments> moments = moments_of(inputs);
-  LIMBECK_CHECK(averages.size() == moments.size(),
-                "statistics of batch norms: expected averages of ", moments.size(),
-                " layers, found ", averages.size());
-  const auto mixed = [momentum](const Variable& now, const Variable& average) {
-    return now * (1 - momentum) + average * momentum;
-  };
-  Variables layers;
-  for (size_t i = 0; i < inputs.size(); ++i)
-    layers.push_back(
-        norm2(mixed(moments[i].var, averages[i].var) - Variable(inputs[i].running_var)) +
-        norm2(mixed(moments[i].mean, averages[i].mean) - Variable(inputs[i].running_mean)));
-  return total(layers);
-}
-
-Variable statistics_squares(const NormInputs& inputs) {
+Variable statistics_squares(const NormInputs& inputs, const std::vector<Moments>& moments) {
   LIMBECK_CHECK(!inputs.empty(), "statistics of batch norms: the teacher has no BatchNorm2d");
-  const std::vector<Moments> moments = moments_of(inputs);
   Variables layers;
   for (size_t i = 0; i < inputs.size(); ++i)
-    layers.push_back(mse_loss(moments[i].mean, Variable(inputs[i].running_mean)) +
+    layers.push_back(mse_loss(moments.at(i).mean, Variable(inputs[i].running_mean)) +
                      mse_loss(moments[i].var, Variable(inputs[i].running_var)));
   return total(layers) * (1 / static_cast<double>(layers.size()));
 }
@@ -165,12 +146,6 @@ Variable contrast(const Variable& local, const Variable& global, int64_t current
   const Variable now = mean(slice(rows, 0, 0, current));
   return current == n ? now : now + mean(slice(rows, 0, current, n));
 }
-
-Variable softened_loss(const Variable& s, const Tensor& t, double temperature) {
-  return distillation_loss(s, t, temperature);
-}
-
-Variable logit_distance(const Variable& s, const Tensor& t) { return l1_loss(s, Variable(t)); }
 
 Variable agreed_cross_entropy(const Variable& s, const Tensor& t, const Tensor& labels, bool keep) {
   if (!keep) return cross_entropy(s, labels);

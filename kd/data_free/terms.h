@@ -26,22 +26,18 @@ Variable activation_loss(const Variable& h);
 
 /// sqrt(sum d^2), with gradient 0 at 0.
 Variable norm2(const Variable& d);
-/// Sum over the layers of |var_run - v| + |mean_run - m|, m and v (biased) of the layer's input
-/// over images and pixels (DeepInversion, CMI, DFQ, Fast). `first` weighs the first layer.
-Variable statistics_norms(const NormInputs& inputs, double first = 1);
-/// Mean over the layers of the mean squares of both differences (GDFQ).
-Variable statistics_squares(const NormInputs& inputs);
-/// The same norms towards moving averages of the statistics of made images: (1 - momentum) m +
-/// momentum M in the place of m (Fast). `averages`: M and V of every layer, [C].
+/// m and v (biased) of a layer's input over images and pixels, [C].
 struct Moments {
   Variable mean, var;
 };
 std::vector<Moments> moments_of(const NormInputs& inputs);
-/// momentum old + (1 - momentum) now, without history.
+/// momentum old + (1 - momentum) now: moving averages over batches of made images (Fast).
 std::vector<Moments> averaged(const std::vector<Moments>& old, const std::vector<Moments>& now,
                               double momentum);
-Variable statistics_norms(const NormInputs& inputs, const std::vector<Moments>& averages,
-                          double momentum);
+/// Sum over the layers of |var_run - v| + |mean_run - m| (DeepInversion, CMI, DFQ, Fast).
+Variable statistics_norms(const NormInputs& inputs, const std::vector<Moments>& moments);
+/// Mean over the layers of the mean squares of both differences (GDFQ).
+Variable statistics_squares(const NormInputs& inputs, const std::vector<Moments>& moments);
 
 // --- where student and teacher disagree ----------------------------------------------------------
 
@@ -73,12 +69,8 @@ Variable image_norms(const Variable& images);
 /// diagonal, of current and of remembered rows added. Gradient to `local` alone.
 Variable contrast(const Variable& local, const Variable& global, int64_t current, double tau);
 
-// --- the student ---------------------------------------------------------------------------------
+// --- the student (soft targets are distillation_loss and l1_loss) --------------------------------
 
-/// T^2 KL of softened logits, mean over the images; no gradient to the teacher.
-Variable softened_loss(const Variable& s, const Tensor& t, double temperature);
-/// Mean |s - t| over images and classes (DFAD).
-Variable logit_distance(const Variable& s, const Tensor& t);
 /// Cross entropy with the requested class over the images that the teacher gives it, and over their
 /// number, at least 1. keep = false: over all of them.
 Variable agreed_cross_entropy(const Variable& s, const Tensor& t, const Tensor& labels, bool keep);

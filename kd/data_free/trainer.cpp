@@ -53,11 +53,9 @@ class Loop {
     forget();
     last_ = sums_;
     if (!s_.synthesis.used()) return;
-    synthesis_.emplace(task.networks, settings, task.classes);
+    synthesis_.emplace(task.networks, settings, task.classes, task.stream.fork("contrast"));
     const gan::NetworkConfig& c = task.networks.generator.config();
-    const int64_t all = s_.epochs * s_.rounds * s_.batch;
-    pool_.emplace(s_.synthesis.pool > 0 ? std::min(all, s_.synthesis.pool) : all,
-                  Shape{c.resolution, c.resolution, c.channels});
+    pool_.emplace(s_.images_kept(), Shape{c.resolution, c.resolution, c.channels});
   }
 
   DataFreeResult run() {
@@ -226,7 +224,7 @@ class Loop {
     const double least_hits = 2 / static_cast<double>(t_.classes);
     const bool collapsed =
         now.class_entropy < least_entropy || (asked && t_.classes > 2 && now.hit_rate < least_hits);
-    if (ended < patience || !collapsed || noted_) return;
+    if (ended < s_.synthesis.warmup + patience || !collapsed || noted_) return;
     noted_ = true;
     t_.monitor.note(cat("the generator has collapsed at epoch ", ended, ": the teacher's classes ",
                         "have ", now.class_entropy, " of the entropy of even ones, ", now.hit_rate,

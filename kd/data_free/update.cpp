@@ -2,8 +2,8 @@
 
 #include <cmath>
 
-#include "kd/data_free/mode.h"
 #include "nn/gradients.h"
+#include "nn/mode.h"
 #include "ops/random.h"
 
 namespace limbeck::kd::data_free {
@@ -50,9 +50,6 @@ nn::Features constants(const nn::Features& f) {
   return copy;
 }
 
-/// A constant for the log; for terms that are left out.
-Tensor nothing(const Variable& like) { return Tensor::zeros({}, DType::f32, like.data().device()); }
-
 }  // namespace
 
 GeneratorLoss generator_loss(const GeneratorLossSettings& s, nn::Network& teacher,
@@ -67,11 +64,17 @@ GeneratorLoss generator_loss(const GeneratorLossSettings& s, nn::Network& teache
   const nn::Features& t = loss.teacher;
   loss.total = teacher_terms(s, t, made.labels);
   if (s.statistics > 0) {
-    loss.statistics = s.statistics_form == "squares" ? statistics_squares(loss.norms)
-                      : conditions.averages.empty()
-                          ? statistics_norms(loss.norms)
-                          : statistics_norms(loss.norms, conditions.averages, conditions.momentum);
-    loss.total = plus(loss.total, loss.statistics, s.statistics);
+    loss.moments = moments_of(loss.norms);
+    const Variable term =
+        s.statistics_form == "squares" ? statistics_squares(loss.norms, loss.moments)
+        : conditions.averages.empty()
+            ? statistics_norms(loss.norms, loss.moments)
+            : statistics_norms(loss.norms,
+                               averaged(conditions.averages, loss.moments, conditions.momentum));
+    loss.statistics = term.data();
+    loss.total = plus(loss.total, term, s.statistics);
+  } else {
+    loss.statistics = Tensor::zeros({}, DType::f32, made.images.data().device());
   }
   if (s.adversary != "none" && s.adversarial > 0) {
     LIMBECK_CHECK(student, "generator_loss: an adversary needs a student");
@@ -88,9 +91,9 @@ Variable student_loss(const StudentLossSettings& s, const nn::Features& student,
   Variable loss;
   if (s.weight > 0) {
     const double divisor = s.form == "kl_mean" ? static_cast<double>(t.size(1)) : 1;
-    loss = s.form == "l1"
-               ? plus(loss, logit_distance(student.output, t), s.weight)
-               : plus(loss, softened_loss(student.output, t, s.temperature), s.weight / divisor);
+    loss = s.form == "l1" ? plus(loss, l1_loss(student.output, Variable(t)), s.weight)
+                          : plus(loss, distillation_loss(student.output, t, s.temperature),
+                                 s.weight / divisor);
   }
   if (s.cross_entropy > 0)
     loss = plus(loss, agreed_cross_entropy(student.output, t, labels, s.keep), s.cross_entropy);
@@ -144,7 +147,7 @@ void Update::step_student() {
 }
 
 Tensors Update::update_generator(const Tensors& in) {
-  const ModeOf mode(n_.student, !s_.loss.student_eval);
+  const nn::ModeOf mode(n_.student, !s_.loss.student_eval);
   n_.student.set_requires_grad(false);
   const GeneratorLoss loss = generator_loss(s_.loss, n_.teacher, &n_.student, make(draw(in[0])),
                                             {.adversarial = reshape(Variable(in[1]), Shape{})});
@@ -152,7 +155,7 @@ Tensors Update::update_generator(const Tensors& in) {
   generator_optimizer_.zero_grad();
   loss.total.backward();
   step_generator();
-  return {loss.total.data(), loss.statistics ? loss.statistics.data() : nothing(loss.total)};
+  return {loss.total.data(), loss.statistics};
 }
 
 Tensors Update::described(const Variable& loss, const Variable& teacher, const Variable& student,
@@ -174,7 +177,7 @@ Tensors Update::update_student(const Tensors& in) {
   nn::Features t;
   {
     const NoGrad no_grad;
-    const ModeOf mode(n_.generator, !s_.generator.eval_images);
+    const nn::ModeOf mode(n_.generator, !s_.generator.eval_images);
     made = make(draw(in[0]));
     t = n_.teacher.forward_features(made.images);
   }
@@ -212,8 +215,7 @@ Tensors Update::update_joint(const Tensors& in) {
   (of_generator.total + of_student).backward();
   step_generator();
   step_student();
-  Tensors all{of_generator.total.data(), of_generator.statistics ? of_generator.statistics.data()
-                                                                 : nothing(of_generator.total)};
+  Tensors all{of_generator.total.data(), of_generator.statistics};
   const Tensors of = described(of_student, t.output, s.output, made.labels);
   all.insert(all.end(), of.begin(), of.end());
   return all;

@@ -23,12 +23,14 @@ struct MadeImages {
   Variable images;
   Tensor labels;  ///< i64 [B], requested
 };
-/// The sum and, for the log, its statistics term (undefined where there is none); what the teacher
-/// said of the images.
+/// The sum and, for the log, its statistics term (0 where there is none); what the teacher said of
+/// the images, and the statistics that were judged.
 struct GeneratorLoss {
-  Variable total, statistics;
+  Variable total;
+  Tensor statistics;
   nn::Features teacher;
   NormInputs norms;
+  std::vector<Moments> moments;  ///< empty without a statistics term
 };
 /// What changes from step to step.
 struct LossConditions {

@@ -40,6 +40,8 @@ void expect_golden(const Tensor& input, const Golden& golden, Loss&& loss) {
 NormInputs one_layer(const Variable& x) {
   return {{x, Tensor::of<double>({0.1, -0.2, 0.3}), Tensor::of<double>({1, 0.5, 2})}};
 }
+Variable norms_of(const NormInputs& in) { return statistics_norms(in, moments_of(in)); }
+Variable squares_of(const NormInputs& in) { return statistics_squares(in, moments_of(in)); }
 Tensor map_input() { return student_input({4, 3, 5, 5}); }
 
 TEST(DataFreeTerms, RequestedClass) {
@@ -75,13 +77,15 @@ TEST(DataFreeTerms, CertainEvenAndAdversarial) {
 
 TEST(DataFreeTerms, Statistics) {
   expect_golden(map_input(), {1.902543, 0.17296, -0.00518287},
-                [](const Variable& x) { return statistics_norms(one_layer(x)); });
+                [](const Variable& x) { return norms_of(one_layer(x)); });
   expect_golden(map_input(), {0.8694405, 0.150457, -0.00351226},
-                [](const Variable& x) { return statistics_squares(one_layer(x)); });
+                [](const Variable& x) { return squares_of(one_layer(x)); });
   const std::vector<Moments> averages{
       {Variable(Tensor::of<double>({0.2, 0.1, 0})), Variable(Tensor::of<double>({0.8, 0.6, 1.5}))}};
-  expect_golden(map_input(), {1.06945, 0.0172975, -0.000124956},
-                [&](const Variable& x) { return statistics_norms(one_layer(x), averages, 0.9); });
+  expect_golden(map_input(), {1.06945, 0.0172975, -0.000124956}, [&](const Variable& x) {
+    const NormInputs in = one_layer(x);
+    return statistics_norms(in, averaged(averages, moments_of(in), 0.9));
+  });
   const Moments next = averaged(averages, moments_of(one_layer(Variable(map_input()))), 0.9).at(0);
   const double mean[] = {0.182577, 0.0867457, 0.00383243}, var[] = {0.770115, 0.589937, 1.399752};
   for (int64_t c = 0; c < 3; ++c) {
@@ -156,8 +160,8 @@ TEST(DataFreeTerms, Gradients) {
     ok(gradcheck([&](const Variables& v) { return term(v[0], v[1]); }, {s, t}));
   for (auto* term : {total_variation, total_variation_l1, image_norms})
     ok(gradcheck([&](const Variables& v) { return term(v[0]); }, {x}));
-  ok(gradcheck([](const Variables& v) { return statistics_norms(one_layer(v[0])); }, {map}));
-  ok(gradcheck([](const Variables& v) { return statistics_squares(one_layer(v[0])); }, {map}));
+  ok(gradcheck([](const Variables& v) { return norms_of(one_layer(v[0])); }, {map}));
+  ok(gradcheck([](const Variables& v) { return squares_of(one_layer(v[0])); }, {map}));
   ok(gradcheck([&](const Variables& v) { return contrast(v[0], global, 3, 0.2); }, {local}));
   const Tensor labels = requested();
   for (const bool keep : {true, false})
@@ -183,7 +187,7 @@ TEST(DataFreeTerms, GradientsThroughAFrozenTeacher) {
     const nn::BatchNormTap tap;
     teacher(v[0]);
     EXPECT_EQ(tap.inputs().size(), 2);
-    return statistics_norms(tap.inputs(), 10) + statistics_squares(tap.inputs());
+    return norms_of(tap.inputs()) + squares_of(tap.inputs());
   };
   const GradcheckReport report = gradcheck(loss, {image});
   EXPECT_TRUE(report.ok) << report.message;

@@ -42,10 +42,9 @@ TEST_P(CudaDataFree, LossesAreThoseOfTheCpu) {
   const Settings s = toy_settings(GetParam());
   const int64_t syntheses = s.synthesis.used() ? s.epochs * s.rounds : 0,
                 views = s.synthesis.contrast.weight > 0 ? 2 : 1;
-  // Of each step two as usual and one recorded; a synthesis is a step of its own, and its images
-  // are judged once more. A contrast asks before how many features there are.
-  const int64_t calls = syntheses > 0
-                            ? syntheses * (s.generator_steps * views + 1) + 3 + (views - 1)
+  // Of each step two as usual and one recorded; a synthesis is a step of its own. A contrast asks
+  // before how many features there are.
+  const int64_t calls = syntheses > 0 ? syntheses * s.generator_steps * views + 3 + (views - 1)
                         : s.order == "joint" ? 3
                                              : 6;
   EXPECT_EQ(found.teacher_calls, calls);

@@ -2,18 +2,19 @@
 #pragma once
 #include "nn/module.h"
 
-namespace limbeck::kd::data_free {
+namespace limbeck::nn {
 
+/// The mode that the module had comes back when this goes out of scope.
 class ModeOf {
  public:
-  ModeOf(nn::Module& m, bool train) : module_(m), was_(m.training()) { m.train(train); }
+  ModeOf(Module& m, bool train) : module_(m), was_(m.training()) { m.train(train); }
   ~ModeOf() { module_.train(was_); }
   ModeOf(const ModeOf&) = delete;
   ModeOf& operator=(const ModeOf&) = delete;
 
  private:
-  nn::Module& module_;
+  Module& module_;
   const bool was_;
 };
 
-}  // namespace limbeck::kd::data_free
+}  // namespace limbeck::nn
