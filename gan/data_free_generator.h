@@ -23,7 +23,8 @@ class DataFreeGenerator : public Generator {
   virtual Variable standardised(const Variable& z, const Condition& condition) = 0;
   /// Whether the class has a say in the image.
   virtual bool conditional() const = 0;
-  /// Of the teacher's training images; the default is 1/2 and 1/2.
+  /// Of the teacher's training images; the default is 1/2 and 1/2. Throws unless mean and
+  /// deviation have as many entries as the images have channels.
   void set_standardisation(const data::Standardisation& standardisation);
   data::Standardisation standardisation() const;
 

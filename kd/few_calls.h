@@ -19,6 +19,7 @@ std::unique_ptr<nn::Network> silent_teacher(const std::string& directory);
 class KnownLogits : public nn::Module {
  public:
   KnownLogits(int64_t images, int64_t outputs);
+  /// Of such a stage. Throws naming the file for a row that is not among the training images.
   void read(const std::string& directory);
   struct Rows {
     Variable logits, known;  ///< [n, outputs], [n, 1]

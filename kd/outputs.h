@@ -14,7 +14,7 @@ using ImageFunction = std::function<Variable(const Variable& images)>;
 /// Throws nn::Interrupted when the monitor is asked to stop: for stages that begin anew.
 void stop_if_asked(nn::Monitor& monitor);
 
-/// Of every image (u8), f32 on the host, without augmentation or gradient.
+/// Of every image, u8 [n, H, W, C]: [n, D], f32 on the host, without augmentation or gradient.
 Tensor outputs_for(const ImageFunction& network, const Tensor& images,
                    const data::Standardisation& standardisation, Device device,
                    nn::Monitor& monitor);

@@ -5,7 +5,7 @@
 
 namespace limbeck::kd {
 
-/// Equal entries share the mean of their ranks. No gradient.
+/// Of x [n, K], in its shape. Equal entries share the mean of their ranks. No gradient.
 Variable exact_ranks(const Variable& x);
 
 /// 1/2 + sum_j sigmoid((x_i - x_j) / softness), j = i among them: the exact rank where gaps are

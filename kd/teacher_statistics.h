@@ -19,6 +19,7 @@ enum class TeacherStatistics {
 /// Throws with the four names.
 TeacherStatistics parse_teacher_statistics(const std::string& name);
 
+/// Whether a layer of it is a BatchNorm2d, so that statistics can be chosen.
 bool has_batch_norm(nn::Network& network);
 
 /// Puts a teacher that is in eval mode into the state wanted, once, before the training. Only batch

@@ -23,8 +23,8 @@ Variable ramp(const train::Step& step, double epochs, double first, const Variab
 /// The identity [n, n] like `t`: its rows are one-hot vectors, index_select makes them of labels.
 Tensor identity(int64_t n, const Tensor& t);
 
-/// Pearson's correlation of the vectors of a and b along `axis`, which the result lacks; of a
-/// constant vector it is 0, and so is its gradient.
+/// Pearson's correlation of the vectors of a and b, of one shape, along `axis`, which the result
+/// lacks; of a constant vector it is 0, and so is its gradient.
 ///   <a - mean a, b - mean b> / (|a - mean a| |b - mean b| + 1e-8)
 Variable correlation(const Variable& a, const Variable& b, int64_t axis);
 

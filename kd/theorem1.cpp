@@ -92,6 +92,7 @@ double gap_term(double loss_bound, double theta, double tv) {
 }
 
 LossBound loss_bound(const std::vector<double>& losses) {
+  LIMBECK_CHECK(!losses.empty(), "loss_bound: no losses");
   LossBound bound{quantile(losses, 0.999), *std::max_element(losses.begin(), losses.end()), 0};
   for (const double l : losses)
     bound.share_above += (l > bound.quantile) / static_cast<double>(losses.size());

@@ -18,6 +18,7 @@ namespace limbeck::kd {
 struct Estimate {
   double mean = 0, error = 0;
 };
+/// Of these values. Throws without any.
 Estimate estimate(const std::vector<double>& values);
 
 /// 2 C_L sqrt((4 / n) log(2 / delta)).
@@ -31,6 +32,7 @@ double gap_term(double loss_bound, double theta, double tv);
 struct LossBound {
   double quantile = 0, largest = 0, share_above = 0;
 };
+/// Of one loss per image. Throws without any.
 LossBound loss_bound(const std::vector<double>& losses);
 
 /// |E_real f - E_fake f| of a loss f in [0, 1]: not above TV. The error is that of the difference.

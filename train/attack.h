@@ -13,7 +13,8 @@ Tensor fgsm(nn::Network& network, const data::Batch& batch,
             const data::Standardisation& standardisation, const Criterion& criterion,
             double epsilon);
 
-/// As evaluate() (train/supervised.h), on images that fgsm() made.
+/// As evaluate() (train/supervised.h), on images that fgsm() made. Throws for a data set
+/// without images.
 double evaluate_under_fgsm(nn::Network& network, const data::Dataset& dataset,
                            const data::Standardisation& standardisation, const Criterion& criterion,
                            double epsilon, int64_t batch = 200);

@@ -36,6 +36,7 @@ class ContrastiveMemory {
   void add(const Tensor& local, const Tensor& global);
 
   TensorFile state() const;
+  /// Throws for more rows than the bank has.
   void load(const TensorFile& state);
 
  private:

@@ -16,10 +16,11 @@ class ImagePool {
     data::ByteBatch images;
     Tensor labels;
   };
-  /// n of them, drawn evenly with replacement, augmented.
+  /// n of them, drawn evenly with replacement, augmented. Throws while there are none.
   Batch draw(int64_t n, const data::Augmentation& augmentation, const Stream& stream) const;
 
   TensorFile state() const;
+  /// Throws for more images than the capacity.
   void load(const TensorFile& state);
 
  private:

@@ -39,10 +39,13 @@ struct LossConditions {
   std::vector<Moments> averages = {};  ///< of statistics_norms, with its momentum; empty: none
   double momentum = 0;
 };
-/// `student` may be null where no adversary needs it.
+/// `student` may be null where no adversary needs it. Throws where one does, for an adversary of
+/// another name, and for a statistics term on a teacher without BatchNorm2d.
 GeneratorLoss generator_loss(const GeneratorLossSettings& settings, nn::Network& teacher,
                              nn::Network* student, const MadeImages& made,
                              const LossConditions& conditions = {});
+/// The weighted sum of the student's terms, a scalar. Logits [B, K], labels i64 [B] as requested;
+/// no gradient to the teacher.
 Variable student_loss(const StudentLossSettings& settings, const nn::Features& student,
                       const nn::Features& teacher, const Tensor& labels);
 

@@ -40,6 +40,7 @@ TEST(Theorem1, EstimatesAndLossBounds) {
   EXPECT_DOUBLE_EQ(b.quantile, 1.998);
   EXPECT_DOUBLE_EQ(b.largest, 2);
   EXPECT_DOUBLE_EQ(b.share_above, 2.0 / 2001);
+  EXPECT_THROW(loss_bound({}), Error);
 }
 
 TEST(Theorem1, AGapOfLossesIsADifferenceOfMeans) {
