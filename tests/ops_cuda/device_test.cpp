@@ -11,6 +11,7 @@
 
 #include <unistd.h>
 
+#include "ops/execution.h"
 #include "ops/op.h"
 #include "ops_cuda/device.h"
 #include "tensor/device.h"
