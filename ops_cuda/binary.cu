@@ -31,11 +31,11 @@ __global__ void value_kernel(const T* a, Nest at_a, const T* b, Nest at_b, T* y,
 
 template <class F, class T>
 __global__ void whole_kernel(const T* a, Nest at_a, const T* b, Nest at_b, T* y, int64_t n,
-                             const char* op, Fault* fault) {
+                             FaultReport fault) {
   const int64_t i = global_index();
   if (i >= n) return;
   const int64_t from = at_b.at(i);
-  if (!binary::Divides<F> || divides(fault, op, from, b[from]))
+  if (!binary::Divides<F> || divides(fault, from, b[from]))
     y[i] = static_cast<T>(F::whole(a[at_a.at(i)], b[from]));
 }
 
@@ -45,8 +45,8 @@ void forward_whole(const ForwardCall& c) {
   const int64_t n = shape.numel();
   LAUNCH((whole_kernel<F, T>), blocks_for(n), 256, 0, stream_of(c.out[0]))
   (c.in[0].data<T>(), broadcast_nest(c.in[0].shape(), shape), c.in[1].data<T>(),
-   broadcast_nest(c.in[1].shape(), shape), c.out[0].data<T>(), n, F::about().name,
-   fault_of(c.out[0]));
+   broadcast_nest(c.in[1].shape(), shape), c.out[0].data<T>(), n,
+   fault_of(c.out[0], F::about().name));
 }
 
 template <class F, class T>

@@ -126,7 +126,9 @@ cudaStream_t stream(int device) {
   return recording ? recording->stream() : s.stream;
 }
 
-Fault* fault_of(const Tensor& t) { return state(t.device().index).fault; }
+FaultReport fault_of(const Tensor& t, const char* operation) {
+  return {state(t.device().index).fault, operation};
+}
 
 RecordingMemory::RecordingMemory(int device) : device_(device) {
   LIMBECK_CHECK(!open_recording,

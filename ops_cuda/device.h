@@ -25,8 +25,15 @@ struct Fault {
   int64_t position, index, size;
 };
 
-/// The record of the tensor's device; in host memory that kernels can write.
-Fault* fault_of(const Tensor& t);
+/// The record of a device, in host memory that kernels can write, and whose kernels write it. Made
+/// on the host alone: a literal of a kernel lies in the device's memory, which the host cannot read.
+struct FaultReport {
+  FaultReport(Fault* record, const char* name) : fault(record), operation(name) {}
+  Fault* fault;
+  const char* operation;
+};
+/// Of the tensor's device. `operation` outlives every kernel, as literals and operators' names do.
+FaultReport fault_of(const Tensor& t, const char* operation);
 
 /// What a recording owns: the stream that it is captured from, the blocks handed out while it is
 /// made, which every replay uses, and the counters of its kernels. The latter two are given back at

@@ -8,29 +8,29 @@
 namespace limbeck::cuda {
 
 /// The first caller leaves a note.
-__device__ inline void note(Fault* fault, const char* operation, int64_t position, int64_t index,
+__device__ inline void note(const FaultReport& report, int64_t position, int64_t index,
                             int64_t size) {
-  if (atomicCAS(&fault->set, 0, 1) != 0) return;
-  fault->operation = operation;
-  fault->position = position;
-  fault->index = index;
-  fault->size = size;
+  Fault& fault = *report.fault;
+  if (atomicCAS(&fault.set, 0, 1) != 0) return;
+  fault.operation = report.operation;
+  fault.position = position;
+  fault.index = index;
+  fault.size = size;
   __threadfence_system();
 }
 
 /// True when 0 <= index < size; otherwise leaves a note.
-__device__ inline bool in_range(Fault* fault, const char* operation, int64_t position,
-                                int64_t index, int64_t size) {
+__device__ inline bool in_range(const FaultReport& report, int64_t position, int64_t index,
+                                int64_t size) {
   if (index >= 0 && index < size) return true;
-  note(fault, operation, position, index, size);
+  note(report, position, index, size);
   return false;
 }
 
 /// True for a divisor that integers can have; otherwise leaves a note.
-__device__ inline bool divides(Fault* fault, const char* operation, int64_t position,
-                               int64_t divisor) {
+__device__ inline bool divides(const FaultReport& report, int64_t position, int64_t divisor) {
   if (divisor != 0) return true;
-  note(fault, operation, position, 0, -1);  // no size: nothing was indexed
+  note(report, position, 0, -1);  // no size: nothing was indexed
   return false;
 }
 

@@ -32,9 +32,9 @@ struct Places {
 
 template <class Word>
 __global__ void gather_kernel(const Word* x, Places places, const int64_t* index, Word* y,
-                              int64_t n, Fault* fault) {
+                              int64_t n, FaultReport fault) {
   const int64_t i = global_index();
-  if (i < n && in_range(fault, "gather", i, index[i], places.size))
+  if (i < n && in_range(fault, i, index[i], places.size))
     y[i] = x[places.nest.at(i) + index[i] * places.step];
 }
 
@@ -45,7 +45,8 @@ void gather_forward(const ForwardCall& c) {
   dispatch_words(y.dtype(), [&](auto w) {
     using Word = decltype(w);
     LAUNCH(gather_kernel<Word>, blocks_for(y.numel()), 256, 0, stream_of(y))
-    (words<Word>(x), places, index.data<int64_t>(), words<Word>(y), y.numel(), fault_of(y));
+    (words<Word>(x), places, index.data<int64_t>(), words<Word>(y), y.numel(),
+     fault_of(y, "gather"));
   });
 }
 
@@ -120,9 +121,9 @@ void gather_backward(const BackwardCall& c) {
 }
 
 /// Indices that no sum would miss.
-__global__ void check_kernel(const int64_t* index, int64_t n, int64_t size, Fault* fault) {
+__global__ void check_kernel(const int64_t* index, int64_t n, int64_t size, FaultReport fault) {
   const int64_t i = global_index();
-  if (i < n) in_range(fault, "scatter_add", i, index[i], size);
+  if (i < n) in_range(fault, i, index[i], size);
 }
 
 template <class T>
@@ -135,7 +136,7 @@ void scatter_forward(const ForwardCall& c) {
   const GatherPlaces p =
       gather_places("scatter_add", c.in[0].shape(), index.shape(), c.attrs, false);
   if (index.numel() > 0) LAUNCH(check_kernel, blocks_for(index.numel()), 256, 0, stream_of(index))
-  (index.data<int64_t>(), index.numel(), p.size(), fault_of(index));
+  (index.data<int64_t>(), index.numel(), p.size(), fault_of(index, "scatter_add"));
   switch (c.in[0].dtype()) {
     case DType::i32: return scatter_as<int32_t>(c, p);
     case DType::i64: return scatter_as<int64_t>(c, p);
@@ -147,7 +148,8 @@ void scatter_forward(const ForwardCall& c) {
 /// dsrc: dy where the index says, 0 beyond the index.
 template <class T>
 __global__ void scatter_gradient_kernel(const T* dy, Places places, Lines lines,
-                                        const int64_t* index, T* dsrc, int64_t n, Fault* fault) {
+                                        const int64_t* index, T* dsrc, int64_t n,
+                                        FaultReport fault) {
   const int64_t i = global_index();
   if (i >= n) return;
   int64_t at = 0, rest = i;
@@ -158,7 +160,7 @@ __global__ void scatter_gradient_kernel(const T* dy, Places places, Lines lines,
     inside = inside && position < lines.index[d];
     at += position * lines.index_stride[d];
   }
-  inside = inside && in_range(fault, "scatter_add", at, index[at], places.size);
+  inside = inside && in_range(fault, at, index[at], places.size);
   dsrc[i] = inside ? dy[places.nest.at(at) + index[at] * places.step] : T(0);
 }
 
@@ -170,7 +172,7 @@ void scatter_backward(const BackwardCall& c) {
   const GatherPlaces p = gather_places("scatter_add", dy.shape(), index.shape(), c.attrs, false);
   LAUNCH(scatter_gradient_kernel<T>, blocks_for(dsrc.numel()), 256, 0, stream_of(dy))
   (dy.data<T>(), Places(p), Lines(p, dsrc.shape()), index.data<int64_t>(), dsrc.data<T>(),
-   dsrc.numel(), fault_of(dsrc));
+   dsrc.numel(), fault_of(dsrc, "scatter_add"));
 }
 
 const RegisterNaive gather_op("gather", {gather_forward, gather_backward<float>},

@@ -17,11 +17,11 @@ namespace {
 
 template <class Word>
 __global__ void select_rows_kernel(const Word* x, int64_t rows, int64_t row, const int64_t* index,
-                                   Word* y, int64_t n, const char* op, Fault* fault) {
+                                   Word* y, int64_t n, FaultReport fault) {
   const int64_t i = global_index();
   if (i >= n) return;
   const int64_t j = i / row;
-  if (in_range(fault, op, j, index[j], rows)) y[i] = x[index[j] * row + i % row];
+  if (in_range(fault, j, index[j], rows)) y[i] = x[index[j] * row + i % row];
 }
 
 template <class Word>
@@ -30,7 +30,7 @@ void launch_select_rows(const char* op, const Tensor& x, int64_t row_bytes, cons
   constexpr int64_t word = sizeof(Word);
   LAUNCH(select_rows_kernel<Word>, blocks_for(y.bytes() / word), 256, 0, stream_of(y))
   (words<Word>(x), x.size(0), row_bytes / word, index.data<int64_t>(), words<Word>(y),
-   y.bytes() / word, op, fault_of(y));
+   y.bytes() / word, fault_of(y, op));
 }
 
 void select_rows(const char* op, const ForwardCall& c) {

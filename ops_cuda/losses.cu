@@ -69,7 +69,7 @@ struct Targets {
 template <class W, class T>
 __global__ void cross_entropy_forward(const T* logits, Targets<T> target, int64_t rows,
                                       int64_t classes, T* loss, T* lp, T* sample_weight,
-                                      Fault* fault, const char* name) {
+                                      FaultReport fault) {
   const int64_t row = W::row();
   if (row >= rows) return;
   logits += row * classes;
@@ -89,7 +89,7 @@ __global__ void cross_entropy_forward(const T* logits, Targets<T> target, int64_
     return;
   }
   const int64_t label = target.labels[row];
-  const bool good = in_range(fault, name, row, label, classes);
+  const bool good = in_range(fault, row, label, classes);
   sample_weight[row] = good ? (target.weight ? target.weight[label] : T(1)) : T(0);
   loss[row] = good ? T(target.own(row) * (log_sum - (logits[label] - sums.largest)) - rest)
                    : std::numeric_limits<T>::quiet_NaN();
@@ -121,7 +121,7 @@ void cross_entropy(const ForwardCall& c) {
   if (rows == 0) return;
   LAUNCH((cross_entropy_forward<W, T>), blocks<W>(rows), W::threads, 0, stream_of(logits))
   (logits.data<T>(), Targets<T>(c.in[1], c.in[2], c.attrs), rows, classes, loss.data<T>(),
-   c.out[1].data<T>(), c.out[2].data<T>(), fault_of(logits), "cross_entropy");
+   c.out[1].data<T>(), c.out[2].data<T>(), fault_of(logits, "cross_entropy"));
 }
 
 template <class T, class W>

@@ -15,11 +15,11 @@ namespace limbeck::cuda {
 namespace {
 
 __global__ void one_hot_kernel(const int64_t* index, int64_t n, int64_t classes, float* y,
-                               Fault* fault) {
+                               FaultReport fault) {
   const int64_t i = global_index();
   if (i >= n * classes) return;
   const int64_t at = i / classes, c = i % classes;
-  if (c == 0) in_range(fault, "one_hot", at, index[at], classes);
+  if (c == 0) in_range(fault, at, index[at], classes);
   y[i] = index[at] == c ? 1.0f : 0.0f;
 }
 
@@ -27,7 +27,7 @@ void one_hot(const ForwardCall& c) {
   const Tensor& y = c.out[0];
   if (y.numel() == 0) return;
   LAUNCH(one_hot_kernel, blocks_for(y.numel()), 256, 0, stream_of(y))
-  (c.in[0].data<int64_t>(), c.in[0].numel(), y.size(-1), y.data<float>(), fault_of(y));
+  (c.in[0].data<int64_t>(), c.in[0].numel(), y.size(-1), y.data<float>(), fault_of(y, "one_hot"));
 }
 
 template <class T>

@@ -14,11 +14,11 @@ namespace {
 
 template <class Word>
 __global__ void scatter_rows_kernel(Word* memory, int64_t m, const int64_t* index, int64_t n,
-                                    const Word* values, int64_t row, Fault* fault) {
+                                    const Word* values, int64_t row, FaultReport fault) {
   const int64_t i = global_index();
   if (i >= n * row) return;
   const int64_t j = i / row, at = index[j];
-  if (!in_range(fault, "scatter_rows", j, at, m)) return;
+  if (!in_range(fault, j, at, m)) return;
   for (int64_t later = j + 1; later < n; ++later)
     if (index[later] == at) return;
   memory[at * row + i % row] = values[i];
@@ -29,7 +29,7 @@ void launch_scatter_rows(const Tensor& memory, const Tensor& index, const Tensor
   const int64_t n = values.bytes() / static_cast<int64_t>(sizeof(Word));
   LAUNCH(scatter_rows_kernel<Word>, blocks_for(n), 256, 0, stream_of(memory))
   (words<Word>(memory), memory.size(0), index.data<int64_t>(), index.numel(), words<Word>(values),
-   n / index.numel(), fault_of(memory));
+   n / index.numel(), fault_of(memory, "scatter_rows"));
 }
 
 void scatter_rows(const ForwardCall& c) {
