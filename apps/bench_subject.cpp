@@ -181,7 +181,8 @@ std::unique_ptr<BenchSubject> create_subject(const SubjectOptions& o) {
                 "bench train: --size and --width must not be negative, found ", o.size, " and ",
                 o.width);
   LIMBECK_CHECK(o.classes > 0, "bench train: --classes must be at least 1, found ", o.classes);
-  for (const auto& create : {create_network_subject, create_gan_subject, create_helper_subject})
+  for (const auto& create : {create_data_free_subject, create_network_subject, create_gan_subject,
+                             create_helper_subject})
     if (auto subject = create(o)) return subject;
   std::vector<std::string> names = helper_names();
   names.push_back(feature_net);

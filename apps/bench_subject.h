@@ -12,7 +12,7 @@ namespace limbeck {
 
 struct SubjectOptions {
   std::string model = "resnet20";
-  std::string method, teacher;  ///< of a classifier that is distilled; both or none
+  std::string method, teacher;  ///< of a classifier that is distilled, with or without data
   /// "classification", "regression"; "": the only one that the network serves, or classification
   std::string task;
   int64_t batch = 64, size = 0, classes = 100, width = 0;  ///< size, width 0: the original's
@@ -47,6 +47,7 @@ class BenchSubject {
 std::unique_ptr<BenchSubject> create_subject(const SubjectOptions& options);
 
 /// Its parts: null when the name is not among theirs.
+std::unique_ptr<BenchSubject> create_data_free_subject(const SubjectOptions& options);
 std::unique_ptr<BenchSubject> create_gan_subject(const SubjectOptions& options);
 std::unique_ptr<BenchSubject> create_helper_subject(const SubjectOptions& options);
 std::vector<std::string> helper_names();

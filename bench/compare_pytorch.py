@@ -15,7 +15,7 @@ tensors; --settings adds torch.compile and, for information only, bf16 autocast 
 network and setting runs in a process of its own. The sides take turns; a turn's number is the median of its steps, a side's number the best
 of its turns, because other programs on the machine can only take time away. The ratio is Limbeck over the fastest f32 setting.
 
-The group `methods` takes a checkout of HobbitLong/RepDistiller, or the copy in cGAN-KD.
+The group `methods` takes a checkout of HobbitLong/RepDistiller, or the copy in cGAN-KD; `data-free` takes one of zju-vipa/CMI.
 
 Memory is the largest resident size of the process less what it held before the network was made: programs and libraries do not count.
 
@@ -84,6 +84,7 @@ GROUPS = {  # name: (what, rows, settings or None for eager f32)
         ["contiguous", "channels_last", "contiguous compile", "channels_last compile"]),
     "methods": ("distillation methods, resnet32x4 > resnet8x4", [Row("resnet8x4", method=m, teacher="resnet32x4") for m in METHODS],
                 ["contiguous", "channels_last", "contiguous compile", "channels_last compile"]),
+    "data-free": ("rounds of data-free methods, wrn_40_2 > wrn_16_1", [Row("wrn_16_1", method=m, teacher="wrn_40_2") for m in ("dafl", "dfad", "cmi")], None),
     "settings": ("classifiers under every setting", [Row(m) for m in ("resnet20", "resnet8x4", "vgg8", "wrn_40_1")], ["all"]),
 }
 
@@ -371,8 +372,8 @@ def parse():
         parser.error(f"--settings: unknown for --device {args.device}: {', '.join(unknown)}; known: all, {', '.join(settings_of(args))}")
     if args.resume and not args.json:
         parser.error("--resume needs --json FILE")
-    if not os.path.isdir(os.path.join(args.checkout, "CIFAR-100")) and not os.path.isfile(os.path.join(args.checkout, "models", "__init__.py")):
-        raise SystemExit(f"{args.checkout}: neither CIFAR-100 nor models/__init__.py there; expected a checkout of the original networks")
+    if not any(os.path.exists(os.path.join(args.checkout, place)) for place in ("CIFAR-100", "models/__init__.py", "datafree")):
+        raise SystemExit(f"{args.checkout}: neither CIFAR-100 nor models/__init__.py nor datafree there; expected a checkout of the original networks")
     return args
 
 

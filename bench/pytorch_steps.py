@@ -18,6 +18,7 @@ from typing import Callable
 import torch
 from torch import nn
 
+import data_free_pytorch
 import methods_pytorch
 
 warnings.filterwarnings("ignore", message="torch.meshgrid")
@@ -172,6 +173,11 @@ def distilled(args, wrap):
     return Case(train, lambda: None, modules)
 
 
+def without_data(args, wrap):
+    train, modules = data_free_pytorch.data_free(args, wrap)
+    return Case(train, lambda: None, modules)
+
+
 # --- GANs: one step of D and one of G -------------------------------------------------------------------------------------------------
 def toggle(module, on):
     for p in module.parameters():
@@ -300,6 +306,8 @@ def place_of(model, task, size, method):
         return ("SteeringAngle" if task == "regression" else "CIFAR-100/make_fake_datasets"), density_ratio
     if task == "regression":
         return "SteeringAngle", regressor
+    if method in data_free_pytorch.WEIGHTS:
+        return ".", without_data
     if method:
         return "CIFAR-100/RepDistiller", distilled
     return ("ImageNet-100/RepDistiller" if size >= 96 else "CIFAR-100/RepDistiller"), classifier

@@ -43,4 +43,9 @@ check_error "other methods need data" "at least two training images, found 0" "$
 check_error "a setting out of range" "methods.dafl.rounds: expected .*found 0" "$limbeck" distill --method dafl --teacher "$teacher" --student resnet8 \
   --out "$work/no" --set methods.dafl.rounds=0
 check_absent "refusals leave nothing" "$work/no"
+check "bench train measures a round" "$limbeck" bench train --model resnet8 --teacher resnet8 --method dafl --batch 2 --classes 10 --only train --steps 2 --warmup 1
+check_output "and says what is one" "one step of the generator and 5 of the student by dafl from resnet8"
+check "bench train measures a synthesis" "$limbeck" bench train --model resnet8 --teacher resnet8 --method cmi --batch 2 --only train --steps 2 --warmup 1
+check_output "and says what is one" "a synthesis of 5 steps by cmi from resnet8"
+check_error "a round needs a teacher" "bench train: --method dafl needs --teacher" "$limbeck" bench train --model resnet8 --method dafl
 finish
