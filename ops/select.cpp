@@ -94,6 +94,7 @@ Op comparison(const char* formula) {
                 {{{.shape = {4}, .first = {NAN, 0, NAN, HUGE_VAL}},
                   {.shape = {4}, .first = {NAN, 0, 0, HUGE_VAL}}}},
                 {{{{0, 3}}, {{3}}}}},
+      .bench_cases = {{{{{64, 32, 32, 16}}, {{}, 0, 1}}}},
   };
 }
 
@@ -170,6 +171,7 @@ const RegisterOp where_op({
                {},
                false},
               {{{{9, 211}, 0, 2, DType::u8}, {{9, 211}}, {{211}}}, {}, false}},
+    .bench_cases = {{{{{64, 32, 32, 16}, 0, 2, DType::u8}, {{64, 32, 32, 16}}, {{}}}}},
 });
 
 }  // namespace
