@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstdlib>
 #include <cstring>
 #include <filesystem>
 
@@ -11,6 +12,25 @@
 
 namespace limbeck {
 namespace {
+
+/// The open descriptor that a path names (/dev/stdout, /dev/fd/3), whatever it is open on; -1: none.
+/// A rename would replace the name, for every program of the machine, and opening it again would
+/// write over what comes through the descriptor.
+int descriptor_of(std::filesystem::path path) {
+  const std::string folder_of_all = cat("/proc/", ::getpid(), "/fd");
+  std::error_code error;
+  for (int links = 0; links < 8; ++links) {
+    const std::filesystem::path folder = std::filesystem::canonical(path.parent_path(), error);
+    if (error) return -1;
+    const std::string name = path.filename();
+    if (folder == folder_of_all)
+      return name.find_first_not_of("0123456789") == name.npos ? std::atoi(name.c_str()) : -1;
+    const std::filesystem::path target = std::filesystem::read_symlink(path, error);
+    if (error) return -1;
+    path = folder / target;
+  }
+  return -1;
+}
 
 /// Into a device or a pipe, which a rename would replace by a file.
 void write_through(const std::string& path, const char* data, size_t bytes) {
@@ -106,6 +126,11 @@ void write_file_atomically(const std::string& path, const void* data, size_t byt
   if (::stat(path.c_str(), &info) == 0 && !S_ISREG(info.st_mode)) {
     if (S_ISDIR(info.st_mode)) fail(path, ": is a folder; expected a file");
     return write_through(path, static_cast<const char*>(data), bytes);
+  }
+  if (const int fd = descriptor_of(path); fd >= 0) {
+    if (!write_all(fd, static_cast<const char*>(data), bytes))
+      fail(path, ": cannot write: ", std::strerror(errno));
+    return;
   }
   TemporaryFile file(path);
   file.write(static_cast<const char*>(data), bytes);

@@ -118,6 +118,11 @@ fi
 check_error "--out on a folder" "precious: is a folder; expected a file" "$limbeck" convert "$ckpt" "$work/precious" --plain
 check "to a pipe" bash -c "'$limbeck' convert '$ckpt' /dev/stdout --plain | cat > '$work/piped'"
 check "comes what a file would hold" bash -c "'$limbeck' convert '$ckpt' '$work/plain.safetensors' --plain > /dev/null && head -c \$(stat -c %s '$work/plain.safetensors') '$work/piped' | cmp - '$work/plain.safetensors'"
+# A name of the descriptor in a folder of the test: were it replaced, /dev/stdout itself would stay.
+ln -s /proc/self/fd/1 "$work/stdout"
+check "to a file by the name of the descriptor" bash -c "'$limbeck' convert '$ckpt' '$work/stdout' --plain > '$work/redirected'"
+check "comes what a file would hold there too" bash -c "head -c \$(stat -c %s '$work/plain.safetensors') '$work/redirected' | cmp - '$work/plain.safetensors'"
+check "and the name stays" test -L "$work/stdout"
 echo keep > "$work/victim"
 ln -s victim "$work/o.safetensors.tmp"
 check "a link where a temporary file was" "$limbeck" convert "$ckpt" "$work/o.safetensors" --plain
