@@ -26,7 +26,7 @@ struct Fault {
 };
 
 /// The record of a device, in host memory that kernels can write, and whose kernels write it. Made
-/// on the host alone: a literal of a kernel lies in the device's memory, which the host cannot read.
+/// on the host alone: a literal of a kernel lies in the device's memory, out of the host's reach.
 struct FaultReport {
   FaultReport(Fault* record, const char* name) : fault(record), operation(name) {}
   Fault* fault;
