@@ -13,9 +13,9 @@
 namespace limbeck {
 namespace {
 
-/// The open descriptor that a path names (/dev/stdout, /dev/fd/3), whatever it is open on; -1: none.
-/// A rename would replace the name, for every program of the machine, and opening it again would
-/// write over what comes through the descriptor.
+/// The open descriptor that a path names (/dev/stdout, /dev/fd/3), whatever that is; -1: none.
+/// A rename would replace the name for every program of the machine, and a second opening would
+/// write over what comes through the first.
 int descriptor_of(std::filesystem::path path) {
   const std::string folder_of_all = cat("/proc/", ::getpid(), "/fd");
   std::error_code error;
