@@ -96,10 +96,14 @@ NVFLAGS  := -std=c++20 --expt-relaxed-constexpr -ccbin $(CXX) -I. $(NVWARN) -lin
 NVCC_OBJ := $(patsubst %,$(NVCC_DIR)/obj/%.o,$(CUDA_CPP) $(CUDA_CU) $(wildcard ops_cuda/native/*.cpp))
 NVCC_TEST_OBJ := $(patsubst %,$(NVCC_DIR)/obj/%.o,$(wildcard tests/ops_cuda/*.cpp tests/ops_cuda/*.cu tests/ops_cuda/native/*.cpp))
 
-$(NVCC_DIR)/obj/%.cu.o: %.cu
+# Objects for other architectures are none of this build.
+$(NVCC_DIR)/architectures: FORCE
+	@mkdir -p $(@D); echo '$(ARCHS)' | cmp -s - $@ || echo '$(ARCHS)' > $@
+
+$(NVCC_DIR)/obj/%.cu.o: %.cu $(NVCC_DIR)/architectures
 	@mkdir -p $(@D)
 	$(call say,NVCC,$<)$(CCACHE) $(NVCC) $(NVFLAGS) -Xptxas -v $(GENCODE) $(OPT) -MD -MP -MF $(@:.o=.d) -c $< -o $@ 2> $@.log || { cat $@.log >&2; exit 1; }
-$(NVCC_DIR)/obj/%.cpp.o: %.cpp
+$(NVCC_DIR)/obj/%.cpp.o: %.cpp $(NVCC_DIR)/architectures
 	@mkdir -p $(@D)
 	$(call say,CXX ,$<)$(CCACHE) $(CXX) $(CXXFLAGS) $(OPT) -isystem $(CUDA_INCLUDE) '-DLIMBECK_CUDA_ARCHITECTURES="$(subst $() ,$(comma) sm_,$(strip $(ARCHS)))"' -c $< -o $@
 
