@@ -158,8 +158,8 @@ TEST_F(Theorem1Report, PutsALineThroughFiveTeachers) {
   const report::Table five = table(5);
   ASSERT_EQ(five.rows.size(), 1u);
   EXPECT_EQ(cell(five, 0, "teachers"), "5");
-  EXPECT_EQ(cell(five, 0, "intercept (C_M1)").substr(0, 8), "0.125 ± ");
-  EXPECT_EQ(cell(five, 0, "slope").substr(0, 6), "0.5 ± ");
+  EXPECT_EQ(cell(five, 0, "intercept (C_M1)").substr(0, 9), "0.125 ± ");
+  EXPECT_EQ(cell(five, 0, "slope").substr(0, 7), "0.5 ± ");
   EXPECT_EQ(cell(five, 0, "R squared"), "1");
   EXPECT_EQ(five.note.find("No line"), std::string::npos) << five.note;
   const report::Table four = table(4);
