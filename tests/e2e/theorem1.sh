@@ -52,6 +52,19 @@ check "a distance is between 0 and 1" holds 'd >= 0 && d <= 1 && e > 0' d "$(val
 check "its cost is 4 C_L (1 - theta) times it" holds '(g - 2 * c * d) ^ 2 <= 1e-8 * g * g' g "$(value gap_term_ratio)" c "$(value loss_bound)" d "$(value tv_ratio)"
 check "report of all terms" "$limbeck" report "$a"
 check "has their columns" grep -Eq '^\| student .* complexity \|.* TV by ratio \|.* gap by ratio \|' "$a/report.md"
+
+terms=("${run[@]}" "${signs[@]}" --set theorem1.ratio=true --replace)
+cp -r "$a" "$work/fewer"; cp -r "$a" "$work/taught"
+check "half as many fakes" "${terms[@]}" --out "$work/fewer" --set transfer.fakes=60
+check "report of both runs" "$limbeck" report "$a" "$work/fewer" --out "$work/fakes.html"
+check "what more fakes change" grep -Eq '^\| cGAN-KD \(resnet8\) +\| 60 to 120 ' "$work/fakes.md"
+check "in words" grep -Eq 'cGAN-KD .resnet8., from 60 to 120 fakes: complexity (falls|rises) by .*; the right side (falls|rises) by ' "$work/fakes.md"
+check "as curves" grep -q 'cGAN-KD (resnet8) and others: terms over the number of fakes' "$work/fakes.html"
+check "another teacher" "${terms[@]}" --out "$work/taught" --set teacher.epochs=1 --set 'teacher.milestones=[]'
+check "report of both teachers" "$limbeck" report "$a" "$work/taught" --out "$work/teachers.html"
+check "is a table without a line" grep -Eq '^\| cGAN-KD \(resnet8\) +\| by ratio +\| +2 \| +- \|' "$work/teachers.md"
+check "which it says" grep -q 'No line is put through fewer than 5 teachers' "$work/teachers.md"
+check "a single run has neither" test "$(grep -c 'more fakes change\|over the teacher' "$a/report.md")" = 0
 check "what they will cost" "${run[@]}" --out "$work/cost" "${signs[@]}" --set theorem1.ratio=true --dry-run
 check_output "is known before" '^theorem1_rademacher_m2 ' '^theorem1_ratio_m2 '
 
