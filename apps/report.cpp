@@ -11,6 +11,7 @@
 #include "apps/report_results.h"
 #include "apps/report_text.h"
 #include "apps/report_theorem1.h"
+#include "apps/report_theorem1_sweeps.h"
 #include "apps/run_files.h"
 #include "tensor/error.h"
 #include "tensor/safetensors.h"
@@ -50,6 +51,8 @@ Report make(const Options& options) {
   if (!options.published.empty()) r.published = report::read_published(options.published);
   r.groups = report::group_runs(r.runs);
   for (const auto& group : r.groups) add_tables(r, group);
+  r.tables.push_back(report::theorem1_fakes_table(r.groups));
+  r.tables.push_back(report::theorem1_teachers_table(r.groups));
   std::erase_if(r.tables, [](const report::Table& t) { return t.rows.empty(); });
   return r;
 }

@@ -9,6 +9,7 @@
 #include "apps/report_results.h"
 #include "apps/report_text.h"
 #include "apps/report_theorem1.h"
+#include "apps/report_theorem1_sweeps.h"
 #include "tensor/error.h"
 #include "tensor/safetensors.h"
 
@@ -85,12 +86,19 @@ std::string group_section(const Group& group, const std::vector<Published>& publ
     out += table_section(pivot_table(pivot, group, published)) +
            table_section(gains_table(pivot, group));
   out += charts_section("Side by side", comparison_charts(group));
-  out += table_section(theorem1_table(group)) + charts_section("Theorem 1", theorem1_charts(group));
+  out += table_section(theorem1_table(group));
   out += table_section(fakes_table(group)) + images_section(group) + curves_section(group) +
          table_section(times_table(group));
   if (const Table all = full_table(group); !all.rows.empty())
     out += cat("<details><summary>Every number</summary>\n", to_html(all), "</details>\n");
   return out;
+}
+
+/// What more fakes and other teachers change, over all runs.
+std::string theorem1_section(const std::vector<Group>& groups) {
+  return table_section(theorem1_fakes_table(groups)) +
+         table_section(theorem1_teachers_table(groups)) +
+         charts_section("Theorem 1", theorem1_charts(groups));
 }
 
 /// A text of several lines.
@@ -145,7 +153,9 @@ std::string html_page(const std::vector<RunRecord>& runs, const std::vector<Publ
       cat("<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><title>",
           html_escaped(title), "</title><style>", style, "</style></head>\n<body>\n<h1>",
           html_escaped(title), "</h1>\n", unfinished_note(runs));
-  for (const Group& group : group_runs(runs)) page += group_section(group, published);
+  const std::vector<Group> groups = group_runs(runs);
+  for (const Group& group : groups) page += group_section(group, published);
+  page += theorem1_section(groups);
   if (runs.size() > 1) page += table_section(settings_table(runs));
   return page + cat("<h2>Settings</h2>\n<details open><summary>config.toml of ",
                     html_escaped(runs.front().directory), "</summary>\n",

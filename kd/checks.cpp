@@ -44,6 +44,16 @@ void check_fake_responses(const FakeResponseSettings& s) {
   expect_count("fake_responses.count", 0, s.count);
 }
 
+void check_theorem1_needs(const ExperimentSettings& s) {
+  LIMBECK_CHECK(s.theorem1.measure || !s.theorem1.rademacher.measure,
+                "theorem1.rademacher.measure: needs theorem1.measure = true");
+  if (!s.theorem1.ratio) return;
+  LIMBECK_CHECK(s.theorem1.measure, "theorem1.ratio: needs theorem1.measure = true");
+  LIMBECK_CHECK(s.plan.fake_data.empty() && s.plan.generator.empty(),
+                "theorem1.ratio: ", s.plan.fake_data.empty() ? "plan.generator" : "plan.fake_data",
+                " leaves out the features of a density ratio, which it needs");
+}
+
 /// What only the stages of responses read.
 void check_response_values(const ExperimentSettings& s, Problems& problems) {
   problems.collect([&] { train::check(s.embedding, "embedding", false); });
@@ -125,6 +135,8 @@ void check_values(const ExperimentSettings& s) {
     LIMBECK_CHECK(s.theorem1.delta > 0 && s.theorem1.delta < 1,
                   "theorem1.delta: expected a number between 0 and 1, found ", s.theorem1.delta);
   });
+  problems.collect([&] { check(s.theorem1.rademacher); });
+  problems.collect([&] { check_theorem1_needs(s); });
   problems.collect([&] { expect_count("logits.views", 1, s.logits.views, 1 << 20); });
   problems.collect(
       [&] { expect_count("logits.seed", 0, s.logits.seed, std::numeric_limits<int64_t>::max()); });

@@ -11,6 +11,7 @@
 #include "gan/settings.h"
 #include "kd/fake_data.h"
 #include "kd/method.h"
+#include "kd/rademacher.h"
 #include "train/supervised.h"
 
 namespace limbeck::kd {
@@ -121,9 +122,14 @@ struct ResponseEvaluationSettings {
 struct Theorem1Settings {
   bool measure = false;
   double delta = 0.05;
+  RademacherSettings rademacher;
+  bool ratio = false;
   void fields(FieldVisitor& v) {
     v("measure", measure, "a stage for every student that learns from fakes");
     v("delta", delta, "the bound holds with probability 1 - delta");
+    v("rademacher", rademacher, "the first term, by trainings on random signs");
+    v("ratio", ratio,
+      "also the distance of every set of fakes by a density ratio that is trained again on it");
   }
 };
 

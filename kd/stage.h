@@ -18,7 +18,7 @@ using train::Results;
 
 /// What a stage is, by key; a key that says nothing about it is absent.
 ///   role     teacher | logits | student | preparation | gan | features | ratio | fakes |
-///            evaluation | theorem1
+///            evaluation | theorem1 | rademacher | theorem1_ratio
 ///   task     classification | regression
 ///   pair     "wrn_40_2 > wrn_40_1" (students with a method; without one no teacher has a say);
 ///            model: the network (teachers, students)

@@ -125,16 +125,35 @@ void evaluate_fakes(Experiment& experiment, StageContext& context, const StageHa
 
 struct Theorem1Inputs {
   StageHandle student, first_phase, fakes;
-  StageHandle judge;  ///< of M2; none where the fakes were there already
+  StageHandle judge = {};       ///< of M2; none where the fakes were there already
+  StageHandle rademacher = {};  ///< none: the first term is left out
+  StageHandle ratio = {};       ///< of this set of fakes; none: not asked for
 };
 /// The terms that a run can measure. Results of kind "theorem1": real_images, fake_images, theta,
 /// theta_of_run, loss_bound, largest_loss, share_above, sample_term, teacher_loss, tv_classifier,
-/// tv_losses, gap_term, gap_met, unseen_fakes, student_loss, right_side; each estimate also with
-/// NAME_error.
+/// tv_losses, gap_term, gap_met, unseen_fakes, student_loss, first_loss, right_side; with
+/// `rademacher` complexity_term; with `ratio` tv_ratio, tv_labels, gap_term_ratio; each estimate
+/// also with NAME_error.
 void measure_theorem1(Experiment& experiment, StageContext& context, const Student& student,
                       const Theorem1Inputs& inputs);
 /// Throws when there are no test images.
 DiskUse check_theorem1(Experiment& experiment);
+
+/// Rademacher complexity of the student's network on its real and fake images (kd/rademacher.h).
+/// Results: rademacher_<n> for every size, rademacher_root; each also with NAME_error.
+void measure_rademacher(Experiment& experiment, StageContext& context, const Student& student,
+                        const StageHandle& fakes);
+/// Throws naming the key when no size is small enough.
+DiskUse check_rademacher(Experiment& experiment, const Student& student);
+
+struct RatioInputs {
+  StageHandle features, fakes;
+  StageHandle label_embedding = {};  ///< of responses
+};
+/// The density ratio real / fake trained on half of a set, and what it says of the other half.
+/// Results: tv_ratio and mean_ratio, also with NAME_error, and tv_labels.
+void measure_ratio(Experiment& experiment, StageContext& context, const RatioInputs& inputs);
+
 /// The fakes that a student trains on: those of the set that it draws.
 data::Dataset fakes_of_student(Experiment& experiment, const StageContext& context,
                                const Student& student, const StageHandle& fakes);

@@ -83,6 +83,12 @@ Estimate estimate(const std::vector<double>& values) {
   return {mean, n > 1 ? std::sqrt(square / (n - 1) / n) : 0};
 }
 
+Estimate complexity_term(double loss_bound, const Estimate& root, int64_t n) {
+  const double by_root = 1 / std::sqrt(static_cast<double>(n));
+  return {4 * loss_bound * std::min(1.0, root.mean * by_root),
+          4 * loss_bound * root.error * by_root};
+}
+
 double sample_term(double loss_bound, int64_t n, double delta) {
   return 2 * loss_bound * std::sqrt(4 / static_cast<double>(n) * std::log(2 / delta));
 }
@@ -130,6 +136,26 @@ Estimate gap_of_classifier(const Tensor& real, const Tensor& fake, const Stream&
   // 2 (a + b) / 2 - 1, and the error of the two shares.
   const double tested = static_cast<double>(n - half);
   return {a + b - 1, std::sqrt((a * (1 - a) + b * (1 - b)) / tested)};
+}
+
+Estimate gap_of_ratio(const std::vector<double>& ratios) {
+  std::vector<double> distances;
+  for (const double r : ratios) distances.push_back(std::abs(r - 1) / 2);
+  return estimate(distances);
+}
+
+double gap_of_labels(const std::vector<int64_t>& real, const std::vector<int64_t>& fake) {
+  const auto sum = [](const std::vector<int64_t>& v) {
+    return static_cast<double>(std::accumulate(v.begin(), v.end(), int64_t{0}));
+  };
+  const double n = sum(real), m = sum(fake);
+  LIMBECK_CHECK(real.size() == fake.size() && n > 0 && m > 0,
+                "gap_of_labels: expected as many labels of both kinds, found ", real.size(),
+                " and ", fake.size(), " of ", n, " real and ", m, " fake images");
+  double gap = 0;
+  for (size_t i = 0; i < real.size(); ++i)
+    gap += std::abs(static_cast<double>(real[i]) / n - static_cast<double>(fake[i]) / m) / 2;
+  return gap;
 }
 
 double theta_of_run(int64_t real, int64_t n, int64_t first_epochs, int64_t second_epochs) {

@@ -21,6 +21,8 @@ struct Estimate {
 /// Of these values. Throws without any.
 Estimate estimate(const std::vector<double>& values);
 
+/// 4 C_L R_n, R_n = min(1, root n^-1/2), with the error of `root`.
+Estimate complexity_term(double loss_bound, const Estimate& root, int64_t n);
 /// 2 C_L sqrt((4 / n) log(2 / delta)).
 double sample_term(double loss_bound, int64_t n, double delta);
 /// 4 C_L (1 - theta) tv.
@@ -43,6 +45,14 @@ Estimate gap_of_losses(const std::vector<double>& real, const std::vector<double
 /// n >= 4; they describe image and label, and are standardised here. A two-layer perceptron; any
 /// classifier gives a lower bound.
 Estimate gap_of_classifier(const Tensor& real, const Tensor& fake, const Stream& stream);
+
+/// Mean of |r - 1| / 2 over fakes, r the density ratio real / fake of images under their labels: TV
+/// of the images where r is exact. Throws without any.
+Estimate gap_of_ratio(const std::vector<double>& ratios);
+
+/// Total variation between two distributions of labels, given by how often each class (or cell of
+/// responses) occurs. Throws for different lengths and for no labels.
+double gap_of_labels(const std::vector<int64_t>& real, const std::vector<int64_t>& fake);
 
 /// Share of real images among all that a student saw: `real` images for first_epochs, then n images
 /// of which `real` are real for second_epochs.

@@ -41,6 +41,7 @@ class Measurement {
         context_(context),
         student_(load(inputs.student)),
         first_(load(inputs.first_phase)),
+        inputs_(inputs),
         set_(experiment.task().load_fakes(
             context.directory_of(inputs.fakes) + "/fake_data.safetensors", experiment.train())),
         drawn_(fakes_of_student(experiment, context, student, inputs.fakes)) {
@@ -55,7 +56,7 @@ class Measurement {
   }
   /// One of the passes over images, for a trial: how many times 200 images go through a network.
   double passes() const {
-    const int64_t of_test = judge_.network ? 4 : 3;
+    const int64_t of_test = judge_.network ? 5 : 4;
     return static_cast<double>(real().size() + of_test * test().size() + 3 * set_.size()) / 200;
   }
   void one_pass() {
@@ -105,6 +106,7 @@ class Measurement {
     put("loss_bound", bound), put("largest_loss", found.largest);
     put("share_above", by_class() ? found.share_above : 0);
     put("student_loss", estimate(on_test_), Better::lower);
+    put("first_loss", estimate(losses_of(first_, test())), Better::lower);
     return bound;
   }
 
@@ -126,7 +128,25 @@ class Measurement {
     const double sampling = sample_term(bound, n_, experiment_.settings.theorem1.delta),
                  distance = gap_term(bound, theta_, tv);
     put("sample_term", sampling), put("gap_term", distance);
-    put("right_side", sampling + distance);
+    put("right_side", complexity(bound) + sampling + distance);
+    if (inputs_.ratio) by_ratio(bound);
+  }
+
+  /// 0 where no stage has measured it.
+  double complexity(double bound) {
+    if (!inputs_.rademacher) return 0;
+    const Estimate term = complexity_term(bound, found(inputs_.rademacher, "rademacher_root"), n_);
+    put("complexity_term", term);
+    return term.mean;
+  }
+
+  void by_ratio(double bound) {
+    const Estimate tv = found(inputs_.ratio, "tv_ratio");
+    put("tv_ratio", tv), put("tv_labels", context_.result_of(inputs_.ratio, "tv_labels"));
+    put("gap_term_ratio", gap_term(bound, theta_, tv.mean));
+  }
+  Estimate found(const StageHandle& stage, const std::string& key) const {
+    return {context_.result_of(stage, key), context_.result_of(stage, key + "_error")};
   }
 
   /// A loss in [0, 1] of the student of the first phase, which no fake has taught: whether it errs,
@@ -161,6 +181,7 @@ class Measurement {
   Experiment& experiment_;
   StageContext& context_;
   const SavedNetwork student_, first_;
+  const Theorem1Inputs inputs_;
   SavedNetwork judge_;
   const data::Dataset set_, drawn_;
   int64_t n_ = 0;

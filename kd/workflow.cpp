@@ -143,6 +143,7 @@ class Builder {
     if (!s_.plan.fake_data.empty()) return add_saved_fakes();
     if (!s_.plan.generator.empty()) return add_data_free_generation();
     const StageHandle label_embedding = regression_ ? add_label_embedding() : StageHandle();
+    label_embedding_ = label_embedding;
     // Where responses enter the GAN as they are, the ratio still wants them embedded.
     const bool naive = gan::condition_kind(s_.gan.arch) == gan::ConditionKind::response;
     const StageHandle of_gan = naive ? StageHandle() : label_embedding,
@@ -157,6 +158,7 @@ class Builder {
         [&](auto& v) { v("gan", s_.gan, ""); },
         [=](Experiment& e, StageContext& c) { train_gan(e, c, of_gan); });
     const StageHandle features = regression_ ? add_autoencoder() : add_features();
+    features_ = features;
     const auto ratio = add(
         {"ratio",
          "density-ratio network",
@@ -164,11 +166,7 @@ class Builder {
          present({gan, features, of_ratio}),
          check_ratio,
          "ratio.epochs"},
-        [&](auto& v) {
-          gan::RatioSettings ratio = s_.ratio;
-          if (regression_) ratio.embedding = 0;  // responses have one of their own
-          v("ratio", ratio, "");
-        },
+        [&](auto& v) { ratio_section(v); },
         [=](Experiment& e, StageContext& c) {
           train_density_ratio(e, c, gan, features, of_ratio);
         });
@@ -192,6 +190,13 @@ class Builder {
     for (const SweepPoint& p : plan_.points)
       if (p.has_set()) add_swept_fakes(p, {gan, features, ratio, judge, of_ratio});
     add_evaluation(judge, features);
+  }
+
+  template <class Visitor>
+  void ratio_section(Visitor& v) {
+    gan::RatioSettings ratio = s_.ratio;
+    if (regression_) ratio.embedding = 0;  // responses have one of their own
+    v("ratio", ratio, "");
   }
 
   void add_raw_fakes(const StageHandle& gan) {
@@ -391,20 +396,69 @@ class Builder {
 
   void add_theorem1(const Student& student, const StageHandle& trained, const StageHandle& before,
                     const StageHandle& fakes) {
-    Theorem1Inputs inputs{trained, before, fakes, {}};
+    Theorem1Inputs inputs{trained, before, fakes};
     if (s_.plan.fake_data.empty())
       inputs.judge = teachers_.at(student.point.judge.empty() ? plan_.judge : student.point.judge);
+    if (s_.theorem1.rademacher.measure) inputs.rademacher = rademacher_of(student, fakes);
+    if (s_.theorem1.ratio) inputs.ratio = ratio_of(student, fakes);
     Labels labels = labels_of(student);
     labels["role"] = "theorem1";
     add(
         {"theorem1_" + trained.name(), "terms of Theorem 1: " + title_of(student), labels,
-         present({trained, before, fakes, inputs.judge}), check_theorem1},
+         present({trained, before, fakes, inputs.judge, inputs.rademacher, inputs.ratio}),
+         check_theorem1},
         [&](auto& v) {
           v("theorem1.delta", s_.theorem1.delta, "");
           int64_t first = s_.student.epochs, second = s_.transfer.epochs;
           v("student.epochs", first, ""), v("transfer.epochs", second, "");
         },
         [=](Experiment& e, StageContext& c) { measure_theorem1(e, c, student, inputs); });
+  }
+
+  /// Method and seed have no say in what a network can fit: all of its students share the stage,
+  /// and the images are those of the first.
+  StageHandle rademacher_of(Student student, const StageHandle& fakes) {
+    student.method = "none";
+    const std::string &model = student.pair.student,
+                      label = fakes_label(student.fakes, student.point),
+                      name = cat("theorem1_rademacher_", label, plan_.tabular ? "." + model : "");
+    StageHandle& stage = theorem1_[name];
+    if (stage) return stage;
+    return stage = add(
+               {name,
+                cat("Rademacher complexity of ", model, " on real images and ", label),
+                {{"role", "rademacher"},
+                 {"model", model},
+                 {"fakes", label},
+                 {"seed", std::to_string(student.seed)}},
+                {fakes},
+                [student](Experiment& e) { return check_rademacher(e, student); }},
+               [&](auto& v) {
+                 NetworkSettings training = student_settings(s_, model);
+                 static_cast<train::Settings&>(training) = sign_settings(training);
+                 int64_t count = student.point.count > 0 ? student.point.count : s_.transfer.fakes;
+                 v("theorem1.rademacher", s_.theorem1.rademacher, "");
+                 v("student", training, ""), v("transfer.fakes", count, "");
+               },
+               [=](Experiment& e, StageContext& c) { measure_rademacher(e, c, student, fakes); });
+  }
+
+  /// One for each set of fakes.
+  StageHandle ratio_of(const Student& student, const StageHandle& fakes) {
+    SweepPoint point = student.point;
+    point.count = 0;
+    const std::string label = fakes_label(student.fakes, point), name = "theorem1_ratio_" + label;
+    StageHandle& stage = theorem1_[name];
+    if (stage) return stage;
+    const RatioInputs inputs{features_, fakes, label_embedding_};
+    return stage = add(
+               {name,
+                "distance of real images and " + label + " by a density ratio",
+                {{"role", "theorem1_ratio"}, {"fakes", label}},
+                present({features_, fakes, label_embedding_}),
+                check_ratio},
+               [&](auto& v) { ratio_section(v); },
+               [=](Experiment& e, StageContext& c) { measure_ratio(e, c, inputs); });
   }
 
   template <class Visitor>
@@ -489,8 +543,9 @@ class Builder {
   std::vector<Stage> stages_;
   std::map<std::string, StageHandle> teachers_, students_, preparations_;
   std::map<FakesUsed, StageHandle> fakes_;
-  std::map<std::string, StageHandle> swept_;  // by the text of the point
-  StageHandle logits_;
+  std::map<std::string, StageHandle> swept_;     // by the text of the point
+  std::map<std::string, StageHandle> theorem1_;  // what several students share, by name
+  StageHandle logits_, features_, label_embedding_;
 };
 
 }  // namespace

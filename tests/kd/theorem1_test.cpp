@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <set>
 
@@ -19,6 +20,24 @@ TEST(Theorem1, SampleAndGapTerms) {
   EXPECT_NEAR(sample_term(3, 1, 0.05), 3 * 7.682, 3e-3);
   EXPECT_NEAR(gap_term(1, 1.0 / 3, 0.0055), 2.667 * 0.0055, 1e-5);
   EXPECT_EQ(gap_term(5, 1, 1), 0);  // no fakes, no gap
+}
+
+TEST(Theorem1, ComplexityTermIsOfRAtMostOne) {
+  const Estimate term = complexity_term(2.5, {4, 0.5}, 400);
+  EXPECT_DOUBLE_EQ(term.mean, 4 * 2.5 * 4 / 20);
+  EXPECT_DOUBLE_EQ(term.error, 4 * 2.5 * 0.5 / 20);
+  EXPECT_DOUBLE_EQ(complexity_term(2.5, {30, 0}, 400).mean, 10) << "no h is above 1";
+}
+
+TEST(Theorem1, GapsOfRatiosAndLabels) {
+  const Estimate gap = gap_of_ratio({0, 2, 1, 1});
+  EXPECT_DOUBLE_EQ(gap.mean, 0.25);
+  EXPECT_DOUBLE_EQ(gap.error, std::sqrt(4 * 0.0625 / 3 / 4));
+  EXPECT_DOUBLE_EQ(gap_of_labels({1, 1, 2}, {10, 10, 20}), 0);
+  EXPECT_DOUBLE_EQ(gap_of_labels({1, 1, 2}, {2, 1, 1}), 0.25);
+  EXPECT_DOUBLE_EQ(gap_of_labels({3, 0}, {0, 5}), 1);
+  test::expect_error([] { gap_of_labels({1, 2}, {1}); }, {"gap_of_labels", "2 and 1"});
+  test::expect_error([] { gap_of_labels({1, 2}, {0, 0}); }, {"gap_of_labels", "0 fake"});
 }
 
 TEST(Theorem1, SharesOfRealImages) {
@@ -89,6 +108,64 @@ TEST(Theorem1, IsAStageForEveryStudentOfFakes) {
   for (const Stage& stage : stages_with(false)) EXPECT_NE(stage.labels.at("role"), "theorem1");
   s.theorem1.delta = 1;
   test::expect_error([&] { Workflow{s}; }, {"theorem1.delta", "found 1"});
+}
+
+TEST(Theorem1, StudentsShareTheTrainingsOnSignsAndTheRatioOfASet) {
+  ExperimentSettings s;
+  s.data.kind = "shapes", s.ablation = true;
+  s.theorem1.measure = s.theorem1.rademacher.measure = s.theorem1.ratio = true;
+  std::set<std::string> shared;
+  for (const Stage& stage : Workflow(s).stages()) {
+    const std::string role = stage.labels.at("role");
+    if (role == "rademacher" || role == "theorem1_ratio") shared.insert(stage.name);
+    if (role != "theorem1") continue;
+    const std::string fakes = stage.labels.at("fakes");
+    for (const char* part : {"theorem1_rademacher_", "theorem1_ratio_"})
+      EXPECT_EQ(std::count(stage.needs.begin(), stage.needs.end(), part + fakes), 1) << stage.name;
+  }
+  EXPECT_EQ(shared, (std::set<std::string>{"theorem1_rademacher_raw", "theorem1_rademacher_m1",
+                                           "theorem1_rademacher_m2", "theorem1_ratio_raw",
+                                           "theorem1_ratio_m1", "theorem1_ratio_m2"}));
+}
+
+TEST(Theorem1, WhatIsSharedKnowsItsSettingsOnly) {
+  ExperimentSettings s;
+  s.data.kind = "shapes";
+  s.theorem1.measure = s.theorem1.rademacher.measure = s.theorem1.ratio = true;
+  const auto text = [&](const std::string& name) {
+    for (const Stage& stage : Workflow(s).stages())
+      if (stage.name == name) return stage.settings;
+    return std::string("none");
+  };
+  const std::string signs = text("theorem1_rademacher_m2"), ratio = text("theorem1_ratio_m2");
+  s.student.epochs = 7, s.student.milestones = {3}, s.student.flip = false, s.theorem1.delta = 0.1;
+  EXPECT_EQ(text("theorem1_rademacher_m2"), signs);
+  EXPECT_EQ(text("theorem1_ratio_m2"), ratio);
+  s.student.lr = 0.01;
+  EXPECT_NE(text("theorem1_rademacher_m2"), signs);
+  EXPECT_EQ(text("theorem1_ratio_m2"), ratio);
+  s.ratio.epochs = 7;
+  EXPECT_NE(text("theorem1_ratio_m2"), ratio);
+}
+
+TEST(Theorem1, RefusesWhatNoStageCouldMeasure) {
+  const auto refuses = [](auto change, const std::vector<std::string>& parts) {
+    ExperimentSettings s;
+    s.data.kind = "shapes";
+    change(s);
+    test::expect_error([&] { Workflow{s}; }, parts);
+  };
+  refuses([](auto& s) { s.theorem1.rademacher.measure = true; },
+          {"theorem1.rademacher.measure", "theorem1.measure = true"});
+  refuses([](auto& s) { s.theorem1.ratio = true; }, {"theorem1.ratio", "theorem1.measure = true"});
+  refuses([](auto& s) { s.theorem1.measure = true, s.theorem1.rademacher.sizes = {0}; },
+          {"theorem1.rademacher.sizes", "found 0"});
+  refuses(
+      [](auto& s) {
+        s.theorem1.measure = s.theorem1.ratio = true, s.plan.fake_data = "fakes.safetensors";
+        s.plan.pairs = {"resnet20 > resnet8"};
+      },
+      {"theorem1.ratio", "plan.fake_data leaves out"});
 }
 
 }  // namespace
