@@ -31,6 +31,13 @@ struct StackForm {
   double eps = 1e-5;  ///< of the inner batch norms
 };
 
+/// What a table [K, d] has for the condition: the row of its class, or the mixture of rows by their
+/// shares; [N, d].
+Variable rows_of(const Variable& table, const Condition& condition) {
+  return condition.embedding ? from_activation(matmul(condition.embedding, table))
+                             : embedding(table, condition.classes);
+}
+
 /// Batch norm without gain and bias.
 class PlainNorm : public nn::Module {
  public:
@@ -68,8 +75,7 @@ class InnerNorm : public nn::Module {
     if (!of_classes_)
       return training() ? batch_norm(x, weight_, bias_, eps_, false, {}, running).y
                         : batch_norm_eval(x, weight_, bias_, running.mean, running.var, eps_);
-    const Variable gain = embedding(weight_, condition.classes),
-                   bias = embedding(bias_, condition.classes);
+    const Variable gain = rows_of(weight_, condition), bias = rows_of(bias_, condition);
     return training() ? cond_batch_norm(x, gain, bias, eps_, false, running).y
                       : cond_batch_norm_eval(x, gain, bias, running.mean, running.var, eps_);
   }
@@ -132,8 +138,10 @@ class Stack : public DataFreeGenerator {
     if (conditional())
       LIMBECK_CHECK(condition.classes, config_.arch, ": expected labels of classes, found none");
     check_labels(config_.arch.c_str(), condition, z.size(0));
+    if (condition.embedding)
+      check_input(config_.arch.c_str(), condition.embedding, {z.size(0), config_.classes});
     if (!embedding_) return z;
-    const Variable e = (*embedding_)(condition.classes);
+    const Variable e = rows_of(embedding_->weight, condition);
     return form_.conditioned == Conditioned::product ? z * e : concat({z, e}, 1);
   }
   int64_t input_size() const {

@@ -36,6 +36,7 @@ int64_t probe(const Settings& s, const std::string& section, nn::Network& teache
   LIMBECK_CHECK(!asks || generator.conditional(), section, ".loss.cls: the generator ",
                 s.generator.arch, " is not asked for classes; expected 0 or another ", section,
                 ".generator.arch");
+  if (s.loss.targets == "dirichlet") data_free::last_weight(teacher, generator.config().classes);
   const NoGrad no_grad;
   for (nn::Module* m : std::initializer_list<nn::Module*>{&teacher, &student, &generator})
     m->eval();

@@ -3,6 +3,7 @@
 #pragma once
 #include "gan/data_free_generator.h"
 #include "kd/data_free/settings.h"
+#include "kd/data_free/targets.h"
 #include "kd/data_free/terms.h"
 #include "nn/images.h"
 #include "nn/optim.h"
@@ -21,7 +22,8 @@ struct Networks {
 /// What the generator's loss is made of, for one batch of images as the teacher sees them.
 struct MadeImages {
   Variable images;
-  Tensor labels;  ///< i64 [B], requested
+  Tensor labels;        ///< i64 [B], requested
+  Tensor targets = {};  ///< f32 [B, K], soft ones in their place; undefined: none
 };
 /// The sum and, for the log, its statistics term (0 where there is none); what the teacher said of
 /// the images, and the statistics that were judged.
@@ -49,6 +51,12 @@ GeneratorLoss generator_loss(const GeneratorLossSettings& settings, nn::Network&
 Variable student_loss(const StudentLossSettings& settings, const nn::Features& student,
                       const nn::Features& teacher, const Tensor& labels);
 
+/// What a generator is asked: classes i64 [B], or with targets f32 [B, K] their mixture.
+gan::Condition condition_of(const Tensor& labels, const Tensor& targets);
+/// Soft targets where the settings say so.
+std::optional<DirichletTargets> targets_of(const GeneratorLossSettings& settings,
+                                           const nn::Network& teacher, int64_t classes);
+
 class Update {
  public:
   /// Networks and settings outlive this.
@@ -72,9 +80,9 @@ class Update {
 
  private:
   struct Drawn {
-    Tensor z, labels;
+    Tensor z, labels, targets;
   };
-  Drawn draw(const Tensor& places) const;
+  Drawn draw(const Tensors& inputs) const;
   MadeImages make(const Drawn& drawn) const;
   Tensors inputs(const Stream& images, double adversarial) const;
   Tensors update_generator(const Tensors& inputs);
@@ -90,6 +98,7 @@ class Update {
   const Networks n_;
   const Settings& s_;
   const int64_t classes_;
+  const std::optional<DirichletTargets> targets_;
   nn::Adam generator_optimizer_;
   std::unique_ptr<nn::Optimizer> student_optimizer_;
   const nn::ImageStandardiser standardise_;

@@ -17,6 +17,11 @@ check_output "says that there are none" 'training images: none' 'test images: no
 kill_and_continue "the same training" "$seconds" "$limbeck" distill --method cgdd --teacher "$teacher" --student resnet8 --out "$work/killed" "${sets[@]}" \
   --checkpoint-seconds 0.01 --quiet
 check_same "kills give the same bits" "$work/alone/stages" "$work/killed/stages"
+check "soft targets, no data" "$limbeck" distill --method cgdd --teacher "$teacher" --student resnet8 --out "$work/soft" "${sets[@]}" \
+  --set methods.cgdd.loss.targets=dirichlet --quiet
+kill_and_continue "training on soft targets" "$seconds" "$limbeck" distill --method cgdd --teacher "$teacher" --student resnet8 --out "$work/soft_killed" \
+  "${sets[@]}" --set methods.cgdd.loss.targets=dirichlet --checkpoint-seconds 0.01 --quiet
+check_same "kills give the same bits" "$work/soft/stages" "$work/soft_killed/stages"
 check "with images to measure on" "$limbeck" distill --method dfq --teacher "$teacher" --student resnet8 --out "$work/measured" --data shapes \
   --set data.image_size=16 --set data.shapes.train=20 --set data.shapes.test=30 --set methods.dfq.epochs=1 --set methods.dfq.rounds=1 \
   --set methods.dfq.batch=16 --set methods.dfq.generator.ch=8
@@ -42,5 +47,7 @@ check_error "other methods need data" "at least two training images, found 0" "$
   --out "$work/no" --data none --set data.image_size=16
 check_error "a setting out of range" "methods.dafl.rounds: expected .*found 0" "$limbeck" distill --method dafl --teacher "$teacher" --student resnet8 \
   --out "$work/no" --set methods.dafl.rounds=0
+check_error "soft targets of no requested class" "methods.dafl.loss.targets: dirichlet is of requested classes" "$limbeck" distill --method dafl \
+  --teacher "$teacher" --student resnet8 --out "$work/no" --set methods.dafl.loss.targets=dirichlet
 check_absent "refusals leave nothing" "$work/no"
 finish

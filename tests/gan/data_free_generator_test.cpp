@@ -89,6 +89,35 @@ TEST(DataFreeGenerator, OnlyTheConditionalOnesFollowTheClass) {
   }
 }
 
+/// A share of 1 is the class itself, and a mixture lies between; gradients reach the shares.
+TEST(DataFreeGenerator, FollowsSharesOfClasses) {
+  for (const char* arch : {"gdfq", "cgdd", "cgdd_product", "cgdd_cbn", "dcgan_cgdd"}) {
+    SCOPED_TRACE(arch);
+    const auto g = create_data_free_generator(small(arch));
+    g->initialise(Stream(1));
+    for (const nn::Parameter& p : g->parameters())
+      if (std::string(arch) == "cgdd_cbn" && p.name == "bn1.weight")
+        Stream(5).fill_normal(p.value.data(), 1, 1);
+    g->eval();
+    const Variable z(draw_noise(2, 6, Stream(2)));
+    const Tensor classes = Tensor::of<int64_t>({2, 0});
+    const auto image = [&](const Variable& shares) { return g->forward(z, {classes, shares}); };
+    const Variable sure(Tensor::of<float>({0, 0, 1, 1, 0, 0}).reshape({2, 3}));
+    const Tensor of_class = g->forward(z, {classes, {}}).data(), of_shares = image(sure).data();
+    for (int64_t i = 0; i < of_class.numel(); ++i)
+      ASSERT_NEAR(of_class.at(i), of_shares.at(i), 1e-5);
+    const Variable mixed(Tensor::of<float>({0.5, 0, 0.5, 0.9, 0.1, 0}).reshape({2, 3}), true);
+    const Variable between = image(mixed);
+    double difference = 0;
+    for (int64_t i = 0; i < of_class.numel(); ++i)
+      difference += std::abs(between.data().at(i) - of_class.at(i));
+    EXPECT_GT(difference, 1e-6);
+    sum(square(between)).backward();
+    EXPECT_TRUE(mixed.grad().defined());
+    expect_error([&] { image(Variable(Tensor::zeros({2, 4}))); }, {arch, "[2, 3]", "[2, 4]"});
+  }
+}
+
 TEST(DataFreeGenerator, ComesBackFromItsFile) {
   for (const std::string& arch : data_free_generator_names()) {
     SCOPED_TRACE(arch);

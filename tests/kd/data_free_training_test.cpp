@@ -46,6 +46,44 @@ TEST(DataFreeTraining, EveryMethodTrainsBothAndNotTheTeacher) {
   }
 }
 
+/// Soft targets: of a generator that reads them, and of syntheses (ZSKD).
+TEST(DataFreeTraining, TrainsOnSoftTargetsAndResumes) {
+  for (const char* method : {"cgdd", "deepinversion"}) {
+    SCOPED_TRACE(method);
+    Settings s = toy_settings(method);
+    Toy hard(s);
+    Metrics of_labels;
+    const DataFreeResult with_labels = hard.train(s, of_labels);
+    s.loss.targets = "dirichlet";
+    Toy undisturbed(s);
+    Stopping never;
+    const DataFreeResult expected = undisturbed.train(s, never);
+    EXPECT_NE(with_labels.last.generator_loss, expected.last.generator_loss);
+    Toy stopped(s);
+    Stopping first(2);
+    EXPECT_THROW(stopped.train(s, first), nn::Interrupted);
+    Toy resumed(s);
+    Stopping then(0, first.saved);
+    const DataFreeResult r = resumed.train(s, then);
+    test::expect_equal_bits(undisturbed.student->state_dict(), resumed.student->state_dict());
+    test::expect_equal_bits(undisturbed.generator->state_dict(), resumed.generator->state_dict());
+    EXPECT_EQ(expected.last.hit_rate, r.last.hit_rate);
+  }
+}
+
+/// Asked for targets, the generator makes images of which the teacher says their largest share.
+TEST(DataFreeTraining, GeneratorObeysSoftTargets) {
+  Settings s = toy_settings("cgdd");
+  s.epochs = 8, s.rounds = 10, s.student_steps = 1, s.batch = 32;
+  s.generator.ch = 16, s.generator.lr = 5e-3, s.generator.clip = 0;
+  s.loss.targets = "dirichlet", s.loss.labelled = 1, s.loss.cls = 100, s.loss.statistics = 0;
+  s.loss.adversary = "none", s.distillation.attention = 0;
+  Toy toy(s);
+  Metrics monitor;
+  toy.train(s, monitor);
+  EXPECT_GT(monitor.all.at("hit_rate").back(), 0.8);
+}
+
 /// Stopped at occasions to save: the end of each of four rounds, with syntheses also before each of
 /// their three steps.
 TEST(DataFreeTraining, ResumesToTheSameBits) {
@@ -296,6 +334,9 @@ TEST(DataFreeTraining, RefusesSettings) {
   refuses([](Settings& s) { s.loss.labelled = 1.5; }, {"loss.labelled", "found 1.5"});
   refuses([](Settings& s) { s.loss.labelled = 0.1; },
           {"loss.labelled", "one image of a batch of 8", "found 0.1"});
+  refuses([](Settings& s) { s.loss.targets = "soft"; }, {"loss.targets", "dirichlet", "'soft'"});
+  refuses([](Settings& s) { s.loss.targets = "dirichlet", s.loss.cls = 0; },
+          {"loss.targets", "requested classes", "cls"});
   refuses([](Settings& s) { s.loss.adversary = "l2"; }, {"loss.adversary", "'l2'"});
   refuses([](Settings& s) { s.loss.statistics = -1; }, {"loss.statistics", "found -1"});
   refuses([](Settings& s) { s.distillation.form = "mse"; }, {"distillation.form", "'mse'"});
