@@ -118,8 +118,8 @@ struct RegisterGan {
 };
 /// Of those with generator and discriminator, sorted.
 std::vector<std::string> gan_names();
-/// Of generators alone.
-std::vector<std::string> data_free_generator_names();
+/// Of generators alone: those of classes, or those of responses.
+std::vector<std::string> data_free_generator_names(bool of_responses = false);
 /// Throws naming the known names.
 ConditionKind condition_kind(const std::string& arch);
 /// Throws naming those that fit unless `arch` is conditioned on classes, or on responses in either

@@ -23,19 +23,21 @@ Variable adversarial_term(const std::string& kind, const Variable& s, const Vari
   fail("adversary: unknown '", kind, "'");
 }
 
+/// Mean distance of what the teacher says to what was asked for, of the first images.
+Variable requested_term(const Variable& t, const MadeImages& made, int64_t images) {
+  const Variable asked = slice(t, 0, 0, images);
+  if (made.targets) return soft_target_loss(asked, made.targets.rows(0, images));
+  const Tensor labels = made.labels.rows(0, images);
+  return are_responses(labels) ? l1_loss(asked, Variable(labels)) : cross_entropy(asked, labels);
+}
+
 /// The terms of what the teacher says, of the images that count as labelled and of the others.
 Variable teacher_terms(const GeneratorLossSettings& s, const nn::Features& t,
                        const MadeImages& made) {
   const int64_t n = t.output.size(0), classes = t.output.size(1),
                 labelled = static_cast<int64_t>(std::floor(s.labelled * static_cast<double>(n)));
   Variable sum;
-  if (s.cls > 0 && labelled > 0) {
-    const Variable asked = slice(t.output, 0, 0, labelled);
-    sum = plus(sum,
-               made.targets ? soft_target_loss(asked, made.targets.rows(0, labelled))
-                            : cross_entropy(asked, made.labels.rows(0, labelled)),
-               s.cls);
-  }
+  if (s.cls > 0 && labelled > 0) sum = plus(sum, requested_term(t.output, made, labelled), s.cls);
   if (labelled == n) return sum;
   constexpr int64_t many = 100;
   const double balance = s.balance < 0 ? (classes < many ? 5 : 20) : s.balance;
@@ -100,13 +102,17 @@ Variable student_loss(const StudentLossSettings& s, const nn::Features& student,
                                  s.weight / divisor);
   }
   if (s.cross_entropy > 0)
-    loss = plus(loss, agreed_cross_entropy(student.output, t, labels, s.keep), s.cross_entropy);
+    loss = plus(loss,
+                are_responses(labels) ? l1_loss(student.output, Variable(labels))
+                                      : agreed_cross_entropy(student.output, t, labels, s.keep),
+                s.cross_entropy);
   if (s.attention > 0)
     loss = plus(loss, attention_distance(student, constants(teacher)), s.attention);
   return loss;
 }
 
 gan::Condition condition_of(const Tensor& labels, const Tensor& targets) {
+  if (are_responses(labels)) return {{}, Variable(labels)};
   return {labels, targets ? Variable(targets) : Variable()};
 }
 
@@ -147,7 +153,15 @@ Update::Drawn Update::draw(const Tensors& in) const {
   const Tensor z = draw_normal(place_at(in[0], 0), {s_.batch, n_.generator.config().dim_z});
   const Tensor& targets = in[2];
   if (targets) return {z, argmax(targets), targets};
-  return {z, draw_integers(place_at(in[0], 1), {s_.batch}, 0, classes_), {}};
+  return {z, draw_labels(place_at(in[0], 1)), {}};
+}
+
+/// Classes, or responses among a million and some that divide [0, 1] evenly.
+Tensor Update::draw_labels(const Tensor& place) const {
+  if (classes_ > 0) return draw_integers(place, {s_.batch}, 0, classes_);
+  constexpr int64_t steps = 1 << 20;
+  const Tensor numbers = draw_integers(place, {s_.batch, 1}, 0, steps + 1).to(DType::f32);
+  return affine(Variable(numbers), 1.0 / steps, 0).data();
 }
 
 MadeImages Update::make(const Drawn& drawn) const {
@@ -180,6 +194,11 @@ Tensors Update::update_generator(const Tensors& in) {
 Tensors Update::described(const Variable& loss, const Variable& teacher, const Variable& student,
                           const Tensor& labels) const {
   const NoGrad no_grad;
+  if (are_responses(labels)) {
+    const Variable t(teacher.data());
+    return {loss.data(), l1_loss(t, Variable(labels)).data(),
+            l1_loss(Variable(student.data()), t).data()};
+  }
   const Tensor predicted = argmax(teacher.data());
   const auto share = [](const Tensor& a, const Tensor& b) {
     return mean(Variable(equal(a, b).to(DType::f32))).data();

@@ -265,6 +265,36 @@ TEST(DataFreeTerms, LossesFromSettings) {
   });
 }
 
+/// Of responses: distances on [0, 1], of the losses as settings make them.
+TEST(DataFreeTerms, LossesOfResponses) {
+  struct Says : nn::Network {
+    Variable response;
+    nn::Features forward_features(const Variable&, bool) override {
+      return {.taps = {}, .output = response, .pooled = response};
+    }
+  } teacher, student;
+  student.response = Variable(student_input({6, 1}));
+  const Tensor asked = Tensor::of<double>({0, 0.2, 0.4, 0.6, 0.8, 1}).reshape({6, 1});
+  GeneratorLossSettings g;
+  g.cls = 1, g.adversary = "l1", g.adversarial = 0.5;
+  expect_golden(teacher_input({6, 1}), {0.38545725, 0.39086798, 0.083333333},
+                [&](const Variable& t) {
+                  teacher.response = t;
+                  return generator_loss(g, teacher, &student, {t, asked}).total;
+                });
+  StudentLossSettings s;
+  s.form = "l1", s.cross_entropy = 0.1;
+  const auto of_student = [&](const Variable& x) {
+    const nn::Features f{.taps = {}, .output = x, .pooled = x},
+        t{.taps = {}, .output = Variable(teacher_input({6, 1})), .pooled = x};
+    return student_loss(s, f, t, asked);
+  };
+  expect_golden(student_input({6, 1}), {0.35348395, 0.41028445, -0.15}, of_student);
+  const Variable x(random_input({6, 1}, 9), true);
+  const GradcheckReport r = gradcheck([&](const Variables& v) { return of_student(v[0]); }, {x});
+  EXPECT_TRUE(r.ok) << r.message;
+}
+
 TEST(DataFreeTerms, ANormHasNoGradientAtZero) {
   const Variable x(Tensor::zeros({3}, DType::f64), true);
   const Variable norm = norm2(x);

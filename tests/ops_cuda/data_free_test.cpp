@@ -17,9 +17,10 @@ struct Trained {
   int64_t teacher_calls = 0;
 };
 
-Trained trained_with(Settings s, Device device, double lr = 1e-3) {
+Trained trained_with(Settings s, Device device, double lr = 1e-3,
+                     nn::Task task = nn::Task::classification) {
   s.generator.lr = s.lr = lr, s.final_lr = 0;
-  Toy toy(s, device);
+  Toy toy(s, device, task);
   Metrics monitor;
   toy.train(s, monitor);
   return {monitor.all.at("loss"), monitor.all.at("generator_loss"), toy.teacher->calls};
@@ -51,6 +52,15 @@ TEST_P(CudaDataFree, LossesAreThoseOfTheCpu) {
                         : s.order == "joint" ? 3
                                              : 6;
   EXPECT_EQ(found.teacher_calls, calls);
+}
+
+TEST(CudaDataFreeResponses, LossesAreThoseOfTheCpu) {
+  const Settings s = toy_responses();
+  const Trained expected = trained_with(s, cpu, 1e-3, nn::Task::regression),
+                found = trained_with(s, cuda, 1e-3, nn::Task::regression);
+  expect_near(found.losses, expected.losses, 5e-3);
+  expect_near(found.generator_losses, expected.generator_losses, 5e-3);
+  EXPECT_EQ(found.teacher_calls, 6) << "of each step two as usual and one recorded";
 }
 
 /// Targets are drawn on the host and go into the recorded steps.
