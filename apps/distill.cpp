@@ -26,13 +26,18 @@ bool names_data(const Arguments& a) {
 }
 
 /// Images as the teacher knows them, none of which is there.
-data::DataSettings no_data(const nn::ModelOptions& teacher) {
+data::DataSettings no_data(const kd::SavedNetwork& teacher) {
   data::DataSettings data;
   data.kind = "none";
-  data.image_size = teacher.size;
+  data.image_size = teacher.options.size;
+  const bool regresses = teacher.options.task == nn::Task::regression;
   const Settings none = list_settings(data.sources.at("none"));
-  set_override(none, cat("classes=", teacher.outputs));
-  set_override(none, cat("channels=", teacher.channels));
+  set_override(none, cat("classes=", regresses ? 0 : teacher.options.outputs));
+  set_override(none, cat("channels=", teacher.options.channels));
+  if (!regresses || !teacher.scale) return data;
+  set_override(none, "response_low=" + metadata_text(teacher.scale->low));
+  set_override(none, "response_high=" + metadata_text(teacher.scale->high));
+  set_override(none, "response_unit=" + teacher.scale->unit);
   return data;
 }
 
@@ -51,7 +56,10 @@ int distill(const Arguments& a) {
   if (a.logits.empty()) {
     const kd::SavedNetwork saved = kd::load_network(a.teacher);
     teacher = saved.name;
-    if (data_free && !names_data(a)) settings.data = no_data(saved.options);
+    if (data_free && !names_data(a)) {
+      settings.data = no_data(saved);
+      settings.task = nn::name_of(saved.options.task);
+    }
   } else {
     teacher = kd::load_logits(a.logits).network;
   }

@@ -26,10 +26,18 @@ enum class Tail { sigmoid, tanh, tanh_norm, affine_norm };
 struct StackForm {
   Conditioned conditioned = Conditioned::no;
   Tail tail = Tail::sigmoid;
-  int64_t first = 1;  ///< C0 / ch
-  bool bias = false;  ///< of the inner convolutions
-  double eps = 1e-5;  ///< of the inner batch norms
+  int64_t first = 1;       ///< C0 / ch
+  bool bias = false;       ///< of the inner convolutions
+  double eps = 1e-5;       ///< of the inner batch norms
+  bool responses = false;  ///< in the place of classes
 };
+
+/// What a table [K, d] has for the condition: the row of its class, or the mixture of rows by their
+/// shares; [N, d].
+Variable rows_of(const Variable& table, const Condition& condition) {
+  return condition.embedding ? from_activation(matmul(condition.embedding, table))
+                             : embedding(table, condition.classes);
+}
 
 /// Batch norm without gain and bias.
 class PlainNorm : public nn::Module {
@@ -68,8 +76,7 @@ class InnerNorm : public nn::Module {
     if (!of_classes_)
       return training() ? batch_norm(x, weight_, bias_, eps_, false, {}, running).y
                         : batch_norm_eval(x, weight_, bias_, running.mean, running.var, eps_);
-    const Variable gain = embedding(weight_, condition.classes),
-                   bias = embedding(bias_, condition.classes);
+    const Variable gain = rows_of(weight_, condition), bias = rows_of(bias_, condition);
     return training() ? cond_batch_norm(x, gain, bias, eps_, false, running).y
                       : cond_batch_norm_eval(x, gain, bias, running.mean, running.var, eps_);
   }
@@ -97,17 +104,18 @@ class Stack : public DataFreeGenerator {
  public:
   bool conditional() const override { return form_.conditioned != Conditioned::no; }
   Variable forward(const Variable& z, const Condition& condition) override {
-    const Variable y = from_activation(last_map(z, condition));
+    const Variable y = from_activation(last_map(z, by_shares(condition)));
     return form_.tail == Tail::sigmoid ? affine(sigmoid(y), 2, -1) : to_pixels(finished(y));
   }
   Variable standardised(const Variable& z, const Condition& condition) override {
-    return finished(from_activation(last_map(z, condition)));
+    return finished(from_activation(last_map(z, by_shares(condition))));
   }
 
  protected:
   Stack(const NetworkConfig& config, const StackForm& form)
       : DataFreeGenerator(config), form_(form) {
     check_sizes(config.arch.c_str(), config);
+    if (form.responses) add_nodes();
     const bool embedded =
         form.conditioned == Conditioned::concat || form.conditioned == Conditioned::product;
     if (!embedded) return;
@@ -130,10 +138,13 @@ class Stack : public DataFreeGenerator {
   Variable input(const Variable& z, const Condition& condition) {
     check_input(config_.arch.c_str(), z, {z.size(0), config_.dim_z});
     if (conditional())
-      LIMBECK_CHECK(condition.classes, config_.arch, ": expected labels of classes, found none");
+      LIMBECK_CHECK(condition.classes || form_.responses, config_.arch,
+                    ": expected labels of classes, found none");
     check_labels(config_.arch.c_str(), condition, z.size(0));
+    if (condition.embedding)
+      check_input(config_.arch.c_str(), condition.embedding, {z.size(0), config_.classes});
     if (!embedding_) return z;
-    const Variable e = (*embedding_)(condition.classes);
+    const Variable e = rows_of(embedding_->weight, condition);
     return form_.conditioned == Conditioned::product ? z * e : concat({z, e}, 1);
   }
   int64_t input_size() const {
@@ -149,6 +160,23 @@ class Stack : public DataFreeGenerator {
   const StackForm form_;
 
  private:
+  void add_nodes() {
+    LIMBECK_CHECK(config_.classes > 1, config_.arch, ": expected at least 2 nodes, found ",
+                  config_.classes);
+    const Tensor numbers = Tensor::empty({config_.classes});
+    for (int64_t k = 0; k < config_.classes; ++k) numbers.data<float>()[k] = static_cast<float>(k);
+    nodes_ = add_buffer("nodes", numbers);
+  }
+  /// A response becomes the shares of its nodes, 1 - |distance| in steps between them.
+  Condition by_shares(const Condition& condition) const {
+    if (!form_.responses) return condition;
+    const Variable& y = condition.embedding;
+    LIMBECK_CHECK(y && y.rank() == 2 && y.size(1) == 1, config_.arch,
+                  ": expected responses [N, 1], found ", y ? cat(y.shape()) : "none");
+    const Variable place = affine(y, static_cast<double>(config_.classes - 1), 0);
+    return {{}, clamp(affine(abs(place - Variable(buffer(nodes_))), -1, 1), 0, 1)};
+  }
+
   Variable finished(const Variable& y) {
     switch (form_.tail) {
       case Tail::sigmoid: return standardise(sigmoid(y));
@@ -159,6 +187,7 @@ class Stack : public DataFreeGenerator {
     return y;
   }
 
+  size_t nodes_ = 0;  // f32 [classes], 0, 1, ...: of responses
   std::unique_ptr<nn::Embedding> embedding_;
   std::unique_ptr<PlainNorm> plain_;
   std::unique_ptr<nn::BatchNorm2d> affine_;
@@ -265,14 +294,29 @@ class Dcgan : public Stack {
   nn::Conv2d conv_;
 };
 
+constexpr const char* response_suffix = "_response";
+
 template <class Network>
 GanEntry generator_entry(const std::string& name, const StackForm& form) {
   return {.name = name,
-          .condition = ConditionKind::classes,
+          .condition = form.responses ? ConditionKind::response : ConditionKind::classes,
           .generator = [form](const NetworkConfig& c) -> std::unique_ptr<Generator> {
             return std::make_unique<Network>(c, form);
           }};
 }
+
+/// A family that reads the class, and its form for responses.
+template <class Network>
+struct RegisterConditional {
+  RegisterConditional(const std::string& name, StackForm form)
+      : of_classes(generator_entry<Network>(name, form)),
+        of_responses(generator_entry<Network>(name + response_suffix, with_responses(form))) {}
+  static StackForm with_responses(StackForm form) {
+    form.responses = true;
+    return form;
+  }
+  RegisterGan of_classes, of_responses;
+};
 
 constexpr double dafl_eps = 0.8;
 const RegisterGan dafl(
@@ -281,17 +325,16 @@ const RegisterGan dfad(generator_entry<G32>("dfad", {.tail = Tail::tanh_norm, .b
 const RegisterGan zskt(generator_entry<G32>("zskt", {.tail = Tail::affine_norm, .bias = true}));
 const RegisterGan cmi(generator_entry<G32>("cmi", {}));
 const RegisterGan dfq(generator_entry<G32>("dfq", {.first = 2}));
-const RegisterGan gdfq(generator_entry<G32>(
-    "gdfq",
-    {.conditioned = Conditioned::product, .tail = Tail::tanh_norm, .bias = true, .eps = dafl_eps}));
-const RegisterGan cgdd(generator_entry<G32>("cgdd", {.conditioned = Conditioned::concat}));
-const RegisterGan cgdd_product(generator_entry<G32>("cgdd_product",
-                                                    {.conditioned = Conditioned::product}));
-const RegisterGan cgdd_cbn(generator_entry<G32>("cgdd_cbn", {.conditioned = Conditioned::norms}));
+const RegisterConditional<G32> gdfq("gdfq", {.conditioned = Conditioned::product,
+                                             .tail = Tail::tanh_norm,
+                                             .bias = true,
+                                             .eps = dafl_eps});
+const RegisterConditional<G32> cgdd("cgdd", {.conditioned = Conditioned::concat});
+const RegisterConditional<G32> cgdd_product("cgdd_product", {.conditioned = Conditioned::product});
+const RegisterConditional<G32> cgdd_cbn("cgdd_cbn", {.conditioned = Conditioned::norms});
 const RegisterGan dcgan_dfad(generator_entry<Dcgan>("dcgan_dfad", {.tail = Tail::tanh}));
 const RegisterGan dcgan_cmi(generator_entry<Dcgan>("dcgan_cmi", {}));
-const RegisterGan dcgan_cgdd(generator_entry<Dcgan>("dcgan_cgdd",
-                                                    {.conditioned = Conditioned::concat}));
+const RegisterConditional<Dcgan> dcgan_cgdd("dcgan_cgdd", {.conditioned = Conditioned::concat});
 
 }  // namespace
 
@@ -323,8 +366,21 @@ Variable DataFreeGenerator::to_pixels(const Variable& x) const {
   return clamp(affine(pixels, 2, -1), -1, 1);
 }
 
+std::string response_form(const std::string& arch, const std::string& key) {
+  const std::vector<std::string> of_responses = data_free_generator_names(/*of_responses=*/true);
+  const std::string name = arch + response_suffix;
+  std::vector<std::string> bases;
+  for (const std::string& n : of_responses)
+    bases.push_back(n.substr(0, n.size() - std::string(response_suffix).size()));
+  std::sort(bases.begin(), bases.end());
+  LIMBECK_CHECK(std::count(of_responses.begin(), of_responses.end(), name), key, ": ", arch,
+                " is asked for nothing, so for no responses; expected one of ", joined(bases));
+  return name;
+}
+
 std::unique_ptr<DataFreeGenerator> create_data_free_generator(const NetworkConfig& config) {
-  const std::vector<std::string> names = data_free_generator_names();
+  std::vector<std::string> names = data_free_generator_names();
+  for (const std::string& n : data_free_generator_names(/*of_responses=*/true)) names.push_back(n);
   LIMBECK_CHECK(std::count(names.begin(), names.end(), config.arch),
                 "no generator of data-free distillation '", config.arch, "'",
                 did_you_mean(config.arch, names, "; known: " + joined(names)));

@@ -16,12 +16,15 @@ namespace limbeck::gan {
 ///   dafl, dfad, zskt, gdfq   a tail of batch norm: images leave it as the teacher sees them
 ///   cmi, dfq, cgdd, cgdd_product, cgdd_cbn   a sigmoid: pixels in [0, 1], standardised afterwards
 ///   dcgan_dfad, dcgan_cmi, dcgan_cgdd        DCGAN's stack for 64 pixels and more
-/// gdfq, cgdd and those with its name read the class, the others ignore it.
+/// gdfq, cgdd and those with its name read the class, the others ignore it. A condition with shares
+/// of the classes, [N, classes] with sum 1, stands for the mixture of what stands for each of them.
+/// Those that read the class have a form for responses [N, 1] in [0, 1], NAME_response: `classes`
+/// are then nodes, evenly on [0, 1], and a response is the mixture of the two that it lies between.
 class DataFreeGenerator : public Generator {
  public:
   /// z [N, dim_z] to images [N, R, R, channels] as the teacher sees them, differentiable.
   virtual Variable standardised(const Variable& z, const Condition& condition) = 0;
-  /// Whether the class has a say in the image.
+  /// Whether class or response has a say in the image.
   virtual bool conditional() const = 0;
   /// Of the teacher's training images; the default is 1/2 and 1/2. Throws unless mean and
   /// deviation have as many entries as the images have channels.
@@ -37,6 +40,10 @@ class DataFreeGenerator : public Generator {
  private:
   size_t mean_, deviation_;  // f32 [channels]
 };
+
+/// "cgdd" -> "cgdd_response": the family that reads responses in the place of classes. Throws naming
+/// `key` and those that have one when `arch` has none.
+std::string response_form(const std::string& arch, const std::string& key);
 
 /// Throws naming the families when `arch` is none of them.
 std::unique_ptr<DataFreeGenerator> create_data_free_generator(const NetworkConfig& config);

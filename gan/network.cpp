@@ -11,10 +11,10 @@ std::vector<GanEntry>& entries() {
   return all;
 }
 
-std::vector<std::string> names_of(bool pairs) {
+std::vector<std::string> names_that(const std::function<bool(const GanEntry&)>& fit) {
   std::vector<std::string> names;
   for (const GanEntry& e : entries())
-    if (static_cast<bool>(e.discriminator) == pairs) names.push_back(e.name);
+    if (fit(e)) names.push_back(e.name);
   std::sort(names.begin(), names.end());  // static objects register in no particular order
   return names;
 }
@@ -63,8 +63,14 @@ std::string to_text(const std::vector<int64_t>& resolutions) {
 
 RegisterGan::RegisterGan(GanEntry entry) { entries().push_back(std::move(entry)); }
 
-std::vector<std::string> gan_names() { return names_of(/*pairs=*/true); }
-std::vector<std::string> data_free_generator_names() { return names_of(/*pairs=*/false); }
+std::vector<std::string> gan_names() {
+  return names_that([](const GanEntry& e) { return static_cast<bool>(e.discriminator); });
+}
+std::vector<std::string> data_free_generator_names(bool of_responses) {
+  return names_that([of_responses](const GanEntry& e) {
+    return !e.discriminator && (e.condition == ConditionKind::response) == of_responses;
+  });
+}
 
 ConditionKind condition_kind(const std::string& arch) { return entry_of(arch).condition; }
 

@@ -15,8 +15,9 @@ namespace limbeck::gan {
 /// response.
 struct Condition {
   Tensor classes;  ///< i64 [N]; undefined when the condition is not a class
-  Variable
-      embedding;  ///< [N, d]: the embedded label, or a response as it is, d = 1; else undefined
+  /// [N, d]: the embedded label, or a response as it is, d = 1; for generators of data-free
+  /// distillation beside `classes` the share of each of them; else undefined
+  Variable embedding;
 
   int64_t size() const { return classes ? classes.size(0) : embedding ? embedding.size(0) : 0; }
   /// [begin, end) of the N; no gradient flows to the embedding.
@@ -117,8 +118,8 @@ struct RegisterGan {
 };
 /// Of those with generator and discriminator, sorted.
 std::vector<std::string> gan_names();
-/// Of generators alone.
-std::vector<std::string> data_free_generator_names();
+/// Of generators alone: those of classes, or those of responses.
+std::vector<std::string> data_free_generator_names(bool of_responses = false);
 /// Throws naming the known names.
 ConditionKind condition_kind(const std::string& arch);
 /// Throws naming those that fit unless `arch` is conditioned on classes, or on responses in either

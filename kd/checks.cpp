@@ -54,6 +54,10 @@ void check_theorem1_needs(const ExperimentSettings& s) {
                 " leaves out the features of a density ratio, which it needs");
 }
 
+bool trains_gan(const ExperimentSettings& s, const Plan& plan) {
+  return plan.uses_fakes() && s.plan.fake_data.empty() && s.plan.generator.empty();
+}
+
 /// What only the stages of responses read.
 void check_response_values(const ExperimentSettings& s, Problems& problems) {
   problems.collect([&] { train::check(s.embedding, "embedding", false); });
@@ -124,10 +128,7 @@ void check_values(const ExperimentSettings& s) {
   problems.collect([&] { train::check(s.student, "student", !of_responses(s)); });
   problems.collect([&] { train::check(s.transfer, "transfer", !of_responses(s)); });
   problems.collect([&] { expect_count("transfer.fakes", 0, s.transfer.fakes); });
-  problems.collect([&] {
-    gan::check(s.gan);
-    gan::check_condition_kind(s.gan.arch, !of_responses(s));
-  });
+  problems.collect([&] { gan::check(s.gan); });
   problems.collect([&] { gan::check(s.ratio); });
   problems.collect([&] { check(s.fakes); });
   problems.collect([&] { check_evaluation_values(s.evaluation); });
@@ -144,7 +145,9 @@ void check_values(const ExperimentSettings& s) {
     problems.collect([&] { create_method(entry.name, s.methods); });
   for (const data_free::Entry& entry : data_free::all_entries())
     problems.collect([&] { data_free::settings_of(entry.name, s.methods); });
-  problems.collect([&] { plan_of(s); });
+  problems.collect([&] {
+    if (trains_gan(s, plan_of(s))) gan::check_condition_kind(s.gan.arch, !of_responses(s));
+  });
   problems.throw_if_any();
 }
 
@@ -162,7 +165,7 @@ std::vector<std::string> remarks_on(const ExperimentSettings& s) {
   const auto second_phase = [](const Student& student) { return student.fakes != FakesUsed::none; };
   if (std::any_of(plan.students.begin(), plan.students.end(), second_phase))
     look(s.transfer, "transfer");
-  if (!plan.uses_fakes() || !s.plan.fake_data.empty() || !s.plan.generator.empty()) return remarks;
+  if (!trains_gan(s, plan)) return remarks;
   look(s.ratio, "ratio");
   if (!of_responses(s)) return look(s.features, "features"), remarks;
   look(s.embedding, "embedding"), look(s.label_embedding, "label_embedding");

@@ -57,8 +57,8 @@ void train_second_phase(Experiment& experiment, StageContext& context, const Stu
 
 /// From scratch on images that a generator makes while it learns from the teacher; real ones only
 /// measure (kd/data_free/). Writes the generator, too. Results: test_<metric>, gap_to_teacher,
-/// relative_to_teacher, hit_rate, class_entropy, agreement, loss, steps, generator_steps,
-/// parameters.
+/// relative_to_teacher, loss, steps, generator_steps, parameters; of classes hit_rate,
+/// class_entropy, agreement; of responses label_error, disagreement.
 void train_data_free(Experiment& experiment, StageContext& context, const Student& student,
                      const StageHandle& teacher);
 

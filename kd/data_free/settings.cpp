@@ -31,6 +31,10 @@ void check_generator_loss(const GeneratorLossSettings& s, const std::string& sec
   LIMBECK_CHECK(s.labelled >= 0 && s.labelled <= 1, section, ".labelled: expected 0 to 1, found ",
                 s.labelled);
   expect_not_negative(section + ".cls", s.cls);
+  expect_one_of(section + ".targets", s.targets, {"labels", "dirichlet"});
+  LIMBECK_CHECK(s.targets == "labels" || (s.labelled > 0 && s.cls > 0), section,
+                ".targets: dirichlet is of requested classes; expected labels where labelled or "
+                "cls is 0");
   expect_not_negative(section + ".one_hot", s.one_hot);
   LIMBECK_CHECK(s.balance > -1e9 && s.balance < 1e9, section, ".balance: expected a number, found ",
                 s.balance);

@@ -37,7 +37,7 @@ struct GeneratorSettings {
 struct GeneratorLossSettings {
   double labelled = 1, cls = 0, one_hot = 0, balance = 0, activation = 0;
   double statistics = 0;
-  std::string statistics_form = "norms", adversary = "none";
+  std::string targets = "labels", statistics_form = "norms", adversary = "none";
   double adversarial = 1, adversarial_warmup = 0;
   bool student_eval = true;
   void fields(FieldVisitor& v) {
@@ -45,6 +45,10 @@ struct GeneratorLossSettings {
       "share of the images whose requested class counts; the others have the terms one_hot, "
       "balance and activation");
     v("cls", cls, "weight of the cross entropy with the requested class");
+    v("targets", targets,
+      "labels: of that | dirichlet: with soft targets like it, by the teacher's similarity of "
+      "classes (ZSKD); the generator reads them too, and the requested class is the largest share",
+      influence_if(labelled > 0 && cls > 0));
     v("one_hot", one_hot, "weight of the cross entropy with the teacher's own class");
     v("balance", balance,
       "weight of the negative entropy of the mean prediction, in nats; below 0: 5 with fewer than "

@@ -106,8 +106,7 @@ class Synthesis::Batch {
         graph_(device_, {&leaf_, &owner.n_.student},
                [this](const Tensors& in) { return step(in); }) {
     stream.fork("leaf").fill_normal(leaf_.value.data());
-    stream.fork("labels").fill_integers(labels_, 0, owner.classes_);
-    labels_ = labels_.to(device_);
+    ask(stream.fork("labels"));
     leaf_.to(device_);
     optimizers_.push_back(
         std::make_unique<nn::Adam>(leaf_.parameters(), adam_with(s_.generator, s_.synthesis.lr)));
@@ -144,12 +143,23 @@ class Synthesis::Batch {
   const std::vector<Moments>& moments() const { return moments_; }
 
  private:
+  void ask(Stream stream) {
+    if (o_.targets_) {
+      targets_ = o_.targets_->draw(s_.batch, stream).to(device_);
+      labels_ = argmax(targets_);
+    } else {
+      stream.fill_integers(labels_, 0, o_.classes_);
+      labels_ = labels_.to(device_);
+    }
+  }
+
   Shape image_shape() const {
     const gan::NetworkConfig& c = o_.n_.generator.config();
     return {s_.batch, c.resolution, c.resolution, c.channels};
   }
   Variable images() const {
-    return o_.by_generator() ? o_.copy_->standardised(leaf_.value, {labels_, {}}) : leaf_.value;
+    return o_.by_generator() ? o_.copy_->standardised(leaf_.value, condition_of(labels_, targets_))
+                             : leaf_.value;
   }
   Tensor last_images() const { return images().data(); }
 
@@ -164,11 +174,12 @@ class Synthesis::Batch {
     const nn::ModeOf mode(o_.n_.student, false);
     const Variable x = images();
     o_.n_.student.set_requires_grad(false);
-    const GeneratorLoss of_teacher = generator_loss(
-        s_.loss, o_.n_.teacher, &o_.n_.student, {.images = o_.views_(x, in), .labels = labels_},
-        {.adversarial = reshape(Variable(in.back()), Shape{}),
-         .averages = o_.averages_,
-         .momentum = s_.synthesis.momentum});
+    const GeneratorLoss of_teacher =
+        generator_loss(s_.loss, o_.n_.teacher, &o_.n_.student,
+                       {.images = o_.views_(x, in), .labels = labels_, .targets = targets_},
+                       {.adversarial = reshape(Variable(in.back()), Shape{}),
+                        .averages = o_.averages_,
+                        .momentum = s_.synthesis.momentum});
     Variable loss = with_image_terms(of_teacher.total, x);
     if (o_.memory_) loss = loss + contrasted(x, of_teacher.norms);
     o_.n_.student.set_requires_grad(true);
@@ -220,7 +231,7 @@ class Synthesis::Batch {
   const Stream stream_;
   const Device device_;
   Leaf leaf_;
-  Tensor labels_, best_images_, best_;
+  Tensor labels_, targets_, best_images_, best_;
   std::vector<std::unique_ptr<nn::Optimizer>> optimizers_;
   nn::StepGraph graph_;
   Tensors results_;
@@ -235,6 +246,7 @@ Synthesis::Synthesis(const Networks& networks, const Settings& settings, int64_t
     : n_(networks),
       s_(settings),
       classes_(classes),
+      targets_(targets_of(settings.loss, networks.teacher, classes)),
       views_({.crop_padding = settings.synthesis.crop_padding,
               .roll = settings.synthesis.roll,
               .flip = settings.synthesis.flip},

@@ -47,6 +47,7 @@ class Synthesis {
   const Networks n_;
   const Settings& s_;
   const int64_t classes_;
+  const std::optional<DirichletTargets> targets_;
   const Views views_;
   std::unique_ptr<gan::DataFreeGenerator> copy_;  // of the generator, for one synthesis
   std::unique_ptr<nn::Adam> meta_optimizer_;

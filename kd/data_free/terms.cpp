@@ -50,6 +50,11 @@ Variable class_balance(const Variable& t) {
 
 Variable activation_loss(const Variable& h) { return -mean(abs(from_activation(h))); }
 
+Variable soft_target_loss(const Variable& t, const Tensor& targets) {
+  constexpr double temperature = 20;
+  return soft_cross_entropy(t * (1 / temperature), Variable(targets));
+}
+
 Variable norm2(const Variable& d) {
   const Variable squares = sum(square(d));
   const Tensor positive = greater(squares.data(), constant(0, squares));

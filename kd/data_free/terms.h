@@ -24,6 +24,9 @@ Variable class_balance(const Variable& t);
 /// -mean |h|, h [B, d] the input of the teacher's last linear layer (DAFL). A scalar.
 Variable activation_loss(const Variable& h);
 
+/// Mean cross entropy of softmax(t / 20) with soft targets [B, K] (ZSKD). Logits [B, K]; a scalar.
+Variable soft_target_loss(const Variable& t, const Tensor& targets);
+
 // --- statistics of the teacher's batch norms -----------------------------------------------------
 
 /// sqrt(sum d^2) of all elements, a scalar, with gradient 0 at 0.

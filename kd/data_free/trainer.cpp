@@ -13,45 +13,14 @@
 namespace limbeck::kd::data_free {
 namespace {
 
-/// Sums of an epoch's values.
-struct Sums {
-  double generator_loss = 0, statistics = 0, generator_steps = 0;
-  double loss = 0, hits = 0, entropy = 0, agreed = 0, student_steps = 0;
-  std::vector<double> classes;
-
-  std::vector<double> numbers() const {
-    std::vector<double> all{generator_loss, statistics, generator_steps, loss,
-                            hits,           entropy,    agreed,          student_steps};
-    all.insert(all.end(), classes.begin(), classes.end());
-    return all;
-  }
-  void set(const std::vector<double>& all) {
-    double* const fields[] = {&generator_loss, &statistics, &generator_steps, &loss,
-                              &hits,           &entropy,    &agreed,          &student_steps};
-    for (size_t i = 0; i < std::size(fields); ++i) *fields[i] = all.at(i);
-    classes.assign(all.begin() + std::size(fields), all.end());
-  }
-  Health means() const {
-    const double g = std::max(1.0, generator_steps), s = std::max(1.0, student_steps);
-    double class_entropy = 0;
-    for (const double c : classes)
-      if (c > 0) class_entropy -= c / s * std::log(c / s);
-    return {.generator_loss = generator_loss / g,
-            .statistics = statistics / g,
-            .loss = loss / s,
-            .hit_rate = hits / s,
-            .entropy = entropy / s,
-            .class_entropy = class_entropy / std::log(static_cast<double>(classes.size())),
-            .agreement = agreed / s};
-  }
-};
-
 class Loop {
  public:
   Loop(const Task& task, const Settings& settings)
-      : t_(task), s_(settings), update_(task.networks, settings, task.classes) {
-    forget();
-    last_ = sums_;
+      : t_(task),
+        s_(settings),
+        update_(task.networks, settings, task.classes),
+        sums_(task.classes),
+        last_(task.classes) {
     if (!s_.synthesis.used()) return;
     synthesis_.emplace(task.networks, settings, task.classes, task.stream.fork("contrast"));
     const gan::NetworkConfig& c = task.networks.generator.config();
@@ -137,9 +106,7 @@ class Loop {
       if (t_.monitor.stop_requested()) nn::checkpoint(t_.monitor, [this] { return state(); });
     });
     pool_->add(newest_.images, newest_.labels);
-    sums_.generator_loss += finite(newest_.loss, "the loss of a synthesis", done_);
-    sums_.statistics += newest_.statistics;
-    sums_.generator_steps += 1;
+    sums_.add_generator(finite(newest_.loss, "the loss of a synthesis", done_), newest_.statistics);
   }
   void student_step_on_pool(const Stream& here, int64_t k) {
     const int64_t n = s_.synthesis.student_batch > 0 ? s_.synthesis.student_batch : s_.batch;
@@ -159,21 +126,15 @@ class Loop {
 
   void read_generator(const Tensors& values) {
     reader_.read({values[0], values[1]}, [this, round = done_](const Tensors& on_host) {
-      sums_.generator_loss += finite(on_host[0].item(), "the generator's loss", round);
-      sums_.statistics += on_host[1].item();
-      sums_.generator_steps += 1;
+      sums_.add_generator(finite(on_host[0].item(), "the generator's loss", round),
+                          on_host[1].item());
     });
   }
   void read_student(const Tensors& values, size_t begin) {
     reader_.read({values.begin() + static_cast<std::ptrdiff_t>(begin), values.end()},
                  [this, round = done_](const Tensors& on_host) {
-                   sums_.loss += finite(on_host[0].item(), "the student's loss", round);
-                   sums_.hits += on_host[1].item();
-                   sums_.entropy += on_host[2].item();
-                   sums_.agreed += on_host[3].item();
-                   for (size_t c = 0; c < sums_.classes.size(); ++c)
-                     sums_.classes[c] += on_host[4].at(static_cast<int64_t>(c));
-                   sums_.student_steps += 1;
+                   finite(on_host[0].item(), "the student's loss", round);
+                   sums_.add_student(on_host);
                  });
   }
   double finite(double loss, const char* whose, int64_t round) const {
@@ -185,7 +146,9 @@ class Loop {
   void show_progress(int64_t total) {
     const Health now = sums_.means();
     nn::Values values;
-    if (sums_.student_steps > 0)
+    if (sums_.has_student() && of_responses())
+      values = {{"loss", now.loss}, {"label_error", range() * now.label_error}};
+    else if (sums_.has_student())
       values = {{"loss", now.loss}, {"agreement", now.agreement}, {"hit_rate", now.hit_rate}};
     t_.monitor.progress(done_, total, s_.student_steps_of_round() * s_.batch, values);
   }
@@ -195,15 +158,9 @@ class Loop {
     const int64_t ended = epoch();
     last_ = sums_;
     const Health now = last_.means();
-    forget();
-    nn::Values values{{"loss", now.loss},
-                      {"generator_loss", now.generator_loss},
-                      {"statistics", now.statistics},
-                      {"hit_rate", now.hit_rate},
-                      {"teacher_entropy", now.entropy},
-                      {"class_entropy", now.class_entropy},
-                      {"agreement", now.agreement},
-                      {"lr", update_.student_optimizer().lr()}};
+    sums_ = HealthSums(t_.classes);
+    nn::Values values = described(now, range());
+    values.emplace_back("lr", update_.student_optimizer().lr());
     const bool last = ended == s_.epochs;
     if (t_.test.size() > 0 && (last || (s_.evaluate_every > 0 && ended % s_.evaluate_every == 0))) {
       result_.test_metric = evaluate(t_.test);
@@ -215,20 +172,38 @@ class Loop {
     if (last || ended % every == 0) show_images(ended);
   }
 
-  /// A generator that makes few classes, or not those that it is asked for: said, not stopped.
-  void note_collapse(int64_t ended, const Health& now) {
-    constexpr int64_t patience = 10;
+  bool of_responses() const { return t_.classes == 0; }
+  /// Of the responses in their unit; 0: of classes.
+  double range() const { return of_responses() ? t_.scale.high - t_.scale.low : 0; }
+
+  /// What has gone wrong with the images; empty: nothing.
+  std::string collapse_of(const Health& now) const {
+    if (of_responses()) {
+      constexpr double most_error = 0.2;  // one response for all of them has at least 0.25
+      return now.label_error <= most_error
+                 ? ""
+                 : cat("the teacher's responses are ", range() * now.label_error, " ",
+                       t_.scale.unit, " from the requested ones");
+    }
     constexpr double least_entropy = 0.5;
     const bool asked = (synthesis_ || t_.networks.generator.conditional()) &&
                        s_.loss.labelled > 0 && s_.loss.cls > 0;
     const double least_hits = 2 / static_cast<double>(t_.classes);
     const bool collapsed =
         now.class_entropy < least_entropy || (asked && t_.classes > 2 && now.hit_rate < least_hits);
-    if (ended < s_.synthesis.warmup + patience || !collapsed || noted_) return;
+    return !collapsed ? ""
+                      : cat("the teacher's classes have ", now.class_entropy,
+                            " of the entropy of even ones, ", now.hit_rate,
+                            " of the images get the requested class");
+  }
+  /// A generator that makes few classes, or not those that it is asked for: said, not stopped.
+  void note_collapse(int64_t ended, const Health& now) {
+    constexpr int64_t patience = 10;
+    if (ended < s_.synthesis.warmup + patience || noted_) return;
+    const std::string collapse = collapse_of(now);
+    if (collapse.empty()) return;
     noted_ = true;
-    t_.monitor.note(cat("the generator has collapsed at epoch ", ended, ": the teacher's classes ",
-                        "have ", now.class_entropy, " of the entropy of even ones, ", now.hit_rate,
-                        " of the images get the requested class"));
+    t_.monitor.note(cat("the generator has collapsed at epoch ", ended, ": ", collapse));
   }
 
   double evaluate(const data::Dataset& images) {
@@ -282,11 +257,6 @@ class Loop {
     return tried();
   }
 
-  void forget() {
-    sums_ = {};
-    sums_.classes.resize(static_cast<size_t>(t_.classes));
-  }
-
   TensorFile state() {
     reader_.finish();
     TensorFile file;
@@ -331,7 +301,7 @@ class Loop {
   std::optional<ImagePool> pool_;
   Synthesised newest_;
   LateReader reader_;
-  Sums sums_, last_;  // of the running epoch and of the one before it
+  HealthSums sums_, last_;  // of the running epoch and of the one before it
   DataFreeResult result_;
   int64_t done_ = 0;    // rounds
   bool noted_ = false;  // a collapse
@@ -347,9 +317,18 @@ DataFreeResult fit(const Task& task, const Settings& settings) {
 Tensor sheet(gan::DataFreeGenerator& generator, const Stream& stream) {
   constexpr int64_t columns = 10, most_rows = 10;
   const int64_t rows = std::min(most_rows, generator.config().classes);
-  std::vector<int64_t> labels(static_cast<size_t>(rows * columns));
-  for (size_t i = 0; i < labels.size(); ++i) labels[i] = static_cast<int64_t>(i) / columns;
-  return data::grid(data::to_bytes(gan::sample(generator, Tensor::of(labels), stream)), columns);
+  const bool of_responses =
+      gan::condition_kind(generator.config().arch) == gan::ConditionKind::response;
+  std::vector<int64_t> classes(static_cast<size_t>(rows * columns));
+  std::vector<float> responses(classes.size());
+  for (size_t i = 0; i < classes.size(); ++i) {
+    classes[i] = static_cast<int64_t>(i) / columns;
+    responses[i] = static_cast<float>(classes[i]) / static_cast<float>(rows - 1);
+  }
+  const Tensor labels =
+      of_responses ? Tensor::of(responses).reshape({rows * columns, 1}) : Tensor::of(classes);
+  const Tensor images = gan::sample(generator, condition_of(labels, {}), stream);
+  return data::grid(data::to_bytes(images), columns);
 }
 
 }  // namespace limbeck::kd::data_free

@@ -3,6 +3,7 @@
 #pragma once
 #include <limits>
 
+#include "kd/data_free/health.h"
 #include "kd/data_free/update.h"
 #include "nn/monitor.h"
 #include "train/criterion.h"
@@ -12,21 +13,14 @@ namespace limbeck::kd::data_free {
 /// References outlive the call. The networks are on one device, student and generator initialised.
 struct Task {
   Networks networks;
-  int64_t classes = 0;
-  const data::Dataset& test;  ///< may be empty
+  int64_t classes = 0;             ///< 0: the teacher regresses
+  data::ResponseScale scale = {};  ///< of its responses
+  const data::Dataset& test;       ///< may be empty
   const train::Criterion& criterion;
   Stream stream;  ///< forked by purpose and round inside
   nn::Monitor& monitor;
 };
 
-/// What the last epoch was like, by the teacher's judgement of the student's images.
-struct Health {
-  double generator_loss = 0, statistics = 0, loss = 0;
-  double hit_rate = 0;       ///< share that gets the requested class
-  double entropy = 0;        ///< of the teacher's predictions, nats
-  double class_entropy = 0;  ///< of its classes over those of an even distribution
-  double agreement = 0;      ///< share of which the student says the same
-};
 struct DataFreeResult {
   int64_t student_steps = 0, generator_steps = 0;
   Health last;
@@ -37,7 +31,7 @@ struct DataFreeResult {
 /// and as many sheets of images as there are tenths. Throws when a loss is not finite.
 DataFreeResult fit(const Task& task, const Settings& settings);
 
-/// Rows of one class each, of at most ten classes; u8 [H, W, C].
+/// Rows of one class each, of at most ten classes, or of one response each; u8 [H, W, C].
 Tensor sheet(gan::DataFreeGenerator& generator, const Stream& stream);
 
 }  // namespace limbeck::kd::data_free

@@ -23,15 +23,21 @@ Variable adversarial_term(const std::string& kind, const Variable& s, const Vari
   fail("adversary: unknown '", kind, "'");
 }
 
+/// Mean distance of what the teacher says to what was asked for, of the first images.
+Variable requested_term(const Variable& t, const MadeImages& made, int64_t images) {
+  const Variable asked = slice(t, 0, 0, images);
+  if (made.targets) return soft_target_loss(asked, made.targets.rows(0, images));
+  const Tensor labels = made.labels.rows(0, images);
+  return are_responses(labels) ? l1_loss(asked, Variable(labels)) : cross_entropy(asked, labels);
+}
+
 /// The terms of what the teacher says, of the images that count as labelled and of the others.
 Variable teacher_terms(const GeneratorLossSettings& s, const nn::Features& t,
-                       const Tensor& labels) {
+                       const MadeImages& made) {
   const int64_t n = t.output.size(0), classes = t.output.size(1),
                 labelled = static_cast<int64_t>(std::floor(s.labelled * static_cast<double>(n)));
   Variable sum;
-  if (s.cls > 0 && labelled > 0)
-    sum =
-        plus(sum, cross_entropy(slice(t.output, 0, 0, labelled), labels.rows(0, labelled)), s.cls);
+  if (s.cls > 0 && labelled > 0) sum = plus(sum, requested_term(t.output, made, labelled), s.cls);
   if (labelled == n) return sum;
   constexpr int64_t many = 100;
   const double balance = s.balance < 0 ? (classes < many ? 5 : 20) : s.balance;
@@ -62,7 +68,7 @@ GeneratorLoss generator_loss(const GeneratorLossSettings& s, nn::Network& teache
     loss.norms = tap.inputs();
   }
   const nn::Features& t = loss.teacher;
-  loss.total = teacher_terms(s, t, made.labels);
+  loss.total = teacher_terms(s, t, made);
   if (s.statistics > 0) {
     loss.moments = moments_of(loss.norms);
     const Variable term =
@@ -96,16 +102,31 @@ Variable student_loss(const StudentLossSettings& s, const nn::Features& student,
                                  s.weight / divisor);
   }
   if (s.cross_entropy > 0)
-    loss = plus(loss, agreed_cross_entropy(student.output, t, labels, s.keep), s.cross_entropy);
+    loss = plus(loss,
+                are_responses(labels) ? l1_loss(student.output, Variable(labels))
+                                      : agreed_cross_entropy(student.output, t, labels, s.keep),
+                s.cross_entropy);
   if (s.attention > 0)
     loss = plus(loss, attention_distance(student, constants(teacher)), s.attention);
   return loss;
+}
+
+gan::Condition condition_of(const Tensor& labels, const Tensor& targets) {
+  if (are_responses(labels)) return {{}, Variable(labels)};
+  return {labels, targets ? Variable(targets) : Variable()};
+}
+
+std::optional<DirichletTargets> targets_of(const GeneratorLossSettings& s,
+                                           const nn::Network& teacher, int64_t classes) {
+  if (s.targets != "dirichlet") return {};
+  return DirichletTargets(last_weight(teacher, classes));
 }
 
 Update::Update(const Networks& networks, const Settings& settings, int64_t classes)
     : n_(networks),
       s_(settings),
       classes_(classes),
+      targets_(targets_of(settings.loss, networks.teacher, classes)),
       generator_optimizer_(networks.generator.parameters(), {.lr = settings.generator.lr,
                                                              .beta1 = settings.generator.beta1,
                                                              .beta2 = settings.generator.beta2}),
@@ -124,16 +145,28 @@ Update::Update(const Networks& networks, const Settings& settings, int64_t class
 
 Tensors Update::inputs(const Stream& images, double adversarial) const {
   return {places_of({images.fork("z"), images.fork("labels")}),
-          Tensor::of<float>({static_cast<float>(adversarial)})};
+          Tensor::of<float>({static_cast<float>(adversarial)}),
+          targets_ ? targets_->draw(s_.batch, images.fork("labels")) : Tensor()};
 }
 
-Update::Drawn Update::draw(const Tensor& places) const {
-  return {draw_normal(place_at(places, 0), {s_.batch, n_.generator.config().dim_z}),
-          draw_integers(place_at(places, 1), {s_.batch}, 0, classes_)};
+Update::Drawn Update::draw(const Tensors& in) const {
+  const Tensor z = draw_normal(place_at(in[0], 0), {s_.batch, n_.generator.config().dim_z});
+  const Tensor& targets = in[2];
+  if (targets) return {z, argmax(targets), targets};
+  return {z, draw_labels(place_at(in[0], 1)), {}};
+}
+
+/// Classes, or responses among a million and some that divide [0, 1] evenly.
+Tensor Update::draw_labels(const Tensor& place) const {
+  if (classes_ > 0) return draw_integers(place, {s_.batch}, 0, classes_);
+  constexpr int64_t steps = 1 << 20;
+  const Tensor numbers = draw_integers(place, {s_.batch, 1}, 0, steps + 1).to(DType::f32);
+  return affine(Variable(numbers), 1.0 / steps, 0).data();
 }
 
 MadeImages Update::make(const Drawn& drawn) const {
-  return {n_.generator.standardised(Variable(drawn.z), {drawn.labels, {}}), drawn.labels};
+  return {n_.generator.standardised(Variable(drawn.z), condition_of(drawn.labels, drawn.targets)),
+          drawn.labels, drawn.targets};
 }
 
 void Update::step_generator() {
@@ -149,7 +182,7 @@ void Update::step_student() {
 Tensors Update::update_generator(const Tensors& in) {
   const nn::ModeOf mode(n_.student, !s_.loss.student_eval);
   n_.student.set_requires_grad(false);
-  const GeneratorLoss loss = generator_loss(s_.loss, n_.teacher, &n_.student, make(draw(in[0])),
+  const GeneratorLoss loss = generator_loss(s_.loss, n_.teacher, &n_.student, make(draw(in)),
                                             {.adversarial = reshape(Variable(in[1]), Shape{})});
   n_.student.set_requires_grad(true);
   generator_optimizer_.zero_grad();
@@ -161,6 +194,11 @@ Tensors Update::update_generator(const Tensors& in) {
 Tensors Update::described(const Variable& loss, const Variable& teacher, const Variable& student,
                           const Tensor& labels) const {
   const NoGrad no_grad;
+  if (are_responses(labels)) {
+    const Variable t(teacher.data());
+    return {loss.data(), l1_loss(t, Variable(labels)).data(),
+            l1_loss(Variable(student.data()), t).data()};
+  }
   const Tensor predicted = argmax(teacher.data());
   const auto share = [](const Tensor& a, const Tensor& b) {
     return mean(Variable(equal(a, b).to(DType::f32))).data();
@@ -178,7 +216,7 @@ Tensors Update::update_student(const Tensors& in) {
   {
     const NoGrad no_grad;
     const nn::ModeOf mode(n_.generator, !s_.generator.eval_images);
-    made = make(draw(in[0]));
+    made = make(draw(in));
     t = n_.teacher.forward_features(made.images);
   }
   return learn(made, t);
@@ -205,7 +243,7 @@ Tensors Update::learn(const MadeImages& made, const nn::Features& t) {
 
 /// One backward of the sum, as in DAFL: the student sees the images as constants.
 Tensors Update::update_joint(const Tensors& in) {
-  const MadeImages made = make(draw(in[0]));
+  const MadeImages made = make(draw(in));
   const GeneratorLoss of_generator = generator_loss(s_.loss, n_.teacher, nullptr, made);
   const nn::Features& t = of_generator.teacher;
   const nn::Features s = n_.student.forward_features(Variable(made.images.data()));

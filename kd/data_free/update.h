@@ -3,6 +3,7 @@
 #pragma once
 #include "gan/data_free_generator.h"
 #include "kd/data_free/settings.h"
+#include "kd/data_free/targets.h"
 #include "kd/data_free/terms.h"
 #include "nn/images.h"
 #include "nn/optim.h"
@@ -21,7 +22,8 @@ struct Networks {
 /// What the generator's loss is made of, for one batch of images as the teacher sees them.
 struct MadeImages {
   Variable images;
-  Tensor labels;  ///< i64 [B], requested
+  Tensor labels;        ///< requested: classes i64 [B], or responses f32 [B, 1] in [0, 1]
+  Tensor targets = {};  ///< f32 [B, K], soft ones in their place; undefined: none
 };
 /// The sum and, for the log, its statistics term (0 where there is none); what the teacher said of
 /// the images, and the statistics that were judged.
@@ -44,14 +46,23 @@ struct LossConditions {
 GeneratorLoss generator_loss(const GeneratorLossSettings& settings, nn::Network& teacher,
                              nn::Network* student, const MadeImages& made,
                              const LossConditions& conditions = {});
-/// The weighted sum of the student's terms, a scalar. Logits [B, K], labels i64 [B] as requested;
-/// no gradient to the teacher.
+/// The weighted sum of the student's terms, a scalar. Logits [B, K] and labels i64 [B] as requested,
+/// or both responses [B, 1], whose cross entropy is mean |s - y|; no gradient to the teacher.
 Variable student_loss(const StudentLossSettings& settings, const nn::Features& student,
                       const nn::Features& teacher, const Tensor& labels);
 
+/// Whether labels are responses.
+inline bool are_responses(const Tensor& labels) { return labels.dtype() != DType::i64; }
+/// What a generator is asked: classes i64 [B], with targets f32 [B, K] their mixture, or responses
+/// [B, 1].
+gan::Condition condition_of(const Tensor& labels, const Tensor& targets);
+/// Soft targets where the settings say so.
+std::optional<DirichletTargets> targets_of(const GeneratorLossSettings& settings,
+                                           const nn::Network& teacher, int64_t classes);
+
 class Update {
  public:
-  /// Networks and settings outlive this.
+  /// Networks and settings outlive this. 0 classes: the teacher regresses.
   Update(const Networks& networks, const Settings& settings, int64_t classes);
 
   /// One step; noise and classes are drawn within it from `images`. Results lie on the device and
@@ -60,6 +71,7 @@ class Update {
   Tensors generator(const Stream& images, const Stream& dropout, double adversarial);
   /// loss, share of images that get the requested class, entropy of the teacher's predictions,
   /// share on which the student agrees, all []; how the teacher's classes are distributed [K].
+  /// Of responses: loss, mean |t - y|, mean |s - t|, all [].
   Tensors student(const Stream& images, const Stream& dropout);
   /// The student's step on images that are there, u8 [B, H, W, C] with draws (data::ByteBatch).
   Tensors student_on(const Tensor& images, const Tensor& draws, const Tensor& labels,
@@ -72,9 +84,10 @@ class Update {
 
  private:
   struct Drawn {
-    Tensor z, labels;
+    Tensor z, labels, targets;
   };
-  Drawn draw(const Tensor& places) const;
+  Drawn draw(const Tensors& inputs) const;
+  Tensor draw_labels(const Tensor& place) const;
   MadeImages make(const Drawn& drawn) const;
   Tensors inputs(const Stream& images, double adversarial) const;
   Tensors update_generator(const Tensors& inputs);
@@ -90,6 +103,7 @@ class Update {
   const Networks n_;
   const Settings& s_;
   const int64_t classes_;
+  const std::optional<DirichletTargets> targets_;
   nn::Adam generator_optimizer_;
   std::unique_ptr<nn::Optimizer> student_optimizer_;
   const nn::ImageStandardiser standardise_;

@@ -89,6 +89,81 @@ TEST(DataFreeGenerator, OnlyTheConditionalOnesFollowTheClass) {
   }
 }
 
+/// A share of 1 is the class itself, and a mixture lies between; gradients reach the shares.
+TEST(DataFreeGenerator, FollowsSharesOfClasses) {
+  for (const char* arch : {"gdfq", "cgdd", "cgdd_product", "cgdd_cbn", "dcgan_cgdd"}) {
+    SCOPED_TRACE(arch);
+    const auto g = create_data_free_generator(small(arch));
+    g->initialise(Stream(1));
+    for (const nn::Parameter& p : g->parameters())
+      if (std::string(arch) == "cgdd_cbn" && p.name == "bn1.weight")
+        Stream(5).fill_normal(p.value.data(), 1, 1);
+    g->eval();
+    const Variable z(draw_noise(2, 6, Stream(2)));
+    const Tensor classes = Tensor::of<int64_t>({2, 0});
+    const auto image = [&](const Variable& shares) { return g->forward(z, {classes, shares}); };
+    const Variable sure(Tensor::of<float>({0, 0, 1, 1, 0, 0}).reshape({2, 3}));
+    const Tensor of_class = g->forward(z, {classes, {}}).data(), of_shares = image(sure).data();
+    for (int64_t i = 0; i < of_class.numel(); ++i)
+      ASSERT_NEAR(of_class.at(i), of_shares.at(i), 1e-5);
+    const Variable mixed(Tensor::of<float>({0.5, 0, 0.5, 0.9, 0.1, 0}).reshape({2, 3}), true);
+    const Variable between = image(mixed);
+    double difference = 0;
+    for (int64_t i = 0; i < of_class.numel(); ++i)
+      difference += std::abs(between.data().at(i) - of_class.at(i));
+    EXPECT_GT(difference, 1e-6);
+    sum(square(between)).backward();
+    EXPECT_TRUE(mixed.grad().defined());
+    expect_error([&] { image(Variable(Tensor::zeros({2, 4}))); }, {arch, "[2, 3]", "[2, 4]"});
+  }
+}
+
+/// A response is the mixture of its two nodes; at a node it is that node alone. Its file says so.
+TEST(DataFreeGenerator, FollowsResponses) {
+  const std::vector<std::string> of_responses = data_free_generator_names(/*of_responses=*/true);
+  EXPECT_EQ(of_responses.size(), 5);
+  for (const std::string& arch : of_responses) {
+    SCOPED_TRACE(arch);
+    const std::string base = arch.substr(0, arch.find("_response"));
+    EXPECT_EQ(response_form(base, "arch"), arch);
+    EXPECT_EQ(condition_kind(arch), ConditionKind::response);
+    const auto g = create_data_free_generator(small(arch)),
+               same = create_data_free_generator(small(base));
+    EXPECT_TRUE(g->conditional());
+    same->initialise(Stream(1));
+    for (const nn::Parameter& p : same->parameters())  // class-wise gains begin equal
+      if (base == "cgdd_cbn" && p.name == "bn1.weight") Stream(5).fill_normal(p.value.data(), 1, 1);
+    TensorFile weights = same->state_dict();
+    weights.add("nodes", Tensor::of<float>({0, 1, 2}));
+    g->load_state_dict(weights, "the same weights");
+    const NoGrad no_grad;
+    g->eval(), same->eval();
+    const Variable z(draw_noise(4, 6, Stream(2)));
+    const Variable y(Tensor::of<float>({0, 0.5, 1, 0.125}).reshape({4, 1})),
+        shares(Tensor::of<float>({1, 0, 0, 0, 1, 0, 0, 0, 1, 0.75, 0.25, 0}).reshape({4, 3}));
+    const Tensor found = g->standardised(z, {{}, y}).data(),
+                 expected =
+                     same->standardised(z, {Tensor::of<int64_t>({0, 1, 2, 0}), shares}).data();
+    for (int64_t i = 0; i < found.numel(); ++i) ASSERT_EQ(found.at(i), expected.at(i));
+    const TensorFile file =
+        trained_generator_checkpoint(*g, nullptr, {.low = 10, .high = 30, .unit = "degrees"});
+    EXPECT_EQ(file.metadata.at("response_unit"), "degrees");
+    const auto loaded = load_generator(file, "memory");
+    const Tensor again = loaded->forward(z, Condition{{}, y}).data(),
+                 before = g->forward(z, Condition{{}, y}).data();
+    for (int64_t i = 0; i < again.numel(); ++i) ASSERT_EQ(again.at(i), before.at(i));
+    expect_error(
+        [&] {
+          g->forward(z, Condition{Tensor::of<int64_t>({0, 1, 2, 0}), {}});
+        },
+        {arch, "responses", "none"});
+  }
+  expect_error([] { response_form("cmi", "methods.x.arch"); }, {"methods.x.arch", "cmi", "cgdd"});
+  NetworkConfig one = small("cgdd_response");
+  one.classes = 1;
+  expect_error([&] { create_data_free_generator(one); }, {"2 nodes", "found 1"});
+}
+
 TEST(DataFreeGenerator, ComesBackFromItsFile) {
   for (const std::string& arch : data_free_generator_names()) {
     SCOPED_TRACE(arch);

@@ -5,9 +5,11 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <set>
 
 #include "kd/data_free/update.h"
 #include "nn/layers.h"
+#include "tests/data/temporary.h"
 #include "tests/kd/method_fixtures.h"
 
 namespace limbeck::kd::data_free {
@@ -47,6 +49,130 @@ Tensor map_input() { return student_input({4, 3, 5, 5}); }
 TEST(DataFreeTerms, RequestedClass) {
   expect_golden(teacher_logits(), {1.413117, 0.349431, -0.120355},
                 [](const Variable& t) { return cross_entropy(t, requested()); });
+}
+
+/// ZSKD's similarities of classes: W = S(3x4), and what a class's targets are drawn with.
+TEST(DataFreeTargets, SimilaritiesOfClasses) {
+  const Tensor like = class_similarities(student_input({3, 4}));
+  EXPECT_NEAR(like.at(0), 1, 1e-12);
+  EXPECT_NEAR(like.at(1), 0.7015832, 1e-6);
+  EXPECT_NEAR(like.at(2), -0.9943286, 1e-6);
+  EXPECT_NEAR(like.at(5), -0.6218197, 1e-6);
+  const double alpha[] = {1.0001, 0.8504673, 0.0001};
+  for (int64_t k = 0; k < 3; ++k) {
+    EXPECT_NEAR(concentrations(like, 1).at(k), alpha[k], 1e-6);
+    EXPECT_NEAR(concentrations(like, 0.1).at(k), 0.1 * (alpha[k] - 1e-4) + 1e-4, 1e-6);
+  }
+  test::expect_error(
+      [] {
+        concentrations(Tensor::full({2, 2}, 0.5, DType::f64), 1);
+      },
+      {"class 0", "all 2", "labels"});
+}
+
+/// Mean and variance of Gamma draws are alpha; below 1 those of the logarithms tell: digamma and
+/// trigamma of alpha.
+TEST(DataFreeTargets, GammaDraws) {
+  constexpr int64_t n = 200'000;
+  for (const double alpha : {1.0, 1.85, 4.0}) {
+    Stream stream(3);
+    double sum = 0, squares = 0;
+    for (int64_t i = 0; i < n; ++i) {
+      const double g = std::exp(log_gamma_draw(alpha, stream));
+      sum += g, squares += g * g;
+    }
+    const double mean = sum / n, variance = squares / n - mean * mean;
+    EXPECT_NEAR(mean, alpha, 5 * std::sqrt(alpha / n));
+    EXPECT_NEAR(variance, alpha, 0.05 * alpha);
+  }
+  const struct {
+    double alpha, digamma, trigamma;
+  } small[] = {{0.5, -1.9635100260, 4.9348022005},
+               {0.1, -10.4237549404, 101.4332991508},
+               {1e-4, -10000.5770511835, 100000001.6446936882}};
+  for (const auto& s : small) {
+    Stream stream(4);
+    double sum = 0, squares = 0;
+    for (int64_t i = 0; i < n; ++i) {
+      const double l = log_gamma_draw(s.alpha, stream);
+      sum += l, squares += (l - s.digamma) * (l - s.digamma);
+    }
+    EXPECT_NEAR(sum / n, s.digamma, 5 * std::sqrt(s.trigamma / n)) << s.alpha;
+    EXPECT_NEAR(squares / n, s.trigamma, 0.05 * s.trigamma) << s.alpha;
+  }
+}
+
+/// Rows are distributions whose mean over a class's draws is alpha / sum alpha, for both betas; a
+/// row does not depend on how many are drawn.
+TEST(DataFreeTargets, DirichletDraws) {
+  const DirichletTargets targets(student_input({3, 4}));
+  constexpr int64_t n = 30'000;
+  const Tensor all = targets.draw(n, Stream(5)), few = targets.draw(7, Stream(5));
+  for (int64_t i = 0; i < few.numel(); ++i) EXPECT_EQ(few.at(i), all.at(i));
+  double mean[3] = {0, 0, 0};
+  for (int64_t i = 0; i < n; ++i) {
+    double sum = 0;
+    for (int64_t k = 0; k < 3; ++k) {
+      const double y = all.at(3 * i + k);
+      EXPECT_GE(y, 0);
+      sum += y, mean[k] += y / n;
+    }
+    EXPECT_NEAR(sum, 1, 1e-6);
+  }
+  const Tensor like = class_similarities(student_input({3, 4}));
+  double expected[3] = {0, 0, 0};
+  for (const double beta : {1.0, 0.1}) {
+    const Tensor alpha = concentrations(like, beta);
+    for (int64_t c = 0; c < 3; ++c) {
+      const double sum = alpha.at(3 * c) + alpha.at(3 * c + 1) + alpha.at(3 * c + 2);
+      for (int64_t k = 0; k < 3; ++k) expected[k] += alpha.at(3 * c + k) / sum / 6;
+    }
+  }
+  for (int64_t k = 0; k < 3; ++k) EXPECT_NEAR(mean[k], expected[k], 0.012);
+}
+
+/// Of one network of each family: the matrix behind its logits.
+TEST(DataFreeTargets, TheTeachersLastMatrix) {
+  std::set<std::string> families;
+  for (const nn::ModelEntry& e : nn::all_models()) {
+    if (!e.serves(nn::Task::classification) || !families.insert(e.family).second) continue;
+    SCOPED_TRACE(e.name);
+    const int64_t size = std::max<int64_t>(32, e.smallest_image);
+    const auto network = nn::create_model(e.name, {.outputs = 7, .size = size});
+    network->initialise(Stream(1));
+    network->eval();
+    const Tensor w = last_weight(*network, 7);
+    const Tensor image = Tensor::empty({2, size, size, 3});
+    Stream(2).fill_normal(image);
+    const NoGrad no_grad;
+    const nn::Features f = network->forward_features(Variable(image));
+    const Tensor found = matmul(f.last_input(), Variable(w), false, true).data(),
+                 logits = f.output.data();
+    for (int64_t k = 0; k < 7; ++k)  // the bias is the same for both images
+      EXPECT_NEAR(found.at(k) - found.at(7 + k), logits.at(k) - logits.at(7 + k), 1e-4);
+  }
+  const auto network = nn::create_model("resnet8", {.outputs = 7});
+  test::expect_error([&] { last_weight(*network, 5); }, {"targets", "5 rows", "none"});
+}
+
+TEST(DataFreeTerms, SoftTargets) {
+  const Tensor targets = softmax(Variable(student_logits())).data();
+  expect_golden(teacher_logits(), {1.6062533, 0.0053181441, 0.00090797961},
+                [&](const Variable& t) { return soft_target_loss(t, targets); });
+  GeneratorLossSettings g;  // of the labelled half alone
+  g.labelled = 0.5, g.cls = 1, g.targets = "dirichlet";
+  struct Says : nn::Network {
+    Variable logits;
+    nn::Features forward_features(const Variable&, bool) override {
+      return {.taps = {}, .output = logits, .pooled = logits};
+    }
+  } teacher;
+  teacher.logits = Variable(teacher_logits());
+  const double half =
+      soft_target_loss(Variable(teacher_logits().rows(0, 3)), targets.rows(0, 3)).item();
+  EXPECT_NEAR(
+      generator_loss(g, teacher, nullptr, {teacher.logits, requested(), targets}).total.item(),
+      half, 1e-12);
 }
 
 TEST(DataFreeTerms, Divergence) {
@@ -139,6 +265,36 @@ TEST(DataFreeTerms, LossesFromSettings) {
   });
 }
 
+/// Of responses: distances on [0, 1], of the losses as settings make them.
+TEST(DataFreeTerms, LossesOfResponses) {
+  struct Says : nn::Network {
+    Variable response;
+    nn::Features forward_features(const Variable&, bool) override {
+      return {.taps = {}, .output = response, .pooled = response};
+    }
+  } teacher, student;
+  student.response = Variable(student_input({6, 1}));
+  const Tensor asked = Tensor::of<double>({0, 0.2, 0.4, 0.6, 0.8, 1}).reshape({6, 1});
+  GeneratorLossSettings g;
+  g.cls = 1, g.adversary = "l1", g.adversarial = 0.5;
+  expect_golden(teacher_input({6, 1}), {0.38545725, 0.39086798, 0.083333333},
+                [&](const Variable& t) {
+                  teacher.response = t;
+                  return generator_loss(g, teacher, &student, {t, asked}).total;
+                });
+  StudentLossSettings s;
+  s.form = "l1", s.cross_entropy = 0.1;
+  const auto of_student = [&](const Variable& x) {
+    const nn::Features f{.taps = {}, .output = x, .pooled = x},
+        t{.taps = {}, .output = Variable(teacher_input({6, 1})), .pooled = x};
+    return student_loss(s, f, t, asked);
+  };
+  expect_golden(student_input({6, 1}), {0.35348395, 0.41028445, -0.15}, of_student);
+  const Variable x(random_input({6, 1}, 9), true);
+  const GradcheckReport r = gradcheck([&](const Variables& v) { return of_student(v[0]); }, {x});
+  EXPECT_TRUE(r.ok) << r.message;
+}
+
 TEST(DataFreeTerms, ANormHasNoGradientAtZero) {
   const Variable x(Tensor::zeros({3}, DType::f64), true);
   const Variable norm = norm2(x);
@@ -154,6 +310,8 @@ TEST(DataFreeTerms, Gradients) {
   const Variable global(random_input({5, 4}, 7));
   const auto ok = [](const GradcheckReport& r) { EXPECT_TRUE(r.ok) << r.message; };
   ok(gradcheck([](const Variables& v) { return one_hot_loss(v[0]); }, {t}));
+  const Tensor targets = softmax(Variable(random_input({6, 5}, 8))).data();
+  ok(gradcheck([&](const Variables& v) { return soft_target_loss(v[0], targets); }, {t}));
   ok(gradcheck([](const Variables& v) { return class_balance(v[0]); }, {t}));
   ok(gradcheck([](const Variables& v) { return activation_loss(v[0]); }, {h}));
   for (auto* term : {adversarial_l1, adversarial_kl, adversarial_decision, adversarial_js})

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "kd/data_free/registry.h"
+#include "kd/data_free/responses.h"
 #include "kd/data_free/trainer.h"
 
 namespace limbeck::kd::data_free {
@@ -45,33 +46,45 @@ struct Toy {
   std::unique_ptr<nn::Network> student;
   std::unique_ptr<gan::DataFreeGenerator> generator;
   data::Dataset no_images;
-  train::ClassificationCriterion criterion;
+  train::ClassificationCriterion of_classes;
+  train::RegressionCriterion of_responses;
+  const nn::Task task;
 
-  explicit Toy(const Settings& s, Device device = cpu) {
-    const nn::ModelOptions options{.outputs = 3, .channels = 3, .size = 8};
+  explicit Toy(const Settings& s, Device device = cpu, nn::Task kind = nn::Task::classification)
+      : task(kind) {
+    const bool regresses = task == nn::Task::regression;
+    const int64_t size = regresses ? 16 : 8;
+    const nn::ModelOptions options{
+        .outputs = regresses ? 1 : 3, .channels = 3, .size = size, .task = task};
     teacher = std::make_unique<Counted>(nn::create_model("resnet8", options));
     student = nn::create_model("resnet8", options);
     teacher->initialise(Stream(1)), student->initialise(Stream(2));
     teacher->set_requires_grad(false);
     teacher->eval();
-    generator = gan::create_data_free_generator({.arch = s.generator.arch,
-                                                 .ch = s.generator.ch,
-                                                 .dim_z = s.generator.dim_z,
-                                                 .classes = 3,
-                                                 .resolution = 8,
-                                                 .channels = 3,
-                                                 .shared_dim = s.generator.embedding});
+    generator = gan::create_data_free_generator(
+        {.arch = regresses ? gan::response_form(s.generator.arch, "arch") : s.generator.arch,
+         .ch = s.generator.ch,
+         .dim_z = s.generator.dim_z,
+         .classes = 3,
+         .resolution = size,
+         .channels = 3,
+         .shared_dim = s.generator.embedding});
     generator->initialise(Stream(3));
     generator->set_standardisation({{0.4, 0.5, 0.6}, {0.2, 0.25, 0.3}});
     for (nn::Module* m :
          std::initializer_list<nn::Module*>{teacher.get(), student.get(), generator.get()})
       m->to(device);
   }
+  const train::Criterion& criterion() const {
+    if (task == nn::Task::regression) return of_responses;
+    return of_classes;
+  }
   DataFreeResult train(const Settings& s, nn::Monitor& monitor) {
     return fit({.networks = {*teacher, *student, *generator},
-                .classes = 3,
+                .classes = task == nn::Task::regression ? 0 : 3,
+                .scale = {.low = 10, .high = 30, .unit = "degrees"},
                 .test = no_images,
-                .criterion = criterion,
+                .criterion = criterion(),
                 .stream = Stream(4),
                 .monitor = monitor},
                s);
@@ -90,6 +103,12 @@ inline Settings toy_settings(const std::string& method) {
   s.crop_padding = s.synthesis.crop_padding = std::min<int64_t>(s.crop_padding, 2);
   s.generator.ch = 4, s.generator.dim_z = 8, s.generator.embedding = 4;
   return s;
+}
+
+/// In their form for responses.
+inline Settings toy_responses() {
+  const Settings s = toy_settings("cgdd");
+  return for_responses(s, find_entry("cgdd")->defaults, false, "methods.cgdd");
 }
 
 }  // namespace limbeck::kd::data_free

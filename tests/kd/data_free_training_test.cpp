@@ -46,6 +46,44 @@ TEST(DataFreeTraining, EveryMethodTrainsBothAndNotTheTeacher) {
   }
 }
 
+/// Soft targets: of a generator that reads them, and of syntheses (ZSKD).
+TEST(DataFreeTraining, TrainsOnSoftTargetsAndResumes) {
+  for (const char* method : {"cgdd", "deepinversion"}) {
+    SCOPED_TRACE(method);
+    Settings s = toy_settings(method);
+    Toy hard(s);
+    Metrics of_labels;
+    const DataFreeResult with_labels = hard.train(s, of_labels);
+    s.loss.targets = "dirichlet";
+    Toy undisturbed(s);
+    Stopping never;
+    const DataFreeResult expected = undisturbed.train(s, never);
+    EXPECT_NE(with_labels.last.generator_loss, expected.last.generator_loss);
+    Toy stopped(s);
+    Stopping first(2);
+    EXPECT_THROW(stopped.train(s, first), nn::Interrupted);
+    Toy resumed(s);
+    Stopping then(0, first.saved);
+    const DataFreeResult r = resumed.train(s, then);
+    test::expect_equal_bits(undisturbed.student->state_dict(), resumed.student->state_dict());
+    test::expect_equal_bits(undisturbed.generator->state_dict(), resumed.generator->state_dict());
+    EXPECT_EQ(expected.last.hit_rate, r.last.hit_rate);
+  }
+}
+
+/// Asked for targets, the generator makes images of which the teacher says their largest share.
+TEST(DataFreeTraining, GeneratorObeysSoftTargets) {
+  Settings s = toy_settings("cgdd");
+  s.epochs = 8, s.rounds = 10, s.student_steps = 1, s.batch = 32;
+  s.generator.ch = 16, s.generator.lr = 5e-3, s.generator.clip = 0;
+  s.loss.targets = "dirichlet", s.loss.labelled = 1, s.loss.cls = 100, s.loss.statistics = 0;
+  s.loss.adversary = "none", s.distillation.attention = 0;
+  Toy toy(s);
+  Metrics monitor;
+  toy.train(s, monitor);
+  EXPECT_GT(monitor.all.at("hit_rate").back(), 0.8);
+}
+
 /// Stopped at occasions to save: the end of each of four rounds, with syntheses also before each of
 /// their three steps.
 TEST(DataFreeTraining, ResumesToTheSameBits) {
@@ -88,6 +126,102 @@ TEST(DataFreeTraining, GeneratorObeysAndStudentAgrees) {
   EXPECT_LT(hits.front(), 0.7);
   EXPECT_GT(hits.back(), 0.9);
   EXPECT_GT(agreement.back(), 0.85);
+}
+
+/// A teacher of brightness, without batch norms.
+struct Brightness : nn::Network {
+  nn::Features forward_features(const Variable& x, bool) override {
+    const Variable pooled = mean(x, {1, 2});
+    return {.taps = {},
+            .output = affine(mean(pooled, {1}, /*keepdim=*/true), 0.3, 0.5),
+            .pooled = pooled};
+  }
+};
+
+/// Asked for responses, the generator makes images of which the teacher says them.
+TEST(DataFreeResponses, GeneratorObeysAndStudentAgrees) {
+  Settings s = toy_responses();
+  s.epochs = 8, s.rounds = 10, s.student_steps = 3, s.batch = 32, s.lr = 0.01;
+  s.generator.ch = 16, s.generator.lr = 5e-3, s.generator.clip = 0;
+  s.loss.cls = 5, s.loss.statistics = 0, s.loss.adversarial = 0.1;
+  Toy toy(s, cpu, nn::Task::regression);
+  toy.teacher = std::make_unique<Counted>(std::make_unique<Brightness>());
+  Metrics monitor;
+  const DataFreeResult r = toy.train(s, monitor);
+  const auto& errors = monitor.all.at("label_error");
+  const auto& disagreement = monitor.all.at("disagreement");
+  EXPECT_LT(errors.back(), errors.front());
+  EXPECT_LT(errors.back(), 20 * 0.1) << "one response for all has at least 0.25 of the range";
+  EXPECT_LT(disagreement.back(), 20 * 0.1);
+  EXPECT_NEAR(r.last.label_error, errors.back() / 20, 1e-9) << "of a range of 20 degrees";
+  EXPECT_FALSE(monitor.all.contains("hit_rate"));
+}
+
+TEST(DataFreeResponses, ResumeToTheSameBits) {
+  const Settings s = toy_responses();
+  Toy undisturbed(s, cpu, nn::Task::regression);
+  Stopping never;
+  const DataFreeResult expected = undisturbed.train(s, never);
+  for (const int64_t at : {1, 3}) {
+    Toy stopped(s, cpu, nn::Task::regression);
+    Stopping first(at);
+    EXPECT_THROW(stopped.train(s, first), nn::Interrupted);
+    Toy resumed(s, cpu, nn::Task::regression);
+    Stopping then(0, first.saved);
+    const DataFreeResult r = resumed.train(s, then);
+    test::expect_equal_bits(undisturbed.student->state_dict(), resumed.student->state_dict());
+    test::expect_equal_bits(undisturbed.generator->state_dict(), resumed.generator->state_dict());
+    EXPECT_EQ(expected.last.label_error, r.last.label_error);
+    EXPECT_EQ(expected.last.disagreement, r.last.disagreement);
+  }
+}
+
+TEST(DataFreeResponses, AGeneratorThatIgnoresThemIsSaid) {
+  Settings s = toy_responses();
+  s.epochs = 11, s.rounds = 1, s.student_steps = 1;
+  s.generator.lr = 1e-9;
+  Toy toy(s, cpu, nn::Task::regression);
+  Metrics monitor;
+  toy.train(s, monitor);
+  ASSERT_GT(monitor.all.at("label_error").back(), 20 * 0.2);
+  ASSERT_EQ(monitor.notes.size(), 1);
+  EXPECT_NE(monitor.notes[0].find("degrees from the requested ones"), std::string::npos);
+}
+
+TEST(DataFreeResponses, TheFormOfTheSettings) {
+  const Settings defaults = find_entry("cgdd")->defaults;
+  const Settings s = for_responses(defaults, defaults, false, "methods.cgdd");
+  EXPECT_EQ(s.loss.labelled, 1);
+  EXPECT_EQ(s.loss.one_hot, 0);
+  EXPECT_EQ(s.loss.balance, 0);
+  EXPECT_EQ(s.loss.statistics, 1);
+  EXPECT_EQ(s.loss.adversary, "l1");
+  EXPECT_EQ(s.distillation.form, "l1");
+  EXPECT_EQ(s.distillation.cross_entropy, 0.1);
+  EXPECT_EQ(for_responses(defaults, defaults, true, "methods.cgdd").loss.statistics, 0);
+  const auto refuses = [&](const std::function<void(Settings&)>& change, bool without_norms,
+                           const std::vector<std::string>& parts) {
+    Settings changed = defaults;
+    change(changed);
+    expect_error([&] { for_responses(changed, defaults, without_norms, "methods.cgdd"); }, parts);
+  };
+  refuses([](Settings& c) { c.loss.statistics = 3; }, true,
+          {"methods.cgdd.loss.statistics", "no BatchNorm2d", "default, 1", "found 3"});
+  refuses([](Settings& c) { c.loss.cls = 0; }, false, {"methods.cgdd.loss.cls", "found 0"});
+  refuses([](Settings& c) { c.loss.adversary = "kl"; }, false,
+          {"methods.cgdd.loss.adversary", "none or l1", "'kl'"});
+  refuses([](Settings& c) { c.loss.targets = "dirichlet"; }, false,
+          {"methods.cgdd.loss.targets", "'dirichlet'"});
+  refuses([](Settings& c) { c.synthesis.of = "pixels"; }, false,
+          {"methods.cgdd.synthesis.of", "none", "'pixels'"});
+  refuses([](Settings& c) { c.generator.arch = "cmi"; }, false,
+          {"methods.cgdd.generator.arch", "cmi", "cgdd", "gdfq"});
+  expect_error(
+      [] {
+        const Settings dafl = find_entry("dafl")->defaults;
+        for_responses(dafl, dafl, false, "methods.dafl");
+      },
+      {"methods.dafl.loss.cls", "found 0"});
 }
 
 TEST(DataFreeTraining, ACollapseIsSaidAndNotStopped) {
@@ -296,6 +430,9 @@ TEST(DataFreeTraining, RefusesSettings) {
   refuses([](Settings& s) { s.loss.labelled = 1.5; }, {"loss.labelled", "found 1.5"});
   refuses([](Settings& s) { s.loss.labelled = 0.1; },
           {"loss.labelled", "one image of a batch of 8", "found 0.1"});
+  refuses([](Settings& s) { s.loss.targets = "soft"; }, {"loss.targets", "dirichlet", "'soft'"});
+  refuses([](Settings& s) { s.loss.targets = "dirichlet", s.loss.cls = 0; },
+          {"loss.targets", "requested classes", "cls"});
   refuses([](Settings& s) { s.loss.adversary = "l2"; }, {"loss.adversary", "'l2'"});
   refuses([](Settings& s) { s.loss.statistics = -1; }, {"loss.statistics", "found -1"});
   refuses([](Settings& s) { s.distillation.form = "mse"; }, {"distillation.form", "'mse'"});

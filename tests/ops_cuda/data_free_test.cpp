@@ -17,13 +17,17 @@ struct Trained {
   int64_t teacher_calls = 0;
 };
 
-Trained trained_on(Device device, const std::string& method, double lr = 1e-3) {
-  Settings s = toy_settings(method);
+Trained trained_with(Settings s, Device device, double lr = 1e-3,
+                     nn::Task task = nn::Task::classification) {
   s.generator.lr = s.lr = lr, s.final_lr = 0;
-  Toy toy(s, device);
+  Toy toy(s, device, task);
   Metrics monitor;
   toy.train(s, monitor);
   return {monitor.all.at("loss"), monitor.all.at("generator_loss"), toy.teacher->calls};
+}
+
+Trained trained_on(Device device, const std::string& method, double lr = 1e-3) {
+  return trained_with(toy_settings(method), device, lr);
 }
 
 void expect_near(const std::vector<double>& found, const std::vector<double>& expected,
@@ -48,6 +52,29 @@ TEST_P(CudaDataFree, LossesAreThoseOfTheCpu) {
                         : s.order == "joint" ? 3
                                              : 6;
   EXPECT_EQ(found.teacher_calls, calls);
+}
+
+TEST(CudaDataFreeResponses, LossesAreThoseOfTheCpu) {
+  const Settings s = toy_responses();
+  const Trained expected = trained_with(s, cpu, 1e-3, nn::Task::regression),
+                found = trained_with(s, cuda, 1e-3, nn::Task::regression);
+  expect_near(found.losses, expected.losses, 5e-3);
+  expect_near(found.generator_losses, expected.generator_losses, 5e-3);
+  EXPECT_EQ(found.teacher_calls, 6) << "of each step two as usual and one recorded";
+}
+
+/// Targets are drawn on the host and go into the recorded steps.
+TEST(CudaDataFreeTargets, LossesAreThoseOfTheCpu) {
+  for (const char* method : {"cgdd", "deepinversion"}) {
+    SCOPED_TRACE(method);
+    Settings s = toy_settings(method);
+    s.loss.targets = "dirichlet";
+    const Trained expected = trained_with(s, cpu), found = trained_with(s, cuda);
+    expect_near(found.losses, expected.losses, 5e-3);
+    expect_near(found.generator_losses, expected.generator_losses, 5e-3);
+    if (!s.synthesis.used())
+      EXPECT_EQ(found.teacher_calls, 6) << "of each step two as usual and one recorded";
+  }
 }
 
 /// Those that share no term; of the others syntheses take long on the shim.
