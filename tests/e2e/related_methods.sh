@@ -43,6 +43,8 @@ real=$(weights cckd) fake=$(weights cgankd_cckd)
 check "CCKD with swapped targets of fakes" form cckd --set methods.cckd.swap_for_fakes=true
 check "is the same without fakes" test "$real" = "$(weights cckd)"
 check "and another with them" test "$fake" != "$(weights cgankd_cckd)"
+check "KDIGA by differences of logits" form kdiga --set methods.kdiga.form=igdm
+check "trains both phases" test -s "$work/few/stages/kdiga/done.json" -a -s "$work/few/stages/cgankd_kdiga/done.json"
 
 ckpt=$a/stages/kdiga.resnet14-resnet8.s1/model.safetensors
 data=(--kind shapes --size 32 --shapes-train 120 --shapes-test 100)
@@ -56,8 +58,11 @@ run() { "$limbeck" run configs/tiny.toml --out "$work/unused" --set distillation
 check_error "an unknown form" "methods.cckd.form: expected l, t or t_reg, found 'x'" run cckd --set methods.cckd.form=x
 check_error "ranks of an unknown kind" "methods.cmkd.ranks: expected pairwise or projection, found 'sort'" run cmkd --set methods.cmkd.ranks=sort
 check_error "ranks that are nothing" "methods.cmkd.eps: expected a positive number, found 0" run cmkd --set methods.cmkd.eps=0
+check_error "an unknown form of KDIGA" "methods.kdiga.form: expected norm, squared or igdm, found 'gradients'" run kdiga --set methods.kdiga.form=gradients
+check_error "a step in bytes" "methods.kdiga.eps: expected a number in \(0, 1\], found 8" run kdiga --set methods.kdiga.form=igdm --set methods.kdiga.eps=8
 check_error "a word for yes" "methods.cckd.swap_for_fakes" run cckd --set methods.cckd.swap_for_fakes=maybe
 check "the settings are listed" "$limbeck" methods --settings
+check_output "with what they mean" 'ranks = "pairwise" .*permutahedron' 'eps = 0.5' 'swap_for_fakes = false' 'alpha = 20' 'form = "norm" .*igdm'
 check_error "a way of the statistics that is none" "methods.blkd.teacher_bn: expected eval, batch, adapt or refit, found 'train'" run blkd --set methods.blkd.teacher_bn=train
 check_error "a teacher that is in train mode anyway" "reviewkd: its teacher is in train mode anyway" run reviewkd --set methods.reviewkd.teacher_bn=adapt
 check_error "a student without a larger relative" "hkd: no larger network is known for MobileNetV2" run hkd --set student.model=MobileNetV2

@@ -74,7 +74,7 @@ class Losses : public nn::Monitor {
 
 class CudaDistillation : public testing::TestWithParam<std::string> {
  protected:
-  /// "cmkd ranks=projection" is cmkd with a setting of its own.
+  /// "kdiga form=igdm" is kdiga with a setting of its own.
   std::string name() const { return GetParam().substr(0, GetParam().find(' ')); }
   std::unique_ptr<Method> method() const {
     NamedSettings settings = default_method_settings();
@@ -173,7 +173,8 @@ INSTANTIATE_TEST_SUITE_P(Methods, CudaStoredLogits,
                          [](const auto& info) { return std::string(info.param); });
 
 INSTANTIATE_TEST_SUITE_P(Forms, CudaDistillation,
-                         testing::Values("cckd swap_for_fakes=true", "cmkd ranks=projection"),
+                         testing::Values("cckd swap_for_fakes=true", "cmkd ranks=projection",
+                                         "kdiga form=igdm"),
                          [](const auto& info) {
                            return info.param.substr(0, info.param.find(' '));
                          });
