@@ -38,8 +38,9 @@ Distillation::Distillation(std::string name, std::unique_ptr<Method> method,
 }
 
 Pair Distillation::pair_of(const Probe& probe, const nn::Features& teacher) const {
-  return {probe.network, *teacher_,   probe.features, teacher,     probe.train,
-          probe.init,    probe.batch, directory_of_,  probe.epochs};
+  return {probe.network, *teacher_,   probe.features,       teacher,
+          probe.train,   probe.init,  probe.batch,          directory_of_,
+          probe.epochs,  first_fake_, probe.standardisation};
 }
 
 /// Of stored logits there is nothing to see but themselves.

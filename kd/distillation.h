@@ -22,6 +22,8 @@ class Distillation : public train::ExtraLoss {
 
   /// Lets the teacher see the views that stored logits are of, for comparison. Before prepare().
   void replay(data::ReplayedViews views) { replayed_ = std::move(views); }
+  /// Rows of the training set from this one on are fakes; none without it. Before prepare().
+  void fakes_begin_at(int64_t row) { first_fake_ = row; }
   data::ReplayedViews replayed() const override { return replayed_; }
   bool preact() const override { return method_->preact(); }
   bool input_gradients() const override { return method_->input_gradients(); }
@@ -60,6 +62,7 @@ class Distillation : public train::ExtraLoss {
   DirectoryOf directory_of_;
   data::ReplayedViews replayed_;
   std::string auxiliary_file_;
+  int64_t first_fake_ = std::numeric_limits<int64_t>::max();
   nn::Features seen_;  // of the teacher in the step in work
   Variable images_;    // that it saw
 };

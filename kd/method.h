@@ -4,6 +4,7 @@
 //   hard_weight CE(student, labels) + soft_weight KL_T(student, teacher) + loss(step)
 #pragma once
 #include <functional>
+#include <limits>
 #include <memory>
 #include <string>
 #include <vector>
@@ -69,6 +70,9 @@ struct Pair {
   /// runs: then no files are read.
   std::function<std::string(const std::string& preparation)> directory_of;
   int64_t epochs = 0;  ///< of the training
+  int64_t first_fake =
+      std::numeric_limits<int64_t>::max();     ///< rows of `train` from this one on are fakes
+  data::Standardisation standardisation = {};  ///< of its images; empty when the pair is only tried
 };
 
 /// What a method looks at in one step. The teacher ran on the same augmented images, without

@@ -58,10 +58,12 @@ std::unique_ptr<Distillation> distillation_of(Experiment& experiment, const Stag
         student.method, create_method(student.method, experiment.settings.methods), stored.views);
   }
   if (!guidance.teacher) return nullptr;
-  return std::make_unique<Distillation>(
+  auto distillation = std::make_unique<Distillation>(
       student.method, method_of(experiment, student),
       load_network(model_file(context, guidance.teacher), experiment.device).network,
       experiment.task().kind(), directories_of(context, guidance));
+  distillation->fakes_begin_at(experiment.train().size());
+  return distillation;
 }
 
 struct TrainingImages {

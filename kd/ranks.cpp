@@ -24,6 +24,19 @@ Variable soft_ranks(const Variable& x, double softness) {
   return sum(sigmoid((i - j) * (1 / softness)), {2}) + 0.5;
 }
 
+Tensor descending_ranks(int64_t k, const Tensor& like) {
+  std::vector<double> ranks;
+  for (int64_t rank = k; rank > 0; --rank) ranks.push_back(static_cast<double>(rank));
+  return Tensor::of(ranks).to(like.dtype()).to(like.device());
+}
+
+Variable projected_ranks(const Variable& x, double eps, const Tensor& descending) {
+  const auto [sorted, order] = topk(x * (1 / eps), x.size(1));
+  const Variable ranks = sorted - apply1("isotonic", {sorted - Variable(descending)});
+  const Variable nothing(Tensor::zeros(x.shape(), x.dtype(), x.data().device()));
+  return scatter_add(nothing, order, ranks);
+}
+
 Variable standardised_rows(const Variable& x) {
   return (x - mean(x, {1}, true)) / sqrt(var(x, {1}, false, true) + 1e-12);
 }

@@ -124,7 +124,7 @@ Variable BatchNorm::apply(const Variable& x, bool relu, const Variable& residual
                   x.shape());
     y = batch_norm(x, weight, bias, eps_, relu, residual, {buffer(mean_), buffer(var_), momentum_})
             .y;
-    count_one(buffer(count_));
+    if (momentum_ != 0) count_one(buffer(count_));
   } else {
     y = batch_norm_eval(x, weight, bias, buffer(mean_), buffer(var_), eps_, relu, residual);
   }

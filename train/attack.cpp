@@ -10,13 +10,12 @@ Variable per_channel(const std::vector<double>& values, Device device) {
   return Variable(Tensor::of(values).to(DType::f32).to(device));
 }
 
-/// -1, 0 or 1.
+}  // namespace
+
 Variable sign(const Tensor& x) {
   const Variable zero(Tensor::zeros({}, x.dtype(), x.device())), one = zero + 1.0;
   return where(greater(x, zero.data()), one, where(less(x, zero.data()), -one, zero));
 }
-
-}  // namespace
 
 Tensor fgsm(nn::Network& network, const data::Batch& batch,
             const data::Standardisation& standardisation, const Criterion& criterion,

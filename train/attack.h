@@ -5,6 +5,9 @@
 
 namespace limbeck::train {
 
+/// -1, 0 or 1 of each element of x, any shape, on its device.
+Variable sign(const Tensor& x);
+
 /// The fast gradient sign method (Goodfellow, Shlens, Szegedy, "Explaining and harnessing
 /// adversarial examples", 2015): x + epsilon sign(d loss / d x), clamped to the range of images.
 /// `images` are standardised, f32 [n, H, W, C] on the network's device, and so is the result;

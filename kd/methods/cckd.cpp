@@ -9,7 +9,8 @@
 // Paper: H is linear in its targets, so with CE on the softened student, as the paper's algorithm
 // reads, "l" and "t" are one loss; here CE takes the logits as they are, and they are one at T = 1
 // alone. No factor T^2. In a step that uses no image the gradient is 0, and the optimiser still has
-// its momentum and weight decay.
+// its momentum and weight decay. Ours: with swap_for_fakes l_i is 1 - l_i on fakes, since one in
+// which the teacher does not see the label has the wrong label rather than the wrong teacher.
 #include "kd/terms.h"
 
 namespace limbeck::kd::cckd {
@@ -18,6 +19,7 @@ namespace {
 struct CckdSettings : LossWeights {
   std::string form = "t";
   double alpha = 0.01;
+  bool swap_for_fakes = false;
   CckdSettings() { hard_weight = 0, soft_weight = 0, temperature = 1; }
   void fields(FieldVisitor& v) {
     v("form", form,
@@ -26,6 +28,9 @@ struct CckdSettings : LossWeights {
       "that the student does not know well");
     v("alpha", alpha, "t_reg: how fast the epochs raise the margin below which images are used",
       influence_if(form == "t_reg"));
+    v("swap_for_fakes", swap_for_fakes,
+      "on fakes the confidence weighs the label, and what lacks of it the teacher",
+      influence_if(swap_for_fakes));
     LossWeights::fields(v);
   }
 };
@@ -41,7 +46,9 @@ class Cckd : public Method {
   LossWeights weights() const override { return settings_; }
   void check(const Pair& pair) override { check_class_logits("cckd", pair); }
   void prepare(const Pair& pair) override {
-    one_hot_ = identity(pair.student.output.size(1), pair.student.output.data());
+    const Tensor& logits = pair.student.output.data();
+    one_hot_ = identity(logits.size(1), logits);
+    first_fake_ = Tensor::of<int64_t>({pair.first_fake}).to(logits.device());
   }
 
   Variable loss(const DistillationStep& step) override {
@@ -49,7 +56,7 @@ class Cckd : public Method {
     const Variable& logits = step.student.output;
     const Variable student = softened(logits, settings_);
     const Variable target = softmax(softened(Variable(step.teacher.output.data()), settings_));
-    const Variable belief = reshape(gather(target, labels), {-1, 1});
+    const Variable belief = reshape(trust(gather(target, labels), step.step.rows), {-1, 1});
     if (settings_.form == "l") {
       const Variable soft = soft_cross_entropy(student, target, Reduction::none),
                      hard = cross_entropy(logits, labels, Reduction::none),
@@ -65,6 +72,11 @@ class Cckd : public Method {
   }
 
  private:
+  /// The weight of the teacher, from its confidence, [n] both.
+  Variable trust(const Variable& confidence, const Tensor& rows) const {
+    if (!settings_.swap_for_fakes) return confidence;
+    return where(greater_equal(rows, first_fake_), affine(confidence, -1, 1), confidence);
+  }
   /// 1 or 0 of each image, from the probabilities before the update.
   Variable used_images(const Variable& p, const Tensor& labels, const train::Step& step) const {
     const NoGrad no_grad;
@@ -79,7 +91,7 @@ class Cckd : public Method {
   }
 
   const Settings settings_;
-  Tensor one_hot_;
+  Tensor one_hot_, first_fake_;
 };
 
 const RegisterMethod<Cckd> registered("cckd", "CCKD", Family::logits,

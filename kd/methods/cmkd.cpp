@@ -4,7 +4,8 @@
 // the ranks by differentiable sorting, weights by the difficulty of each image); what is compared,
 // how difficulty is measured, which way it weighs and all numbers are this project's.
 //   P_i = 1 - r(s_i, t_i)                         r: Pearson's correlation over the classes
-//   S_i = 1 - r(soft rank(s_i), rank(t_i))        ranks: kd/ranks.h, of rows with deviation 1
+//   S_i = 1 - r(soft rank(s_i), rank(t_i))        of rows with deviation 1 (kd/ranks.h):
+//         ranks "pairwise": each entry beside each other; "projection": onto the permutahedron
 //   d_i = H(softmax(t_i)) / log K                 0: the teacher is sure
 //   loss = beta mean_i( (1 - d_i) P_i + d_i S_i ) + beta_intra T^2 intra;  plus CE
 // Where the teacher is unsure its values are noise, their order less so. intra is DIST's. The ranks
@@ -19,8 +20,8 @@ namespace limbeck::kd::cmkd {
 namespace {
 
 struct CmkdSettings : LossWeights {
-  double beta = 2, beta_intra = 0, softness = 0.1;
-  std::string space = "logits", mixture = "difficulty";
+  double beta = 2, beta_intra = 0, softness = 0.1, eps = 0.5;
+  std::string space = "logits", mixture = "difficulty", ranks = "pairwise";
   CmkdSettings() { soft_weight = 0; }
   void fields(FieldVisitor& v) {
     LossWeights::fields(v);
@@ -29,8 +30,17 @@ struct CmkdSettings : LossWeights {
     v("space", space, "of Pearson's correlation: logits | probabilities (softened)");
     v("mixture", mixture,
       "difficulty: the harder an image, the more its ranks count | reversed | halves: both alike");
-    v("softness", softness, "of the student's ranks, in deviations of its logits");
+    v("ranks", ranks,
+      "of the student: pairwise: each logit beside each other | projection: onto the permutahedron",
+      influence_if(projected()));
+    v("softness", softness, "pairwise: of the student's ranks, in deviations of its logits",
+      influence_if(!projected()));
+    v("eps", eps,
+      "projection: the gap, in deviations of the student's logits, from which ranks are exact and "
+      "have no gradient",
+      influence_if(projected()));
   }
+  bool projected() const { return ranks == "projection"; }
 };
 
 class Cmkd : public Method {
@@ -44,17 +54,22 @@ class Cmkd : public Method {
     LIMBECK_CHECK(s.mixture == "difficulty" || s.mixture == "reversed" || s.mixture == "halves",
                   "methods.cmkd.mixture: expected difficulty, reversed or halves, found '",
                   s.mixture, "'");
-    LIMBECK_CHECK(std::isfinite(s.softness) && s.softness > 0,
-                  "methods.cmkd.softness: expected a positive number, found ", s.softness);
+    LIMBECK_CHECK(s.ranks == "pairwise" || s.projected(),
+                  "methods.cmkd.ranks: expected pairwise or projection, found '", s.ranks, "'");
+    check_positive(s.softness, "softness");
+    check_positive(s.eps, "eps");
   }
   LossWeights weights() const override { return settings_; }
   void check(const Pair& pair) override { check_class_logits("cmkd", pair); }
+  void prepare(const Pair& pair) override {
+    const Variable& s = pair.student.output;
+    descending_ = descending_ranks(s.size(1), from_activation(s).data());
+  }
 
   Variable loss(const DistillationStep& step) override {
     const Variable s = from_activation(step.student.output),
                    t = from_activation(Variable(step.teacher.output.data()));
-    const Variable ranks =
-        distance(soft_ranks(standardised_rows(s), settings_.softness), exact_ranks(t));
+    const Variable ranks = distance(ranks_of(standardised_rows(s)), exact_ranks(t));
     Variable total = mixed(values(s, t), ranks, t) * settings_.beta;
     if (settings_.beta_intra > 0) {
       const double t2 = settings_.temperature * settings_.temperature;
@@ -66,6 +81,14 @@ class Cmkd : public Method {
   }
 
  private:
+  static void check_positive(double value, const char* key) {
+    LIMBECK_CHECK(std::isfinite(value) && value > 0, "methods.cmkd.", key,
+                  ": expected a positive number, found ", value);
+  }
+  Variable ranks_of(const Variable& rows) const {
+    return settings_.projected() ? projected_ranks(rows, settings_.eps, descending_)
+                                 : soft_ranks(rows, settings_.softness);
+  }
   static Variable distance(const Variable& a, const Variable& b) {
     return affine(correlation(a, b, 1), -1, 1);
   }
@@ -86,6 +109,7 @@ class Cmkd : public Method {
   }
 
   const Settings settings_;
+  Tensor descending_;  // K, .. 1
 };
 
 const RegisterMethod<Cmkd> registered("cmkd", "CMKD-R", Family::logits,

@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
 # CCKD, CMKD-R, CKD-R, HKD, KDIGA, VAM-R and what a teacher's batch norms go by, through the program: a plan of them alone and with fakes that is killed
-# and ends with the same bits, the report, accuracy under attack, refusals.
+# and ends with the same bits, the report, other forms, accuracy under attack, refusals.
 source "$(dirname "$0")/lib.sh"
 export OMP_NUM_THREADS=1
 config=configs/tiny_plan.toml
 plan=(--set 'plan.pairs=["resnet14 > resnet8"]' --set 'plan.methods=["none", "cckd", "cmkd", "ckd", "hkd", "kdiga", "vam"]' --set plan.seeds=[1]
   --set 'plan.fakes=["none", "m2"]' --set methods.hkd.auxiliary=resnet14 --set methods.vam.block=8 --set methods.cckd.form=t_reg
-  --set methods.ckd.teacher_bn=adapt --set methods.cmkd.teacher_bn=refit --set methods.kdiga.teacher_bn=batch)
+  --set methods.ckd.teacher_bn=adapt --set methods.cmkd.teacher_bn=refit --set methods.cmkd.ranks=projection --set methods.kdiga.teacher_bn=batch)
 a=$work/a b=$work/b
 result() { grep -o "\"$3\": {\"value\": [^,]*" "$1/stages/$2/result.json" | sed 's/.*: //'; }
 differ() { [[ -n $1 && -n $2 && $1 != "$2" ]]; }
@@ -35,6 +35,17 @@ check "and students learn from it, alone and with fakes" test -s "$work/few/stag
 check "its cost is found before" "$limbeck" run configs/tiny.toml --out "$work/unused" "${few[@]}" --dry-run --threads 1
 if grep -q "not measured" "$work/out"; then bad "all of it" "$(grep "not measured" "$work/out" | head -n 1)"; else ok "all of it"; fi
 
+# Other forms, on the fakes that are there. The control has no fakes, so that there is nothing to swap.
+form() { "$limbeck" run configs/tiny.toml --out "$work/few" --quiet --replace --set distillation.method="$1" "${@:2}"; }
+weights() { cksum < "$work/few/stages/$1/model.safetensors"; }
+check "CCKD" form cckd
+real=$(weights cckd) fake=$(weights cgankd_cckd)
+check "CCKD with swapped targets of fakes" form cckd --set methods.cckd.swap_for_fakes=true
+check "is the same without fakes" test "$real" = "$(weights cckd)"
+check "and another with them" test "$fake" != "$(weights cgankd_cckd)"
+check "KDIGA by differences of logits" form kdiga --set methods.kdiga.form=igdm
+check "trains both phases" test -s "$work/few/stages/kdiga/done.json" -a -s "$work/few/stages/cgankd_kdiga/done.json"
+
 ckpt=$a/stages/kdiga.resnet14-resnet8.s1/model.safetensors
 data=(--kind shapes --size 32 --shapes-train 120 --shapes-test 100)
 check "accuracy under attack" "$limbeck" eval --ckpt "$ckpt" "${data[@]}" --fgsm 0.031
@@ -45,6 +56,13 @@ check_error "an epsilon beyond the range of pixels" "--fgsm: expected a number i
 
 run() { "$limbeck" run configs/tiny.toml --out "$work/unused" --set distillation.method="$1" "${@:2}"; }
 check_error "an unknown form" "methods.cckd.form: expected l, t or t_reg, found 'x'" run cckd --set methods.cckd.form=x
+check_error "ranks of an unknown kind" "methods.cmkd.ranks: expected pairwise or projection, found 'sort'" run cmkd --set methods.cmkd.ranks=sort
+check_error "ranks that are nothing" "methods.cmkd.eps: expected a positive number, found 0" run cmkd --set methods.cmkd.eps=0
+check_error "an unknown form of KDIGA" "methods.kdiga.form: expected norm, squared or igdm, found 'gradients'" run kdiga --set methods.kdiga.form=gradients
+check_error "a step in bytes" "methods.kdiga.eps: expected a number in \(0, 1\], found 8" run kdiga --set methods.kdiga.form=igdm --set methods.kdiga.eps=8
+check_error "a word for yes" "methods.cckd.swap_for_fakes" run cckd --set methods.cckd.swap_for_fakes=maybe
+check "the settings are listed" "$limbeck" methods --settings
+check_output "with what they mean" 'ranks = "pairwise" .*permutahedron' 'eps = 0.5' 'swap_for_fakes = false' 'alpha = 20' 'form = "norm" .*igdm'
 check_error "a way of the statistics that is none" "methods.blkd.teacher_bn: expected eval, batch, adapt or refit, found 'train'" run blkd --set methods.blkd.teacher_bn=train
 check_error "a teacher that is in train mode anyway" "reviewkd: its teacher is in train mode anyway" run reviewkd --set methods.reviewkd.teacher_bn=adapt
 check_error "a student without a larger relative" "hkd: no larger network is known for MobileNetV2" run hkd --set student.model=MobileNetV2

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <numeric>
 
 #include "kd/few_calls.h"
 #include "kd/ranks.h"
@@ -144,6 +145,83 @@ TEST(Ranks, GoldenValues) {
   for (int64_t i = 0; i < 4; ++i) EXPECT_NEAR(exact.at(i), spearman[i], 1e-6);
 }
 
+Variable projected(const Variable& x, double eps) {
+  return projected_ranks(x, eps, descending_ranks(x.size(1), x.data()));
+}
+
+TEST(Ranks, ProjectedGoldenValues) {
+  const double row[] = {5.39636, 7.10578, 8.19451, 8.51519, 8.02443, 6.78864, 4.97509, 3, 2, 1};
+  const Tensor ranks = projected(Variable(S), 0.5).data();
+  for (int64_t i = 0; i < 10; ++i) EXPECT_NEAR(ranks.at(i), row[i], 1e-5);
+  const Variable truth = exact_ranks(Variable(T));
+  const auto part = [&](double eps) {
+    const Variable s(S, true);
+    const Variable distance = affine(mean(correlation(projected(s, eps), truth, 1)), -1, 1);
+    distance.backward();
+    return Found{distance.item(), norm(s.grad()), s.grad().at(0)};
+  };
+  expect_found(part(0.5), 1.073956, 0.0632672, -0.0296413, "eps 0.5");
+  expect_found(part(1), 1.063554, 0.0447313, -0.0233866, "eps 1");
+  const Found sharp = part(0.1);
+  EXPECT_NEAR(sharp.value, 1.076169, 1e-6);
+  EXPECT_NEAR(sharp.norm, 0.0664947, 1e-6);
+  EXPECT_EQ(sharp.first, 0);  // its gaps are above eps
+}
+
+/// y is the point of a convex hull nearest to x if it lies in the hull and no corner is at an acute
+/// angle: both are checked with all orders of the ranks.
+void expect_projection(const std::vector<double>& x, const std::vector<double>& y) {
+  std::vector<double> corner(x.size()), falling = y;
+  std::iota(corner.begin(), corner.end(), 1.0);
+  std::sort(falling.rbegin(), falling.rend());
+  double above = 0, most = 0;
+  for (size_t i = 0; i < x.size(); ++i) {
+    above += falling[i], most += static_cast<double>(x.size() - i);
+    EXPECT_LE(above, most + 1e-9) << "the " << i + 1 << " largest";
+  }
+  EXPECT_NEAR(above, most, 1e-9);
+  do {
+    double angle = 0;
+    for (size_t i = 0; i < x.size(); ++i) angle += (x[i] - y[i]) * (corner[i] - y[i]);
+    EXPECT_LE(angle, 1e-9);
+  } while (std::next_permutation(corner.begin(), corner.end()));
+}
+
+TEST(Ranks, ProjectedAreTheNearestPointAmongAllOrders) {
+  for (const int64_t k : {1, 2, 3, 5, 6})
+    for (const double eps : {0.05, 0.5, 2.0}) {
+      Tensor x = random_input({6, k}, static_cast<uint64_t>(k));
+      for (int64_t i = 0; i < 3 * k; ++i)  // half of the rows have ties
+        x.data<double>()[i] = std::round(x.data<double>()[i]);
+      const Tensor ranks = projected(Variable(x), eps).data();
+      for (int64_t row = 0; row < 6; ++row) {
+        std::vector<double> wanted = x.rows(row, row + 1).to_vector<double>();
+        for (double& v : wanted) v /= eps;
+        expect_projection(wanted, ranks.rows(row, row + 1).to_vector<double>());
+      }
+    }
+}
+
+TEST(Ranks, ProjectedAreExactWhereGapsAreAboveEps) {
+  const Tensor x = random_input({6, 17}, 3);
+  const Variable seen(x, true);
+  const Variable ranks = projected(seen, 1e-6);
+  const Tensor exact = exact_ranks(Variable(x)).data();
+  for (int64_t i = 0; i < x.numel(); ++i) EXPECT_NEAR(ranks.data().at(i), exact.at(i), 1e-6);
+  sum(ranks * Variable(random_input({6, 17}, 4))).backward();
+  for (const double g : seen.grad().to_vector<double>()) EXPECT_EQ(g, 0);
+}
+
+TEST(Ranks, ProjectedHaveTheirGradient) {
+  const Variable weights(random_input({5, 7}, 2));
+  for (const double eps : {0.1, 0.5, 2.0}) {
+    const auto report =
+        gradcheck([&](const Variables& v) { return sum(square(projected(v[0], eps)) * weights); },
+                  {Variable(random_input({5, 7}, 1), true)});
+    EXPECT_TRUE(report.ok) << eps << ": " << report.message;
+  }
+}
+
 TEST(Cmkd, GoldenValues) {
   const auto method = Set("cmkd").make();
   Bench b;
@@ -168,13 +246,32 @@ TEST(Cmkd, MixesTheTwoAsItsSettingsSay) {
 TEST(Cmkd, Gradients) {
   for (const char* mixture : {"difficulty", "reversed", "halves"})
     for (const char* space : {"logits", "probabilities"})
-      expect_logit_gradients(*Set("cmkd")
-                                  .with("mixture", std::string(mixture))
-                                  .with("space", std::string(space))
-                                  .with("softness", 0.5)
-                                  .with("beta_intra", 1.0)
-                                  .make(),
-                             cat(mixture, " ", space));
+      for (const char* ranks : {"pairwise", "projection"})
+        expect_logit_gradients(*Set("cmkd")
+                                    .with("mixture", std::string(mixture))
+                                    .with("space", std::string(space))
+                                    .with("ranks", std::string(ranks))
+                                    .with("softness", 0.5)
+                                    .with("beta_intra", 1.0)
+                                    .make(),
+                               cat(mixture, " ", space, " ", ranks));
+}
+
+/// On logits of deviation 1, so that eps is in deviations; only the term of ranks changes.
+TEST(Cmkd, ProjectsWhereItIsAskedTo) {
+  const auto value = [](const char* mixture) {
+    return found(*Set("cmkd")
+                      .with("mixture", std::string(mixture))
+                      .with("ranks", std::string("projection"))
+                      .with("beta", 1.0)
+                      .with("eps", 0.25)
+                      .make())
+        .value;
+  };
+  const Variable rows = standardised_rows(Variable(S)), truth = exact_ranks(Variable(T));
+  const double s = 1 - mean(correlation(projected(rows, 0.25), truth, 1)).item();
+  EXPECT_NEAR(value("halves"), (1.035958 + s) / 2, 1e-6);
+  EXPECT_NEAR(value("difficulty") + value("reversed"), 1.035958 + s, 1e-6);
 }
 
 // --- CCKD ----------------------------------------------------------------------------------------
@@ -209,6 +306,65 @@ TEST(Cckd, Gradients) {
       expect_logit_gradients(
           *Set("cckd").with("form", std::string(form)).with("temperature", temperature).make(),
           form, 20);
+}
+
+/// Rows 2, 0, 1 of a set whose row 2 is a fake: of that the target is l onehot + (1 - l) p_t.
+struct WithFakes {
+  Bench b;
+  Tensor s = random_input({3, 6}, 1), t = random_input({3, 6}, 2);
+  std::unique_ptr<Method> method;
+  WithFakes(const char* form, bool swap, int64_t first_fake = 2)
+      : method(Set("cckd")
+                   .with("form", std::string(form))
+                   .with("temperature", 2.0)
+                   .with("swap_for_fakes", swap)
+                   .make()) {
+    b.batch.labels = Tensor::of<int64_t>({1, 0, 5});
+    b.rows = Tensor::of<int64_t>({2, 0, 1});
+    const nn::Features student = logits(Variable(s)), teacher = logits(Variable(t));
+    Pair p = b.pair(student, teacher, 3);
+    p.first_fake = first_fake;
+    method->prepare(p);
+  }
+  Variable of(const Variable& student) {
+    return b.loss(*method, logits(student), logits(Variable(t)));
+  }
+};
+
+/// By the definition, image after image.
+TEST(Cckd, SwapsTheTargetsOfFakes) {
+  WithFakes f("t", true);
+  const Tensor p = softmax(Variable(f.t) * 0.5).data(), q = log_softmax(Variable(f.s) * 0.5).data();
+  double expected = 0;
+  for (int64_t i = 0; i < 3; ++i) {
+    const int64_t label = f.b.batch.labels.data<int64_t>()[i];
+    const double l = p.at(i * 6 + label), teacher = i == 0 ? 1 - l : l;
+    for (int64_t c = 0; c < 6; ++c)
+      expected -= (teacher * p.at(i * 6 + c) + (1 - teacher) * (c == label)) * q.at(i * 6 + c) / 3;
+  }
+  EXPECT_NEAR(f.of(Variable(f.s)).item(), expected, 1e-12);
+}
+
+TEST(Cckd, WithoutFakesThereIsNothingToSwap) {
+  for (const char* form : {"l", "t", "t_reg"}) {
+    const auto value = [&](bool swap, int64_t first_fake) {
+      WithFakes f(form, swap, first_fake);
+      f.b.clock = Tensor::of<double>({0, 1000});
+      return f.of(Variable(f.s)).item();
+    };
+    EXPECT_EQ(value(true, 3), value(false, 3)) << form;
+    EXPECT_EQ(value(false, 1), value(false, 3)) << form;
+    EXPECT_GT(std::abs(value(true, 1) - value(false, 1)), 1e-3) << form;
+  }
+}
+
+TEST(Cckd, GradientsWithSwappedTargets) {
+  for (const char* form : {"l", "t", "t_reg"}) {
+    WithFakes f(form, true);
+    const auto report =
+        gradcheck([&](const Variables& v) { return f.of(v[0]); }, {Variable(f.s, true)});
+    EXPECT_TRUE(report.ok) << form << ": " << report.message;
+  }
 }
 
 // --- CKD-R ---------------------------------------------------------------------------------------
@@ -413,6 +569,9 @@ TEST(RelatedMethods, RefuseWhatTheyCannotServe) {
   refused("cmkd", "space", std::string("logit"));
   refused("cmkd", "mixture", std::string("half"));
   refused("cmkd", "softness", 0.0);
+  refused("cmkd", "ranks", std::string("sorted"));
+  refused("cmkd", "eps", 0.0);
+  refused("cmkd", "eps", std::nan(""));
   refused("cmkd", "beta", -1.0);
   refused("ckd", "form", std::string("l2"));
   refused("ckd", "group", int64_t{0});

@@ -3,11 +3,13 @@
 
 #include <cmath>
 
+#include "kd/methods/kdiga.h"
 #include "kd/methods/vam.h"
 #include "nn/layers.h"
 #include "tests/data/temporary.h"
 #include "tests/kd/method_fixtures.h"
 #include "tests/kd/teach.h"
+#include "train/attack.h"
 
 namespace limbeck::kd {
 namespace {
@@ -53,8 +55,11 @@ struct KdigaBench {
   Golden student, teacher{6, false};
   Tensor images = student_input({2, 3, 4, 4});
   std::unique_ptr<Method> method;
+  std::vector<double> deviation;
   KdigaBench(bool norm, const std::string& form)
-      : student(5, norm), method(create_method("kdiga", "form", form)) {
+      : KdigaBench(norm, create_method("kdiga", "form", form)) {}
+  KdigaBench(bool norm, std::unique_ptr<Method> m, std::vector<double> deviations = {})
+      : student(5, norm), method(std::move(m)), deviation(std::move(deviations)) {
     fill(
         student, [](double i) { return 0.5 * std::sin(1.7 * i + 0.3); },
         [](double i) { return 0.8 * std::sin(1.1 * i + 0.2); });
@@ -82,7 +87,9 @@ struct KdigaBench {
     const nn::Features s = student.forward_features(Variable(x)),
                        t = teacher.forward_features(Variable(x));
     const data::Dataset none;
-    method->prepare({student, teacher, s, t, none, Stream(1), 2, {}});
+    Pair pair{student, teacher, s, t, none, Stream(1), 2, {}};
+    pair.standardisation.deviation = deviation;
+    method->prepare(pair);
   }
 };
 
@@ -128,6 +135,68 @@ TEST(Kdiga, GradientsAreThoseOfTheDistance) {
     }
 }
 
+TEST(Kdiga, GoldenValueOfDifferences) {
+  const Variable above(student_input({4, 10}, 3), true);
+  const Variable loss = kdiga::difference_loss(above, Variable(student_input({4, 10}, 2)),
+                                               Variable(teacher_input({4, 10}, 4)),
+                                               Variable(teacher_input({4, 10}, 3)));
+  EXPECT_NEAR(loss.item(), 0.3434862, 1e-6);
+  loss.backward();
+  EXPECT_NEAR(kd::norm(above.grad()), 0.1232, 1e-6);
+  EXPECT_NEAR(above.grad().at(0), -0.0192726, 1e-7);
+}
+
+/// The step on both sides as its definition has it, and its gradient beside central differences.
+TEST(Kdiga, ComparesTheLogitsOnBothSides) {
+  for (const bool norm : {false, true}) {
+    KdigaBench b(norm, "igdm");
+    const Variable loss = b.loss();
+    const double eps = 8.0 / 255;
+    const Variable x(b.images, true);
+    cross_entropy(b.student(x), Tensor::of<int64_t>({1, 3}), Reduction::sum).backward();
+    const Variable delta = train::sign(x.grad()) * eps;
+    const auto sides = [&](nn::Network& net) {
+      const Variable both =
+          net(concat({Variable(b.images) + delta, Variable(b.images) - delta}, 0));
+      return slice(both, 0, 0, 2) - slice(both, 0, 2, 4);
+    };
+    const double expected =
+        20 * distillation_loss(sides(b.student), sides(b.teacher).data(), 1).item();
+    EXPECT_GT(expected, 1e-5);
+    b.student.zero_grad();
+    EXPECT_NEAR(loss.item(), expected, 1e-9 * expected);
+    loss.backward();
+    for (const Variable& w : {b.student.conv.weight, b.student.fc.weight})
+      for (int64_t e = 0; e < w.data().numel(); e += 7) {
+        double& element = w.data().data<double>()[e];
+        const double at = element, h = 1e-6;
+        element = at + h;
+        const double above = b.loss().item();
+        element = at - h;
+        const double below = b.loss().item();
+        element = at;
+        const double numeric = (above - below) / (2 * h);
+        EXPECT_NEAR(w.grad().at(e), numeric, 1e-7 + 1e-4 * std::abs(numeric)) << norm << e;
+      }
+  }
+}
+
+/// In units of pixels: a channel of twice the deviation is moved half as far, and b and c say how
+/// far.
+TEST(Kdiga, StepsInUnitsOfPixels) {
+  const auto value = [](double eps, double both_sides, double deviation) {
+    NamedSettings settings = default_method_settings();
+    AnySettings& own = settings.at("kdiga");
+    SetField<std::string>(own, "form", "igdm"), SetField<double>(own, "eps", eps);
+    SetField<double>(own, "b", both_sides), SetField<double>(own, "c", both_sides);
+    KdigaBench b(false, create_method("kdiga", settings), {deviation, deviation, deviation});
+    return b.loss().item();
+  };
+  EXPECT_DOUBLE_EQ(value(0.02, 1, 1), value(0.01, 1, 0.5));
+  EXPECT_NEAR(value(0.02, 1, 1), value(0.01, 2, 1), 1e-12);
+  EXPECT_GT(value(0.02, 1, 1), 1.5 * value(0.01, 1, 1));
+}
+
 TEST(Kdiga, EqualNetworksHaveNeitherLossNorGradient) {
   KdigaBench b(false, "norm");
   fill(
@@ -156,13 +225,42 @@ std::unique_ptr<nn::Network> model(uint64_t seed, const std::string& name = "res
 /// The running statistics move once a step, by the ordinary forward pass alone.
 TEST(Kdiga, RunsTheStudentsBatchNormsOnceAStep) {
   const data::Dataset d = noise(32);
-  const auto student = model(1);
-  Distillation distillation("kdiga", create_method("kdiga"), model(2), nn::Task::classification);
-  nn::Monitor monitor;
-  const auto result =
-      teach(*student, distillation, d, d, monitor, {.epochs = 1, .batch = 8, .lr = 0.01});
-  EXPECT_TRUE(std::isfinite(result.loss));
-  EXPECT_EQ(student->state_dict().get("bn1.num_batches_tracked").item(), 4);
+  for (const char* form : {"norm", "igdm"}) {
+    const auto student = model(1);
+    Distillation distillation("kdiga", create_method("kdiga", "form", std::string(form)), model(2),
+                              nn::Task::classification);
+    nn::Monitor monitor;
+    const auto result =
+        teach(*student, distillation, d, d, monitor, {.epochs = 1, .batch = 8, .lr = 0.01});
+    EXPECT_TRUE(std::isfinite(result.loss));
+    EXPECT_EQ(student->state_dict().get("bn1.num_batches_tracked").item(), 4) << form;
+  }
+}
+
+/// Weights that stay: then running statistics are the same whatever the form, unless a pass of its
+/// own moves them.
+TEST(Kdiga, TheOtherPassesMoveNoStatistics) {
+  const data::Dataset d = noise(32);
+  const auto after = [&](const char* form, const char* teacher_bn) {
+    NamedSettings settings = default_method_settings();
+    AnySettings& own = settings.at("kdiga");
+    SetField<std::string>(own, "form", form), SetField<std::string>(own, "teacher_bn", teacher_bn);
+    auto student = model(1);
+    auto teacher = model(2);
+    nn::Network& seen = *teacher;
+    Distillation distillation("kdiga", create_method("kdiga", settings), std::move(teacher),
+                              nn::Task::classification);
+    nn::Monitor monitor;
+    teach(*student, distillation, d, d, monitor, {.epochs = 1, .batch = 8, .lr = 1e-30});
+    std::vector<float> all;
+    for (nn::Network* net : {student.get(), &seen})
+      for (const float x : net->state_dict().get("bn1.running_mean").to_vector<float>())
+        all.push_back(x);
+    return all;
+  };
+  for (const char* teacher_bn : {"eval", "adapt"})
+    EXPECT_EQ(after("igdm", teacher_bn), after("norm", teacher_bn)) << teacher_bn;
+  EXPECT_NE(after("norm", "adapt"), after("norm", "eval"));
 }
 
 // --- VAM-R ---------------------------------------------------------------------------------------
@@ -274,6 +372,10 @@ TEST(Surgery, RefusesWhatItCannotServe) {
   };
   message("kdiga", "form", std::string("l1"), {"methods.kdiga.form"});
   message("kdiga", "weight", -1.0, {"methods.kdiga.weight"});
+  message("kdiga", "alpha", -1.0, {"methods.kdiga.alpha"});
+  message("kdiga", "eps", 8.0, {"methods.kdiga.eps", "(0, 1]", "found 8"});
+  message("kdiga", "eps", 0.0, {"methods.kdiga.eps"});
+  message("kdiga", "b", -1.0, {"methods.kdiga.b"});
   message("vam", "block", int64_t{0}, {"methods.vam.block"});
   message("vam", "attention_temperature", 0.0, {"methods.vam.attention_temperature"});
   message("vam", "entropy_weight", -1.0, {"methods.vam.entropy_weight"});

@@ -74,15 +74,26 @@ class Losses : public nn::Monitor {
 
 class CudaDistillation : public testing::TestWithParam<std::string> {
  protected:
+  /// "kdiga form=igdm" is kdiga with a setting of its own.
+  std::string name() const { return GetParam().substr(0, GetParam().find(' ')); }
   std::unique_ptr<Method> method() const {
     NamedSettings settings = default_method_settings();
+    if (const size_t space = GetParam().find(' '), sign = GetParam().find('=');
+        sign != std::string::npos) {
+      const std::string key = GetParam().substr(space + 1, sign - space - 1),
+                        value = GetParam().substr(sign + 1);
+      if (value == "true")
+        SetField<bool>(settings.at(name()), key, true);
+      else
+        SetField<std::string>(settings.at(name()), key, value);
+    }
     for (const char* section : {"init", "paraphraser"})
       for (const auto& [key, value] : {std::pair{"epochs", int64_t{2}}, {"batch", int64_t{4}}}) {
         try {
-          SetField<int64_t>(settings.at(GetParam()), cat(section, ".", key), value);
+          SetField<int64_t>(settings.at(name()), cat(section, ".", key), value);
         } catch (const Error&) {}  // no such stage
       }
-    return create_method(GetParam(), settings);
+    return create_method(name(), settings);
   }
 
   /// Losses of the stages before and of the training, an epoch each.
@@ -103,9 +114,9 @@ class CudaDistillation : public testing::TestWithParam<std::string> {
                                  {}};
       p.run(context);
     }
-    CountedDistillation distillation(GetParam(), method(), network(2, device),
-                                     nn::Task::classification,
+    CountedDistillation distillation(name(), method(), network(2, device), nn::Task::classification,
                                      [this](const std::string&) { return folder_.path(); });
+    distillation.fakes_begin_at(10);
     teach(*student, distillation, split.train, split.test, monitor,
           {.epochs = 2, .batch = 4, .lr = lr, .crop_padding = 1});
     EXPECT_EQ(distillation.calls(), device == cpu ? 8 : 3) << "two as usual, one recorded";
@@ -161,6 +172,12 @@ INSTANTIATE_TEST_SUITE_P(Methods, CudaStoredLogits,
                          testing::Values("blkd", "cckd", "ckd", "cmkd", "dkd", "dist"),
                          [](const auto& info) { return std::string(info.param); });
 
+INSTANTIATE_TEST_SUITE_P(Forms, CudaDistillation,
+                         testing::Values("cckd swap_for_fakes=true", "cmkd ranks=projection",
+                                         "kdiga form=igdm"),
+                         [](const auto& info) {
+                           return info.param.substr(0, info.param.find(' '));
+                         });
 INSTANTIATE_TEST_SUITE_P(Methods, CudaDistillation, testing::ValuesIn(methods_of_three_maps()),
                          [](const auto& info) { return info.param; });
 

@@ -96,6 +96,19 @@ case("argmax", {"x": real(3, 4, 5)}, {"axis": 1, "keepdim": True}, one(lambda x:
 case("topk", {"x": real(3, 17)}, {"k": 5}, lambda x: dict(zip(("values", "indices"), x.topk(5))))
 case("one_hot", {"index": integers(7, 3, 4)}, {"classes": 7}, one(lambda index: F.one_hot(index, 7).float()))
 
+
+
+def isotonic(x):
+    """y_i = min over j <= i of max over k >= i of the mean of x_j .. x_k."""
+    n = x.shape[-1]
+    means = {(j, k): x[..., j:k + 1].mean(-1) for j in range(n) for k in range(j, n)}
+    return torch.stack([torch.stack([torch.stack([means[j, k] for k in range(i, n)]).amax(0) for j in range(i + 1)]).amin(0)
+                        for i in range(n)], -1)
+
+
+case("isotonic", {"x": real(5, 11)}, {}, one(isotonic))
+case("isotonic", {"x": real(2, 3, 17, low=-9, high=9)}, {}, one(isotonic))
+
 # --- matrices ---
 for ta in (False, True):
     for tb in (False, True):
