@@ -139,8 +139,10 @@ Estimate gap_of_classifier(const Tensor& real, const Tensor& fake, const Stream&
 }
 
 Estimate gap_of_ratio(const std::vector<double>& ratios) {
+  const double mean = estimate(ratios).mean;
+  LIMBECK_CHECK(mean > 0, "theorem1.ratio: the density ratio of every fake is ", mean);
   std::vector<double> distances;
-  for (const double r : ratios) distances.push_back(std::abs(r - 1) / 2);
+  for (const double r : ratios) distances.push_back(std::abs(r / mean - 1) / 2);
   return estimate(distances);
 }
 

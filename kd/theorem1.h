@@ -46,8 +46,8 @@ Estimate gap_of_losses(const std::vector<double>& real, const std::vector<double
 /// classifier gives a lower bound.
 Estimate gap_of_classifier(const Tensor& real, const Tensor& fake, const Stream& stream);
 
-/// Mean of |r - 1| / 2 over fakes, r the density ratio real / fake of images under their labels: TV
-/// of the images where r is exact. Throws without any.
+/// Mean of |r - 1| / 2 over fakes, r the density ratio real / fake divided by its mean, which is 1
+/// where r is exact: this is then TV of the images. Throws without any positive ratio.
 Estimate gap_of_ratio(const std::vector<double>& ratios);
 
 /// Total variation between two distributions of labels, given by how often each class (or cell of
