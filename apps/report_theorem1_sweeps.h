@@ -10,8 +10,8 @@
 namespace limbeck::report {
 
 /// A row for each step to more fakes: by how much the terms and the measured error change. The note
-/// says for each set of students, in plain words, whether bound and measurement agree. No rows where
-/// nothing differs in the number of fakes alone.
+/// says for each set of students, in plain words, whether bound and measurement agree. No rows
+/// where nothing differs in the number of fakes alone.
 Table theorem1_fakes_table(const std::vector<Group>& groups);
 
 /// The distance between real and fake over the loss of the teacher that filtered, as a line: C_M1
