@@ -41,8 +41,8 @@ class DataFreeGenerator : public Generator {
   size_t mean_, deviation_;  // f32 [channels]
 };
 
-/// "cgdd" -> "cgdd_response": the family that reads responses in the place of classes. Throws naming
-/// `key` and those that have one when `arch` has none.
+/// "cgdd" -> "cgdd_response": the family that reads responses in the place of classes. Throws
+/// naming `key` and those that have one when `arch` has none.
 std::string response_form(const std::string& arch, const std::string& key);
 
 /// Throws naming the families when `arch` is none of them.

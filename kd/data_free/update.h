@@ -46,8 +46,9 @@ struct LossConditions {
 GeneratorLoss generator_loss(const GeneratorLossSettings& settings, nn::Network& teacher,
                              nn::Network* student, const MadeImages& made,
                              const LossConditions& conditions = {});
-/// The weighted sum of the student's terms, a scalar. Logits [B, K] and labels i64 [B] as requested,
-/// or both responses [B, 1], whose cross entropy is mean |s - y|; no gradient to the teacher.
+/// The weighted sum of the student's terms, a scalar. Logits [B, K] and labels i64 [B] as
+/// requested, or both responses [B, 1], whose cross entropy is mean |s - y|; no gradient to the
+/// teacher.
 Variable student_loss(const StudentLossSettings& settings, const nn::Features& student,
                       const nn::Features& teacher, const Tensor& labels);
 
