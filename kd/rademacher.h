@@ -81,7 +81,8 @@ struct SignTraining {
 train::Settings sign_settings(train::Settings student);
 
 /// Every size that `images` has, `draws` times each; one line of metrics for each training.
-/// Resumes bit-equal. In a trial one training stands for all.
+/// Resumes bit-equal. In a trial one training stands for all. Throws when every size is above the
+/// number of images.
 std::vector<SignFit> fit_signs(const data::Dataset& images, const SignTraining& training,
                                const RademacherSettings& settings, const Stream& stream,
                                nn::Monitor& monitor);

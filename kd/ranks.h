@@ -19,7 +19,8 @@ Tensor descending_ranks(int64_t k, const Tensor& like);
 /// Teboul, Berthet, Djolonga, "Fast differentiable sorting and ranking", 2020):
 ///   s = x / eps, largest first;  s - isotonic(s - (K, .. 1)), back in x's order
 /// Exact ranks with a gradient of 0 where gaps between neighbours are above eps; a line where they
-/// are far below. Equal entries have equal ranks. `descending` is descending_ranks(K, x).
+/// are far below. Equal entries have equal ranks. x [n, K], and so is the result; `descending` is
+/// descending_ranks(K, x).
 Variable projected_ranks(const Variable& x, double eps, const Tensor& descending);
 
 /// Rows with mean 0 and deviation 1: (x - mean) / sqrt(var + 1e-12), the variance biased.

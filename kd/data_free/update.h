@@ -52,7 +52,7 @@ GeneratorLoss generator_loss(const GeneratorLossSettings& settings, nn::Network&
 Variable student_loss(const StudentLossSettings& settings, const nn::Features& student,
                       const nn::Features& teacher, const Tensor& labels);
 
-/// Whether labels are responses.
+/// Whether labels are responses [B, 1] and not classes [B].
 inline bool are_responses(const Tensor& labels) { return labels.dtype() != DType::i64; }
 /// What a generator is asked: classes i64 [B], with targets f32 [B, K] their mixture, or responses
 /// [B, 1].
