@@ -3,7 +3,7 @@
 #include <vector>
 
 #include "nn/monitor.h"
-#include "tensor/tensor.h"
+#include "ops/op.h"
 
 namespace limbeck::kd::data_free {
 
