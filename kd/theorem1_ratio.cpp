@@ -59,8 +59,9 @@ void measure_ratio(Experiment& experiment, StageContext& context, const RatioInp
   net->to(experiment.device);
   const Stream stream = experiment.stream("theorem1/ratio");
   // The ratio of images that it has seen is not what it would say of others.
-  const auto [seen, unseen] = halves_by_label(fakes, stream.fork("halves"));
-  const gan::ImageSource source{StoredFakes(seen, settings.flip)};
+  const auto halves = halves_by_label(fakes, stream.fork("halves"));
+  const data::Dataset& unseen = halves.second;
+  const gan::ImageSource source{StoredFakes(halves.first, settings.flip)};
   gan::train_ratio({*net, features.extractor, source, real, stream, context.monitor}, settings);
   if (nn::Trial* const trial = context.monitor.trial())
     return trial->measure(1, [&] { ratios_on(*net, features, unseen, context.monitor); });
