@@ -19,7 +19,6 @@ Settings benchmark_settings(const std::string& method, int64_t batch) {
   Settings s = find_entry(method)->defaults;
   s.batch = batch;
   if (s.synthesis.used()) return s;
-  s.order = "generator";
   s.generator.arch = "dfq";
   s.generator.ch = 256, s.generator.dim_z = 256;
   s.generator.eval_images = true;

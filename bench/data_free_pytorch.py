@@ -5,6 +5,7 @@ A round is what `limbeck bench train --method` makes of one (apps/bench_data_fre
 synthesis of five steps (datafree_kd.py has 1:5 and 200:400). Synthesised images stay in memory: writing and reading PNG files is left out.
 """
 import sys
+import tempfile
 import types
 
 import torch
@@ -41,7 +42,7 @@ def synthesizer_of(datafree, method, teacher, student, batch, normalizer, criter
     common = dict(nz=NOISE, img_size=(3, 32, 32), lr_g=1e-3, synthesis_batch_size=batch, sample_batch_size=batch, normalizer=normalizer)
     if method == "cmi":
         generator = datafree.models.generator.Generator(nz=NOISE, ngf=64, img_size=32, nc=3)
-        made = datafree.synthesis.CMISynthesizer(teacher, student, generator, num_classes=100, iterations=SYNTHESIS_STEPS, head_dim=256, save_dir="/dev/shm/cmi", **WEIGHTS[method], **common)
+        made = datafree.synthesis.CMISynthesizer(teacher, student, generator, num_classes=100, iterations=SYNTHESIS_STEPS, head_dim=256, save_dir=tempfile.gettempdir(), **WEIGHTS[method], **common)
         made.data_pool = InMemory()
         return made
     generator = datafree.models.generator.LargeGenerator(nz=NOISE, ngf=64, img_size=32, nc=3)

@@ -20,7 +20,8 @@ int descriptor_of(std::filesystem::path path) {
   const std::string folder_of_all = cat("/proc/", ::getpid(), "/fd");
   std::error_code error;
   for (int links = 0; links < 8; ++links) {
-    const std::filesystem::path folder = std::filesystem::canonical(path.parent_path(), error);
+    const std::filesystem::path folder =
+        std::filesystem::canonical(path.has_parent_path() ? path.parent_path() : ".", error);
     if (error) return -1;
     const std::string name = path.filename();
     if (folder == folder_of_all)

@@ -123,6 +123,7 @@ ln -s /proc/self/fd/1 "$work/stdout"
 check "to a file by the name of the descriptor" bash -c "'$limbeck' convert '$ckpt' '$work/stdout' --plain > '$work/redirected'"
 check "comes what a file would hold there too" bash -c "head -c \$(stat -c %s '$work/plain.safetensors') '$work/redirected' | cmp - '$work/plain.safetensors'"
 check "and the name stays" test -L "$work/stdout"
+check "nor does a name without a folder go" bash -c "cd '$work' && '$(realpath "$limbeck")' convert '$(realpath "$ckpt")' stdout --plain > again && test -L stdout"
 echo keep > "$work/victim"
 ln -s victim "$work/o.safetensors.tmp"
 check "a link where a temporary file was" "$limbeck" convert "$ckpt" "$work/o.safetensors" --plain
