@@ -6,7 +6,7 @@
 #include <set>
 
 #include "apps/console.h"
-#include "apps/report_regression.h"
+#include "apps/line_fit.h"
 #include "apps/report_svg.h"
 #include "apps/report_text.h"
 #include "apps/report_theorem1_values.h"

@@ -6,6 +6,7 @@
 
 #include "kd/checks.h"
 #include "kd/stages.h"
+#include "kd/theorem1_results.h"
 
 namespace limbeck::kd {
 namespace {
@@ -20,16 +21,12 @@ int64_t smallest_size(const RademacherSettings& s) {
   return *std::min_element(s.sizes.begin(), s.sizes.end());
 }
 
-void put(StageContext& context, const std::string& key, const Estimate& e) {
-  context.results[key] = {e.mean, "", Better::neither, "theorem1"};
-  context.results[key + "_error"] = {e.error, "", Better::neither, "theorem1"};
-}
-
 /// Mean and standard error over the draws of each size.
 void put_by_size(StageContext& context, const std::vector<SignFit>& fits) {
   std::map<int64_t, std::vector<double>> by_size;
   for (const SignFit& f : fits) by_size[f.images].push_back(f.correlation);
-  for (const auto& [n, found] : by_size) put(context, cat("rademacher_", n), estimate(found));
+  for (const auto& [n, found] : by_size)
+    put_theorem1(context, cat("rademacher_", n), estimate(found));
 }
 
 }  // namespace
@@ -66,7 +63,7 @@ void measure_rademacher(Experiment& experiment, StageContext& context, const Stu
                 settings, experiment.stream("rademacher"), context.monitor);
   if (context.monitor.trial()) return;
   put_by_size(context, fits);
-  put(context, "rademacher_root", rademacher_root(fits));
+  put_theorem1(context, "rademacher_root", rademacher_root(fits));
 }
 
 }  // namespace limbeck::kd

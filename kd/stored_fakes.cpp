@@ -8,8 +8,6 @@
 namespace limbeck::kd {
 namespace {
 
-const Tensor& labels_of(const data::Dataset& d) { return d.classes > 0 ? d.labels : d.targets; }
-
 /// `rows` by their label, those with equal labels as they come.
 void sort_by_label(const data::Dataset& d, std::vector<int64_t>& rows) {
   const Tensor& labels = labels_of(d);
@@ -18,6 +16,8 @@ void sort_by_label(const data::Dataset& d, std::vector<int64_t>& rows) {
 }
 
 }  // namespace
+
+const Tensor& labels_of(const data::Dataset& d) { return d.classes > 0 ? d.labels : d.targets; }
 
 StoredFakes::StoredFakes(data::Dataset fakes, bool flip) : fakes_(std::move(fakes)), flip_(flip) {
   LIMBECK_CHECK(fakes_.size() > 0, "stored fakes: the set has no images");

@@ -7,6 +7,9 @@
 
 namespace limbeck::kd {
 
+/// What the images of a set stand for: classes i64 [N], or responses f32 [N].
+const Tensor& labels_of(const data::Dataset& set);
+
 /// Hands out the images of a set with replacement. For a class it is one of the class's images, for
 /// a response one of those with the nearest responses. A gan::ImageSource.
 class StoredFakes {

@@ -4,13 +4,11 @@
 #include "kd/outputs.h"
 #include "kd/stages.h"
 #include "kd/stored_fakes.h"
-#include "kd/theorem1.h"
+#include "kd/theorem1_results.h"
 #include "tensor/rows.h"
 
 namespace limbeck::kd {
 namespace {
-
-const Tensor& labels_of(const data::Dataset& d) { return d.classes > 0 ? d.labels : d.targets; }
 
 /// How often each class occurs, or each tenth of the scale (responses in [0, 1], or a little out).
 std::vector<int64_t> label_counts(const data::Dataset& d) {
@@ -38,11 +36,6 @@ std::vector<double> ratios_on(gan::RatioNet& net, const RatioFeatures& features,
   return ratios;
 }
 
-void put(StageContext& context, const std::string& key, const Estimate& e) {
-  context.results[key] = {e.mean, "", Better::neither, "theorem1"};
-  context.results[key + "_error"] = {e.error, "", Better::neither, "theorem1"};
-}
-
 }  // namespace
 
 void measure_ratio(Experiment& experiment, StageContext& context, const RatioInputs& inputs) {
@@ -68,9 +61,9 @@ void measure_ratio(Experiment& experiment, StageContext& context, const RatioInp
   const std::vector<double> ratios = ratios_on(*net, features, unseen, context.monitor);
   const Estimate of_images = gap_of_ratio(ratios);
   const double of_labels = gap_of_labels(label_counts(real), label_counts(fakes));
-  put(context, "tv_ratio", {std::min(1.0, of_images.mean + of_labels), of_images.error});
-  put(context, "mean_ratio", estimate(ratios));
-  context.results["tv_labels"] = {of_labels, "", Better::neither, "theorem1"};
+  put_theorem1(context, "tv_ratio", {std::min(1.0, of_images.mean + of_labels), of_images.error});
+  put_theorem1(context, "mean_ratio", estimate(ratios));
+  put_theorem1(context, "tv_labels", of_labels);
 }
 
 }  // namespace limbeck::kd

@@ -7,7 +7,7 @@
 #include "kd/checkpoint.h"
 #include "kd/outputs.h"
 #include "kd/stages.h"
-#include "kd/theorem1.h"
+#include "kd/theorem1_results.h"
 
 namespace limbeck::kd {
 namespace {
@@ -79,10 +79,10 @@ class Measurement {
     return train::image_losses(*n.network, d, n.standardisation, experiment_.task().criterion());
   }
   void put(const std::string& key, double value, Better better = Better::neither) {
-    context_.results[key] = {value, "", better, "theorem1"};
+    put_theorem1(context_, key, value, better);
   }
   void put(const std::string& key, const Estimate& e, Better better = Better::neither) {
-    put(key, e.mean, better), put(key + "_error", e.error);
+    put_theorem1(context_, key, e, better);
   }
 
   void sizes() {

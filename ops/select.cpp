@@ -6,54 +6,13 @@
 
 #include "ops/broadcast.h"
 #include "ops/checks.h"
+#include "ops/comparisons.h"
 #include "ops/op.h"
 
 namespace limbeck::select_op {
 namespace {
 
-struct Equal {
-  static constexpr const char* name = "equal";
-  template <class T>
-  static bool value(T a, T b) {
-    return a == b;
-  }
-};
-struct Less {
-  static constexpr const char* name = "less";
-  template <class T>
-  static bool value(T a, T b) {
-    return a < b;
-  }
-};
-struct Greater {
-  static constexpr const char* name = "greater";
-  template <class T>
-  static bool value(T a, T b) {
-    return a > b;
-  }
-};
-
-struct NotEqual {
-  static constexpr const char* name = "not_equal";
-  template <class T>
-  static bool value(T a, T b) {
-    return a != b;
-  }
-};
-struct LessEqual {
-  static constexpr const char* name = "less_equal";
-  template <class T>
-  static bool value(T a, T b) {
-    return a <= b;
-  }
-};
-struct GreaterEqual {
-  static constexpr const char* name = "greater_equal";
-  template <class T>
-  static bool value(T a, T b) {
-    return a >= b;
-  }
-};
+using namespace comparison;
 
 template <class F>
 void compare(const ForwardCall& c) {

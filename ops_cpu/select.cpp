@@ -3,7 +3,7 @@
 // 13 an element of where, forwards and backwards, 9 of a comparison.
 #include <type_traits>
 
-#include "ops/checks.h"
+#include "ops/comparisons.h"
 #include "ops/op.h"
 #include "ops_cpu/broadcast.h"
 #include "ops_cpu/parallel.h"
@@ -86,30 +86,7 @@ void where_backward(const BackwardCall& c) {
   }
 }
 
-struct Equal {
-  static constexpr const char* name = "equal";
-  static bool value(float a, float b) { return a == b; }
-};
-struct NotEqual {
-  static constexpr const char* name = "not_equal";
-  static bool value(float a, float b) { return a != b; }
-};
-struct Less {
-  static constexpr const char* name = "less";
-  static bool value(float a, float b) { return a < b; }
-};
-struct LessEqual {
-  static constexpr const char* name = "less_equal";
-  static bool value(float a, float b) { return a <= b; }
-};
-struct Greater {
-  static constexpr const char* name = "greater";
-  static bool value(float a, float b) { return a > b; }
-};
-struct GreaterEqual {
-  static constexpr const char* name = "greater_equal";
-  static bool value(float a, float b) { return a >= b; }
-};
+using namespace comparison;
 
 template <class F>
 void compare(const ForwardCall& c) {

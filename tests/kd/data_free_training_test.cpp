@@ -84,30 +84,37 @@ TEST(DataFreeTraining, GeneratorObeysSoftTargets) {
   EXPECT_GT(monitor.all.at("hit_rate").back(), 0.8);
 }
 
+/// Stopped at each of these occasions to save, and gone on with.
+void expect_resumes(const Settings& s, const std::vector<int64_t>& occasions,
+                    nn::Task task = nn::Task::classification) {
+  Toy undisturbed(s, cpu, task);
+  Stopping never;
+  const DataFreeResult expected = undisturbed.train(s, never);
+  for (const int64_t at : occasions) {
+    SCOPED_TRACE(at);
+    Toy stopped(s, cpu, task);
+    Stopping first(at);
+    EXPECT_THROW(stopped.train(s, first), nn::Interrupted);
+    Toy resumed(s, cpu, task);
+    Stopping then(0, first.saved);
+    const DataFreeResult r = resumed.train(s, then);
+    test::expect_equal_bits(undisturbed.student->state_dict(), resumed.student->state_dict());
+    test::expect_equal_bits(undisturbed.generator->state_dict(), resumed.generator->state_dict());
+    EXPECT_EQ(expected.last.loss, r.last.loss);
+    EXPECT_EQ(expected.last.class_entropy, r.last.class_entropy);
+    EXPECT_EQ(expected.last.label_error, r.last.label_error);
+    EXPECT_EQ(expected.last.disagreement, r.last.disagreement);
+  }
+}
+
 /// Stopped at occasions to save: the end of each of four rounds, with syntheses also before each of
 /// their three steps.
 TEST(DataFreeTraining, ResumesToTheSameBits) {
   for (const char* method : {"cgdd", "dafl", "dfad", "zskt", "deepinversion", "fast", "cmi"}) {
     SCOPED_TRACE(method);
     const Settings s = toy_settings(method);
-    Toy undisturbed(s);
-    Stopping never;
-    const DataFreeResult expected = undisturbed.train(s, never);
-    const std::vector<int64_t> occasions =
-        s.synthesis.used() ? std::vector<int64_t>{1, 6, 8, 12, 15} : std::vector<int64_t>{1, 2, 3};
-    for (const int64_t at : occasions) {
-      SCOPED_TRACE(at);
-      Toy stopped(s);
-      Stopping first(at);
-      EXPECT_THROW(stopped.train(s, first), nn::Interrupted);
-      Toy resumed(s);
-      Stopping then(0, first.saved);
-      const DataFreeResult r = resumed.train(s, then);
-      test::expect_equal_bits(undisturbed.student->state_dict(), resumed.student->state_dict());
-      test::expect_equal_bits(undisturbed.generator->state_dict(), resumed.generator->state_dict());
-      EXPECT_EQ(expected.last.loss, r.last.loss);
-      EXPECT_EQ(expected.last.class_entropy, r.last.class_entropy);
-    }
+    expect_resumes(s, s.synthesis.used() ? std::vector<int64_t>{1, 6, 8, 12, 15}
+                                         : std::vector<int64_t>{1, 2, 3});
   }
 }
 
@@ -158,22 +165,7 @@ TEST(DataFreeResponses, GeneratorObeysAndStudentAgrees) {
 }
 
 TEST(DataFreeResponses, ResumeToTheSameBits) {
-  const Settings s = toy_responses();
-  Toy undisturbed(s, cpu, nn::Task::regression);
-  Stopping never;
-  const DataFreeResult expected = undisturbed.train(s, never);
-  for (const int64_t at : {1, 3}) {
-    Toy stopped(s, cpu, nn::Task::regression);
-    Stopping first(at);
-    EXPECT_THROW(stopped.train(s, first), nn::Interrupted);
-    Toy resumed(s, cpu, nn::Task::regression);
-    Stopping then(0, first.saved);
-    const DataFreeResult r = resumed.train(s, then);
-    test::expect_equal_bits(undisturbed.student->state_dict(), resumed.student->state_dict());
-    test::expect_equal_bits(undisturbed.generator->state_dict(), resumed.generator->state_dict());
-    EXPECT_EQ(expected.last.label_error, r.last.label_error);
-    EXPECT_EQ(expected.last.disagreement, r.last.disagreement);
-  }
+  expect_resumes(toy_responses(), {1, 3}, nn::Task::regression);
 }
 
 TEST(DataFreeResponses, AGeneratorThatIgnoresThemIsSaid) {

@@ -1,5 +1,5 @@
 // Straight lines beside numbers computed by hand and quantiles of tables.
-#include "apps/report_regression.h"
+#include "apps/line_fit.h"
 
 #include <gtest/gtest.h>
 

@@ -1,4 +1,4 @@
-#include "apps/report_regression.h"
+#include "apps/line_fit.h"
 
 #include <algorithm>
 #include <cmath>
