@@ -38,10 +38,13 @@ std::string joined(const std::vector<std::string>& names) {
 
 std::string nearest_name(const std::string& name, const std::vector<std::string>& candidates) {
   const size_t bound = std::min(std::max<size_t>(2, name.size() / 3), name.size() - 1);
+  const std::string wanted = lower(name);
   std::string best;
   size_t best_distance = bound + 1;
   for (const auto& c : candidates) {
-    const size_t d = edit_distance(lower(name), lower(c));
+    // So many letters are missing at least: a name of kilobytes is compared with nothing.
+    if (std::max(c.size(), name.size()) - std::min(c.size(), name.size()) >= best_distance) continue;
+    const size_t d = edit_distance(wanted, lower(c));
     if (d < best_distance) best_distance = d, best = c;
   }
   return best;

@@ -1,5 +1,6 @@
-// What allocators tell AddressSanitizer and MemorySanitizer (GCC's and clang's) of memory that they
-// keep and hand out again; nothing without them.
+// What allocators tell AddressSanitizer and MemorySanitizer (GCC's and clang's), or valgrind (with
+// LIMBECK_VALGRIND, see make memcheck), of memory that they keep and hand out again; nothing
+// without them.
 #pragma once
 #include <cstddef>
 
@@ -12,6 +13,9 @@
 #elif __has_feature(memory_sanitizer)
 #define LIMBECK_WATCHED 1
 #include <sanitizer/msan_interface.h>
+#elif defined(LIMBECK_VALGRIND)
+#define LIMBECK_WATCHED 1
+#include <valgrind/memcheck.h>
 #endif
 
 namespace limbeck::sanitizers {
@@ -29,6 +33,8 @@ inline void forbid([[maybe_unused]] const void* block, [[maybe_unused]] size_t b
   __asan_poison_memory_region(block, bytes);
 #elif __has_feature(memory_sanitizer)
   __msan_poison(block, bytes);
+#elif defined(LIMBECK_VALGRIND)
+  VALGRIND_MAKE_MEM_NOACCESS(block, bytes);
 #endif
 }
 
@@ -38,6 +44,8 @@ inline void allow([[maybe_unused]] const void* block, [[maybe_unused]] size_t by
   __asan_unpoison_memory_region(block, bytes);
 #elif __has_feature(memory_sanitizer)
   __msan_allocated_memory(block, bytes);
+#elif defined(LIMBECK_VALGRIND)
+  VALGRIND_MAKE_MEM_UNDEFINED(block, bytes);
 #endif
 }
 

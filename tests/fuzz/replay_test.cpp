@@ -2,10 +2,13 @@
 // 50 places, which it refuses unless they consist of lines or records, and with each of 200 flipped
 // bits, which it refuses where the format has a checksum. What else happens (another exception, a
 // crash, a report of the sanitizers) fails. tests/e2e/readers.sh runs this within 1 GB and 5
-// seconds a reader.
+// seconds a reader, `make memcheck` under valgrind. LIMBECK_CORPUS: a folder of inputs that the
+// fuzzer collected, fed too.
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <cstdlib>
+#include <filesystem>
 
 #include "tensor/error.h"
 #include "tensor/random.h"
@@ -15,6 +18,16 @@
 
 namespace limbeck::fuzz {
 namespace {
+
+/// What the fuzzer collected for a reader below LIMBECK_CORPUS, where that is set.
+std::vector<std::string> collected(const std::string& reader) {
+  std::vector<std::string> files;
+  const char* const corpus = std::getenv("LIMBECK_CORPUS");
+  if (!corpus) return files;
+  for (const auto& file : std::filesystem::directory_iterator(cat(corpus, "/", reader)))
+    files.push_back(file.path().string());
+  return files;
+}
 
 class Reader : public ::testing::TestWithParam<Target> {};
 
@@ -57,6 +70,8 @@ TEST_P(Reader, ReadsOrRefusesDamagedFiles) {
         EXPECT_EQ(answer, Answer::refused) << "bit " << bit;
       }
     }
+    for (const std::string& input : collected(GetParam().name))
+      feed(GetParam(), folder.path(), read_file(input));
   }
 }
 
