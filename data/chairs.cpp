@@ -180,6 +180,8 @@ void check_chairs(const ChairsSettings& s, int64_t size) {
                     s.missing_high <= whole_range && s.missing_high - s.missing_low < whole_range,
                 "data.chairs.missing_low and missing_high: expected a part of 0..90, found ",
                 s.missing_low, " and ", s.missing_high);
+  LIMBECK_CHECK(s.noise >= 0 && s.noise <= whole_range / 2,
+                "data.chairs.noise: expected 0..45 degrees, found ", s.noise);
 }
 
 /// Angle of image i. `listed`: the training angles, empty for real numbers.
@@ -191,6 +193,14 @@ double angle_of(const ChairsSettings& s, ChairsPart part, const std::vector<doub
   if (n > 0) return listed[static_cast<size_t>(stream.below(n))];
   const double gap = s.missing_high - s.missing_low, angle = stream.uniform(0, whole_range - gap);
   return angle < s.missing_low ? angle : angle + gap;
+}
+
+/// What somebody who misjudges angles writes down.
+double misjudged(double angle, double deviation, Stream stream) {
+  if (deviation == 0) return angle;
+  // Reflected, so that no response stands at the ends more often than elsewhere.
+  const double wrong = std::abs(std::fmod(angle + deviation * stream.normal(), 2 * whole_range));
+  return wrong > whole_range ? 2 * whole_range - wrong : wrong;
 }
 
 }  // namespace
@@ -231,7 +241,8 @@ Dataset chairs(const ChairsSettings& s, ChairsPart part, int64_t count, int64_t 
       models.data<int64_t>()[i] = static_cast<int64_t>(which);
       model = of_models.fork("model", static_cast<uint64_t>(which));
     }
-    angles.data<float>()[i] = static_cast<float>(angle);
+    const double error = part == ChairsPart::train ? s.noise : 0;
+    angles.data<float>()[i] = static_cast<float>(misjudged(angle, error, own.fork("noise")));
     render_chair(random_chair(model), angle, own.fork("scene"), size, images + i * size * size * 3);
   }
   if (s.label == "model") {

@@ -15,6 +15,7 @@ struct ChairsSettings {
   double missing_low = 0, missing_high = 0;
   int64_t per_angle = 0;
   int64_t models = 0;
+  double noise = 0;
   std::string label = "angle";
   void fields(FieldVisitor& v) {
     v("train", train, "training images before the draw, each at one of the training angles");
@@ -26,6 +27,9 @@ struct ChairsSettings {
     v("per_angle", per_angle, "images at each training angle; above 0 it replaces `train`");
     v("models", models,
       "different chairs, in both parts the same ones; 0: a new one in each image");
+    v("noise", noise,
+      "deviation in degrees of a normal error in the training responses, reflected at 0 and 90; "
+      "images and test responses stay as they are");
     v("label", label,
       "angle: the response | model: which of the `models` chairs it is, a class (for "
       "evaluation.types)");

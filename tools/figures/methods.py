@@ -68,6 +68,26 @@ def relations(folder):
     p.write(folder / "methods-relations.svg")
 
 
+def gradients(folder):
+    p = Picture(780, 250, "Methods on input gradients: how the losses of student and teacher move with the image is compared")
+    for y, who in ((14, "teacher"), (156, "student")):
+        p.text(8, y + 30, who, "title")
+        p.box(90, y + 4, 92, 52, "image", ["standardised"])
+        p.arrow((182, y + 22), (224, y + 22))
+        p.box(224, y + 4, 92, 52, "network")
+        p.arrow((316, y + 22), (358, y + 22))
+        p.box(358, y + 4, 110, 52, "CE", ["of each image"])
+        p.arrow((358, y + 44), (316, y + 44))
+        p.arrow((224, y + 44), (182, y + 44))
+        p.arrow((136, y + 4), (136, y - 8), (550, y - 8), (550, y + 4)) if who == "teacher" else \
+            p.arrow((136, y + 56), (136, y + 72), (550, y + 72), (550, y + 56))
+        p.box(500, y + 4, 100, 52, "g", ["dCE / dx"], strong=True)
+    p.box(640, 92, 130, 48, "loss", ["mean of |g_s - g_t|"])
+    p.arrow((600, 44), (704, 44), (704, 92))
+    p.arrow((600, 186), (704, 186), (704, 140))
+    p.write(folder / "methods-gradients.svg")
+
+
 def self_supervision(folder):
     p = Picture(780, 250, "Contrast and self-supervision: an image among other images, or among its own quarter turns")
     for y, who in ((14, "teacher"), (156, "student")):
@@ -90,7 +110,7 @@ def self_supervision(folder):
 def main():
     folder = Path(sys.argv[1] if len(sys.argv) > 1 else "docs/figures")
     folder.mkdir(parents=True, exist_ok=True)
-    for draw in (logits, features, relations, self_supervision):
+    for draw in (logits, features, relations, gradients, self_supervision):
         draw(folder)
 
 
