@@ -93,7 +93,7 @@ $(foreach isa,$(ISAS),$(eval $(call isa_rule,$(isa))))
 $(PCH).gch: tools/make/common.h
 	@mkdir -p $(@D)
 	$(call say,PCH ,$<)cp $< $(@:.gch=) && $(CXX) $(CXXFLAGS) $(OPT) -x c++-header -MT $@ -MF $(@:.gch=.d) $(@:.gch=) -o $@
-	@$(CXX) $(CXXFLAGS) -E -P $< -MF /dev/null | cksum > $@.sum
+	@$(CXX) $(CXXFLAGS) -x c++ -E -P $< -MF /dev/null | cksum > $@.sum
 .SECONDARY: $(PCH).gch
 export CCACHE_SLOPPINESS := pch_defines,time_macros,include_file_mtime,include_file_ctime
 export CCACHE_PCH_EXTSUM := true

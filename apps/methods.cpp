@@ -30,7 +30,7 @@ void print_settings(AnySettings& settings) {
                 s.help.c_str());
 }
 
-constexpr const char* line = "%-9s %-9s %-17s %-22s %-12s %s\n";
+constexpr const char* line = "%-11s %-11s %-17s %-22s %-12s %s\n";
 
 void list_methods(bool with_settings) {
   std::printf(line, "method", "", "family", "of the teacher", "stage before", "what");

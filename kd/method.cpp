@@ -55,7 +55,7 @@ const char* name_of(Family family) {
 
 const std::vector<MethodEntry>& all_methods() { return registry(); }
 
-const MethodEntry& find_method(const std::string& name, const std::string& where) {
+const MethodEntry& find_method(const std::string& name, std::string_view where) {
   std::vector<std::string> names;
   for (const MethodEntry& e : registry()) {
     if (e.name == name) return e;

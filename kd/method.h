@@ -7,6 +7,7 @@
 #include <limits>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "data/dataset.h"
@@ -194,7 +195,7 @@ struct RegisterMethod {
 /// Sorted by name.
 const std::vector<MethodEntry>& all_methods();
 /// Throws naming `where` with the nearest name when unknown.
-const MethodEntry& find_method(const std::string& name, const std::string& where);
+const MethodEntry& find_method(const std::string& name, std::string_view where);
 /// [methods] with the defaults of all that are registered, those of kd/data_free/ too.
 NamedSettings default_method_settings();
 /// Throws as find_method, and for settings that the method refuses.

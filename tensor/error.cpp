@@ -43,7 +43,8 @@ std::string nearest_name(const std::string& name, const std::vector<std::string>
   size_t best_distance = bound + 1;
   for (const auto& c : candidates) {
     // So many letters are missing at least: a name of kilobytes is compared with nothing.
-    if (std::max(c.size(), name.size()) - std::min(c.size(), name.size()) >= best_distance) continue;
+    const auto [shorter, longer] = std::minmax({c.size(), name.size()});
+    if (longer - shorter >= best_distance) continue;
     const size_t d = edit_distance(wanted, lower(c));
     if (d < best_distance) best_distance = d, best = c;
   }

@@ -42,7 +42,7 @@ attempt() {
   version=$("$@" ${cxx} --version | head -n 1)
   prefix=$(openmp "$cxx" "$@")
   echo "portability: $name builds with $version"
-  if ! "$@" make -C "$source" BUILD="$build" CXX="$cxx" WERROR=1 JOBS="${JOBS:-$(nproc)}" ${prefix:+PREFIX=$prefix} \
+  if ! "$@" make -k -C "$source" BUILD="$build" CXX="$cxx" WERROR=1 JOBS="${JOBS:-$(nproc)}" ${prefix:+PREFIX=$prefix} \
     "$build/limbeck" "$build/limbeck_tests" > "$log" 2>&1; then
     failed=1
     row "$name" "$version" "FAILED to build: $(grep -m 1 -E 'error:|Error ' "$log" | cut -c -120) ($log)"

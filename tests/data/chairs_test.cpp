@@ -175,6 +175,24 @@ TEST(Chairs, AFewModelsComeBackInBothParts) {
   EXPECT_LT(spread(1), 0.7 * spread(0));
 }
 
+TEST(Chairs, ErrorsOfTheTrainingResponses) {
+  const ChairsSettings exact{.train = 400, .test = 50},
+      judged{.train = 400, .test = 50, .noise = 8};
+  const Split a = load_chairs(exact, 16, 1), b = load_chairs(judged, 16, 1);
+  EXPECT_EQ(a.train.images.to_vector<uint8_t>(), b.train.images.to_vector<uint8_t>());
+  EXPECT_EQ(a.test.targets.to_vector<float>(), b.test.targets.to_vector<float>());
+  double sum = 0, squares = 0;
+  int inner = 0;
+  for (int64_t i = 0; i < 400; ++i) {
+    const double angle = a.train.targets.at(i), error = b.train.targets.at(i) - angle;
+    EXPECT_TRUE(b.train.targets.at(i) >= 0 && b.train.targets.at(i) <= 90);
+    if (angle < 30 || angle > 60) continue;  // three deviations from where they are reflected
+    sum += error, squares += error * error, ++inner;
+  }
+  EXPECT_NEAR(sum / inner, 0, 4 * 8 / std::sqrt(inner));
+  EXPECT_NEAR(std::sqrt(squares / inner), 8, 8 * 4 / std::sqrt(2.0 * inner));
+}
+
 TEST(Chairs, TheModelAsClassLeavesTheImagesAsTheyAre) {
   const ChairsSettings s{.models = 3};
   ChairsSettings of_models = s;
@@ -228,6 +246,7 @@ TEST(Chairs, Refused) {
   };
   refused({}, {"data.image_size", "chairs", "found 15"}, 15);
   refused({.train = 0}, {"data.chairs.train", "found 0"});
+  refused({.noise = -1}, {"data.chairs.noise", "0..45", "found -1"});
   refused({.test = -1}, {"data.chairs.test", "found -1"});
   refused({.step = -1}, {"data.chairs.step", "found -1"});
   refused({.step = 90}, {"data.chairs.step", "found 90"});

@@ -54,6 +54,20 @@ check "as JSON" "$limbeck" eval --ckpt "$ckpt" "${data[@]}" --fgsm 0.031 --json
 check_output "too" '"fgsm":0.031,"accuracy_fgsm":[0-9.]+'
 check_error "an epsilon beyond the range of pixels" "--fgsm: expected a number in \[0, 1\], found 8" "$limbeck" eval --ckpt "$ckpt" "${data[@]}" --fgsm 8
 
+teacher=$a/stages/teacher.resnet14/model.safetensors
+tree=(distill --method kdexplainer --teacher "$teacher" --student explainer_tree --data shapes --set data.image_size=32
+  --set data.shapes.train=120 --set data.shapes.test=100 --set student.epochs=2 --set student.batch=32 --quiet)
+check "a student that explains itself" "$limbeck" "${tree[@]}" --out "$work/tree"
+file=$(find "$work/tree" -name model.safetensors | grep kdexplainer)
+check "is explained" "$limbeck" explain --ckpt "$file"
+check_output "level by level" '^blocks of level 2 of those of level 1' '^classes of blocks of level 3' 'entropy [01]\.[0-9]+$' '^t 5, mean entropy 0\.[0-9]+ '
+check "with one parent in the second half" "$limbeck" "${tree[@]}" --out "$work/hard" --set methods.kdexplainer.hard_from=0.5
+check "its mixtures" "$limbeck" explain --ckpt "$(find "$work/hard" -name model.safetensors | grep kdexplainer)"
+check_output "are none" 'mean entropy 0\.000 '
+check_error "another network" "expected the network explainer_tree, found resnet14" "$limbeck" explain --ckpt "$teacher"
+check_error "another student" "kdexplainer: the student is explainer_tree, found resnet8" "$limbeck" distill --method kdexplainer --teacher "$teacher" \
+  --student resnet8 --data shapes --out "$work/unused"
+
 run() { "$limbeck" run configs/tiny.toml --out "$work/unused" --set distillation.method="$1" "${@:2}"; }
 check_error "an unknown form" "methods.cckd.form: expected l, t or t_reg, found 'x'" run cckd --set methods.cckd.form=x
 check_error "ranks of an unknown kind" "methods.cmkd.ranks: expected pairwise or projection, found 'sort'" run cmkd --set methods.cmkd.ranks=sort
@@ -63,6 +77,7 @@ check_error "a step in bytes" "methods.kdiga.eps: expected a number in \(0, 1\],
 check_error "a word for yes" "methods.cckd.swap_for_fakes" run cckd --set methods.cckd.swap_for_fakes=maybe
 check "the settings are listed" "$limbeck" methods --settings
 check_output "with what they mean" 'ranks = "pairwise" .*permutahedron' 'eps = 0.5' 'swap_for_fakes = false' 'alpha = 20' 'form = "norm" .*igdm'
+check_error "a share of more than all" "methods.kdexplainer.hard_from: expected a number in \[0, 1\], found 2" run kdexplainer --set student.model=explainer_tree --set methods.kdexplainer.hard_from=2
 check_error "a way of the statistics that is none" "methods.blkd.teacher_bn: expected eval, batch, adapt or refit, found 'train'" run blkd --set methods.blkd.teacher_bn=train
 check_error "a teacher that is in train mode anyway" "reviewkd: its teacher is in train mode anyway" run reviewkd --set methods.reviewkd.teacher_bn=adapt
 check_error "a student without a larger relative" "hkd: no larger network is known for MobileNetV2" run hkd --set student.model=MobileNetV2

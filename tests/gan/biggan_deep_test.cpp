@@ -142,7 +142,9 @@ void expect_directional_derivatives(const std::vector<std::pair<std::string, Var
                                     const std::function<Variable()>& f) {
   f().backward();
   uint64_t seed = 100;
-  for (const auto& [name, leaf] : leaves) {
+  for (const auto& named : leaves) {
+    const auto& name = named.first;
+    const Variable& leaf = named.second;
     ASSERT_TRUE(leaf.grad().defined()) << name;
     const Tensor original = leaf.data().clone(),
                  direction = Tensor::empty(leaf.shape(), DType::f64);

@@ -136,6 +136,7 @@ TEST(DataFreeTargets, TheTeachersLastMatrix) {
   std::set<std::string> families;
   for (const nn::ModelEntry& e : nn::all_models()) {
     if (!e.serves(nn::Task::classification) || !families.insert(e.family).second) continue;
+    if (e.family == "explainer") continue;  // a head for each class
     SCOPED_TRACE(e.name);
     const int64_t size = std::max<int64_t>(32, e.smallest_image);
     const auto network = nn::create_model(e.name, {.outputs = 7, .size = size});

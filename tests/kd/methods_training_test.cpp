@@ -29,7 +29,9 @@ const train::ClassificationCriterion by_class;
 /// One student of one method, from preparations to the saved file.
 class Course {
  public:
-  explicit Course(std::string method) : method_(std::move(method)) {
+  explicit Course(std::string method)
+      : method_(std::move(method)),
+        student_name_(method_ == "kdexplainer" ? "explainer_tree" : "resnet8") {
     SetField<int64_t>(settings_.at("crd"), "negatives", 20);
     SetField<int64_t>(settings_.at("sskd"), "head_epochs", 1);
     SetField<int64_t>(settings_.at("sskd"), "head_batch", 16);
@@ -38,25 +40,25 @@ class Course {
     SetField<double>(settings_.at("hkd"), "auxiliary_share", 0.5);
     SetField<std::vector<std::string>>(settings_.at("takd"), "assistants", {"resnet14", "resnet8"});
     teacher_ = model("resnet14", 11);
-    student_ = model("resnet8", 12);
+    student_ = model(student_name_, 12);
     student_->set_requires_grad(true);
     for (const Preparation& p : create_method(method_, settings_)->preparations()) {
       const std::string place = folder_.file(p.name);
       std::filesystem::create_directories(place);
       nn::Monitor monitor;
-      PreparationContext c{*student_, *teacher_, split_,        standard_, by_class,
-                           Stream(4), monitor,   place,         "resnet8", "resnet14",
+      PreparationContext c{*student_, *teacher_, split_,        standard_,     by_class,
+                           Stream(4), monitor,   place,         student_name_, "resnet14",
                            tiny,      training_, directory_of()};
       p.run(c);
     }
   }
   /// Of a run that may be stopped; the state of network and modules.
   TensorFile train(nn::Monitor& monitor) {
-    const auto student = model("resnet8", 12);
+    const auto student = model(student_name_, 12);
     Distillation distillation(method_, create_method(method_, settings_), model("resnet14", 11),
                               nn::Task::classification, directory_of());
     result = teach(*student, distillation, split_.train, split_.train, monitor, training_);
-    save_network(file(), distillation.deployed(*student), "resnet8", tiny, standard_);
+    save_network(file(), distillation.deployed(*student), student_name_, tiny, standard_);
     TensorFile state = student->state_dict();
     if (distillation.auxiliary())
       state.add_part("auxiliary.", distillation.auxiliary()->state_dict());
@@ -78,7 +80,7 @@ class Course {
   }
   std::string file() const { return folder_.file("model.safetensors"); }
 
-  const std::string method_;
+  const std::string method_, student_name_;
   const test::TemporaryFolder folder_;
   NamedSettings settings_ = default_method_settings();
   data::Split split_{coloured(41), {}};
@@ -106,7 +108,7 @@ TEST_P(InALoop, ResumesToTheBitAndSavesWhatItEvaluates) {
 INSTANTIATE_TEST_SUITE_P(Methods, InALoop,
                          testing::Values("dkd", "dist", "crd", "reviewkd", "semckd", "simkd",
                                          "sskd", "takd", "hkd", "cckd", "ckd", "cmkd", "kdiga",
-                                         "vam"),
+                                         "vam", "kdexplainer"),
                          [](const auto& i) { return std::string(i.param); });
 
 TEST(Methods, AdjustTheTrainingAsTheirOfficialScripts) {

@@ -140,7 +140,7 @@ TEST_F(StoredLogitsTest, AFileKeepsThemAndRefusesOtherImages) {
 
 TEST_F(StoredLogitsTest, ServeMethodsThatSeeNothingElse) {
   EXPECT_EQ(methods_on_stored_logits(default_method_settings()),
-            "blkd, cckd, ckd, cmkd, dist, dkd, vam");
+            "blkd, cckd, ckd, cmkd, dist, dkd, kdexplainer, vam");
   // What the families say is true: the others look for taps that are not there.
   for (const MethodEntry& e : all_methods()) {
     if (e.family == Family::logits || e.summary.ends_with("(example)")) continue;

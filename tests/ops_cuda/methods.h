@@ -11,7 +11,8 @@ namespace limbeck {
 /// With networks of the registry (methods_test.cpp): those that copy parts of a teacher, train
 /// other networks or look at more than three maps.
 inline const std::vector<std::string> methods_of_registry_networks = {
-    "dkd", "dist", "crd", "reviewkd", "semckd", "simkd", "sskd", "takd", "hkd", "vam"};
+    "dkd",  "dist", "crd", "reviewkd", "semckd",     "simkd",
+    "sskd", "takd", "hkd", "vam",      "kdexplainer"};
 
 /// All others: with a network of three maps (distillation_test.cpp).
 inline std::vector<std::string> methods_of_three_maps() {

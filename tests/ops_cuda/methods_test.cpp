@@ -65,18 +65,20 @@ TEST_P(CudaMethods, TrainAsOnTheCpu) {
   kd::SetField<std::vector<std::string>>(methods.at("takd"), "assistants", {"resnet8"});
   const test::TemporaryFolder folder;
   const auto folder_of = [&](const std::string&) { return folder.path(); };
-  const auto first_student = network_on("resnet8", 3, cpu), teacher = network_on("resnet8", 4, cpu);
+  const std::string student_name = GetParam() == "kdexplainer" ? "explainer_tree" : "resnet8";
+  const auto first_student = network_on(student_name, 3, cpu),
+             teacher = network_on("resnet8", 4, cpu);
   teacher->eval();
   nn::Monitor quiet;
   for (const kd::Preparation& p : kd::create_method(GetParam(), methods)->preparations()) {
     kd::PreparationContext c{*first_student,   *teacher, split,         standardisation, criterion,
-                             Stream(5),        quiet,    folder.path(), "resnet8",       "resnet8",
+                             Stream(5),        quiet,    folder.path(), student_name,    "resnet8",
                              small_classifier, settings, folder_of};
     p.run(c);
   }
   std::map<DeviceKind, Trained> log;
   for (const Device device : {cpu, device_cuda}) {
-    const auto student = network_on("resnet8", 3, device);
+    const auto student = network_on(student_name, 3, device);
     kd::CountedDistillation distillation(GetParam(), kd::create_method(GetParam(), methods),
                                          network_on("resnet8", 4, device), nn::Task::classification,
                                          folder_of);
@@ -84,6 +86,9 @@ TEST_P(CudaMethods, TrainAsOnTheCpu) {
     kd::teach(*student, distillation, split.train, split.train, here, settings, 7);
     EXPECT_EQ(distillation.calls(), device == cpu ? 10 : 3) << "two as usual, one recorded";
     if (distillation.auxiliary()) here.auxiliary = distillation.auxiliary()->state_dict();
+    const TensorFile trained = student->state_dict();
+    if (const Tensor* const t = trained.find("inverse_temperature"))
+      here.auxiliary.add("inverse_temperature", *t);
   }
   const Trained &found = log[DeviceKind::cuda], &expected = log[DeviceKind::cpu];
   ASSERT_EQ(found.losses.size(), 2u);
