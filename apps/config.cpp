@@ -154,7 +154,7 @@ std::string hint(const std::string& name, const std::vector<std::string>& candid
 }
 
 const Setting& find_setting(const Settings& settings, const std::string& key,
-                            const std::string& where, const std::string& found = {}) {
+                            std::string_view where, std::string_view found = {}) {
   for (const Setting& s : settings)
     if (s.key == key) return s;
   LIMBECK_CHECK(!contains(sections_of(settings), key), where, "'", key, "' is a section",

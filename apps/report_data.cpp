@@ -26,13 +26,14 @@ json parse(const std::string& path) {
 
 /// The member `key` of an object in the file `path`; throws naming both when it is missing or of
 /// another type.
-const json& member(const json& object, const std::string& key, json::value_t type,
-                   const std::string& path) {
-  LIMBECK_CHECK(object.is_object(), path, ": expected an object with \"", printable(key),
+const json& member(const json& object, std::string_view key, json::value_t type,
+                   std::string_view path) {
+  const std::string name(key);
+  LIMBECK_CHECK(object.is_object(), path, ": expected an object with \"", printable(name),
                 "\", found ", object.type_name());
-  const auto found = object.find(key);
-  LIMBECK_CHECK(found != object.end(), path, ": \"", printable(key), "\" is missing");
-  LIMBECK_CHECK(found->type() == type, path, ": \"", printable(key), "\": expected ",
+  const auto found = object.find(name);
+  LIMBECK_CHECK(found != object.end(), path, ": \"", printable(name), "\" is missing");
+  LIMBECK_CHECK(found->type() == type, path, ": \"", printable(name), "\": expected ",
                 json(type).type_name(), ", found ", found->type_name());
   return *found;
 }
@@ -86,7 +87,7 @@ void read_metrics(const std::string& path, StageRecord& stage) {
       if (key == "step") continue;
       if (!stage.metrics.count(key)) stage.metric_keys.push_back(key);
       Series& s = stage.metrics[key];
-      LIMBECK_CHECK(value.is_number() || value.is_null(), path, ":", number, ": \"", printable(key),
+      LIMBECK_CHECK(value.is_number() || value.is_null(), path, ":", number, ": \"", printable(std::string(key)),
                     "\": expected a number or null, found ", value.type_name());
       if (value.is_null()) continue;
       s.x.push_back(j["step"].get<double>());

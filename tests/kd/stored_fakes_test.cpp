@@ -32,7 +32,8 @@ data::Dataset responses(int64_t n) {
 
 std::set<int> rows_for(const StoredFakes& fakes, const Tensor& y) {
   std::set<int> rows;
-  for (const float x : fakes(y, Stream(1)).span<float>())
+  const Tensor images = fakes(y, Stream(1));
+  for (const float x : images.span<float>())
     rows.insert(static_cast<int>(std::lround((x + 1) / 2 * 255)));
   return rows;
 }

@@ -193,7 +193,8 @@ TEST(Parity, FillRule) {
   EXPECT_NEAR(squares, 1, 1e-12);
   EXPECT_EQ(parity_state_value("bn.num_batches_tracked", {}).item(), 0);
   EXPECT_EQ(parity_state_value("attention.gamma", {}).item(), 0.5);
-  for (double v : parity_state_value("bn.running_var", {50}).span<double>()) {
+  const Tensor variances = parity_state_value("bn.running_var", {50});
+  for (double v : variances.span<double>()) {
     EXPECT_GE(v, 1);
     EXPECT_LT(v, 1.5);
   }

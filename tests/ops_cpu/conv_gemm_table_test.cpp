@@ -65,8 +65,8 @@ Tensors run(const Problem& p, ForwardFn forward, BackwardFn backward) {
   return out;
 }
 
-const Kernel& cpu_kernel(const std::string& op) {
-  for (const Kernel* k : kernels_of(op))
+const Kernel& cpu_kernel(std::string_view op) {
+  for (const Kernel* k : kernels_of(std::string(op)))
     if (k->name == "cpu") return *k;
   fail("operator ", op, " has no kernel cpu");
 }
