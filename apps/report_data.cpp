@@ -87,8 +87,9 @@ void read_metrics(const std::string& path, StageRecord& stage) {
       if (key == "step") continue;
       if (!stage.metrics.count(key)) stage.metric_keys.push_back(key);
       Series& s = stage.metrics[key];
-      LIMBECK_CHECK(value.is_number() || value.is_null(), path, ":", number, ": \"", printable(std::string(key)),
-                    "\": expected a number or null, found ", value.type_name());
+      LIMBECK_CHECK(value.is_number() || value.is_null(), path, ":", number, ": \"",
+                    printable(std::string(key)), "\": expected a number or null, found ",
+                    value.type_name());
       if (value.is_null()) continue;
       s.x.push_back(j["step"].get<double>());
       s.y.push_back(value.get<double>());

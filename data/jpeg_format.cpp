@@ -18,6 +18,7 @@ enum Marker : int {
   soi = 0xD8,
   eoi = 0xD9,
   sos = 0xDA,
+  dqt = 0xDB,
   dri = 0xDD,
   app1 = 0xE1,
   tem = 0x01
@@ -42,7 +43,8 @@ class JpegWalk {
       if (marker == soi || marker == tem || is_restart(marker)) continue;
       const std::string_view segment = next_segment();
       if (is_frame(marker)) take_frame(segment), progressive_ = marker == progressive_frame;
-      if (marker == dht) check_codes(segment);
+      if (marker == dht) take_codes(segment);
+      if (marker == dqt) take_quantisation(segment);
       if (marker == dri && segment.size() >= 2) interval_ = big_endian_at(segment, 0, 2);
       if (marker == app1 && segment.starts_with("Exif\0\0"sv) && !exif_)
         h_.orientation = exif_orientation(segment.substr(6)), exif_ = true;
@@ -82,13 +84,28 @@ class JpegWalk {
   }
 
   /// Tables of codes: for each length from 1 to 16 how many; they have 256 values at most.
-  void check_codes(std::string_view s) const {
+  void take_codes(std::string_view s) {
     while (!s.empty()) {
+      const int table = static_cast<uint8_t>(s[0]);
+      damaged(table >> 4 < 2 && (table & 15) < 4, "a table of codes called ", table);
+      codes_[static_cast<size_t>(table >> 4)][static_cast<size_t>(table & 15)] = true;
       size_t count = 0;
       for (size_t i = 1; i < 17 && i < s.size(); ++i) count += static_cast<uint8_t>(s[i]);
       damaged(count <= 256 && s.size() >= 17 + count, "a table of ", count, " codes in ", s.size(),
               " bytes");
       s.remove_prefix(17 + count);
+    }
+  }
+
+  /// 64 divisors of one byte or of two.
+  void take_quantisation(std::string_view s) {
+    while (!s.empty()) {
+      const int table = static_cast<uint8_t>(s[0]);
+      const size_t bytes = table >> 4 ? 129 : 65;
+      damaged(table >> 4 < 2 && (table & 15) < 4 && s.size() >= bytes,
+              "a table of divisors called ", table, " in ", s.size(), " bytes");
+      divisors_[static_cast<size_t>(table & 15)] = true;
+      s.remove_prefix(bytes);
     }
   }
 
@@ -100,7 +117,9 @@ class JpegWalk {
     h_.channels = components < 3 ? 1 : 3;
     for (size_t i = 0; i < components; ++i) {
       const int factors = static_cast<uint8_t>(s[6 + 3 * i + 1]);
-      components_.push_back({s[6 + 3 * i], factors >> 4, factors & 15});
+      const int divisors = static_cast<uint8_t>(s[6 + 3 * i + 2]);
+      damaged(divisors < 4, "a component whose table of divisors is called ", divisors);
+      components_.push_back({s[6 + 3 * i], factors >> 4, factors & 15, divisors});
       damaged(factors >> 4 && factors & 15, "sampling factors of 0");
       most_across_ = std::max(most_across_, int64_t{factors >> 4});
       most_down_ = std::max(most_down_, int64_t{factors & 15});
@@ -145,9 +164,28 @@ class JpegWalk {
           std::fill(c.bits_missing.begin() + first, c.bits_missing.begin() + last + 1, missing);
   }
 
+  /// The tables that a scan reads must be there: a decoder would take what is in its memory.
+  void check_tables(std::string_view s) const {
+    const size_t tail = s.size() - 3;
+    const bool means = !progressive_ || s[tail] == 0, others = !progressive_ || s[tail] != 0,
+               refines = progressive_ && static_cast<uint8_t>(s[tail + 2]) >> 4 > 0;
+    for (size_t i = 1; i < tail; i += 2) {
+      const auto tables = static_cast<uint8_t>(s[i + 1]);
+      const size_t of_means = tables >> 4, of_others = tables & 15;
+      damaged(!means || refines || (of_means < 4 && codes_[0][of_means]), "a scan by table ",
+              of_means, " of the means' codes, which is not there");
+      damaged(!others || (of_others < 4 && codes_[1][of_others]), "a scan by table ", of_others,
+              " of the other codes, which is not there");
+      for (const Component& c : components_)
+        damaged(c.id != s[i] || divisors_[static_cast<size_t>(c.divisors)], "component ", int(c.id),
+                " by table ", c.divisors, " of divisors, which is not there");
+    }
+  }
+
   void skip_scan(std::string_view s) {
     damaged(h_.width > 0, "a scan before the frame");
     take_scan(s);
+    check_tables(s);
     const ScanSize size = size_of(s);
     const int64_t restarts = interval_ == 0 ? 0 : (size.units - 1) / interval_;
     const size_t begin = at_;
@@ -182,7 +220,7 @@ class JpegWalk {
   }
   struct Component {
     char id;
-    int across, down;
+    int across, down, divisors;
     std::array<int, 64> bits_missing = filled(unseen);  ///< of each coefficient
   };
   std::string_view b_;
@@ -190,6 +228,8 @@ class JpegWalk {
   size_t at_ = 0;
   ImageHeader h_;
   std::vector<Component> components_;
+  std::array<std::array<bool, 4>, 2> codes_{};  ///< of the blocks' means, of what is beside them
+  std::array<bool, 4> divisors_{};
   int64_t most_across_ = 1, most_down_ = 1, interval_ = 0;
   bool exif_ = false, progressive_ = false;
 };

@@ -359,10 +359,26 @@ Dataset shapes(int64_t count, int64_t size, uint64_t seed, int64_t first, double
   return d;
 }
 
+namespace {
+
+/// As somebody labels who takes one image of so many for another of the nine classes.
+void mislabel(const Tensor& labels, double share, const Stream& stream) {
+  for (int64_t i = 0; i < labels.numel(); ++i) {
+    Stream own = stream.fork("wrong", static_cast<uint64_t>(i));
+    if (own.uniform() >= share) continue;
+    int64_t& label = labels.data<int64_t>()[i];
+    label = (label + 1 + own.below(shape_classes - 1)) % shape_classes;
+  }
+}
+
+}  // namespace
+
 Split load_shapes(const ShapesSettings& s, int64_t size, uint64_t seed) {
   const Stream stream(seed);
-  return {shapes(s.train, size, stream.fork("shapes/train").key(), 0, s.difficulty),
-          shapes(s.test, size, stream.fork("shapes/test").key(), 0, s.difficulty)};
+  Split split{shapes(s.train, size, stream.fork("shapes/train").key(), 0, s.difficulty),
+              shapes(s.test, size, stream.fork("shapes/test").key(), 0, s.difficulty)};
+  mislabel(split.train.labels, s.wrong_labels, stream.fork("shapes/labels"));
+  return split;
 }
 
 namespace {
@@ -372,6 +388,8 @@ void check_shapes(const ShapesSettings& s, int64_t size) {
   LIMBECK_CHECK(s.test > 0, "data.shapes.test: expected at least 1, found ", s.test);
   LIMBECK_CHECK(s.difficulty >= 0 && s.difficulty <= 1,
                 "data.shapes.difficulty: expected 0..1, found ", s.difficulty);
+  LIMBECK_CHECK(s.wrong_labels >= 0 && s.wrong_labels <= 1,
+                "data.shapes.wrong_labels: expected 0..1, found ", s.wrong_labels);
   LIMBECK_CHECK(size >= 8, "data.image_size: source shapes expects at least 8, found ", size);
 }
 

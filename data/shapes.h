@@ -21,10 +21,14 @@ Dataset shapes(int64_t count, int64_t size, uint64_t seed, int64_t first = 0,
 struct ShapesSettings {
   int64_t train = 2000, test = 1000;  ///< images of the two parts
   double difficulty = 1;
+  double wrong_labels = 0;
   void fields(FieldVisitor& v) {
     v("train", train, "training images before the draw");
     v("test", test, "test images before the draw");
     v("difficulty", difficulty, "clutter, colour and pose of the images, 0: plain figures, to 1");
+    v("wrong_labels", wrong_labels,
+      "share of the training images, drawn one by one, that have the label of another class; "
+      "images and test labels stay as they are");
   }
 };
 

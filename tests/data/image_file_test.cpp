@@ -178,6 +178,32 @@ TEST(ImageFile, JpegsThatAreCutAreRefused) {
   EXPECT_EQ(read(filled), read(good)) << "fill bytes in front of a marker";
 }
 
+/// Without its first segment of a marker.
+std::string without(const std::string& jpeg, const std::string& marker) {
+  const size_t at = jpeg.find(marker);
+  const auto byte = [&](size_t i) { return static_cast<size_t>(static_cast<uint8_t>(jpeg[i])); };
+  return jpeg.substr(0, at) + jpeg.substr(at + 2 + byte(at + 2) * 256 + byte(at + 3));
+}
+
+TEST(ImageFile, JpegsWhoseTablesAreNotThereAreRefused) {
+  const std::string codes = "\xFF\xC4", divisors = "\xFF\xDB";
+  const std::string fixtures = "tests/data/fixtures/images/";
+  for (const std::string& whole :
+       {jpeg(pattern(24, 40, 3)), from_hex(fixtures + "progressive.jpg.hex")}) {
+    refused(without(whole, codes), {"corrupt", "codes, which is not there"});
+    refused(without(whole, divisors), {"corrupt", "divisors, which is not there"});
+  }
+  std::string other = jpeg(pattern(24, 40, 3));
+  const size_t scan = other.find("\xFF\xDA") + 2;
+  other[scan + 4] = 0x20;  // of the first component: means by table 2, the rest by table 0
+  refused(other, {"corrupt", "table 2 of the means' codes"});
+  other[scan + 4] = 0x03;
+  refused(other, {"corrupt", "table 3 of the other codes"});
+  std::string called = jpeg(pattern(24, 40, 3));
+  called[called.find(divisors) + 4] = 0x07;
+  refused(called, {"corrupt", "divisors called 7"});
+}
+
 std::string exif(int orientation, bool little) {
   const auto n = [&](uint32_t v, int bytes) {
     return little ? little_endian(v, bytes) : big_endian(v, bytes);
@@ -269,7 +295,10 @@ TEST(ImageFile, LimitsHoldBeforeAnythingIsDecoded) {
   const std::string frame = "\xFF\xC0" + big_endian(11, 2) + "\x08" + big_endian(65500, 2) +
                             big_endian(32700, 2) + "\x01\x01\x11\0"s;
   const std::string scan = "\xFF\xDA" + big_endian(8, 2) + "\x01\x01\0\0\x3F\0"s;
-  refused("\xFF\xD8" + frame + scan + std::string(5 << 20, 'x') + "\xFF\xD9",
+  const std::string divisors = "\xFF\xDB" + big_endian(67, 2) + "\0"s + std::string(64, 1),
+                    codes = "\xFF\xC4" + big_endian(36, 2) + "\0"s + std::string(16, 0) + "\x10" +
+                            std::string(16, 0);
+  refused("\xFF\xD8" + divisors + codes + frame + scan + std::string(5 << 20, 'x') + "\xFF\xD9",
           {"65500 x 32700 pixels", "data.max_pixels"});
   refused(png(4, 2, 8, 0, "\0abcd\0efgh"s), {"2 x 4 pixels", "at most 7"}, {.max_pixels = 7});
 }
