@@ -8,6 +8,7 @@
 #include <cmath>
 
 #include "data/figures.h"
+#include "data/source.h"
 #include "tests/data/temporary.h"
 
 namespace limbeck::data {
@@ -88,6 +89,27 @@ std::vector<std::array<double, 6>> colour_statistics(const Dataset& d) {
     out.push_back(s);
   }
   return out;
+}
+
+TEST(Shapes, WrongLabelsOfTheTrainingPart) {
+  const ShapesSettings right{.train = 1000, .test = 50},
+      wrong{.train = 1000, .test = 50, .wrong_labels = 0.4};
+  const Split a = load_shapes(right, 16, 1), b = load_shapes(wrong, 16, 1);
+  EXPECT_EQ(a.train.images.to_vector<uint8_t>(), b.train.images.to_vector<uint8_t>());
+  EXPECT_EQ(a.test.labels.to_vector<int64_t>(), b.test.labels.to_vector<int64_t>());
+  int differ = 0;
+  std::array<int, 10> by{};
+  const auto x = a.train.labels.to_vector<int64_t>(), y = b.train.labels.to_vector<int64_t>();
+  for (size_t i = 0; i < x.size(); ++i) {
+    differ += x[i] != y[i];
+    ++by.at(static_cast<size_t>((y[i] - x[i] + 10) % 10));
+  }
+  EXPECT_NEAR(differ, 400, 62) << "four deviations";
+  for (size_t k = 1; k < 10; ++k) EXPECT_NEAR(by[k], 400 / 9.0, 26) << "by " << k;
+  DataSettings s;
+  s.kind = "shapes", s.image_size = 16;
+  s.sources.at("shapes").as<ShapesSettings>().wrong_labels = 1.5;
+  test::expect_error([&] { check(s); }, {"data.shapes.wrong_labels", "0..1", "found 1.5"});
 }
 
 TEST(Shapes, ColourAndContrastDoNotTellTheClass) {
