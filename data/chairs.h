@@ -29,7 +29,8 @@ struct ChairsSettings {
       "different chairs, in both parts the same ones; 0: a new one in each image");
     v("noise", noise,
       "deviation in degrees of a normal error in the training responses, reflected at 0 and 90; "
-      "images and test responses stay as they are");
+      "images and test responses stay as they are",
+      influence_if(noise != 0));
     v("label", label,
       "angle: the response | model: which of the `models` chairs it is, a class (for "
       "evaluation.types)");

@@ -28,7 +28,8 @@ struct ShapesSettings {
     v("difficulty", difficulty, "clutter, colour and pose of the images, 0: plain figures, to 1");
     v("wrong_labels", wrong_labels,
       "share of the training images, drawn one by one, that have the label of another class; "
-      "images and test labels stay as they are");
+      "images and test labels stay as they are",
+      influence_if(wrong_labels != 0));
   }
 };
 
