@@ -158,10 +158,18 @@ class JpegWalk {
               last = progressive_ ? static_cast<uint8_t>(s[tail + 1]) : 63,
               missing = progressive_ ? s[tail + 2] & 15 : 0;
     damaged(first <= last && last < 64, "scan of the coefficients ", first, " to ", last);
+    const bool refines = progressive_ && static_cast<uint8_t>(s[tail + 2]) >> 4 > 0;
     for (size_t i = 1; i < tail; i += 2)
-      for (Component& c : components_)
-        if (c.id == s[i])
-          std::fill(c.bits_missing.begin() + first, c.bits_missing.begin() + last + 1, missing);
+      for (Component& c : components_) {
+        if (c.id != s[i]) continue;
+        const auto begin = c.bits_missing.begin() + first, end = c.bits_missing.begin() + last + 1;
+        // A decoder clears its memory with the first scan of the means.
+        damaged(first == 0 || c.bits_missing[0] != unseen, "a scan of component ", int(c.id),
+                " before that of its means");
+        damaged(!refines || std::find(begin, end, unseen) == end, "a scan refines coefficients ",
+                first, " to ", last, " of component ", int(c.id), ", which no scan has brought");
+        std::fill(begin, end, missing);
+      }
   }
 
   /// The tables that a scan reads must be there: a decoder would take what is in its memory.

@@ -204,6 +204,16 @@ TEST(ImageFile, JpegsWhoseTablesAreNotThereAreRefused) {
   refused(called, {"corrupt", "divisors called 7"});
 }
 
+TEST(ImageFile, ProgressiveScansThatRefineNothingAreRefused) {
+  const std::string good = from_hex("tests/data/fixtures/images/progressive.jpg.hex");
+  std::string refines = good;
+  const size_t scan = good.find("\xFF\xDA");
+  refines[scan + 13] = 0x10;  // Ah of the first scan, of all means
+  refused(refines, {"corrupt", "refines coefficients 0 to 0", "no scan has brought"});
+  const size_t second = good.find("\xFF\xDA", scan + 2);
+  refused(good.substr(0, scan) + good.substr(second), {"corrupt", "before that of its means"});
+}
+
 std::string exif(int orientation, bool little) {
   const auto n = [&](uint32_t v, int bytes) {
     return little ? little_endian(v, bytes) : big_endian(v, bytes);
