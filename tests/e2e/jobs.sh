@@ -6,6 +6,7 @@ one=$work/one
 
 # begin DIR: a run by three processes in the background, until it has finished a stage.
 begin() {
+  : > "$work/log"  # the shell that runs the program in the background may be late to do it
   "$limbeck" run $config --out "$1" --jobs 3 --checkpoint-seconds 0.1 > "$work/log" 2> "$work/errors" &
   pid=$!
   for ((i = 0; i < 1200; ++i)); do
