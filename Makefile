@@ -60,7 +60,7 @@ APP_OBJ     := $(APP_LIB_OBJ) $(call obj,apps/main.cpp)
 .DEFAULT_GOAL := all
 .PHONY: all deps demo test bench clean programs help
 #: all	the program, build/limbeck; CUDA=1 (nvcc) or CUDA=sim (kernels on the CPU) adds the device cuda
-#: test	every test, about half an hour on two cores
+#: test	every test, 35 to 45 minutes on two cores
 #: bench	build/limbeck_bench, and runs it
 #: clean	removes the build folder
 #: help	this list
