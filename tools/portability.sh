@@ -82,7 +82,7 @@ root() {
 
 # distribution_root NAME: its root with compilers, libraries, and the working tree as /limbeck.
 distribution_root() {
-  local suite mirror script compilers packages=make,libomp-dev,$libraries cxx components=main
+  local suite mirror script compilers packages=make,libomp-dev,$libraries cxx file components=main
   read -r suite mirror script compilers <<< "${distribution[$1]}"
   for cxx in $compilers; do packages+=,${cxx/clang++/clang}; done
   [[ $mirror == UBUNTU ]] && components=main,universe
@@ -90,7 +90,10 @@ distribution_root() {
   root "$1" "$suite" "${!mirror:-}" "$script" "$packages" --components=$components || return
   [[ $suite == jammy && -d /usr/include/toml++ ]] && cp -r /usr/include/toml++ "$ROOTS/$1/usr/local/include/"
   mkdir -p "$ROOTS/$1/limbeck"
-  git ls-files -z --cached --others --exclude-standard | tar --null -T - -c | tar -x -C "$ROOTS/$1/limbeck"
+  # What differs is copied with the present time: objects may be younger than an edit that came after their compilation began.
+  git ls-files -z --cached --others --exclude-standard | while IFS= read -r -d '' file; do
+    [[ ! -f $file ]] || cmp -s "$file" "$ROOTS/$1/limbeck/$file" || cp --parents --preserve=mode "$file" "$ROOTS/$1/limbeck"
+  done
 }
 
 in_distribution() {
