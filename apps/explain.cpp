@@ -1,5 +1,4 @@
 // `limbeck explain`: what the experts of a saved explainer_tree listen to.
-#include <cmath>
 #include <cstdio>
 
 #include "apps/command.h"

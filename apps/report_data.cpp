@@ -28,12 +28,11 @@ json parse(const std::string& path) {
 /// another type.
 const json& member(const json& object, std::string_view key, json::value_t type,
                    std::string_view path) {
-  const std::string name(key);
-  LIMBECK_CHECK(object.is_object(), path, ": expected an object with \"", printable(name),
+  LIMBECK_CHECK(object.is_object(), path, ": expected an object with \"", printable(key),
                 "\", found ", object.type_name());
-  const auto found = object.find(name);
-  LIMBECK_CHECK(found != object.end(), path, ": \"", printable(name), "\" is missing");
-  LIMBECK_CHECK(found->type() == type, path, ": \"", printable(name), "\": expected ",
+  const auto found = object.find(std::string(key));
+  LIMBECK_CHECK(found != object.end(), path, ": \"", printable(key), "\" is missing");
+  LIMBECK_CHECK(found->type() == type, path, ": \"", printable(key), "\": expected ",
                 json(type).type_name(), ", found ", found->type_name());
   return *found;
 }
@@ -87,9 +86,8 @@ void read_metrics(const std::string& path, StageRecord& stage) {
       if (key == "step") continue;
       if (!stage.metrics.count(key)) stage.metric_keys.push_back(key);
       Series& s = stage.metrics[key];
-      LIMBECK_CHECK(value.is_number() || value.is_null(), path, ":", number, ": \"",
-                    printable(std::string(key)), "\": expected a number or null, found ",
-                    value.type_name());
+      LIMBECK_CHECK(value.is_number() || value.is_null(), path, ":", number, ": \"", printable(key),
+                    "\": expected a number or null, found ", value.type_name());
       if (value.is_null()) continue;
       s.x.push_back(j["step"].get<double>());
       s.y.push_back(value.get<double>());

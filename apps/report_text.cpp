@@ -17,7 +17,7 @@ struct Character {
 };
 constexpr uint32_t invalid_code = 0xffffffff;
 
-Character character_at(const std::string& text, size_t at) {
+Character character_at(std::string_view text, size_t at) {
   const auto byte = [&](size_t i) {
     return i < text.size() ? static_cast<unsigned char>(text[i]) : 0u;
   };
@@ -76,7 +76,7 @@ std::string deviation_text(double deviation, const std::string& unit) {
 
 }  // namespace
 
-std::string printable(const std::string& text) {
+std::string printable(std::string_view text) {
   std::string out;
   for (size_t at = 0; at < text.size();) {
     const Character c = character_at(text, at);

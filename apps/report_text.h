@@ -1,6 +1,7 @@
 // Text of a report: names from files made harmless in every format, and numbers with their units.
 #pragma once
 #include <string>
+#include <string_view>
 
 #include "apps/report_statistics.h"
 
@@ -9,7 +10,7 @@ namespace limbeck::report {
 /// One line of valid UTF-8 without control characters (which steer a terminal) or marks that change
 /// the direction of text: '?' in their place, a space for tabs and ends of lines. The functions
 /// below do this first.
-std::string printable(const std::string& text);
+std::string printable(std::string_view text);
 /// & < > " ' as entities.
 std::string html_escaped(const std::string& text);
 /// For a cell or a line of Markdown: \ | ` [ ] * ~ $, < and &, and _ at the edge of a word.

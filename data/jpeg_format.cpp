@@ -60,6 +60,18 @@ class JpegWalk {
   }
 
  private:
+  static constexpr int unseen = 16;
+  static std::array<int, 64> filled(int value) {
+    std::array<int, 64> all;
+    all.fill(value);
+    return all;
+  }
+  struct Component {
+    char id;
+    int across, down, divisors;
+    std::array<int, 64> bits_missing = filled(unseen);  ///< of each coefficient
+  };
+
   template <class... Parts>
   void damaged(bool whole, const Parts&... parts) const {
     LIMBECK_CHECK(whole, name_, ": corrupt image: JPEG: ", parts...);
@@ -126,75 +138,93 @@ class JpegWalk {
     }
   }
 
+  /// The header of a scan. One that is not progressive brings all bits of all coefficients.
+  struct Scan {
+    std::string_view components;  ///< two bytes each: which, and by which tables of codes
+    int first = 0, last = 63, missing = 0;
+    bool refines = false;
+    size_t size() const { return components.size() / 2; }
+    char id(size_t i) const { return components[2 * i]; }
+    size_t tables(size_t i) const { return static_cast<uint8_t>(components[2 * i + 1]); }
+    bool has_means() const { return first == 0; }
+    bool has_others() const { return last > 0; }
+  };
+  Scan scan_of(std::string_view s) const {
+    const size_t count = s.empty() ? 0 : static_cast<uint8_t>(s[0]), tail = 1 + 2 * count;
+    damaged(count > 0 && s.size() == tail + 3, "scan header of ", s.size(), " bytes");
+    Scan scan{s.substr(1, 2 * count)};
+    if (progressive_) {
+      const auto value = [&](size_t at) -> int { return static_cast<uint8_t>(s[tail + at]); };
+      scan.first = value(0), scan.last = value(1);
+      scan.missing = value(2) & 15, scan.refines = value(2) >> 4 > 0;
+    }
+    damaged(scan.first <= scan.last && scan.last < 64, "scan of the coefficients ", scan.first,
+            " to ", scan.last);
+    return scan;
+  }
+  /// That of the frame which the i-th of a scan names.
+  Component& component(const Scan& scan, size_t i) {
+    const auto at = std::find_if(components_.begin(), components_.end(),
+                                 [&](const Component& c) { return c.id == scan.id(i); });
+    damaged(at != components_.end(), "a scan of a component that the frame has not");
+    return *at;
+  }
+
   /// A scan codes units of blocks; restarts stand between units.
   struct ScanSize {
     int64_t units = 0, blocks_per_unit = 0;
   };
-  ScanSize size_of(std::string_view scan) const {
-    const auto component = [&](size_t i) -> const Component& {
-      const auto at = std::find_if(components_.begin(), components_.end(),
-                                   [&](const Component& c) { return c.id == scan[1 + 2 * i]; });
-      damaged(at != components_.end(), "a scan of a component that the frame has not");
-      return *at;
-    };
+  ScanSize size_of(const Scan& scan) {
     const int64_t across = 8 * most_across_, down = 8 * most_down_;
-    if (scan[0] == 1) {  // its own blocks only, without those that fill the last units
-      const Component& c = component(0);
+    if (scan.size() == 1) {  // its own blocks only, without those that fill the last units
+      const Component& c = component(scan, 0);
       return {quotient_up(quotient_up(h_.width * c.across, most_across_), 8) *
                   quotient_up(quotient_up(h_.height * c.down, most_down_), 8),
               1};
     }
     ScanSize size{quotient_up(h_.width, across) * quotient_up(h_.height, down)};
-    for (size_t i = 0; i < static_cast<uint8_t>(scan[0]); ++i)
-      size.blocks_per_unit += component(i).across * component(i).down;
+    for (size_t i = 0; i < scan.size(); ++i)
+      size.blocks_per_unit += component(scan, i).across * component(scan, i).down;
     return size;
   }
 
-  /// Which bits of which coefficients of which components a scan brings: all, unless progressive.
-  void take_scan(std::string_view s) {
-    const size_t count = s.empty() ? 0 : static_cast<uint8_t>(s[0]), tail = 1 + 2 * count;
-    damaged(count > 0 && s.size() == tail + 3, "scan header of ", s.size(), " bytes");
-    const int first = progressive_ ? static_cast<uint8_t>(s[tail]) : 0,
-              last = progressive_ ? static_cast<uint8_t>(s[tail + 1]) : 63,
-              missing = progressive_ ? s[tail + 2] & 15 : 0;
-    damaged(first <= last && last < 64, "scan of the coefficients ", first, " to ", last);
-    const bool refines = progressive_ && static_cast<uint8_t>(s[tail + 2]) >> 4 > 0;
-    for (size_t i = 1; i < tail; i += 2)
-      for (Component& c : components_) {
-        if (c.id != s[i]) continue;
-        const auto begin = c.bits_missing.begin() + first, end = c.bits_missing.begin() + last + 1;
-        // A decoder clears its memory with the first scan of the means.
-        damaged(first == 0 || c.bits_missing[0] != unseen, "a scan of component ", int(c.id),
-                " before that of its means");
-        damaged(!refines || std::find(begin, end, unseen) == end, "a scan refines coefficients ",
-                first, " to ", last, " of component ", int(c.id), ", which no scan has brought");
-        std::fill(begin, end, missing);
-      }
+  /// Which bits of which coefficients of which components a scan brings.
+  void take_coefficients(const Scan& scan) {
+    for (size_t i = 0; i < scan.size(); ++i) {
+      Component& c = component(scan, i);
+      const auto begin = c.bits_missing.begin() + scan.first,
+                 end = c.bits_missing.begin() + scan.last + 1;
+      // A decoder clears its memory with the first scan of the means.
+      damaged(scan.has_means() || c.bits_missing[0] != unseen, "a scan of component ", int(c.id),
+              " before that of its means");
+      damaged(!scan.refines || std::find(begin, end, unseen) == end, "a scan refines coefficients ",
+              scan.first, " to ", scan.last, " of component ", int(c.id),
+              ", which no scan has brought");
+      std::fill(begin, end, scan.missing);
+    }
   }
 
   /// The tables that a scan reads must be there: a decoder would take what is in its memory.
-  void check_tables(std::string_view s) const {
-    const size_t tail = s.size() - 3;
-    const bool means = !progressive_ || s[tail] == 0, others = !progressive_ || s[tail] != 0,
-               refines = progressive_ && static_cast<uint8_t>(s[tail + 2]) >> 4 > 0;
-    for (size_t i = 1; i < tail; i += 2) {
-      const auto tables = static_cast<uint8_t>(s[i + 1]);
-      const size_t of_means = tables >> 4, of_others = tables & 15;
-      damaged(!means || refines || (of_means < 4 && codes_[0][of_means]), "a scan by table ",
-              of_means, " of the means' codes, which is not there");
-      damaged(!others || (of_others < 4 && codes_[1][of_others]), "a scan by table ", of_others,
-              " of the other codes, which is not there");
-      for (const Component& c : components_)
-        damaged(c.id != s[i] || divisors_[static_cast<size_t>(c.divisors)], "component ", int(c.id),
-                " by table ", c.divisors, " of divisors, which is not there");
+  void check_tables(const Scan& scan) {
+    for (size_t i = 0; i < scan.size(); ++i) {
+      const Component& c = component(scan, i);
+      const size_t of_means = scan.tables(i) >> 4, of_others = scan.tables(i) & 15;
+      const bool reads_means = scan.has_means() && !scan.refines;  // one bit each refines them
+      damaged(!reads_means || (of_means < 4 && codes_[0][of_means]), "a scan by table ", of_means,
+              " of the means' codes, which is not there");
+      damaged(!scan.has_others() || (of_others < 4 && codes_[1][of_others]), "a scan by table ",
+              of_others, " of the other codes, which is not there");
+      damaged(divisors_[static_cast<size_t>(c.divisors)], "component ", int(c.id), " by table ",
+              c.divisors, " of divisors, which is not there");
     }
   }
 
   void skip_scan(std::string_view s) {
     damaged(h_.width > 0, "a scan before the frame");
-    take_scan(s);
-    check_tables(s);
-    const ScanSize size = size_of(s);
+    const Scan scan = scan_of(s);
+    take_coefficients(scan);
+    check_tables(scan);
+    const ScanSize size = size_of(scan);
     const int64_t restarts = interval_ == 0 ? 0 : (size.units - 1) / interval_;
     const size_t begin = at_;
     int64_t found = 0;
@@ -210,27 +240,15 @@ class JpegWalk {
     damaged(found >= restarts, "a scan is cut: expected ", restarts, " restarts, found ", found);
     // At least a bit for each block's mean, so that a small file cannot ask for a large image; the
     // other coefficients of a progressive file can end many blocks with one code.
-    const bool has_means = !progressive_ || s[s.size() - 3] == 0;
     const int64_t blocks = size.units * size.blocks_per_unit;
-    damaged(!has_means || blocks <= 8 * static_cast<int64_t>(end - begin), "a scan of ", blocks,
-            " blocks in ", end - begin, " bytes");
+    damaged(!scan.has_means() || blocks <= 8 * static_cast<int64_t>(end - begin), "a scan of ",
+            blocks, " blocks in ", end - begin, " bytes");
     h_.scan_ends.push_back(end);
     at_ = end;
   }
 
   int byte(size_t at) const { return static_cast<uint8_t>(b_[at]); }
 
-  static constexpr int unseen = 16;
-  static std::array<int, 64> filled(int value) {
-    std::array<int, 64> all;
-    all.fill(value);
-    return all;
-  }
-  struct Component {
-    char id;
-    int across, down, divisors;
-    std::array<int, 64> bits_missing = filled(unseen);  ///< of each coefficient
-  };
   std::string_view b_;
   const std::string& name_;
   size_t at_ = 0;

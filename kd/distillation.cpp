@@ -114,9 +114,9 @@ Variable Distillation::loss(const train::Step& step) {
     total = soft_loss(step.features.output, seen_.output, weights_) * weights_.soft_weight;
   const Variable own = method_->loss({step.features, seen_, step, *teacher_, images_});
   if (!own.defined()) {
-    LIMBECK_CHECK(total.defined() || !method_->preparations().empty(), name_,
+    LIMBECK_CHECK(total.defined() || method_->teaches_without_term(), name_,
                   ": has no term for this task");
-    return total;  // undefined where the stage before was all
+    return total;  // undefined where the method's teaching is elsewhere
   }
   return total.defined() ? total + own : own;
 }

@@ -156,6 +156,9 @@ class Method {
   /// Trained with the student's optimiser and kept in its checkpoints; null when there are none.
   /// Valid after prepare().
   virtual nn::Module* auxiliary() { return nullptr; }
+  /// Whether it teaches without a term of the loss: by a stage before, or by what it does between
+  /// steps.
+  virtual bool teaches_without_term() const { return !preparations().empty(); }
   /// The method's own term with its weight; undefined when the soft targets are all.
   virtual Variable loss(const DistillationStep& /*step*/) { return {}; }
   /// After the optimiser's update, as part of the step: the place to write a memory.

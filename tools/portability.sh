@@ -90,7 +90,10 @@ distribution_root() {
   root "$1" "$suite" "${!mirror:-}" "$script" "$packages" --components=$components || return
   [[ $suite == jammy && -d /usr/include/toml++ ]] && cp -r /usr/include/toml++ "$ROOTS/$1/usr/local/include/"
   mkdir -p "$ROOTS/$1/limbeck"
-  # What differs is copied with the present time: objects may be younger than an edit that came after their compilation began.
+  # What is gone here goes there; what differs is copied with the present time: objects may be younger than an edit that came after their compilation began.
+  (cd "$ROOTS/$1/limbeck" && find . -path ./build -prune -o -type f -print0) | while IFS= read -r -d '' file; do
+    [[ -e $file ]] || rm "$ROOTS/$1/limbeck/$file"
+  done
   git ls-files -z --cached --others --exclude-standard | while IFS= read -r -d '' file; do
     [[ ! -f $file ]] || cmp -s "$file" "$ROOTS/$1/limbeck/$file" || cp --parents --preserve=mode "$file" "$ROOTS/$1/limbeck"
   done

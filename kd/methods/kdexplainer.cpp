@@ -40,6 +40,8 @@ class KdExplainer : public Method {
                   s.hard_from);
   }
   LossWeights weights() const override { return settings_; }
+  /// With labels alone the mixtures grow sharp too: the paper's comparison.
+  bool teaches_without_term() const override { return true; }
 
   void check_names(const std::string& /*teacher*/, const std::string& student) override {
     LIMBECK_CHECK(student == "explainer_tree", "kdexplainer: the student is explainer_tree, found ",
@@ -48,7 +50,6 @@ class KdExplainer : public Method {
   void check(const Pair& pair) override { tree_of(pair.student_network); }
   void prepare(const Pair& pair) override {
     hard_epoch_ = std::round(settings_.hard_from * static_cast<double>(pair.epochs));
-    if (settings_.hard_from == 1) hard_epoch_ = 1e9;
     first_row_ = Tensor::zeros({1}, DType::i64).to(pair.student_network.device());
   }
 
@@ -70,7 +71,7 @@ class KdExplainer : public Method {
 
   static constexpr double one_parent = 1e6;
   const Settings settings_;
-  double hard_epoch_ = 1e9;
+  double hard_epoch_ = 0;
   Tensor first_row_;
 };
 

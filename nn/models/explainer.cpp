@@ -93,21 +93,20 @@ class Tree : public ExplainerTree {
   }
   Tensor& inverse_temperature() override { return buffer(temperature_); }
 
-  /// The maps before a closing activation are not to be had: each block ends with its pool.
+  /// No taps: the maps of a level are many.
   Features forward_features(const Variable& x, bool /*preact*/) override {
     const Variables d = decisions();
     Features f;
     Variables maps;
     for (ExplainerBlock* b : levels_[0]->blocks) maps.push_back(b->forward(x));
-    f.taps.push_back(concat(maps, 3));
     for (size_t level = 1; level < levels_.size(); ++level) {
       maps = mixtures(maps, d[level - 1]);
       for (size_t i = 0; i < maps.size(); ++i)
         maps[i] = levels_[level]->blocks[i]->forward(maps[i]);
-      f.taps.push_back(concat(maps, 3));
     }
-    f.pooled = global_avg_pool(f.taps.back());
-    f.taps.push_back(f.pooled);
+    Variables means;
+    for (const Variable& m : maps) means.push_back(global_avg_pool(m));
+    f.pooled = concat(means, 1);
     // Pooling and mixing commute, and there are fewer parents than heads.
     for (Variable& m : maps) m = seen_by_heads(m);
     Variables logits = mixtures(maps, d.back());

@@ -64,6 +64,8 @@ check_output "level by level" '^blocks of level 2 of those of level 1' '^classes
 check "with one parent in the second half" "$limbeck" "${tree[@]}" --out "$work/hard" --set methods.kdexplainer.hard_from=0.5
 check "its mixtures" "$limbeck" explain --ckpt "$(find "$work/hard" -name model.safetensors | grep kdexplainer)"
 check_output "are none" 'mean entropy 0\.000 '
+check "by labels alone" "$limbeck" "${tree[@]}" --out "$work/labels" --set methods.kdexplainer.soft_weight=0 --set methods.kdexplainer.hard_weight=1
+check "its mixtures too" "$limbeck" explain --ckpt "$(find "$work/labels" -name model.safetensors | grep kdexplainer)"
 check_error "another network" "expected the network explainer_tree, found resnet14" "$limbeck" explain --ckpt "$teacher"
 check_error "another student" "kdexplainer: the student is explainer_tree, found resnet8" "$limbeck" distill --method kdexplainer --teacher "$teacher" \
   --student resnet8 --data shapes --out "$work/unused"

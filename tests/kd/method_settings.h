@@ -42,6 +42,11 @@ std::unique_ptr<Method> create_method(const std::string& name, const std::string
   return create_method(name, settings);
 }
 
+/// A small network of the registry that the method can teach.
+inline std::string student_of(const std::string& method) {
+  return method == "kdexplainer" ? "explainer_tree" : "resnet8";
+}
+
 /// Black images whose classes take turns.
 inline data::Dataset labelled(int64_t n, int64_t classes) {
   data::Dataset d;

@@ -30,8 +30,7 @@ const train::ClassificationCriterion by_class;
 class Course {
  public:
   explicit Course(std::string method)
-      : method_(std::move(method)),
-        student_name_(method_ == "kdexplainer" ? "explainer_tree" : "resnet8") {
+      : method_(std::move(method)), student_name_(student_of(method_)) {
     SetField<int64_t>(settings_.at("crd"), "negatives", 20);
     SetField<int64_t>(settings_.at("sskd"), "head_epochs", 1);
     SetField<int64_t>(settings_.at("sskd"), "head_batch", 16);

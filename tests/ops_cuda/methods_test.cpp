@@ -65,7 +65,7 @@ TEST_P(CudaMethods, TrainAsOnTheCpu) {
   kd::SetField<std::vector<std::string>>(methods.at("takd"), "assistants", {"resnet8"});
   const test::TemporaryFolder folder;
   const auto folder_of = [&](const std::string&) { return folder.path(); };
-  const std::string student_name = GetParam() == "kdexplainer" ? "explainer_tree" : "resnet8";
+  const std::string student_name = kd::student_of(GetParam());
   const auto first_student = network_on(student_name, 3, cpu),
              teacher = network_on("resnet8", 4, cpu);
   teacher->eval();
