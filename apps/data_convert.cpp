@@ -4,8 +4,7 @@
 #include <memory>
 
 #include "apps/config.h"
-#include "data/arrays.h"
-#include "data/hdf5.h"
+#include "apps/data_file.h"
 #include "data/source.h"
 
 namespace limbeck {
@@ -17,10 +16,6 @@ struct ConvertOptions {
   bool fake = false;
   int64_t size = 64;
 };
-
-bool is_hdf5_name(const std::string& path) {
-  return path.ends_with(".h5") || path.ends_with(".hdf5") || path.ends_with(".hdf");
-}
 
 /// The source that the name of IN speaks of: its own name where it needs no files, or an ending.
 std::string kind_of(const std::string& in) {
@@ -35,7 +30,7 @@ std::string kind_of(const std::string& in) {
 }
 
 void convert_data(const ConvertOptions& o) {
-  LIMBECK_CHECK(is_hdf5_name(o.out) || o.out.ends_with(".safetensors"), o.out,
+  LIMBECK_CHECK(is_data_file_name(o.out), o.out,
                 ": expected a name that ends in .safetensors, .h5 or .hdf5");
   data::DataSettings settings;
   settings.kind = o.kind.empty() ? kind_of(o.in) : o.kind;
@@ -44,11 +39,7 @@ void convert_data(const ConvertOptions& o) {
   const Settings list = list_settings(settings);
   for (const std::string& assignment : o.overrides) set_override(list, assignment);
   const data::Split split = data::load_whole(settings);
-  const TensorFile file = data::tensors_of(split, o.fake);
-  if (is_hdf5_name(o.out))
-    data::write_hdf5(o.out, file);
-  else
-    write_safetensors(o.out, file);
+  write_data_file(o.out, split, o.fake);
   std::printf("%s: %lld and %lld images of %lld x %lld\n", o.out.c_str(),
               static_cast<long long>(split.train.size()), static_cast<long long>(split.test.size()),
               static_cast<long long>(split.train.height()),

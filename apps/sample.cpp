@@ -1,12 +1,14 @@
 // limbeck sample: images from a generator checkpoint. Of classes: one class, or a sheet of all. Of
 // responses: one response, or a sweep of responses with the same noise along a row; as an animation
-// a frame for each response.
+// a frame for each response. As a data set: the same images with their labels.
 #include <cmath>
+#include <cstdio>
 #include <limits>
 #include <memory>
 #include <sstream>
 
 #include "apps/command.h"
+#include "apps/data_file.h"
 #include "apps/device_option.h"
 #include "apps/stage_files.h"
 #include "data/animation.h"
@@ -31,6 +33,7 @@ struct SampleArguments {
   bool allow_nonfinite = false;
 
   bool animated() const { return out.ends_with(".apng"); }
+  bool labelled() const { return is_data_file_name(out); }
   int64_t images() const { return count > 0 ? count : 64; }
   Stream stream() const { return Stream(seed).fork("sample"); }
 };
@@ -39,11 +42,28 @@ int64_t default_columns(int64_t count) {
   return static_cast<int64_t>(std::ceil(std::sqrt(static_cast<double>(count))));
 }
 
-void write_grid(const SampleArguments& a, gan::Generator& generator,
-                const gan::Condition& condition, int64_t columns) {
-  const Tensor images = gan::sample(generator, condition, a.stream(), {.truncation = a.truncation});
-  data::write_png(
-      a.out, data::grid(data::to_bytes(images), a.columns > 0 ? a.columns : columns, 2, a.zoom));
+/// u8 [N, H, W, C].
+Tensor images_of(const SampleArguments& a, gan::Generator& generator,
+                 const gan::Condition& condition) {
+  return data::to_bytes(
+      gan::sample(generator, condition, a.stream(), {.truncation = a.truncation}));
+}
+
+void write_grid(const SampleArguments& a, const Tensor& images, int64_t columns) {
+  data::write_png(a.out, data::grid(images, a.columns > 0 ? a.columns : columns, 2, a.zoom));
+}
+
+void write_labelled(const SampleArguments& a, const data::Dataset& set) {
+  write_data_file(a.out, {set, {}}, /*fake=*/true);
+  std::printf("%s: %lld images\n", a.out.c_str(), static_cast<long long>(set.size()));
+}
+/// Responses normalised to [0, 1], one for each image.
+void write_labelled(const SampleArguments& a, const Tensor& images, const std::vector<float>& y,
+                    const data::ResponseScale& scale) {
+  data::Dataset set;
+  set.images = images, set.scale = scale;
+  set.targets = scale.from_unit(Tensor::of(y));
+  write_labelled(a, set);
 }
 
 void sample_classes(const SampleArguments& a, gan::Generator& generator) {
@@ -56,7 +76,11 @@ void sample_classes(const SampleArguments& a, gan::Generator& generator) {
   const Tensor labels = Tensor::empty({all ? classes * n : n}, DType::i64);
   for (int64_t i = 0; i < labels.numel(); ++i)
     labels.data<int64_t>()[i] = all ? i / n : a.label_class;
-  write_grid(a, generator, {labels, {}}, all ? n : default_columns(n));
+  const Tensor images = images_of(a, generator, {labels, {}});
+  if (!a.labelled()) return write_grid(a, images, all ? n : default_columns(n));
+  data::Dataset set;
+  set.images = images, set.labels = labels, set.classes = classes;
+  write_labelled(a, set);
 }
 
 std::string unit_of(const data::ResponseScale& scale) {
@@ -105,6 +129,11 @@ void write_sweep(const SampleArguments& a, const gan::TrainedGenerator& generato
                 columns = static_cast<int64_t>(y.size());
   const Tensor images = gan::sweep_images(*generator.net, generator.condition(Tensor::of(y)), rows,
                                           a.stream(), {.truncation = a.truncation});
+  if (a.labelled()) {
+    std::vector<float> of_images;
+    for (int64_t r = 0; r < rows; ++r) of_images.insert(of_images.end(), y.begin(), y.end());
+    return write_labelled(a, images, of_images, generator.scale);
+  }
   if (!a.animated()) return data::write_png(a.out, data::grid(images, columns, 2, a.zoom));
   std::vector<Tensor> frames;
   for (int64_t k = 0; k < columns; ++k) {
@@ -126,8 +155,9 @@ void sample_responses(const SampleArguments& a, const gan::TrainedGenerator& gen
   std::vector<float> y;
   if (!std::isnan(a.label)) {
     y.assign(static_cast<size_t>(a.images()), normalised(a.label, scale, "--label"));
-    return write_grid(a, *generator.net, generator.condition(Tensor::of(y)),
-                      default_columns(a.images()));
+    const Tensor images = images_of(a, *generator.net, generator.condition(Tensor::of(y)));
+    if (a.labelled()) return write_labelled(a, images, y, scale);
+    return write_grid(a, images, default_columns(a.images()));
   }
   write_sweep(a, generator);
 }
@@ -137,6 +167,8 @@ void write_samples(const SampleArguments& a) {
   LIMBECK_CHECK(a.zoom >= 1 && a.zoom <= 64, "--zoom: expected 1 to 64, found ", a.zoom);
   LIMBECK_CHECK(a.columns >= 0 && a.columns <= most_columns, "--columns: expected 1 to ",
                 most_columns, ", found ", a.columns);
+  LIMBECK_CHECK(!a.labelled() || a.columns == 0, "--columns: ", a.out,
+                " is a data set and no grid; expected none, found ", a.columns);
   const gan::TrainedGenerator generator =
       gan::load_trained_generator(expect_undamaged_file(a.checkpoint), a.allow_nonfinite);
   generator.to(chosen_device(*a.device));
@@ -165,7 +197,8 @@ const RegisterCommand command(
            .positive();
        app.add_option("--out", a->out,
                       "PNG file to write; .apng: the sweep as an animation, a frame per response "
-                      "(APNG, which browsers play)")
+                      "(APNG, which browsers play); .safetensors, .h5: a data set, the images with "
+                      "their labels")
            .required();
        app.add_option("--frame-seconds", a->frame_seconds, "of an animation").show_default();
        app.add_option("--seed", a->seed, "seed of the noise").show_default();

@@ -1,10 +1,13 @@
-// Sources of the two stacks:
+// Sources of the stacks:
 //   G32: Linear(dim_z -> C0 (R/4)^2), BN, x2, conv3x3 C0 -> C1, BN, LeakyReLU .2, x2, conv3x3 C1 ->
 //   last, BN, LeakyReLU .2, conv3x3 last -> channels, tail (DAFL, Chen et al. 2019, and all that
 //   took it over: huawei-noah/Efficient-Computing, VainF/Data-Free-Adversarial-Distillation,
 //   polo5/ZeroShotKnowledgeTransfer, zju-vipa/CMI and Fast-Datafree, xushoukai/GDFQ)
 //   DCGAN: Linear(dim_z -> 4 ch (R/16)^2), BN, four transposed convolutions 4x4 with stride 2, each
 //   with BN and LeakyReLU .2, conv3x3, tail (the same repositories, for 64 pixels and more)
+//   map: no linear layer; the noise is a map of R/16 places a side, five convolutions 3x3 with BN and
+//   LeakyReLU .2, x2 before each but the first, conv3x3, sigmoid (Fast-DFKD for ImageNet:
+//   zju-vipa/Fast-Datafree's DeepGenerator)
 // DAFL wrote nn.BatchNorm2d(128, 0.8): 0.8 is epsilon there, and GDFQ inherited it.
 // cgdd and its forms are this project's reconstruction: the paper's generator is not published.
 #include "gan/data_free_generator.h"
@@ -99,7 +102,7 @@ class InnerNorm : public nn::Module {
   const bool of_classes_;
 };
 
-/// What both stacks share: how the class enters, and the tail.
+/// What the stacks share: how the class enters, and the tail.
 class Stack : public DataFreeGenerator {
  public:
   bool conditional() const override { return form_.conditioned != Conditioned::no; }
@@ -294,6 +297,50 @@ class Dcgan : public Stack {
   nn::Conv2d conv_;
 };
 
+class NoiseMap : public Stack {
+ public:
+  NoiseMap(const NetworkConfig& c, const StackForm& form)
+      : Stack(c, form),
+        side_(c.resolution / 16),
+        conv_(half(c), c.channels, {.kernel = 3, .padding = 1, .bias = true}) {
+    LIMBECK_CHECK(c.resolution >= 32 && c.resolution % 16 == 0, c.arch,
+                  ": makes images of 32 pixels and more a side, a multiple of 16, found ",
+                  c.resolution);
+    const int64_t places = side_ * side_;
+    LIMBECK_CHECK(c.dim_z > 0 && c.dim_z % places == 0, c.arch, ": its noise is a map of ", side_,
+                  "x", side_, " places; expected dim_z a multiple of ", places, ", found ",
+                  c.dim_z);
+    const std::vector<int64_t> widths{c.dim_z / places, c.ch, c.ch, half(c), half(c), half(c)};
+    for (size_t i = 0; i + 1 < widths.size(); ++i) {
+      const nn::Conv2dConfig same_size{.kernel = 3, .padding = 1};
+      convs_.push_back(&own(i == 0 ? "l1" : "conv" + std::to_string(i),
+                            std::make_unique<nn::Conv2d>(widths[i], widths[i + 1], same_size)));
+      norms_.push_back(
+          &own("bn" + std::to_string(i), std::make_unique<InnerNorm>(widths[i + 1], 1e-5, 0)));
+    }
+    add("conv", conv_);
+    add_tail();
+  }
+
+ protected:
+  Variable last_map(const Variable& z, const Condition& condition) override {
+    Variable x = unflatten_chw(input(z, condition), z.size(1) / (side_ * side_), side_, side_);
+    for (size_t i = 0; i < convs_.size(); ++i) {
+      if (i > 0) x = upsample_nearest(x);
+      x = leaky_relu((*norms_[i])((*convs_[i])(x), condition), slope);
+    }
+    return conv_(x);
+  }
+
+ private:
+  static int64_t half(const NetworkConfig& c) { return std::max<int64_t>(1, c.ch / 2); }
+
+  const int64_t side_;
+  nn::Conv2d conv_;
+  std::vector<nn::Conv2d*> convs_;
+  std::vector<InnerNorm*> norms_;
+};
+
 constexpr const char* response_suffix = "_response";
 
 template <class Network>
@@ -334,6 +381,7 @@ const RegisterConditional<G32> cgdd_product("cgdd_product", {.conditioned = Cond
 const RegisterConditional<G32> cgdd_cbn("cgdd_cbn", {.conditioned = Conditioned::norms});
 const RegisterGan dcgan_dfad(generator_entry<Dcgan>("dcgan_dfad", {.tail = Tail::tanh}));
 const RegisterGan dcgan_cmi(generator_entry<Dcgan>("dcgan_cmi", {}));
+const RegisterGan fast_map(generator_entry<NoiseMap>("fast_map", {}));
 const RegisterConditional<Dcgan> dcgan_cgdd("dcgan_cgdd", {.conditioned = Conditioned::concat});
 
 }  // namespace

@@ -16,6 +16,7 @@ namespace limbeck::gan {
 ///   dafl, dfad, zskt, gdfq   a tail of batch norm: images leave it as the teacher sees them
 ///   cmi, dfq, cgdd, cgdd_product, cgdd_cbn   a sigmoid: pixels in [0, 1], standardised afterwards
 ///   dcgan_dfad, dcgan_cmi, dcgan_cgdd        DCGAN's stack for 64 pixels and more
+///   fast_map   no linear layer: dim_z numbers are a map of R/16 places a side
 /// gdfq, cgdd and those with its name read the class, the others ignore it. A condition with shares
 /// of the classes, [N, classes] with sum 1, stands for the mixture of what stands for each of them.
 /// Those that read the class have a form for responses [N, 1] in [0, 1], NAME_response: `classes`

@@ -6,9 +6,22 @@
 
 namespace limbeck::kd::data_free {
 
-ImagePool::ImagePool(int64_t capacity, const Shape& image)
+Tensor bytes_of(const Tensor& images, const data::Standardisation& s) {
+  const Tensor host = images.to(cpu), bytes = Tensor::empty(images.shape(), DType::u8);
+  const auto from = host.span<float>();
+  const auto to = bytes.span<uint8_t>();
+  for (size_t i = 0; i < from.size(); ++i) {
+    const size_t c = i % s.mean.size();
+    const double pixel = 255 * (from[i] * s.deviation[c] + s.mean[c]);
+    to[i] = static_cast<uint8_t>(std::clamp(pixel, 0.0, 255.0));
+  }
+  return bytes;
+}
+
+ImagePool::ImagePool(int64_t capacity, const Shape& image, bool of_responses)
     : images_(Tensor::zeros({capacity, image[0], image[1], image[2]}, DType::u8)),
-      labels_(Tensor::zeros({capacity}, DType::i64)) {}
+      labels_(of_responses ? Tensor::zeros({capacity, 1}) : Tensor::zeros({capacity}, DType::i64)) {
+}
 
 void ImagePool::add(const Tensor& images, const Tensor& labels) {
   const int64_t capacity = images_.size(0);

@@ -13,6 +13,15 @@ void leave_out_statistics(GeneratorLossSettings& s, const GeneratorLossSettings&
   s.statistics = 0;
 }
 
+/// Values at which students of chairs learn (docs/results.md), where nobody has chosen others:
+/// |T(x) - y| is some tenth of a cross entropy, and the output's ReLU dies at a student's lr of .1.
+void set_defaults(Settings& s, const Settings& defaults) {
+  constexpr double cls = 10, lr = 0.01;
+  if (s.loss.cls == defaults.loss.cls) s.loss.cls = cls;
+  if (s.lr == defaults.lr) s.lr = lr;
+  if (s.distillation.form == defaults.distillation.form) s.distillation.form = "l2";
+}
+
 }  // namespace
 
 Settings for_responses(Settings s, const Settings& defaults, bool without_norms,
@@ -31,8 +40,12 @@ Settings for_responses(Settings s, const Settings& defaults, bool without_norms,
                 ".loss.adversary: of responses expected none or l1, found '", s.loss.adversary,
                 "'");
   gan::response_form(s.generator.arch, section + ".generator.arch");
+  set_defaults(s, defaults);
+  LIMBECK_CHECK(s.distillation.form == "l1" || s.distillation.form == "l2", section,
+                ".distillation.form: of responses expected l1 or l2, found '", s.distillation.form,
+                "'");
   s.loss.labelled = 1, s.loss.one_hot = s.loss.balance = s.loss.activation = 0;
-  s.distillation.form = "l1", s.distillation.attention = 0;
+  s.distillation.attention = 0;
   if (without_norms) leave_out_statistics(s.loss, defaults.loss, section);
   return s;
 }

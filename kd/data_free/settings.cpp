@@ -52,7 +52,7 @@ void check_generator_loss(const GeneratorLossSettings& s, const std::string& sec
 }
 
 void check_distillation(const StudentLossSettings& s, const std::string& section) {
-  expect_one_of(section + ".form", s.form, {"kl", "kl_mean", "l1"});
+  expect_one_of(section + ".form", s.form, {"kl", "kl_mean", "l1", "l2"});
   expect_positive(section + ".temperature", s.temperature);
   expect_not_negative(section + ".weight", s.weight);
   expect_not_negative(section + ".cross_entropy", s.cross_entropy);
@@ -99,6 +99,20 @@ void check_synthesis(const Settings& all, const std::string& section) {
   expect_count(section + ".contrast.drawn", 1, s.contrast.drawn);
 }
 
+void check_pool(const Settings& s, const std::string& section) {
+  expect_count(section + ".pool", s.batch, s.pool);
+  LIMBECK_CHECK(!s.synthesis.used(), section,
+                ".pool: syntheses have their own, synthesis.pool; expected 0, found ", s.pool);
+  LIMBECK_CHECK(s.order != "joint", section,
+                ".pool: with order = joint the student has the generator's images; expected 0, "
+                "found ",
+                s.pool);
+  LIMBECK_CHECK(s.pooled() > 0 && s.pooled() < s.batch, section,
+                ".pool_share: expected at least one image from the pool and one beside it in a "
+                "batch of ",
+                s.batch, ", found ", s.pool_share);
+}
+
 }  // namespace
 
 void check(const Settings& s, const std::string& section) {
@@ -109,12 +123,13 @@ void check(const Settings& s, const std::string& section) {
   expect_one_of(section + ".order", s.order, {"generator", "student", "joint"});
   LIMBECK_CHECK(s.label_smoothing == 0, section,
                 ".label_smoothing: has no meaning here; expected 0, found ", s.label_smoothing);
-  LIMBECK_CHECK(s.synthesis.used() || (s.crop_padding == 0 && !s.flip), section,
-                ": crop_padding and flip are for images that are kept; without synthesis.of "
-                "expected 0 and false, found ",
+  LIMBECK_CHECK(s.synthesis.used() || s.pool > 0 || (s.crop_padding == 0 && !s.flip), section,
+                ": crop_padding and flip are for images that are kept; without synthesis.of and "
+                "pool expected 0 and false, found ",
                 s.crop_padding, " and ", s.flip ? "true" : "false");
   expect_one_of(section + ".synthesis.of", s.synthesis.of, {"none", "pixels", "meta", "fresh"});
   if (s.synthesis.used()) check_synthesis(s, section + ".synthesis");
+  if (s.pool != 0) check_pool(s, section);
   LIMBECK_CHECK(s.order != "joint" || s.loss.adversary == "none", section,
                 ".loss.adversary: expected none with order = joint, found '", s.loss.adversary,
                 "'");

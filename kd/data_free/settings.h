@@ -19,9 +19,9 @@ struct GeneratorSettings {
   void fields(FieldVisitor& v) {
     v("arch", arch,
       "dafl | dfad | zskt | cmi | dfq | gdfq | cgdd | cgdd_product | cgdd_cbn | dcgan_dfad | "
-      "dcgan_cmi | dcgan_cgdd");
+      "dcgan_cmi | dcgan_cgdd | fast_map");
     v("ch", ch, "channels of its maps, half as many of the last one");
-    v("dim_z", dim_z, "size of the noise");
+    v("dim_z", dim_z, "size of the noise; of fast_map of the whole map");
     v("embedding", embedding, "size of the class embedding (cgdd, dcgan_cgdd)");
     v("lr", lr, "learning rate (Adam)");
     v("beta1", beta1, "Adam beta1");
@@ -77,8 +77,11 @@ struct StudentLossSettings {
   bool keep = true;
   void fields(FieldVisitor& v) {
     v("form", form,
-      "kl: T^2 KL, mean over the images | kl_mean: over the classes too | l1: of logits");
-    v("temperature", temperature, "of kl and kl_mean", influence_if(form != "l1"));
+      "kl: T^2 KL, mean over the images | kl_mean: over the classes too | l1 or l2: mean absolute "
+      "or "
+      "squared difference of logits or responses");
+    v("temperature", temperature, "of kl and kl_mean",
+      influence_if(form == "kl" || form == "kl_mean"));
     v("weight", weight, "of that");
     v("cross_entropy", cross_entropy, "weight of the cross entropy with the requested class");
     v("keep", keep, "only of images that the teacher gives that class",
@@ -147,6 +150,8 @@ struct SynthesisSettings {
 struct Settings : train::Settings {
   int64_t rounds = 40, generator_steps = 1, student_steps = 10;
   std::string order = "generator";
+  int64_t pool = 0;
+  double pool_share = 0.5;
   bool same_noise = false;
   double clip = 0;
   GeneratorSettings generator;
@@ -164,6 +169,10 @@ struct Settings : train::Settings {
     v("order", order,
       "generator: its steps come first | student: the student's | joint: both learn from the same "
       "images, generator_steps of them");
+    v("pool", pool,
+      "newest of the student's images that are kept, as bytes, for later rounds; 0: none",
+      influence_if(pool != 0));
+    v("pool_share", pool_share, "share of them in a student's batch", influence_if(pool > 0));
     v("same_noise", same_noise, "one noise (and class) for all steps of a round");
     v("clip", clip, "norm to which the student's gradients are cut, 0: never");
     v("generator", generator, "the generator and its training");
@@ -175,10 +184,14 @@ struct Settings : train::Settings {
   int64_t student_steps_of_round() const {
     return order == "joint" ? generator_steps : student_steps;
   }
-  /// Most that are in the pool of syntheses at a time; 0 without.
+  /// Of a student's batch, from the pool.
+  int64_t pooled() const {
+    return pool > 0 ? static_cast<int64_t>(pool_share * static_cast<double>(batch)) : 0;
+  }
+  /// Most that are in the pool at a time; 0 without.
   int64_t images_kept() const {
-    const int64_t made = synthesis.used() ? epochs * rounds * batch : 0;
-    return synthesis.pool > 0 ? std::min(made, synthesis.pool) : made;
+    const int64_t syntheses = synthesis.used() ? epochs * rounds * batch : 0;
+    return synthesis.pool > 0 ? std::min(syntheses, synthesis.pool) : std::max(syntheses, pool);
   }
   int64_t steps_per_epoch() const { return rounds * student_steps_of_round(); }
 };

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <limits>
 
+#include "kd/data_free/pool.h"
 #include "nn/init.h"
 #include "nn/mode.h"
 #include "ops/random.h"
@@ -21,19 +22,6 @@ std::vector<double> black_of(const data::Standardisation& s) {
   std::vector<double> black;
   for (size_t c = 0; c < s.mean.size(); ++c) black.push_back(-s.mean[c] / s.deviation[c]);
   return black;
-}
-
-/// Standardised images as bytes, rounded down as in the official codes.
-Tensor bytes_of(const Tensor& images, const data::Standardisation& s) {
-  const Tensor host = images.to(cpu), bytes = Tensor::empty(images.shape(), DType::u8);
-  const auto from = host.span<float>();
-  const auto to = bytes.span<uint8_t>();
-  for (size_t i = 0; i < from.size(); ++i) {
-    const size_t c = i % s.mean.size();
-    const double pixel = 255 * (from[i] * s.deviation[c] + s.mean[c]);
-    to[i] = static_cast<uint8_t>(std::clamp(pixel, 0.0, 255.0));
-  }
-  return bytes;
 }
 
 nn::Adam::Config adam_with(const GeneratorSettings& s, double lr) {

@@ -21,10 +21,11 @@ class Loop {
         update_(task.networks, settings, task.classes),
         sums_(task.classes),
         last_(task.classes) {
-    if (!s_.synthesis.used()) return;
-    synthesis_.emplace(task.networks, settings, task.classes, task.stream.fork("contrast"));
+    if (s_.synthesis.used())
+      synthesis_.emplace(task.networks, settings, task.classes, task.stream.fork("contrast"));
+    if (s_.images_kept() == 0) return;
     const gan::NetworkConfig& c = task.networks.generator.config();
-    pool_.emplace(s_.images_kept(), Shape{c.resolution, c.resolution, c.channels});
+    pool_.emplace(s_.images_kept(), Shape{c.resolution, c.resolution, c.channels}, of_responses());
   }
 
   DataFreeResult run() {
@@ -83,8 +84,25 @@ class Loop {
     if (s_.order == "generator") student_steps(here);
   }
   void student_steps(const Stream& here) {
-    for (int64_t k = 0; k < s_.student_steps; ++k)
-      read_student(update_.student(images(here, "student", k), noise(here, "student", k)), 0);
+    for (int64_t k = 0; k < s_.student_steps; ++k) {
+      const Stream its_images = images(here, "student", k), dropout = noise(here, "student", k);
+      if (!pool_ || pool_->size() == 0) {
+        read_student(update_.student(its_images, dropout), 0);
+        continue;
+      }
+      const ImagePool::Batch batch =
+          pool_->draw(s_.pooled(), {s_.crop_padding, s_.flip}, its_images.fork("pool"));
+      read_student(update_.student_beside(its_images, batch.images.images, batch.images.draws,
+                                          batch.labels, dropout),
+                   0);
+    }
+    if (pool_) keep_made();
+  }
+  /// After a round and not after a step, however late its images are read.
+  void keep_made() {
+    reader_.finish();
+    for (const Tensors& batch : made_) pool_->add(batch[0], batch[1]);
+    made_.clear();
   }
   void joint_step(const Stream& here, int64_t k) {
     const Tensors all =
@@ -135,6 +153,9 @@ class Loop {
                  [this, round = done_](const Tensors& on_host) {
                    finite(on_host[0].item(), "the student's loss", round);
                    sums_.add_student(on_host);
+                   if (s_.pool == 0) return;
+                   made_.push_back(
+                       {bytes_of(on_host.end()[-2], standardisation()), on_host.end()[-1].clone()});
                  });
   }
   double finite(double loss, const char* whose, int64_t round) const {
@@ -172,6 +193,7 @@ class Loop {
     if (last || ended % every == 0) show_images(ended);
   }
 
+  data::Standardisation standardisation() const { return t_.networks.generator.standardisation(); }
   bool of_responses() const { return t_.classes == 0; }
   /// Of the responses in their unit; 0: of classes.
   double range() const { return of_responses() ? t_.scale.high - t_.scale.low : 0; }
@@ -207,8 +229,7 @@ class Loop {
   }
 
   double evaluate(const data::Dataset& images) {
-    return train::evaluate(t_.networks.student, images, t_.networks.generator.standardisation(),
-                           t_.criterion);
+    return train::evaluate(t_.networks.student, images, standardisation(), t_.criterion);
   }
   void show_images(int64_t ended) {
     std::string number = std::to_string(ended);
@@ -264,10 +285,8 @@ class Loop {
     file.add_part("generator.", t_.networks.generator.state_dict());
     file.add_part("student_optimizer.", update_.student_optimizer().state());
     file.add_part("generator_optimizer.", update_.generator_optimizer().state());
-    if (synthesis_) {
-      file.add_part("synthesis.", synthesis_->state());
-      file.add_part("pool.", pool_->state());
-    }
+    if (synthesis_) file.add_part("synthesis.", synthesis_->state());
+    if (pool_) file.add_part("pool.", pool_->state());
     file.add("loop.round", Tensor::of<int64_t>({done_, noted_}));
     file.add("loop.sums", Tensor::of<double>(sums_.numbers()));
     file.add("loop.last", Tensor::of<double>(last_.numbers()));
@@ -283,10 +302,8 @@ class Loop {
     t_.networks.generator.load_state_dict(saved->part("generator."), what);
     update_.student_optimizer().load_state(saved->part("student_optimizer."), what);
     update_.generator_optimizer().load_state(saved->part("generator_optimizer."), what);
-    if (synthesis_) {
-      synthesis_->load(saved->part("synthesis."));
-      pool_->load(saved->part("pool."));
-    }
+    if (synthesis_) synthesis_->load(saved->part("synthesis."));
+    if (pool_) pool_->load(saved->part("pool."));
     const auto loop = saved->get("loop.round").to_vector<int64_t>();
     done_ = loop.at(0), noted_ = loop.at(1) != 0;
     sums_.set(saved->get("loop.sums").to_vector<double>());
@@ -300,6 +317,7 @@ class Loop {
   std::optional<Synthesis> synthesis_;
   std::optional<ImagePool> pool_;
   Synthesised newest_;
+  std::vector<Tensors> made_;  // bytes and labels of a round, before they come to the pool
   LateReader reader_;
   HealthSums sums_, last_;  // of the running epoch and of the one before it
   DataFreeResult result_;

@@ -91,19 +91,29 @@ GeneratorLoss generator_loss(const GeneratorLossSettings& s, nn::Network& teache
   return loss;
 }
 
+namespace {
+
+Variable distance(const std::string& form, const Variable& s, const Tensor& t) {
+  return form == "l2" ? mse_loss(s, Variable(t)) : l1_loss(s, Variable(t));
+}
+
+}  // namespace
+
 Variable student_loss(const StudentLossSettings& s, const nn::Features& student,
                       const nn::Features& teacher, const Tensor& labels) {
   const Tensor t = teacher.output.data();
   Variable loss;
   if (s.weight > 0) {
+    const bool of_values = s.form == "l1" || s.form == "l2";
     const double divisor = s.form == "kl_mean" ? static_cast<double>(t.size(1)) : 1;
-    loss = s.form == "l1" ? plus(loss, l1_loss(student.output, Variable(t)), s.weight)
-                          : plus(loss, distillation_loss(student.output, t, s.temperature),
-                                 s.weight / divisor);
+    loss = plus(loss,
+                of_values ? distance(s.form, student.output, t)
+                          : distillation_loss(student.output, t, s.temperature),
+                s.weight / divisor);
   }
   if (s.cross_entropy > 0)
     loss = plus(loss,
-                are_responses(labels) ? l1_loss(student.output, Variable(labels))
+                are_responses(labels) ? distance(s.form, student.output, labels)
                                       : agreed_cross_entropy(student.output, t, labels, s.keep),
                 s.cross_entropy);
   if (s.attention > 0)
@@ -141,26 +151,28 @@ Update::Update(const Networks& networks, const Settings& settings, int64_t class
       joint_graph_(networks.generator.device(), {&networks.generator, &networks.student},
                    [this](const Tensors& in) { return update_joint(in); }),
       student_on_graph_(networks.student.device(), {&networks.student},
-                        [this](const Tensors& in) { return update_student_on(in); }) {}
+                        [this](const Tensors& in) { return update_student_on(in); }),
+      student_beside_graph_(networks.generator.device(), {&networks.generator, &networks.student},
+                            [this](const Tensors& in) { return update_student_beside(in); }) {}
 
-Tensors Update::inputs(const Stream& images, double adversarial) const {
+Tensors Update::inputs(const Stream& images, double adversarial, int64_t count) const {
   return {places_of({images.fork("z"), images.fork("labels")}),
           Tensor::of<float>({static_cast<float>(adversarial)}),
-          targets_ ? targets_->draw(s_.batch, images.fork("labels")) : Tensor()};
+          targets_ ? targets_->draw(count, images.fork("labels")) : Tensor()};
 }
 
-Update::Drawn Update::draw(const Tensors& in) const {
-  const Tensor z = draw_normal(place_at(in[0], 0), {s_.batch, n_.generator.config().dim_z});
+Update::Drawn Update::draw(const Tensors& in, int64_t images) const {
+  const Tensor z = draw_normal(place_at(in[0], 0), {images, n_.generator.config().dim_z});
   const Tensor& targets = in[2];
   if (targets) return {z, argmax(targets), targets};
-  return {z, draw_labels(place_at(in[0], 1)), {}};
+  return {z, draw_labels(place_at(in[0], 1), images), {}};
 }
 
 /// Classes, or responses among a million and some that divide [0, 1] evenly.
-Tensor Update::draw_labels(const Tensor& place) const {
-  if (classes_ > 0) return draw_integers(place, {s_.batch}, 0, classes_);
+Tensor Update::draw_labels(const Tensor& place, int64_t images) const {
+  if (classes_ > 0) return draw_integers(place, {images}, 0, classes_);
   constexpr int64_t steps = 1 << 20;
-  const Tensor numbers = draw_integers(place, {s_.batch, 1}, 0, steps + 1).to(DType::f32);
+  const Tensor numbers = draw_integers(place, {images, 1}, 0, steps + 1).to(DType::f32);
   return affine(Variable(numbers), 1.0 / steps, 0).data();
 }
 
@@ -182,7 +194,7 @@ void Update::step_student() {
 Tensors Update::update_generator(const Tensors& in) {
   const nn::ModeOf mode(n_.student, !s_.loss.student_eval);
   n_.student.set_requires_grad(false);
-  const GeneratorLoss loss = generator_loss(s_.loss, n_.teacher, &n_.student, make(draw(in)),
+  const GeneratorLoss loss = generator_loss(s_.loss, n_.teacher, &n_.student, make(draw(in, s_.batch)),
                                             {.adversarial = reshape(Variable(in[1]), Shape{})});
   n_.student.set_requires_grad(true);
   generator_optimizer_.zero_grad();
@@ -210,29 +222,42 @@ Tensors Update::described(const Variable& loss, const Variable& teacher, const V
           mean(Variable(one_hot(predicted, classes_)), {0}).data()};
 }
 
+MadeImages Update::images_for_student(const Tensors& in, int64_t count) const {
+  const NoGrad no_grad;
+  const nn::ModeOf mode(n_.generator, !s_.generator.eval_images);
+  return make(draw(in, count));
+}
+
 Tensors Update::update_student(const Tensors& in) {
-  MadeImages made;
-  nn::Features t;
-  {
+  const MadeImages made = images_for_student(in, s_.batch);
+  Tensors all = learn(made);
+  if (s_.pool > 0) all.insert(all.end(), {made.images.data(), made.labels});
+  return all;
+}
+
+Tensors Update::update_student_beside(const Tensors& in) {
+  const MadeImages made = images_for_student(in, s_.batch - s_.pooled());
+  const Tensor pooled = standardise_(in[3], in[4]);
+  // concat is of floating point; classes are small enough to pass through f32
+  const auto joined = [](const Tensor& a, const Tensor& b) {
     const NoGrad no_grad;
-    const nn::ModeOf mode(n_.generator, !s_.generator.eval_images);
-    made = make(draw(in));
-    t = n_.teacher.forward_features(made.images);
-  }
-  return learn(made, t);
+    return concat({Variable(a.to(DType::f32)), Variable(b.to(DType::f32))}, 0).data();
+  };
+  const Tensor labels = joined(made.labels, in[5]).to(made.labels.dtype());
+  Tensors all = learn({Variable(joined(made.images.data(), pooled)), labels});
+  all.insert(all.end(), {made.images.data(), made.labels});
+  return all;
 }
 
 Tensors Update::update_student_on(const Tensors& in) {
-  const MadeImages made{Variable(standardise_(in[0], in[1])), in[2]};
-  nn::Features t;
-  {
-    const NoGrad no_grad;
-    t = n_.teacher.forward_features(made.images);
-  }
-  return learn(made, t);
+  return learn({Variable(standardise_(in[0], in[1])), in[2]});
 }
 
-Tensors Update::learn(const MadeImages& made, const nn::Features& t) {
+Tensors Update::learn(const MadeImages& made) {
+  const nn::Features t = [&] {
+    const NoGrad no_grad;
+    return n_.teacher.forward_features(made.images);
+  }();
   const nn::Features s = n_.student.forward_features(Variable(made.images.data()));
   const Variable loss = student_loss(s_.distillation, s, t, made.labels);
   student_optimizer_->zero_grad();
@@ -243,7 +268,7 @@ Tensors Update::learn(const MadeImages& made, const nn::Features& t) {
 
 /// One backward of the sum, as in DAFL: the student sees the images as constants.
 Tensors Update::update_joint(const Tensors& in) {
-  const MadeImages made = make(draw(in));
+  const MadeImages made = make(draw(in, s_.batch));
   const GeneratorLoss of_generator = generator_loss(s_.loss, n_.teacher, nullptr, made);
   const nn::Features& t = of_generator.teacher;
   const nn::Features s = n_.student.forward_features(Variable(made.images.data()));
@@ -261,20 +286,27 @@ Tensors Update::update_joint(const Tensors& in) {
 
 Tensors Update::generator(const Stream& images, const Stream& dropout, double adversarial) {
   n_.student.set_streams(dropout);
-  return generator_graph_(inputs(images, adversarial));
+  return generator_graph_(inputs(images, adversarial, s_.batch));
 }
 Tensors Update::student(const Stream& images, const Stream& dropout) {
   n_.student.set_streams(dropout);
-  return student_graph_(inputs(images, 0));
+  return student_graph_(inputs(images, 0, s_.batch));
 }
 Tensors Update::student_on(const Tensor& images, const Tensor& draws, const Tensor& labels,
                            const Stream& dropout) {
   n_.student.set_streams(dropout);
   return student_on_graph_({images, draws, labels});
 }
+Tensors Update::student_beside(const Stream& images, const Tensor& pooled, const Tensor& draws,
+                               const Tensor& labels, const Stream& dropout) {
+  n_.student.set_streams(dropout);
+  Tensors in = inputs(images, 0, s_.batch - s_.pooled());
+  in.insert(in.end(), {pooled, draws, labels});
+  return student_beside_graph_(in);
+}
 Tensors Update::joint(const Stream& images, const Stream& dropout, double adversarial) {
   n_.student.set_streams(dropout);
-  return joint_graph_(inputs(images, adversarial));
+  return joint_graph_(inputs(images, adversarial, s_.batch));
 }
 
 }  // namespace limbeck::kd::data_free

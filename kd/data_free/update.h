@@ -72,11 +72,16 @@ class Update {
   Tensors generator(const Stream& images, const Stream& dropout, double adversarial);
   /// loss, share of images that get the requested class, entropy of the teacher's predictions,
   /// share on which the student agrees, all []; how the teacher's classes are distributed [K].
-  /// Of responses: loss, mean |t - y|, mean |s - t|, all [].
+  /// Of responses: loss, mean |t - y|, mean |s - t|, all []. With a pool then the images as the
+  /// teacher sees them and their labels, which are to be kept.
   Tensors student(const Stream& images, const Stream& dropout);
   /// The student's step on images that are there, u8 [B, H, W, C] with draws (data::ByteBatch).
   Tensors student_on(const Tensor& images, const Tensor& draws, const Tensor& labels,
                      const Stream& dropout);
+  /// On both: settings.pooled() that are there, the rest of the batch drawn; only these are
+  /// returned behind the numbers.
+  Tensors student_beside(const Stream& images, const Tensor& pooled, const Tensor& draws,
+                         const Tensor& labels, const Stream& dropout);
   /// What generator() returns, then what student() returns.
   Tensors joint(const Stream& images, const Stream& dropout, double adversarial);
 
@@ -87,15 +92,17 @@ class Update {
   struct Drawn {
     Tensor z, labels, targets;
   };
-  Drawn draw(const Tensors& inputs) const;
-  Tensor draw_labels(const Tensor& place) const;
+  Drawn draw(const Tensors& inputs, int64_t images) const;
+  Tensor draw_labels(const Tensor& place, int64_t images) const;
   MadeImages make(const Drawn& drawn) const;
-  Tensors inputs(const Stream& images, double adversarial) const;
+  Tensors inputs(const Stream& images, double adversarial, int64_t count) const;
+  MadeImages images_for_student(const Tensors& inputs, int64_t count) const;
   Tensors update_generator(const Tensors& inputs);
   Tensors update_student(const Tensors& inputs);
   Tensors update_joint(const Tensors& inputs);
   Tensors update_student_on(const Tensors& inputs);
-  Tensors learn(const MadeImages& made, const nn::Features& teacher);
+  Tensors update_student_beside(const Tensors& inputs);
+  Tensors learn(const MadeImages& made);
   void step_generator();
   void step_student();
   Tensors described(const Variable& loss, const Variable& teacher, const Variable& student,
@@ -108,7 +115,7 @@ class Update {
   nn::Adam generator_optimizer_;
   std::unique_ptr<nn::Optimizer> student_optimizer_;
   const nn::ImageStandardiser standardise_;
-  nn::StepGraph generator_graph_, student_graph_, joint_graph_, student_on_graph_;
+  nn::StepGraph generator_graph_, student_graph_, joint_graph_, student_on_graph_, student_beside_graph_;
 };
 
 }  // namespace limbeck::kd::data_free

@@ -29,6 +29,20 @@ check "with images to measure on" "$limbeck" distill --method dfq --teacher "$te
 check_output "has an accuracy" 'test_accuracy [0-9.]+'
 generator=$work/alone/stages/cgdd.resnet14-resnet8.s0/generator.safetensors
 check "its generator makes images" "$limbeck" sample --ckpt "$generator" --class 3 --n 4 --out "$work/grid.png"
+check "a set of its images with their classes" "$limbeck" sample --ckpt "$generator" --n 5 --out "$work/made.safetensors"
+check_output "has 5 of each" "made.safetensors: 50 images"
+check "the set" "$limbeck" data info --kind container --path "$work/made.safetensors" --size 16
+check_output "has classes" 'train: 50 images, 16 x 16' 'class +3 +5'
+check "a student of made images alone" "$limbeck" distill --method blkd --teacher "$teacher" --student resnet8 --data container \
+  --data-path "$work/made.safetensors" --set data.image_size=16 --set student.epochs=1 --out "$work/made"
+check_output "trains on them" 'training images: 50'
+check_error "a set has no columns" "columns: $work/no.safetensors is a data set and no grid; expected none, found 3" "$limbeck" sample --ckpt "$generator" \
+  --columns 3 --out "$work/no.safetensors"
+check "the same with a pool, no data" "$limbeck" distill --method cgdd --teacher "$teacher" --student resnet8 --out "$work/pool" "${sets[@]}" \
+  --set methods.cgdd.pool=64 --set methods.cgdd.flip=true --quiet
+kill_and_continue "training with a pool" "$seconds" "$limbeck" distill --method cgdd --teacher "$teacher" --student resnet8 --out "$work/pool_killed" \
+  "${sets[@]}" --set methods.cgdd.pool=64 --set methods.cgdd.flip=true --checkpoint-seconds 0.01 --quiet
+check_same "kills give the same bits" "$work/pool/stages" "$work/pool_killed/stages"
 check "its generator in the place of the GAN" "$limbeck" run configs/tiny-data-free.toml --out "$work/inside" --quiet --set plan.generator=cgdd \
   --set 'plan.methods=["none", "cgdd"]' --set 'plan.fakes=["none", "m2", "equal"]' --set fakes.per_class=12 --set transfer.epochs=1 --set transfer.batch=32
 check "cGAN-KD learns from what M2 left of its images" ls "$work/inside/stages/"{fakes_raw/fake_data.safetensors,cgankd.resnet8.s1/model.safetensors}
@@ -59,6 +73,10 @@ check_same "kills give the same bits" "$work/regressor/stages" "$work/regressor_
 generator=$work/regressor/stages/cgdd.resnet14-resnet8.s0/generator.safetensors
 check "images of a response" "$limbeck" sample --ckpt "$generator" --label 45 --n 4 --out "$work/45.png"
 check "a sweep of responses" "$limbeck" sample --ckpt "$generator" --label-range 0:90:10 --n 3 --out "$work/sweep.png"
+check "a set of its images with their responses" "$limbeck" sample --ckpt "$generator" --label-range 0:90:10 --n 3 --out "$work/sweep.safetensors"
+check "the set" "$limbeck" data info --kind container --path "$work/sweep.safetensors"
+check_output "has responses" 'train: 30 images, 32 x 32' '90'
+check "a set of one response" "$limbeck" sample --ckpt "$generator" --label 45 --n 4 --out "$work/45.safetensors"
 check_error "a response outside of the scale" "label: expected 0..90 degrees" "$limbeck" sample --ckpt "$generator" --label 120 --out "$work/no.png"
 check_error "a method that asks for nothing" "methods.dafl.loss.cls: of responses the generator is asked" "$limbeck" distill --method dafl \
   --teacher "$regressor" --student resnet8 --out "$work/no"

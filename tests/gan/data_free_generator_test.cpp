@@ -38,10 +38,12 @@ TEST(DataFreeGenerator, AsManyParametersAsThePublishedOnes) {
                         .resolution = 128,
                         .shared_dim = 50}),
             12'886'653);
+  EXPECT_EQ(parameters({.arch = "fast_map", .ch = 128, .dim_z = 256 * 14 * 14, .resolution = 224}),
+            592'451);
 }
 
 NetworkConfig small(const std::string& arch) {
-  return {.arch = arch, .ch = 4, .dim_z = 6, .classes = 3, .resolution = 32, .shared_dim = 5};
+  return {.arch = arch, .ch = 4, .dim_z = 8, .classes = 3, .resolution = 32, .shared_dim = 5};
 }
 
 /// Any family: pixels in [-1, 1]; what the teacher sees is the same image, standardised.
@@ -54,7 +56,7 @@ TEST(DataFreeGenerator, MakesImagesAsTheTeacherSeesThem) {
     g->set_standardisation(teacher);
     EXPECT_NEAR(g->standardisation().mean[2], 0.6, 1e-6);
     const NoGrad no_grad;
-    const Variable z(draw_noise(4, 6, Stream(2)));
+    const Variable z(draw_noise(4, 8, Stream(2)));
     const Condition condition{Tensor::of<int64_t>({0, 1, 2, 0}), {}};
     const Tensor seen = g->standardised(z, condition).data();
     ASSERT_EQ(seen.shape(), (Shape{4, 32, 32, 3}));
@@ -77,7 +79,7 @@ TEST(DataFreeGenerator, OnlyTheConditionalOnesFollowTheClass) {
     for (const nn::Parameter& p : g->parameters())  // class-wise gains begin equal
       if (arch == "cgdd_cbn" && p.name == "bn1.weight") Stream(5).fill_normal(p.value.data(), 1, 1);
     const NoGrad no_grad;
-    const Variable z(draw_noise(2, 6, Stream(2)));
+    const Variable z(draw_noise(2, 8, Stream(2)));
     const auto of = [&](int64_t k) {
       return g->forward(z, Condition{Tensor::of<int64_t>({k, k}), {}}).data();
     };
@@ -99,7 +101,7 @@ TEST(DataFreeGenerator, FollowsSharesOfClasses) {
       if (std::string(arch) == "cgdd_cbn" && p.name == "bn1.weight")
         Stream(5).fill_normal(p.value.data(), 1, 1);
     g->eval();
-    const Variable z(draw_noise(2, 6, Stream(2)));
+    const Variable z(draw_noise(2, 8, Stream(2)));
     const Tensor classes = Tensor::of<int64_t>({2, 0});
     const auto image = [&](const Variable& shares) { return g->forward(z, {classes, shares}); };
     const Variable sure(Tensor::of<float>({0, 0, 1, 1, 0, 0}).reshape({2, 3}));
@@ -138,7 +140,7 @@ TEST(DataFreeGenerator, FollowsResponses) {
     g->load_state_dict(weights, "the same weights");
     const NoGrad no_grad;
     g->eval(), same->eval();
-    const Variable z(draw_noise(4, 6, Stream(2)));
+    const Variable z(draw_noise(4, 8, Stream(2)));
     const Variable y(Tensor::of<float>({0, 0.5, 1, 0.125}).reshape({4, 1})),
         shares(Tensor::of<float>({1, 0, 0, 0, 1, 0, 0, 0, 1, 0.75, 0.25, 0}).reshape({4, 3}));
     const Tensor found = g->standardised(z, {{}, y}).data(),
@@ -184,10 +186,14 @@ TEST(DataFreeGenerator, RefusesSizesAndNames) {
                {"cmi", "multiple of 4", "30"});
   expect_error([] { create_data_free_generator({.arch = "dcgan_cmi", .resolution = 40}); },
                {"dcgan_cmi", "multiple of 16", "40"});
+  expect_error([] { create_data_free_generator({.arch = "fast_map", .resolution = 40}); },
+               {"fast_map", "multiple of 16", "40"});
+  expect_error([] { create_data_free_generator({.arch = "fast_map", .dim_z = 6}); },
+               {"fast_map", "2x2", "multiple of 4", "found 6"});
   expect_error([] { create_discriminator({.arch = "cmi"}); }, {"cmi", "discriminator"});
   const auto g = create_data_free_generator(small("cgdd"));
   expect_error([&] { g->set_standardisation({{0.5}, {0.5}}); }, {"3 channels", "found 1"});
-  expect_error([&] { g->forward(Variable(Tensor::zeros({2, 6})), Condition{}); }, {"labels"});
+  expect_error([&] { g->forward(Variable(Tensor::zeros({2, 8})), Condition{}); }, {"labels"});
 }
 
 }  // namespace

@@ -291,6 +291,8 @@ TEST(DataFreeTerms, LossesOfResponses) {
     return student_loss(s, f, t, asked);
   };
   expect_golden(student_input({6, 1}), {0.35348395, 0.41028445, -0.15}, of_student);
+  s.form = "l2";
+  expect_golden(student_input({6, 1}), {0.136382098, 0.272814043, -0.155878691}, of_student);
   const Variable x(random_input({6, 1}, 9), true);
   const GradcheckReport r = gradcheck([&](const Variables& v) { return of_student(v[0]); }, {x});
   EXPECT_TRUE(r.ok) << r.message;

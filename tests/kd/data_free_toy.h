@@ -105,6 +105,12 @@ inline Settings toy_settings(const std::string& method) {
   return s;
 }
 
+/// Half of a student's batch from what the last rounds made.
+inline Settings with_pool(Settings s) {
+  s.pool = 40, s.crop_padding = 1, s.flip = true;
+  return s;
+}
+
 /// In their form for responses.
 inline Settings toy_responses() {
   const Settings s = toy_settings("cgdd");

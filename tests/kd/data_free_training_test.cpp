@@ -118,6 +118,55 @@ TEST(DataFreeTraining, ResumesToTheSameBits) {
   }
 }
 
+TEST(DataFreePool, ResumesToTheSameBits) {
+  for (const char* method : {"cgdd", "zskt"})
+    expect_resumes(with_pool(toy_settings(method)), {1, 2, 3});
+  expect_resumes(with_pool(toy_responses()), {1, 3}, nn::Task::regression);
+}
+
+/// What is kept of a round are the bytes and labels of its steps, the newest; the later steps of
+/// the student are other ones by it.
+TEST(DataFreePool, HasTheImagesOfTheRoundsBefore) {
+  const auto trained = [](const Settings& s, Stopping& monitor) {
+    Toy toy(s);
+    try {
+      toy.train(s, monitor);
+    } catch (const nn::Interrupted&) {
+    }
+    return toy.student->state_dict().get("conv1.weight");
+  };
+  const Settings plain = toy_settings("cgdd"), pooled = with_pool(plain);
+  for (const int64_t rounds : {1, 2, 3}) {
+    Stopping stopped(rounds);
+    trained(pooled, stopped);
+    // 2 steps of 8 images in the first round, of 4 beside the pool in the others
+    EXPECT_EQ(stopped.saved->get("pool.images").size(0), 16 + (rounds - 1) * 8);
+    const Tensor labels = stopped.saved->get("pool.labels");
+    EXPECT_GT(max(Variable(labels.to(DType::f32)), {0}).item(), 0);
+  }
+  Stopping first(1), first_of_plain(1), second(2), second_of_plain(2);
+  EXPECT_TRUE(test::same_bits(trained(pooled, first), trained(plain, first_of_plain)));
+  EXPECT_FALSE(test::same_bits(trained(pooled, second), trained(plain, second_of_plain)));
+}
+
+TEST(DataFreePool, Refusals) {
+  const auto refuses = [](const char* method, const std::function<void(Settings&)>& change,
+                          const std::vector<std::string>& parts) {
+    Settings s = toy_settings(method);
+    change(s);
+    expect_error([&] { check(s, "methods.x"); }, parts);
+  };
+  refuses("cgdd", [](Settings& s) { s.pool = 4; }, {"methods.x.pool", "8", "found 4"});
+  refuses("cgdd", [](Settings& s) { s.pool = -1; }, {"methods.x.pool", "found -1"});
+  refuses("cgdd", [](Settings& s) { s.pool = 8, s.pool_share = 1; },
+          {"methods.x.pool_share", "batch of 8", "found 1"});
+  refuses("cgdd", [](Settings& s) { s.pool = 8, s.pool_share = 0.1; },
+          {"methods.x.pool_share", "found 0.1"});
+  refuses("cgdd", [](Settings& s) { s.flip = true; }, {"methods.x", "pool", "found 0 and true"});
+  refuses("dafl", [](Settings& s) { s.pool = 8; }, {"methods.x.pool", "joint", "found 8"});
+  refuses("fast", [](Settings& s) { s.pool = 8; }, {"methods.x.pool", "synthesis.pool", "found 8"});
+}
+
 /// The generator makes what it is asked for, and the student learns to say what the teacher says.
 TEST(DataFreeTraining, GeneratorObeysAndStudentAgrees) {
   Settings s = toy_settings("cgdd");
@@ -188,8 +237,16 @@ TEST(DataFreeResponses, TheFormOfTheSettings) {
   EXPECT_EQ(s.loss.balance, 0);
   EXPECT_EQ(s.loss.statistics, 1);
   EXPECT_EQ(s.loss.adversary, "l1");
-  EXPECT_EQ(s.distillation.form, "l1");
+  EXPECT_EQ(s.distillation.form, "l2");
   EXPECT_EQ(s.distillation.cross_entropy, 0.1);
+  EXPECT_EQ(s.loss.cls, 10);
+  EXPECT_EQ(s.lr, 0.01);
+  Settings chosen = defaults;
+  chosen.loss.cls = 3, chosen.lr = 0.02, chosen.distillation.form = "l1";
+  chosen = for_responses(chosen, defaults, false, "methods.cgdd");
+  EXPECT_EQ(chosen.loss.cls, 3);
+  EXPECT_EQ(chosen.lr, 0.02);
+  EXPECT_EQ(chosen.distillation.form, "l1");
   EXPECT_EQ(for_responses(defaults, defaults, true, "methods.cgdd").loss.statistics, 0);
   const auto refuses = [&](const std::function<void(Settings&)>& change, bool without_norms,
                            const std::vector<std::string>& parts) {
@@ -204,6 +261,8 @@ TEST(DataFreeResponses, TheFormOfTheSettings) {
           {"methods.cgdd.loss.adversary", "none or l1", "'kl'"});
   refuses([](Settings& c) { c.loss.targets = "dirichlet"; }, false,
           {"methods.cgdd.loss.targets", "'dirichlet'"});
+  refuses([](Settings& c) { c.distillation.form = "kl_mean"; }, false,
+          {"methods.cgdd.distillation.form", "l1 or l2", "'kl_mean'"});
   refuses([](Settings& c) { c.synthesis.of = "pixels"; }, false,
           {"methods.cgdd.synthesis.of", "none", "'pixels'"});
   refuses([](Settings& c) { c.generator.arch = "cmi"; }, false,

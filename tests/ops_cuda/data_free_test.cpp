@@ -63,6 +63,20 @@ TEST(CudaDataFreeResponses, LossesAreThoseOfTheCpu) {
   EXPECT_EQ(found.teacher_calls, 6) << "of each step two as usual and one recorded";
 }
 
+/// Its first round has no pool: two student's steps, then those beside one.
+TEST(CudaDataFreePool, LossesAreThoseOfTheCpu) {
+  for (const bool regresses : {false, true}) {
+    const nn::Task task = regresses ? nn::Task::regression : nn::Task::classification;
+    Settings s = with_pool(regresses ? toy_responses() : toy_settings("cgdd"));
+    s.student_steps = 3;
+    const Trained expected = trained_with(s, cpu, 1e-3, task),
+                  found = trained_with(s, cuda, 1e-3, task);
+    expect_near(found.losses, expected.losses, 5e-3);
+    expect_near(found.generator_losses, expected.generator_losses, 5e-3);
+    EXPECT_EQ(found.teacher_calls, 9) << "of each step two as usual and one recorded";
+  }
+}
+
 /// Targets are drawn on the host and go into the recorded steps.
 TEST(CudaDataFreeTargets, LossesAreThoseOfTheCpu) {
   for (const char* method : {"cgdd", "deepinversion"}) {
