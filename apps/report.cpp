@@ -6,6 +6,7 @@
 
 #include "apps/command.h"
 #include "apps/report_csv.h"
+#include "apps/report_data_free.h"
 #include "apps/report_html.h"
 #include "apps/report_overview.h"
 #include "apps/report_results.h"
@@ -40,6 +41,7 @@ void add_tables(Report& r, const report::Group& group) {
     r.tables.push_back(report::gains_table(pivot, group));
     r.pivots.push_back(pivot);
   }
+  r.tables.push_back(report::data_free_table(group));
   r.tables.push_back(report::fakes_table(group));
   r.tables.push_back(report::theorem1_table(group));
   r.tables.push_back(report::times_table(group));

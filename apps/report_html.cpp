@@ -5,6 +5,7 @@
 #include <sstream>
 
 #include "apps/report_charts.h"
+#include "apps/report_data_free.h"
 #include "apps/report_overview.h"
 #include "apps/report_results.h"
 #include "apps/report_text.h"
@@ -85,6 +86,7 @@ std::string group_section(const Group& group, const std::vector<Published>& publ
   for (const Pivot& pivot : pivots_of(group))
     out += table_section(pivot_table(pivot, group, published)) +
            table_section(gains_table(pivot, group));
+  out += table_section(data_free_table(group));
   out += charts_section("Side by side", comparison_charts(group));
   out += table_section(theorem1_table(group));
   out += table_section(fakes_table(group)) + images_section(group) + curves_section(group) +

@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "apps/report_csv.h"
+#include "apps/report_data_free.h"
 #include "apps/report_overview.h"
 #include "apps/report_results.h"
 #include "tests/apps/run_folders.h"
@@ -463,6 +464,31 @@ TEST_F(PivotTest, Csv) {
   const std::string line = table.substr(at, table.find('\n', at) - at);
   EXPECT_NE(line.find(",1,0.02"), std::string::npos) << "rank 1 and the difference: " << line;
   EXPECT_NE(line.find(",yes,,,,,,,,,,0.76,0.01,\"a, b\""), std::string::npos) << line;
+}
+
+/// By hand: gaps to a teacher of 0.8; shares of it, and of students with data by seed.
+TEST_F(PivotTest, StudentsWithoutData) {
+  const auto without_data = [](double value) {
+    kd::Results r = accuracy(value);
+    r["gap_to_teacher"] = {0.8 - value, "share", kd::Better::lower, "detail"};
+    r["relative_to_teacher"] = {value / 0.8, "share", kd::Better::higher, "detail"};
+    return r;
+  };
+  std::vector<FolderStage> stages{teacher("resnet20", 0.8)};
+  for (const auto& [seed, value] : {std::pair{1, 0.5}, {2, 0.4}})
+    stages.push_back({cat("nokd.s", seed),
+                      {{"role", "student"}, {"model", "resnet8"}, {"seed", std::to_string(seed)}},
+                      accuracy(value)});
+  stages.push_back(student(small, "cgdd", "none", 1, without_data(0.4)));
+  stages.push_back(student(small, "cgdd", "none", 2, without_data(0.6)));
+  stages.push_back(student(small, "dafl", "none", 3, without_data(0.2)));
+  stages.push_back(student(small, "blkd", "none", 1, accuracy(0.7)));
+  const auto all = groups({run("a", "seed = 1\n", stages)});
+  EXPECT_EQ(report::data_free_table(all[0]).rows,
+            (std::vector<Row>{{"CGDD (" + small + ")", "50.00 ± 14.14 %", "30.00 ± 14.14 %",
+                               "62.50 ± 17.68 %", "115.00 ± 49.50 %", "2"},
+                              {"DAFL (" + small + ")", "20.00 %", "60.00 %", "25.00 %", "-", "1"}}))
+      << "80 % and 150 % of the students with data; that of seed 3 is not there";
 }
 
 TEST_F(PivotTest, FakesAndTimes) {

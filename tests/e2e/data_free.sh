@@ -8,6 +8,7 @@ for method in cgdd dafl dfad; do
 done
 check "its report" "$limbeck" report "$work/plan"
 check_output "has the reconstruction by its name" '^CGDD-R +[0-9.]+' '^DAFL +[0-9.]+' '^DFAD +[0-9.]+'
+check_output "and what students without data lose" '^Without data' '^CGDD-R .resnet14 > resnet8. +[0-9.]+ % +[-0-9.]+ % +[0-9.]+ % +[0-9.]+ %'
 check "the results of the stage" cat "$work/plan/stages/cgdd.resnet14-resnet8.s1/result.json"
 check_output "say gap and health" gap_to_teacher relative_to_teacher hit_rate class_entropy agreement
 teacher=$work/plan/stages/teacher.resnet14/model.safetensors
