@@ -5,8 +5,8 @@
 //   polo5/ZeroShotKnowledgeTransfer, zju-vipa/CMI and Fast-Datafree, xushoukai/GDFQ)
 //   DCGAN: Linear(dim_z -> 4 ch (R/16)^2), BN, four transposed convolutions 4x4 with stride 2, each
 //   with BN and LeakyReLU .2, conv3x3, tail (the same repositories, for 64 pixels and more)
-//   map: no linear layer; the noise is a map of R/16 places a side, five convolutions 3x3 with BN and
-//   LeakyReLU .2, x2 before each but the first, conv3x3, sigmoid (Fast-DFKD for ImageNet:
+//   map: no linear layer; the noise is a map of R/16 places a side, five convolutions 3x3 with BN
+//   and LeakyReLU .2, x2 before each but the first, conv3x3, sigmoid (Fast-DFKD for ImageNet:
 //   zju-vipa/Fast-Datafree's DeepGenerator)
 // DAFL wrote nn.BatchNorm2d(128, 0.8): 0.8 is epsilon there, and GDFQ inherited it.
 // cgdd and its forms are this project's reconstruction: the paper's generator is not published.

@@ -194,8 +194,9 @@ void Update::step_student() {
 Tensors Update::update_generator(const Tensors& in) {
   const nn::ModeOf mode(n_.student, !s_.loss.student_eval);
   n_.student.set_requires_grad(false);
-  const GeneratorLoss loss = generator_loss(s_.loss, n_.teacher, &n_.student, make(draw(in, s_.batch)),
-                                            {.adversarial = reshape(Variable(in[1]), Shape{})});
+  const GeneratorLoss loss =
+      generator_loss(s_.loss, n_.teacher, &n_.student, make(draw(in, s_.batch)),
+                     {.adversarial = reshape(Variable(in[1]), Shape{})});
   n_.student.set_requires_grad(true);
   generator_optimizer_.zero_grad();
   loss.total.backward();

@@ -115,7 +115,8 @@ class Update {
   nn::Adam generator_optimizer_;
   std::unique_ptr<nn::Optimizer> student_optimizer_;
   const nn::ImageStandardiser standardise_;
-  nn::StepGraph generator_graph_, student_graph_, joint_graph_, student_on_graph_, student_beside_graph_;
+  nn::StepGraph generator_graph_, student_graph_, joint_graph_, student_on_graph_,
+      student_beside_graph_;
 };
 
 }  // namespace limbeck::kd::data_free

@@ -131,8 +131,7 @@ TEST(DataFreePool, HasTheImagesOfTheRoundsBefore) {
     Toy toy(s);
     try {
       toy.train(s, monitor);
-    } catch (const nn::Interrupted&) {
-    }
+    } catch (const nn::Interrupted&) {}
     return toy.student->state_dict().get("conv1.weight");
   };
   const Settings plain = toy_settings("cgdd"), pooled = with_pool(plain);
