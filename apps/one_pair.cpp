@@ -6,6 +6,7 @@
 
 #include "apps/config.h"
 #include "apps/data_summary.h"
+#include "apps/dry_run.h"
 #include "apps/executor.h"
 #include "apps/kernels_option.h"
 #include "apps/monitor.h"
@@ -32,7 +33,10 @@ void add_one_pair_options(CommandLine& app, OnePairArguments& a) {
       .show_default();
   app.add_flag("--tensorboard", a.tensorboard, tensorboard_help);
   add_permission_options(app, a.permissions);
-  app.add_flag("--dry-run", a.dry_run, "print the effective settings and the stages");
+  app.add_flag("--dry-run", a.dry_run,
+               "print the effective settings, what would be run, and what it will cost: time, "
+               "memory and disk, by a few steps of each stage that is left");
+  app.add_flag("--no-measure", a.no_measure, "with --dry-run: without the cost");
   app.add_flag("--quiet", a.quiet, "print warnings and errors only");
   app.footer(stop_signals_help);
 }
@@ -55,15 +59,17 @@ int run_one_pair(const OnePairArguments& a, kd::ExperimentSettings& settings, kd
   const auto plan = plan_stages(workflow.stages(), a.out);
   Console console(stdout, a.quiet ? Console::Mode::quiet : Console::Mode::automatic);
   check_before_work(workflow, plan, a.out);
-  const std::string text = to_toml(list_settings(settings));
-  if (a.dry_run) {
-    std::printf("%s", text.c_str());
-    for (const kd::Stage& s : workflow.stages())
-      std::printf("%-32s %s\n", s.name.c_str(), s.title.c_str());
-    return 0;
-  }
+  if (a.dry_run)
+    return show_dry_run({.workflow = workflow,
+                         .settings = settings,
+                         .plan = plan,
+                         .out = a.out,
+                         .permissions = a.permissions,
+                         .measure = !a.no_measure,
+                         .device = chosen_device(*a.device)},
+                        console);
   expect_permission(plan, a.out, a.permissions);
-  RunFolder folder(a.out, workflow.stages(), text);
+  RunFolder folder(a.out, workflow.stages(), to_toml(list_settings(settings)));
   remember(inputs, a.out);
   if (!all_finished(plan)) print_data_summary(settings.data, workflow.data(), console);
   for (const std::string& remark : workflow.remarks()) console.note(remark);

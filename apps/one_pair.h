@@ -18,7 +18,7 @@ struct OnePairArguments {
   std::shared_ptr<std::string> kernels;
   int threads = 0;
   double checkpoint_seconds = 60;
-  bool dry_run = false, quiet = false, tensorboard = false;
+  bool dry_run = false, no_measure = false, quiet = false, tensorboard = false;
   Permissions permissions;
 };
 

@@ -14,6 +14,13 @@ told=$(grep -o '"test_accuracy": *{[^}]*' "$student/result.json" | grep -o '"val
 [ -z "$told" ] && told=$(grep -o '"test_accuracy": *[0-9.]*' "$student/result.json" | grep -o '[0-9.]*$')
 if [ -n "$told" ] && awk "BEGIN { exit !($found - $told < 1e-9 && $told - $found < 1e-9) }"; then ok "to the accuracy that the stage reports"
 else bad "to the accuracy that the stage reports" "eval says '$found', the stage '$told'"; fi
+check "the cost of SSKD with fakes is found before" "$limbeck" distill --method sskd --teacher "$teacher" --student resnet8 --fake "$fakes" \
+  --out "$work/unused" "${sets[@]}" --dry-run --threads 1
+check_output "for every stage that is left" '^stage +state +what' '^cgankd_sskd[^ ]* +to do' '^cgankd_sskd.resnet14-resnet8 +[0-9]+ +[0-9.e-]+ ' '^sum of 5, '
+check "or not" "$limbeck" distill --method sskd --teacher "$teacher" --student resnet8 --fake "$fakes" --out "$work/unused" "${sets[@]}" --dry-run --no-measure
+check "and that of storing logits" "$limbeck" logits --teacher "$teacher" --out "$work/unused" "${sets[@]}" --set logits.views=2 --dry-run --threads 1
+check_output "too" '^cost of one'
+check_absent "a dry run leaves nothing" "$work/unused"
 check "SSKD with fakes" "$limbeck" distill --method sskd --teacher "$teacher" --student resnet8 --fake "$fakes" --out "$work/sskd" "${sets[@]}" --quiet
 check "has a student of real and fake images" test -f "$work/sskd/stages/cgankd_sskd.resnet14-resnet8.s0/model.safetensors"
 check "that began with the SSKD student and its head" test -f "$work/sskd/stages/sskd.resnet14-resnet8.s0/auxiliary.safetensors"
