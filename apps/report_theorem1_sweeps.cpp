@@ -22,7 +22,13 @@ struct Sweep {
   std::string x, family;
   std::vector<Subject> points;
   std::vector<Subject> others;  // all that were measured in the same runs, these among them
-  const std::string& name() const { return points[0].name; }
+  /// The shortest of theirs: "cGAN-KD (resnet8)" and not "cGAN-KD (m2-by-vgg8) (resnet8)".
+  const std::string& name() const {
+    return std::min_element(
+               points.begin(), points.end(),
+               [](const Subject& a, const Subject& b) { return a.name.size() < b.name.size(); })
+        ->name;
+  }
 };
 
 bool begins_with(const std::string& text, const char* prefix) { return text.rfind(prefix, 0) == 0; }

@@ -8,7 +8,7 @@ check "is exported" "$limbeck" export "$work/net.safetensors" "$work/net.onnx"
 check_output "and says what the model takes and gives" 'net\.onnx: resnet8, images u8 \[N, 3, 32, 32\], logits \[N, 10\], [0-9]{6} bytes'
 check "with images as floats" "$limbeck" export "$work/net.safetensors" "$work/floats.onnx" --input f32
 check_output "it says so" 'images f32'
-check "models --save wants a name" bash -c "! '$limbeck' models --save '$work/x.safetensors' 2> /dev/null"
+check_error "models --save wants a name" "--save needs the name of a network" "$limbeck" models --save "$work/x.safetensors"
 check_error "a file that is no network is refused" "no 'network' in the metadata" bash -c "'$limbeck' convert '$work/net.safetensors' '$work/plain.safetensors' --plain > /dev/null && '$limbeck' export '$work/plain.safetensors' '$work/x.onnx'"
 check_error "a missing file is named" 'none\.safetensors' "$limbeck" export "$work/none.safetensors" "$work/x.onnx"
 check_absent "nothing is left after a refusal" "$work/x.onnx" "$work/x.safetensors"
