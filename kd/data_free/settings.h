@@ -190,8 +190,9 @@ struct Settings : train::Settings {
   }
   /// Most that are in the pool at a time; 0 without.
   int64_t images_kept() const {
-    const int64_t syntheses = synthesis.used() ? epochs * rounds * batch : 0;
-    return synthesis.pool > 0 ? std::min(syntheses, synthesis.pool) : std::max(syntheses, pool);
+    if (!synthesis.used()) return pool;
+    const int64_t made = epochs * rounds * batch;
+    return synthesis.pool > 0 ? std::min(made, synthesis.pool) : made;
   }
   int64_t steps_per_epoch() const { return rounds * student_steps_of_round(); }
 };
