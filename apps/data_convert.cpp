@@ -30,8 +30,7 @@ std::string kind_of(const std::string& in) {
 }
 
 void convert_data(const ConvertOptions& o) {
-  LIMBECK_CHECK(is_data_file_name(o.out), o.out,
-                ": expected a name that ends in .safetensors, .h5 or .hdf5");
+  expect_data_file_name(o.out);
   data::DataSettings settings;
   settings.kind = o.kind.empty() ? kind_of(o.in) : o.kind;
   settings.path = o.in;

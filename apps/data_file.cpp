@@ -13,9 +13,13 @@ bool is_data_file_name(const std::string& path) {
   return is_hdf5_name(path) || path.ends_with(".safetensors");
 }
 
-void write_data_file(const std::string& path, const data::Split& split, bool fake) {
+void expect_data_file_name(const std::string& path) {
   LIMBECK_CHECK(is_data_file_name(path), path,
                 ": expected a name that ends in .safetensors, .h5 or .hdf5");
+}
+
+void write_data_file(const std::string& path, const data::Split& split, bool fake) {
+  expect_data_file_name(path);
   const TensorFile file = data::tensors_of(split, fake);
   if (is_hdf5_name(path))
     data::write_hdf5(path, file);

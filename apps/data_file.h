@@ -10,6 +10,8 @@ namespace limbeck {
 bool is_hdf5_name(const std::string& path);
 /// That or .safetensors.
 bool is_data_file_name(const std::string& path);
+/// Throws for another ending.
+void expect_data_file_name(const std::string& path);
 /// data::tensors_of() as the name says. Throws for another ending, and where nothing can be
 /// written.
 void write_data_file(const std::string& path, const data::Split& split, bool fake);

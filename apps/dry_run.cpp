@@ -110,7 +110,7 @@ int show_dry_run(const DryRun& d, Console& console) {
   print_plan(d.plan);
   print_changed(d.plan, d.out, d.permissions);
   for (const std::string& remark : d.workflow.remarks()) console.note(remark);
-  if (d.measure) print_costs(d.plan, d.out, d.device);
+  if (d.measure) print_costs(d.plan, d.out, d.workflow.device());
   return StopSignals::requested() ? exit_interrupted : 0;
 }
 

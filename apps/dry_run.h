@@ -6,7 +6,6 @@
 #include "apps/before_work.h"
 #include "apps/console.h"
 #include "kd/settings.h"
-#include "tensor/device.h"
 
 namespace limbeck {
 
@@ -17,7 +16,6 @@ struct DryRun {
   const std::string& out;
   const Permissions& permissions;
   bool measure = true;  ///< the cost, by a few steps of every stage that is left (apps/cost.h)
-  Device device;
 };
 /// Prints it all to the standard output; the exit code.
 int show_dry_run(const DryRun& dry_run, Console& console);

@@ -65,8 +65,7 @@ int run_one_pair(const OnePairArguments& a, kd::ExperimentSettings& settings, kd
                          .plan = plan,
                          .out = a.out,
                          .permissions = a.permissions,
-                         .measure = !a.no_measure,
-                         .device = chosen_device(*a.device)},
+                         .measure = !a.no_measure},
                         console);
   expect_permission(plan, a.out, a.permissions);
   RunFolder folder(a.out, workflow.stages(), to_toml(list_settings(settings)));

@@ -36,7 +36,7 @@ std::string cell(const Repeated& values, const std::string& unit) {
 
 Table data_free_table(const Group& group) {
   const std::vector<Subject> subjects = subjects_of(group);
-  Table t{cat("Without data", group.name.empty() ? "" : " of " + group.name),
+  Table t{cat("Without data", in_group(group)),
           "The gap is to the teacher; relative to the teacher's measure, and to that of the same "
           "network trained on the data by nobody, by seed. Mean ± sample standard deviation; n: "
           "number of values.",

@@ -97,6 +97,10 @@ std::vector<Group> group_runs(const std::vector<RunRecord>& runs) {
   return groups;
 }
 
+std::string in_group(const Group& group) {
+  return group.name.empty() ? "" : cat(" of ", group.name);
+}
+
 std::string describe_settings(const Group& group) {
   constexpr size_t shown = 12;
   std::string text;

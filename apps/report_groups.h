@@ -25,6 +25,8 @@ struct Group {
 };
 /// By all settings but `seed` and `plan.seeds`, in order of first appearance.
 std::vector<Group> group_runs(const std::vector<RunRecord>& runs);
+/// " of group 1", to go behind a title; empty for a single group.
+std::string in_group(const Group& group);
 /// "gan.steps = 700, ..." of `group.settings`, cut after a dozen.
 std::string describe_settings(const Group& group);
 

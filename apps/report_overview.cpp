@@ -10,10 +10,6 @@
 namespace limbeck::report {
 namespace {
 
-std::string title_for(const char* what, const Group& group) {
-  return group.name.empty() ? what : cat(what, " of ", group.name);
-}
-
 /// Whether anything in the group was measured more than once.
 std::string repetitions_note(const std::vector<Subject>& subjects) {
   for (const Subject& s : subjects)
@@ -32,7 +28,7 @@ std::string tenths(double value) { return format_number(std::round(10 * value) /
 
 Table fakes_table(const Group& group) {
   const std::vector<Subject> subjects = subjects_of(group);
-  Table t{title_for("Generated images", group),
+  Table t{cat("Generated images", in_group(group)),
           repetitions_note(subjects),
           {"what", "measure", "value", "n"},
           {},
@@ -48,7 +44,7 @@ Table fakes_table(const Group& group) {
 
 Table full_table(const Group& group) {
   const std::vector<Subject> subjects = subjects_of(group);
-  Table t{title_for("Every number", group),
+  Table t{cat("Every number", in_group(group)),
           repetitions_note(subjects),
           {"what", "kind", "key", "value", "n"},
           {},
@@ -68,7 +64,7 @@ Table times_table(const Group& group) {
   for (const Subject& subject : subjects)
     for (const auto& [repetition, stage] : subject.stages)
       on_device = on_device || stage->device_peak_bytes > 0;
-  Table t{title_for("Wall time and memory", group),
+  Table t{cat("Wall time and memory", in_group(group)),
           "Mean time over n stages, largest memory; more sessions than stages: some were "
           "interrupted.",
           {"what", "time", "seconds", "memory"},

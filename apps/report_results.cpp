@@ -82,10 +82,6 @@ std::string counts(const PivotRow* row) {
   return same ? std::to_string(row->cells[0].summary.n) : text;
 }
 
-std::string in_group(const Group& group) {
-  return group.name.empty() ? "" : cat(" of ", group.name);
-}
-
 std::string group_note(const Group& group) {
   if (group.name.empty()) return {};
   std::string runs;

@@ -114,8 +114,7 @@ std::string explanation(const std::vector<Subject>& subjects) {
 
 Table theorem1_table(const Group& group) {
   const std::vector<Subject> subjects = measured(group);
-  Table t{
-      group.name.empty() ? "Theorem 1" : cat("Theorem 1 of ", group.name), {}, {"student"}, {}, 1};
+  Table t{cat("Theorem 1", in_group(group)), {}, {"student"}, {}, 1};
   for (const Subject& s : subjects) t.rows.push_back({Cell(s.name)});
   for (const Column& column : columns_for(subjects)) {
     std::vector<std::string> cells;

@@ -165,8 +165,7 @@ int run(const RunArguments& a) {
                          .plan = plan,
                          .out = a.out,
                          .permissions = a.permissions,
-                         .measure = !a.no_measure && !a.slurm,
-                         .device = device},
+                         .measure = !a.no_measure && !a.slurm},
                         console);
   if (!a.worker) ask_for_permission(a, plan);
   RunFolder folder(a.out, stages, to_toml(list_settings(settings)));

@@ -196,6 +196,9 @@ class Stack : public DataFreeGenerator {
   std::unique_ptr<nn::BatchNorm2d> affine_;
 };
 
+/// Channels of the last maps.
+int64_t half(const NetworkConfig& c) { return std::max<int64_t>(1, c.ch / 2); }
+
 class G32 : public Stack {
  public:
   G32(const NetworkConfig& c, const StackForm& form)
@@ -206,9 +209,9 @@ class G32 : public Stack {
         norm0_(first_, 1e-5, classes_of_norms()),
         conv1_(first_, c.ch, inner(form)),
         norm1_(c.ch, form.eps, classes_of_norms()),
-        conv2_(c.ch, last(c), inner(form)),
-        norm2_(last(c), form.eps, classes_of_norms()),
-        conv3_(last(c), c.channels, {.kernel = 3, .padding = 1, .bias = true}) {
+        conv2_(c.ch, half(c), inner(form)),
+        norm2_(half(c), form.eps, classes_of_norms()),
+        conv3_(half(c), c.channels, {.kernel = 3, .padding = 1, .bias = true}) {
     LIMBECK_CHECK(c.resolution >= 8 && c.resolution % 4 == 0, c.arch,
                   ": makes images of 8 pixels and more a side, a multiple of 4, found ",
                   c.resolution);
@@ -229,7 +232,6 @@ class G32 : public Stack {
   static nn::Conv2dConfig inner(const StackForm& form) {
     return {.kernel = 3, .padding = 1, .bias = form.bias};
   }
-  static int64_t last(const NetworkConfig& c) { return std::max<int64_t>(1, c.ch / 2); }
 
   const int64_t first_, side_;
   nn::Linear linear_;
@@ -287,8 +289,6 @@ class Dcgan : public Stack {
   }
 
  private:
-  static int64_t half(const NetworkConfig& c) { return std::max<int64_t>(1, c.ch / 2); }
-
   const int64_t first_, side_;
   nn::Linear linear_;
   InnerNorm norm_;
@@ -333,8 +333,6 @@ class NoiseMap : public Stack {
   }
 
  private:
-  static int64_t half(const NetworkConfig& c) { return std::max<int64_t>(1, c.ch / 2); }
-
   const int64_t side_;
   nn::Conv2d conv_;
   std::vector<nn::Conv2d*> convs_;

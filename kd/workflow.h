@@ -36,6 +36,7 @@ class Workflow {
   std::vector<Stage> stages() && { return std::move(stages_); }
   /// Loaded when somebody asks first.
   const data::Split& data() const { return experiment_->data(); }
+  Device device() const { return experiment_->device; }
   /// What can be followed and was hardly meant, a line each.
   std::vector<std::string> remarks() const;
   /// Makes what the stages read (the data, saved networks and fakes) a part of their settings: its

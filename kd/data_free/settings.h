@@ -77,8 +77,7 @@ struct StudentLossSettings {
   bool keep = true;
   void fields(FieldVisitor& v) {
     v("form", form,
-      "kl: T^2 KL, mean over the images | kl_mean: over the classes too | l1 or l2: mean absolute "
-      "or "
+      "kl: T^2 KL, mean over the images | kl_mean: over the classes too | l1, l2: mean absolute or "
       "squared difference of logits or responses");
     v("temperature", temperature, "of kl and kl_mean",
       influence_if(form == "kl" || form == "kl_mean"));

@@ -19,6 +19,7 @@ class Loop {
       : t_(task),
         s_(settings),
         update_(task.networks, settings, task.classes),
+        standardisation_(task.networks.generator.standardisation()),
         sums_(task.classes),
         last_(task.classes) {
     if (s_.synthesis.used())
@@ -90,8 +91,8 @@ class Loop {
         read_student(update_.student(its_images, dropout), 0);
         continue;
       }
-      const ImagePool::Batch batch =
-          pool_->draw(s_.pooled(), {s_.crop_padding, s_.flip}, its_images.fork("pool"));
+      const ImagePool::Batch batch = pool_->draw(s_.pooled(), {s_.crop_padding, s_.flip},
+                                                 here.fork("pool", static_cast<uint64_t>(k)));
       read_student(update_.student_beside(its_images, batch.images.images, batch.images.draws,
                                           batch.labels, dropout),
                    0);
@@ -155,7 +156,7 @@ class Loop {
                    sums_.add_student(on_host);
                    if (s_.pool == 0) return;
                    made_.push_back(
-                       {bytes_of(on_host.end()[-2], standardisation()), on_host.end()[-1].clone()});
+                       {bytes_of(on_host.end()[-2], standardisation_), on_host.end()[-1].clone()});
                  });
   }
   double finite(double loss, const char* whose, int64_t round) const {
@@ -193,7 +194,6 @@ class Loop {
     if (last || ended % every == 0) show_images(ended);
   }
 
-  data::Standardisation standardisation() const { return t_.networks.generator.standardisation(); }
   bool of_responses() const { return t_.classes == 0; }
   /// Of the responses in their unit; 0: of classes.
   double range() const { return of_responses() ? t_.scale.high - t_.scale.low : 0; }
@@ -229,7 +229,7 @@ class Loop {
   }
 
   double evaluate(const data::Dataset& images) {
-    return train::evaluate(t_.networks.student, images, standardisation(), t_.criterion);
+    return train::evaluate(t_.networks.student, images, standardisation_, t_.criterion);
   }
   void show_images(int64_t ended) {
     std::string number = std::to_string(ended);
@@ -314,6 +314,7 @@ class Loop {
   const Task& t_;
   const Settings& s_;
   Update update_;
+  const data::Standardisation standardisation_;
   std::optional<Synthesis> synthesis_;
   std::optional<ImagePool> pool_;
   Synthesised newest_;
