@@ -1,5 +1,7 @@
 #include "kd/parity_kd.h"
 
+#include <cmath>
+#include <cstdlib>
 #include <map>
 #include <nlohmann/json.hpp>
 
@@ -78,20 +80,21 @@ nn::ParityReport run_case(const std::string& name, const json& j, const std::str
   const Run* run = run_of(name);
   report.add_exact("case", name, run != nullptr, "no distillation method serves this case");
   if (!run) return report;
-  ParityCase c{name, j,     {},     {},
-               salt, dtype, device, [](nn::Module& m) { nn::parity_fill_state(m); }};
+  ParityCase c{name, j, salt, dtype, device, [](nn::Module& m) { nn::parity_fill_state(m); }};
   std::map<std::string, Variable> inputs;
   for (const auto& [input, shape] : j.at("inputs").items()) {
     const Tensor value =
         c.fill(input, Shape(shape.get<std::vector<int64_t>>()), scale_of(name, input));
     inputs[input] = Variable(value, j.at("grads").contains(input));
-    (is_of_student(input) ? c.student : c.teacher).push_back(inputs[input]);
+    (is_of_student(input) ? c.student : c.teacher).all.push_back(inputs[input]);
   }
   const ParityOutcome outcome = (*run)(c);
   report.add("loss", "loss", outcome.loss.item(), j.at("loss").get<double>(),
              nn::parity_bounds(dtype, nn::ParityKind::train).element, rounding(dtype));
   outcome.loss.backward();
   for (const auto& [input, summary] : j.at("grads").items()) {
+    LIMBECK_CHECK(inputs.contains(input), name, ": grads name '", input,
+                  "', which is none of the inputs");
     const Variable& v = inputs.at(input);
     report.add_exact("gradients of inputs", input + " has one", v.grad().defined(), "no gradient");
     if (v.grad().defined())
@@ -165,6 +168,12 @@ class Course {
 
 }  // namespace
 
+const Variable& ParityInputs::operator[](size_t i) const {
+  LIMBECK_CHECK(i < all.size(), "expected ", i + 1, " inputs of the ", whose, " or more, found ",
+                all.size());
+  return all[i];
+}
+
 Tensor ParityCase::fill(const std::string& input, const Shape& torch_shape, double scale) const {
   return in_memory(nn::parity_fill(salt + input, torch_shape, scale), dtype, device);
 }
@@ -177,9 +186,30 @@ double ParityCase::noted(const std::string& key) const {
   const std::string note = " " + json.at("note").get<std::string>();
   for (const char* before : {" ", ","}) {
     const size_t at = note.find(before + key + "=");
-    if (at != std::string::npos) return std::stod(note.substr(at + key.size() + 2));
+    if (at == std::string::npos) continue;
+    const char* const text = note.c_str() + at + key.size() + 2;
+    char* end = nullptr;
+    const double value = std::strtod(text, &end);
+    if (end != text && std::isfinite(value)) return value;
   }
   fail(name, ": expected ", key, "=NUMBER in the note, found '", note, "'");
+}
+
+int64_t ParityCase::noted_count(const std::string& key) const {
+  const double value = noted(key);
+  LIMBECK_CHECK(value >= 1 && value <= 1e6 && value == std::floor(value), name,
+                ": expected a whole number from 1 to 1000000 as ", key, " in the note, found ",
+                value);
+  return static_cast<int64_t>(value);
+}
+
+std::vector<Level> ParityCase::levels() const {
+  LIMBECK_CHECK(!student.all.empty() && student.all.size() == teacher.all.size(), name,
+                ": expected as many inputs of student and teacher, found ", student.all.size(),
+                " and ", teacher.all.size());
+  std::vector<Level> pairs;
+  for (size_t i = 0; i < student.all.size(); ++i) pairs.push_back({student[i], teacher[i]});
+  return pairs;
 }
 
 void ParityCase::fill(nn::Module& module) const {
@@ -199,6 +229,7 @@ ParityOutcome run_parity_case(const ParityCase& c) {
 }
 
 nn::Features features_with_maps(const Variables& maps) {
+  LIMBECK_CHECK(!maps.empty(), "expected a map of each network, found none");
   nn::Features f;
   f.taps.push_back(maps.front());
   f.taps.insert(f.taps.end(), maps.begin(), maps.end());

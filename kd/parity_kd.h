@@ -12,19 +12,28 @@
 #include <string>
 #include <vector>
 
+#include "kd/levels.h"
 #include "kd/method.h"
 
 namespace limbeck::kd {
 
+/// The inputs of one of the two networks, in the fixture's order and memory layout.
+struct ParityInputs {
+  const char* whose;  ///< "student" or "teacher"
+  Variables all = {};
+  /// Throws when the case has fewer.
+  const Variable& operator[](size_t i) const;
+};
+
 struct ParityCase {
   std::string name;
   const nlohmann::json& json;  ///< the case as it is written
-  Variables student, teacher;  ///< the inputs, in the fixture's order and memory layout
   std::string salt;            ///< in front of the names of inputs
   DType dtype;
   Device device;
   /// How modules are filled: by the README's rule.
   std::function<void(nn::Module&)> fill_state;
+  ParityInputs student{"student"}, teacher{"teacher"};
 
   /// Another input that the criterion fills by name (a memory); salted, in memory layout.
   Tensor fill(const std::string& input, const Shape& torch_shape, double scale = 1) const;
@@ -33,6 +42,10 @@ struct ParityCase {
   /// A number that only the note tells, as "nce_k=5".
   /// Throws when the note does not say it.
   double noted(const std::string& key) const;
+  /// One that counts something: a whole number, at least one and at most a million.
+  int64_t noted_count(const std::string& key) const;
+  /// The inputs in pairs; throws unless there are as many of both, one at least.
+  std::vector<Level> levels() const;
   /// Moves a module to the case's type and device and fills it by its own keys.
   void fill(nn::Module& module) const;
 };
@@ -63,7 +76,7 @@ struct RegisterParityCase {
 ParityOutcome run_parity_case(const ParityCase& c);
 
 /// The features of a network whose maps f[1..-2] are given; the taps before and behind them are
-/// there and say nothing.
+/// there and say nothing. Throws without a map.
 nn::Features features_with_maps(const Variables& maps);
 /// Those of a network of which only the pooled vector matters.
 nn::Features features_with_vector(const Variable& vector);

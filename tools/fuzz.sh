@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # tools/fuzz.sh PROGRAM SECONDS CORPUS [TARGET...]: every target for so many seconds, from its valid inputs and what earlier runs found (0: only these), JOBS of
-# them at a time (default: as many as there are cores, two at least). What breaks a reader stays in CORPUS/TARGET.found; the last line says how many were run,
-# how often, and what was found.
+# them at a time (default: as many as there are cores, two at least). SEED is that of the mutations; by default each run draws its own. What breaks a reader
+# stays in CORPUS/TARGET.found; the last line says how many were run, how often, and what was found.
 set -u
 program=$(realpath "$1") seconds=$2 corpus=$3; shift 3
 export OMP_NUM_THREADS=1 ASAN_OPTIONS=allocator_may_return_null=1:detect_leaks=0 UBSAN_OPTIONS=print_stacktrace=1
@@ -21,7 +21,7 @@ fuzz() {
   mkdir -p "$corpus/$target" "$corpus/$target.found"
   LIMBECK_FUZZ=$target "$program" --seeds "$corpus/$target" || return
   LIMBECK_FUZZ=$target "$program" "$corpus/$target" "${limit[@]}" -timeout=60 -rss_limit_mb=2048 -malloc_limit_mb=1024 -max_len=65536 \
-    -print_final_stats=1 -artifact_prefix="$corpus/$target.found/" > "$log" 2>&1
+    -seed="${SEED:-0}" -print_final_stats=1 -artifact_prefix="$corpus/$target.found/" > "$log" 2>&1
   status=$?
   n=$(sed -n 's/^stat::number_of_executed_units: *//p' "$log")
   covered=$(grep -o 'cov: [0-9]*' "$log" | tail -n 1)

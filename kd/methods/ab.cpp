@@ -134,9 +134,7 @@ class Ab : public Method {
 const RegisterMethod<Ab> registered("ab", "AB", Family::features,
                                     "activation boundaries before the training (Heo et al. 2019)");
 const RegisterParityCase parity("AB", [](const ParityCase& c) {
-  std::vector<Level> levels;
-  for (size_t i = 0; i < c.student.size(); ++i) levels.push_back({c.student[i], c.teacher[i]});
-  return ParityOutcome{mean(boundary_losses(levels, 1))};
+  return ParityOutcome{mean(boundary_losses(c.levels(), 1))};
 });
 
 }  // namespace

@@ -45,8 +45,8 @@ class At : public Method {
 const RegisterMethod<At> registered("at", "AT", Family::features,
                                     "attention maps (Zagoruyko and Komodakis 2017)");
 const RegisterParityCase parity("AT", [](const ParityCase& c) {
-  return own_term(c, std::make_shared<At>(AtSettings{{}, 1}), features_with_maps(c.student),
-                  features_with_maps(c.teacher));
+  return own_term(c, std::make_shared<At>(AtSettings{{}, 1}), features_with_maps(c.student.all),
+                  features_with_maps(c.teacher.all));
 });
 
 }  // namespace

@@ -56,9 +56,10 @@ const RegisterMethod<Blkd> registered("blkd", "BLKD", Family::logits,
 // The soft targets themselves, which every method has; the temperature is in the name: KD_T4.
 const RegisterParityCase parity("KD", [](const ParityCase& c) {
   const std::string text = c.name.rfind("KD_T", 0) == 0 ? c.name.substr(4) : "";
-  LIMBECK_CHECK(!text.empty() && text.find_first_not_of("0123456789.") == std::string::npos, c.name,
-                ": expected KD_T and the temperature");
-  return ParityOutcome{distillation_loss(c.student[0], c.teacher[0].data(), std::stod(text))};
+  char* end = nullptr;
+  const double temperature = std::strtod(text.c_str(), &end);
+  LIMBECK_CHECK(!text.empty() && *end == '\0', c.name, ": expected KD_T and the temperature");
+  return ParityOutcome{distillation_loss(c.student[0], c.teacher[0].data(), temperature)};
 });
 
 }  // namespace

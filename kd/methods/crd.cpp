@@ -155,12 +155,12 @@ class ListedNegatives : public Crd {
 /// The first step: sample i is image (3 i + 1) mod n, its negatives j images (that + 1 + 2 j) mod
 /// n.
 const RegisterParityCase parity("CRD", [](const ParityCase& c) {
-  const auto n = static_cast<int64_t>(c.noted("n_data"));
+  const int64_t n = c.noted_count("n_data");
   CrdSettings settings;
   settings.weight = 1;
-  settings.negatives = static_cast<int64_t>(c.noted("nce_k"));
+  settings.negatives = c.noted_count("nce_k");
   settings.contrast_temperature = c.noted("nce_t"), settings.momentum = c.noted("nce_m");
-  settings.width = static_cast<int64_t>(c.noted("feat_dim"));
+  settings.width = c.noted_count("feat_dim");
   const int64_t batch = c.student[0].size(0);
   const Tensor weights = Tensor::zeros({batch, n}, DType::f64);
   std::vector<int64_t> rows, labels;

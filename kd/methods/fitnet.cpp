@@ -63,7 +63,7 @@ const RegisterMethod<FitNet> registered(
     "hints: a middle map imitates the teacher's (Romero et al. 2015)");
 const RegisterParityCase parity("FitNet", [](const ParityCase& c) {
   const auto method = std::make_shared<FitNet>(FitNetSettings{{}, 1, 1});
-  return own_term(c, method, features_with_maps(c.student), features_with_maps(c.teacher),
+  return own_term(c, method, features_with_maps(c.student.all), features_with_maps(c.teacher.all),
                   [method] {
                     return std::vector<ParityOutcome::Part>{{"regressor.", method->auxiliary()}};
                   });

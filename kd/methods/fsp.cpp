@@ -41,14 +41,17 @@ Variable flow_losses(const std::vector<Level>& levels) {
   return total;
 }
 
-std::vector<Level> maps_of(const nn::Features& student, const nn::Features& teacher) {
-  const std::vector<Level> levels = equal_levels_of("fsp", student, teacher, 0);
+const std::vector<Level>& checked(const std::vector<Level>& levels) {
   LIMBECK_CHECK(levels.size() > 1, "fsp: expected two maps or more, found ", levels.size());
   for (size_t i = 0; i < levels.size(); ++i)
     LIMBECK_CHECK(levels[i].student.size(3) == levels[i].teacher.size(3), "fsp: map ", i, " has ",
                   levels[i].student.size(3), " channels, the teacher's ", levels[i].teacher.size(3),
                   "; they must be equal");
   return levels;
+}
+
+std::vector<Level> maps_of(const nn::Features& student, const nn::Features& teacher) {
+  return checked(equal_levels_of("fsp", student, teacher, 0));
 }
 
 class Flows : public BodyLoss {
@@ -90,9 +93,7 @@ class Fsp : public Method {
 const RegisterMethod<Fsp> registered("fsp", "FSP", Family::relations,
                                      "flows between maps before the training (Yim et al. 2017)");
 const RegisterParityCase parity("FSP", [](const ParityCase& c) {
-  std::vector<Level> levels;
-  for (size_t i = 0; i < c.student.size(); ++i) levels.push_back({c.student[i], c.teacher[i]});
-  return ParityOutcome{mean(flow_losses(levels))};
+  return ParityOutcome{mean(flow_losses(checked(c.levels())))};
 });
 
 }  // namespace

@@ -172,7 +172,7 @@ const RegisterMethod<Ft> registered("ft", "FT", Family::features,
 const RegisterParityCase parity("FT", [](const ParityCase& c) {
   const auto method = std::make_shared<Ft>(FtSettings{{}, 1});
   return own_term(
-      c, method, features_with_maps(c.student), features_with_maps(c.teacher), [method] {
+      c, method, features_with_maps(c.student.all), features_with_maps(c.teacher.all), [method] {
         return std::vector<ParityOutcome::Part>{{"translator.", method->auxiliary()},
                                                 {"paraphraser.", &method->paraphraser()}};
       });

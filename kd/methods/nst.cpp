@@ -58,8 +58,8 @@ NstSettings unweighted() {
 const RegisterMethod<Nst> registered("nst", "NST", Family::features,
                                      "spatial patterns of channels (Huang and Wang 2017)");
 const RegisterParityCase parity("NST", [](const ParityCase& c) {
-  return own_term(c, std::make_shared<Nst>(unweighted()), features_with_maps(c.student),
-                  features_with_maps(c.teacher));
+  return own_term(c, std::make_shared<Nst>(unweighted()), features_with_maps(c.student.all),
+                  features_with_maps(c.teacher.all));
 });
 
 }  // namespace

@@ -43,8 +43,8 @@ class Sp : public Method {
 const RegisterMethod<Sp> registered("sp", "SP", Family::relations,
                                     "similarities in a batch (Tung and Mori 2019)");
 const RegisterParityCase parity("SP", [](const ParityCase& c) {
-  return own_term(c, std::make_shared<Sp>(SpSettings{{}, 1}), features_with_maps(c.student),
-                  features_with_maps(c.teacher));
+  return own_term(c, std::make_shared<Sp>(SpSettings{{}, 1}), features_with_maps(c.student.all),
+                  features_with_maps(c.teacher.all));
 });
 
 }  // namespace

@@ -106,7 +106,7 @@ const RegisterMethod<Vid> registered(
 const RegisterParityCase parity("VID", [](const ParityCase& c) {
   const auto method = std::make_shared<Vid>(VidSettings{});
   return own_term(
-      c, method, features_with_maps(c.student), features_with_maps(c.teacher), [method] {
+      c, method, features_with_maps(c.student.all), features_with_maps(c.teacher.all), [method] {
         return std::vector<ParityOutcome::Part>{{"vid.", method->auxiliary()->levels[0]}};
       });
 });

@@ -177,14 +177,69 @@ const RegisterTarget stage_checkpoint({
 constexpr const char* softened_logits =
     R"({"salt": "", "cases": {"KD_T4": {"loss": 2.8603202333000453, "inputs": {"logit_s": [6, 10], "logit_t": [6, 10]}, "grads": {"logit_s": {"n": 60, "sum": -1.942890293094024e-16, "l2": 0.31814889982808126, "first": [-0.016256878538578677, 0.06456425781091996, -0.05315973805530622, 0.028101901047054637]}}, "param_grads": {}, "note": "T=4; sum of KL * T^2 / batch"}}})";
 
+/// A case of a distillation criterion with small inputs, `learns` the one with a gradient; the
+/// numbers are wrong, which is no error.
+std::string criterion(const std::string& name, const std::string& inputs, const std::string& learns,
+                      const std::string& note = "", const std::string& parameter = "none") {
+  const auto summary = [](const std::string& of) {
+    return '"' + of + R"(": {"n": 3, "sum": 0, "l2": 0, "first": [0]})";
+  };
+  return R"({"salt": "", "cases": {")" + name + R"(": {"loss": 1, "inputs": {)" + inputs +
+         R"(}, "grads": {)" + summary(learns) + R"(}, "param_grads": {)" + summary(parameter) +
+         R"(}, "note": ")" + note + R"(", )" + summary("memory_v1_updated_rows") + ", " +
+         summary("memory_v2_updated_rows") + R"(, "Z_v1": 1, "Z_v2": 1}}})";
+}
+
+const std::string logits = R"("logit_s": [2, 3], "logit_t": [2, 3])";
+const std::string maps = R"("feat_s": [2, 2, 2, 2], "feat_t": [2, 2, 2, 2])";
+const std::string map_of_student = R"("feat_s": [2, 2, 2, 2])";
+const std::string vectors = R"("vec_s": [2, 4], "vec_t": [2, 6])";
+const std::string bodies =
+    R"("feat_s1": [2, 2, 2, 2], "feat_t1": [2, 2, 2, 2], "feat_s2": [2, 3, 1, 1], "feat_t2": [2, 3, 1, 1])";
+std::string contrast(const std::string& n_data, const std::string& nce_k) {
+  return "n_data=" + n_data + ", nce_k=" + nce_k + ", nce_t=0.07, nce_m=0.5, feat_dim=8";
+}
+
+/// Those that read their cases in different ways; other maps and vectors are read as here.
+std::vector<std::string> criteria() {
+  return {softened_logits,
+          criterion("CC", vectors, "vec_s", "", "embed_s.linear.bias"),
+          criterion("CRD", vectors, "vec_s", contrast("20", "5")),
+          criterion("PKT", vectors, "vec_s"),
+          criterion("FSP", bodies, "feat_s1"),
+          criterion("AB_two_layers", bodies, "feat_s1"),
+          criterion("FT_paraphraser_reconstruction", maps, "feat_t"),
+          criterion("FitNet_mse", maps, "feat_s"),
+          criterion("VID", maps, "feat_s")};
+}
+
+std::vector<std::function<void(const std::string&)>> each_written(
+    const std::string& file, const std::vector<std::string>& texts) {
+  std::vector<std::function<void(const std::string&)>> seeds;
+  for (const std::string& text : texts)
+    seeds.push_back(
+        [file, text](const std::string& f) { write_file_atomically(cat(f, "/", file), text); });
+  return seeds;
+}
+
 const RegisterTarget parity({
     .name = "parity",
     .file = "input.json",
-    .seeds = {[](const std::string& f) {
-      write_file_atomically(f + "/input.json", softened_logits);
-    }},
+    .seeds = each_written("input.json", criteria()),
     .read = [](const std::string& f) { nn::run_parity(f + "/input.json", DType::f32, cpu); },
-    .refused = {"", "{}", "[]", R"({"model": 1})", std::string(100000, '[')},
+    .refused = {"", "{}", "[]", R"({"model": 1})", std::string(100000, '['),
+                // Inputs that are missing, of one network only, too few, or none.
+                criterion("KD_T4", "", "logit_s"), criterion("NST", "", "feat_s"),
+                criterion("VID", "", "feat_s"), criterion("FSP", "", "feat_s"),
+                criterion("AB", "", "feat_s"), criterion("AB", map_of_student, "feat_s"),
+                criterion("PKT", R"("vec_t": [2, 4])", "vec_t"), criterion("FSP", maps, "feat_s"),
+                criterion("FT_paraphraser_reconstruction", map_of_student, "feat_s"),
+                criterion("KD_T4", logits, "logit_x"),
+                // Numbers that are none, or count nothing.
+                criterion("KD_T..", logits, "logit_s"),
+                criterion("CRD", vectors, "vec_s", contrast("x", "5")),
+                criterion("CRD", vectors, "vec_s", contrast("0", "5")),
+                criterion("CRD", vectors, "vec_s", contrast("20", "1e18"))},
 });
 
 }  // namespace
