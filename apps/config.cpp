@@ -300,8 +300,7 @@ std::string to_toml(const Settings& settings, bool help) {
       const size_t dot = s.key.rfind('.');
       if ((dot == std::string::npos ? "" : s.key.substr(0, dot)) != section) continue;
       const std::string name = dot == std::string::npos ? s.key : s.key.substr(dot + 1);
-      const std::string line =
-          cat(name, " = ", std::visit([](auto* v) { return text_of(*v); }, s.value));
+      const std::string line = to_line({name, s.help, s.value});
       lines += line;
       if (help && !s.help.empty())
         lines += cat(std::string(line.size() < 36 ? 36 - line.size() : 1, ' '), "# ", s.help);
@@ -312,6 +311,10 @@ std::string to_toml(const Settings& settings, bool help) {
     out += lines;
   }
   return out;
+}
+
+std::string to_line(const Setting& s) {
+  return cat(s.key, " = ", std::visit([](auto* v) { return text_of(*v); }, s.value));
 }
 
 }  // namespace limbeck

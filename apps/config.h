@@ -72,5 +72,7 @@ void set_override(const Settings& settings, const std::string& assignment);
 /// The settings as TOML that read_toml() reads back to the same values; `help` adds one comment per
 /// key.
 std::string to_toml(const Settings& settings, bool help = false);
+/// "gan.steps = 3000", as a line of TOML or an argument of --set.
+std::string to_line(const Setting& setting);
 
 }  // namespace limbeck

@@ -26,8 +26,7 @@ const char* needs(const kd::MethodEntry& e) {
 
 void print_settings(AnySettings& settings) {
   for (const Setting& s : list_settings(settings))
-    std::printf("    %-40s %s\n", to_toml({s}).substr(0, to_toml({s}).find('\n')).c_str(),
-                s.help.c_str());
+    std::printf("    %-40s %s\n", to_line(s).c_str(), s.help.c_str());
 }
 
 constexpr const char* line = "%-11s %-11s %-17s %-22s %-12s %s\n";

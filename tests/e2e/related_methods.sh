@@ -79,6 +79,7 @@ check_error "a step in bytes" "methods.kdiga.eps: expected a number in \(0, 1\],
 check_error "a word for yes" "methods.cckd.swap_for_fakes" run cckd --set methods.cckd.swap_for_fakes=maybe
 check "the settings are listed" "$limbeck" methods --settings
 check_output "with what they mean" 'ranks = "pairwise" .*permutahedron' 'eps = 0.5' 'swap_for_fakes = false' 'alpha = 20' 'form = "norm" .*igdm'
+check_output "those of a part with their keys" '^    generator.arch = "cgdd" .*cgdd_cbn' '^    loss.labelled = 0.5 '
 check_error "a share of more than all" "methods.kdexplainer.hard_from: expected a number in \[0, 1\], found 2" run kdexplainer --set student.model=explainer_tree --set methods.kdexplainer.hard_from=2
 check_error "a way of the statistics that is none" "methods.blkd.teacher_bn: expected eval, batch, adapt or refit, found 'train'" run blkd --set methods.blkd.teacher_bn=train
 check_error "a teacher that is in train mode anyway" "reviewkd: its teacher is in train mode anyway" run reviewkd --set methods.reviewkd.teacher_bn=adapt

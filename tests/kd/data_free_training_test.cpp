@@ -330,7 +330,7 @@ TEST(DataFreeSynthesis, MakesTheRequestedClasses) {
   for (const char* method : {"deepinversion", "fast", "cmi"}) {
     SCOPED_TRACE(method);
     Settings s = toy_settings(method);
-    s.generator_steps = 40, s.batch = 12, s.generator.lr = s.synthesis.lr = 0.1;
+    s.generator_steps = 80, s.batch = 12, s.generator.lr = s.synthesis.lr = 0.1;
     s.generator.ch = 16, s.loss.adversary = "none", s.loss.statistics = 0.01;
     s.loss.cls = 5, s.synthesis.redraw = 0, s.synthesis.momentum = 0;
     s.synthesis.contrast.weight *= 0.01;
