@@ -88,13 +88,13 @@ nn::ParityReport run_case(const std::string& name, const json& j, const std::str
     inputs[input] = Variable(value, j.at("grads").contains(input));
     (is_of_student(input) ? c.student : c.teacher).all.push_back(inputs[input]);
   }
+  for (const auto& [input, summary] : j.at("grads").items())
+    LIMBECK_CHECK(inputs.contains(input), "grads name '", input, "', which is none of the inputs");
   const ParityOutcome outcome = (*run)(c);
   report.add("loss", "loss", outcome.loss.item(), j.at("loss").get<double>(),
              nn::parity_bounds(dtype, nn::ParityKind::train).element, rounding(dtype));
   outcome.loss.backward();
   for (const auto& [input, summary] : j.at("grads").items()) {
-    LIMBECK_CHECK(inputs.contains(input), name, ": grads name '", input,
-                  "', which is none of the inputs");
     const Variable& v = inputs.at(input);
     report.add_exact("gradients of inputs", input + " has one", v.grad().defined(), "no gradient");
     if (v.grad().defined())
@@ -118,14 +118,20 @@ bool is_of_criteria(const json& fixture) {
   return first.contains("inputs") && first.contains("grads") && first.contains("param_grads");
 }
 
-const nn::RegisterParityFixture kind({"distillation criteria", is_of_criteria,
-                                      [](const json& j, DType dtype, Device device) {
-                                        std::vector<nn::ParityReport> reports;
-                                        for (const auto& [name, c] : j.at("cases").items())
-                                          reports.push_back(run_case(name, c, j.value("salt", ""),
-                                                                     dtype, device));
-                                        return reports;
-                                      }});
+std::vector<nn::ParityReport> run_cases(const json& fixture, DType dtype, Device device) {
+  const std::string salt = fixture.value("salt", "");
+  std::vector<nn::ParityReport> reports;
+  for (const auto& [name, c] : fixture.at("cases").items()) {
+    try {
+      reports.push_back(run_case(name, c, salt, dtype, device));
+    } catch (const Error& e) {
+      fail("case ", name, ": ", e.what());
+    }
+  }
+  return reports;
+}
+
+const nn::RegisterParityFixture kind({"distillation criteria", is_of_criteria, run_cases});
 
 /// Stands for both networks: criteria look at features only.
 class FeaturesOnly : public nn::Network {
@@ -192,24 +198,15 @@ double ParityCase::noted(const std::string& key) const {
     const double value = std::strtod(text, &end);
     if (end != text && std::isfinite(value)) return value;
   }
-  fail(name, ": expected ", key, "=NUMBER in the note, found '", note, "'");
+  fail("expected ", key, "=NUMBER in the note, found '", note, "'");
 }
 
 int64_t ParityCase::noted_count(const std::string& key) const {
   const double value = noted(key);
-  LIMBECK_CHECK(value >= 1 && value <= 1e6 && value == std::floor(value), name,
-                ": expected a whole number from 1 to 1000000 as ", key, " in the note, found ",
+  LIMBECK_CHECK(value >= 1 && value <= 1e6 && value == std::floor(value),
+                "expected a whole number from 1 to 1000000 as ", key, " in the note, found ",
                 value);
   return static_cast<int64_t>(value);
-}
-
-std::vector<Level> ParityCase::levels() const {
-  LIMBECK_CHECK(!student.all.empty() && student.all.size() == teacher.all.size(), name,
-                ": expected as many inputs of student and teacher, found ", student.all.size(),
-                " and ", teacher.all.size());
-  std::vector<Level> pairs;
-  for (size_t i = 0; i < student.all.size(); ++i) pairs.push_back({student[i], teacher[i]});
-  return pairs;
 }
 
 void ParityCase::fill(nn::Module& module) const {

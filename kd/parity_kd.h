@@ -12,7 +12,6 @@
 #include <string>
 #include <vector>
 
-#include "kd/levels.h"
 #include "kd/method.h"
 
 namespace limbeck::kd {
@@ -44,8 +43,6 @@ struct ParityCase {
   double noted(const std::string& key) const;
   /// One that counts something: a whole number, at least one and at most a million.
   int64_t noted_count(const std::string& key) const;
-  /// The inputs in pairs; throws unless there are as many of both, one at least.
-  std::vector<Level> levels() const;
   /// Moves a module to the case's type and device and fills it by its own keys.
   void fill(nn::Module& module) const;
 };

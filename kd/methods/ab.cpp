@@ -134,7 +134,9 @@ class Ab : public Method {
 const RegisterMethod<Ab> registered("ab", "AB", Family::features,
                                     "activation boundaries before the training (Heo et al. 2019)");
 const RegisterParityCase parity("AB", [](const ParityCase& c) {
-  return ParityOutcome{mean(boundary_losses(c.levels(), 1))};
+  return ParityOutcome{mean(boundary_losses(
+      equal_levels_of("ab", features_with_maps(c.student.all), features_with_maps(c.teacher.all)),
+      1))};
 });
 
 }  // namespace

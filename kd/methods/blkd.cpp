@@ -7,6 +7,8 @@
 //                                                    the soft cross entropy H has no factor T^2
 // Gradient with respect to the student's logits: alpha T (softmax(s/T) - softmax(t/T)) / N, or
 // alpha / (T N) of it in the paper's form.
+#include <cstdlib>
+
 #include "kd/parity_kd.h"
 #include "kd/terms.h"
 
@@ -58,7 +60,9 @@ const RegisterParityCase parity("KD", [](const ParityCase& c) {
   const std::string text = c.name.rfind("KD_T", 0) == 0 ? c.name.substr(4) : "";
   char* end = nullptr;
   const double temperature = std::strtod(text.c_str(), &end);
-  LIMBECK_CHECK(!text.empty() && *end == '\0', c.name, ": expected KD_T and the temperature");
+  LIMBECK_CHECK(
+      text.find_first_not_of("0123456789.") == std::string::npos && temperature > 0 && *end == '\0',
+      "expected a name of KD_T and the temperature");
   return ParityOutcome{distillation_loss(c.student[0], c.teacher[0].data(), temperature)};
 });
 

@@ -41,17 +41,15 @@ Variable flow_losses(const std::vector<Level>& levels) {
   return total;
 }
 
-const std::vector<Level>& checked(const std::vector<Level>& levels) {
+std::vector<Level> maps_of(const nn::Features& student, const nn::Features& teacher,
+                           size_t first = 0) {
+  const std::vector<Level> levels = equal_levels_of("fsp", student, teacher, first);
   LIMBECK_CHECK(levels.size() > 1, "fsp: expected two maps or more, found ", levels.size());
   for (size_t i = 0; i < levels.size(); ++i)
     LIMBECK_CHECK(levels[i].student.size(3) == levels[i].teacher.size(3), "fsp: map ", i, " has ",
                   levels[i].student.size(3), " channels, the teacher's ", levels[i].teacher.size(3),
                   "; they must be equal");
   return levels;
-}
-
-std::vector<Level> maps_of(const nn::Features& student, const nn::Features& teacher) {
-  return checked(equal_levels_of("fsp", student, teacher, 0));
 }
 
 class Flows : public BodyLoss {
@@ -93,7 +91,8 @@ class Fsp : public Method {
 const RegisterMethod<Fsp> registered("fsp", "FSP", Family::relations,
                                      "flows between maps before the training (Yim et al. 2017)");
 const RegisterParityCase parity("FSP", [](const ParityCase& c) {
-  return ParityOutcome{mean(flow_losses(checked(c.levels())))};
+  return ParityOutcome{mean(flow_losses(
+      maps_of(features_with_maps(c.student.all), features_with_maps(c.teacher.all), 1)))};
 });
 
 }  // namespace

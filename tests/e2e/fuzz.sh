@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Thirty seconds of fuzzing for every reader, where `make test` could build the fuzzer, with the same mutations in every run: whether it passes shall depend on
-# the commit. Others, and longer: make fuzz TIME=...
+# Thirty seconds of fuzzing for every reader, where `make test` could build the fuzzer, with the same seed in every run: whether it passes shall depend on the
+# commit. Other mutations, and longer: make fuzz TIME=...
 source "$(dirname "$0")/lib.sh"
 program=${limbeck%/*}/fuzz/limbeck_fuzz
 if [[ ! -x $program ]]; then skip "fuzzing" "no clang with libFuzzer and OpenMP (Debian: clang, libclang-rt-14-dev, libomp-14-dev)"; finish; fi

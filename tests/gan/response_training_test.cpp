@@ -134,8 +134,8 @@ TEST(AutoencoderTraining, ResumesBitEqual) {
   });
 }
 
-/// At this learning rate they fall to a fifth or less, whatever the instruction set; at
-/// the default so few images do not train it reliably.
+/// At this learning rate they fall to about a fifth or less with every instruction set; at the
+/// default so few images do not train it reliably.
 TEST(AutoencoderTraining, LearnsImagesAndResponses) {
   const data::Dataset d = graded();
   AutoencoderSettings s = small_autoencoder();
